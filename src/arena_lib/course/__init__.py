@@ -1,0 +1,1 @@
+"""The course: catalog, stubs, notebooks, a learner's workspace, progress and IPython magics."""

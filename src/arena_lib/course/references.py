@@ -1,0 +1,248 @@
+"""Finds tests, and the references they name, by reading source: nothing is imported, so nothing heavy is.
+
+`test_causal_mask = exercise(reference=lesson.causal_mask, keep=["__init__"], ...)` in a file of
+`arena_lib.tests.<slug>` gives the test `arena_lib.tests.<slug>.<file>:test_causal_mask` and, through
+that file's imports, the reference `arena_lib.transformer.lesson:causal_mask`.
+
+Shapes:  none.
+Raises:  AuthoringError for a test whose reference cannot be found by reading.
+Source:  own design (DESIGN 4.2).
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from arena_lib.errors import AuthoringError
+
+_DECLARES_TEST = re.compile(r"^test_\w+\s*(:[^=\n]+)?=\s*(\w+\.)*exercise\(", re.MULTILINE)
+_MOST_RE_EXPORTS = 8
+"""A name handed on more often than this is taken for a cycle."""
+
+Definitions = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestEntry:
+    """One `test_x = exercise(...)`."""
+
+    test: str
+    """`module:name`."""
+    reference: str
+    """`module:qualname`."""
+    keep: tuple[str, ...]
+    """Methods that keep their bodies in the stub."""
+    path: Path
+    line: int
+
+    __test__ = False  # pytest must not collect it
+
+
+@dataclass(frozen=True)
+class SourceModule:
+    """A module as text: its names, where they come from, and its tree."""
+
+    name: str
+    path: Path
+    source: str
+    tree: ast.Module
+    imports: dict[str, str]
+    """Each imported name and the dotted name it stands for: `{"F": "torch.nn.functional"}`."""
+    import_statements: dict[str, str]
+    """Each imported name and one statement that imports it, absolute."""
+
+
+def module_path(dotted: str) -> Path | None:
+    """The file of a module or package, found without importing it; None if there is none."""
+    top, *rest = dotted.split(".")
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        return None
+    if spec is None:
+        return None
+    if not rest and spec.origin is not None and not spec.submodule_search_locations:
+        return Path(spec.origin)
+    for root in spec.submodule_search_locations or []:
+        place = Path(root).joinpath(*rest)
+        for candidate in (place / "__init__.py", place.with_name(place.name + ".py") if rest else place):
+            if candidate.is_file():
+                return candidate
+    return None
+
+
+def read_module(dotted: str) -> SourceModule:
+    """The module as text, or an AuthoringError that says why not."""
+    path = module_path(dotted)
+    if path is None:
+        raise AuthoringError(f"{dotted!r} must be a module with a source file: got none of that name. Mend the import.")
+    stat = path.stat()
+    return _read(dotted, path, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=512)
+def _read(dotted: str, path: Path, _mtime_ns: int, _size: int) -> SourceModule:
+    source = path.read_text(encoding="utf-8")
+    try:
+        tree = ast.parse(source)
+    except SyntaxError as error:
+        raise AuthoringError(f"{path}:{error.lineno}: the file must be Python: got {error.msg}. Mend it.") from error
+    package = dotted if path.name == "__init__.py" else dotted.rpartition(".")[0]
+    names: dict[str, str] = {}
+    statements: dict[str, str] = {}
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                bound = alias.asname or alias.name.split(".")[0]
+                names[bound] = alias.name if alias.asname else bound
+                statements[bound] = f"import {alias.name}" + (f" as {alias.asname}" if alias.asname else "")
+        elif isinstance(node, ast.ImportFrom):
+            origin = _absolute(package, node)
+            for alias in node.names:
+                bound = alias.asname or alias.name
+                names[bound] = f"{origin}.{alias.name}"
+                statements[bound] = f"from {origin} import {alias.name}" + (
+                    f" as {alias.asname}" if alias.asname else ""
+                )
+    return SourceModule(dotted, path, source, tree, names, statements)
+
+
+def _absolute(package: str, node: ast.ImportFrom) -> str:
+    if not node.level:
+        return node.module or ""
+    base = package.split(".")[: len(package.split(".")) - node.level + 1]
+    return ".".join([*base, *([node.module] if node.module else [])])
+
+
+def find_tests(tests_module: str) -> dict[str, TestEntry]:
+    """Every exercise test of a package (or single module) of tests, by the exercise's name."""
+    path = module_path(tests_module)
+    if path is None:
+        return {}
+    files = {tests_module: path}
+    if path.name == "__init__.py":
+        files |= {f"{tests_module}.{file.stem}": file for file in sorted(path.parent.glob("*.py")) if file != path}
+    entries: dict[str, TestEntry] = {}
+    for module_name, file in files.items():
+        if not _DECLARES_TEST.search(file.read_text(encoding="utf-8")):
+            continue
+        for entry in _tests_in(read_module(module_name)):
+            name = entry.test.rpartition(":test_")[2]
+            if name in entries:
+                raise AuthoringError(
+                    f"{entry.path}:{entry.line}: an exercise must have one test: got a second test_{name}; "
+                    f"the other is at {entries[name].path}:{entries[name].line}. Drop one."
+                )
+            entries[name] = entry
+    return entries
+
+
+def _tests_in(module: SourceModule) -> list[TestEntry]:
+    found = []
+    for node in module.tree.body:
+        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+        call = getattr(node, "value", None)
+        if not isinstance(target, ast.Name) or not target.id.startswith("test_") or not isinstance(call, ast.Call):
+            continue
+        if _dotted(call.func).rpartition(".")[2] != "exercise":
+            continue
+        keywords = {keyword.arg: keyword.value for keyword in call.keywords}
+        where = f"{module.path}:{node.lineno}"
+        if "reference" not in keywords:
+            raise AuthoringError(f"{where}: {target.id} must name its reference: got none. Add reference=module.name.")
+        found.append(
+            TestEntry(
+                test=f"{module.name}:{target.id}",
+                reference=_reference(module, keywords["reference"], where),
+                keep=_keep(keywords.get("keep"), where),
+                path=module.path,
+                line=node.lineno,
+            )
+        )
+    return found
+
+
+def _dotted(node: ast.AST) -> str:
+    """`a.b.c` as text, or nothing for any other expression."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        before = _dotted(node.value)
+        return f"{before}.{node.attr}" if before else ""
+    return ""
+
+
+def _reference(module: SourceModule, node: ast.AST, where: str) -> str:
+    dotted = _dotted(node)
+    if not dotted:
+        raise AuthoringError(
+            f"{where}: reference must be a name or module.name: got {ast.unparse(node)!r}. "
+            "Name a public function or class."
+        )
+    first, _, rest = dotted.partition(".")
+    origin = module.imports.get(first, f"{module.name}.{first}")
+    try:
+        return locate(f"{origin}.{rest}" if rest else origin)
+    except AuthoringError as error:
+        raise AuthoringError(
+            f"{where}: reference {dotted!r} must be a function or class with source: {error}"
+        ) from error
+
+
+def _keep(node: ast.AST | None, where: str) -> tuple[str, ...]:
+    try:
+        value = ast.literal_eval(node) if node is not None else ()
+    except ValueError:
+        value = None
+    if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
+        raise AuthoringError(
+            f"{where}: keep must be a list of names of methods: got {ast.unparse(node) if node else None}. "
+            "Write it out."
+        )
+    return tuple(value)
+
+
+def locate(dotted: str) -> str:
+    """`module:qualname` of the file that really defines a dotted name; names handed on are followed.
+
+    >>> locate("arena_lib.errors.ArenaError")
+    'arena_lib.errors:ArenaError'
+    """
+    for _ in range(_MOST_RE_EXPORTS):
+        module, qualname = _split(dotted)
+        first, _, rest = qualname.partition(".")
+        if find_definition(module.tree, qualname) is not None:
+            return f"{module.name}:{qualname}"
+        if first not in module.imports:
+            break
+        dotted = module.imports[first] + (f".{rest}" if rest else "")
+    raise AuthoringError(
+        f"no function or class of this name is defined there: got {dotted!r}. Mend the import or the name."
+    )
+
+
+def _split(dotted: str) -> tuple[SourceModule, str]:
+    """The longest prefix that is a module, and the rest."""
+    parts = dotted.split(".")
+    for n in range(len(parts) - 1, 0, -1):
+        name = ".".join(parts[:n])
+        if module_path(name) is not None:
+            return read_module(name), ".".join(parts[n:])
+    raise AuthoringError(f"no module holds it: got {dotted!r}. Mend the import or the name.")
+
+
+def find_definition(tree: ast.Module, qualname: str) -> Definitions | None:
+    """The function or class of this name: the last one, as Python would have it."""
+    body, found = tree.body, None
+    for name in qualname.split("."):
+        matches = [node for node in body if isinstance(node, Definitions) and node.name == name]
+        if not matches:
+            return None
+        found = matches[-1]
+        body = found.body
+    return found
