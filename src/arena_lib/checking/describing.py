@@ -1,0 +1,204 @@
+"""Short, safe texts for any value a learner can return.
+
+Nothing here runs the learner's code (`__repr__`, `__len__`, `__class__` and the
+like are looked up on the built-in types), consumes a generator, or reads more
+of a tensor than its shape.
+
+Shapes:  any.
+Raises:  nothing, whatever the value.
+Source:  own design (DESIGN 4.1).
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterable
+from typing import Any, TypeGuard, TypeVar
+
+import numpy as np
+import torch
+
+T = TypeVar("T")
+
+MAX_TEXT = 80
+"""Characters kept of a learner's string, name or key."""
+MAX_ITEMS = 4
+"""Elements of a list or keys of a dictionary that are named."""
+MAX_DEPTH = 2
+"""How deep a nested list is described."""
+MAX_INT_BITS = 128
+"""Integers above this are described by their size: Python refuses to print very long ones."""
+
+_name_of_type = type.__dict__["__name__"].__get__
+
+
+def is_a(value: object, kind: type[T]) -> TypeGuard[T]:
+    """`isinstance` that never asks the value itself, whose `__class__` may raise."""
+    return issubclass(type(value), kind)
+
+
+def type_name(value: object) -> str:
+    """The name of the value's type."""
+    return clean(_name_of_type(type(value)))
+
+
+def clean(text: str, limit: int = MAX_TEXT) -> str:
+    r"""One printable line of at most `limit` characters.
+
+    >>> clean("two\nlines")
+    'two lines'
+    """
+    text = str.__str__(text)[: 4 * limit]
+    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def quote(text: str, limit: int = MAX_TEXT) -> str:
+    r"""A string as Python would write it, shortened.
+
+    >>> quote("a\n")
+    "'a\\n'"
+    """
+    text = str.__str__(text)
+    return repr(text) if len(text) <= limit else repr(text[: limit - 3]) + "..."
+
+
+def number(value: Any, digits: int = 4) -> str:
+    """A number with `digits` significant digits.
+
+    >>> number(2.828427), number(float("-inf")), number(7)
+    ('2.828', '-inf', '7')
+    """
+    if is_a(value, np.generic):
+        value = np.generic.item(value)
+    if is_a(value, bool):
+        return bool.__repr__(value)
+    if is_a(value, int):
+        bits = int.bit_length(value)
+        return int.__repr__(value) if bits <= MAX_INT_BITS else f"an integer of {bits} bits"
+    if is_a(value, float):
+        return float.__format__(value, f".{digits}g")
+    if is_a(value, complex):
+        return complex.__format__(value, f".{digits}g")
+    return describe(value)
+
+
+def number_pair(first: Any, second: Any) -> tuple[str, str]:
+    """Two numbers with as many digits as it takes to see that they differ.
+
+    >>> number_pair(1.0, 1.00002)
+    ('1', '1.00002')
+    """
+    for digits in (4, 6, 9):
+        texts = number(first, digits), number(second, digits)
+        if texts[0] != texts[1]:
+            return texts
+    return number(first, 17), number(second, 17)
+
+
+def shape_text(shape: Iterable[int], axes: tuple[str, ...] = ()) -> str:
+    """A shape with the words for its axes, where they are known.
+
+    >>> shape_text((2, 3), ("batch", "seq")), shape_text((4,)), shape_text(())
+    ('(batch 2, seq 3)', '(4,)', '()')
+    """
+    sizes = tuple(shape)
+    if axes and len(axes) == len(sizes):
+        return "(" + ", ".join(f"{axis} {size}" for axis, size in zip(axes, sizes, strict=True)) + ")"
+    return str(sizes)
+
+
+def shape_of(tensor: torch.Tensor) -> tuple[int, ...] | None:
+    """The shape, or None for a tensor that has none (nested, or not yet initialised)."""
+    if has_own_dispatch(tensor):
+        return None
+    try:
+        with torch._C.DisableTorchFunctionSubclass():
+            return tuple(int(size) for size in tensor.shape)
+    except RuntimeError:  # torch's own answer for nested tensors and lazy parameters
+        return None
+
+
+def has_own_dispatch(tensor: torch.Tensor) -> bool:
+    """Whether operations on this tensor would run code of its class."""
+    return type(tensor).__torch_dispatch__ is not torch.Tensor.__torch_dispatch__
+
+
+def dtype_text(dtype: object) -> str:
+    """The name of a dtype without the package's.
+
+    >>> dtype_text(torch.float32), dtype_text(np.dtype("int64"))
+    ('float32', 'int64')
+    """
+    return str(dtype).removeprefix("torch.")
+
+
+def _describe_tensor(tensor: torch.Tensor) -> str:
+    shape = shape_of(tensor)
+    if shape is None:
+        return f"a tensor of type {type_name(tensor)} without a plain shape"
+    with torch._C.DisableTorchFunctionSubclass():
+        dtype = dtype_text(tensor.dtype)
+        text = f"{'an' if dtype[0] == 'i' else 'a'} {dtype} tensor of shape {shape_text(shape)}"
+        if tensor.layout is not torch.strided:
+            text += f" in layout {dtype_text(tensor.layout)}"
+        if tensor.device.type != "cpu":
+            text += f" on {tensor.device}"
+    return text
+
+
+def _describe_sequence(kind: str, items: Iterable[object], size: int, depth: int) -> str:
+    if size == 0:
+        return f"an empty {kind}"
+    if depth == 0:
+        return f"a {kind} of {size}"
+    shown = [describe(item, depth - 1) for item, _ in zip(items, range(MAX_ITEMS), strict=False)]
+    return f"a {kind} of {size}: {', '.join(shown)}{', ...' if size > MAX_ITEMS else ''}"
+
+
+def _describe_dict(value: dict[Any, Any]) -> str:
+    keys = [
+        quote(key) if is_a(key, str) else describe(key, 0)
+        for key, _ in zip(dict.keys(value), range(MAX_ITEMS), strict=False)
+    ]
+    if not keys:
+        return "an empty dict"
+    return f"a dict with the keys {', '.join(keys)}{', ...' if dict.__len__(value) > MAX_ITEMS else ''}"
+
+
+def _describe_callable(value: object) -> str | None:
+    if is_a(value, type):
+        return f"the class {clean(_name_of_type(value))}"
+    if is_a(value, types.FunctionType):
+        return f"the function {clean(value.__name__)}"
+    if is_a(value, types.GeneratorType):
+        return "a generator"
+    if is_a(value, torch.nn.Module):
+        return f"a module of type {type_name(value)}"
+    return None
+
+
+def describe(value: object, depth: int = MAX_DEPTH) -> str:
+    """What a value is, in a few words.
+
+    >>> describe([torch.zeros(2, 3), None])
+    'a list of 2: a float32 tensor of shape (2, 3), None'
+    """
+    if value is None:
+        return "None"
+    if is_a(value, torch.Tensor):
+        return _describe_tensor(value)
+    if is_a(value, np.ndarray):
+        return f"a numpy array of {dtype_text(value.dtype)} of shape {shape_text(value.shape)}"
+    for kind in (bool, int, float, complex):
+        if is_a(value, kind):
+            return f"the {kind.__name__} {number(value)}"
+    if is_a(value, str):
+        return f"the string {quote(value)}"
+    if is_a(value, list):
+        return _describe_sequence("list", list.__iter__(value), list.__len__(value), depth)
+    if is_a(value, tuple):
+        return _describe_sequence("tuple", tuple.__iter__(value), tuple.__len__(value), depth)
+    if is_a(value, dict):
+        return _describe_dict(value)
+    return _describe_callable(value) or f"an object of type {type_name(value)}"

@@ -1,0 +1,225 @@
+"""What a learner reads about a `Result`: plain text of at most 25 lines, or a renderable for a terminal.
+
+Text, terminal and HTML are three views of one `Message`, so they say the same.
+
+Shapes:  none.
+Raises:  nothing, whatever the learner's object gave.
+Source:  own design (DESIGN 4.1).
+"""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from arena_lib.checking.describing import clean, shape_text
+from arena_lib.checking.results import Mismatch, Result, Status
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+MAX_LINES = 25
+"""Lines of a message; the README promises it."""
+WIDTH = 100
+"""Columns at which text is wrapped."""
+LABEL_WIDTH = 9
+"""Columns of the word before each fact."""
+MAX_FACT = 400
+"""Characters of one fact."""
+MAX_CHECKS = 3
+"""Failed checks that are shown."""
+MAX_NOTES = 3
+"""Notes that are shown."""
+
+_MARKS: dict[Status, tuple[str, str]] = {
+    "passed": ("✓", "[ok]"),
+    "failed": ("✗", "[x]"),
+    "error": ("✗", "[x]"),
+    "timeout": ("✗", "[x]"),
+    "not_started": ("○", "[ ]"),
+}
+_STYLES: dict[Status, str] = {
+    "passed": "green",
+    "failed": "red",
+    "error": "red",
+    "timeout": "red",
+    "not_started": "yellow",
+}
+
+
+@dataclass(frozen=True)
+class Message:
+    """A verdict in words: a headline, facts with a word before each, and the next step."""
+
+    status: Status
+    headline: str
+    facts: tuple[tuple[str, str], ...] = ()
+    next_step: str = ""
+
+    def mark(self, encoding: str | None = None) -> str:
+        """A sign for the verdict that the encoding can write."""
+        mark, plain = _MARKS[self.status]
+        return mark if _can_write(mark, encoding) else plain
+
+
+def _can_write(text: str, encoding: str | None) -> bool:
+    return encoding is None or text.encode(encoding, "replace").decode(encoding) == text
+
+
+def compose(result: Result) -> Message:
+    """The words for a result, before any layout."""
+    status = result.status
+    name = clean(result.exercise)
+    if status == "passed":
+        return Message(status, _passed_headline(result, name), tuple(_notes(result)))
+    if status == "not_started":
+        step = f"Write the body in place of `raise NotImplementedError`. For a hint: arena hint {name}"
+        return Message(status, f"{name} is not started", tuple(_notes(result)), step)
+    headline = {
+        "failed": f"{name} does not pass yet",
+        "error": f"{name} stopped with an exception in your code",
+        "timeout": f"{name} did not finish within its time limit"
+        + (f" ({result.seconds:.0f} s)" if result.seconds else ""),
+    }[status]
+    facts = [*_failed_checks(result), *_mismatch_facts(result.mismatch), *_diagnosis(result), *_notes(result)]
+    return Message(status, headline, tuple(facts), f"For a hint: arena hint {name}")
+
+
+def _passed_headline(result: Result, name: str) -> str:
+    n_checks = len(result.checks)
+    counted = f" ({n_checks} check{'s' if n_checks != 1 else ''})" if n_checks else ""
+    text = f"{name} passed{counted}"
+    return f"{text}; this is the library's own solution, so it is not recorded" if result.is_reference else text
+
+
+def _failed_checks(result: Result) -> list[tuple[str, str]]:
+    failed = [check for check in result.checks if not check.passed]
+    facts = [("check", f"{check.name}: {check.message}" if check.message else check.name) for check in failed]
+    more = len(facts) - MAX_CHECKS
+    return facts[:MAX_CHECKS] + ([("", f"and {more} more")] if more > 0 else [])
+
+
+def _diagnosis(result: Result) -> list[tuple[str, str]]:
+    if result.diagnosis is None:
+        return []
+    because = f", because {result.diagnosis.why}" if result.diagnosis.why else ""
+    return [("", f"Looks like: {result.diagnosis.mistake}{because}")]
+
+
+def _notes(result: Result) -> list[tuple[str, str]]:
+    return [("note", note) for note in result.notes[:MAX_NOTES]]
+
+
+def _mismatch_facts(mismatch: Mismatch | None) -> list[tuple[str, str]]:
+    if mismatch is None:
+        return []
+    facts = [("call", mismatch.case)] if mismatch.case else []
+    if mismatch.kind in ("rank", "shape"):
+        facts += _shape_facts(mismatch)
+    elif mismatch.kind in ("values", "nonfinite"):
+        facts += _value_facts(mismatch)
+    else:
+        facts += _kind_facts(mismatch)
+    return facts + ([("pattern", mismatch.pattern)] if mismatch.pattern else [])
+
+
+def _shape_facts(mismatch: Mismatch) -> list[tuple[str, str]]:
+    if mismatch.expected_shape is None or mismatch.actual_shape is None:
+        return _kind_facts(mismatch)
+    if not mismatch.axes and mismatch.expected.startswith(("a list", "a tuple", "an empty", "a single")):
+        return [("wrong", f"{mismatch.observation} should be {mismatch.expected}"), ("got", mismatch.actual)]
+    expected = shape_text(mismatch.expected_shape, mismatch.axes)
+    n_axes = len(mismatch.expected_shape), len(mismatch.actual_shape)
+    rank = "" if n_axes[0] == n_axes[1] else f" ({n_axes[0]} axes expected, {n_axes[1]} given)"
+    return [
+        ("wrong", f"{mismatch.observation} has another shape{rank}"),
+        *_two("shape", expected, str(mismatch.actual_shape)),
+    ]
+
+
+def _two(label: str, expected: str, actual: str) -> list[tuple[str, str]]:
+    return [(label, f"expected {expected}"), ("", f"got      {actual}")]
+
+
+def _value_facts(mismatch: Mismatch) -> list[tuple[str, str]]:
+    if mismatch.n_wrong is None:
+        return [("wrong", mismatch.observation), *_two("value", mismatch.expected, mismatch.actual)]
+    what = "has NaN or infinity; wrong:" if mismatch.kind == "nonfinite" else "is wrong in"
+    entries = "entry" if mismatch.n_total == 1 else "entries"
+    facts = [("wrong", f"{mismatch.observation} {what} {mismatch.n_wrong} of {mismatch.n_total} {entries}")]
+    if mismatch.expected_shape:
+        facts.append(("shape", f"{shape_text(mismatch.expected_shape, mismatch.axes)}, as expected"))
+    return [*facts, ("first", f"{_where(mismatch)}expected {mismatch.expected}, got {mismatch.actual}")]
+
+
+def _where(mismatch: Mismatch) -> str:
+    index = mismatch.first_index
+    if not index:
+        return ""
+    if len(mismatch.axes) == len(index):
+        return "at " + ", ".join(f"{axis} = {i}" for axis, i in zip(mismatch.axes, index, strict=True)) + ": "
+    return f"at index {list(index)}: "
+
+
+def _kind_facts(mismatch: Mismatch) -> list[tuple[str, str]]:
+    what = {
+        "dtype": "has another dtype",
+        "type": "is of another kind",
+        "missing": "is missing",
+        "raised": "differs in the exception it raises",
+    }.get(mismatch.kind, "is wrong")
+    if mismatch.kind == "missing" and mismatch.expected:
+        what = "lacks something"
+    label = {"dtype": "dtype", "raised": "raised"}.get(mismatch.kind, "value")
+    return [("wrong", f"{mismatch.observation} {what}"), *_two(label, mismatch.expected, mismatch.actual)]
+
+
+def _fact_lines(label: str, text: str, width: int) -> list[str]:
+    """One fact, wrapped, with its word in a column of its own."""
+    body = text if "\n" not in text and text.isprintable() else clean(text, MAX_FACT)
+    body = body if len(body) <= MAX_FACT else body[: MAX_FACT - 3] + "..."
+    indent = " " * (LABEL_WIDTH + 2)
+    lines = textwrap.wrap(body, width - len(indent), drop_whitespace=True) or [""]
+    return [f"  {label:<{LABEL_WIDTH}}{lines[0]}", *(indent + line for line in lines[1:])]
+
+
+def lay_out(message: Message, encoding: str | None = None, width: int = WIDTH) -> list[str]:
+    """The lines of a message: headline, facts, next step, never more than `MAX_LINES`."""
+    head = textwrap.wrap(f"{message.mark(encoding)} {message.headline}", width, subsequent_indent="  ")[:3]
+    tail = textwrap.wrap(message.next_step, width - 2, initial_indent="  ", subsequent_indent="  ")[:3]
+    body = [line for label, text in message.facts for line in _fact_lines(label, text, width)]
+    room = MAX_LINES - len(head) - len(tail)
+    if len(body) > room:
+        body = [*body[: room - 1], "  ..."]
+    return head + body + tail
+
+
+def render_text(result: Result, *, encoding: str | None = None) -> str:
+    """The verdict as plain text; pass the stream's `encoding` to get only what it can write.
+
+    >>> render_text(Result(exercise="1.1/causal_mask", status="passed"), encoding="ascii")
+    '[ok] 1.1/causal_mask passed'
+    """
+    text = "\n".join(lay_out(compose(result), encoding))
+    return text if encoding is None else text.encode(encoding, "replace").decode(encoding)
+
+
+def render_rich(result: Result) -> RenderableType:
+    """The verdict for a terminal: the same words, the verdict and the diagnosis set off by style and sign."""
+    from rich.console import Group
+    from rich.text import Text
+
+    message = compose(result)
+    style = _STYLES[message.status]
+    lines = []
+    for i, line in enumerate(lay_out(message)):
+        text = Text(line)
+        if i == 0:
+            text.stylize(f"bold {style}")
+        elif line.strip().startswith("Looks like:"):
+            text.stylize("bold")
+        else:
+            text.stylize("dim", 0, LABEL_WIDTH + 2)
+        lines.append(text)
+    return Group(*lines)

@@ -1,0 +1,286 @@
+"""Finds how wrong values relate to the right ones, in words.
+
+A pattern is claimed only if it holds for every entry, within the tolerance of
+the comparison, and if the entries are many and varied enough that it is not
+the only thing that could have been said.
+
+Shapes:  actual and expected have one shape in `find_pattern`, two in `find_shape_pattern`.
+Raises:  nothing.
+Source:  own design (DESIGN 4.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import combinations, permutations
+
+import numpy as np
+import torch
+
+from arena_lib.checking.arrays import EXACT, Tolerance, agree, read, tolerance_for, widen
+from arena_lib.checking.describing import is_a, number, number_pair
+from arena_lib.checking.places import find_place
+
+MIN_ENTRIES = 3
+"""Entries that must carry a factor, an offset or a shift before it is called a pattern."""
+MAX_AXES = 6
+"""Axes of a tensor whose permutations are tried."""
+CLOSE = 0.02
+"""Relative error below which all wrong entries are called close."""
+
+Finder = Callable[[np.ndarray, np.ndarray, tuple[str, ...], Tolerance], "str | None"]
+
+
+def find_pattern(
+    actual: np.ndarray | torch.Tensor,
+    expected: np.ndarray | torch.Tensor,
+    axes: str | tuple[str, ...] = (),
+    tolerance: Tolerance | None = None,
+) -> str | None:
+    """The pattern of the wrong entries, or None if there is none that can be told from chance.
+
+    >>> expected = torch.arange(1.0, 7).reshape(2, 3)
+    >>> find_pattern(expected * 8**0.5, expected, "batch seq")
+    'every entry is 2.83 times the expected one'
+    """
+    if tolerance is None:
+        tolerance = tolerance_for(expected.dtype) if is_a(expected, torch.Tensor) else tolerance_for(torch.float64)
+    arrays = [read(value) if is_a(value, torch.Tensor) else value for value in (actual, expected)]
+    if not all(is_a(array, np.ndarray) for array in arrays) or arrays[0].shape != arrays[1].shape:
+        return None
+    words = tuple(axes.split()) if is_a(axes, str) else tuple(axes)
+    words = words if len(words) == arrays[1].ndim else tuple(f"axis {i}" for i in range(arrays[1].ndim))
+    found = (finder(arrays[0], arrays[1], words, tolerance) for finder in _FINDERS)
+    return next((pattern for pattern in found if pattern), None)
+
+
+def _same_everywhere(values: np.ndarray) -> bool:
+    return bool(((values == values.flat[0]) | (np.isnan(values) & np.isnan(values.flat[0]))).all())
+
+
+def _constant(actual: np.ndarray, expected: np.ndarray, axes: tuple[str, ...], tolerance: Tolerance) -> str | None:
+    """NaN, zero or one number everywhere, where the expected values vary."""
+    values, right = widen(actual), widen(expected)
+    if values.size < 2 or not _same_everywhere(values):
+        return None
+    if _same_everywhere(right):
+        if agree(values, right, tolerance).any():
+            return None
+        shown = number_pair(actual.flat[0], expected.flat[0])
+        return f"every entry is {shown[0]} where it should be {shown[1]}"
+    return f"every entry is {number(actual.flat[0])}"
+
+
+def _inverted(actual: np.ndarray, expected: np.ndarray, axes: tuple[str, ...], tolerance: Tolerance) -> str | None:
+    if actual.dtype.kind != "b" or expected.dtype.kind != "b" or actual.size < MIN_ENTRIES:
+        return None
+    return (
+        "every entry is inverted: True where it should be False, and the reverse"
+        if (actual != expected).all()
+        else None
+    )
+
+
+def _sign(actual: np.ndarray, expected: np.ndarray, axes: tuple[str, ...], tolerance: Tolerance) -> str | None:
+    if expected.dtype.kind not in "ifc":
+        return None
+    if agree(widen(actual), -widen(expected), tolerance).all():
+        return "the sign is wrong everywhere" if actual.size > 1 else "the sign is wrong"
+    return None
+
+
+def _finite_pairs(actual: np.ndarray, expected: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    values, right = widen(actual), widen(expected)
+    both = np.isfinite(values) & np.isfinite(right)
+    return values[both], right[both]
+
+
+def _varied(values: np.ndarray, tolerance: Tolerance) -> bool:
+    """Whether there are at least three values, which do not all agree."""
+    return values.size >= MIN_ENTRIES and not agree(values, np.full_like(values, values[0]), tolerance).all()
+
+
+def _factor(actual: np.ndarray, expected: np.ndarray, axes: tuple[str, ...], tolerance: Tolerance) -> str | None:
+    values, right = _finite_pairs(actual, expected)
+    if expected.dtype.kind not in "if" or actual.dtype.kind not in "if" or not _varied(right, tolerance):
+        return None
+    factor = float(np.dot(values, right) / np.dot(right, right))
+    if not np.isfinite(factor) or factor == 0:
+        return None
+    with np.errstate(all="ignore"):
+        scaled = widen(expected) * factor
+        weighty = np.abs(right) * min(1.0, abs(factor)) > 10 * (tolerance.atol + tolerance.rtol * np.abs(right))
+    if not agree(widen(actual), scaled, tolerance).all() or int(weighty.sum()) < MIN_ENTRIES:
+        return None
+    return f"every entry is {_factor_text(factor)} times the expected one"
+
+
+def _factor_text(factor: float) -> str:
+    """Three significant digits, or as many as it takes to differ from 1 and -1."""
+    for digits in (3, 5, 7, 17):
+        text = number(factor, digits)
+        if text not in ("1", "-1"):
+            return text
+    return text
+
+
+def _offset(actual: np.ndarray, expected: np.ndarray, axes: tuple[str, ...], tolerance: Tolerance) -> str | None:
+    values, right = _finite_pairs(actual, expected)
+    if expected.dtype.kind not in "if" or actual.dtype.kind not in "if" or not _varied(right, tolerance):
+        return None
+    offset = float(np.median(values - right))
+    if offset == 0 or not agree(widen(actual), widen(expected) + offset, tolerance).all():
+        return None
+    return f"every entry is {number(abs(offset), 3)} too {'large' if offset > 0 else 'small'}"
+
+
+def _rounded(actual: np.ndarray, expected: np.ndarray, axes: tuple[str, ...], tolerance: Tolerance) -> str | None:
+    """Values that have passed through a narrower dtype."""
+    if expected.dtype not in (np.float32, np.float64) or actual.dtype != expected.dtype:
+        return None
+    wrong = ~agree(actual, expected, tolerance)
+    if int(wrong.sum()) < MIN_ENTRIES:
+        return None
+    values, right = torch.from_numpy(np.ascontiguousarray(actual)), torch.from_numpy(np.ascontiguousarray(expected))
+    for dtype in (torch.float32, torch.float16, torch.bfloat16):
+        rounded = right.to(dtype).to(right.dtype)
+        if torch.equal(values, rounded):
+            return f"the values are rounded to {str(dtype).removeprefix('torch.')}"
+    return None
+
+
+def _pairs_of_axes(shape: tuple[int, ...]) -> Iterator[tuple[int, int]]:
+    long = [i for i, size in enumerate(shape) if size > 1]
+    return combinations(long, 2) if len(shape) <= MAX_AXES else iter(())
+
+
+def _swapped(actual: np.ndarray, expected: np.ndarray, axes: tuple[str, ...], tolerance: Tolerance) -> str | None:
+    for first, second in _pairs_of_axes(expected.shape):
+        turned = np.swapaxes(expected, first, second)
+        if turned.shape == expected.shape:
+            if agree(actual, turned, tolerance).all():
+                return f"the axes {axes[first]} and {axes[second]} are swapped"
+        elif agree(actual, turned.reshape(expected.shape), tolerance).all():
+            return (
+                f"the numbers are right but lie in the order of {axes[first]} and {axes[second]} swapped: "
+                "a reshape where the axes should be rearranged"
+            )
+    return None
+
+
+def _informative(part: np.ndarray, expected: np.ndarray, tolerance: Tolerance) -> bool:
+    """Whether enough entries tell the part from what is expected in its place."""
+    return int((~agree(part, expected, tolerance)).sum()) >= MIN_ENTRIES
+
+
+def _moved(actual: np.ndarray, expected: np.ndarray, axes: tuple[str, ...], tolerance: Tolerance) -> str | None:
+    """Shifted by one along an axis, or in reverse order."""
+    for axis, size in enumerate(expected.shape):
+        if size < MIN_ENTRIES:
+            continue
+        if agree(actual, np.flip(expected, axis), tolerance).all():
+            return f"the order along {axes[axis]} is reversed"
+        early, late = slice(None, -1), slice(1, None)
+        at = (slice(None),) * axis
+        for mine, theirs, word in ((late, early, "- 1"), (early, late, "+ 1")):
+            given, source = actual[(*at, mine)], expected[(*at, theirs)]
+            if agree(given, source, tolerance).all() and _informative(given, expected[(*at, mine)], tolerance):
+                return f"shifted by one along {axes[axis]}: entry i holds what belongs to i {word}"
+    return None
+
+
+def _located(actual: np.ndarray, expected: np.ndarray, axes: tuple[str, ...], tolerance: Tolerance) -> str | None:
+    """Where the wrong entries lie, and what they have in common there."""
+    wrong = ~agree(actual, expected, tolerance)
+    place = find_place(wrong, axes)
+    if place is None or wrong.all():
+        return None
+    given, right = actual[wrong], expected[wrong]
+    if given.size >= 2 and _same_everywhere(widen(given)) and _same_everywhere(widen(right)):
+        texts = number_pair(given[0], right[0])
+        return f"{place}, always {texts[0]} instead of {texts[1]}"
+    finders = (_constant, _sign, _factor, _offset)
+    detail = next((text for finder in finders if (text := finder(given, right, axes, tolerance))), None)
+    return f"{place}; there {detail}" if detail else place
+
+
+def _close(actual: np.ndarray, expected: np.ndarray, axes: tuple[str, ...], tolerance: Tolerance) -> str | None:
+    """A small error: precision, or a small constant such as an epsilon."""
+    wrong = ~agree(actual, expected, tolerance)
+    values, right = widen(actual)[wrong], widen(expected)[wrong]
+    with np.errstate(all="ignore"):
+        errors = np.abs(values - right) / np.abs(right)
+    worst = float(errors.max()) if np.isfinite(errors).all() else np.inf
+    if tolerance == EXACT or worst > CLOSE or wrong.sum() < MIN_ENTRIES:
+        return None
+    return f"close: no wrong entry is more than {number(worst * 100 * 1.005, 2)} % off"
+
+
+_FINDERS: tuple[Finder, ...] = (
+    _constant,
+    _inverted,
+    _sign,
+    _rounded,
+    _factor,
+    _offset,
+    _swapped,
+    _moved,
+    _located,
+    _close,
+)
+
+
+def find_shape_pattern(
+    actual: np.ndarray | torch.Tensor, expected: np.ndarray | torch.Tensor, axes: tuple[str, ...] = ()
+) -> str | None:
+    """How a wrong shape came about: axes in another order, an axis too few or too many.
+
+    >>> find_shape_pattern(torch.zeros(2, 5, 3), torch.zeros(2, 3, 5), ("batch", "seq", "d_model"))
+    'the axes seq and d_model are swapped'
+    """
+    given, right = tuple(actual.shape), tuple(expected.shape)
+    words = axes if len(axes) == len(right) else tuple(f"axis {i}" for i in range(len(right)))
+    if len(given) == len(right):
+        return _reordered(actual, expected, words)
+    if len(given) == len(right) - 1:
+        gone = [i for i in range(len(right)) if right[:i] + right[i + 1 :] == given]
+        return f"the axis {words[gone[0]]} is missing" if len(gone) == 1 else None
+    if len(given) == len(right) + 1:
+        extra = [i for i in range(len(given)) if given[:i] + given[i + 1 :] == right]
+        if extra and given[extra[0]] == 1:
+            return "there is an axis of length 1 too many"
+        return f"there is an axis of length {given[extra[0]]} too many" if extra else None
+    return None
+
+
+def _reordered(
+    actual: np.ndarray | torch.Tensor, expected: np.ndarray | torch.Tensor, words: tuple[str, ...]
+) -> str | None:
+    given, right = tuple(actual.shape), tuple(expected.shape)
+    differing = [i for i, (a, e) in enumerate(zip(given, right, strict=True)) if a != e]
+    if sorted(given) == sorted(right) and len(right) <= MAX_AXES:
+        orders = [order for order in permutations(range(len(right))) if tuple(right[i] for i in order) == given]
+        order = orders[0] if len(orders) == 1 else _order_by_values(actual, expected, orders)
+        if order is None:
+            return None
+        moved = [i for i, source in enumerate(order) if i != source]
+        if len(moved) == 2:
+            return f"the axes {words[moved[0]]} and {words[moved[1]]} are swapped"
+        return f"the axes are in the order {', '.join(words[i] for i in order)}"
+    if len(differing) == 1:
+        i = differing[0]
+        gap = given[i] - right[i]
+        return f"{words[i]} is {abs(gap)} too {'long' if gap > 0 else 'short'}"
+    return None
+
+
+def _order_by_values(
+    actual: np.ndarray | torch.Tensor, expected: np.ndarray | torch.Tensor, orders: list[tuple[int, ...]]
+) -> tuple[int, ...] | None:
+    """The one order of axes that also puts the values right."""
+    arrays = [read(value) if is_a(value, torch.Tensor) else value for value in (actual, expected)]
+    if not all(is_a(array, np.ndarray) and array.dtype.kind in "biufc" for array in arrays):
+        return None
+    tolerance = tolerance_for(torch.float32)
+    fitting = [order for order in orders if agree(arrays[0], arrays[1].transpose(order), tolerance).all()]
+    return fitting[0] if len(fitting) == 1 else None
