@@ -1,0 +1,96 @@
+"""The project's sessions: `nox` runs the first five, `nox -s NAME` any of them.
+
+They share the environment that nox itself runs in, so that torch is installed once.
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import nox
+
+nox.options.default_venv_backend = "none"
+nox.options.sessions = ["lint", "types", "tests", "curriculum", "build"]
+
+CONSTRAINTS = str(Path("constraints.txt").resolve())
+SCRIPTS = Path(sys.executable).parent
+WITHOUT_NETWORK = ["unshare", "-rn", "sh", "-c", 'ip link set lo up && exec "$0" "$@"']
+
+
+def install(session: nox.Session) -> None:
+    """Brings the library and everything that its own checks need, at the pinned versions."""
+    group = nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), "dev")
+    session.run(sys.executable, "-m", "pip", "install", "-q", "-c", CONSTRAINTS, "-e", ".[notebook,real]", *group)
+
+
+def offline() -> list[str]:
+    """A prefix that runs a command with no network but loopback, where the system lets us (Linux)."""
+    if not (shutil.which("unshare") and shutil.which("ip")):
+        return []
+    trial = subprocess.run([*WITHOUT_NETWORK, "true"], capture_output=True, check=False)
+    return WITHOUT_NETWORK if trial.returncode == 0 else []
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, format, and the direction of imports."""
+    install(session)
+    session.run(str(SCRIPTS / "ruff"), "check")
+    session.run(str(SCRIPTS / "ruff"), "format", "--check")
+    session.run(str(SCRIPTS / "lint-imports"))
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Static types."""
+    install(session)
+    session.run(str(SCRIPTS / "mypy"))
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The library's own tests and doctests, without a network where the system allows that."""
+    install(session)
+    arguments = session.posargs or ["-n", "2", "-m", "not real", "src", "tests"]
+    session.run(*offline(), sys.executable, "-m", "pytest", "-q", *arguments)
+
+
+@nox.session
+def curriculum(session: nox.Session) -> None:
+    """Every exercise's test is itself tested, and every solution notebook runs at scale `tiny`."""
+    install(session)
+    session.run(*offline(), str(SCRIPTS / "arena"), "verify")
+    session.run(*offline(), sys.executable, "-m", "arena_lib.course.executing", "--scale", "tiny", "--limit", "45")
+
+
+@nox.session
+def notebooks(session: nox.Session) -> None:
+    """Every solution notebook at scale `full`, as people run them."""
+    install(session)
+    session.run(*offline(), sys.executable, "-m", "arena_lib.course.executing", "--scale", "full", "--limit", "300")
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """The wheel in an empty environment outside the checkout: chapters and weights travel in it."""
+    install(session)
+    shutil.rmtree("dist", ignore_errors=True)
+    session.run(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", "dist", ".")
+    wheel = str(next(Path("dist").glob("*.whl")).resolve())
+    with tempfile.TemporaryDirectory() as folder:
+        session.run(sys.executable, "-m", "venv", f"{folder}/venv")
+        scripts = Path(folder) / "venv" / SCRIPTS.name
+        session.run(str(scripts / "python"), "-m", "pip", "install", "-q", "-c", CONSTRAINTS, wheel)
+        with session.chdir(folder):
+            session.run(*offline(), str(scripts / "arena"), "list")
+            session.run(*offline(), str(scripts / "arena"), "demo")
+
+
+@nox.session
+def real(session: nox.Session) -> None:
+    """Fetches SmolLM2-135M-Instruct and runs the tests that need it."""
+    install(session)
+    session.run(str(SCRIPTS / "arena"), "zoo", "fetch", "smollm2")
+    session.run(*offline(), sys.executable, "-m", "pytest", "-q", "-m", "real", "tests")

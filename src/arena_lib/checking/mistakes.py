@@ -1,0 +1,95 @@
+"""Named wrong versions of a reference, made by one substitution in its source.
+
+A mistake serves twice: a learner whose observations it reproduces is told its
+name, and CI proves that the test rejects it. The reference's whole module is
+executed again under another name with the substitution inside the named
+definition, so that classes and helpers which use the definition see it too.
+
+Shapes:  those of the reference.
+Raises:  AuthoringError if the substitution does not match exactly once.
+Source:  own design (DESIGN 4.2).
+"""
+
+import ast
+import functools
+import inspect
+import types
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from arena_lib.errors import AuthoringError
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One likely mistake: `old` in the reference's source becomes `new`, or `function` is given whole."""
+
+    name: str
+    """What went wrong, as the learner reads it: "hides the present too"."""
+    old: str = ""
+    new: str = ""
+    why: str = ""
+    """Why it is wrong, in one sentence."""
+    within: str | None = None
+    """The definition that holds `old`, if it isn't the reference itself: "causal_mask", "Attention.forward"."""
+    function: Callable[..., Any] | None = None
+    """The wrong version itself, where no single substitution makes it."""
+
+    def build(self, reference: Callable[..., Any]) -> Any:
+        """The wrong version of `reference`."""
+        if self.function is not None:
+            return self.function
+        module = _mutated_module(self, inspect.getmodule(reference), self.within or reference.__qualname__)
+        return functools.reduce(getattr, reference.__qualname__.split("."), module)
+
+
+@functools.lru_cache(maxsize=512)
+def _mutated_module(mistake: Mistake, module: types.ModuleType, qualname: str) -> types.ModuleType:
+    """The reference's module, executed again with the substitution in place."""
+    file = inspect.getsourcefile(module)
+    source = Path(str(file)).read_text(encoding="utf-8")
+    mutated = types.ModuleType(f"{module.__name__}__mistake")
+    mutated.__file__, mutated.__package__ = file, module.__package__
+    code = compile(substitute(source, qualname, mistake.old, mistake.new), str(file), "exec", dont_inherit=True)
+    exec(code, mutated.__dict__)
+    return mutated
+
+
+def substitute(source: str, qualname: str, old: str, new: str) -> str:
+    """`source` with `old` replaced by `new` in the body of the definition `qualname`, outside its docstring.
+
+    >>> print(substitute("def f(x):\\n    return x + 1", "f", "x + 1", "x - 1"))
+    def f(x):
+        return x - 1
+    """
+    start, end = _span_of_definition(source, qualname)
+    found = source.count(old, start, end) if old else 0
+    if found != 1:
+        raise AuthoringError(
+            f"a mistake must match exactly once in {qualname}: {old!r} was found {found} times. Quote more of the line around it."
+        )
+    at = source.index(old, start, end)
+    return source[:at] + new + source[at + len(old) :]
+
+
+def _span_of_definition(source: str, qualname: str) -> tuple[int, int]:
+    """Character offsets of a definition, from behind its docstring to its end."""
+    body = ast.parse(source).body
+    node: Any = None
+    for part in qualname.split("."):
+        node = next((n for n in body if getattr(n, "name", None) == part), None)
+        if node is None:
+            raise AuthoringError(
+                f"a mistake must lie in a definition of the reference's module: there is no {qualname!r}."
+            )
+        body = node.body
+    line_starts = [0]
+    for line in source.splitlines(keepends=True):
+        line_starts.append(line_starts[-1] + len(line))
+    first = node.decorator_list[0] if node.decorator_list else node
+    start = line_starts[first.lineno - 1]
+    if ast.get_docstring(node, clean=False) is not None:
+        start = line_starts[node.body[0].end_lineno]
+    return start, line_starts[node.end_lineno]

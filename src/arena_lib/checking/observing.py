@@ -1,0 +1,144 @@
+"""What can be seen of an object when a test calls it.
+
+An observer takes the object and a case and returns a dictionary of named
+observations: outputs, gradients, arguments that were changed in place. The
+verdict, the properties and the diagnosis read nothing else. So a missing
+`detach` or a factor in a gradient is seen as surely as a wrong value.
+
+Shapes:  those of the exercise.
+Raises:  Unfit if the object cannot be observed at all, with what must hold.
+Source:  own design (DESIGN 4.2).
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from arena_lib.checking.cases import Case, map_case, tensors_in
+from arena_lib.checking.comparing import Raised
+
+Observations = dict[str, Any]
+Observer = Callable[[Any, Case], Observations]
+
+CHANGED = "arguments changed in place"
+_GRADIENT_SEED = 7
+
+
+class Unfit(Exception):
+    """The object isn't of the kind that the exercise asks for; the message is for the learner."""
+
+
+def outputs(function: Callable[..., Any], case: Case) -> Observations:
+    """What the call returns, and which arguments it changed."""
+    return _call(function, case, with_gradients=False)[0]
+
+
+def outputs_and_gradients(function: Callable[..., Any], case: Case) -> Observations:
+    """What the call returns, and the gradient of a fixed random projection of it for each float argument."""
+    observations, leaves = _call(function, case, with_gradients=True)
+    return observations | _gradients(observations["output"], leaves)
+
+
+def module_outputs(cls: type[nn.Module], case: Case) -> Observations:
+    """As `outputs`, for a module class built from `case.given["cfg"]` with `case.given["weights"]`."""
+    return outputs(build_module(cls, case), case)
+
+
+def module_outputs_and_gradients(cls: type[nn.Module], case: Case) -> Observations:
+    """As `outputs_and_gradients`, for a module class; gradients of its parameters too."""
+    module = build_module(cls, case)
+    observations, leaves = _call(module, case, with_gradients=True)
+    parameters = {name: module.get_parameter(name) for name in case.given["weights"]}
+    return observations | _gradients(observations["output"], leaves | parameters)
+
+
+def build_module(cls: type[nn.Module], case: Case) -> nn.Module:
+    """An instance of a learner's class for `case.given["cfg"]`, with the weights copied in by name."""
+    if not (isinstance(cls, type) and issubclass(cls, nn.Module)):
+        what = f"an instance of {type(cls).__name__}" if isinstance(cls, nn.Module) else f"{cls!r:.80}"
+        raise Unfit(
+            f"This test takes the class itself, a subclass of nn.Module: got {what}. Pass the class, without calling it."
+        )
+    module = cls(case.given["cfg"])
+    load_by_name(module, case.given["weights"])
+    return module
+
+
+def load_by_name(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Copies `weights` into the parameters of these names; says which are missing, unexpected or of another shape."""
+    own = dict(module.named_parameters())
+    missing, extra = sorted(weights.keys() - own.keys()), sorted(own.keys() - weights.keys())
+    if missing or extra:
+        parts = [f"missing: {', '.join(missing)}"] * bool(missing) + [f"not expected: {', '.join(extra)}"] * bool(extra)
+        raise Unfit(
+            f"{type(module).__name__} must have exactly the parameters {', '.join(sorted(weights))}: {'; '.join(parts)}. "
+            "Keep the names that __init__ of the exercise gives."
+        )
+    for name, value in weights.items():
+        if own[name].shape != value.shape:
+            raise Unfit(
+                f"{type(module).__name__}.{name} must have the shape {tuple(value.shape)}: got {tuple(own[name].shape)}. "
+                "The axes of every parameter are in the docstring."
+            )
+    with torch.no_grad():
+        for name, value in weights.items():
+            own[name].copy_(value)
+    if weights:
+        module.to(next(iter(weights.values())).device)
+
+
+def random_weights(module: nn.Module, generator: torch.Generator, scale: float = 0.5) -> dict[str, Tensor]:
+    """Weights for every parameter of `module`: no gain is one and no bias zero, so that none can be left out."""
+    return {
+        name: parameter.detach() * 0.5
+        + scale * torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
+        for name, parameter in module.named_parameters()
+    }
+
+
+def _call(function: Callable[..., Any], case: Case, *, with_gradients: bool) -> tuple[Observations, dict[str, Tensor]]:
+    """Calls with fresh arguments; with gradients each float tensor is a non-leaf copy of a leaf that collects one."""
+    leaves = case.fresh()
+    if with_gradients:
+        leaves = map_case(lambda t: t.requires_grad_(True) if t.is_floating_point() else t, leaves)
+        passed = map_case(lambda t: t.clone() if t.is_floating_point() else t, leaves)
+    else:
+        passed = leaves
+    output = function(*passed.args, **passed.kwargs)
+    changed = _changed(case.named_tensors(passed.args, passed.kwargs), case.named_tensors(case.args, case.kwargs))
+    tracked = case.named_tensors(leaves.args, leaves.kwargs) if with_gradients else []
+    return {"output": output, CHANGED: changed}, {name: leaf for name, leaf in tracked if leaf.requires_grad}
+
+
+def _changed(now: list[tuple[str, Tensor]], before: list[tuple[str, Tensor]]) -> list[str]:
+    """Names of the tensor arguments whose values differ from what was handed in."""
+    return [name for (name, a), (_, b) in zip(now, before, strict=True) if not _same(a, b)]
+
+
+def _same(a: Tensor, b: Tensor) -> bool:
+    return a.shape == b.shape and torch.equal(torch.nan_to_num(a.detach()), torch.nan_to_num(b.detach()))
+
+
+def _gradients(output: Any, leaves: Mapping[str, Tensor]) -> Observations:
+    """The gradient of a fixed random projection of `output` for each leaf; zeros where none flows."""
+    floats = [t for t in tensors_in(output) if t.is_floating_point() and t.requires_grad]
+    try:
+        found = torch.autograd.grad(_projection(floats), list(leaves.values()), allow_unused=True) if floats else None
+    except RuntimeError as error:
+        return {f"gradient of {name}": Raised(type(error).__name__, str(error)) for name in leaves}
+    gradients = found or (None,) * len(leaves)
+    return {
+        f"gradient of {name}": torch.zeros_like(leaf) if gradient is None else gradient.detach()
+        for (name, leaf), gradient in zip(leaves.items(), gradients, strict=True)
+    }
+
+
+def _projection(tensors: list[Tensor]) -> Tensor:
+    generator = torch.Generator().manual_seed(_GRADIENT_SEED)
+    total = tensors[0].new_zeros(())
+    for tensor in tensors:
+        weights = torch.randn(tensor.shape, generator=generator, dtype=torch.float32).to(tensor)
+        total = total + (tensor * weights).sum()
+    return total

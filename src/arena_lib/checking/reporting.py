@@ -1,0 +1,92 @@
+"""Shows a verdict to the learner: the one place where a test prints.
+
+One line on success. On failure it raises CheckFailed, whose text is the whole
+message; in a notebook the heat maps are displayed first. A learner's own
+exception goes on, with our frames cut out of its traceback.
+
+Shapes:  none.
+Raises:  CheckFailed; the learner's exception.
+Source:  own design (DESIGN 4.1).
+"""
+
+import sys
+import types
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from arena_lib.checking.messages import render_text
+from arena_lib.checking.results import Result
+from arena_lib.errors import CheckFailed
+
+_PACKAGE = str(Path(__file__).parents[1])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Course:
+    """What a course adds to a verdict: where it is recorded, and the exercise's id."""
+
+    record: Callable[[Result], None]
+    identify: Callable[[str], str]
+    """Turns `slug/name` into the exercise's id, `1.1/causal_mask`."""
+
+
+_courses: list[Course] = []
+
+
+def use_course(course: Course | None) -> None:
+    """From now on tests called in this process are recorded by `course`, or by none."""
+    _courses[:] = [course] if course else []
+
+
+def report(outcome: Any) -> None:
+    """Prints the line of a pass, or raises what the learner should see. `outcome` is a `running.Outcome`."""
+    result: Result = outcome.result
+    for course in _courses:
+        result = _identified(result, course)
+        if not result.is_reference:
+            course.record(result)
+    if outcome.error is not None:
+        _raise_learners(outcome.error, result)
+    if result.passed:
+        _print(result)
+        return
+    _draw(result, outcome)
+    raise CheckFailed(result.message, result)
+
+
+def _identified(result: Result, course: Course) -> Result:
+    known = replace(result, exercise=course.identify(result.exercise))
+    return replace(known, message=render_text(known))
+
+
+def _print(result: Result) -> None:
+    """One line, through whatever stands at standard output now: a terminal, a notebook, a capture."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    sys.stdout.write(result.message.encode(encoding, "replace").decode(encoding) + "\n")
+
+
+def _draw(result: Result, outcome: Any) -> None:
+    """In a notebook: the message as HTML, with heat maps where the result has two axes."""
+    if "ipykernel" not in sys.modules:
+        return
+    from IPython.display import HTML, display
+
+    from arena_lib.checking.html import render_html
+
+    display(HTML(render_html(result, expected=outcome.expected, actual=outcome.actual)))
+
+
+def _raise_learners(error: BaseException, result: Result) -> None:
+    """Raises the learner's exception again with the frames of the library and of torch's callers cut out."""
+    if result.diagnosis is not None:
+        error.add_note(f"Looks like: {result.diagnosis.mistake}, because {result.diagnosis.why}.")
+    raise error.with_traceback(_without_ours(error.__traceback__))
+
+
+def _without_ours(traceback: types.TracebackType | None) -> types.TracebackType | None:
+    """The traceback from the learner's first frame on."""
+    while traceback is not None and traceback.tb_frame.f_code.co_filename.startswith(_PACKAGE):
+        traceback = traceback.tb_next
+    return traceback

@@ -1,0 +1,286 @@
+"""The one runner: judges an object for an exercise, whoever asks, and makes one `Result`.
+
+It looks in this order: is it callable, and with these arguments; can it be
+observed; types, shapes, dtypes, finite values; properties; values. The first
+thing that doesn't hold decides, and the known mistakes are tried on it.
+
+Shapes:  those of the exercise.
+Raises:  AuthoringError for a test that is itself broken. `judge` and `run` never raise for a learner's object.
+Source:  own design (DESIGN 4.1).
+"""
+
+import hashlib
+import inspect
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NoReturn
+
+import torch
+from torch import nn
+
+from arena_lib.checking.cases import Case
+from arena_lib.checking.comparing import compare
+from arena_lib.checking.describing import describe
+from arena_lib.checking.diagnosing import RAISED, diagnose, observe_or_raised
+from arena_lib.checking.exercises import Exercise, ignored
+from arena_lib.checking.isolation import isolated
+from arena_lib.checking.messages import render_text
+from arena_lib.checking.observing import CHANGED, Observations, Unfit
+from arena_lib.checking.results import Check, Diagnosis, Mismatch, Result, Status
+
+Recorder = Callable[[Result], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """A Result, with what can't be written as JSON: the learner's exception and the values to draw."""
+
+    result: Result
+    error: BaseException | None = None
+    expected: Any = None
+    actual: Any = None
+
+
+@dataclass(kw_only=True)
+class _Session:
+    """What has been seen of one object so far."""
+
+    test: Exercise
+    cases: list[Case]
+    expected: list[Observations]
+    seen: list[Observations] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+class _Verdict(Exception):
+    """Ends a run: nothing further needs looking at."""
+
+    def __init__(self, status: Status, **found: Any) -> None:
+        super().__init__(status)
+        self.status, self.found = status, found
+
+
+def run(
+    test: Exercise, obj: Any, *, recorder: Recorder | None = None, device: str = "cpu", exercise_id: str | None = None
+) -> Result:
+    """Judges `obj` for `test` and hands the Result to `recorder`, unless `obj` is the reference itself."""
+    result = judge(test, obj, device=device, exercise_id=exercise_id).result
+    if recorder is not None and not result.is_reference:
+        recorder(result)
+    return result
+
+
+def judge(test: Exercise, obj: Any, *, device: str = "cpu", exercise_id: str | None = None) -> Outcome:
+    """As `run`, with the learner's exception and the compared values beside the Result."""
+    started = time.perf_counter()
+    found: dict[str, Any] = {}
+    with isolated(test.seed):
+        session = _prepare(test, device)
+        try:
+            _look(session, obj)
+            status: Status = "passed"
+        except _Verdict as verdict:
+            status, found = verdict.status, verdict.found
+    result = Result(
+        exercise=exercise_id or test.id,
+        status=status,
+        is_reference=is_reference(test, obj),
+        checks=tuple(session.checks),
+        diagnosis=found.get("diagnosis"),
+        mismatch=found.get("mismatch"),
+        notes=tuple(session.notes),
+        seed=test.seed,
+        seconds=round(time.perf_counter() - started, 4),
+        source_hash=_source_hash(obj),
+        test_hash=test.fingerprint(),
+    )
+    error = found.get("error")
+    result = replace(result, message=_error_message(result, error) if error else render_text(result))
+    return Outcome(result=result, error=error, expected=found.get("expected"), actual=found.get("actual"))
+
+
+def is_reference(test: Exercise, obj: Any) -> bool:
+    """Whether `obj` is the library's own: the reference, or anything else that its module defines."""
+    return obj is test.reference or getattr(obj, "__module__", None) == test.reference.__module__
+
+
+def cases_of(test: Exercise, device: str = "cpu") -> list[Case]:
+    """The test's cases, made from its seed."""
+    generator = torch.Generator().manual_seed(test.seed)
+    cases = [case for case in test.cases(generator) if case.label.startswith(test.only or "")]
+    return [replace(case.to(device), names=test.parameters()) for case in cases]
+
+
+def _prepare(test: Exercise, device: str) -> _Session:
+    cases = cases_of(test, device)
+    return _Session(test=test, cases=cases, expected=[observe_or_raised(test, test.reference, case) for case in cases])
+
+
+def _look(session: _Session, obj: Any) -> None:
+    """Everything that is looked at, in order; returns if all holds."""
+    _check_callable(session, obj)
+    candidate = _adapt(session, obj)
+    _check_arguments(session, candidate)
+    error = _observe(session, candidate)
+    if error is not None:
+        raise _Verdict("error", error=error, diagnosis=_diagnosis(session))
+    mismatches = _mismatches(session)
+    _decide(session, "types and shapes", [m for m in mismatches if m[0].kind not in ("nonfinite", "values")])
+    _decide(session, "finite values", [m for m in mismatches[:1] if m[0].kind == "nonfinite"])
+    _check_properties(session)
+    _decide(session, "values", mismatches)
+
+
+def _check_callable(session: _Session, obj: Any) -> None:
+    wanted = "a class" if isinstance(session.test.reference, type) else "a function"
+    if callable(obj) and not (isinstance(session.test.reference, type) and isinstance(obj, nn.Module)):
+        session.checks.append(Check(name="is callable", passed=True))
+        return
+    hint = " Pass the class itself, without calling it." if isinstance(obj, nn.Module) else ""
+    _fail(session, "is callable", f"This test takes {wanted}: got {describe(obj)}.{hint}")
+
+
+def _adapt(session: _Session, obj: Any) -> Any:
+    """The object in the form that the observer takes."""
+    if session.test.adapt is None:
+        return obj
+    try:
+        return session.test.adapt(obj)
+    except Unfit as error:
+        _fail(session, "can be observed", str(error))
+    except Exception as error:
+        raise _Verdict("error", error=error) from None
+
+
+def _check_arguments(session: _Session, candidate: Any) -> None:
+    """Whether the call of the first case fits the signature, before anything runs."""
+    name = "takes these arguments"
+    for case in session.cases:
+        args, kwargs = (
+            ((case.given["cfg"],), {})
+            if isinstance(candidate, type) and "cfg" in case.given
+            else (case.args, case.kwargs)
+        )
+        try:
+            signature = inspect.signature(candidate)
+        except (TypeError, ValueError):
+            return
+        try:
+            signature.bind(*args, **kwargs)
+        except TypeError as error:
+            wanted = "cfg" if isinstance(candidate, type) else ", ".join(session.test.parameters())
+            _fail(session, name, f"It must take ({wanted}): got {signature}, and {error}.")
+    session.checks.append(Check(name=name, passed=True))
+
+
+def _observe(session: _Session, candidate: Any) -> Exception | None:
+    """Fills `session.seen`; returns the first exception that the learner's code raised where the reference's didn't."""
+    first: Exception | None = None
+    for case, expected in zip(session.cases, session.expected, strict=True):
+        try:
+            session.seen.append(session.test.observe(candidate, case))
+        except Unfit as error:
+            _fail(session, "can be observed", str(error))
+        except NotImplementedError as error:
+            if not error.args:
+                raise _Verdict("not_started") from None
+            first = first or error
+            session.seen.append(observe_or_raised(session.test, candidate, case))
+        except Exception as error:
+            if RAISED not in expected:
+                first = first or error
+            session.seen.append(observe_or_raised(session.test, candidate, case))
+    if first is None:
+        session.checks.append(Check(name="runs", passed=True))
+    return first
+
+
+def _mismatches(session: _Session) -> list[tuple[Mismatch, Any, Any]]:
+    """Every observation that departs from the reference's, with both values, in the order of the cases."""
+    found = []
+    for case, expected, seen in zip(session.cases, session.expected, session.seen, strict=True):
+        for name, value in expected.items():
+            if name in ignored(session.test):
+                _note_changes(session, seen[name])
+                continue
+            mismatch = compare(
+                seen.get(name),
+                value,
+                axes=case.axes.get(name, ""),
+                tolerance=session.test.tolerance.get(name),
+                case=_call_text(session.test, case),
+                observation=name,
+            )
+            if mismatch is not None:
+                found.append((mismatch, value, seen.get(name)))
+    return found
+
+
+def _note_changes(session: _Session, changed: list[str]) -> None:
+    note = f"It changes {', '.join(changed)} in place: allowed here, but the caller's tensor is no longer what it was."
+    if changed and note not in session.notes:
+        session.notes.append(note)
+
+
+def _decide(session: _Session, name: str, mismatches: Sequence[tuple[Mismatch, Any, Any]]) -> None:
+    """Ends the run at the first mismatch; otherwise notes that this check passed."""
+    if not mismatches:
+        session.checks.append(Check(name=name, passed=True))
+        return
+    mismatch, expected, actual = mismatches[0]
+    session.checks.append(Check(name=name, passed=False, message=_change_text(mismatch, actual)))
+    raise _Verdict("failed", mismatch=mismatch, expected=expected, actual=actual, diagnosis=_diagnosis(session))
+
+
+def _change_text(mismatch: Mismatch, actual: Any) -> str:
+    if mismatch.observation != CHANGED:
+        return ""
+    return f"It must leave its arguments as they are: it changed {', '.join(actual)}. Make a new tensor: x + y, not x += y."
+
+
+def _check_properties(session: _Session) -> None:
+    for holds in session.test.properties:
+        name = (inspect.getdoc(holds) or holds.__name__).splitlines()[0]
+        for case, seen in zip(session.cases, session.seen, strict=True):
+            message = holds(seen, case)
+            if message is not None:
+                _fail(session, name, f"{message} ({_call_text(session.test, case)})")
+        session.checks.append(Check(name=name, passed=True))
+
+
+def _fail(session: _Session, check: str, message: str) -> NoReturn:
+    session.checks.append(Check(name=check, passed=False, message=message))
+    mismatches = _mismatches(session) if len(session.seen) == len(session.cases) else []
+    found: dict[str, Any] = {}
+    if mismatches:
+        found = dict(zip(("mismatch", "expected", "actual"), mismatches[0], strict=True))
+    raise _Verdict("failed", diagnosis=_diagnosis(session), **found)
+
+
+def _diagnosis(session: _Session) -> Diagnosis | None:
+    if len(session.seen) != len(session.cases):
+        return None
+    mistake = diagnose(session.test, session.cases, session.seen)
+    return Diagnosis(mistake=mistake.name, why=mistake.why) if mistake else None
+
+
+def _call_text(test: Exercise, case: Case) -> str:
+    """The call as a learner would write it, with the arguments described, and what is special about it."""
+    named = zip(test.parameters(), case.args, strict=False)
+    arguments = [f"{name}={describe(value)}" for name, value in named]
+    arguments += [f"{name}={describe(value)}" for name, value in case.kwargs.items()]
+    return f"{test.name}({', '.join(arguments)}), {case.label}"
+
+
+def _error_message(result: Result, error: BaseException) -> str:
+    text = render_text(result)
+    return f"{text}\n{type(error).__name__}: {error}"
+
+
+def _source_hash(obj: Any) -> str | None:
+    try:
+        return hashlib.sha256(inspect.getsource(obj).encode()).hexdigest()
+    except (TypeError, OSError, IndentationError, SyntaxError):
+        return None

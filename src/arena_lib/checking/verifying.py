@@ -1,0 +1,108 @@
+"""Tests the tests: the authors' gate that every exercise passes in CI.
+
+For each exercise the reference passes, each accepted solution passes, the stub
+is not started, and each mistake is rejected and named. Since a mistake is named
+after the first one that looks like it, no two can look the same.
+
+Shapes:  none.
+Raises:  nothing; what doesn't hold stands in the Verification.
+Source:  own design (DESIGN 4.2).
+"""
+
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from arena_lib.checking.exercises import Exercise
+from arena_lib.checking.results import Result, Status
+from arena_lib.checking.running import run
+
+LEAST_MISTAKES = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class MistakeVerdict:
+    """What became of one mistake."""
+
+    name: str
+    rejected: bool
+    named: bool
+    status: str
+    shown: str = ""
+    """The name that the diagnosis gave instead, if it gave another."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verification:
+    """What was proved about one exercise's test."""
+
+    id: str
+    reference: Status
+    accepts: tuple[Status, ...]
+    stub: Status | None
+    mistakes: tuple[MistakeVerdict, ...]
+    seconds: float
+    problems: tuple[str, ...]
+    """Why the exercise isn't fit for learners; empty if it is."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether everything that must hold does."""
+        return not self.problems
+
+    def to_record(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
+
+
+def verify(test: Exercise, *, stub: Any = None, exercise_id: str | None = None) -> Verification:
+    """Runs the reference, the accepted solutions, the stub and every mistake through the test."""
+    started = time.perf_counter()
+    reference = run(test, test.reference)
+    accepts = [run(test, solution) for solution in test.accepts]
+    stub_result = None if stub is None else run(test, stub)
+    mistakes = [_verify_mistake(test, index) for index in range(len(test.mistakes))]
+    return Verification(
+        id=exercise_id or test.id,
+        reference=reference.status,
+        accepts=tuple(result.status for result in accepts),
+        stub=None if stub_result is None else stub_result.status,
+        mistakes=tuple(mistakes),
+        seconds=round(time.perf_counter() - started, 3),
+        problems=tuple(_problems(reference, accepts, stub_result, mistakes)),
+    )
+
+
+def _verify_mistake(test: Exercise, index: int) -> MistakeVerdict:
+    mistake = test.mistakes[index]
+    result = run(test, mistake.build(test.reference))
+    shown = result.diagnosis.mistake if result.diagnosis else ""
+    return MistakeVerdict(
+        name=mistake.name,
+        rejected=result.status in ("failed", "error"),
+        named=shown == mistake.name,
+        status=result.status,
+        shown=shown,
+    )
+
+
+def _problems(
+    reference: Result, accepts: list[Result], stub: Result | None, mistakes: list[MistakeVerdict]
+) -> list[str]:
+    found = [] if reference.passed else [f"the reference must pass: {reference.message}"]
+    if not reference.is_reference:
+        found.append("the reference must be recognised as the reference")
+    found += [f"accepted solution {i} must pass: {r.message}" for i, r in enumerate(accepts, start=1) if not r.passed]
+    if not accepts:
+        found.append("an exercise needs at least one accepted solution written differently: got none")
+    if len(mistakes) < LEAST_MISTAKES:
+        found.append(f"an exercise needs at least {LEAST_MISTAKES} mistakes: got {len(mistakes)}")
+    if stub is not None and stub.status != "not_started":
+        found.append(f"the stub must be not_started: got {stub.status}")
+    found += [f"the mistake {m.name!r} must be rejected: it is {m.status}" for m in mistakes if not m.rejected]
+    found += [
+        f"the mistake {m.name!r} must be named: the diagnosis says {m.shown or 'nothing'!r}"
+        for m in mistakes
+        if m.rejected and not m.named
+    ]
+    return found

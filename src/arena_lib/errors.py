@@ -1,0 +1,134 @@
+"""Every exception that arena_lib raises on purpose, in one file.
+
+    ArenaError
+    ├── CheckFailed            a learner's object fails its test   (also AssertionError)
+    ├── ShapeError             a tensor has the wrong axes         (also ValueError)
+    ├── DtypeError             a tensor has the wrong dtype        (also TypeError)
+    ├── TokenError             token ids lie outside the vocabulary or the context (also ValueError)
+    ├── ConfigError            a configuration that cannot work    (also ValueError)
+    ├── UnknownNameError       no such section, exercise, model, hook ... (also LookupError)
+    ├── CheckpointError        a checkpoint that does not fit or cannot be read
+    ├── ZooError               a model or data set that cannot be had
+    │   ├── FetchError         no network, no pip, no disk
+    │   └── HashError          the bytes are not the ones we expect
+    ├── WorkspaceError         a learner's file that cannot be written or read
+    ├── ProgressError          progress that cannot be recorded or imported
+    ├── AuthoringError         a chapter or a test that breaks the contract of its format
+    └── MissingDependencyError an optional package is not installed (also ImportError)
+
+Each message says what must hold, what was given, and what to do next. The
+second base class lets `except ValueError` and the like go on working.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from arena_lib.checking.results import Result
+
+
+class ArenaError(Exception):
+    """The base of every exception that arena_lib raises on purpose."""
+
+
+class CheckFailed(ArenaError, AssertionError):
+    """A learner's object failed its test; `result` holds the whole verdict."""
+
+    def __init__(self, message: str, result: Result | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.result = result
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (type(self), (self.message, self.result))
+
+    def __str__(self) -> str:
+        return self.message
+
+    def _render_traceback_(self) -> list[str]:
+        """IPython shows this in place of a traceback through our own frames."""
+        return self.message.splitlines()
+
+
+class ShapeError(ArenaError, ValueError):
+    """A tensor has the wrong axes, or two tensors do not fit together."""
+
+
+class DtypeError(ArenaError, TypeError):
+    """A tensor has a dtype that the operation cannot take."""
+
+
+class TokenError(ArenaError, ValueError):
+    """Token ids lie outside the vocabulary, or there are more than `n_ctx`."""
+
+
+class ConfigError(ArenaError, ValueError):
+    """A configuration that cannot work."""
+
+
+class UnknownNameError(ArenaError, LookupError):
+    """No `kind` of this name exists; the message offers the nearest ones.
+
+    >>> raise UnknownNameError("model", "tiny-gtp", ["tiny-gpt", "tiny-llama"])
+    Traceback (most recent call last):
+    ...
+    arena_lib.errors.UnknownNameError: no model is called 'tiny-gtp'. Did you mean 'tiny-gpt'?
+    """
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        self.kind, self.name, self.known = kind, name, sorted(known)
+        nearest = difflib.get_close_matches(name, self.known, n=3, cutoff=0.5)
+        if nearest:
+            advice = f"Did you mean {' or '.join(map(repr, nearest))}?"
+        elif self.known:
+            advice = f"There are: {', '.join(self.known[:20])}{' ...' if len(self.known) > 20 else ''}."
+        else:
+            advice = "There are none."
+        super().__init__(f"no {kind} is called {name!r}. {advice}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (type(self), (self.kind, self.name, self.known))
+
+
+class CheckpointError(ArenaError):
+    """A checkpoint that belongs to another configuration or cannot be read."""
+
+
+class ZooError(ArenaError):
+    """A model or data set that cannot be had."""
+
+
+class FetchError(ZooError):
+    """A download that could not be made: no network, no pip, or no disk."""
+
+
+class HashError(ZooError):
+    """A file whose bytes are not the ones its card promises."""
+
+
+class WorkspaceError(ArenaError):
+    """A learner's file that cannot be written or read as it stands."""
+
+
+class ProgressError(ArenaError):
+    """Progress that cannot be recorded, read or imported."""
+
+
+class AuthoringError(ArenaError):
+    """A chapter or a test that breaks the contract of its format; for authors."""
+
+
+class MissingDependencyError(ArenaError, ImportError):
+    """An optional package is missing; the message says which extra brings it."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        self.package, self.extra, self.purpose = package, extra, purpose
+        super().__init__(
+            f"{purpose} needs the package {package!r}, which is not installed. Run: pip install 'arena-lib[{extra}]'"
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (type(self), (self.package, self.extra, self.purpose))

@@ -1,0 +1,74 @@
+import os
+import random
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from arena_lib.checking.isolation import isolated
+
+
+def spoil(tmp_path):
+    random.random()
+    np.random.rand()
+    torch.rand(3)
+    torch.set_grad_enabled(False)
+    torch.set_default_dtype(torch.float64)
+    torch.set_default_device("meta")
+    torch.autograd.set_detect_anomaly(True)
+    os.chdir(tmp_path)
+    sys.path.insert(0, str(tmp_path))
+    os.environ["ARENA_SPOILED"] = "1"
+
+
+def state():
+    return (
+        random.getstate(),
+        np.random.get_state()[1].tolist(),
+        torch.get_rng_state().tolist(),
+        torch.is_grad_enabled(),
+        torch.get_default_dtype(),
+        torch.get_default_device(),
+        torch.is_anomaly_enabled(),
+        os.getcwd(),
+        list(sys.path),
+        dict(os.environ),
+    )
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_everything_is_as_before(tmp_path, fails):
+    before = state()
+    try:
+        with isolated(0):
+            spoil(tmp_path)
+            if fails:
+                raise RuntimeError
+    except RuntimeError:
+        pass
+    assert state() == before
+
+
+def test_plotting_defaults_are_as_before():
+    import plotly.io
+
+    before = plotly.io.templates.default
+    with isolated(0):
+        plotly.io.templates.default = "none"
+    assert plotly.io.templates.default == before
+
+
+def test_block_starts_from_the_seed_with_gradients_on():
+    torch.set_grad_enabled(False)
+    try:
+        with isolated(3):
+            first = (random.random(), np.random.rand(), torch.rand(1).item(), torch.is_grad_enabled())
+        with isolated(3):
+            again = (random.random(), np.random.rand(), torch.rand(1).item(), torch.is_grad_enabled())
+    finally:
+        torch.set_grad_enabled(True)
+    assert first == again
+    assert first[-1]
+    with isolated(4):
+        assert random.random() != first[0]

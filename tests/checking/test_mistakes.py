@@ -1,0 +1,65 @@
+import pytest
+import torch
+
+from arena_lib.checking.mistakes import Mistake, substitute
+from arena_lib.errors import AuthoringError
+
+SOURCE = '''
+def other(x):
+    return x + 1
+
+
+@decorate(x + 1)
+def wanted(x):
+    """Adds: x + 1."""
+    return x + 1
+
+
+class Holder:
+    def wanted(self, x):
+        return x + 1
+'''
+
+
+def test_substitution_stays_inside_the_definition_and_outside_its_docstring():
+    changed = substitute(SOURCE, "wanted", "return x + 1", "return x - 1")
+    assert changed.count("x - 1") == 1
+    assert changed.index("x - 1") > changed.index('"""Adds: x + 1."""')
+    assert changed.replace("x - 1", "x + 1") == SOURCE
+
+
+def test_substitution_finds_a_method_by_its_qualified_name():
+    changed = substitute(SOURCE, "Holder.wanted", "x + 1", "x - 1")
+    assert changed.rstrip().endswith("return x - 1")
+    assert changed.count("x - 1") == 1
+
+
+def test_substitution_of_text_only_in_the_docstring_is_refused():
+    with pytest.raises(AuthoringError, match=r"'Adds' was found 0 times"):
+        substitute(SOURCE, "wanted", "Adds", "Takes")
+
+
+def test_ambiguous_substitution_is_refused():
+    with pytest.raises(AuthoringError, match=r"'x' was found 2 times"):
+        substitute("def f(a):\n    y = x\n    return x", "f", "x", "y")
+
+
+def test_empty_substitution_is_refused():
+    with pytest.raises(AuthoringError, match="found 0 times"):
+        substitute(SOURCE, "wanted", "", "y")
+
+
+def test_unknown_definition_is_refused():
+    with pytest.raises(AuthoringError, match="no 'missing'"):
+        substitute(SOURCE, "missing", "x", "y")
+
+
+def test_mistake_in_a_helper_is_seen_by_the_reference(toy):
+    wrong = Mistake("adds", "x * weight", "x + weight", within="scale").build(toy.half_norm)
+    x, weight = torch.tensor([[1.0, 2.0]]), torch.tensor([3.0, 5.0])
+    torch.testing.assert_close(wrong(x, weight), (x + weight) / 2 + x)
+    torch.testing.assert_close(toy.half_norm(x, weight), x * weight / 2 + x)
+
+
+def test_mistake_may_be_given_as_a_function(toy):
+    assert Mistake("whole", function=toy.scale).build(toy.half_norm) is toy.scale

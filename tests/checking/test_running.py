@@ -1,0 +1,224 @@
+import torch
+from torch import nn
+
+from arena_lib.checking import run
+from arena_lib.checking.results import Result
+
+
+def named(check, result):
+    return next(c for c in result.checks if c.name == check)
+
+
+def test_reference_passes_and_is_recognised(toy):
+    result = run(toy.test_half_norm, toy.half_norm)
+    assert result.status == "passed"
+    assert result.is_reference
+    assert result.exercise == "toy_exercises/half_norm"
+    assert [c.name for c in result.checks] == [
+        "is callable",
+        "takes these arguments",
+        "runs",
+        "types and shapes",
+        "finite values",
+        "keeps the number of rows",
+        "values",
+    ]
+    assert all(c.passed for c in result.checks)
+
+
+def test_own_solution_passes_and_is_not_the_reference(toy):
+    def mine(x, weight):
+        return 0.5 * weight * x + x.detach()
+
+    result = run(toy.test_half_norm, mine)
+    assert result.status == "passed"
+    assert not result.is_reference
+    assert result.source_hash is not None
+    assert len(result.test_hash or "") == 64
+
+
+def test_mistake_is_named_with_its_reason_and_the_first_wrong_entry(toy):
+    def mine(x, weight):
+        return x * weight + x.detach()
+
+    result = run(toy.test_half_norm, mine)
+    assert result.status == "failed"
+    assert result.diagnosis is not None
+    assert result.diagnosis.mistake == "does not halve"
+    assert result.mismatch is not None
+    assert result.mismatch.kind == "values"
+    assert result.mismatch.first_index == (0, 0)
+    assert result.mismatch.axes == ("batch", "d_model")
+    assert "does not halve" in result.message
+    assert "several rows" in result.message
+
+
+def test_mistake_that_only_a_gradient_shows_is_named(toy):
+    result = run(toy.test_half_norm, lambda x, weight: x * weight / 2 + x)
+    assert result.diagnosis is not None
+    assert result.diagnosis.mistake == "lets the gradient through"
+    assert result.mismatch is not None
+    assert result.mismatch.observation == "gradient of x"
+
+
+def test_unknown_mistake_gets_no_name(toy):
+    result = run(toy.test_half_norm, lambda x, weight: x * weight / 3 + x.detach())
+    assert result.status == "failed"
+    assert result.diagnosis is None
+
+
+def test_wrong_shape_is_found_before_values_and_properties(toy):
+    result = run(toy.test_half_norm, lambda x, weight: (x * weight)[:1, :1])
+    assert result.mismatch is not None
+    assert result.mismatch.kind == "shape"
+    assert not named("types and shapes", result).passed
+
+
+def test_stub_is_not_started(toy):
+    def stub(x, weight):
+        raise NotImplementedError
+
+    result = run(toy.test_half_norm, stub)
+    assert result.status == "not_started"
+    assert result.mismatch is None
+
+
+def test_not_implemented_with_a_message_is_an_error(toy):
+    def broken(x, weight):
+        raise NotImplementedError("no such kernel")
+
+    assert run(toy.test_half_norm, broken).status == "error"
+
+
+def test_exception_of_the_learner_is_an_error(toy):
+    result = run(toy.test_half_norm, lambda x, weight: x @ weight[:1])
+    assert result.status == "error"
+    assert "RuntimeError" in result.message
+
+
+def test_wrong_number_of_arguments_is_said_before_anything_runs(toy):
+    calls = []
+    result = run(toy.test_half_norm, lambda x: calls.append(x))
+    assert result.status == "failed"
+    check = named("takes these arguments", result)
+    assert "(x, weight)" in check.message
+    assert "missing" in check.message or "too many" in check.message
+    assert calls == []
+
+
+def test_object_that_is_not_callable_is_said(toy):
+    for thing in (None, 3, torch.zeros(2)):
+        result = run(toy.test_half_norm, thing)
+        assert result.status == "failed"
+        assert "takes a function" in named("is callable", result).message
+
+
+def test_argument_changed_in_place_fails_and_is_said(toy):
+    def mine(x, weight):
+        kept = x.detach().clone()
+        return x.mul_(weight) / 2 + kept
+
+    result = run(toy.test_half_norm, mine)
+    assert result.status == "failed"
+    assert result.mismatch is not None
+    assert result.mismatch.observation == "arguments changed in place"
+    assert "it changed x." in named("types and shapes", result).message
+
+
+def test_argument_changed_in_place_is_a_note_where_allowed(toy):
+    from dataclasses import replace
+
+    def mine(x, weight):
+        kept = x.detach().clone()
+        return x.mul_(weight) / 2 + kept
+
+    result = run(replace(toy.test_half_norm, may_change_arguments=True), mine)
+    assert result.status == "passed"
+    assert "changes x in place" in result.notes[0]
+
+
+def test_module_class_passes_with_its_own_code(toy):
+    class Mine(nn.Module):
+        def __init__(self, cfg):
+            super().__init__()
+            self.w = nn.Parameter(torch.randn(cfg.d_model))
+            self.b = nn.Parameter(torch.randn(cfg.d_model))
+
+        def forward(self, x):
+            return torch.addcmul(self.b, self.w, x)
+
+    assert run(toy.test_affine, Mine).status == "passed"
+
+
+def test_module_with_a_misnamed_parameter_is_told_which(toy):
+    class Mine(nn.Module):
+        def __init__(self, cfg):
+            super().__init__()
+            self.w = nn.Parameter(torch.ones(cfg.d_model))
+            self.bias = nn.Parameter(torch.zeros(cfg.d_model))
+
+        def forward(self, x):
+            return self.w * x + self.bias
+
+    result = run(toy.test_affine, Mine)
+    assert result.status == "failed"
+    message = " ".join(result.message.split())
+    assert "missing: b" in message
+    assert "not expected: bias" in message
+
+
+def test_module_with_a_parameter_of_the_wrong_shape_is_told_both_shapes(toy):
+    class Mine(nn.Module):
+        def __init__(self, cfg):
+            super().__init__()
+            self.w = nn.Parameter(torch.ones(cfg.d_model + 1))
+            self.b = nn.Parameter(torch.zeros(cfg.d_model))
+
+        def forward(self, x):
+            return self.w * x + self.b
+
+    message = run(toy.test_affine, Mine).message
+    assert "(3,)" in message
+    assert "(4,)" in message
+
+
+def test_instance_in_place_of_a_class_is_said(toy):
+    result = run(toy.test_affine, toy.Affine(toy.Config()))
+    assert result.status == "failed"
+    assert "without calling it" in result.message
+
+
+def test_detached_module_is_noticed_through_its_parameters(toy):
+    class Mine(nn.Module):
+        def __init__(self, cfg):
+            super().__init__()
+            self.w = nn.Parameter(torch.ones(cfg.d_model))
+            self.b = nn.Parameter(torch.zeros(cfg.d_model))
+
+        def forward(self, x):
+            return self.w.data * x + self.b
+
+    result = run(toy.test_affine, Mine)
+    assert result.mismatch is not None
+    assert result.mismatch.observation == "gradient of w"
+
+
+def test_recorder_gets_the_result_but_never_the_reference(toy):
+    seen = []
+    run(toy.test_half_norm, toy.half_norm, recorder=seen.append)
+    assert seen == []
+    result = run(toy.test_half_norm, lambda x, weight: x, recorder=seen.append)
+    assert seen == [result]
+
+
+def test_result_survives_json(toy):
+    result = run(toy.test_half_norm, lambda x, weight: x * weight + x.detach())
+    assert Result.from_json(result.to_json()) == result
+
+
+def test_part_runs_only_its_cases(toy):
+    part = toy.test_half_norm.part("one row")
+    assert run(part, lambda x, weight: toy.half_norm(x, weight) if len(x) == 1 else None).status == "passed"
+    assert (
+        run(toy.test_half_norm, lambda x, weight: toy.half_norm(x, weight) if len(x) == 1 else None).status == "failed"
+    )
