@@ -1,0 +1,89 @@
+"""Rows of tokens for training: documents of every kind mixed by share and packed whole.
+
+Shapes:  rows "n_rows n_ctx"
+Raises:  ConfigError for a mixture with an unknown kind or rows that hold no document.
+Source:  own derivation.
+Differs: a row begins with the end-of-text token and holds whole documents, so no
+         answer is asked without its context; only a row's last document is cut.
+"""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+from jaxtyping import Int
+
+from arena_lib.errors import ConfigError
+from arena_lib.storyworld import tasks
+from arena_lib.storyworld.choice import Chooser
+from arena_lib.storyworld.grammar import tell_story
+from arena_lib.storyworld.labels import Document
+from arena_lib.storyworld.tokenizer import encode_words, list_vocabulary_words
+
+VERSION = 1
+"""Of lexicon, frames, grammar, tasks, tokenizer and split together: any change to what is generated raises it."""
+
+MIXTURE: dict[str, float] = {
+    "story": 0.32, "indirect_object": 0.12, "holders": 0.14, "adjectives": 0.09, "countries": 0.06,
+    "repetition": 0.22, "speech": 0.02, "facts": 0.02, "spelling": 0.01,
+}
+"""Share of the tokens that documents of each kind have."""
+MEAN_LENGTH: dict[str, float] = {
+    "story": 60, "indirect_object": 23, "holders": 33, "adjectives": 31, "countries": 31, "repetition": 50,
+    "speech": 23, "facts": 23, "spelling": 23,
+}
+"""Tokens a document has on average; turns shares of tokens into shares of documents."""
+
+
+def tell(kind: str, choose: Chooser, split: str = "train", *, longest: int = tasks.LONGEST_STRING) -> Document:
+    """One document of this kind; `longest` bounds a repeated string."""
+    words = list(list_vocabulary_words())
+    match kind:
+        case "story":
+            return tell_story(choose, split)
+        case "indirect_object":
+            return tasks.tell_indirect_object(choose, split)
+        case "holders":
+            return tasks.tell_holders(choose, split)
+        case "adjectives" | "countries":
+            return tasks.tell_rule(choose, kind)
+        case "repetition":
+            return tasks.tell_repetition(choose, words, longest=longest)
+        case "speech":
+            return tasks.tell_speech(choose, words, split)
+        case "facts":
+            return tasks.tell_facts(choose)
+        case "spelling":
+            return tasks.tell_spelling(choose)
+    raise ConfigError(f"a kind of document must be one of {', '.join(MIXTURE)}: got {kind!r}. Choose one of them.")
+
+
+def tell_many(choose: Chooser, split: str = "train", mixture: Mapping[str, float] = MIXTURE, *, longest: int = tasks.LONGEST_STRING) -> Iterator[Document]:
+    """Documents without end, of kinds mixed so that each has its share of the tokens."""
+    unknown = set(mixture) - set(MEAN_LENGTH)
+    if unknown:
+        raise ConfigError(f"a mixture must name kinds of documents: got {sorted(unknown)}. Choose from {', '.join(MIXTURE)}.")
+    weights = {kind: share / MEAN_LENGTH[kind] for kind, share in mixture.items()}
+    while True:
+        yield tell(choose.weighted(weights), choose, split, longest=longest)
+
+
+def make_rows(
+    n_rows: int, n_ctx: int, *, seed: int, split: str = "train", mixture: Mapping[str, float] = MIXTURE, longest: int = tasks.LONGEST_STRING
+) -> Int[np.ndarray, "n_rows n_ctx"]:
+    """Rows of packed documents, the same for the same seed.
+
+    >>> make_rows(2, 16, seed=0).shape
+    (2, 16)
+    """
+    if n_rows < 1 or n_ctx < 2:
+        raise ConfigError(f"n_rows must be at least 1 and n_ctx at least 2: got {n_rows} and {n_ctx}. Ask for more.")
+    choose = Chooser("storyworld", VERSION, split, seed)
+    rows = np.zeros((n_rows, n_ctx), dtype=np.int64)
+    documents = tell_many(choose, split, mixture, longest=longest)
+    for row in rows:
+        filled = 0
+        while filled < n_ctx:
+            tokens = [0, *encode_words(next(documents).words)][: n_ctx - filled]
+            row[filled : filled + len(tokens)] = tokens
+            filled += len(tokens)
+    return rows
