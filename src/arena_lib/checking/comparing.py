@@ -33,6 +33,7 @@ from arena_lib.checking.describing import (
     clean,
     describe,
     dtype_text,
+    elements,
     is_a,
     number,
     number_pair,
@@ -256,14 +257,12 @@ def _scalar(value: object) -> np.ndarray | None:
 
 def _plain_number(value: object) -> Any:
     """The number without its subclass, whose operators may be the learner's."""
-    if is_a(value, np.generic):
+    if is_a(value, np.generic):  # type: ignore[type-abstract]
         return np.generic.item(value)
     if is_a(value, bool):
         return value
-    for kind in (int, float, complex):
-        if is_a(value, kind):
-            return kind.__pos__(value)
-    return None
+    kinds: tuple[Any, ...] = (int, float, complex)
+    return next((kind.__pos__(value) for kind in kinds if is_a(value, kind)), None)
 
 
 def _compare_numbers(actual: object, expected: object, place: _Place) -> Mismatch | None:
@@ -313,9 +312,9 @@ def _numbers(values: Sequence[object]) -> np.ndarray | None:
 
 
 def _compare_sequences(actual: object, expected: Sequence[object], place: _Place) -> Mismatch | None:
-    if not (is_a(actual, list) or is_a(actual, tuple)):
+    given = elements(actual)
+    if given is None:
         return _wrong_type(actual, expected, place, _sequence_advice(actual))
-    given = list(list.__iter__(actual) if is_a(actual, list) else tuple.__iter__(actual))  # type: ignore[arg-type]
     if len(given) != len(expected):
         return place.mismatch(
             "shape",
@@ -375,9 +374,9 @@ def _compare_sets(actual: object, expected: set[Any] | frozenset[Any], place: _P
 
 
 def _compare_dataclasses(actual: object, expected: Any, place: _Place) -> Mismatch | None:
+    names = [field.name for field in dataclasses.fields(expected)]
     if type(actual) is not type(expected):
         return _wrong_type(actual, expected, place)
-    names = [field.name for field in dataclasses.fields(expected)]
     found = (_compare(getattr(actual, name, None), getattr(expected, name), place.at(f".{name}")) for name in names)
     return next((mismatch for mismatch in found if mismatch), None)
 

@@ -69,7 +69,7 @@ def number(value: Any, digits: int = 4) -> str:
     >>> number(2.828427), number(float("-inf")), number(7)
     ('2.828', '-inf', '7')
     """
-    if is_a(value, np.generic):
+    if is_a(value, np.generic):  # type: ignore[type-abstract]
         value = np.generic.item(value)
     if is_a(value, bool):
         return bool.__repr__(value)
@@ -106,6 +106,13 @@ def shape_text(shape: Iterable[int], axes: tuple[str, ...] = ()) -> str:
     if axes and len(axes) == len(sizes):
         return "(" + ", ".join(f"{axis} {size}" for axis, size in zip(axes, sizes, strict=True)) + ")"
     return str(sizes)
+
+
+def elements(value: object) -> list[Any] | None:
+    """The elements of a list or tuple, past any `__iter__` of a subclass; None for all else."""
+    if is_a(value, list):
+        return list(list.__iter__(value))
+    return list(tuple.__iter__(value)) if is_a(value, tuple) else None
 
 
 def shape_of(tensor: torch.Tensor) -> tuple[int, ...] | None:
@@ -147,12 +154,13 @@ def _describe_tensor(tensor: torch.Tensor) -> str:
     return text
 
 
-def _describe_sequence(kind: str, items: Iterable[object], size: int, depth: int) -> str:
+def _describe_sequence(kind: str, items: list[Any], depth: int) -> str:
+    size = len(items)
     if size == 0:
         return f"an empty {kind}"
     if depth == 0:
         return f"a {kind} of {size}"
-    shown = [describe(item, depth - 1) for item, _ in zip(items, range(MAX_ITEMS), strict=False)]
+    shown = [describe(item, depth - 1) for item in items[:MAX_ITEMS]]
     return f"a {kind} of {size}: {', '.join(shown)}{', ...' if size > MAX_ITEMS else ''}"
 
 
@@ -195,10 +203,9 @@ def describe(value: object, depth: int = MAX_DEPTH) -> str:
             return f"the {kind.__name__} {number(value)}"
     if is_a(value, str):
         return f"the string {quote(value)}"
-    if is_a(value, list):
-        return _describe_sequence("list", list.__iter__(value), list.__len__(value), depth)
-    if is_a(value, tuple):
-        return _describe_sequence("tuple", tuple.__iter__(value), tuple.__len__(value), depth)
+    items = elements(value)
+    if items is not None:
+        return _describe_sequence("list" if is_a(value, list) else "tuple", items, depth)
     if is_a(value, dict):
         return _describe_dict(value)
     return _describe_callable(value) or f"an object of type {type_name(value)}"

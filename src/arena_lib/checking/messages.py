@@ -10,6 +10,7 @@ Source:  own design (DESIGN 4.1).
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,14 +18,19 @@ from arena_lib.checking.describing import clean, shape_text
 from arena_lib.checking.results import Mismatch, Result, Status
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, ConsoleOptions
+    from rich.text import Text
 
 MAX_LINES = 25
 """Lines of a message; the README promises it."""
 WIDTH = 100
 """Columns at which text is wrapped."""
+MIN_WIDTH = 30
+"""Narrower terminals are treated as this wide."""
 LABEL_WIDTH = 9
 """Columns of the word before each fact."""
+LOOKS_LIKE = "Looks like:"
+"""Opens the line of the diagnosis."""
 MAX_FACT = 400
 """Characters of one fact."""
 MAX_CHECKS = 3
@@ -94,7 +100,8 @@ def _passed_headline(result: Result, name: str) -> str:
 
 
 def _failed_checks(result: Result) -> list[tuple[str, str]]:
-    failed = [check for check in result.checks if not check.passed]
+    shown = result.mismatch is not None
+    failed = [check for check in result.checks if not check.passed and (check.message or not shown)]
     facts = [("check", f"{check.name}: {check.message}" if check.message else check.name) for check in failed]
     more = len(facts) - MAX_CHECKS
     return facts[:MAX_CHECKS] + ([("", f"and {more} more")] if more > 0 else [])
@@ -104,7 +111,7 @@ def _diagnosis(result: Result) -> list[tuple[str, str]]:
     if result.diagnosis is None:
         return []
     because = f", because {result.diagnosis.why}" if result.diagnosis.why else ""
-    return [("", f"Looks like: {result.diagnosis.mistake}{because}")]
+    return [(LOOKS_LIKE, result.diagnosis.mistake.rstrip(".") + because)]
 
 
 def _notes(result: Result) -> list[tuple[str, str]]:
@@ -121,7 +128,8 @@ def _mismatch_facts(mismatch: Mismatch | None) -> list[tuple[str, str]]:
         facts += _value_facts(mismatch)
     else:
         facts += _kind_facts(mismatch)
-    return facts + ([("pattern", mismatch.pattern)] if mismatch.pattern else [])
+    label = "advice" if mismatch.kind == "type" else "pattern"
+    return facts + ([(label, mismatch.pattern)] if mismatch.pattern else [])
 
 
 def _shape_facts(mismatch: Mismatch) -> list[tuple[str, str]]:
@@ -139,15 +147,17 @@ def _shape_facts(mismatch: Mismatch) -> list[tuple[str, str]]:
 
 
 def _two(label: str, expected: str, actual: str) -> list[tuple[str, str]]:
-    return [(label, f"expected {expected}"), ("", f"got      {actual}")]
+    return [(label, f"expected {expected}"), ("", f"got {actual}")]
 
 
 def _value_facts(mismatch: Mismatch) -> list[tuple[str, str]]:
     if mismatch.n_wrong is None:
         return [("wrong", mismatch.observation), *_two("value", mismatch.expected, mismatch.actual)]
-    what = "has NaN or infinity; wrong:" if mismatch.kind == "nonfinite" else "is wrong in"
-    entries = "entry" if mismatch.n_total == 1 else "entries"
-    facts = [("wrong", f"{mismatch.observation} {what} {mismatch.n_wrong} of {mismatch.n_total} {entries}")]
+    what = "has NaN or infinity; wrong are" if mismatch.kind == "nonfinite" else "is wrong in"
+    counted = f"{mismatch.n_wrong} of {mismatch.n_total} entries"
+    if mismatch.n_wrong == mismatch.n_total:
+        counted = f"all {mismatch.n_total} entries" if mismatch.n_total != 1 else "its one entry"
+    facts = [("wrong", f"{mismatch.observation} {what} {counted}")]
     if mismatch.expected_shape:
         facts.append(("shape", f"{shape_text(mismatch.expected_shape, mismatch.axes)}, as expected"))
     return [*facts, ("first", f"{_where(mismatch)}expected {mismatch.expected}, got {mismatch.actual}")]
@@ -177,15 +187,17 @@ def _kind_facts(mismatch: Mismatch) -> list[tuple[str, str]]:
 
 def _fact_lines(label: str, text: str, width: int) -> list[str]:
     """One fact, wrapped, with its word in a column of its own."""
-    body = text if "\n" not in text and text.isprintable() else clean(text, MAX_FACT)
-    body = body if len(body) <= MAX_FACT else body[: MAX_FACT - 3] + "..."
+    body = clean(text, MAX_FACT)
     indent = " " * (LABEL_WIDTH + 2)
-    lines = textwrap.wrap(body, width - len(indent), drop_whitespace=True) or [""]
-    return [f"  {label:<{LABEL_WIDTH}}{lines[0]}", *(indent + line for line in lines[1:])]
+    if len(label) > LABEL_WIDTH:
+        return textwrap.wrap(f"{label} {body}", width, initial_indent="  ", subsequent_indent=indent)
+    lines = textwrap.wrap(body, max(width - len(indent), MIN_WIDTH)) or [""]
+    return [f"  {label:<{LABEL_WIDTH}}{lines[0]}".rstrip(), *(indent + line for line in lines[1:])]
 
 
 def lay_out(message: Message, encoding: str | None = None, width: int = WIDTH) -> list[str]:
     """The lines of a message: headline, facts, next step, never more than `MAX_LINES`."""
+    width = max(width, MIN_WIDTH)
     head = textwrap.wrap(f"{message.mark(encoding)} {message.headline}", width, subsequent_indent="  ")[:3]
     tail = textwrap.wrap(message.next_step, width - 2, initial_indent="  ", subsequent_indent="  ")[:3]
     body = [line for label, text in message.facts for line in _fact_lines(label, text, width)]
@@ -205,21 +217,28 @@ def render_text(result: Result, *, encoding: str | None = None) -> str:
     return text if encoding is None else text.encode(encoding, "replace").decode(encoding)
 
 
-def render_rich(result: Result) -> RenderableType:
-    """The verdict for a terminal: the same words, the verdict and the diagnosis set off by style and sign."""
-    from rich.console import Group
-    from rich.text import Text
+@dataclass(frozen=True)
+class RichMessage:
+    """A message that rich lays out to the terminal's width."""
 
-    message = compose(result)
-    style = _STYLES[message.status]
-    lines = []
-    for i, line in enumerate(lay_out(message)):
-        text = Text(line)
-        if i == 0:
-            text.stylize(f"bold {style}")
-        elif line.strip().startswith("Looks like:"):
-            text.stylize("bold")
-        else:
-            text.stylize("dim", 0, LABEL_WIDTH + 2)
-        lines.append(text)
-    return Group(*lines)
+    message: Message
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        """The lines, with the verdict and the diagnosis set off by weight as well as colour."""
+        from rich.text import Text
+
+        lines = lay_out(self.message, options.encoding, min(WIDTH, options.max_width))
+        for i, line in enumerate(lines):
+            text = Text(line)
+            if i == 0:
+                text.stylize(f"bold {_STYLES[self.message.status]}")
+            elif line.strip().startswith(LOOKS_LIKE):
+                text.stylize("bold")
+            elif line[:2] == "  " and line[2:3].strip():
+                text.stylize("dim", 0, LABEL_WIDTH + 2)
+            yield text
+
+
+def render_rich(result: Result) -> RichMessage:
+    """The verdict for a terminal: print it with a `rich.console.Console`."""
+    return RichMessage(compose(result))

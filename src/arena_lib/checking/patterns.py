@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from arena_lib.checking.arrays import EXACT, Tolerance, agree, read, tolerance_for, widen
-from arena_lib.checking.describing import is_a, number, number_pair
+from arena_lib.checking.describing import is_a, number, number_pair, shape_of
 from arena_lib.checking.places import find_place
 
 MIN_ENTRIES = 3
@@ -45,13 +45,23 @@ def find_pattern(
     """
     if tolerance is None:
         tolerance = tolerance_for(expected.dtype) if is_a(expected, torch.Tensor) else tolerance_for(torch.float64)
-    arrays = [read(value) if is_a(value, torch.Tensor) else value for value in (actual, expected)]
-    if not all(is_a(array, np.ndarray) for array in arrays) or arrays[0].shape != arrays[1].shape:
+    values, right = _as_array(actual), _as_array(expected)
+    if values is None or right is None or values.shape != right.shape or 0 in right.shape:
         return None
     words = tuple(axes.split()) if is_a(axes, str) else tuple(axes)
-    words = words if len(words) == arrays[1].ndim else tuple(f"axis {i}" for i in range(arrays[1].ndim))
-    found = (finder(arrays[0], arrays[1], words, tolerance) for finder in _FINDERS)
+    words = words if len(words) == right.ndim else tuple(f"axis {i}" for i in range(right.ndim))
+    found = (finder(values, right, words, tolerance) for finder in _FINDERS)
     return next((pattern for pattern in found if pattern), None)
+
+
+def _as_array(value: np.ndarray | torch.Tensor) -> np.ndarray | None:
+    """The values, if they are numbers that can be read."""
+    array = read(value) if is_a(value, torch.Tensor) else value
+    return array if is_a(array, np.ndarray) and array.dtype.kind in "biufc" else None
+
+
+def _shape(value: np.ndarray | torch.Tensor) -> tuple[int, ...]:
+    return (shape_of(value) or ()) if is_a(value, torch.Tensor) else value.shape
 
 
 def _same_everywhere(values: np.ndarray) -> bool:
@@ -238,7 +248,7 @@ def find_shape_pattern(
     >>> find_shape_pattern(torch.zeros(2, 5, 3), torch.zeros(2, 3, 5), ("batch", "seq", "d_model"))
     'the axes seq and d_model are swapped'
     """
-    given, right = tuple(actual.shape), tuple(expected.shape)
+    given, right = _shape(actual), _shape(expected)
     words = axes if len(axes) == len(right) else tuple(f"axis {i}" for i in range(len(right)))
     if len(given) == len(right):
         return _reordered(actual, expected, words)
@@ -256,7 +266,7 @@ def find_shape_pattern(
 def _reordered(
     actual: np.ndarray | torch.Tensor, expected: np.ndarray | torch.Tensor, words: tuple[str, ...]
 ) -> str | None:
-    given, right = tuple(actual.shape), tuple(expected.shape)
+    given, right = _shape(actual), _shape(expected)
     differing = [i for i, (a, e) in enumerate(zip(given, right, strict=True)) if a != e]
     if sorted(given) == sorted(right) and len(right) <= MAX_AXES:
         orders = [order for order in permutations(range(len(right))) if tuple(right[i] for i in order) == given]
@@ -278,9 +288,9 @@ def _order_by_values(
     actual: np.ndarray | torch.Tensor, expected: np.ndarray | torch.Tensor, orders: list[tuple[int, ...]]
 ) -> tuple[int, ...] | None:
     """The one order of axes that also puts the values right."""
-    arrays = [read(value) if is_a(value, torch.Tensor) else value for value in (actual, expected)]
-    if not all(is_a(array, np.ndarray) and array.dtype.kind in "biufc" for array in arrays):
+    values, right = _as_array(actual), _as_array(expected)
+    if values is None or right is None:
         return None
     tolerance = tolerance_for(torch.float32)
-    fitting = [order for order in orders if agree(arrays[0], arrays[1].transpose(order), tolerance).all()]
+    fitting = [order for order in orders if agree(values, right.transpose(order), tolerance).all()]
     return fitting[0] if len(fitting) == 1 else None

@@ -48,7 +48,7 @@ def _places(wrong: np.ndarray, axes: tuple[str, ...]) -> Iterator[tuple[str, int
     """Text, number of entries, and whether the place was known before looking at the data."""
     yield from _along_one_axis(wrong, axes)
     yield from _between_two_axes(wrong, axes)
-    yield from _at_one_point(wrong, axes)
+    yield from _in_a_box(wrong, axes)
 
 
 def _used(wrong: np.ndarray, axis: int) -> list[int]:
@@ -80,11 +80,16 @@ def _indices(used: list[int]) -> str | None:
 
     >>> _indices([3, 4]), _indices([2, 3, 4, 5, 6]), _indices([1, 4, 6, 9, 13])
     ('= 3, 4', 'from 2 to 6', None)
+    >>> _indices([1, 3, 5, 7, 9])
+    '= 1, 3, 5 and so on to 9'
     """
     if len(used) <= MAX_LISTED:
         return f"= {', '.join(map(str, used))}"
     if used == list(range(used[0], used[-1] + 1)):
         return f"from {used[0]} to {used[-1]}"
+    step = used[1] - used[0]
+    if used == list(range(used[0], used[-1] + 1, step)):
+        return f"= {used[0]}, {used[1]}, {used[2]} and so on to {used[-1]}"
     return None
 
 
@@ -95,7 +100,7 @@ def _between_two_axes(wrong: np.ndarray, axes: tuple[str, ...]) -> Iterator[tupl
             length = wrong.shape[first]
             if length != wrong.shape[second] or length < MIN_LENGTH or not _are_paired(first, second, axes):
                 continue
-            square = wrong.any(axis=tuple(i for i in range(wrong.ndim) if i not in (first, second)))
+            square = np.asarray(wrong.any(axis=tuple(i for i in range(wrong.ndim) if i not in (first, second))))
             rest = wrong.size // length**2
             for text, region in _regions(length, axes[first], axes[second]):
                 if not square[~region].any():
@@ -129,13 +134,13 @@ def _regions(length: int, row: str, column: str) -> Iterator[tuple[str, np.ndarr
     yield f"only below the diagonal ({column} < {row})", below
 
 
-def _at_one_point(wrong: np.ndarray, axes: tuple[str, ...]) -> Iterator[tuple[str, int, bool]]:
-    """One index along each of several axes, such as one query of one example."""
-    used = [_used(wrong, axis) for axis in range(wrong.ndim)]
-    fixed = [axis for axis, indices in enumerate(used) if len(indices) == 1 and wrong.shape[axis] > 1]
-    if len(fixed) < 2:
+def _in_a_box(wrong: np.ndarray, axes: tuple[str, ...]) -> Iterator[tuple[str, int, bool]]:
+    """Few indices along each of several axes, such as one query of one example."""
+    used = {axis: _used(wrong, axis) for axis, length in enumerate(wrong.shape) if length > 1}
+    few = {axis: text for axis, at in used.items() if len(at) < wrong.shape[axis] and (text := _indices(at))}
+    if len(few) < 2:
         return
     size = wrong.size
-    for axis in fixed:
-        size //= wrong.shape[axis]
-    yield "only at " + ", ".join(f"{axes[axis]} = {used[axis][0]}" for axis in fixed), size, False
+    for axis in few:
+        size = size // wrong.shape[axis] * len(used[axis])
+    yield "only at " + ", ".join(f"{axes[axis]} {text}" for axis, text in few.items()), size, False
