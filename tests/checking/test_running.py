@@ -20,7 +20,7 @@ def test_reference_passes_and_is_recognised(toy):
         "runs",
         "types and shapes",
         "finite values",
-        "keeps the number of rows",
+        "Keeps the number of rows",
         "values",
     ]
     assert all(c.passed for c in result.checks)

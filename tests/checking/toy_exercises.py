@@ -43,7 +43,7 @@ def half_norm_cases(generator):
 
 
 def keeps_rows(seen, case):
-    """keeps the number of rows"""
+    """Keeps the number of rows."""
     return None if len(seen["output"]) == len(case.args[0]) else "It must keep the rows."
 
 

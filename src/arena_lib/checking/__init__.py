@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from arena_lib.checking.exercises import Exercise as Exercise
     from arena_lib.checking.exercises import exercise as exercise
     from arena_lib.checking.mistakes import Mistake as Mistake
-    from arena_lib.checking.observing import Unfit as Unfit
+    from arena_lib.checking.modules import Unfit as Unfit
+    from arena_lib.checking.modules import module_case as module_case
+    from arena_lib.checking.modules import random_weights as random_weights
     from arena_lib.checking.observing import module_outputs as module_outputs
     from arena_lib.checking.observing import module_outputs_and_gradients as module_outputs_and_gradients
     from arena_lib.checking.observing import outputs as outputs
     from arena_lib.checking.observing import outputs_and_gradients as outputs_and_gradients
-    from arena_lib.checking.observing import random_weights as random_weights
     from arena_lib.checking.results import Result as Result
     from arena_lib.checking.running import run as run
     from arena_lib.checking.verifying import Verification as Verification
@@ -33,14 +34,15 @@ _HOMES = {
     "Raised": "comparing",
     "Result": "results",
     "Tolerance": "comparing",
-    "Unfit": "observing",
+    "Unfit": "modules",
     "Verification": "verifying",
     "exercise": "exercises",
+    "module_case": "modules",
     "module_outputs": "observing",
     "module_outputs_and_gradients": "observing",
     "outputs": "observing",
     "outputs_and_gradients": "observing",
-    "random_weights": "observing",
+    "random_weights": "modules",
     "run": "running",
     "verify": "verifying",
 }

@@ -10,7 +10,7 @@ import types
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from arena_lib.checking.observing import Unfit
+from arena_lib.checking.modules import Unfit
 
 
 def method_or_function(

@@ -12,7 +12,8 @@ from arena_lib.checking.cases import Case
 from arena_lib.checking.comparing import Raised, equal
 from arena_lib.checking.exercises import Exercise, ignored
 from arena_lib.checking.mistakes import Mistake
-from arena_lib.checking.observing import Observations, Unfit
+from arena_lib.checking.modules import Unfit
+from arena_lib.checking.observing import Observations
 
 RAISED = "raised"
 

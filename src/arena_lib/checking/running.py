@@ -26,7 +26,8 @@ from arena_lib.checking.diagnosing import RAISED, diagnose, observe_or_raised
 from arena_lib.checking.exercises import Exercise, ignored
 from arena_lib.checking.isolation import isolated
 from arena_lib.checking.messages import render_text
-from arena_lib.checking.observing import CHANGED, Observations, Unfit
+from arena_lib.checking.modules import Unfit
+from arena_lib.checking.observing import CHANGED, Observations
 from arena_lib.checking.results import Check, Diagnosis, Mismatch, Result, Status
 
 Recorder = Callable[[Result], None]
@@ -242,7 +243,7 @@ def _change_text(mismatch: Mismatch, actual: Any) -> str:
 
 def _check_properties(session: _Session) -> None:
     for holds in session.test.properties:
-        name = (inspect.getdoc(holds) or holds.__name__).splitlines()[0]
+        name = (inspect.getdoc(holds) or holds.__name__).splitlines()[0].rstrip(".")
         for case, seen in zip(session.cases, session.seen, strict=True):
             message = holds(seen, case)
             if message is not None:

@@ -8,17 +8,29 @@ Source:  own design.
 from collections.abc import Callable
 from typing import Any
 
+import einops
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from arena_lib.checking import Case, Mistake, exercise, outputs_and_gradients
+from arena_lib.checking import (
+    Case,
+    Mistake,
+    exercise,
+    module_case,
+    module_outputs_and_gradients,
+    outputs_and_gradients,
+)
 from arena_lib.checking.adapting import method_or_function
+from arena_lib.checking.modules import build_module
 from arena_lib.checking.observing import Observations
 from arena_lib.transformer import lesson
 
 __test__ = False
 
 SCORES = "batch n_heads seq_q seq_k"
+RESIDUAL = "batch seq d_model"
+CFG = lesson.Config(d_model=7, d_vocab=11, n_ctx=9, n_layers=1, n_heads=3, d_head=4, d_mlp=8)
 
 
 def causal_mask_cases(generator: torch.Generator) -> list[Case]:
@@ -48,12 +60,15 @@ def hidden_as_minus_infinity(scores: Any) -> Any:
 
 
 def hides_every_future_key(seen: Observations, case: Case) -> str | None:
-    """hides every future key"""
+    """Hides every future key."""
     leaked = (seen["output"] != -torch.inf) & torch.ones_like(seen["output"], dtype=torch.bool).triu(diagonal=1)
     if not leaked.any():
         return None
     *_, seq_q, seq_k = (int(i) for i in leaked.nonzero()[0])
-    return f"The query at position {seq_q} must not see the key at position {seq_k}: its score is {seen['output'][leaked][0]:.4g}, and softmax leaves it some weight. Set it to -inf."
+    score = f"{seen['output'][leaked][0]:.4g}"
+    return (
+        f"The query at position {seq_q} must not see the key at position {seq_k}: its score is {score}. Set it to -inf."
+    )
 
 
 def causal_mask_by_addition(attn_scores: Tensor) -> Tensor:
@@ -76,7 +91,7 @@ test_causal_mask = exercise(
     accepts=[causal_mask_by_addition, causal_mask_by_large_number],
     adapt=method_or_function(
         "apply_causal_mask",
-        build=lambda cls: cls(lesson.Config(d_model=8, n_heads=2, d_head=4, d_mlp=8, n_ctx=8, d_vocab=11, n_layers=1)),
+        build=lambda cls: cls(CFG),
         stand_in={"IGNORE": torch.tensor(-torch.inf)},
     ),
     may_change_arguments=True,
@@ -110,6 +125,133 @@ test_causal_mask = exercise(
             "-torch.inf",
             "torch.inf",
             why="softmax turns -inf into 0, but +inf into NaN",
+        ),
+    ],
+)
+
+
+def attention_cases(generator: torch.Generator) -> list[Case]:
+    """Several sequences, one position (where the pattern is all ones), and one long sequence."""
+    shapes = {"several sequences": (2, 5), "a single position": (2, 1), "one longer sequence": (1, CFG.n_ctx)}
+    return [
+        module_case(
+            label, lesson.Attention, CFG, (torch.randn(*shape, CFG.d_model, generator=generator),), RESIDUAL, generator
+        )
+        for label, shape in shapes.items()
+    ]
+
+
+def looks_at_no_later_position(seen: Observations, case: Case) -> str | None:
+    """Makes no output depend on a later position."""
+    return seen["leak from the future"] or None
+
+
+def attention_observations(cls: Any, case: Case) -> Observations:
+    """Outputs and gradients, and whether changing the last position moves an earlier output."""
+    seen = module_outputs_and_gradients(cls, case)
+    return seen | {"leak from the future": _leak(build_module(cls, case), case.args[0])}
+
+
+def _leak(module: Any, x: Tensor) -> str:
+    """Says which output moves when only the last position of the input does."""
+    changed = x.clone()
+    changed[:, -1] += 1
+    with torch.no_grad():
+        before, after = module(x.clone()), module(changed)
+    if not isinstance(before, Tensor) or before.ndim != 3 or before.shape[1] < 2:
+        return ""
+    moved = ((before - after).abs() > 1e-5)[:, :-1].any(dim=-1).nonzero()
+    if not len(moved):
+        return ""
+    return f"The output at position {int(moved[0, 1])} must not depend on later ones: it moved when only position {x.shape[1] - 1} did."
+
+
+class AttentionByTorch(lesson.Attention):
+    """Lets torch's own attention do the middle part, on heads laid out before positions."""
+
+    def forward(self, normalized_resid_pre: Tensor) -> Tensor:
+        def project(weight: Tensor, bias: Tensor) -> Tensor:
+            return torch.einsum("bsm,nmh->bnsh", normalized_resid_pre, weight) + bias[:, None]
+
+        q, k = project(self.W_Q, self.b_Q), project(self.W_K, self.b_K)
+        z = F.scaled_dot_product_attention(q, k, project(self.W_V, self.b_V), is_causal=True)
+        return torch.einsum("bnsh,nhm->bsm", z, self.W_O) + self.b_O
+
+
+class AttentionHeadByHead(lesson.Attention):
+    """Loops over heads, and scales the queries rather than the scores."""
+
+    def forward(self, normalized_resid_pre: Tensor) -> Tensor:
+        x, seq = normalized_resid_pre, normalized_resid_pre.shape[1]
+        hidden = torch.ones(seq, seq, dtype=torch.bool, device=x.device).triu(1)
+        out = self.b_O.expand_as(x).clone()
+        for head in range(self.cfg.n_heads):
+            q = (x @ self.W_Q[head] + self.b_Q[head]) * self.cfg.d_head**-0.5
+            k = x @ self.W_K[head] + self.b_K[head]
+            v = x @ self.W_V[head] + self.b_V[head]
+            scores = einops.einsum(q, k, "batch q h, batch k h -> batch q k").masked_fill(hidden, -1e9)
+            out = out + scores.softmax(-1) @ v @ self.W_O[head]
+        return out
+
+
+test_attention = exercise(
+    reference=lesson.Attention,
+    cases=attention_cases,
+    observe=attention_observations,
+    properties=[looks_at_no_later_position],
+    keep=["__init__", "apply_causal_mask"],
+    accepts=[AttentionByTorch, AttentionHeadByHead],
+    mistakes=[
+        Mistake(
+            "does not scale the scores",
+            " / self.cfg.d_head**0.5",
+            "",
+            why="a dot product of d_head terms grows with the root of d_head, and softmax would saturate",
+        ),
+        Mistake(
+            "divides the scores by d_head, not by its root",
+            "**0.5",
+            "",
+            why="the spread of a sum of d_head terms is the root of d_head",
+        ),
+        Mistake(
+            "scales by the root of d_model",
+            "self.cfg.d_head**0.5",
+            "self.cfg.d_model**0.5",
+            why="each head's dot product has d_head terms, not d_model",
+        ),
+        Mistake(
+            "leaves the causal mask out",
+            "self.apply_causal_mask(einops.einsum(q, k, dot) / self.cfg.d_head**0.5)",
+            "einops.einsum(q, k, dot) / self.cfg.d_head**0.5",
+            why="a position could read the very token it has to predict",
+        ),
+        Mistake(
+            "takes the softmax over the queries",
+            "dim=-1",
+            "dim=-2",
+            why="each query shares out one unit of attention among its keys: the rows sum to one",
+        ),
+        Mistake(
+            "swaps queries and keys",
+            "einops.einsum(q, k, dot)",
+            "einops.einsum(k, q, dot)",
+            why="rows of the scores belong to queries, columns to keys",
+        ),
+        Mistake(
+            "uses the keys as values",
+            "v = einops.einsum(x, self.W_V, project) + self.b_V",
+            "v = k",
+            why="where to look and what to bring back are different questions, with weights of their own",
+        ),
+        Mistake("forgets b_Q", " + self.b_Q", "", why="queries have a bias: x W_Q + b_Q"),
+        Mistake("forgets b_V", " + self.b_V", "", why="values have a bias: x W_V + b_V"),
+        Mistake("forgets b_O", " + self.b_O", "", why="the output has a bias, once for all heads"),
+        Mistake(
+            "adds b_O once for each head",
+            "+ self.b_O",
+            "+ self.cfg.n_heads * self.b_O",
+            why="the heads are summed first, and the bias is added to the sum",
         ),
     ],
 )
