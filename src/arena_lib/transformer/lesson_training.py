@@ -8,14 +8,13 @@ Source:  Loshchilov and Hutter 2017, arXiv:1711.05101 (AdamW).
 Differs: no learning-rate schedule, no gradient clipping.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
+from arena_lib.core.progress import progress
 from arena_lib.transformer.lesson import check_numbers, check_sizes
 from arena_lib.transformer.loss import cross_entropy_next_token
 
@@ -100,21 +99,15 @@ class TransformerTrainer:
         """Train for all epochs; returns the "loss" of each step and the "accuracy" after each epoch."""
         history: dict[str, list[float]] = {"loss": [], "accuracy": []}
         for epoch in range(self.args.epochs):
-            bar = tqdm(self.batches(), total=self.n_batches, desc=f"epoch {epoch + 1}", leave=False)
+            bar = progress(self.make_batches(), f"epoch {epoch + 1}")
             for batch in bar:
                 history["loss"].append(self.training_step(batch).item())
                 bar.set_postfix(loss=f"{history['loss'][-1]:.3f}")
             history["accuracy"].append(self.evaluate())
         return history
 
-    @property
-    def n_batches(self) -> int:
-        """Steps in an epoch: every training sequence at most once, the last batch perhaps smaller."""
-        n_full = -(-len(self.train_tokens) // self.args.batch_size)
-        return min(n_full, self.args.max_steps_per_epoch)
-
-    def batches(self) -> Iterator[dict[str, Int[Tensor, "batch seq"]]]:
-        """The batches of one epoch, in a new order each time."""
+    def make_batches(self) -> list[dict[str, Int[Tensor, "batch seq"]]]:
+        """One epoch: every training sequence at most once, in a new order each time."""
         order = torch.randperm(len(self.train_tokens), generator=self.generator)
-        for chosen in order.split(self.args.batch_size)[: self.n_batches]:
-            yield {"tokens": self.train_tokens[chosen]}
+        chosen = order.split(self.args.batch_size)[: self.args.max_steps_per_epoch]
+        return [{"tokens": self.train_tokens[idx]} for idx in chosen]

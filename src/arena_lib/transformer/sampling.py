@@ -15,8 +15,8 @@ from typing import Protocol, runtime_checkable
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from tqdm.auto import tqdm
 
+from arena_lib.core.progress import progress
 from arena_lib.errors import ConfigError, TokenError
 from arena_lib.transformer.beam_search import Beams, beam_search
 from arena_lib.transformer.context import n_ctx_of
@@ -210,7 +210,8 @@ class TransformerSampler:
         """
         options = SamplingConfig(**kwargs)  # type: ignore[arg-type]
         tokens = self.encode(prompt)
-        for _ in tqdm(range(max_tokens_generated), disable=not verbose):
+        steps = range(max_tokens_generated)
+        for _ in progress(steps, "sampling") if verbose else steps:
             context = tokens if self.n_ctx is None else tokens[-self.n_ctx :]
             logits = self.model(context[None])[0, -1]
             next_token = sample_next_token(tokens, logits, options, generator=generator)
