@@ -21,77 +21,25 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from arena_lib.transformer.hooks import HookPoint
+from arena_lib.transformer.norms import LayerNorm, RMSNorm
+from arena_lib.transformer.scores import attention_scores, fused_attention, mix_values
 
 
 class KVCacheLike(Protocol):
     """Keys and values of earlier positions, as `Transformer.forward` uses them.
 
-    `length` positions are held when a forward pass starts. Each layer calls `extend` once, then
-    the model calls `advance` once.
+    The lesson's `KVCache` is one. The model reads `n_seen` before its first layer; each layer
+    then calls `extend` once, with keys that are rotated where the form rotates them.
     """
 
     @property
-    def length(self) -> int:
-        """How many positions every layer holds."""
+    def n_seen(self) -> int:
+        """How many positions are held."""
         ...
 
     def extend(self, layer_idx: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Write new "batch seq n_kv_heads d_head" after `length`; return keys and values of all positions."""
+        """Add new positions, "batch seq n_kv_heads d_head", behind a layer's old ones; return all of them."""
         ...
-
-    def advance(self, seq: int) -> None:
-        """Count `seq` more positions as held."""
-        ...
-
-
-def heads_first(
-    tensor: Float[Tensor, "batch seq n_heads d_head"],
-) -> Float[Tensor, "batch n_heads seq d_head"]:
-    """The same tensor with heads before positions; its own inverse. A view: einops costs more than a small matmul."""
-    return tensor.transpose(1, 2)
-
-
-def future_mask(seq_q: int, seq_k: int, device: torch.device) -> Tensor:
-    """True where a key comes after its query; the last query stands at the last key."""
-    ones = torch.ones(seq_q, seq_k, dtype=torch.bool, device=device)
-    return ones.triu(diagonal=1 + seq_k - seq_q)
-
-
-def attention_scores(
-    q: Float[Tensor, "batch seq_q n_heads d_head"], k: Float[Tensor, "batch seq_k n_kv_heads d_head"]
-) -> Float[Tensor, "batch n_heads seq_q seq_k"]:
-    """Dot products q . k / sqrt(d_head), with -inf where the key lies in the future."""
-    k = k.repeat_interleave(q.shape[2] // k.shape[2], dim=2)
-    scores = heads_first(q) @ heads_first(k).mT / q.shape[-1] ** 0.5
-    return scores.masked_fill(future_mask(q.shape[1], k.shape[1], q.device), -torch.inf)
-
-
-def mix_values(
-    pattern: Float[Tensor, "batch n_heads seq_q seq_k"], v: Float[Tensor, "batch seq_k n_kv_heads d_head"]
-) -> Float[Tensor, "batch seq_q n_heads d_head"]:
-    """Each query's average of the values, weighted by its row of the pattern."""
-    v = v.repeat_interleave(pattern.shape[1] // v.shape[2], dim=2)
-    return heads_first(pattern @ heads_first(v))
-
-
-def fused_attention(
-    q: Float[Tensor, "batch seq_q n_heads d_head"],
-    k: Float[Tensor, "batch seq_k n_kv_heads d_head"],
-    v: Float[Tensor, "batch seq_k n_kv_heads d_head"],
-) -> Float[Tensor, "batch seq_q n_heads d_head"]:
-    """`mix_values(softmax(attention_scores(q, k)), v)` without building scores or pattern."""
-    seq_q, seq_k = q.shape[1], k.shape[1]
-    is_square = seq_q == seq_k
-    mask = None if is_square or seq_q == 1 else ~future_mask(seq_q, seq_k, q.device)
-    z = F.scaled_dot_product_attention(
-        heads_first(q),
-        heads_first(k),
-        heads_first(v),
-        attn_mask=mask,
-        is_causal=is_square and seq_q > 1,
-        enable_gqa=q.shape[2] != k.shape[2],
-    )
-    return heads_first(z)
 
 
 class FusedAttention(nn.Module):
@@ -153,6 +101,18 @@ class FusedAttention(nn.Module):
         """Values' bias, a writable view of `b_QKV`; None without biases."""
         return None if self.b_QKV is None else self.split(self.b_QKV)[2]
 
+    def replace_parts(
+        self, parts: tuple[Tensor, Tensor, Tensor], inputs: dict[str, Float[Tensor, "batch seq n_heads d_model"]]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """(q, k, v) with those that `inputs` names ("q", "k", "v") made anew from an input for each head."""
+        weights = {"q": (self.W_Q, self.b_Q), "k": (self.W_K, self.b_K), "v": (self.W_V, self.b_V)}
+        named = dict(zip("qkv", parts, strict=True))
+        for name, x in inputs.items():
+            weight, bias = weights[name]
+            part = torch.einsum("bsnd,ndh->bsnh", x, weight)
+            named[name] = part if bias is None else part + bias
+        return named["q"], named["k"], named["v"]
+
     def attend(
         self,
         q: Float[Tensor, "batch seq_q n_heads d_head"],
@@ -209,3 +169,28 @@ class FusedAttention(nn.Module):
             else:
                 with torch.no_grad():
                     weight.copy_(given)
+
+
+class AttentionBlock(nn.Module):
+    """The points at a block's entrance, which its form's `forward` passes."""
+
+    ln1: LayerNorm | RMSNorm
+    attn: FusedAttention
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hook_resid_pre, self.hook_attn_out, self.hook_resid_post = HookPoint(), HookPoint(), HookPoint()
+        self.hook_q_input, self.hook_k_input, self.hook_v_input = HookPoint(), HookPoint(), HookPoint()
+
+    def head_inputs(
+        self, resid_pre: Float[Tensor, "batch seq d_model"]
+    ) -> dict[str, Float[Tensor, "batch seq n_heads d_model"]]:
+        """For each of q, k and v whose input has a hook: the hooked copies of resid_pre by head, normalised."""
+        points = {"q": self.hook_q_input, "k": self.hook_k_input, "v": self.hook_v_input}
+        inputs = {}
+        for name, point in points.items():
+            if not point.is_idle:
+                n_heads = self.attn.n_heads if name == "q" else self.attn.n_kv_heads
+                copies = resid_pre[:, :, None].repeat(1, 1, n_heads, 1)
+                inputs[name] = self.ln1.plain(point(copies))
+        return inputs

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from arena_lib.transformer.attention import FusedAttention, KVCacheLike
+from arena_lib.transformer.attention import AttentionBlock, FusedAttention, KVCacheLike
 from arena_lib.transformer.embeddings import Embed, PosEmbed, Unembed
 from arena_lib.transformer.hooks import HookPoint
 from arena_lib.transformer.lesson import check_numbers, check_sizes
@@ -65,28 +65,31 @@ class Attention(FusedAttention):
     def forward(
         self,
         x: Float[Tensor, "batch seq d_model"],
+        inputs: dict[str, Float[Tensor, "batch seq n d_model"]],
         pos_embed: Float[Tensor, "*batch seq d_model"],
         kv_cache: KVCacheLike | None = None,
     ) -> Float[Tensor, "batch seq d_model"]:
-        """What attention adds to the residual stream, for its normalised input."""
+        """What attention adds to the residual stream, for its normalised input (`inputs`: by head, where hooked)."""
         d_qk = 2 * self.n_heads * self.d_head
         pos_qk = pos_embed @ self.W_QKV.narrow(1, 0, d_qk)
         q, k, v = self.split(F.linear(x, self.W_QKV.T, self.b_QKV) + F.pad(pos_qk, (0, d_qk // 2)))
+        if inputs:
+            by_head = pos_embed.unsqueeze(-2)
+            inputs = {name: x if name == "v" else x + by_head for name, x in inputs.items()}
+            q, k, v = self.replace_parts((q, k, v), inputs)
         q, k, v = self.hook_q(q), self.hook_k(k), self.hook_v(v)
         if kv_cache is not None:
             k, v = kv_cache.extend(self.layer_idx, k, v)
         return self.merge(self.hook_z(self.attend(q, k, v)))
 
 
-class Block(nn.Module):
+class Block(AttentionBlock):
     """resid_post = resid_pre + attn(ln1(resid_pre))."""
 
     def __init__(self, cfg: AttentionOnlyConfig, layer_idx: int) -> None:
         super().__init__()
         self.ln1 = LayerNorm(cfg.d_model, cfg.layer_norm_eps)
         self.attn = Attention(cfg, layer_idx)
-        self.hook_resid_pre, self.hook_resid_post = HookPoint(), HookPoint()
-        self.hook_attn_out = HookPoint()
 
     def forward(
         self,
@@ -96,7 +99,8 @@ class Block(nn.Module):
     ) -> Float[Tensor, "batch seq d_model"]:
         """The residual stream after the block."""
         resid_pre = self.hook_resid_pre(resid_pre)
-        attn_out = self.hook_attn_out(self.attn(self.ln1(resid_pre), positions, kv_cache))
+        inputs = self.head_inputs(resid_pre)
+        attn_out = self.hook_attn_out(self.attn(self.ln1(resid_pre), inputs, positions, kv_cache))
         return self.hook_resid_post(resid_pre + attn_out)
 
 

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from arena_lib.transformer.attention import FusedAttention, KVCacheLike
+from arena_lib.transformer.attention import AttentionBlock, FusedAttention, KVCacheLike
 from arena_lib.transformer.embeddings import Embed, PosEmbed, TiedUnembed, Unembed
 from arena_lib.transformer.hooks import HookPoint
 from arena_lib.transformer.lesson import Config
@@ -42,10 +42,13 @@ class Attention(FusedAttention):
     def forward(
         self,
         x: Float[Tensor, "batch seq d_model"],
+        inputs: dict[str, Float[Tensor, "batch seq n d_model"]],
         kv_cache: KVCacheLike | None = None,
     ) -> Float[Tensor, "batch seq d_model"]:
-        """What attention adds to the residual stream, for its normalised input."""
+        """What attention adds to the residual stream, for its normalised input (`inputs`: by head, where hooked)."""
         q, k, v = self.split(F.linear(x, self.W_QKV.T, self.b_QKV))
+        if inputs:
+            q, k, v = self.replace_parts((q, k, v), inputs)
         q, k, v = self.hook_q(q), self.hook_k(k), self.hook_v(v)
         if kv_cache is not None:
             k, v = kv_cache.extend(self.layer_idx, k, v)
@@ -70,7 +73,7 @@ class MLP(nn.Module):
         return F.linear(post, self.W_out.T, self.b_out)
 
 
-class Block(nn.Module):
+class Block(AttentionBlock):
     """resid_mid = resid_pre + attn(ln1(resid_pre)); resid_post = resid_mid + mlp(ln2(resid_mid))."""
 
     def __init__(self, cfg: Config, layer_idx: int) -> None:
@@ -79,17 +82,18 @@ class Block(nn.Module):
         self.attn = Attention(cfg, layer_idx)
         self.ln2 = LayerNorm(cfg.d_model, cfg.layer_norm_eps)
         self.mlp = MLP(cfg)
-        self.hook_resid_pre, self.hook_resid_mid, self.hook_resid_post = HookPoint(), HookPoint(), HookPoint()
-        self.hook_attn_out, self.hook_mlp_out = HookPoint(), HookPoint()
+        self.hook_resid_mid, self.hook_mlp_in, self.hook_mlp_out = HookPoint(), HookPoint(), HookPoint()
 
     def forward(
         self, resid_pre: Float[Tensor, "batch seq d_model"], positions: None, kv_cache: KVCacheLike | None = None
     ) -> Float[Tensor, "batch seq d_model"]:
         """The residual stream after the block."""
         resid_pre = self.hook_resid_pre(resid_pre)
-        attn_out = self.hook_attn_out(self.attn(self.ln1(resid_pre), kv_cache))
+        inputs = self.head_inputs(resid_pre)
+        attn_out = self.hook_attn_out(self.attn(self.ln1(resid_pre), inputs, kv_cache))
         resid_mid = self.hook_resid_mid(resid_pre + attn_out)
-        mlp_out = self.hook_mlp_out(self.mlp(self.ln2(resid_mid)))
+        mlp_in = resid_mid if self.hook_mlp_in.is_idle else self.hook_mlp_in(resid_mid.clone())
+        mlp_out = self.hook_mlp_out(self.mlp(self.ln2(mlp_in)))
         return self.hook_resid_post(resid_mid + mlp_out)
 
 

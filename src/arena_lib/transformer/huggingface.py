@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from arena_lib.errors import CheckpointError, ConfigError
 from arena_lib.transformer.attention_only import AttentionOnly, AttentionOnlyConfig
@@ -34,7 +34,11 @@ BUFFERS = (".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq")
 
 def gpt2_views(model: GPT2) -> dict[str, Tensor]:
     """Each weight under transformers' GPT-2 name; its Conv1D keeps the input axis first, as we do."""
-    views = {"transformer.wte.weight": model.embed.W_E, "transformer.wpe.weight": model.pos_embed.W_pos}
+    views: dict[str, Tensor] = {
+        "transformer.wte.weight": model.embed.W_E,
+        "transformer.wpe.weight": model.pos_embed.W_pos,
+    }
+    block: Any
     for layer_idx, block in enumerate(model.blocks):
         views |= {
             f"transformer.h.{layer_idx}.{name}": weight
@@ -53,13 +57,15 @@ def gpt2_views(model: GPT2) -> dict[str, Tensor]:
                 "mlp.c_proj.bias": block.mlp.b_out,
             }.items()
         }
-    views |= {"transformer.ln_f.weight": model.ln_final.w, "transformer.ln_f.bias": model.ln_final.b}
+    ln_final: Any = model.ln_final
+    views |= {"transformer.ln_f.weight": ln_final.w, "transformer.ln_f.bias": ln_final.b}
     return views if model.cfg.tie_embeddings else views | {"lm_head.weight": model.unembed.W_U.T}
 
 
 def llama_views(model: Llama) -> dict[str, Tensor]:
     """Each weight under transformers' Llama name; its Linear has the output axis first."""
-    views = {"model.embed_tokens.weight": model.embed.W_E}
+    views: dict[str, Tensor] = {"model.embed_tokens.weight": model.embed.W_E}
+    block: Any
     for layer_idx, block in enumerate(model.blocks):
         attn, mlp = block.attn, block.mlp
         d_q, d_kv = attn.n_heads * attn.d_head, attn.n_kv_heads * attn.d_head
@@ -237,10 +243,13 @@ def _read_llama_config(config: Mapping[str, Any]) -> LlamaConfig:
 
 
 def build(cfg: GPT2Config | LlamaConfig | AttentionOnlyConfig) -> Transformer:
-    """The fast form that a config belongs to, with freshly drawn weights."""
+    """The fast form that a config belongs to, its weights drawn with seed 0 (torch's own state stays as it was)."""
+    generator = torch.Generator().manual_seed(0)
     if isinstance(cfg, GPT2Config):
-        return GPT2(cfg)
-    return Llama(cfg) if isinstance(cfg, LlamaConfig) else AttentionOnly(cfg)
+        return GPT2(cfg, generator=generator)
+    if isinstance(cfg, LlamaConfig):
+        return Llama(cfg, generator=generator)
+    return AttentionOnly(cfg, generator=generator)
 
 
 @torch.no_grad()
@@ -271,6 +280,9 @@ def save_pretrained(model: Transformer, folder: str | Path, *, dtype: torch.dtyp
     from safetensors.torch import save_file
 
     config = huggingface_config(model)
+    if model.tokenizer is not None:
+        ids = {name: getattr(model.tokenizer, name, None) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
+        config |= {name: token_id for name, token_id in ids.items() if token_id is not None}
     weights = model.state_dict() if isinstance(model, AttentionOnly) else huggingface_views(model)
     if dtype is not None:
         config["dtype"] = str(dtype).removeprefix("torch.")
@@ -299,13 +311,14 @@ def load_pretrained(folder: str | Path, *, dtype: torch.dtype | None = None) -> 
     return _fill(build(cfg).to(target), weights, str(folder)).eval()
 
 
-def to_huggingface(model: Transformer, folder: str | Path | None = None) -> nn.Module:
+def to_huggingface(model: Transformer, folder: str | Path | None = None) -> Any:
     """The same model as transformers' GPT2LMHeadModel or LlamaForCausalLM; also written to `folder` if given."""
     from transformers import GPT2Config as HFGPT2Config
     from transformers import GPT2LMHeadModel, LlamaForCausalLM
     from transformers import LlamaConfig as HFLlamaConfig
 
     views, config = huggingface_views(model), huggingface_config(model)
+    twin: Any
     if isinstance(model, GPT2):
         twin = GPT2LMHeadModel(HFGPT2Config(**config))
     else:
@@ -319,7 +332,7 @@ def to_huggingface(model: Transformer, folder: str | Path | None = None) -> nn.M
     return twin.eval()
 
 
-def from_huggingface(source: str | Path | nn.Module) -> Transformer:
+def from_huggingface(source: str | Path | Any) -> Transformer:
     """Our form of a transformers model, or of a folder in its format; weights are copied, dtype kept."""
     if isinstance(source, str | Path):
         return load_pretrained(source)

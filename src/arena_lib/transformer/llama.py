@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from arena_lib.transformer.attention import FusedAttention, KVCacheLike
+from arena_lib.transformer.attention import AttentionBlock, FusedAttention, KVCacheLike
 from arena_lib.transformer.embeddings import Embed, TiedUnembed, Unembed
 from arena_lib.transformer.hooks import HookPoint
 from arena_lib.transformer.lesson_llama import LlamaConfig, rotary_angles
@@ -54,11 +54,14 @@ class Attention(FusedAttention):
     def forward(
         self,
         x: Float[Tensor, "batch seq d_model"],
+        inputs: dict[str, Float[Tensor, "batch seq n d_model"]],
         table: Float[Tensor, "2 seq 1 d_head"],
         kv_cache: KVCacheLike | None = None,
     ) -> Float[Tensor, "batch seq d_model"]:
-        """What attention adds to the residual stream, for its normalised input."""
+        """What attention adds to the residual stream, for its normalised input (`inputs`: by head, where hooked)."""
         q, k, v = self.split(x @ self.W_QKV)
+        if inputs:
+            q, k, v = self.replace_parts((q, k, v), inputs)
         q, k, v = self.hook_q(q), self.hook_k(k), self.hook_v(v)
         q, k = self.hook_rot_q(rotate(q, table)), self.hook_rot_k(rotate(k, table))
         if kv_cache is not None:
@@ -82,7 +85,7 @@ class MLP(nn.Module):
         return self.hook_post(F.silu(pre) * pre_linear) @ self.W_out
 
 
-class Block(nn.Module):
+class Block(AttentionBlock):
     """resid_mid = resid_pre + attn(ln1(resid_pre)); resid_post = resid_mid + mlp(ln2(resid_mid))."""
 
     def __init__(self, cfg: LlamaConfig, layer_idx: int) -> None:
@@ -91,8 +94,7 @@ class Block(nn.Module):
         self.attn = Attention(cfg, layer_idx)
         self.ln2 = RMSNorm(cfg.d_model, cfg.rms_norm_eps)
         self.mlp = MLP(cfg)
-        self.hook_resid_pre, self.hook_resid_mid, self.hook_resid_post = HookPoint(), HookPoint(), HookPoint()
-        self.hook_attn_out, self.hook_mlp_out = HookPoint(), HookPoint()
+        self.hook_resid_mid, self.hook_mlp_in, self.hook_mlp_out = HookPoint(), HookPoint(), HookPoint()
 
     def forward(
         self,
@@ -102,9 +104,11 @@ class Block(nn.Module):
     ) -> Float[Tensor, "batch seq d_model"]:
         """The residual stream after the block."""
         resid_pre = self.hook_resid_pre(resid_pre)
-        attn_out = self.hook_attn_out(self.attn(self.ln1(resid_pre), positions, kv_cache))
+        inputs = self.head_inputs(resid_pre)
+        attn_out = self.hook_attn_out(self.attn(self.ln1(resid_pre), inputs, positions, kv_cache))
         resid_mid = self.hook_resid_mid(resid_pre + attn_out)
-        mlp_out = self.hook_mlp_out(self.mlp(self.ln2(resid_mid)))
+        mlp_in = resid_mid if self.hook_mlp_in.is_idle else self.hook_mlp_in(resid_mid.clone())
+        mlp_out = self.hook_mlp_out(self.mlp(self.ln2(mlp_in)))
         return self.hook_resid_post(resid_mid + mlp_out)
 
 

@@ -23,11 +23,13 @@ from arena_lib.transformer.attention import KVCacheLike
 from arena_lib.transformer.embeddings import Embed, TiedUnembed, Unembed
 from arena_lib.transformer.hooks import HookedModel, HookPoint
 from arena_lib.transformer.norms import LayerNorm, RMSNorm
+from arena_lib.transformer.stacked import StackedWeights
+from arena_lib.transformer.text import TextModel
 
 TOKEN_DTYPES = (torch.int64, torch.int32)
 
 
-class Transformer(HookedModel):
+class Transformer(HookedModel, StackedWeights, TextModel):
     """A fast transformer; make one of its forms: `GPT2`, `Llama` or `AttentionOnly`."""
 
     residual_writers: ClassVar[tuple[str, ...]] = ("W_O", "W_out")
@@ -86,7 +88,7 @@ class Transformer(HookedModel):
         holds earlier positions and receives these. `last_only` unembeds the last position alone.
         """
         first, last = self._layer_range(start_at_layer, stop_at_layer)
-        start = 0 if kv_cache is None else kv_cache.length
+        start = 0 if kv_cache is None else kv_cache.n_seen
         self._check_input(tokens, start, is_residual=start_at_layer is not None)
         batch, seq = tokens.shape[:2]
 
@@ -94,8 +96,6 @@ class Transformer(HookedModel):
         positions = self.positions(start, batch, seq)
         for layer_idx in range(first, last):
             resid = self.blocks[layer_idx](resid, positions, kv_cache)
-        if kv_cache is not None:
-            kv_cache.advance(seq)
         if stop_at_layer is not None:
             return resid
         return self.unembed(self.ln_final(resid[:, -1:] if last_only else resid))

@@ -37,10 +37,14 @@ class LayerNorm(nn.Module):
         """The last step: times w, plus b."""
         return normalized * self.w + self.b
 
+    def plain(self, x: Float[Tensor, "*any d_model"]) -> Float[Tensor, "*any d_model"]:
+        """The normalised vectors by torch's fused operation, past the hook points."""
+        return F.layer_norm(x, self.w.shape, self.w, self.b, self.eps)
+
     def forward(self, x: Float[Tensor, "*any d_model"]) -> Float[Tensor, "*any d_model"]:
         """The normalised vectors."""
         if self.hook_scale.is_idle and self.hook_normalized.is_idle:
-            return F.layer_norm(x, self.w.shape, self.w, self.b, self.eps)
+            return self.plain(x)
         return self.gain(self.hook_normalized(self.centre(x) / self.hook_scale(self.scale(x))))
 
 
@@ -65,8 +69,12 @@ class RMSNorm(nn.Module):
         """The last step: times w."""
         return normalized * self.w
 
+    def plain(self, x: Float[Tensor, "*any d_model"]) -> Float[Tensor, "*any d_model"]:
+        """The normalised vectors by torch's fused operation, past the hook points."""
+        return F.rms_norm(x, self.w.shape, self.w, self.eps)
+
     def forward(self, x: Float[Tensor, "*any d_model"]) -> Float[Tensor, "*any d_model"]:
         """The normalised vectors."""
         if self.hook_scale.is_idle and self.hook_normalized.is_idle:
-            return F.rms_norm(x, self.w.shape, self.w, self.eps)
+            return self.plain(x)
         return self.gain(self.hook_normalized(self.centre(x) / self.hook_scale(self.scale(x))))
