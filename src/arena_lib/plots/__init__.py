@@ -1,0 +1,33 @@
+"""Figures for chapters and reports: one function for each kind of picture, all of them plotly figures.
+
+    attention            heads side by side, query by key, tokens as labels
+    heads                one number for each head: layer by head
+    lines                training curves and other series
+    token_probabilities  the likeliest next tokens, as bars
+    comparison           expected, actual and difference, with numbers and marks
+    coloured_text        tokens with a number each (HTML)
+    save_html, to_png    a figure as a file that needs no network, or as an image
+
+Shapes:  in each function.
+Raises:  ShapeError for other shapes; ArenaError where an image cannot be made.
+Source:  own design (DESIGN 2).
+"""
+
+from arena_lib.plots.attention import attention
+from arena_lib.plots.comparison import comparison
+from arena_lib.plots.heads import heads
+from arena_lib.plots.lines import lines
+from arena_lib.plots.saving import save_html, to_png
+from arena_lib.plots.text import coloured_text
+from arena_lib.plots.tokens import token_probabilities
+
+__all__ = [
+    "attention",
+    "coloured_text",
+    "comparison",
+    "heads",
+    "lines",
+    "save_html",
+    "to_png",
+    "token_probabilities",
+]

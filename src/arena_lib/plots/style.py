@@ -1,0 +1,62 @@
+"""What all figures share: colours that differ in lightness too, fonts, margins, labels for tokens.
+
+Shapes:  none.
+Raises:  nothing.
+Source:  Okabe and Ito 2008, "Color Universal Design" (the eight colours that most colour-blind readers tell apart).
+"""
+
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+SEQUENCE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
+"""Okabe and Ito's colours, the darkest first; yellow is left out, for it fades on white."""
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+MARKERS = ("circle", "square", "diamond", "triangle-up", "x", "cross")
+LIGHT_TO_DARK = [[0.0, "#ffffff"], [0.25, "#d6e6f4"], [0.5, "#89bedc"], [0.75, "#3787c0"], [1.0, "#08306b"]]
+"""For values from zero up: lightness falls steadily, so it survives a grey printout."""
+DIVERGING = [[0.0, "#2166ac"], [0.25, "#92c5de"], [0.5, "#ffffff"], [0.75, "#f4a582"], [1.0, "#b2182b"]]
+"""For values of both signs, white at zero."""
+MAX_LABEL = 14
+"""Characters of a token shown on an axis."""
+
+
+def finish(figure: go.Figure, title: str, *, width: int, height: int) -> go.Figure:
+    """One look for every figure."""
+    figure.update_layout(
+        template="plotly_white",
+        title={"text": escape(title), "x": 0.02, "xanchor": "left", "font": {"size": 16}},
+        font={"size": 12, "color": "#1a1a1a"},
+        margin={"l": 60, "r": 30, "t": 60 if title else 30, "b": 50},
+        width=width,
+        height=height,
+    )
+    return figure
+
+
+def escape(text: str) -> str:
+    """Text that plotly shows as it is: it reads <b> and the like as markup.
+
+    >>> escape("a <b> & c")
+    'a &lt;b&gt; &amp; c'
+    """
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def token_text(token: str) -> str:
+    r"""A token with its blanks made visible, as it stands in hover texts and bars.
+
+    >>> token_text(" cat\n")
+    '␣cat⏎'
+    """
+    visible = token.replace(" ", "␣").replace("\n", "⏎").replace("\t", "⇥")
+    return escape(visible) if visible else "(empty)"
+
+
+def token_labels(tokens: Sequence[str]) -> list[str]:
+    """One label for each position, short, and unlike all others because it carries its index."""
+    return [f"{token_text(_shorten(token))} {i}" for i, token in enumerate(tokens)]
+
+
+def _shorten(token: str) -> str:
+    return token if len(token) <= MAX_LABEL else token[: MAX_LABEL - 1] + "…"
