@@ -132,6 +132,7 @@ def read_card(file: Path) -> Card:
         raise ZooError(f"{file.name} must be TOML: {error}. Mend the card.") from error
     if "download" in table:
         table["download"] = _build(Download, table["download"], f"{file.name} [download]")
+    _check_figures(table.get("reached", {}), file.name)
     card = _build(Card, table, file.name)
     if card.name != file.stem:
         _reject(file.name, "name", f"the file's name, {file.stem!r}", card.name)
@@ -170,9 +171,13 @@ def _check_values(card: Card, where: str) -> None:
     for part in (card, card.download):
         if part is not None and not SHA256.fullmatch(part.sha256):
             _reject(where, "sha256", "64 hexadecimal digits in lower case", part.sha256)
-    if not isinstance(card.reached, dict):
-        _reject(where, "[reached]", "a table", card.reached)
-    for key, figure in card.reached.items():
+
+
+def _check_figures(reached: Any, where: str) -> None:
+    """Reject figures that are not numbers."""
+    if not isinstance(reached, dict):
+        _reject(where, "[reached]", "a table", reached)
+    for key, figure in reached.items():
         if not isinstance(figure, int | float) or isinstance(figure, bool):
             _reject(where, f"reached.{key}", "a number", figure)
 

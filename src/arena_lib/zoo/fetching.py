@@ -162,31 +162,35 @@ def run_pip(download: Download, folder: Path) -> None:
             f"Fetching needs pip in this environment: {sys.executable} has none. "
             "Run: python -m ensurepip   (or: uv pip install pip)"
         )
-    from arena_lib.core.progress import progress
-
     what = f"{download.package}=={download.version}"
     flags = ["--no-deps", "--only-binary", ":all:", "--no-cache-dir", "--no-input", "--disable-pip-version-check"]
     command = [sys.executable, "-m", "pip", "download", *flags, "--progress-bar", "off", "--dest", str(folder), what]
-    scratch = {"TMPDIR": str(folder), "TEMP": str(folder), "TMP": str(folder)}  # so that we see the bytes arrive
-    process = subprocess.Popen(
-        command, env=os.environ | scratch, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-    )
-    try:
-        with progress(round(download.size / MEGABYTE), f"downloading {download.package} (MB)") as bar:
-            while True:
-                try:
-                    output, _ = process.communicate(timeout=SECONDS_BETWEEN_LOOKS)
-                    break
-                except subprocess.TimeoutExpired:
-                    bar.update(_count_megabytes(folder, bar.total) - bar.n)
-            if process.returncode == 0:
-                bar.update(bar.total - bar.n)
-    finally:
-        if process.poll() is None:  # Ctrl-C
+    environment = os.environ | {"TMPDIR": str(folder), "TEMP": str(folder), "TMP": str(folder)}  # we see bytes arrive
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    ) as process:
+        try:
+            output = _wait_with_bar(process, folder, download)
+        except BaseException:  # Ctrl-C above all
             process.kill()
-            process.wait()
+            raise
     if process.returncode != 0:
         raise _explain_pip(what, output)
+
+
+def _wait_with_bar(process: subprocess.Popen[str], folder: Path, download: Download) -> str:
+    """What pip said, once it has ended; a bar shows the bytes that have arrived."""
+    from arena_lib.core.progress import progress
+
+    with progress(round(download.size / MEGABYTE), f"downloading {download.package} (MB)") as bar:
+        while True:
+            try:
+                output, _ = process.communicate(timeout=SECONDS_BETWEEN_LOOKS)
+            except subprocess.TimeoutExpired:
+                bar.update(_count_megabytes(folder, bar.total) - bar.n)
+            else:
+                bar.update(bar.total - bar.n if process.returncode == 0 else 0)
+                return output
 
 
 def _count_megabytes(folder: Path, most: int) -> int:
@@ -201,17 +205,22 @@ def _count_megabytes(folder: Path, most: int) -> int:
 
 
 def _explain_pip(what: str, output: str) -> FetchError:
-    """An error that says what pip said last and what to do about it."""
+    """An error that says what kept pip from it and what to do."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith("ERROR")] or lines
-    said = errors[0][:300] if errors else "nothing"
+    errors = [line for line in lines if line.startswith("ERROR")] or lines[-1:] or ["nothing"]
+    said = errors[0][:300]
     if "No space left" in output or "Disk quota" in output:
         return FetchError(
             f"pip must have room for {what}: it said {said!r}. Free some disk, or set ARENA_CACHE elsewhere."
         )
+    if "Retrying" in output:
+        return FetchError(
+            f"pip must reach its package index to download {what}: it could not connect. "
+            "Check the network and pip's settings (index, proxy), and run the same command again."
+        )
     return FetchError(
         f"pip must be able to download {what}: it said {said!r}. "
-        "Check the network and pip's settings (index, proxy), and run the same command again."
+        "Check pip's settings (index, proxy), and run the same command again."
     )
 
 

@@ -53,11 +53,11 @@ def load(
     """Our transformer with the model's weights, its tokenizer attached; float32 unless `dtype` says otherwise."""
     import torch
 
-    from arena_lib.transformer.huggingface import from_huggingface
+    from arena_lib.transformer.huggingface import load_pretrained
 
-    model = from_huggingface(path(name))
+    model = load_pretrained(path(name), dtype=dtype or torch.float32).to(device)
     model.tokenizer = load_tokenizer(name)
-    return model.to(device=device, dtype=dtype or torch.float32).eval()
+    return model
 
 
 def load_tokenizer(name: str) -> Any:
@@ -116,8 +116,8 @@ def _download_from_hub(name: str) -> Path:
     except (OSError, HFValidationError) as error:
         reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         raise FetchError(
-            f"{name} must be on the Hugging Face hub and within reach: {type(error).__name__}: {reason} "
-            f"Check the name and the network; without one there are {', '.join(names())}."
+            f"{name} must be on the Hugging Face hub and within reach: got {type(error).__name__}: {reason.rstrip('.')}. "
+            f"Check the name and the network; without a network there are {', '.join(names())}."
         ) from error
     if not list(folder.glob("model*.safetensors")):
         raise ZooError(

@@ -1,0 +1,136 @@
+import json
+import re
+
+import pytest
+
+from arena_lib.errors import UnknownNameError, ZooError
+from arena_lib.zoo import cards
+
+GOOD = """name = "toy"
+form = "gpt2"
+source = "bundled"
+description = "A toy."
+data = "none"
+licence = "MIT"
+recipe = "a command"
+parameters = 3
+size = 5
+sha256 = "{sha256}"
+[reached]
+story_loss = 2.5
+""".format(sha256="0" * 64)
+DOWNLOAD = """[download]
+package = "p"
+version = "1"
+member = "m"
+size = 1
+sha256 = "{sha256}"
+unpacked = 2
+""".format(sha256="1" * 64)
+
+
+def read(tmp_path, text, name="toy"):
+    file = tmp_path / f"{name}.toml"
+    file.write_text(text)
+    return cards.read_card(file)
+
+
+def test_every_card_of_the_zoo_is_valid_and_listed():
+    files = {file.stem for file in cards.CARDS.glob("*.toml")}
+    assert set(cards.names()) == files
+    assert "smollm2" in files
+    for name in cards.names():
+        assert cards.info(name).name == name
+        json.dumps(cards.info(name).to_dict())
+
+
+def test_names_come_bundled_first_then_by_alphabet(zoo_folder):
+    zoo_folder.add_card("b")
+    zoo_folder.add_card("c")
+    zoo_folder.add_card("a", source="fetched")
+    with (zoo_folder.cards / "a.toml").open("a") as file:
+        file.write(DOWNLOAD)
+    zoo_folder.forget()
+    assert cards.names() == ("b", "c", "a")
+
+
+def test_a_card_keeps_what_its_file_says(tmp_path):
+    card = read(tmp_path, "seed = 11\n" + GOOD)
+    assert card == cards.Card(
+        name="toy",
+        form="gpt2",
+        source="bundled",
+        description="A toy.",
+        data="none",
+        licence="MIT",
+        recipe="a command",
+        seed=11,
+        parameters=3,
+        size=5,
+        sha256="0" * 64,
+        reached={"story_loss": 2.5},
+    )
+
+
+def test_a_fetched_card_has_its_download(tmp_path):
+    card = read(tmp_path, GOOD.replace('"bundled"', '"fetched"') + DOWNLOAD)
+    assert card.download == cards.Download(package="p", version="1", member="m", size=1, sha256="1" * 64, unpacked=2)
+    assert card.seed is None
+    assert card.to_dict()["download"]["unpacked"] == 2
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('form = "gpt2"', 'form = "rnn"', "form of toy.toml must be one of gpt2, llama, attention-only: got 'rnn'"),
+        ('"bundled"', '"stolen"', "source of toy.toml must be one of bundled, fetched: got 'stolen'"),
+        (
+            '"bundled"',
+            '"fetched"',
+            "[download] of toy.toml must be there for fetched models and only for them: got None",
+        ),
+        ('name = "toy"', 'name = "boy"', "name of toy.toml must be the file's name, 'toy': got 'boy'"),
+        ("parameters = 3", "parameters = 0", "parameters of toy.toml must be positive: got 0"),
+        ("size = 5", "size = -1", "size of toy.toml must be positive: got -1"),
+        ("size = 5", 'size = "5"', "size of toy.toml must be of type int: got '5'"),
+        ("size = 5", "size = true", "size of toy.toml must be of type int: got True"),
+        ("size = 5", "size = 5\nseed = 1.5", "seed of toy.toml must be of type int | None: got 1.5"),
+        ("0" * 64, "0" * 63, "sha256 of toy.toml must be 64 hexadecimal digits in lower case"),
+        ("0" * 64, "A" * 64, "sha256 of toy.toml must be 64 hexadecimal digits in lower case"),
+        ("0" * 64, "0" * 65, "sha256 of toy.toml must be 64 hexadecimal digits in lower case"),
+        ("story_loss = 2.5", 'story_loss = "low"', "reached.story_loss of toy.toml must be a number: got 'low'"),
+        ("story_loss = 2.5", "story_loss = true", "reached.story_loss of toy.toml must be a number: got True"),
+        ("[reached]\nstory_loss = 2.5", "reached = 2", "[reached] of toy.toml must be a table: got 2"),
+        ('licence = "MIT"\n', "", "toy.toml must have the key 'licence': it has data, description"),
+        ("size = 5", "size = ", "toy.toml must be TOML"),
+    ],
+)
+def test_a_card_that_breaks_the_format_is_rejected(tmp_path, old, new, message):
+    assert old in GOOD
+    with pytest.raises(ZooError, match=re.escape(message)):
+        read(tmp_path, GOOD.replace(old, new))
+
+
+def test_an_unknown_key_is_rejected_with_the_nearest_known_one(tmp_path):
+    with pytest.raises(UnknownNameError, match=r"no key of toy.toml is called 'license'. Did you mean 'licence'"):
+        read(tmp_path, 'license = "MIT"\n' + GOOD)
+
+
+def test_the_download_of_a_card_is_checked_too(tmp_path):
+    fetched = GOOD.replace('"bundled"', '"fetched"')
+    with pytest.raises(ZooError, match=re.escape("toy.toml [download] must have the key 'package'")):
+        read(tmp_path, fetched + DOWNLOAD.replace('package = "p"\n', ""))
+    with pytest.raises(ZooError, match=r"sha256 of toy.toml must be 64"):
+        read(tmp_path, fetched + DOWNLOAD.replace("1" * 64, "1"))
+    with pytest.raises(ZooError, match=re.escape("toy.toml [download] must be a table: got 3")):
+        read(tmp_path, "download = 3\n" + fetched)
+    with pytest.raises(ZooError, match=re.escape("[download] of toy.toml must be there for fetched models and only")):
+        read(tmp_path, GOOD + DOWNLOAD)
+
+
+def test_an_unknown_model_is_answered_with_the_nearest_names(zoo_folder):
+    zoo_folder.add_card("tiny-gpt")
+    with pytest.raises(UnknownNameError, match=r"no model is called 'tiny-gtp'. Did you mean 'tiny-gpt'"):
+        cards.info("tiny-gtp")
+    with pytest.raises(UnknownNameError, match="There are: tiny-gpt"):
+        cards.info("../cards/x")

