@@ -1,0 +1,130 @@
+"""A learner's folder: writes a section's notebook into it, and never over what is there.
+
+Shapes:  none.
+Raises:  WorkspaceError for a file that is there already, or a folder that cannot be written to.
+Source:  own design (DESIGN 4.3).
+"""
+
+from __future__ import annotations
+
+import datetime
+import errno
+import json
+import os
+import re
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import TypeVar
+
+from arena_lib.course.entries import Section
+from arena_lib.course.notebooks import Format, Scale, build_cells, render
+from arena_lib.errors import WorkspaceError
+
+FORMATS: tuple[Format, ...] = ("ipynb", "py")
+SCALES: tuple[Scale, ...] = ("full", "tiny")
+
+Choice = TypeVar("Choice")
+
+_SCRIPT_CELL = re.compile(r'^# %% .*?arena=\{"exercise": "([^"]+)"\}.*\n((?:(?!# %%).*\n?)*)', re.MULTILINE)
+
+
+def start(
+    section: Section,
+    folder: Path,
+    *,
+    format: str = "ipynb",  # noqa: A002
+    scale: str = "full",
+    fresh: bool = False,
+) -> Path:
+    """Writes the section's exercises into `folder` and says where; with `fresh`, beside a file that is there."""
+    text = render(section, format=_one_of("format", format, FORMATS), scale=_one_of("scale", scale, SCALES))
+    _make_folder(folder)
+    for path in _candidates(folder, section, format):
+        try:
+            _write_new(path, text)
+        except FileExistsError:
+            if fresh:
+                continue
+            raise WorkspaceError(_what_is_there(path, section)) from None
+        except OSError as error:
+            raise WorkspaceError(_cannot_write(path, error)) from error
+        return path
+    raise AssertionError("there is always another number")
+
+
+def _one_of(what: str, chosen: str, choices: tuple[Choice, ...]) -> Choice:
+    for choice in choices:
+        if choice == chosen:
+            return choice
+    raise WorkspaceError(f"the {what} must be one of {', '.join(map(str, choices))}: got {chosen!r}. Choose one.")
+
+
+def _candidates(folder: Path, section: Section, format: str) -> Iterator[Path]:  # noqa: A002
+    """`1.1_slug.ipynb`, then `1.1_slug_2.ipynb` and so on."""
+    yield folder / f"{section.stem}.{format}"
+    for number in count(2):
+        yield folder / f"{section.stem}_{number}.{format}"
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise WorkspaceError(
+            f"a section is written into a folder: got {str(folder)!r}, where there is a file. Name another folder."
+        ) from error
+    except OSError as error:
+        raise WorkspaceError(_cannot_write(folder, error)) from error
+
+
+def _write_new(path: Path, text: str) -> None:
+    """Writes a file that must not exist yet; what could not be written whole is taken away again."""
+    with path.open("x", encoding="utf-8", newline="\n") as file:
+        try:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+
+
+def _cannot_write(path: Path, error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"there must be room on the disk for {path}: got none. Make room, or name a folder on another disk."
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"the folder must let you write {path}: got {error.strerror!r}. Name a folder of yours."
+    return f"it must be possible to write {path}: got {error.strerror or error!r}. Name another folder."
+
+
+def _what_is_there(path: Path, section: Section) -> str:
+    """What must hold, what is there instead, and what to do."""
+    if not path.is_file():
+        return f"{path} must be free for the notebook: got a folder of that name. Name another folder."
+    changed = datetime.datetime.fromtimestamp(path.stat().st_mtime).strftime("%Y-%m-%d %H:%M")
+    begun = _n_begun(path, section)
+    state = "" if begun is None else f" with {begun} of {len(section.exercises)} exercises begun"
+    return (
+        f"{path} must not be there yet: got your file of {changed}{state}. It was left as it is; go on in it, or begin "
+        f"another beside it with: arena start {section.id} --fresh"
+    )
+
+
+def _n_begun(path: Path, section: Section) -> int | None:
+    """How many exercises no longer stand as they were handed out; None if the file can't tell."""
+    try:
+        found = exercise_cells(path)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    handed_out = {cell.exercise: cell.source for cell in build_cells(section) if cell.exercise}
+    return sum(name in found and found[name].strip() != source.strip() for name, source in handed_out.items())
+
+
+def exercise_cells(path: Path) -> dict[str, str]:
+    """The source of each exercise's cell in a notebook or script that `start` wrote, by the exercise's id."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".ipynb":
+        cells = [cell for cell in json.loads(text)["cells"] if "exercise" in cell["metadata"].get("arena", {})]
+        return {cell["metadata"]["arena"]["exercise"]: "".join(cell["source"]) for cell in cells}
+    return dict(_SCRIPT_CELL.findall(text))
