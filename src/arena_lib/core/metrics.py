@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any
 
 from arena_lib.core.checkpoints import write_atomically
 from arena_lib.errors import MissingDependencyError, UnknownNameError
@@ -25,16 +25,6 @@ METRICS_FILE = "metrics.csv"
 
 TRACKERS = {"tensorboard": "tensorboard", "wandb": "wandb"}
 """The trackers by name, each with the package that it needs."""
-
-
-class Tracker(Protocol):
-    """A service that shows metrics while a run goes on."""
-
-    def log(self, step: int, values: Mapping[str, float]) -> None:
-        """Show the values of one step."""
-
-    def close(self) -> None:
-        """Send what is left."""
 
 
 class MetricsLog:
@@ -83,7 +73,7 @@ class MetricsLog:
             tracker.close()
         self._trackers = []
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "MetricsLog":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -121,7 +111,7 @@ def check_trackers(names: Sequence[str]) -> None:
             raise MissingDependencyError(TRACKERS[name], "tracking", f"logging to {name}")
 
 
-def make_tracker(name: str, folder: Path, config: Mapping[str, Any]) -> Tracker:
+def make_tracker(name: str, folder: Path, config: Mapping[str, Any]) -> "TensorBoardTracker | WandbTracker":
     """Open the tracker called `name`, writing under `folder`."""
     return TensorBoardTracker(folder) if name == "tensorboard" else WandbTracker(folder, config)
 

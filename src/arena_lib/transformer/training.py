@@ -25,7 +25,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any, Self
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -323,7 +323,7 @@ class _InterruptFlag:
         self.is_set = False
         self._previous: Any = None
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "_InterruptFlag":
         if threading.current_thread() is threading.main_thread():
             self._previous = signal.signal(signal.SIGINT, self._set)
         return self
