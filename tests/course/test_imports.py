@@ -33,6 +33,13 @@ def test_dependencies_follow_from_the_references(course):
     assert fallback_import(plus) == "from littlecourse.library import plus"
 
 
+def test_exploratory_exercise_builds_on_what_its_cell_calls(course):
+    file = course.chapters / "7_small" / "7.2_little.py"
+    file.write_text(file.read_text().replace("max(numbers)", "plus(max(numbers))"))
+    section = load_catalog([course]).section("7.2")
+    assert builds_on(section, section.exercises[2]) == [section.exercises[0]]
+
+
 def test_exercise_that_comes_later_is_imported(course):
     file = course.chapters / "7_small" / "7.2_little.py"
     text = file.read_text()

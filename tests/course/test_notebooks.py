@@ -194,6 +194,14 @@ def test_names_that_stand_for_two_things_are_refused(course):
         build_notebook(section)
 
 
+def test_cell_that_is_no_python_is_said(course):
+    edit(course, "import math\n", "import math as\n")
+    with pytest.raises(
+        AuthoringError, match=r"7\.2_little\.py:9: a cell of code must be Python: got .* in 'import math as'"
+    ):
+        render(load_catalog([course], strict=True).section("7.2"))
+
+
 def test_pictures_travel_in_the_notebook(course):
     edit(course, "# ## Adding\n", "# ![A sum](figures/sum.svg) and ![far](https://example.org/far.png)\n")
     section = load_catalog([course]).section("7.2")

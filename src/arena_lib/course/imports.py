@@ -43,12 +43,14 @@ def setup_imports(section: Section) -> str:
 
 
 def builds_on(section: Section, entry: ExerciseEntry) -> list[ExerciseEntry]:
-    """The earlier exercises whose functions or classes this one's reference uses."""
-    if entry.reference is None:
-        return []
+    """The earlier exercises whose functions or classes this one's solution uses."""
     earlier = section.exercises[: section.exercises.index(entry)]
-    used = {name.reference for name in needed_names(entry.reference)}
-    return [other for other in earlier if other.reference in used]
+    if entry.reference is not None:
+        used = {name.reference for name in needed_names(entry.reference)}
+        return [other for other in earlier if other.reference in used]
+    (source,) = [cell.source for cell in section.cells if cell.exercise == entry]
+    names = {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
+    return [other for other in earlier if other.reference and other.object_name in names]
 
 
 def fallback_import(entry: ExerciseEntry) -> str:

@@ -23,6 +23,7 @@ from arena_lib.course.entries import SOLUTION_BEGINS, SOLUTION_ENDS, Cell, Exerc
 from arena_lib.course.figures import embed_figures
 from arena_lib.course.imports import builds_on, fallback_import, setup_imports
 from arena_lib.course.stubs import NOT_STARTED, make_stub, source_of
+from arena_lib.errors import AuthoringError
 
 Kind = Literal["exercises", "solutions"]
 Scale = Literal["full", "tiny"]
@@ -75,6 +76,7 @@ def build_cells(
     section: Section, *, kind: Kind = "exercises", scale: Scale = "full", has_folds: bool = True
 ) -> list[NotebookCell]:
     """The cells of the section's notebook; without folds, hints are named instead of hidden."""
+    _check_code(section)
     cells = list(_opening(section, kind, scale))
     for cell in section.cells:
         if cell.exercise is not None:
@@ -86,6 +88,19 @@ def build_cells(
             source = _headed(cell.source) if cell.kind == "result" else cell.source
             cells.append(NotebookCell(kind="code", source=source))
     return list(_with_ids(cells))
+
+
+def _check_code(section: Section) -> None:
+    for cell in section.cells:
+        if cell.kind == "markdown":
+            continue
+        try:
+            ast.parse(cell.source)
+        except SyntaxError as error:
+            raise AuthoringError(
+                f"{section.path}:{cell.line}: a cell of code must be Python: got {error.msg} in {(error.text or '').strip()!r}. "
+                "Mend it."
+            ) from error
 
 
 def _opening(section: Section, kind: Kind, scale: Scale) -> Iterator[NotebookCell]:
