@@ -1,6 +1,6 @@
 """A byte-level BPE tokenizer, trained and run by the functions of `bpe.py`, in the file format of `tokenizers`.
 
-Shapes:  ids are lists of int
+Shapes:  ids are lists of int; `decode` takes a tensor "seq" too
 Raises:  TokenError for ids outside the vocabulary; ConfigError for a vocabulary that is too small;
          CheckpointError for a tokenizer.json that cannot be read or works in another way.
 Source:  Radford et al. 2019, "Language models are unsupervised multitask learners", section 2.2.
@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import regex
+from jaxtyping import Int
+from torch import Tensor
 
 from arena_lib.core.checkpoints import write_atomically
 from arena_lib.errors import CheckpointError, ConfigError, TokenError
@@ -34,8 +36,8 @@ class BPETokenizer:
 
     >>> tokenizer = BPETokenizer.train(["low lower lowest low"], d_vocab=260, special_tokens=["<|end|>"])
     >>> tokenizer.encode("low<|end|>")
-    [259, 0]
-    >>> tokenizer.decode([259, 0])
+    [258, 0]
+    >>> tokenizer.decode([258, 0])
     'low<|end|>'
     """
 
@@ -135,19 +137,19 @@ class BPETokenizer:
                     ids += self._encode_word(word)
         return ids
 
-    def decode(self, ids: Iterable[int]) -> str:
-        """Return the text of `ids` (a list or a tensor of one axis); bytes that are no UTF-8 become U+FFFD."""
+    def decode(self, ids: Iterable[int] | Int[Tensor, "seq"]) -> str:
+        """Return the text of `ids`; bytes that are no UTF-8 become U+FFFD."""
         special = set(self.special_tokens)
-        tokens = [self.token(token_id) for token_id in ids]
+        tokens = [self.token(int(token_id)) for token_id in ids]
         data = b"".join(token.encode() if token in special else to_bytes(token) for token in tokens)
         return data.decode("utf-8", errors="replace")
 
     def token(self, token_id: int) -> str:
         """Return the token with this id, its bytes as visible characters."""
-        token = self._tokens.get(int(token_id))
+        token = self._tokens.get(token_id)
         if token is None:
             raise TokenError(
-                f"ids must be from 0 to {self.d_vocab - 1}: got {int(token_id)}. Use ids that `encode` returned."
+                f"ids must be from 0 to {self.d_vocab - 1}: got {token_id}. Use ids that `encode` returned."
             )
         return token
 
