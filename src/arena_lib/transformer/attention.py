@@ -125,6 +125,12 @@ class FusedAttention(nn.Module):
         scores = self.hook_attn_scores(attention_scores(q, k))
         return mix_values(self.hook_pattern(scores.softmax(dim=-1)), v)
 
+    def pattern(
+        self, q: Float[Tensor, "batch seq_q n_heads d_head"], k: Float[Tensor, "batch seq_k n_kv_heads d_head"]
+    ) -> Float[Tensor, "batch n_heads seq_q seq_k"]:
+        """Softmax over the keys of `attention_scores`."""
+        return attention_scores(q, k).softmax(dim=-1)
+
     def head_results(self, z: Float[Tensor, "batch seq n_heads d_head"]) -> Float[Tensor, "batch seq n_heads d_model"]:
         """What each head adds to the residual stream, without `b_O`."""
         return torch.einsum("bsnh,nhd->bsnd", z, self.W_O)

@@ -125,7 +125,4 @@ class AttentionOnly(Transformer):
 
     def positions(self, start: int, batch: int, seq: int) -> Float[Tensor, "*batch seq d_model"]:
         """The position embedding, which each block adds to the inputs of its queries and keys."""
-        pos_embed = self.pos_embed(start, seq)
-        if self.hook_pos_embed.is_idle:
-            return pos_embed
-        return self.hook_pos_embed(pos_embed.repeat(batch, 1, 1))
+        return self.pos_embed.by_example(start, batch, seq, self.hook_pos_embed)

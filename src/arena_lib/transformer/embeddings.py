@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from arena_lib.errors import TokenError
+from arena_lib.transformer.hooks import HookPoint
 
 
 class Embed(nn.Module):
@@ -53,6 +54,13 @@ class PosEmbed(nn.Module):
     def forward(self, start: int, seq: int) -> Float[Tensor, "seq d_model"]:
         """The vectors of positions start to start + seq - 1."""
         return self.W_pos[start : start + seq]
+
+    def by_example(self, start: int, batch: int, seq: int, point: HookPoint) -> Float[Tensor, "*batch seq d_model"]:
+        """The same past its hook point: with a batch axis if something is attached, of own memory if it may write."""
+        pos_embed = self(start, seq)
+        if point.is_idle:
+            return pos_embed
+        return point(pos_embed.repeat(batch, 1, 1) if point.fwd else pos_embed.expand(batch, -1, -1))
 
 
 class Unembed(nn.Module):

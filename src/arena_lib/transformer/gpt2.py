@@ -105,6 +105,7 @@ class GPT2(Transformer):
     torch.Size([1, 3, 11])
     """
 
+    embed_hooks = ("hook_embed", "hook_pos_embed")
     cfg: GPT2Config
 
     def __init__(self, cfg: GPT2Config, *, generator: torch.Generator | None = None) -> None:
@@ -123,7 +124,5 @@ class GPT2(Transformer):
     def enter(self, tokens: Int[Tensor, "batch seq"], start: int) -> Float[Tensor, "batch seq d_model"]:
         """Token embedding plus position embedding."""
         embed = self.hook_embed(self.embed(tokens))
-        pos_embed = self.pos_embed(start, tokens.shape[1])
-        if not self.hook_pos_embed.is_idle:
-            pos_embed = self.hook_pos_embed(pos_embed.repeat(tokens.shape[0], 1, 1))
-        return embed + pos_embed
+        batch, seq = tokens.shape
+        return embed + self.pos_embed.by_example(start, batch, seq, self.hook_pos_embed)

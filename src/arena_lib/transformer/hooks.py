@@ -65,6 +65,34 @@ NamesFilter = str | Sequence[str] | Callable[[str], bool] | None
 HookSpec = tuple[str | Callable[[str], bool], HookFunction]
 
 
+IN_ATTENTION = ("q", "k", "v", "rot_q", "rot_k", "z", "result", "attn_scores", "pattern")
+IN_MLP = ("pre", "pre_linear", "post")
+SHORT_NAMES = {"attn": "pattern", "attn_logits": "attn_scores", "query": "q", "key": "k", "value": "v"}
+
+
+def get_act_name(name: str, layer: int | None = None, module: str | None = None) -> str:
+    """The full name of a hook from its short one; a full name stays as it is.
+
+    >>> get_act_name("pattern", 3)
+    'blocks.3.attn.hook_pattern'
+    >>> get_act_name("resid_post", 0)
+    'blocks.0.hook_resid_post'
+    >>> get_act_name("scale", 2, "ln2"), get_act_name("scale"), get_act_name("embed")
+    ('blocks.2.ln2.hook_scale', 'ln_final.hook_scale', 'hook_embed')
+    """
+    if "." in name or name.startswith("hook_"):
+        return name
+    name = SHORT_NAMES.get(name, name)
+    if name in IN_ATTENTION:
+        module = "attn"
+    elif name in IN_MLP:
+        module = "mlp"
+    elif layer is None and name in ("scale", "normalized"):
+        module = "ln_final"
+    parts = [] if layer is None else [f"blocks.{layer}"]
+    return ".".join([*parts, *([module] if module else []), f"hook_{name}"])
+
+
 class HookPoint:
     """One named place; calling it hands the tensor to whatever is attached."""
 

@@ -11,7 +11,8 @@ Differs: scores, patterns and the norms' hook points exist only if asked for; ca
          are references, neither copied nor detached.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from typing import Any, ClassVar
 
 import torch
@@ -20,8 +21,10 @@ from torch import Tensor, nn
 
 from arena_lib.errors import CheckpointError, ConfigError, DtypeError, ShapeError, TokenError, UnknownNameError
 from arena_lib.transformer.attention import KVCacheLike
+from arena_lib.transformer.cache import ActivationCache
+from arena_lib.transformer.derived import Derivation, find_derivations, record
 from arena_lib.transformer.embeddings import Embed, TiedUnembed, Unembed
-from arena_lib.transformer.hooks import HookedModel, HookPoint
+from arena_lib.transformer.hooks import HookedModel, HookPoint, HookSpec, NamesFilter
 from arena_lib.transformer.norms import LayerNorm, RMSNorm
 from arena_lib.transformer.stacked import StackedWeights
 from arena_lib.transformer.text import TextModel
@@ -35,10 +38,14 @@ class Transformer(HookedModel, StackedWeights, TextModel):
     residual_writers: ClassVar[tuple[str, ...]] = ("W_O", "W_out")
     """Weights that write to the residual stream; they start smaller, by the root of their number."""
 
+    embed_hooks: ClassVar[tuple[str, ...]] = ("hook_embed",)
+    """What the residual stream starts as the sum of."""
+
     embed: Embed
     blocks: nn.ModuleList
     ln_final: LayerNorm | RMSNorm
     unembed: Unembed | TiedUnembed
+    derivations: dict[str, Derivation]
 
     def __init__(self, cfg: Any) -> None:
         super().__init__()
@@ -48,6 +55,7 @@ class Transformer(HookedModel, StackedWeights, TextModel):
     def finish(self, generator: torch.Generator | None) -> None:
         """Name the hook points and draw the weights; a form's `__init__` ends with this."""
         self.name_hooks()
+        self.derivations = find_derivations(self)
         self.initialise(generator)
 
     @torch.no_grad()
@@ -129,6 +137,41 @@ class Transformer(HookedModel, StackedWeights, TextModel):
                 "Shorten it, for example tokens[:, -n_ctx:]."
             )
 
+    # -- with hooks, with a cache -------------------------------------------------------------
+
+    def run_with_hooks(
+        self,
+        tokens: Int[Tensor, "batch seq"] | Float[Tensor, "batch seq d_model"],
+        fwd_hooks: Iterable[HookSpec] = (),
+        bwd_hooks: Iterable[HookSpec] = (),
+        *,
+        start_at_layer: int | None = None,
+        stop_at_layer: int | None = None,
+    ) -> Float[Tensor, "batch seq d_out"]:
+        """What `forward` gives with these hooks attached, each `(name or test of names, function)`.
+
+        A backward hook gets the gradient when the caller runs `backward`, also after this returned.
+        """
+        with self.hooks(fwd_hooks, bwd_hooks):
+            return self(tokens, start_at_layer=start_at_layer, stop_at_layer=stop_at_layer)
+
+    def run_with_cache(
+        self,
+        tokens: Int[Tensor, "batch seq"],
+        names_filter: NamesFilter = None,
+        *,
+        stop_at_layer: int | None = None,
+        remove_batch_dim: bool = False,
+    ) -> tuple[Float[Tensor, "batch seq d_out"], ActivationCache]:
+        """What `forward` gives, and the activations that `names_filter` picks (all, if None)."""
+        stored: dict[str, Tensor] = {}
+        with record(self, names_filter, stored) as names:
+            output = self(tokens, stop_at_layer=stop_at_layer)
+        if stop_at_layer is not None:
+            names = [name for name in names if not name.startswith("ln_final.")]
+        cache = ActivationCache(self, names, stored)
+        return output, cache.remove_batch_dim() if remove_batch_dim else cache
+
     # -- weights ------------------------------------------------------------------------------
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
@@ -142,3 +185,26 @@ class Transformer(HookedModel, StackedWeights, TextModel):
                 f"a state dict must fit the model: got one that does not fit {self.cfg}. "
                 f"Build the model from the config that the weights were saved with. {error}"
             ) from error
+
+    @staticmethod
+    def from_lesson(demo: nn.Module) -> "Transformer":
+        """The fast form of a lesson model, with its weights: `GPT2` of a `DemoTransformer`, `Llama` of a `DemoLlama`."""
+        from arena_lib.transformer.gpt2 import GPT2, GPT2Config
+        from arena_lib.transformer.lesson import Config
+        from arena_lib.transformer.lesson_llama import LlamaConfig
+        from arena_lib.transformer.llama import Llama
+
+        cfg: Any = getattr(demo, "cfg", None)
+        model: Transformer
+        if isinstance(cfg, LlamaConfig):
+            model = Llama(cfg)
+        elif isinstance(cfg, Config):
+            model = GPT2(GPT2Config(**{field.name: getattr(cfg, field.name) for field in fields(Config)}))
+        else:
+            raise ConfigError(
+                f"a lesson model must have a cfg of class Config or LlamaConfig: got {type(demo).__name__} with "
+                f"{type(cfg).__name__}. Build it from arena_lib.transformer.lesson."
+            )
+        first = next(demo.parameters())
+        model.to(device=first.device, dtype=first.dtype).load_state_dict(demo.state_dict())
+        return model.train(demo.training)

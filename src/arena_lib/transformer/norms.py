@@ -33,6 +33,10 @@ class LayerNorm(nn.Module):
         """Standard deviation over d_model, with eps inside the root."""
         return (x.var(dim=-1, keepdim=True, correction=0) + self.eps).sqrt()
 
+    def normalized(self, x: Float[Tensor, "*any d_model"]) -> Float[Tensor, "*any d_model"]:
+        """The vectors before the gain."""
+        return self.centre(x) / self.scale(x)
+
     def gain(self, normalized: Float[Tensor, "*any d_model"]) -> Float[Tensor, "*any d_model"]:
         """The last step: times w, plus b."""
         return normalized * self.w + self.b
@@ -64,6 +68,10 @@ class RMSNorm(nn.Module):
     def scale(self, x: Float[Tensor, "*any d_model"]) -> Float[Tensor, "*any 1"]:
         """Root of the mean square over d_model, with eps inside the root."""
         return (x.pow(2).mean(dim=-1, keepdim=True) + self.eps).sqrt()
+
+    def normalized(self, x: Float[Tensor, "*any d_model"]) -> Float[Tensor, "*any d_model"]:
+        """The vectors before the gain."""
+        return self.centre(x) / self.scale(x)
 
     def gain(self, normalized: Float[Tensor, "*any d_model"]) -> Float[Tensor, "*any d_model"]:
         """The last step: times w."""
