@@ -1,1 +1,55 @@
-"""Transformers: the plain lesson forms, the fast forms, and what trains and samples them."""
+"""Transformers: the plain lesson forms, the fast forms, and what trains and samples them.
+
+`lesson` and `lesson_llama` hold the classes that learners write. The fast forms `GPT2`, `Llama`
+and `AttentionOnly` read the same weights and add hooks, a cache and exchange with Hugging Face.
+"""
+
+from arena_lib.transformer.attention_only import AttentionOnly, AttentionOnlyConfig
+from arena_lib.transformer.beam_search import Beams, beam_search
+from arena_lib.transformer.cache import ActivationCache
+from arena_lib.transformer.gpt2 import GPT2, GPT2Config
+from arena_lib.transformer.hooks import HookPoint, get_act_name
+from arena_lib.transformer.huggingface import (
+    from_huggingface,
+    load_pretrained,
+    save_pretrained,
+    to_huggingface,
+)
+from arena_lib.transformer.lesson import Config, DemoTransformer
+from arena_lib.transformer.lesson_llama import DemoLlama, LlamaConfig
+from arena_lib.transformer.llama import Llama
+from arena_lib.transformer.loss import cross_entropy_next_token, next_token_logprobs
+from arena_lib.transformer.model import Transformer
+from arena_lib.transformer.optimization import TrainingConfig
+from arena_lib.transformer.sampling import SamplingConfig, TransformerSampler
+from arena_lib.transformer.tokenizer import BPETokenizer
+from arena_lib.transformer.training import Trainer
+
+__all__ = [
+    "GPT2",
+    "ActivationCache",
+    "AttentionOnly",
+    "AttentionOnlyConfig",
+    "BPETokenizer",
+    "Beams",
+    "Config",
+    "DemoLlama",
+    "DemoTransformer",
+    "GPT2Config",
+    "HookPoint",
+    "Llama",
+    "LlamaConfig",
+    "SamplingConfig",
+    "Trainer",
+    "TrainingConfig",
+    "Transformer",
+    "TransformerSampler",
+    "beam_search",
+    "cross_entropy_next_token",
+    "from_huggingface",
+    "get_act_name",
+    "load_pretrained",
+    "next_token_logprobs",
+    "save_pretrained",
+    "to_huggingface",
+]
