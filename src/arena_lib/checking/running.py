@@ -158,12 +158,10 @@ def _adapt(session: _Session, obj: Any) -> Any:
 def _check_arguments(session: _Session, candidate: Any) -> None:
     """Whether the call of the first case fits the signature, before anything runs."""
     name = "takes these arguments"
+    if isinstance(candidate, type) and any("cfg" not in case.given for case in session.cases):
+        return
     for case in session.cases:
-        args, kwargs = (
-            ((case.given["cfg"],), {})
-            if isinstance(candidate, type) and "cfg" in case.given
-            else (case.args, case.kwargs)
-        )
+        args, kwargs = ((case.given["cfg"],), {}) if isinstance(candidate, type) else (case.args, case.kwargs)
         try:
             signature = inspect.signature(candidate)
         except (TypeError, ValueError):
