@@ -117,3 +117,20 @@ def test_module_that_is_missing_or_changed_is_noticed(package):
     assert find_definition(read_module("littlecourse.library").tree, "minus") is None
     (package / "library.py").write_text("def minus(): ...\n\n\ndef minus(): ...\n")
     assert find_definition(read_module("littlecourse.library").tree, "minus").lineno == 4
+
+
+def test_texts_that_look_like_code_are_not_taken_for_it(package):
+    text = (
+        '"""\nfrom scratch we build it\ntest_minus = exercise(reference=nothing)\n"""\n'
+        "from littlecourse.library import (\n    Scaler,\n    plus,\n)\n\n\n"
+        "def f():\n    test_times = exercise(reference=Scaler)\n\n\n"
+        'test_plus = exercise(\n    reference=plus,\n    mistakes=["""\nfrom here on\n"""],\n)\n'
+    )
+    entry = only(package, text)
+    assert (entry.test, entry.line) == ("littlecourse.tests.little.sums:test_plus", 15)
+
+
+def test_a_name_that_only_begins_alike_is_no_definition():
+    assert locate("arena_lib.course.references.read_module") == "arena_lib.course.references:read_module"
+    with pytest.raises(AuthoringError, match="no function or class of this name"):
+        locate("arena_lib.course.references.read_mod")

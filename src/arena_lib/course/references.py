@@ -15,7 +15,7 @@ import ast
 import importlib.util
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from arena_lib.errors import AuthoringError
@@ -45,16 +45,75 @@ class TestEntry:
 
 @dataclass(frozen=True)
 class SourceModule:
-    """A module as text: its names, where they come from, and its tree."""
+    """A module as text; it is parsed when its tree is first asked for."""
 
     name: str
     path: Path
     source: str
-    tree: ast.Module
-    imports: dict[str, str]
-    """Each imported name and the dotted name it stands for: `{"F": "torch.nn.functional"}`."""
-    import_statements: dict[str, str]
-    """Each imported name and one statement that imports it, absolute."""
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        """All of it."""
+        try:
+            return ast.parse(self.source)
+        except SyntaxError as error:
+            raise AuthoringError(
+                f"{self.path}:{error.lineno}: the file must be Python: got {error.msg}. Mend it."
+            ) from error
+
+    @cached_property
+    def outline(self) -> ast.Module:
+        """Its imports and `test_*` assignments, which take a fraction of the time, with their line numbers."""
+        try:
+            return ast.parse(_outline(self.source))
+        except SyntaxError:  # a text in the file has lines that look like code
+            return self.tree
+
+    @cached_property
+    def imports(self) -> dict[str, str]:
+        """Each imported name and the dotted name it stands for: `{"F": "torch.nn.functional"}`."""
+        return {name: origin for name, (origin, _) in self._imported.items()}
+
+    @cached_property
+    def import_statements(self) -> dict[str, str]:
+        """Each imported name and one absolute statement that imports it."""
+        return {name: statement for name, (_, statement) in self._imported.items()}
+
+    def defines(self, qualname: str) -> bool:
+        """Whether a function or class of this name is there."""
+        if "." in qualname:
+            return find_definition(self.tree, qualname) is not None
+        return re.search(rf"^(async def|def|class) {re.escape(qualname)}\b", self.source, re.MULTILINE) is not None
+
+    @cached_property
+    def _imported(self) -> dict[str, tuple[str, str]]:
+        package = self.name if self.path.name == "__init__.py" else self.name.rpartition(".")[0]
+        found: dict[str, tuple[str, str]] = {}
+        for node in self.outline.body:
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    bound = alias.asname or alias.name.split(".")[0]
+                    found[bound] = (alias.name if alias.asname else bound, f"import {_with_alias(alias)}")
+            elif isinstance(node, ast.ImportFrom):
+                origin = _absolute(package, node)
+                for alias in node.names:
+                    statement = f"from {origin} import {_with_alias(alias)}"
+                    found[alias.asname or alias.name] = (f"{origin}.{alias.name}", statement)
+        return found
+
+
+def _outline(source: str) -> str:
+    """The source with every line blank that belongs to no import and no `test_*` at the left margin."""
+    is_kept, lines = False, []
+    for line in source.splitlines():
+        if line and line[0] not in " \t)]}#":
+            is_kept = line.startswith(("import ", "from ", "test_"))
+        lines.append(line if is_kept else "")
+    return "\n".join(lines)
+
+
+def _with_alias(alias: ast.alias) -> str:
+    return alias.name + (f" as {alias.asname}" if alias.asname else "")
 
 
 def module_path(dotted: str) -> Path | None:
@@ -87,29 +146,7 @@ def read_module(dotted: str) -> SourceModule:
 
 @lru_cache(maxsize=512)
 def _read(dotted: str, path: Path, _mtime_ns: int, _size: int) -> SourceModule:
-    source = path.read_text(encoding="utf-8")
-    try:
-        tree = ast.parse(source)
-    except SyntaxError as error:
-        raise AuthoringError(f"{path}:{error.lineno}: the file must be Python: got {error.msg}. Mend it.") from error
-    package = dotted if path.name == "__init__.py" else dotted.rpartition(".")[0]
-    names: dict[str, str] = {}
-    statements: dict[str, str] = {}
-    for node in tree.body:
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                bound = alias.asname or alias.name.split(".")[0]
-                names[bound] = alias.name if alias.asname else bound
-                statements[bound] = f"import {alias.name}" + (f" as {alias.asname}" if alias.asname else "")
-        elif isinstance(node, ast.ImportFrom):
-            origin = _absolute(package, node)
-            for alias in node.names:
-                bound = alias.asname or alias.name
-                names[bound] = f"{origin}.{alias.name}"
-                statements[bound] = f"from {origin} import {alias.name}" + (
-                    f" as {alias.asname}" if alias.asname else ""
-                )
-    return SourceModule(dotted, path, source, tree, names, statements)
+    return SourceModule(dotted, path, path.read_text(encoding="utf-8"))
 
 
 def _absolute(package: str, node: ast.ImportFrom) -> str:
@@ -144,7 +181,7 @@ def find_tests(tests_module: str) -> dict[str, TestEntry]:
 
 def _tests_in(module: SourceModule) -> list[TestEntry]:
     found = []
-    for node in module.tree.body:
+    for node in module.outline.body:
         target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
         call = getattr(node, "value", None)
         if not isinstance(target, ast.Name) or not target.id.startswith("test_") or not isinstance(call, ast.Call):
@@ -216,7 +253,7 @@ def locate(dotted: str) -> str:
     for _ in range(_MOST_RE_EXPORTS):
         module, qualname = _split(dotted)
         first, _, rest = qualname.partition(".")
-        if find_definition(module.tree, qualname) is not None:
+        if module.defines(qualname):
             return f"{module.name}:{qualname}"
         if first not in module.imports:
             break
