@@ -53,9 +53,9 @@ class MetricsLog:
         self._rewrite()
         self._trackers = [make_tracker(name, self.path.parent, config or {}) for name in trackers]
 
-    def log(self, step: int, values: Mapping[str, float]) -> None:
+    def log(self, step: int, values: Mapping[str, float | int]) -> None:
         """Write one row; it is on disk, for other readers too, when this returns."""
-        row = {"step": step, **{name: float(value) for name, value in values.items()}}
+        row: dict[str, float | int] = {"step": step, **{name: float(value) for name, value in values.items()}}
         self._rows.append(row)
         new = [name for name in row if name not in self._columns]
         if new:
@@ -87,7 +87,7 @@ class MetricsLog:
         write_atomically(self.path, text.getvalue().encode())
 
 
-def read_metrics(path: str | os.PathLike[str]) -> list[dict[str, float]]:
+def read_metrics(path: str | os.PathLike[str]) -> list[dict[str, float | int]]:
     """Read a metrics file as one dict for each row; `step` is an int, and empty cells are left out.
 
     A last line without its end, which a kill in the middle of a write leaves, is left out too.
@@ -95,7 +95,7 @@ def read_metrics(path: str | os.PathLike[str]) -> list[dict[str, float]]:
     with Path(path).open(newline="", encoding="utf-8") as stream:
         text = stream.read()
     whole = text[: text.rfind("\n") + 1]
-    rows: list[dict[str, float]] = []
+    rows: list[dict[str, float | int]] = []
     for cells in csv.DictReader(io.StringIO(whole, newline="")):
         step = cells.pop("step")
         rows.append({"step": int(step), **{name: float(cell) for name, cell in cells.items() if cell}})
@@ -124,7 +124,7 @@ class TensorBoardTracker:
 
         self._writer: Any = SummaryWriter(str(folder / "tensorboard"))
 
-    def log(self, step: int, values: Mapping[str, float]) -> None:
+    def log(self, step: int, values: Mapping[str, float | int]) -> None:
         """Add one scalar for each metric."""
         for name, value in values.items():
             self._writer.add_scalar(name, value, step)
@@ -142,7 +142,7 @@ class WandbTracker:
 
         self._run: Any = wandb.init(dir=str(folder), config=dict(config))
 
-    def log(self, step: int, values: Mapping[str, float]) -> None:
+    def log(self, step: int, values: Mapping[str, float | int]) -> None:
         """Log the metrics of one step together."""
         self._run.log(dict(values), step=step)
 

@@ -57,7 +57,7 @@ NOT_COMPARED = frozenset({"log_every", "checkpoint_every", "trackers"})
 
 
 ComputeLoss = Callable[[nn.Module, Batch], Tensor]
-Evaluate = Callable[[nn.Module], Mapping[str, float] | float]
+Evaluate = Callable[[nn.Module], Mapping[str, float | int] | float | int]
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class Trainer:
         self._n_summed += 1
         return loss.detach()
 
-    def train(self, *, resume: bool = True, max_seconds: float | None = None) -> TrainingSummary:
+    def train(self, *, resume: bool = True, max_seconds: float | int | None = None) -> TrainingSummary:
         """Train to the last update, going on from the checkpoint in `folder` if there is one.
 
         Ctrl-C finishes the update at hand, keeps a checkpoint and raises KeyboardInterrupt, which says
