@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from arena_lib.checking.describing import describe, dtype_text, has_own_dispatch
+from arena_lib.checking.describing import describe, dtype_text, has_own_dispatch, plain
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,8 @@ def read(tensor: torch.Tensor) -> np.ndarray | Unreadable:
     if has_own_dispatch(tensor):
         return Unreadable(f"{describe(tensor)}, whose values cannot be read")
     try:
-        with torch._C.DisableTorchFunctionSubclass(), torch.no_grad():
-            return _dense(tensor.detach()).numpy()
+        with torch.no_grad():
+            return _dense(plain(tensor).detach()).numpy()
     except (RuntimeError, TypeError) as error:  # no data behind it (meta device), or a dtype numpy lacks
         return Unreadable(f"{describe(tensor)}, whose values cannot be read ({type(error).__name__})")
 

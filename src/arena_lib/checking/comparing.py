@@ -37,6 +37,8 @@ from arena_lib.checking.describing import (
     is_a,
     number,
     number_pair,
+    plain,
+    plain_array,
     quote,
     shape_of,
     shape_text,
@@ -139,6 +141,7 @@ def _compare_tensors(actual: object, expected: torch.Tensor, place: _Place) -> M
         raise AuthoringError(f"an expected tensor must be plain: got {describe(expected)}. Observe its values instead.")
     if actual_shape is None:
         return _wrong_type(actual, expected, place)
+    actual = plain(actual)
     if actual_shape != expected_shape:
         return _wrong_shape((actual, actual_shape), (expected, expected_shape), place)
     tolerance = place.tolerance or tolerance_for(expected.dtype)
@@ -225,17 +228,18 @@ def _unexpectedly_nonfinite(actual: np.ndarray, expected: np.ndarray) -> np.ndar
     """NaN where there should be none; infinities too, unless the expected values know infinities."""
     if actual.dtype.kind not in "fc" or expected.dtype.kind not in "fc":
         return np.zeros(actual.shape, dtype=bool)
-    return np.isnan(actual) if np.isinf(expected).any() else ~np.isfinite(actual)
+    return np.asarray(np.isnan(actual) if np.isinf(expected).any() else ~np.isfinite(actual))
 
 
 def _compare_arrays(actual: object, expected: np.ndarray, place: _Place) -> Mismatch | None:
     if not is_a(actual, np.ndarray):
         advice = "return a numpy array; .numpy() makes one of a tensor" if is_a(actual, torch.Tensor) else None
         return _wrong_type(actual, expected, place, advice)
+    actual = plain_array(actual)
     if actual.shape != expected.shape:
         return _wrong_shape((actual, actual.shape), (expected, expected.shape), place)
     if expected.dtype.kind not in "biufc":
-        return _compare_sequences(list(actual.flat), list(expected.flat), place)
+        return _compare_sequences(actual.ravel().tolist(), expected.ravel().tolist(), place)
     if dtype_kind(actual.dtype) != dtype_kind(expected.dtype):
         return place.mismatch("dtype", expected=dtype_text(expected.dtype), actual=dtype_text(actual.dtype))
     numpy_tolerance = tolerance_for(torch.from_numpy(np.empty(0, expected.dtype)).dtype)
@@ -249,10 +253,11 @@ def _scalar(value: object) -> np.ndarray | None:
         values = read(value) if shape is not None and np.prod(shape) == 1 else None
         return values if is_a(values, np.ndarray) else None
     if is_a(value, np.ndarray):
-        return value if value.size == 1 and value.dtype.kind in "biufc" else None
-    plain = _plain_number(value)
-    array = None if plain is None else np.asarray(plain)
-    return array if array is not None and array.dtype.kind in "biufc" else None
+        array = plain_array(value)
+        return array if array.size == 1 and array.dtype.kind in "biufc" else None
+    bare = _plain_number(value)
+    number_array = np.asarray(bare)
+    return number_array if bare is not None and number_array.dtype.kind in "biufc" else None
 
 
 def _plain_number(value: object) -> Any:

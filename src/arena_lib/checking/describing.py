@@ -17,6 +17,7 @@ from typing import Any, TypeGuard, TypeVar
 
 import numpy as np
 import torch
+from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-defined]
 
 T = TypeVar("T")
 
@@ -115,20 +116,36 @@ def elements(value: object) -> list[Any] | None:
     return list(tuple.__iter__(value)) if is_a(value, tuple) else None
 
 
-def shape_of(tensor: torch.Tensor) -> tuple[int, ...] | None:
-    """The shape, or None for a tensor that has none (nested, or not yet initialised)."""
-    if has_own_dispatch(tensor):
-        return None
-    try:
-        with torch._C.DisableTorchFunctionSubclass():
-            return tuple(int(size) for size in tensor.shape)
-    except RuntimeError:  # torch's own answer for nested tensors and lazy parameters
-        return None
+def plain(tensor: torch.Tensor) -> torch.Tensor:
+    """The tensor without its subclass, whose attributes and functions may be the learner's.
+
+    A class that handles every operation itself (`__torch_dispatch__`) can't be
+    taken off, so its tensors come back as they are: ask `has_own_dispatch`.
+    """
+    if type(tensor) is torch.Tensor or has_own_dispatch(tensor):
+        return tensor
+    with torch._C.DisableTorchFunctionSubclass():
+        return torch.Tensor.as_subclass(tensor, torch.Tensor)
+
+
+def plain_array(array: np.ndarray) -> np.ndarray:
+    """The array without its subclass."""
+    return np.ndarray.view(array, np.ndarray)
 
 
 def has_own_dispatch(tensor: torch.Tensor) -> bool:
     """Whether operations on this tensor would run code of its class."""
     return type(tensor).__torch_dispatch__ is not torch.Tensor.__torch_dispatch__
+
+
+def shape_of(tensor: torch.Tensor) -> tuple[int, ...] | None:
+    """The shape, or None for a tensor that has none (nested, or not yet initialised)."""
+    if has_own_dispatch(tensor) or is_a(tensor, UninitializedTensorMixin):
+        return None
+    try:
+        return tuple(plain(tensor).shape)
+    except RuntimeError:  # torch's own answer for nested tensors
+        return None
 
 
 def dtype_text(dtype: object) -> str:
@@ -144,13 +161,13 @@ def _describe_tensor(tensor: torch.Tensor) -> str:
     shape = shape_of(tensor)
     if shape is None:
         return f"a tensor of type {type_name(tensor)} without a plain shape"
-    with torch._C.DisableTorchFunctionSubclass():
-        dtype = dtype_text(tensor.dtype)
-        text = f"{'an' if dtype[0] == 'i' else 'a'} {dtype} tensor of shape {shape_text(shape)}"
-        if tensor.layout is not torch.strided:
-            text += f" in layout {dtype_text(tensor.layout)}"
-        if tensor.device.type != "cpu":
-            text += f" on {tensor.device}"
+    tensor = plain(tensor)
+    dtype = dtype_text(tensor.dtype)
+    text = f"{'an' if dtype[0] == 'i' else 'a'} {dtype} tensor of shape {shape_text(shape)}"
+    if tensor.layout is not torch.strided:
+        text += f" in layout {dtype_text(tensor.layout)}"
+    if tensor.device.type != "cpu":
+        text += f" on {tensor.device}"
     return text
 
 
@@ -197,7 +214,8 @@ def describe(value: object, depth: int = MAX_DEPTH) -> str:
     if is_a(value, torch.Tensor):
         return _describe_tensor(value)
     if is_a(value, np.ndarray):
-        return f"a numpy array of {dtype_text(value.dtype)} of shape {shape_text(value.shape)}"
+        array = plain_array(value)
+        return clean(f"a numpy array of {dtype_text(array.dtype)} of shape {shape_text(array.shape)}")
     for kind in (bool, int, float, complex):
         if is_a(value, kind):
             return f"the {kind.__name__} {number(value)}"

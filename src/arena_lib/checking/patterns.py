@@ -48,6 +48,8 @@ def find_pattern(
     values, right = _as_array(actual), _as_array(expected)
     if values is None or right is None or values.shape != right.shape or 0 in right.shape:
         return None
+    if right.ndim == 0:
+        values, right = values.reshape(1), right.reshape(1)
     words = tuple(axes.split()) if is_a(axes, str) else tuple(axes)
     words = words if len(words) == right.ndim else tuple(f"axis {i}" for i in range(right.ndim))
     found = (finder(values, right, words, tolerance) for finder in _FINDERS)
