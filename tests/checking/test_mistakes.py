@@ -34,6 +34,11 @@ def test_substitution_finds_a_method_by_its_qualified_name():
     assert changed.count("x - 1") == 1
 
 
+def test_substitution_reaches_decorators():
+    changed = substitute(SOURCE, "wanted", "@decorate(x + 1)", "@decorate(x)")
+    assert changed == SOURCE.replace("@decorate(x + 1)", "@decorate(x)")
+
+
 def test_substitution_of_text_only_in_the_docstring_is_refused():
     with pytest.raises(AuthoringError, match=r"'Adds' was found 0 times"):
         substitute(SOURCE, "wanted", "Adds", "Takes")

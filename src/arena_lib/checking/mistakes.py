@@ -64,18 +64,18 @@ def substitute(source: str, qualname: str, old: str, new: str) -> str:
     def f(x):
         return x - 1
     """
-    start, end = _span_of_definition(source, qualname)
-    found = source.count(old, start, end) if old else 0
+    spans = _spans_of_definition(source, qualname)
+    found = sum(source.count(old, start, end) for start, end in spans) if old else 0
     if found != 1:
         raise AuthoringError(
             f"a mistake must match exactly once in {qualname}: {old!r} was found {found} times. Quote more of the line around it."
         )
-    at = source.index(old, start, end)
+    at = max(source.find(old, start, end) for start, end in spans)
     return source[:at] + new + source[at + len(old) :]
 
 
-def _span_of_definition(source: str, qualname: str) -> tuple[int, int]:
-    """Character offsets of a definition, from behind its docstring to its end."""
+def _spans_of_definition(source: str, qualname: str) -> list[tuple[int, int]]:
+    """Character offsets of a definition with its decorators, its docstring left out."""
     body = ast.parse(source).body
     node: Any = None
     for part in qualname.split("."):
@@ -89,7 +89,8 @@ def _span_of_definition(source: str, qualname: str) -> tuple[int, int]:
     for line in source.splitlines(keepends=True):
         line_starts.append(line_starts[-1] + len(line))
     first = node.decorator_list[0] if node.decorator_list else node
-    start = line_starts[first.lineno - 1]
-    if ast.get_docstring(node, clean=False) is not None:
-        start = line_starts[node.body[0].end_lineno]
-    return start, line_starts[node.end_lineno]
+    start, end = line_starts[first.lineno - 1], line_starts[node.end_lineno]
+    if ast.get_docstring(node, clean=False) is None:
+        return [(start, end)]
+    docstring = node.body[0]
+    return [(start, line_starts[docstring.lineno - 1]), (line_starts[docstring.end_lineno], end)]
