@@ -54,6 +54,21 @@ def test_only_declarations_of_tests_count(package):
     assert only(package, text).keep == ("a", "b")
 
 
+KEPT = [
+    ("['a', 'b']", ("a", "b")),
+    ("('a',)", ("a",)),
+    ("BASE", ("a", "b")),
+    ("[*BASE, 'c', *MORE]", ("a", "b", "c", "d")),
+    ("BASE + ['c']", ("a", "b", "c")),
+]
+
+
+@pytest.mark.parametrize(("written", "kept"), KEPT)
+def test_methods_to_keep_may_be_named_by_constants(package, written, kept):
+    text = "from littlecourse.library import plus\nBASE: list[str] = ['a', 'b']\nMORE = ('d',)\n"
+    assert only(package, f"{text}test_plus = exercise(reference=plus, keep={written})\n").keep == kept
+
+
 BROKEN = [
     ("test_plus = exercise(cases=None)\n", 1, "test_plus must name its reference: got none"),
     ("\ntest_plus = exercise(reference=lambda a: a)\n", 2, "must be a name or module.name: got 'lambda a: a'"),
@@ -64,12 +79,12 @@ BROKEN = [
     (
         "from littlecourse.library import plus\ntest_plus = exercise(reference=plus, keep=KEPT)\n",
         2,
-        "keep must be a list of names of methods: got KEPT",
+        "keep must be a list of names of methods, or of constants that hold them: got KEPT",
     ),
     (
         "from littlecourse.library import plus\ntest_plus = exercise(reference=plus, keep=[1])\n",
         2,
-        "keep must be a list of names of methods: got [1]",
+        "keep must be a list of names of methods, or of constants that hold them: got [1]",
     ),
     (
         "from littlecourse.library import plus\n"

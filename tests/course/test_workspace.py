@@ -73,6 +73,14 @@ def test_folder_of_the_notebooks_name_is_said(section, folder):
         start(section, folder)
 
 
+def test_link_to_nowhere_is_left_alone(section, folder):
+    folder.mkdir(parents=True)
+    (folder / "7.2_little.ipynb").symlink_to(folder / "nowhere")
+    with pytest.raises(WorkspaceError, match="got something that is no file of that name"):
+        start(section, folder)
+    assert not (folder / "nowhere").exists()
+
+
 def test_file_where_the_folder_should_be_is_said(section, tmp_path):
     (tmp_path / "note.txt").write_text("mine")
     for folder in (tmp_path / "note.txt", tmp_path / "note.txt" / "below"):

@@ -196,7 +196,7 @@ def _tests_in(module: SourceModule) -> list[TestEntry]:
             TestEntry(
                 test=f"{module.name}:{target.id}",
                 reference=_reference(module, keywords["reference"], where),
-                keep=_keep(keywords.get("keep"), where),
+                keep=_keep(module, keywords.get("keep"), where),
                 path=module.path,
                 line=node.lineno,
             )
@@ -231,17 +231,33 @@ def _reference(module: SourceModule, node: ast.AST, where: str) -> str:
         ) from error
 
 
-def _keep(node: ast.AST | None, where: str) -> tuple[str, ...]:
+def _keep(module: SourceModule, node: ast.AST | None, where: str) -> tuple[str, ...]:
     try:
-        value = ast.literal_eval(node) if node is not None else ()
-    except ValueError:
-        value = None
-    if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
+        value = _texts(module, node) if node is not None else []
+    except ValueError as error:
+        written = ast.unparse(node) if node else None
         raise AuthoringError(
-            f"{where}: keep must be a list of names of methods: got {ast.unparse(node) if node else None}. "
-            "Write it out."
-        )
+            f"{where}: keep must be a list of names of methods, or of constants that hold them: got {written}. Write it out."
+        ) from error
     return tuple(value)
+
+
+def _texts(module: SourceModule, node: ast.AST) -> list[str]:
+    """The texts of a list that is written out, or built from constants of the same file with `*` and `+`."""
+    if isinstance(node, ast.List | ast.Tuple):
+        nested = [_texts(module, part.value) if isinstance(part, ast.Starred) else [part] for part in node.elts]
+        parts = [part.value if isinstance(part, ast.Constant) else part for group in nested for part in group]
+        if not all(isinstance(part, str) for part in parts):
+            raise ValueError(parts)
+        return [part for part in parts if isinstance(part, str)]
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return _texts(module, node.left) + _texts(module, node.right)
+    if isinstance(node, ast.Name):
+        for statement in module.tree.body:
+            targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+            if [target.id for target in targets if isinstance(target, ast.Name)] == [node.id]:
+                return _texts(module, statement.value)  # type: ignore[attr-defined]
+    raise ValueError(node)
 
 
 def locate(dotted: str) -> str:
