@@ -77,12 +77,12 @@ def load_bridge(name: str, device: str | torch.device = "cpu", dtype: torch.dtyp
 
 
 def load_nnsight(name: str, device: str | torch.device = "cpu", dtype: torch.dtype | None = None) -> Any:
-    """The model in nnsight: a `LanguageModel` over Hugging Face's code."""
+    """The model in nnsight: a `TransformersModel` (once called `LanguageModel`) over Hugging Face's code."""
     import torch
-    from nnsight import LanguageModel
+    from nnsight import TransformersModel
 
-    folder = _open_elsewhere(name)
-    return LanguageModel(str(folder), device_map=str(device), dtype=dtype or torch.float32, dispatch=True)
+    folder, dtype = _open_elsewhere(name), dtype or torch.float32
+    return TransformersModel(str(folder), task="text-generation", device_map=str(device), dtype=dtype, dispatch=True)
 
 
 def _open_elsewhere(name: str) -> Path:
