@@ -12,7 +12,7 @@ Source:  own design (DESIGN 4.1).
 import hashlib
 import inspect
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
@@ -160,18 +160,26 @@ def _check_arguments(session: _Session, candidate: Any) -> None:
     name = "takes these arguments"
     if isinstance(candidate, type) and any("cfg" not in case.given for case in session.cases):
         return
+    try:
+        signature = inspect.signature(candidate)
+    except (TypeError, ValueError):
+        return
     for case in session.cases:
-        args, kwargs = ((case.given["cfg"],), {}) if isinstance(candidate, type) else (case.args, case.kwargs)
-        try:
-            signature = inspect.signature(candidate)
-        except (TypeError, ValueError):
-            return
+        args, kwargs = ((None,), {}) if isinstance(candidate, type) else _arguments(session.test, case)
         try:
             signature.bind(*args, **kwargs)
         except TypeError as error:
             wanted = "cfg" if isinstance(candidate, type) else ", ".join(session.test.parameters())
-            _fail(session, name, f"It must take ({wanted}): got {signature}, and {error}.")
+            _fail(session, name, f"It must take ({wanted}): got ({', '.join(signature.parameters)}), and {error}.")
     session.checks.append(Check(name=name, passed=True))
+
+
+def _arguments(test: Exercise, case: Case) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+    """Those of the case, or as many as the reference needs where the observer makes them."""
+    if case.args or case.kwargs:
+        return case.args, case.kwargs
+    parameters = inspect.signature(test.reference).parameters.values()
+    return tuple(None for p in parameters if p.default is p.empty), {}
 
 
 def _observe(session: _Session, candidate: Any) -> Exception | None:

@@ -51,11 +51,14 @@ def masked_scores(function: Callable[..., Any], case: Case) -> Observations:
     return outputs_and_gradients(lambda scores: hidden_as_minus_infinity(function(scores)), case)
 
 
-def hidden_as_minus_infinity(scores: Any) -> Any:
-    """-inf, -1e9 and the dtype's least number all hide a key: what counts is the pattern."""
+def hidden_as_minus_infinity(scores: Any, n_before: int = 0) -> Any:
+    """-inf, -1e9 and the dtype's least number all hide a key: what counts is the pattern.
+
+    `n_before` keys come before the first query's own position.
+    """
     if not isinstance(scores, Tensor) or scores.ndim < 2 or not scores.is_floating_point():
         return scores
-    is_future = torch.ones_like(scores, dtype=torch.bool).triu(diagonal=1)
+    is_future = torch.ones_like(scores, dtype=torch.bool).triu(diagonal=n_before + 1)
     return torch.where(is_future & (scores.softmax(dim=-1) == 0), -torch.inf, scores)
 
 
