@@ -26,11 +26,14 @@ def test_a_prompt_that_fills_more_than_the_context_must_be_shorter():
     with pytest.raises(TokenError, match=r"got a prompt of 9 and max_new_tokens=1\. Pass a shorter prompt\.$"):
         check_room(MODEL, 9, 1)
     check_room(MODEL, 8, 1)
+    with pytest.raises(TokenError, match=r"got a prompt of 8 and max_new_tokens=2\. Pass max_new_tokens=1 or fewer\.$"):
+        check_room(MODEL, 8, 2)
 
 
 def test_a_prompt_must_hold_a_token():
     with pytest.raises(TokenError, match="at least one token: got 0"):
         check_room(MODEL, 0, 1)
+    check_room(MODEL, 1, 8)
 
 
 def test_a_model_that_names_no_context_has_no_limit():
