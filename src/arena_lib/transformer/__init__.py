@@ -5,7 +5,7 @@ and `AttentionOnly` read the same weights and add hooks, a cache and exchange wi
 """
 
 from arena_lib.transformer.attention_only import AttentionOnly, AttentionOnlyConfig
-from arena_lib.transformer.beam_search import Beams, beam_search
+from arena_lib.transformer.beam_search import Beams
 from arena_lib.transformer.cache import ActivationCache
 from arena_lib.transformer.gpt2 import GPT2, GPT2Config
 from arena_lib.transformer.hooks import HookPoint, get_act_name
@@ -44,7 +44,6 @@ __all__ = [
     "TrainingConfig",
     "Transformer",
     "TransformerSampler",
-    "beam_search",
     "cross_entropy_next_token",
     "from_huggingface",
     "get_act_name",

@@ -201,12 +201,14 @@ class TransformerSampler:
     ) -> str:
         """The prompt and how the model goes on, as one text.
 
-        Encode the prompt. Then up to max_tokens_generated times: give the model all tokens so
-        far (the last n_ctx of them, if there are more), as a batch of one; choose the next
-        token from its logits at the last position with `sample_next_token`; stop if it is
-        eos_token_id, which isn't made part of the text; else append it. The frequency penalty
-        counts all tokens so far, prompt included. `verbose` shows a progress bar. `kwargs`
-        are the fields of `SamplingConfig`.
+        Get the prompt's tokens from `self.encode`. Then up to max_tokens_generated times: give
+        the model all tokens so far (the last `self.n_ctx` of them, if there are more), as a
+        batch of one; choose the next token from its logits at the last position with
+        `sample_next_token`; stop if it is `self.eos_token_id`, which isn't made part of the
+        text; else append it. At the end `self.tokenizer.decode` the list of token ids. The
+        frequency penalty counts all tokens so far, prompt included. `self.n_ctx` is None if
+        the model has no limit. `verbose` shows a bar (`progress`) and changes nothing else.
+        `kwargs` are the fields of `SamplingConfig`.
         """
         options = SamplingConfig(**kwargs)  # type: ignore[arg-type]
         tokens = self.encode(prompt)
