@@ -3,7 +3,8 @@ import ast
 import pytest
 
 from arena_lib.course.catalog import load_catalog
-from arena_lib.course.stubs import make_stub, needed_names, source_of
+from arena_lib.course.imports import builds_on, setup_imports
+from arena_lib.course.stubs import exercise_text, make_stub, needed_names, source_of
 from arena_lib.errors import AuthoringError
 
 
@@ -86,6 +87,62 @@ def test_bodies_are_cut_by_position(source, stub):
 def test_keep_must_name_methods():
     with pytest.raises(AuthoringError, match=r"keep must name methods of A: got \['g'\]. There are \['f'\]\."):
         make_stub("class A:\n    def f(self):\n        return 1\n", keep=["f", "g"])
+
+
+@pytest.fixture
+def shared(course):
+    """Two exercises, each a method of one class, between the others."""
+    tests = course.chapters.parent / "tests" / "little" / "sums.py"
+    tests.write_text(
+        tests.read_text()
+        + "test_forward = exercise(reference=library.Scaler, keep=['__init__', 'root', 'scale'])\n"
+        + "test_scale = exercise(reference=library.Scaler, keep=['__init__', 'root', 'forward'])\n"
+    )
+    chapter = course.chapters / "7_small" / "7.2_little.py"
+    keys = "difficulty=1 importance=1 minutes=1\n# hint: a\n# hint: b\n# hint: c\n"
+    text = chapter.read_text().replace('exercise="scaler"', 'exercise="scale"')
+    chapter.write_text(text.replace("# %% result", f'# %% exercise="forward" {keys}# %% result'))
+    return load_catalog([course], strict=True).section("7.2")
+
+
+def test_exercises_that_share_a_class_hide_each_others_solutions(shared):
+    _, scale, forward, _ = shared.exercises
+    first = exercise_text(shared, scale)
+    assert first.count("raise NotImplementedError") == 2
+    assert "settings.factor" in first
+    assert "maths.sqrt" in first
+    assert exercise_text(shared, forward) == (
+        'class Scaler(Scaler):\n    """Your Scaler as it is so far, and forward."""\n\n'
+        '    def forward(self, x: float) -> float:\n        """Scales and shifts x."""\n        raise NotImplementedError\n'
+    )
+
+
+def test_solutions_of_a_shared_class_come_one_by_one(shared):
+    _, scale, forward, _ = shared.exercises
+    first, second = (exercise_text(shared, entry, is_solution=True) for entry in (scale, forward))
+    assert "return self.factor * plus(x)" in first
+    assert "return helper(self.scale(x))" not in first
+    assert second.endswith('"""Scales and shifts x."""\n        return helper(self.scale(x))\n')
+    namespace: dict = {}
+    exec(setup_imports(shared).replace("from littlecourse.tests import little as tests", ""), namespace)
+    for entry in shared.exercises[:3]:
+        exec(exercise_text(shared, entry, is_solution=True), namespace)
+    assert namespace["Scaler"](namespace["Settings"](factor=3.0)).forward(2.0) == 16.0
+
+
+def test_second_exercise_of_a_class_builds_on_the_first(shared):
+    plus, scale, forward, _ = shared.exercises
+    assert builds_on(shared, forward) == [plus, scale]
+
+
+def test_function_cannot_be_shared(course):
+    tests = course.chapters.parent / "tests" / "little" / "sums.py"
+    tests.write_text(tests.read_text().replace("reference=TheScaler", "reference=library.plus"))
+    section = load_catalog([course], strict=True).section("7.2")
+    with pytest.raises(
+        AuthoringError, match=r"7\.2_little\.py:13: exercises may share a class.* for \['plus', 'scaler'\]"
+    ):
+        exercise_text(section, section.exercises[0])
 
 
 def test_method_is_moved_to_the_left_margin(course):

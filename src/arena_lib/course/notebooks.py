@@ -22,7 +22,7 @@ from typing import Any, Literal
 from arena_lib.course.entries import SOLUTION_BEGINS, SOLUTION_ENDS, Cell, ExerciseEntry, Section
 from arena_lib.course.figures import embed_figures
 from arena_lib.course.imports import builds_on, fallback_import, setup_imports
-from arena_lib.course.stubs import NOT_STARTED, make_stub, source_of
+from arena_lib.course.stubs import NOT_STARTED, exercise_text
 from arena_lib.errors import AuthoringError
 
 Kind = Literal["exercises", "solutions"]
@@ -81,7 +81,7 @@ def build_cells(
     for cell in section.cells:
         if cell.exercise is not None:
             cells.append(_about(section, cell.exercise, kind, has_folds))
-            cells.append(_exercise(cell, cell.exercise, kind))
+            cells.append(_exercise(section, cell, cell.exercise, kind))
         elif cell.kind == "markdown":
             cells.append(NotebookCell(kind="markdown", source=cell.source))
         else:
@@ -173,12 +173,11 @@ def _fallback(earlier: list[ExerciseEntry]) -> tuple[str, str]:
     )
 
 
-def _exercise(cell: Cell, entry: ExerciseEntry, kind: Kind) -> NotebookCell:
+def _exercise(section: Section, cell: Cell, entry: ExerciseEntry, kind: Kind) -> NotebookCell:
     if entry.reference is None:
         source = reveal_solution(cell.source) if kind == "solutions" else hide_solution(cell.source)
     else:
-        solution = source_of(entry.reference)
-        text = solution if kind == "solutions" else make_stub(solution, entry.keep)
+        text = exercise_text(section, entry, is_solution=kind == "solutions")
         source = f"{text.rstrip()}\n\n\ntests.{entry.test_name}({entry.object_name})"
     return NotebookCell(kind="code", source=source, id=f"exercise-{entry.name}", exercise=entry.id)
 

@@ -18,14 +18,14 @@ from collections.abc import Iterator
 
 from arena_lib.course.entries import ExerciseEntry, Section
 from arena_lib.course.notebooks import NotebookCell, Scale, build_cells, reveal_solution
-from arena_lib.course.stubs import source_of
+from arena_lib.course.stubs import exercise_text
 from arena_lib.errors import AuthoringError
 
 
 def solution_text(section: Section, entry: ExerciseEntry) -> str:
     """The library's own code for an exercise, or the chapter's for an exploratory one."""
     if entry.reference is not None:
-        return source_of(entry.reference)
+        return exercise_text(section, entry, is_solution=True)
     (source,) = [
         cell.source for cell in section.cells if cell.exercise is not None and cell.exercise.name == entry.name
     ]

@@ -19,6 +19,7 @@ import tokenize
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from arena_lib.course.entries import ExerciseEntry, Section
 from arena_lib.course.references import Definitions, SourceModule, find_definition, locate, read_module
 from arena_lib.errors import AuthoringError
 
@@ -41,8 +42,7 @@ class NeededName:
 def source_of(reference: str) -> str:
     """The text of a reference `module:qualname`, decorators included, moved to the left margin."""
     module, node = _definition(reference)
-    first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-    lines = module.source.splitlines()[first - 1 : node.end_lineno]
+    lines = module.source.splitlines()[_first_line(node) - 1 : node.end_lineno]
     return textwrap.dedent("\n".join(lines)) + "\n"
 
 
@@ -73,6 +73,42 @@ def make_stub(source: str, keep: Sequence[str] = ()) -> str:
     return "\n".join(lines) + "\n"
 
 
+def exercise_text(section: Section, entry: ExerciseEntry, *, is_solution: bool = False) -> str:
+    """What a learner writes in the exercise's cell: the reference as a stub, or solved.
+
+    Where several exercises are methods of one class, the first cell holds the class with the methods
+    of all of them cut, and each later one a subclass of the same name that adds its own methods.
+    """
+    assert entry.reference is not None, "an exploratory exercise has its text in the chapter"
+    source = source_of(entry.reference)
+    sharing = [other for other in section.exercises if other.reference == entry.reference]
+    if len(sharing) == 1:
+        return source if is_solution else make_stub(source, entry.keep)
+    (node,) = ast.parse(source).body
+    if not isinstance(node, ast.ClassDef):
+        raise AuthoringError(
+            f"{section.path}:{entry.line}: exercises may share a class, of which each keeps the others' methods: got "
+            f"the function {entry.reference} for {[other.name for other in sharing]}. Keep one of them."
+        )
+    methods = [function.name for function in _functions(node)]
+    own = [name for name in methods if name not in entry.keep]
+    if entry == sharing[0]:
+        kept_by_all = [name for name in methods if all(name in other.keep for other in sharing)]
+        return make_stub(source, kept_by_all + (own if is_solution else []))
+    added = _subclass(source, node, own)
+    return added if is_solution else make_stub(added)
+
+
+def _subclass(source: str, node: ast.ClassDef, names: Sequence[str]) -> str:
+    """A class of the same name on top of the one that is there, with these methods."""
+    lines = source.splitlines()
+    parts = [f'class {node.name}({node.name}):\n    """Your {node.name} as it is so far, and {", ".join(names)}."""']
+    for function in _functions(node):
+        if function.name in names:
+            parts.append("\n".join(lines[_first_line(function) - 1 : function.end_lineno]))
+    return "\n\n".join(parts) + "\n"
+
+
 def needed_names(reference: str) -> list[NeededName]:
     """Every global name that the reference uses, itself and builtins aside, in alphabetic order."""
     module, node = _definition(reference)
@@ -101,6 +137,11 @@ def _definition(reference: str) -> tuple[SourceModule, Definitions]:
             "Mend the test's reference."
         )
     return module, node
+
+
+def _first_line(node: Definitions) -> int:
+    """Of the definition with its decorators."""
+    return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
 
 
 def _functions(node: Definitions) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
