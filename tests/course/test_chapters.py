@@ -15,7 +15,7 @@ HINTS = "# hint: a\n# hint: b\n# hint: c\n"
 def parse(tmp_path: Path, text: str, name: str = "7.2_little.py") -> Section:
     folder = tmp_path / "7_small"
     folder.mkdir(exist_ok=True)
-    (folder / name).write_text(text)
+    (folder / name).write_text(text, encoding="utf-8")
     return parse_chapter(folder / name)
 
 
@@ -75,6 +75,15 @@ BROKEN = [
     (HEAD.replace("1.5", "0"), 2, "hours must be a number above 0: got 0"),
     (HEAD.replace("1.5", "true"), 2, "hours must be a number above 0: got True"),
     (HEAD.replace("}", ", needs: tiny-gpt}"), 2, "needs must be a list of texts: got 'tiny-gpt'"),
+    ("# ---\n# [arena]\n# ---\n", 2, "must have the key 'arena' with braces after it: got ['arena']"),
+    ("# ---\n# arena: little\n# ---\n", 2, "must have the key 'arena'"),
+    (HEAD.replace(", hours: 1.5", ""), 2, "must have id, slug, title and hours"),
+    (HEAD.replace(": little,", ": 5,"), 2, "slug must be a text: got 5"),
+    (HEAD.replace("title: Little", 'title: ""'), 2, "title must be a text: got ''"),
+    (HEAD.replace("slug: little", "slug: Little"), 2, "slug must be one lower-case word"),
+    (HEAD.replace("slug: little", "slug: a-b"), 2, "slug must be one lower-case word"),
+    (HEAD.replace("1.5", "long"), 2, "hours must be a number above 0: got 'long'"),
+    (HEAD.replace("}", ", needs: [1]}"), 2, "needs must be a list of texts: got [1]"),
     (HEAD + "x = 1\n", 4, "must stand in a cell: got 'x = 1'"),
     (HEAD + "# %% [markdown]\n# a\n\nb\n", 7, "markdown cell must be a comment: got 'b'"),
     (HEAD + "# %% [md]\n", 4, "a cell must be"),
@@ -85,7 +94,12 @@ BROKEN = [
     (HEAD + EXERCISE + HINTS + "x = 1\n", 4, "must hold hints, or code with a '# region solution': got 'x = 1'"),
     (HEAD + EXERCISE + HINTS + "x = 1\n# hint: late\n", 9, "hints must stand at the head of their cell"),
     (HEAD + EXERCISE + "# hint: only\n# region solution\nx\n# endregion", 4, "must have 3 hints"),
-    (HEAD + EXERCISE.replace("plus", "plus-minus") + HINTS, 4, "must be a name in Python: got 'plus-minus'"),
+    (HEAD + EXERCISE.replace("plus", "plus-minus") + HINTS, 4, "must be a name in Python, in ASCII: got 'plus-minus'"),
+    (HEAD + EXERCISE.replace('"plus"', "5") + HINTS, 4, "must be a name in Python, in ASCII: got 5"),
+    (HEAD + EXERCISE.replace("plus", "größe") + HINTS, 4, "must be a name in Python, in ASCII: got 'größe'"),
+    (HEAD + EXERCISE.replace("=1", "=True") + HINTS, 4, "difficulty must be a whole number from 1 to 5: got True"),
+    (HEAD + EXERCISE.replace("=3", "=0") + HINTS, 4, "minutes must be a whole number from 1 to 1000: got 0"),
+    (HEAD + EXERCISE.replace("=3", "=1001") + HINTS, 4, "minutes must be a whole number from 1 to 1000: got 1001"),
     (HEAD + EXERCISE.replace("=1", "=0") + HINTS, 4, "difficulty must be a whole number from 1 to 5: got 0"),
     (HEAD + EXERCISE.replace("=5", "=6") + HINTS, 4, "importance must be a whole number from 1 to 5: got 6"),
     (HEAD + EXERCISE.replace("=3", "=1.5") + HINTS, 4, "minutes must be a whole number from 1 to 1000: got 1.5"),
@@ -107,6 +121,13 @@ def test_broken_chapter_says_where_and_what_must_hold(tmp_path, text, line, fact
     with pytest.raises(AuthoringError, match=re.escape(fact)) as caught:
         parse(tmp_path, text)
     assert f"7.2_little.py:{line}: " in str(caught.value)
+
+
+def test_bounds_themselves_are_allowed(tmp_path):
+    (low,) = parse(tmp_path, HEAD + EXERCISE.replace("=5", "=1").replace("=3", "=1") + HINTS).exercises
+    (high,) = parse(tmp_path, HEAD + EXERCISE.replace("=1", "=5").replace("=3", "=1000") + HINTS).exercises
+    assert (low.difficulty, low.importance, low.minutes) == (1, 1, 1)
+    assert (high.difficulty, high.importance, high.minutes) == (5, 5, 1000)
 
 
 def test_two_regions_in_one_cell_are_fine(tmp_path):

@@ -220,7 +220,7 @@ def _exercise_cell(path: Path, raw: _RawCell, section_id: str) -> Cell:
     keys = _read_keys(path, raw)
     name = keys["exercise"]
     if not isinstance(name, str) or not name.isidentifier() or not name.isascii():
-        _fail(path, raw.line, "the name of an exercise must be a name in Python", name, "Use underscores.")
+        _fail(path, raw.line, "the name of an exercise must be a name in Python, in ASCII", name, "Use underscores.")
     for key, highest in (("difficulty", 5), ("importance", 5), ("minutes", 1000)):
         if key not in keys:
             _fail(path, raw.line, f"an exercise must say its {key}", sorted(keys), f"Add {key}=...")
