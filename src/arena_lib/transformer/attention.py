@@ -13,7 +13,7 @@ Differs: scores and pattern exist only while something is attached to them; othe
          fused scaled_dot_product_attention computes z without them.
 """
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -25,6 +25,7 @@ from arena_lib.transformer.norms import LayerNorm, RMSNorm
 from arena_lib.transformer.scores import attention_scores, fused_attention, mix_values
 
 
+@runtime_checkable
 class KVCacheLike(Protocol):
     """Keys and values of earlier positions, as `Transformer.forward` uses them.
 

@@ -1,0 +1,84 @@
+"""Small models of uneven sizes for the tests of the fast forms."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from arena_lib.transformer.attention_only import AttentionOnly, AttentionOnlyConfig
+from arena_lib.transformer.gpt2 import GPT2, GPT2Config
+from arena_lib.transformer.llama import Llama, LlamaConfig
+from arena_lib.transformer.model import Transformer
+
+GPT2_SIZES = {"d_model": 15, "d_vocab": 37, "n_ctx": 11, "n_layers": 2, "n_heads": 3, "d_head": 5, "d_mlp": 23}
+LLAMA_SIZES = {
+    "d_model": 18,
+    "d_vocab": 37,
+    "n_ctx": 11,
+    "n_layers": 2,
+    "n_heads": 6,
+    "n_kv_heads": 2,
+    "d_head": 4,
+    "d_mlp": 23,
+    "rope_theta": 50.0,
+}
+ATTENTION_ONLY_SIZES = {"d_model": 14, "d_vocab": 37, "n_ctx": 11, "n_layers": 3, "n_heads": 4, "d_head": 6}
+
+
+def randomise(model: torch.nn.Module, seed: int = 0, std: float = 0.4) -> None:
+    """Give every weight, bias and gain a value that matters."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if not name.endswith("b_U"):
+                parameter.copy_(torch.randn(parameter.shape, generator=generator, dtype=torch.float64) * std)
+
+
+@pytest.fixture
+def make_random() -> Callable[..., Transformer]:
+    """Build a float64 model of a form, with every weight drawn at random."""
+
+    def make(form: str, seed: int = 0, **sizes: float) -> Transformer:
+        model: Transformer
+        if form == "gpt2":
+            model = GPT2(GPT2Config(**GPT2_SIZES | sizes))
+        elif form == "llama":
+            model = Llama(LlamaConfig(**LLAMA_SIZES | sizes))
+        else:
+            model = AttentionOnly(AttentionOnlyConfig(**ATTENTION_ONLY_SIZES | sizes))
+        randomise(model, seed)
+        return model.double().eval()
+
+    return make
+
+
+@pytest.fixture(params=["gpt2", "llama", "attention_only"])
+def any_model(request: pytest.FixtureRequest, make_random: Callable[..., Transformer]) -> Transformer:
+    """Each of the three forms in turn."""
+    return make_random(request.param)
+
+
+@pytest.fixture
+def tokens() -> torch.Tensor:
+    """Three sequences of seven tokens, none of them special."""
+    return torch.randint(0, 37, (3, 7), generator=torch.Generator().manual_seed(5))
+
+
+@pytest.fixture
+def save_word_tokenizer() -> Callable[[Path, int], object]:
+    """Write a tokenizer with words w0, w1 ... into a folder, as other libraries want one there."""
+
+    def save(folder: Path, d_vocab: int) -> object:
+        from tokenizers import Tokenizer, models, pre_tokenizers
+        from transformers import PreTrainedTokenizerFast
+
+        vocab = {f"w{idx}": idx for idx in range(d_vocab - 1)} | {"<s>": d_vocab - 1}
+        words = Tokenizer(models.WordLevel(vocab, unk_token="w0"))
+        words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+        special = {"bos_token": "<s>", "eos_token": "<s>", "pad_token": "<s>", "unk_token": "w0"}
+        tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, **special)
+        tokenizer.save_pretrained(folder)
+        return tokenizer
+
+    return save
