@@ -26,6 +26,8 @@ from arena_lib.checking.results import Mismatch, Result
 
 MAX_CELLS = 12
 """Rows and columns of a heat map; larger arrays show the window around the first wrong entry."""
+DARK = 110
+"""Luminance (0 to 255) of a background below which its text is white."""
 MAX_DRAWN = 10**7
 """Entries of an array above which nothing is drawn."""
 
@@ -207,4 +209,4 @@ def _colours(value: Any, scale: float) -> tuple[str, str]:
     red, green, blue = (230, 97, 1) if np.real(value) > 0 else (33, 102, 172)
     paper = tuple(round(255 - share * (255 - channel)) for channel in (red, green, blue))
     luminance = 0.299 * paper[0] + 0.587 * paper[1] + 0.114 * paper[2]
-    return "#{:02x}{:02x}{:02x}".format(*paper), "#000" if luminance > 140 else "#fff"
+    return "#{:02x}{:02x}{:02x}".format(*paper), "#000" if luminance > DARK else "#fff"

@@ -16,6 +16,8 @@ from arena_lib.plots.arrays import with_axes
 from arena_lib.plots.style import token_text
 
 _SPAN = "display:inline-block;text-align:center;padding:1px 4px;margin:1px;border:1px solid #ccc"
+DARK = 110
+"""Luminance (0 to 255) of a background below which its text is white."""
 _POSITIVE, _NEGATIVE = (230, 97, 1), (33, 102, 172)
 
 
@@ -41,7 +43,7 @@ def _span(token: str, value: float, top: float, digits: int) -> str:
     share = min(abs(value) / top, 1.0) if np.isfinite(value) else 0.0
     target = _POSITIVE if value > 0 else _NEGATIVE
     red, green, blue = (round(255 - share * (255 - channel)) for channel in target)
-    ink = "#000" if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else "#fff"
+    ink = "#000" if 0.299 * red + 0.587 * green + 0.114 * blue > DARK else "#fff"
     written = f"{value:.{digits}f}"
     style = f"{_SPAN};background:rgb({red},{green},{blue});color:{ink}"
     small = f'<br><span style="font-size:9px">{written}</span>'

@@ -1,0 +1,278 @@
+import io
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+
+from arena_lib.checking.comparing import Raised, compare
+from arena_lib.checking.messages import MAX_LINES, WIDTH, compose, render_rich, render_text
+from arena_lib.checking.results import Check, Diagnosis, Mismatch, Result
+
+
+def numbers(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+E = numbers(2, 3, 5, 5)
+FUTURE = torch.triu(torch.ones(5, 5, dtype=torch.bool), 1)
+MASKED = E.masked_fill(FUTURE, -torch.inf)
+ATTENTION = "batch n_heads seq_q seq_k"
+RESID = numbers(2, 5, 7)
+MODEL = "batch seq d_model"
+
+
+def at(tensor, index, value):
+    copy = tensor.clone()
+    copy[index] = value
+    return copy
+
+
+def failed(actual, expected, axes="", *, observation="output", case="", mistake="", why=""):
+    mismatch = compare(actual, expected, axes=axes, observation=observation, case=case)
+    assert mismatch is not None
+    diagnosis = Diagnosis(mistake=mistake, why=why) if mistake else None
+    return Result(exercise="1.1/attention", status="failed", mismatch=mismatch, diagnosis=diagnosis)
+
+
+FACTS = {
+    "factor": (failed(RESID * 8**0.5, RESID, MODEL), ["all 70 entries", "every entry is 2.83 times", "seq = 0"]),
+    "offset": (failed(RESID + 0.5, RESID, MODEL), ["every entry is 0.5 too large"]),
+    "sign": (failed(-RESID, RESID, MODEL), ["the sign is wrong everywhere"]),
+    "one entry": (
+        failed(at(RESID, (1, 4, 2), 9.5), RESID, MODEL),
+        ["1 of 70", "batch = 1, seq = 4, d_model = 2", f"expected {RESID[1, 4, 2].item():.4g}, got 9.5"],
+    ),
+    "last position": (
+        failed(at(RESID, np.s_[:, 4], 9.0), RESID, MODEL),
+        ["14 of 70", "only at the last seq (seq = 4)"],
+    ),
+    "one head": (
+        failed(at(E, np.s_[:, 1], 0.0), E, ATTENTION),
+        ["50 of 150", "only at n_heads = 1; there every entry is 0"],
+    ),
+    "no mask": (
+        failed(E, MASKED, ATTENTION, mistake="hides nothing", why="softmax sees the future"),
+        [
+            "60 of 150",
+            "at batch = 0, n_heads = 0, seq_q = 0, seq_k = 1: expected -inf",
+            "only positions after the query (seq_k > seq_q)",
+            "Looks like: hides nothing, because softmax sees the future",
+        ],
+    ),
+    "finite mask": (
+        failed(E.masked_fill(FUTURE, -1e9), MASKED, ATTENTION),
+        ["expected -inf, got -1e+09", "always -1e+09 instead of -inf"],
+    ),
+    "mask one off": (
+        failed(E.masked_fill(FUTURE.triu(2), -torch.inf), MASKED, ATTENTION, mistake="diagonal=2"),
+        ["24 of 150", "only where seq_k = seq_q + 1", "Looks like: diagonal=2"],
+    ),
+    "transposed": (failed(E.mT, E, ATTENTION), ["the axes seq_q and seq_k are swapped", "120 of 150"]),
+    "shifted": (failed(RESID.roll(1, 1), RESID, MODEL), ["shifted by one along seq", "belongs to i - 1"]),
+    "reversed": (failed(RESID.flip(2), RESID, MODEL), ["the order along d_model is reversed"]),
+    "reshaped": (
+        failed(RESID.mT.reshape(2, 5, 7), RESID, MODEL),
+        ["in the order of seq and d_model swapped", "rearranged"],
+    ),
+    "nan": (
+        failed(at(RESID, np.s_[1, 2], torch.nan), RESID, MODEL),
+        ["has NaN or infinity; wrong are 7 of 70", "batch = 1, seq = 2, d_model = 0", "got nan"],
+    ),
+    "zeros": (
+        failed(torch.zeros(2, 5, 7), RESID, MODEL, observation="gradient of x", mistake="detaches x"),
+        ["gradient of x is wrong in all 70", "every entry is 0", "Looks like: detaches x"],
+    ),
+    "precision": (failed(RESID.bfloat16().float(), RESID, MODEL), ["rounded to bfloat16"]),
+    "shape": (
+        failed(RESID.mT, RESID, MODEL),
+        ["expected (batch 2, seq 5, d_model 7)", "got (2, 7, 5)", "the axes seq and d_model are swapped"],
+    ),
+    "rank": (
+        failed(RESID[0], RESID, MODEL),
+        ["3 axes expected, 2 given", "got (5, 7)", "the axis batch is missing"],
+    ),
+    "dtype": (failed(RESID.double(), RESID, MODEL), ["expected float32", "got float64", "only their dtype is not"]),
+    "nothing returned": (failed(None, RESID, MODEL), ["got None", "`return`", "advice"]),
+    "numpy": (
+        failed(RESID.numpy(), RESID, MODEL),
+        ["got a numpy array of float32 of shape (2, 5, 7)", "torch.from_numpy"],
+    ),
+    "list": (failed([1, 2, 3, 5], [1, 2, 3, 4], "seq"), ["at seq = 3: expected 4, got 5", "1 of 4"]),
+    "length": (failed([1, 2], [1, 2, 3]), ["should be a list of 3", "a list of 2: the int 1, the int 2"]),
+    "nested": (failed({"k": [1, "b"]}, {"k": [1, "a"]}), ["output['k'][1]", "expected 'a'", "got 'b'"]),
+    "missing key": (failed({"a": 1}, {"a": 1, "b": 2}), ["lacks something", "the keys 'a', 'b'"]),
+    "scalar": (failed(torch.tensor(2.5), torch.tensor(1.5)), ["its one entry", "expected 1.5, got 2.5"]),
+    "python scalar": (failed(3, 4), ["expected 4, got 3"]),
+    "exception": (
+        failed(Raised("KeyError", "'q'"), RESID, MODEL),
+        ["differs in the exception it raises", "expected a float32 tensor", "got KeyError: 'q'"],
+    ),
+    "no exception": (failed(RESID, Raised("ShapeError", "seq")), ["expected ShapeError: seq", "got a float32 tensor"]),
+    "other device": (failed(RESID.to("meta"), RESID), ["on meta, whose values cannot be read"]),
+    "case": (
+        failed(RESID + 1, RESID, MODEL, case="attention(x=a float32 tensor), batch of one"),
+        ["call", "batch of one"],
+    ),
+    "string": (failed("the cat", "the dog"), ["from character 4 on"]),
+}
+
+
+@pytest.mark.parametrize("name", FACTS)
+def test_key_facts_are_in_the_message(name):
+    result, facts = FACTS[name]
+    text = " ".join(render_text(result).split())
+    for fact in facts:
+        assert fact in text, text
+    assert "arena hint 1.1/attention" in text
+
+
+@pytest.mark.parametrize("name", FACTS)
+def test_terminal_and_text_say_the_same(name):
+    result, _ = FACTS[name]
+    stream = io.StringIO()
+    Console(file=stream, width=WIDTH + 20).print(render_rich(result))
+    assert [line.rstrip() for line in stream.getvalue().splitlines()] == render_text(result).splitlines()
+
+
+def test_a_whole_message():
+    result = failed(
+        E.masked_fill(FUTURE, 0),
+        MASKED,
+        ATTENTION,
+        case="attention(scores=a float32 tensor of shape (2, 3, 5, 5)), two examples",
+        mistake="fills with zero",
+        why="softmax turns a score of zero into a weight above zero",
+    )
+    assert render_text(result) == (
+        "✗ 1.1/attention does not pass yet\n"
+        "  call     attention(scores=a float32 tensor of shape (2, 3, 5, 5)), two examples\n"
+        "  wrong    output is wrong in 60 of 150 entries\n"
+        "  shape    (batch 2, n_heads 3, seq_q 5, seq_k 5), as expected\n"
+        "  first    at batch = 0, n_heads = 0, seq_q = 0, seq_k = 1: expected -inf, got 0\n"
+        "  pattern  only positions after the query (seq_k > seq_q), always 0 instead of -inf\n"
+        "  Looks like: fills with zero, because softmax turns a score of zero into a weight above zero\n"
+        "  For a hint: arena hint 1.1/attention"
+    )
+
+
+def test_a_pass_is_one_line():
+    checks = (Check(name="runs", passed=True), Check(name="values", passed=True))
+    assert render_text(Result(exercise="1.1/f", status="passed", checks=checks)) == "✓ 1.1/f passed (2 checks)"
+    assert render_text(Result(exercise="1.1/f", status="passed", checks=checks[:1])) == "✓ 1.1/f passed (1 check)"
+
+
+def test_the_reference_is_said_to_be_the_reference():
+    text = render_text(Result(exercise="1.1/f", status="passed", is_reference=True))
+    assert text == "✓ 1.1/f passed; this is the library's own solution, so it is not recorded"
+
+
+def test_notes_stand_below_a_pass():
+    text = render_text(Result(exercise="1.1/f", status="passed", notes=("changes x in place",)))
+    assert text.splitlines() == ["✓ 1.1/f passed", "  note     changes x in place"]
+
+
+def test_not_started():
+    text = render_text(Result(exercise="1.1/f", status="not_started"))
+    assert text.splitlines()[0] == "○ 1.1/f is not started"
+    assert "raise NotImplementedError" in text
+    assert "arena hint 1.1/f" in text
+
+
+def test_error_and_timeout():
+    error = Result(exercise="1.1/f", status="error", diagnosis=Diagnosis(mistake="divides by zero", why=""))
+    assert render_text(error).splitlines()[:2] == [
+        "✗ 1.1/f stopped with an exception in your code",
+        "  Looks like: divides by zero",
+    ]
+    assert "within its time limit (10 s)" in render_text(Result(exercise="1.1/f", status="timeout", seconds=10.0))
+    assert "time limit\n" in render_text(Result(exercise="1.1/f", status="timeout"))
+
+
+def test_a_failed_property_says_its_message():
+    checks = (
+        Check(name="is callable", passed=True),
+        Check(name="rows sum to one", passed=False, message="row 2 sums to 3"),
+    )
+    text = render_text(Result(exercise="1.1/f", status="failed", checks=checks))
+    assert "  check    rows sum to one: row 2 sums to 3" in text
+    assert "is callable" not in text
+
+
+def test_a_failed_check_without_words_is_left_to_the_mismatch():
+    checks = (Check(name="types and shapes", passed=False),)
+    mismatch = compare(torch.zeros(3), torch.zeros(2))
+    assert "types and shapes" not in render_text(
+        Result(exercise="1.1/f", status="failed", checks=checks, mismatch=mismatch)
+    )
+    assert "types and shapes" in render_text(Result(exercise="1.1/f", status="failed", checks=checks))
+
+
+def test_many_failed_checks_are_counted():
+    checks = tuple(Check(name=f"check {i}", passed=False) for i in range(7))
+    text = render_text(Result(exercise="1.1/f", status="failed", checks=checks))
+    assert "check 2" in text
+    assert "check 3" not in text
+    assert "and 4 more" in text
+
+
+def test_the_longest_message_keeps_to_its_lines_and_ends_with_the_hint():
+    long = "word " * 400
+    result = Result(
+        exercise="1.1/" + "f" * 70,
+        status="failed",
+        checks=tuple(Check(name=long, passed=False, message=long) for _ in range(9)),
+        mismatch=Mismatch(
+            case=long, observation=long, kind="values", expected=long, actual=long, n_wrong=1, n_total=2, pattern=long
+        ),
+        diagnosis=Diagnosis(mistake=long, why=long),
+        notes=(long,) * 9,
+    )
+    lines = render_text(result).splitlines()
+    assert len(lines) == MAX_LINES
+    assert max(map(len, lines)) <= WIDTH
+    assert lines[-2:] != lines[-1:]
+    assert "arena hint" in "".join(lines[-2:])
+    assert "  ..." in lines
+
+
+def test_a_learner_s_text_cannot_write_control_characters():
+    result = Result(exercise="1.1/f", status="failed", checks=(Check(name="\x1b[31mred\r\n", passed=False),))
+    assert all(character.isprintable() for character in render_text(result).replace("\n", ""))
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1", "utf-8"])
+def test_what_is_rendered_can_be_written(encoding):
+    for status in ("passed", "failed", "error", "timeout", "not_started"):
+        result = Result(exercise="1.1/é", status=status, notes=("→ ü",))
+        text = render_text(result, encoding=encoding)
+        assert text.encode(encoding).decode(encoding) == text
+    mark = render_text(Result(exercise="1.1/f", status="passed"), encoding=encoding).split()[0]
+    assert mark == ("✓" if encoding == "utf-8" else "[ok]")
+    assert render_text(Result(exercise="1.1/f", status="failed"), encoding="ascii").startswith("[x] ")
+
+
+def test_a_narrow_terminal_gets_wrapped_lines():
+    stream = io.StringIO()
+    Console(file=stream, width=40).print(render_rich(FACTS["no mask"][0]))
+    assert max(map(len, stream.getvalue().splitlines())) <= 40
+    assert "[x]" in stream.getvalue() or "✗" in stream.getvalue()
+
+
+def test_the_verdict_is_coloured_and_bold_on_a_terminal():
+    stream = io.StringIO()
+    Console(file=stream, width=100, force_terminal=True, color_system="standard").print(
+        render_rich(FACTS["no mask"][0])
+    )
+    lines = stream.getvalue().splitlines()
+    assert lines[0].startswith("\x1b[1;31m✗")
+    assert any(line.startswith("\x1b[1m  Looks like:") for line in lines)
+
+
+def test_compose_puts_the_diagnosis_after_the_pattern():
+    labels = [label for label, _ in compose(FACTS["no mask"][0]).facts]
+    assert labels == ["wrong", "shape", "first", "pattern", "Looks like:"]
+
+
+def test_a_full_stop_of_a_mistake_is_not_doubled():
+    assert "Looks like: hides nothing, because" in render_text(failed(E, MASKED, mistake="hides nothing.", why="x"))
