@@ -3,6 +3,7 @@ import torch
 
 from arena_lib.errors import TokenError
 from arena_lib.transformer import lesson
+from arena_lib.transformer.gpt2 import GPT2, GPT2Config
 from arena_lib.transformer.kv_cache import (
     KVCache,
     attend_with_cache,
@@ -10,6 +11,8 @@ from arena_lib.transformer.kv_cache import (
     forward_with_cache,
     generate_with_cache,
 )
+from arena_lib.transformer.lesson_llama import LlamaConfig
+from arena_lib.transformer.llama import Llama
 from arena_lib.transformer.sampling import SamplingConfig, sample_next_token
 
 SIZES = lesson.Config(d_model=10, d_vocab=13, n_ctx=9, n_layers=3, n_heads=2, d_head=4, d_mlp=14)
@@ -114,3 +117,18 @@ def test_generation_must_fit_into_the_context():
     assert generate_with_cache(model, tokens, 6).shape == (3, 10)
     with pytest.raises(TokenError, match="context of 9 tokens: got a prompt of 4 and max_new_tokens=7"):
         generate_with_cache(model, tokens, 7)
+
+
+@pytest.mark.parametrize("pieces", [[8], [1] * 8, [3, 1, 4]])
+@pytest.mark.parametrize("form", ["gpt2", "llama"])
+def test_cache_serves_the_fast_forms_too(form, pieces):
+    sizes = {"d_model": 10, "d_vocab": 13, "n_ctx": 9, "n_layers": 3, "d_head": 4, "d_mlp": 14, "init_range": 0.6}
+    if form == "gpt2":
+        model = GPT2(GPT2Config(n_heads=2, **sizes)).double()
+    else:
+        model = Llama(LlamaConfig(n_heads=4, n_kv_heads=2, **sizes)).double()
+    cache, tokens = KVCache(3), random_tokens()
+    with torch.no_grad():
+        parts = [model(piece, kv_cache=cache) for piece in tokens.split(pieces, dim=1)]
+        torch.testing.assert_close(torch.cat(parts, dim=1), model(tokens), rtol=0, atol=1e-11)
+    assert cache.n_seen == 8
