@@ -10,7 +10,39 @@ from arena_lib.tests.transformer_from_scratch.architecture import (
     test_transformer_block,
     test_unembed,
 )
-from arena_lib.tests.transformer_from_scratch.attention import test_attention, test_causal_mask
+from arena_lib.tests.transformer_from_scratch.attention import (
+    test_attention,
+    test_causal_mask,
+)
+from arena_lib.tests.transformer_from_scratch.beam_search import (
+    test_ban_repeated_ngrams,
+    test_beam_search,
+    test_beams_filter,
+    test_beams_generate,
+)
+from arena_lib.tests.transformer_from_scratch.bpe import (
+    test_bpe_decode,
+    test_bpe_encode,
+    test_count_pairs,
+    test_merge_pair,
+    test_train_bpe,
+)
+from arena_lib.tests.transformer_from_scratch.kv_cache import (
+    test_attend_with_cache,
+    test_cached_causal_mask,
+    test_forward_with_cache,
+    test_generate_with_cache,
+    test_kv_cache,
+)
+from arena_lib.tests.transformer_from_scratch.llama import (
+    test_apply_rotary,
+    test_demo_llama,
+    test_gated_mlp,
+    test_grouped_query_attention,
+    test_repeat_kv,
+    test_rms_norm,
+    test_rotary_angles,
+)
 from arena_lib.tests.transformer_from_scratch.sampling import (
     test_apply_frequency_penalty,
     test_apply_temperature,
@@ -21,26 +53,55 @@ from arena_lib.tests.transformer_from_scratch.sampling import (
     test_sample_top_k,
     test_sample_top_p,
 )
+from arena_lib.tests.transformer_from_scratch.training import (
+    test_cross_entropy_next_token,
+    test_evaluate,
+    test_training_step,
+)
 
 __test__ = False
 
 __all__ = [
     "test_apply_frequency_penalty",
+    "test_apply_rotary",
     "test_apply_temperature",
+    "test_attend_with_cache",
     "test_attention",
+    "test_ban_repeated_ngrams",
+    "test_beam_search",
+    "test_beams_filter",
+    "test_beams_generate",
+    "test_bpe_decode",
+    "test_bpe_encode",
+    "test_cached_causal_mask",
     "test_causal_mask",
+    "test_count_pairs",
+    "test_cross_entropy_next_token",
+    "test_demo_llama",
     "test_demo_transformer",
     "test_embed",
+    "test_evaluate",
+    "test_forward_with_cache",
+    "test_gated_mlp",
+    "test_generate_with_cache",
     "test_greedy_search",
+    "test_grouped_query_attention",
+    "test_kv_cache",
     "test_layer_norm",
     "test_layer_norm_epsilon",
+    "test_merge_pair",
     "test_mlp",
     "test_pos_embed",
+    "test_repeat_kv",
+    "test_rms_norm",
+    "test_rotary_angles",
     "test_sample",
     "test_sample_basic",
     "test_sample_next_token",
     "test_sample_top_k",
     "test_sample_top_p",
+    "test_train_bpe",
+    "test_training_step",
     "test_transformer_block",
     "test_unembed",
 ]
