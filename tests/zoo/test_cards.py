@@ -94,7 +94,7 @@ def test_a_fetched_card_has_its_download(tmp_path):
         ("size = 5", "size = -1", "size of toy.toml must be positive: got -1"),
         ("size = 5", 'size = "5"', "size of toy.toml must be of type int: got '5'"),
         ("size = 5", "size = true", "size of toy.toml must be of type int: got True"),
-        ("size = 5", "size = 5\nseed = 1.5", "seed of toy.toml must be of type int | None: got 1.5"),
+        ("size = 5", "size = 5\nseed = 1.5", "seed of toy.toml must be of type int: got 1.5"),
         ("0" * 64, "0" * 63, "sha256 of toy.toml must be 64 hexadecimal digits in lower case"),
         ("0" * 64, "A" * 64, "sha256 of toy.toml must be 64 hexadecimal digits in lower case"),
         ("0" * 64, "0" * 65, "sha256 of toy.toml must be 64 hexadecimal digits in lower case"),

