@@ -156,6 +156,16 @@ def test_exercise_without_test_or_solution_is_refused(course):
         load_catalog([course], strict=True)
 
 
+def test_test_that_learners_cannot_reach_is_refused(course):
+    face = course.chapters.parent / "tests" / "little" / "__init__.py"
+    face.write_text("from .sums import test_plus\n")
+    with pytest.raises(AuthoringError, match=r"sums\.py:6: learners must be able to call tests\.test_scaler"):
+        load_catalog([course], strict=True)
+    for text in ("from .sums import *\n", "def __getattr__(name): ...\n"):
+        face.write_text(text)
+        load_catalog([course], strict=True)
+
+
 def test_exercise_with_test_and_solution_is_refused(course):
     file = course.chapters.parent / "tests" / "little" / "sums.py"
     file.write_text(file.read_text() + "test_find_largest = exercise(reference=library.plus)\n")

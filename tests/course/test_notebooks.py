@@ -180,6 +180,7 @@ def test_names_that_stand_for_two_things_are_refused(course):
     )
     tests = course.chapters.parent / "tests" / "little" / "sums.py"
     tests.write_text(tests.read_text() + "from .. import more\ntest_more = exercise(reference=more)\n")
+    (tests.parent / "__init__.py").write_text("from .sums import *\n")
     (course.chapters.parent / "tests" / "__init__.py").write_text("from littlecourse.other import more\n")
     edit(
         course,

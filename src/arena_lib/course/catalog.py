@@ -20,7 +20,7 @@ from typing import Any
 
 from arena_lib.course.chapters import parse_chapter
 from arena_lib.course.entries import Cell, CellKind, ExerciseEntry, Section
-from arena_lib.course.references import find_tests, module_path
+from arena_lib.course.references import find_tests, is_offered, module_path
 from arena_lib.errors import AuthoringError, UnknownNameError
 
 __all__ = [
@@ -212,7 +212,13 @@ def load_section(path: Path, module: str = OWN_MODULE) -> Section:
                     else "Drop the '# region solution'."
                 )
             )
-        entries[cell.exercise.name] = (
-            replace(cell.exercise, reference=test.reference, test=test.test, keep=test.keep) if test else cell.exercise
-        )
+        entries[cell.exercise.name] = cell.exercise
+        if test is None:
+            continue
+        if not is_offered(tests_module, cell.exercise.test_name):
+            raise AuthoringError(
+                f"{test.path}:{test.line}: learners must be able to call tests.{cell.exercise.test_name}: got no such name "
+                f"in {tests_module}. Import it in the package's __init__.py."
+            )
+        entries[cell.exercise.name] = replace(cell.exercise, reference=test.reference, test=test.test, keep=test.keep)
     return replace(section.with_exercises(entries), tests_module=tests_module)

@@ -98,7 +98,7 @@ def _read_head(path: Path, lines: list[str]) -> tuple[dict[str, Any], int]:
             1,
             f"a chapter must begin with {HEAD_FENCE!r}",
             lines[0] if lines else "nothing",
-            "Begin with the YAML head of DESIGN 4.2.",
+            "Copy the head of another chapter.",
         )
     ends = next((n for n, line in enumerate(lines[1:], start=1) if line.rstrip() == HEAD_FENCE), None)
     if ends is None:
@@ -115,7 +115,13 @@ def _read_head(path: Path, lines: list[str]) -> tuple[dict[str, Any], int]:
         problem = getattr(error, "problem", None) or str(error)
         _fail(path, line_number, "the head must be YAML", problem, "Quote texts that hold a colon or a brace.")
     if not isinstance(head, dict) or not isinstance(head.get("arena"), dict):
-        _fail(path, 2, "the head must have the key 'arena' with braces after it", head, "See DESIGN 4.2.")
+        _fail(
+            path,
+            2,
+            "the head must have the key 'arena' with braces after it",
+            head,
+            "Copy the head of another chapter.",
+        )
     unknown = set(head) - _HEAD_KEYS - _IGNORED_HEAD_KEYS
     if unknown:
         _fail(

@@ -179,6 +179,12 @@ def find_tests(tests_module: str) -> dict[str, TestEntry]:
     return entries
 
 
+def is_offered(tests_module: str, test_name: str) -> bool:
+    """Whether learners can say `tests.test_x`: the package must bring it, or make its names when asked."""
+    source = read_module(tests_module).source
+    return re.search(rf"\b({re.escape(test_name)}|__getattr__)\b|import \*", source) is not None
+
+
 def _tests_in(module: SourceModule) -> list[TestEntry]:
     found = []
     for node in module.outline.body:
