@@ -119,6 +119,8 @@ def test_pattern(pattern):
 
 UNSAID = {
     "unrelated values": (numbers(2, 5, 7, seed=1), E),
+    "one entry": (changed(E, np.s_[1, 2, 3], 9.0), E),
+    "one of two numbers": (torch.tensor([1.0, 5.0]), torch.tensor([1.0, 2.0])),
     "three scattered entries": (changed(numbers(6, 8), ([0, 2, 5], [6, 1, 3]), 9.0), numbers(6, 8)),
     "a factor of two numbers": (torch.tensor([2.0, 4.0]), torch.tensor([1.0, 2.0])),
     "a factor of a scalar": (torch.tensor(2.0), torch.tensor(1.0)),

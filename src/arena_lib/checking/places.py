@@ -27,6 +27,9 @@ MAX_LISTED = 4
 def find_place(wrong: np.ndarray, axes: tuple[str, ...]) -> str | None:
     """The smallest place that holds every wrong entry, in words, or None.
 
+    One entry is placed by its index already, so only the places that were
+    known beforehand (the last position, the diagonal) are named for it.
+
     >>> wrong = np.zeros((2, 5), dtype=bool)
     >>> wrong[:, 3:] = True
     >>> find_place(wrong, ("batch", "seq"))
@@ -38,6 +41,8 @@ def find_place(wrong: np.ndarray, axes: tuple[str, ...]) -> str | None:
     best, best_fill = None, 0.0
     for text, size, is_fixed in _places(wrong, axes):
         fill = n_wrong / size
+        if n_wrong == 1 and not is_fixed:
+            continue
         unlikely = is_fixed and (size / wrong.size) ** n_wrong < MAX_CHANCE
         if (fill >= MIN_FILL or unlikely) and fill > best_fill:
             best, best_fill = text, fill
