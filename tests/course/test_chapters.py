@@ -130,6 +130,24 @@ def test_bounds_themselves_are_allowed(tmp_path):
     assert (high.difficulty, high.importance, high.minutes) == (5, 5, 1000)
 
 
+def test_blank_lines_around_hints_are_allowed(tmp_path):
+    text = "\n# hint: a\n\n# hint: b\n#\n# hint: c\n\nx = 0\n# region solution\nx = 1\n# endregion\n"
+    (cell,) = parse(tmp_path, HEAD + EXERCISE + text).cells
+    assert cell.exercise.hints == ("a", "b", "c")
+    assert cell.source.startswith("x = 0\n#")
+
+
+def test_hint_may_have_paragraphs(tmp_path):
+    text = "# hint: a\n#\n#       more\n# hint: b\n# hint: c\n"
+    assert parse(tmp_path, HEAD + EXERCISE + text).exercises[0].hints == ("a\n\nmore", "b", "c")
+
+
+def test_comment_before_a_hint_is_no_hint(tmp_path):
+    for text in ("#\n" + HINTS, "#    indented\n" + HINTS):
+        with pytest.raises(AuthoringError, match="hints must stand at the head"):
+            parse(tmp_path, HEAD + EXERCISE + text)
+
+
 def test_two_regions_in_one_cell_are_fine(tmp_path):
     text = "# region solution\nx = 1\n# endregion\ny = 2\n# region solution\nz = 3\n# endregion\n"
     assert parse(tmp_path, HEAD + EXERCISE + text).cells[0].source == text.strip()

@@ -172,7 +172,7 @@ def _texts(path: Path, key: str, value: object) -> tuple[str, ...]:
 def _split_cells(path: Path, lines: list[str], start: int) -> Iterator[_RawCell]:
     """The cells as they stand, each from its `# %%` to the next."""
     marker: str | None = None
-    begins, body = start + 1, list[str]()
+    begins, body = 0, list[str]()
     for number, line in enumerate(lines[start:], start=start + 1):
         if line.startswith("# %%"):
             if marker is not None:
@@ -224,14 +224,8 @@ def _trim(lines: tuple[str, ...]) -> str:
 
 def _exercise_cell(path: Path, raw: _RawCell, section_id: str) -> Cell:
     keys = _read_keys(path, raw)
+    _check_keys(path, raw, keys)
     name = keys["exercise"]
-    if not isinstance(name, str) or not name.isidentifier() or not name.isascii():
-        _fail(path, raw.line, "the name of an exercise must be a name in Python, in ASCII", name, "Use underscores.")
-    for key, highest in (("difficulty", 5), ("importance", 5), ("minutes", 1000)):
-        if key not in keys:
-            _fail(path, raw.line, f"an exercise must say its {key}", sorted(keys), f"Add {key}=...")
-        if type(keys[key]) is not int or not 1 <= keys[key] <= highest:
-            _fail(path, raw.line, f"{key} must be a whole number from 1 to {highest}", keys[key], "Choose one.")
     hints, rest = _split_hints(path, raw)
     source = _trim(rest)
     entry = ExerciseEntry(
@@ -266,6 +260,17 @@ def _exercise_cell(path: Path, raw: _RawCell, section_id: str) -> Cell:
     return cell
 
 
+def _check_keys(path: Path, raw: _RawCell, keys: dict[str, Any]) -> None:
+    name = keys["exercise"]
+    if not isinstance(name, str) or not name.isidentifier() or not name.isascii():
+        _fail(path, raw.line, "the name of an exercise must be a name in Python, in ASCII", name, "Use underscores.")
+    for key, highest in (("difficulty", 5), ("importance", 5), ("minutes", 1000)):
+        if key not in keys:
+            _fail(path, raw.line, f"an exercise must say its {key}", sorted(keys), f"Add {key}=...")
+        if type(keys[key]) is not int or not 1 <= keys[key] <= highest:
+            _fail(path, raw.line, f"{key} must be a whole number from 1 to {highest}", keys[key], "Choose one.")
+
+
 def _read_keys(path: Path, raw: _RawCell) -> dict[str, Any]:
     keys: dict[str, Any] = {}
     for key, value in _KEY_VALUE.findall(raw.marker):
@@ -285,7 +290,7 @@ def _split_hints(path: Path, raw: _RawCell) -> tuple[tuple[str, ...], tuple[str,
     """The hints at the head of the cell, and the lines after them."""
     hints: list[list[str]] = []
     lines = list(raw.lines)
-    while lines and (not lines[0].strip() or lines[0].startswith("# hint:") or (hints and lines[0].startswith("#   "))):
+    while lines and _belongs_to_hints(lines[0].rstrip(), bool(hints)):
         line = lines.pop(0).rstrip()
         if line.startswith("# hint:"):
             hints.append([line.removeprefix("# hint:").strip()])
@@ -299,6 +304,11 @@ def _split_hints(path: Path, raw: _RawCell) -> tuple[tuple[str, ...], tuple[str,
     if not all(texts):
         _fail(path, raw.line, "a hint must say something", "nothing", "Write it or drop it.")
     return texts, tuple(lines)
+
+
+def _belongs_to_hints(line: str, has_hint: bool) -> bool:
+    """A hint, a blank line, or after a hint: an indented comment, or an empty one between its paragraphs."""
+    return not line or line.startswith("# hint:") or (has_hint and (line == "#" or line.startswith("#   ")))
 
 
 def _check_regions(path: Path, raw: _RawCell) -> None:
