@@ -15,7 +15,7 @@ from arena_lib.transformer.lesson_llama import LlamaConfig
 from arena_lib.transformer.llama import Llama
 from arena_lib.transformer.sampling import SamplingConfig, sample_next_token
 
-SIZES = lesson.Config(d_model=10, d_vocab=13, n_ctx=9, n_layers=3, n_heads=2, d_head=4, d_mlp=14)
+SIZES = lesson.Config(d_model=10, d_vocab=13, n_ctx=9, n_layers=3, n_heads=2, d_head=5, d_mlp=14)
 
 
 def make(module_class, seed=0):
@@ -59,6 +59,10 @@ def test_cached_mask_is_the_last_rows_of_the_whole_mask(seq_q, seq_k):
     assert torch.equal(scores, before)
 
 
+def test_cached_mask_is_made_where_the_scores_are():
+    assert cached_causal_mask(torch.ones(1, 2, 2, 3, device="meta")).device.type == "meta"
+
+
 @pytest.mark.parametrize("pieces", [[8], [1] * 8, [3, 1, 4], [5, 3]])
 def test_attention_in_pieces_is_attention_at_once(pieces):
     attn, cache = make(lesson.Attention), KVCache(2)
@@ -66,7 +70,9 @@ def test_attention_in_pieces_is_attention_at_once(pieces):
     parts = [attend_with_cache(attn, piece, cache, 1) for piece in x.split(pieces, dim=1)]
     torch.testing.assert_close(torch.cat(parts, dim=1), attn(x), rtol=0, atol=1e-12)
     assert cache.keys[0] is None
-    assert cache.keys[1].shape == (3, 8, SIZES.n_heads, SIZES.d_head)
+    for held, weight, bias in [(cache.keys[1], attn.W_K, attn.b_K), (cache.values[1], attn.W_V, attn.b_V)]:
+        for head_idx in range(SIZES.n_heads):
+            torch.testing.assert_close(held[:, :, head_idx], x @ weight[head_idx] + bias[head_idx])
 
 
 @pytest.mark.parametrize("pieces", [[8], [1] * 8, [3, 1, 4]])
@@ -107,9 +113,11 @@ def test_generation_draws_as_its_options_say():
 def test_generation_reads_each_token_once():
     model, tokens = make(lesson.DemoTransformer), random_tokens(seq=4)
     read = []
-    model.embed.register_forward_pre_hook(lambda module, args: read.append(args[0].shape[1]))
+    model.embed.register_forward_pre_hook(
+        lambda module, args: read.append((args[0].shape[1], torch.is_inference_mode_enabled()))
+    )
     generate_with_cache(model, tokens, 4)
-    assert read == [4, 1, 1, 1]
+    assert read == [(4, True), (1, True), (1, True), (1, True)]
 
 
 def test_generation_must_fit_into_the_context():

@@ -28,7 +28,9 @@ def residual(seed=1, batch=2, seq=7):
 @pytest.mark.parametrize("name", ["d_model", "d_vocab", "n_ctx", "n_heads", "d_head", "d_mlp"])
 @pytest.mark.parametrize("value", [0, -2, True])
 def test_config_rejects_sizes_that_are_not_positive_whole_numbers(name, value):
-    with pytest.raises(ConfigError, match=rf"^Config.{name} must be a whole number of at least 1: got {value}\. Pass"):
+    with pytest.raises(
+        ConfigError, match=rf"^Config.{name} must be a whole number of at least 1: got {value}\. Pass {name}=1 or more"
+    ):
         lesson.Config(**{name: value})
 
 
@@ -58,6 +60,11 @@ def test_config_defaults_are_gpt2_small():
     }
 
 
+def test_config_takes_its_fields_by_name_only():
+    with pytest.raises(TypeError):
+        lesson.Config(12)
+
+
 def test_causal_mask_hides_later_keys_and_nothing_else():
     scores = torch.randn(2, 3, 4, 4)
     before = scores.clone()
@@ -71,6 +78,10 @@ def test_causal_mask_hides_later_keys_and_nothing_else():
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
 def test_causal_mask_keeps_the_dtype(dtype):
     assert lesson.causal_mask(torch.ones(1, 2, 3, 3, dtype=dtype)).dtype == dtype
+
+
+def test_causal_mask_is_made_where_the_scores_are():
+    assert lesson.causal_mask(torch.ones(1, 2, 3, 3, device="meta")).device.type == "meta"
 
 
 def test_layer_norm_agrees_with_torch_where_eps_matters():
