@@ -10,7 +10,13 @@ import pytest
 import torch
 
 from arena_lib.core import checkpoints
-from arena_lib.core.checkpoints import has_checkpoint, load_checkpoint, save_checkpoint, write_atomically
+from arena_lib.core.checkpoints import (
+    has_checkpoint,
+    load_checkpoint,
+    remove_checkpoint,
+    save_checkpoint,
+    write_atomically,
+)
 from arena_lib.errors import CheckpointError
 
 
@@ -61,6 +67,15 @@ def test_has_checkpoint(tmp_path):
     assert not has_checkpoint(tmp_path / "none")
     save(tmp_path)
     assert has_checkpoint(tmp_path)
+
+
+def test_removing_a_checkpoint_leaves_other_files(tmp_path):
+    save(tmp_path)
+    (tmp_path / "metrics.csv").write_text("mine")
+    for _ in range(2):
+        remove_checkpoint(tmp_path)
+        assert [file.name for file in tmp_path.iterdir()] == ["metrics.csv"]
+    remove_checkpoint(tmp_path / "none")
 
 
 @pytest.mark.parametrize("n_writes", [0, 1])

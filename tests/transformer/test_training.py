@@ -20,6 +20,7 @@ from arena_lib.core.metrics import read_metrics
 from arena_lib.core.seeds import make_generator
 from arena_lib.errors import CheckpointError, ConfigError
 from arena_lib.transformer.batches import Batch, ShuffledBatches, random_windows
+from arena_lib.transformer.gpt2 import GPT2, GPT2Config
 from arena_lib.transformer.lesson import Config, DemoTransformer
 from arena_lib.transformer.lesson_training import TransformerTrainer, TransformerTrainingArgs
 from arena_lib.transformer.loss import cross_entropy_next_token
@@ -195,6 +196,16 @@ def test_the_trainer_makes_the_updates_of_the_plain_one():
         batch = EXAMPLES[step : step + 4]
         torch.testing.assert_close(trainer.training_step(batch), plain.training_step({"tokens": batch}))
     torch.testing.assert_close(model.state_dict(), plain_model.state_dict(), rtol=1e-4, atol=1e-5)
+
+
+def test_a_bar_shows_updates_and_the_latest_losses(monkeypatch, capsys):
+    monkeypatch.setenv("ARENA_QUIET", "0")
+    trainer = make_trainer()
+    trainer.train()
+    last = capsys.readouterr().err.split("\r")[-1]
+    assert "training: 100%" in last
+    assert "23/23" in last
+    assert f"loss={trainer.metrics['loss']:.4g}, eval_loss={trainer.metrics['eval_loss']:.4g}" in last
 
 
 def test_a_loss_of_ones_own_is_used():
@@ -395,6 +406,22 @@ def test_windows_and_frozen_parameters_go_on_bit_by_bit_too(tmp_path):
     assert_same_weights(weights(trainer), weights(whole))
 
 
+def test_a_fast_form_goes_on_bit_by_bit_too(tmp_path):
+    def make(folder, batches):
+        torch.manual_seed(1)
+        model = GPT2(GPT2Config(d_model=6, d_vocab=D_VOCAB, n_ctx=SEQ, n_layers=2, n_heads=2, d_head=3, d_mlp=5))
+        return Trainer(model, configure(), batches, folder=folder)
+
+    whole = make(None, ShuffledBatches(EXAMPLES, 3))
+    whole.train()
+    with pytest.raises(KeyboardInterrupt):
+        make(tmp_path, StopAt(ShuffledBatches(EXAMPLES, 3), 9, interrupt)).train()
+    trainer = make(tmp_path, ShuffledBatches(EXAMPLES, 3))
+    trainer.train()
+    assert trainer.step == 23
+    assert_same_weights(weights(trainer), weights(whole))
+
+
 def test_time_that_is_up_stops_with_a_checkpoint(tmp_path, whole):
     steps = []
     while not steps or steps[-1] < 23:
@@ -421,6 +448,10 @@ def test_training_a_finished_run_again_changes_nothing(tmp_path, whole):
 
 def test_without_resume_a_run_starts_over(tmp_path, whole):
     make_trainer(tmp_path, n_steps=9).train()
+    trainer = make_trainer(tmp_path, batches=StopAt(ShuffledBatches(EXAMPLES, 3), 2, kill))
+    with pytest.raises(Killed):
+        trainer.train(resume=False)
+    assert not (tmp_path / "state.json").exists()
     trainer = make_trainer(tmp_path)
     trainer.train(resume=False)
     assert_same_weights(weights(trainer), whole[0])
@@ -569,6 +600,15 @@ def test_a_loss_that_is_not_finite_is_said_and_never_saved(tmp_path):
     assert load_checkpoint(tmp_path)[1]["step"] == 3
     trainer = Trainer(Tiny(), configure(log_every=4), random_windows(STREAM, 2, SEQ), None, None, compute_loss)
     with pytest.raises(ConfigError, match="by step 4"):
+        trainer.train()
+
+
+def test_a_gradient_that_is_not_finite_is_said(tmp_path):
+    def compute_loss(model, batch):
+        return next_token_loss(model, batch) + (0 * model.bias.sum()).sqrt()  # the slope of a root at 0
+
+    trainer = Trainer(Tiny(), configure(log_every=1), random_windows(STREAM, 2, SEQ), None, tmp_path, compute_loss)
+    with pytest.raises(ConfigError, match=r"gradient's norm must stay finite: got nan by step 1\. Lower lr"):
         trainer.train()
 
 

@@ -36,6 +36,13 @@ def has_checkpoint(folder: str | os.PathLike[str]) -> bool:
     return (Path(folder) / STATE_FILE).exists()
 
 
+def remove_checkpoint(folder: str | os.PathLike[str]) -> None:
+    """Remove the checkpoint in `folder`, if there is one; other files stay."""
+    (Path(folder) / STATE_FILE).unlink(missing_ok=True)
+    for tensor_file in Path(folder).glob("tensors-*.safetensors"):
+        tensor_file.unlink(missing_ok=True)
+
+
 def save_checkpoint(folder: str | os.PathLike[str], *, tensors: dict[str, Tensor], state: dict[str, Any]) -> Path:
     """Write a checkpoint into `folder`, over the one that is there, and return the folder."""
     path = Path(folder)

@@ -21,6 +21,7 @@ import os
 import signal
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +33,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from arena_lib.core.checkpoints import has_checkpoint, load_checkpoint, save_checkpoint
+from arena_lib.core.checkpoints import has_checkpoint, load_checkpoint, remove_checkpoint, save_checkpoint
 from arena_lib.core.manifest import find_commit, find_versions, make_manifest, read_manifest, write_manifest
 from arena_lib.core.metrics import MetricsLog
 from arena_lib.core.progress import progress
@@ -162,7 +163,7 @@ class Trainer:
         """Write a checkpoint of this moment into `folder`, over the one before; without a folder do nothing."""
         if self.folder is None:
             return
-        self._require_finite(self._loss_sum)
+        self._require_finite()
         random_tensors, random_state = get_random_states()
         tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
         tensors |= {f"random.{name}": tensor for name, tensor in random_tensors.items()}
@@ -184,10 +185,10 @@ class Trainer:
         assert self.folder is not None
         tensors, state = load_checkpoint(self.folder)
         self._require_same(state)
-        groups: dict[str, dict[str, Tensor]] = {"model": {}, "random": {}, "optimizer": {}}
+        groups: defaultdict[str, dict[str, Tensor]] = defaultdict(dict)
         for name, tensor in tensors.items():
             kind, _, rest = name.partition(".")
-            groups.setdefault(kind, {})[rest] = tensor
+            groups[kind][rest] = tensor
         self.model.load_state_dict(groups["model"])
         self._load_optimizer(groups["optimizer"])
         set_random_states(groups["random"], state["random"])
@@ -208,6 +209,7 @@ class Trainer:
         if self.step == 0:
             seed_everything(self.config.seed)
         if self.folder is not None:
+            remove_checkpoint(self.folder)  # a kill before the first save must not bring the old run back
             manifest = make_manifest(_as_json(self.config), self.config.seed)
             write_manifest(self.folder, {**manifest, "model": self._describe_model()})
         return False
@@ -226,7 +228,7 @@ class Trainer:
         is_last = self.step == self.config.n_steps
         row: dict[str, float] = {}
         if is_last or self._is_due(self.config.log_every):
-            self._require_finite(self._loss_sum)
+            self._require_finite()
             row = {"loss": float(self._loss_sum) / self._n_summed, "lr": self.optimizer.param_groups[0]["lr"]}
             if self._grad_norm is not None:
                 row["grad_norm"] = float(self._grad_norm)
@@ -256,13 +258,15 @@ class Trainer:
     def _is_due(self, every: int | None) -> bool:
         return every is not None and self.step % every == 0
 
-    def _require_finite(self, loss_sum: Tensor) -> None:
-        if not math.isfinite(float(loss_sum)):
-            raise ConfigError(
-                f"the loss must stay finite: got {float(loss_sum)} by step {self.step}. "
-                f"Lower lr (now {self.config.lr}), lengthen warmup (now {self.config.warmup}) "
-                f"or set grad_clip (now {self.config.grad_clip})."
-            )
+    def _require_finite(self) -> None:
+        """Raise ConfigError unless loss and gradient are finite, so that no checkpoint holds broken weights."""
+        for name, value in (("loss", self._loss_sum), ("gradient's norm", self._grad_norm)):
+            if value is not None and not math.isfinite(float(value)):
+                raise ConfigError(
+                    f"the {name} must stay finite: got {float(value)} by step {self.step}. "
+                    f"Lower lr (now {self.config.lr}), lengthen warmup (now {self.config.warmup}) "
+                    f"or set grad_clip (now {self.config.grad_clip})."
+                )
 
     def _optimizer_tensors(self) -> dict[str, Tensor]:
         """Return the optimizer's state by name of parameter: its own numbering depends on the order of groups."""
