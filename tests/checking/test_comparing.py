@@ -280,7 +280,12 @@ def test_lists_of_other_lengths_say_both():
 def test_strings_say_where_they_differ():
     mismatch = compare("the cat sat", "the dog sat")
     assert (mismatch.first_index, mismatch.expected, mismatch.actual) == ((4,), "'the dog sat'", "'the cat sat'")
-    assert "from character 4 on" in mismatch.pattern
+    assert mismatch.pattern is None
+    assert compare("the cat sat on the mat", "the dog sat on the mat.").pattern == (
+        "the strings differ from character 4 on; 23 characters expected, 22 given"
+    )
+    assert compare("a" * 20, "b" * 20).pattern is None
+    assert compare("a" * 21, "b" * 20).pattern is not None
     assert compare("the", "the dog").first_index == (3,)
     assert compare("x" * 50 + "a", "x" * 50 + "b").expected == repr("x" * 20 + "b")
 

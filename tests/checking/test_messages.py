@@ -114,7 +114,7 @@ FACTS = {
         failed(RESID + 1, RESID, MODEL, case="attention(x=a float32 tensor), batch of one"),
         ["call", "batch of one"],
     ),
-    "string": (failed("the cat", "the dog"), ["from character 4 on"]),
+    "string": (failed("the cat sat on the mat", "the dog sat on the mat"), ["from character 4 on"]),
 }
 
 

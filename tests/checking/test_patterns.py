@@ -103,6 +103,14 @@ CASES = {
         numbers(6, 6),
         "in_i in_j",
     ),
+    "off by an amount that depends on d_model only": (E + numbers(7, seed=1), E, "batch seq d_model"),
+    "off by an amount that depends on batch, seq only": (E - E.logsumexp(2, keepdim=True), E, "batch seq d_model"),
+    "off by a factor that depends on d_model only": (E * numbers(7, seed=1), E, "batch seq d_model"),
+    "off by a factor that depends on batch, seq only": (
+        E / E.norm(dim=2, keepdim=True),
+        E,
+        "batch seq d_model",
+    ),
     "close: no wrong entry is more than 0.1 % off": (
         E * (1 + 0.001 * torch.rand(2, 5, 7, generator=torch.Generator().manual_seed(1))),
         E,
@@ -119,6 +127,9 @@ def test_pattern(pattern):
 
 UNSAID = {
     "unrelated values": (numbers(2, 5, 7, seed=1), E),
+    "an amount that depends on every axis": (E + numbers(2, 5, 7, seed=1), E),
+    "an amount for groups of two": (numbers(2, 5) + numbers(5, seed=1), numbers(2, 5)),
+    "two entries at one position": (changed(E, np.s_[0, 3, 1:3], 9.0), E),
     "one entry": (changed(E, np.s_[1, 2, 3], 9.0), E),
     "one of two numbers": (torch.tensor([1.0, 5.0]), torch.tensor([1.0, 2.0])),
     "three scattered entries": (changed(numbers(6, 8), ([0, 2, 5], [6, 1, 3]), 9.0), numbers(6, 8)),
@@ -249,6 +260,17 @@ def _relation_holds(claim: str, actual: np.ndarray, expected: np.ndarray, tolera
     return all(agree(array, np.full_like(array, float(text)), Tolerance(1e-3, 0.0)).all() for array, text in pairs)
 
 
+def _group_holds(kind: str, axes: str, actual: np.ndarray, expected: np.ndarray, tolerance: Tolerance) -> bool:
+    """Within each group, every entry must be explained by one number (that of its median, say)."""
+    others = tuple(i for i, axis in enumerate(AXES) if axis not in axes.split(", "))
+    rough = Tolerance(rtol=2 * tolerance.rtol, atol=4 * tolerance.atol)
+    if kind == "an amount":
+        return bool(agree(actual, expected + np.median(actual - expected, axis=others, keepdims=True), rough).all())
+    largest = np.abs(expected) == np.abs(expected).max(axis=others, keepdims=True)
+    ratio = np.where(largest, actual / expected, np.nan)
+    return bool(agree(actual, expected * np.nanmedian(ratio, axis=others, keepdims=True), rough).all())
+
+
 def _order_holds(claim: str, actual: np.ndarray, expected: np.ndarray, tolerance: Tolerance) -> bool | None:
     if match := re.fullmatch(r"the axes (\w+) and (\w+) are swapped", claim):
         turned = np.swapaxes(expected, AXES.index(match[1]), AXES.index(match[2]))
@@ -263,6 +285,8 @@ def _order_holds(claim: str, actual: np.ndarray, expected: np.ndarray, tolerance
         given, source = np.moveaxis(actual, axis, 0), np.moveaxis(expected, axis, 0)
         pair = (given[1:], source[:-1]) if match[2] == "-" else (given[:-1], source[1:])
         return bool(agree(*pair, tolerance).all())
+    if match := re.fullmatch(r"off by (an amount|a factor) that depends on (.*) only", claim):
+        return _group_holds(match[1], match[2], actual, expected, tolerance)
     if match := re.fullmatch(r"close: no wrong entry is more than (\S+) % off", claim):
         wrong = ~agree(actual, expected, tolerance)
         return bool((np.abs(actual / expected - 1)[wrong] <= 1.05 * float(match[1]) / 100).all())
@@ -305,6 +329,8 @@ def _pairs(draw):
                 lambda x: x * 1.004,
                 lambda x: x.astype(np.float16).astype(np.float64),
                 lambda x: x * rng.choice([1.0, 2.0], size=(1, x.shape[1], 1)),
+                lambda x: x + rng.normal(size=(1, 1, x.shape[2])),
+                lambda x: x * rng.normal(size=(x.shape[0], x.shape[1], 1)),
                 lambda x: np.where(np.tri(x.shape[1], x.shape[2]) > 0, x, x + 1),
                 lambda x: np.where(rng.random(x.shape) < 0.3, 0.0, x),
                 lambda x: np.where(rng.random(x.shape) < 0.1, np.nan, x),

@@ -50,6 +50,8 @@ from arena_lib.errors import AuthoringError
 
 __all__ = ["Raised", "Tolerance", "compare", "equal", "tolerance_for"]
 
+SHORT_STRING = 20
+"""Strings up to this length are seen at a glance; of longer ones the part around the difference is shown."""
 EXACT_INTEGER = 2**53
 """Integers up to this are exact in float64."""
 
@@ -297,13 +299,15 @@ def _compare_strings(actual: object, expected: str, place: _Place) -> Mismatch |
         return None
     pairs = enumerate(zip(text, expected, strict=False))
     at = next((i for i, (a, e) in pairs if a != e), min(len(text), len(expected)))
-    start = max(0, at - 20)
+    start = max(0, at - SHORT_STRING)
+    is_long = max(len(text), len(expected)) > SHORT_STRING
+    lengths = f"{len(expected)} characters expected, {len(text)} given"
     return place.mismatch(
         "values",
         first_index=(at,),
         expected=quote(expected[start : start + 60]),
         actual=quote(text[start : start + 60]),
-        pattern=f"the strings differ from character {at} on ({len(expected)} expected, {len(text)} given)",
+        pattern=f"the strings differ from character {at} on; {lengths}" if is_long else None,
     )
 
 

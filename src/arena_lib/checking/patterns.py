@@ -216,6 +216,33 @@ def _located(actual: np.ndarray, expected: np.ndarray, axes: tuple[str, ...], to
     return f"{place}; there {detail}" if detail else place
 
 
+def _axes_that_matter(ndim: int) -> Iterator[tuple[int, ...]]:
+    """Every choice of some axes but not all, the fewest first."""
+    if ndim <= MAX_AXES:
+        for n_chosen in range(1, ndim):
+            yield from combinations(range(ndim), n_chosen)
+
+
+def _grouped(actual: np.ndarray, expected: np.ndarray, axes: tuple[str, ...], tolerance: Tolerance) -> str | None:
+    """An offset or a factor that varies along some axes and is the same along the others, such as a missing bias."""
+    values, right = widen(actual), widen(expected)
+    if expected.dtype.kind != "f" or not (np.isfinite(values).all() and np.isfinite(right).all()):
+        return None
+    for chosen in _axes_that_matter(right.ndim):
+        others = tuple(i for i in range(right.ndim) if i not in chosen)
+        n_groups = right.size // int(np.prod([right.shape[i] for i in others]))
+        if n_groups < 2 or right.size < MIN_ENTRIES * n_groups:
+            continue
+        words = ", ".join(axes[i] for i in chosen)
+        if agree(values, right + (values - right).mean(axis=others, keepdims=True), tolerance).all():
+            return f"off by an amount that depends on {words} only"
+        with np.errstate(all="ignore"):
+            factors = (values * right).sum(axis=others, keepdims=True) / (right**2).sum(axis=others, keepdims=True)
+        if np.isfinite(factors).all() and (factors != 0).all() and agree(values, right * factors, tolerance).all():
+            return f"off by a factor that depends on {words} only"
+    return None
+
+
 def _close(actual: np.ndarray, expected: np.ndarray, axes: tuple[str, ...], tolerance: Tolerance) -> str | None:
     """A small error: precision, or a small constant such as an epsilon."""
     wrong = ~agree(actual, expected, tolerance)
@@ -238,6 +265,7 @@ _FINDERS: tuple[Finder, ...] = (
     _swapped,
     _moved,
     _located,
+    _grouped,
     _close,
 )
 

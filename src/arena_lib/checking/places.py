@@ -16,6 +16,8 @@ import numpy as np
 
 MIN_LENGTH = 3
 """An axis shorter than this has no places worth naming."""
+MIN_ENTRIES = 3
+"""Wrong entries below which no place is named that was found by looking at them."""
 MIN_FILL = 0.5
 """Share of a place that must be wrong before it is named, unless chance can't explain it."""
 MAX_CHANCE = 1e-3
@@ -27,8 +29,8 @@ MAX_LISTED = 4
 def find_place(wrong: np.ndarray, axes: tuple[str, ...]) -> str | None:
     """The smallest place that holds every wrong entry, in words, or None.
 
-    One entry is placed by its index already, so only the places that were
-    known beforehand (the last position, the diagonal) are named for it.
+    One or two entries lie in some place always, so only the places that were
+    known beforehand (the last position, the diagonal) are named for them.
 
     >>> wrong = np.zeros((2, 5), dtype=bool)
     >>> wrong[:, 3:] = True
@@ -41,7 +43,7 @@ def find_place(wrong: np.ndarray, axes: tuple[str, ...]) -> str | None:
     best, best_fill = None, 0.0
     for text, size, is_fixed in _places(wrong, axes):
         fill = n_wrong / size
-        if n_wrong == 1 and not is_fixed:
+        if n_wrong < MIN_ENTRIES and not is_fixed:
             continue
         unlikely = is_fixed and (size / wrong.size) ** n_wrong < MAX_CHANCE
         if (fill >= MIN_FILL or unlikely) and fill > best_fill:
