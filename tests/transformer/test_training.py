@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from arena_lib.core.checkpoints import load_checkpoint
+from arena_lib.core.manifest import find_commit
 from arena_lib.core.metrics import read_metrics
 from arena_lib.core.seeds import make_generator
 from arena_lib.errors import CheckpointError, ConfigError
@@ -208,6 +209,26 @@ def test_a_bar_shows_updates_and_the_latest_losses(monkeypatch, capsys):
     assert f"loss={trainer.metrics['loss']:.4g}, eval_loss={trainer.metrics['eval_loss']:.4g}" in last
 
 
+def test_the_bar_of_a_resumed_run_starts_where_the_run_was(tmp_path, monkeypatch, capsys):
+    make_trainer(tmp_path).train(max_seconds=0)
+    monkeypatch.setenv("ARENA_QUIET", "0")
+    make_trainer(tmp_path).train(max_seconds=0)
+    lines = capsys.readouterr().err.split("\r")
+    assert any("1/23" in line for line in lines)
+    assert "2/23" in lines[-1]
+
+
+def test_a_model_is_described_by_class_configuration_and_shapes():
+    sizes = Config(d_model=6, d_vocab=D_VOCAB, n_ctx=SEQ, n_layers=1, n_heads=2, d_head=3, d_mlp=5)
+    described = Trainer(DemoTransformer(sizes), configure(), random_windows(STREAM, 2, SEQ))._describe_model()
+    assert described["class"] == "DemoTransformer"
+    assert described["d_mlp"] == 5
+    assert described["blocks.0.attn.W_Q"] == "2 6 3"
+    model = Tiny()
+    model.config = TinyConfig(width=torch.float64)  # what JSON lacks is kept as its text
+    assert Trainer(model, configure(), random_windows(STREAM, 2, SEQ))._describe_model()["width"] == "torch.float64"
+
+
 def test_a_loss_of_ones_own_is_used():
     calls = []
 
@@ -370,9 +391,10 @@ def test_a_run_that_was_interrupted_ends_bit_by_bit_like_one_that_was_not(tmp_pa
     assert (tmp_path / "metrics.csv").read_text() == whole[1]
     assert draw_each(trainer) == whole[2]
     assert summary.metrics == whole[3]
-    assert [again["step"] for again in json.loads((tmp_path / "manifest.json").read_text())["resumed"]][-1] == sum(
-        stops
-    )
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert [again["step"] for again in manifest["resumed"]] == [sum(stops[: n + 1]) for n in range(len(stops))]
+    assert manifest["resumed"][-1]["versions"] == manifest["versions"]
+    assert manifest["resumed"][-1]["commit"] == find_commit()
 
 
 @pytest.mark.parametrize(("killed_at", "kept"), [(7, 6), (12, 6), (20, 18), (4, None)])

@@ -119,7 +119,7 @@ class Trainer:
         batch = (batch if isinstance(batch, Batch) else Batch(batch)).to(self.device)
         with self._autocast():
             loss = self.compute_loss(self.model, batch)
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         loss.backward()
         if self.config.grad_clip is not None:
             self._grad_norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.grad_clip)
