@@ -49,6 +49,11 @@ def test_ngram_ban_by_hand_looks_at_each_beam_by_itself():
     assert banned.tolist() == [[False, False, True, False], [False] * 4]
 
 
+def test_a_text_of_one_ngram_can_ban_already():
+    banned = ban_repeated_ngrams(torch.zeros(1, 4), torch.tensor([[2, 2]]), 2) == -torch.inf
+    assert banned.tolist() == [[False, False, True, False]]
+
+
 def test_texts_shorter_than_an_ngram_ban_nothing():
     logprobs = torch.randn(1, 4)
     result = ban_repeated_ngrams(logprobs, torch.tensor([[1, 1]]), 3)
