@@ -167,6 +167,15 @@ def test_needed_names_come_with_the_import_that_brings_them(course):
     assert [needed.name for needed in needed_names("littlecourse.library:plus")] == ["functools"]
 
 
+def test_constants_of_the_module_are_imported_from_it(course):
+    library = course.chapters.parent / "library.py"
+    library.write_text(library.read_text().replace("x + OFFSET", "x + OFFSET + ZERO") + "\n\nZERO: int = 0\n")
+    assert [(needed.statement, needed.reference) for needed in needed_names("littlecourse.library:helper")] == [
+        ("from littlecourse.library import OFFSET", None),
+        ("from littlecourse.library import ZERO", None),
+    ]
+
+
 def test_name_from_nowhere_is_refused(course):
     library = course.chapters.parent / "library.py"
     library.write_text(library.read_text().replace("import functools\n", ""))

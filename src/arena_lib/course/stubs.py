@@ -161,18 +161,17 @@ def _docstring(node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.stmt | None:
 
 def _has_body(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     """Whether there is anything to write: not so for a docstring, `...` or `pass` alone."""
-    rest = node.body[1:] if _docstring(node) else node.body
     return any(
         not isinstance(part, ast.Pass) and not (isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant))
-        for part in rest
+        for part in node.body
     )
 
 
 def _cut_body(lines: list[str], node: ast.FunctionDef | ast.AsyncFunctionDef, source: str) -> None:
     """Replaces, in place, what follows signature and docstring."""
     docstring = _docstring(node)
-    if docstring is not None and docstring.end_lineno is not None:
-        last, indent = docstring.end_lineno, docstring.col_offset
+    if docstring is not None:
+        last, indent = docstring.end_lineno or docstring.lineno, docstring.col_offset
     else:
         last, column = _end_of_signature(node, source)
         body = node.body[0]
@@ -210,7 +209,7 @@ def _global_names(source: str) -> set[str]:
         symbol.get_name()
         for table in tables(symtable.symtable(source, "reference", "exec"))
         for symbol in table.get_symbols()
-        if symbol.is_referenced() and (symbol.is_global() or table.get_type() == "module")
+        if symbol.is_referenced() and symbol.is_global()
     }
 
 
