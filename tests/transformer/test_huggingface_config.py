@@ -71,7 +71,7 @@ def test_models_that_transformers_cannot_express_are_refused() -> None:
     model = build(GPT2Config(d_model=21, d_vocab=37, n_ctx=8, n_layers=1, n_heads=3, d_head=7, d_mlp=9))
     with torch.no_grad():
         model.unembed.b_U[2] = -0.25
-    with pytest.raises(ConfigError, match="so b_U must be zero: got up to 0.25"):
+    with pytest.raises(ConfigError, match=r"so b_U must be zero: got up to 0\.25"):
         huggingface_config(model)
     odd = LlamaConfig(d_model=10, d_vocab=37, n_ctx=8, n_layers=1, n_heads=4, n_kv_heads=2, d_head=6, d_mlp=9)
     with pytest.raises(ConfigError, match="d_model to be a multiple of n_heads: got 10 and 4"):
