@@ -67,6 +67,10 @@ CUTS = [
         "def f(x={1: 2}, *, g=lambda y: y) -> dict[str, int]:  # why\n    # hidden\n    return g\n",
         "def f(x={1: 2}, *, g=lambda y: y) -> dict[str, int]:  # why\n    raise NotImplementedError\n",
     ),
+    (
+        "def f(\n    x: int,\n    y: list[int] = [1][0:],\n) -> int:\n    return x\n",
+        "def f(\n    x: int,\n    y: list[int] = [1][0:],\n) -> int:\n    raise NotImplementedError\n",
+    ),
     ("async def f():\n  return 1\n", "async def f():\n  raise NotImplementedError\n"),
     ("def f():\n    'doc'\n", "def f():\n    'doc'\n"),
     ("def f():\n    ...\n", "def f():\n    ...\n"),
