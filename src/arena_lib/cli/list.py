@@ -1,0 +1,50 @@
+"""`arena list`: chapters, sections, exercises, time, and what is done."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from arena_lib.cli.output import JsonFlag, print_json, print_table, show, verb
+
+MARKS = {"done": "✓", "stale": "~", "tried": "…", "not_started": " "}
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the verb."""
+    app.command("list")(list_course)
+
+
+@verb
+def list_course(
+    section: Annotated[str | None, typer.Argument(help="Only this section (1.1 or its name).")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Show chapters, sections, exercises, time and what is done."""
+    from arena_lib.course.catalog import load_catalog
+    from arena_lib.course.standing import load_standing
+
+    catalog = load_catalog()
+    sections = catalog.sections if section is None else (catalog.section(section),)
+    if as_json:
+        wanted = {one.id for one in sections}
+        print_json({"sections": [record for record in catalog.to_json()["sections"] if record["id"] in wanted]})
+        return
+    states = load_standing(catalog).states
+    for one in sections:
+        _show_section(one, states)
+    for problem in catalog.problems:
+        show(f"left out: {problem}", err=True)
+
+
+def _show_section(section: Any, states: dict[str, Any]) -> None:
+    found = [states[entry.id].state if entry.id in states else "not_started" for entry in section.exercises]
+    show(f"{section.id} {section.title}  ({section.hours:g} h, {found.count('done')} of {len(found)} done)")
+    rows = [
+        [MARKS[state], entry.id, entry.title, f"{entry.minutes} min", f"difficulty {entry.difficulty}/5"]
+        for state, entry in zip(found, section.exercises, strict=True)
+    ]
+    print_table(rows, indent="  ")
+    if "stale" in found:
+        show("  ~ passed, but its test has changed since: check it again")

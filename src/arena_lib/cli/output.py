@@ -1,0 +1,112 @@
+"""What every verb does alike: JSON or text, messages instead of tracebacks, and exit codes.
+
+Shapes:  none.
+Raises:  typer.Exit with the code of the command.
+Source:  own design (DESIGN 4.3).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from arena_lib.errors import (
+    ArenaError,
+    CheckFailed,
+    FetchError,
+    MissingDependencyError,
+    ProgressError,
+    UnknownNameError,
+)
+
+FAILED, USAGE, ENVIRONMENT = 1, 2, 3
+INTERRUPTED = 130
+"""What shells expect after Ctrl-C."""
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON with stable keys.")]
+Verb = TypeVar("Verb", bound=Callable[..., Any])
+
+
+class UsageError(ArenaError):
+    """The command was given something that it can't work with."""
+
+
+def verb(function: Verb) -> Verb:
+    """Turns the library's errors into a message and an exit code; with `--json` into {"error", "kind"}."""
+
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except ArenaError as error:
+            _tell(error, is_json=bool(kwargs.get("as_json")))
+            raise typer.Exit(exit_code(error)) from None
+        except KeyboardInterrupt:
+            typer.echo("Stopped.", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+        except BrokenPipeError:  # `arena list | head`
+            sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+            raise typer.Exit(0) from None
+
+    return run  # type: ignore[return-value]
+
+
+def exit_code(error: ArenaError) -> int:
+    """1 something fails, 2 a wrong use, 3 the machine lacks something."""
+    if isinstance(error, UsageError | UnknownNameError):
+        return USAGE
+    if isinstance(error, MissingDependencyError | FetchError | ProgressError):
+        return ENVIRONMENT
+    return FAILED
+
+
+def _tell(error: ArenaError, *, is_json: bool) -> None:
+    text = str(error)
+    if is_json:
+        print_json({"error": text, "kind": type(error).__name__})
+    is_message = isinstance(error, CheckFailed)
+    show(text if is_message else f"arena: {text}", err=True)
+
+
+def show(text: str = "", *, err: bool = False) -> None:
+    """A line for a person; characters that the terminal doesn't have become question marks."""
+    stream = sys.stderr if err else sys.stdout
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    typer.echo(text.encode(encoding, "replace").decode(encoding), err=err)
+
+
+def print_json(record: Any) -> None:
+    """One JSON document."""
+    typer.echo(json.dumps(record, indent=1))
+
+
+def print_table(rows: Sequence[Sequence[str]], *, header: Sequence[str] = (), indent: str = "") -> None:
+    """Rows in columns as wide as their widest cell; the last column may be as long as it likes."""
+    every = [list(header), *map(list, rows)] if header else list(map(list, rows))
+    if not every:
+        return
+    widths = [max(len(row[column]) for row in every) for column in range(len(every[0]))]
+    for row in every:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        show(indent + "  ".join(cells).rstrip())
+
+
+@contextlib.contextmanager
+def plain_warnings() -> Iterator[None]:
+    """Our warnings as one line each, without the place in our code."""
+
+    def show_plainly(message: Any, category: Any, *_: Any, **__: Any) -> None:
+        if issubclass(category, UserWarning):
+            show(f"arena: {message}", err=True)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show_plainly
+        yield

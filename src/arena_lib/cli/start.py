@@ -1,0 +1,58 @@
+"""`arena start`: writes a section's notebook into the learner's folder, never over their work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from arena_lib.cli.output import JsonFlag, UsageError, print_json, show, verb
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the verb."""
+    app.command("start")(start_section)
+
+
+@verb
+def start_section(
+    section: Annotated[str, typer.Argument(help="The section: 1.1 or its name.")],
+    folder: Annotated[Path, typer.Option(help="Where to write.")] = Path("."),
+    file_format: Annotated[str, typer.Option("--format", help="ipynb or py.")] = "ipynb",
+    scale: Annotated[str, typer.Option(help="full, or tiny for short runs.")] = "full",
+    fresh: Annotated[bool, typer.Option("--fresh", help="Write another file beside one that is there.")] = False,
+    open_lab: Annotated[bool, typer.Option("--open", help="Open it in JupyterLab.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Write a section's exercises into your folder, as a notebook or a Python file."""
+    from arena_lib.course.catalog import load_catalog
+    from arena_lib.course.progress import ProgressStore
+    from arena_lib.course.workspace import FORMATS, SCALES, start
+
+    for what, chosen, choices in (("--format", file_format, FORMATS), ("--scale", scale, SCALES)):
+        if chosen not in choices:
+            raise UsageError(f"{what} must be {' or '.join(choices)}: got {chosen!r}. Choose one.")
+    found = load_catalog().section(section)
+    path = start(found, folder, format=file_format, scale=scale, fresh=fresh)
+    ProgressStore().note("opened")
+    if as_json:
+        print_json({"section": found.id, "path": str(path)})
+    else:
+        show(f"{path} is ready: {len(found.exercises)} exercises, about {found.hours:g} hours.")
+        show(f"Open it (jupyter lab {path}), or write in any editor and run: arena check {path}")
+    if open_lab:
+        _open_lab(path)
+
+
+def _open_lab(path: Path) -> None:
+    """Hands the notebook to JupyterLab and waits until that ends."""
+    import importlib.util
+    import subprocess
+    import sys
+
+    from arena_lib.errors import MissingDependencyError
+
+    if importlib.util.find_spec("jupyterlab") is None:
+        raise MissingDependencyError("jupyterlab", "notebook", "arena start --open")
+    subprocess.run([sys.executable, "-m", "jupyterlab", str(path)], check=False)
