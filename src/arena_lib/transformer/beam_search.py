@@ -60,42 +60,50 @@ class Beams:
     """The token at which a text is finished; None if none is."""
 
     def generate(self, k: int, no_repeat_ngram_size: int | None = None) -> "Beams":
-        """Extend each beam by each of its k most likely next tokens.
-
-        For each beam: the log-softmax of the model's logits at the last position (with
-        `ban_repeated_ngrams` applied, if no_repeat_ngram_size is given), then the k best next
-        tokens. Each makes a new beam, one token longer, whose logprob_sum grows by the
-        token's log-probability. Beams that come from the first beam stand first, and among
-        them the likeliest. Beams of log-probability -inf are left out. A k of more than
-        d_vocab is taken as d_vocab.
-        """
-        logprobs = self.model(self.tokens)[:, -1].log_softmax(dim=-1)
-        if no_repeat_ngram_size is not None:
-            logprobs = ban_repeated_ngrams(logprobs, self.tokens, no_repeat_ngram_size)
-        best = logprobs.topk(min(k, logprobs.shape[-1]), dim=-1)
-
-        sums = einops.rearrange(self.logprob_sums, "n_beams -> n_beams 1") + best.values
-        parents = einops.repeat(self.tokens, "n_beams seq -> n_beams k seq", k=sums.shape[1])
-        longer = torch.cat([parents, einops.rearrange(best.indices, "n_beams k -> n_beams k 1")], dim=-1)
-        is_possible = sums > -torch.inf
-        return replace(self, tokens=longer[is_possible], logprob_sums=sums[is_possible])
+        """Each beam extended by each of its k most likely next tokens: `extend_beams`."""
+        return extend_beams(self, k, no_repeat_ngram_size)
 
     def filter(self, k: int) -> tuple["Beams", "Beams"]:
-        """The k most likely beams, parted into (unfinished, finished), each with the likeliest first.
-
-        A beam is finished if its last token is eos_token_id. Both parts together hold k
-        beams, or all if there are fewer; either may hold none.
-        """
-        best = self.logprob_sums.topk(min(k, len(self.logprob_sums))).indices
-        last = self.tokens[best, -1]
-        is_finished = (
-            torch.zeros_like(last, dtype=torch.bool) if self.eos_token_id is None else last == self.eos_token_id
-        )
-        return self.select(best[~is_finished]), self.select(best[is_finished])
+        """The k most likely beams, parted into (unfinished, finished): `filter_beams`."""
+        return filter_beams(self, k)
 
     def select(self, beam_idx: Int[Tensor, "n_selected"]) -> "Beams":
         """The beams at these indices, in this order."""
         return replace(self, tokens=self.tokens[beam_idx], logprob_sums=self.logprob_sums[beam_idx])
+
+
+def extend_beams(beams: Beams, k: int, no_repeat_ngram_size: int | None = None) -> Beams:
+    """Extend each beam by each of its k most likely next tokens.
+
+    For each beam: the log-softmax of the model's logits at the last position (with
+    `ban_repeated_ngrams` applied, if no_repeat_ngram_size is given), then the k best next
+    tokens. Each makes a new beam, one token longer, whose logprob_sum grows by the
+    token's log-probability. Beams that come from the first beam stand first, and among
+    them the likeliest. Beams of log-probability -inf are left out. A k of more than
+    d_vocab is taken as d_vocab.
+    """
+    logprobs = beams.model(beams.tokens)[:, -1].log_softmax(dim=-1)
+    if no_repeat_ngram_size is not None:
+        logprobs = ban_repeated_ngrams(logprobs, beams.tokens, no_repeat_ngram_size)
+    best = logprobs.topk(min(k, logprobs.shape[-1]), dim=-1)
+
+    sums = einops.rearrange(beams.logprob_sums, "n_beams -> n_beams 1") + best.values
+    parents = einops.repeat(beams.tokens, "n_beams seq -> n_beams k seq", k=sums.shape[1])
+    longer = torch.cat([parents, einops.rearrange(best.indices, "n_beams k -> n_beams k 1")], dim=-1)
+    is_possible = sums > -torch.inf
+    return replace(beams, tokens=longer[is_possible], logprob_sums=sums[is_possible])
+
+
+def filter_beams(beams: Beams, k: int) -> tuple[Beams, Beams]:
+    """The k most likely beams, parted into (unfinished, finished), each with the likeliest first.
+
+    A beam is finished if its last token is eos_token_id. Both parts together hold k
+    beams, or all if there are fewer; either may hold none.
+    """
+    best = beams.logprob_sums.topk(min(k, len(beams.logprob_sums))).indices
+    last = beams.tokens[best, -1]
+    is_finished = torch.zeros_like(last, dtype=torch.bool) if beams.eos_token_id is None else last == beams.eos_token_id
+    return beams.select(best[~is_finished]), beams.select(best[is_finished])
 
 
 def beam_search(

@@ -42,6 +42,38 @@ class TransformerTrainingArgs:
         check_numbers(self, "weight_decay", zero_works=True)
 
 
+def training_step(
+    model: nn.Module, optimizer: torch.optim.Optimizer, tokens: Int[Tensor, "batch seq"]
+) -> Float[Tensor, ""]:
+    """One step of optimisation on a batch of texts; returns the loss before the step.
+
+    Compute the logits and their `cross_entropy_next_token`; clear old gradients, compute
+    new ones, and let the optimizer take a step. The result is detached, so that keeping
+    it doesn't keep the whole graph.
+    """
+    loss = cross_entropy_next_token(model(tokens), tokens)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+
+
+@torch.inference_mode()
+def measure_accuracy(model: nn.Module, test_tokens: Int[Tensor, "n_test seq"], batch_size: int) -> float:
+    """How often the model's likeliest token is the one that came next, from 0 to 1.
+
+    Go through test_tokens in batches of batch_size (the last may be smaller); count the
+    positions whose largest logit is at the token that follows; divide by the number of
+    positions that have a next token. No gradients are recorded and nothing is trained.
+    """
+    n_right, n_all = 0, 0
+    for tokens in test_tokens.split(batch_size):
+        predicted = model(tokens)[:, :-1].argmax(dim=-1)
+        n_right += int((predicted == tokens[:, 1:]).sum())
+        n_all += predicted.numel()
+    return n_right / n_all
+
+
 class TransformerTrainer:
     """Teach `model` to predict the next token of `train_tokens`.
 
@@ -66,34 +98,14 @@ class TransformerTrainer:
         self.generator = torch.Generator().manual_seed(args.seed)
 
     def training_step(self, batch: dict[str, Int[Tensor, "batch seq"]]) -> Float[Tensor, ""]:
-        """One step of optimisation on batch["tokens"]; returns the loss before the step.
-
-        Compute the logits and their `cross_entropy_next_token`; clear old gradients, compute
-        new ones and let `self.optimizer` take a step; count it in `self.n_steps`. The result
-        is detached, so that keeping it doesn't keep the whole graph.
-        """
-        tokens = batch["tokens"]
-        loss = cross_entropy_next_token(self.model(tokens), tokens)
-        self.optimizer.zero_grad()
-        loss.backward()
-        self.optimizer.step()
+        """One step of optimisation on batch["tokens"], counted in `n_steps`; returns the loss before it."""
+        loss = training_step(self.model, self.optimizer, batch["tokens"])
         self.n_steps += 1
-        return loss.detach()
+        return loss
 
-    @torch.inference_mode()
     def evaluate(self) -> float:
-        """Accuracy on `self.test_tokens`: how often the likeliest token is the next one, from 0 to 1.
-
-        Go through test_tokens in batches of batch_size (the last may be smaller); count the
-        positions whose largest logit is at the token that follows; divide by the number of
-        positions that have a next token. Nothing is trained.
-        """
-        n_right, n_all = 0, 0
-        for tokens in self.test_tokens.split(self.args.batch_size):
-            predicted = self.model(tokens)[:, :-1].argmax(dim=-1)
-            n_right += int((predicted == tokens[:, 1:]).sum())
-            n_all += predicted.numel()
-        return n_right / n_all
+        """Accuracy on the test tokens: `measure_accuracy`."""
+        return measure_accuracy(self.model, self.test_tokens, self.args.batch_size)
 
     def train(self) -> dict[str, list[float]]:
         """Train for all epochs; returns the "loss" of each step and the "accuracy" after each epoch."""

@@ -17,8 +17,8 @@ from arena_lib.tests.transformer_from_scratch.attention import (
 from arena_lib.tests.transformer_from_scratch.beam_search import (
     test_ban_repeated_ngrams,
     test_beam_search,
-    test_beams_filter,
-    test_beams_generate,
+    test_extend_beams,
+    test_filter_beams,
 )
 from arena_lib.tests.transformer_from_scratch.bpe import (
     test_bpe_decode,
@@ -55,7 +55,7 @@ from arena_lib.tests.transformer_from_scratch.sampling import (
 )
 from arena_lib.tests.transformer_from_scratch.training import (
     test_cross_entropy_next_token,
-    test_evaluate,
+    test_measure_accuracy,
     test_training_step,
 )
 
@@ -69,8 +69,6 @@ __all__ = [
     "test_attention",
     "test_ban_repeated_ngrams",
     "test_beam_search",
-    "test_beams_filter",
-    "test_beams_generate",
     "test_bpe_decode",
     "test_bpe_encode",
     "test_cached_causal_mask",
@@ -80,7 +78,8 @@ __all__ = [
     "test_demo_llama",
     "test_demo_transformer",
     "test_embed",
-    "test_evaluate",
+    "test_extend_beams",
+    "test_filter_beams",
     "test_forward_with_cache",
     "test_gated_mlp",
     "test_generate_with_cache",
@@ -89,6 +88,7 @@ __all__ = [
     "test_kv_cache",
     "test_layer_norm",
     "test_layer_norm_epsilon",
+    "test_measure_accuracy",
     "test_merge_pair",
     "test_mlp",
     "test_pos_embed",

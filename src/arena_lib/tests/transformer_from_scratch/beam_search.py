@@ -5,6 +5,7 @@ Raises:  see `arena_lib.checking`.
 Source:  own design.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from arena_lib.checking import Case, Mistake, Unfit, exercise
 from arena_lib.checking.observing import Observations
-from arena_lib.transformer.beam_search import Beams, ban_repeated_ngrams, beam_search
+from arena_lib.transformer.beam_search import Beams, ban_repeated_ngrams, beam_search, extend_beams, filter_beams
 
 __test__ = False
 
@@ -114,122 +115,113 @@ def make_beams(model: Any, tokens: list[list[int]], logprobs: list[float], eos: 
     return Beams(model=model, tokens=torch.tensor(tokens), logprob_sums=torch.tensor(logprobs), eos_token_id=eos)
 
 
-def generate_cases(generator: torch.Generator) -> list[Case]:
+def extend_cases(generator: torch.Generator) -> list[Case]:
     """One beam, several, blocked n-grams, and more continuations than there are tokens."""
     model = TableModel(generator)
+    one = make_beams(model, [[0, 3]], [-1.5])
     several = make_beams(model, [[0, 1, 0], [2, 3, 1], [1, 1, 2]], [-0.5, -2.0, -1.25])
     return [
-        Case(label="one beam", args=(2,), given={"beams": make_beams(model, [[0, 3]], [-1.5])}),
-        Case(label="several beams", args=(3,), given={"beams": several}),
-        Case(label="no repeated pairs", args=(4,), kwargs={"no_repeat_ngram_size": 2}, given={"beams": several}),
-        Case(
-            label="no repeated tokens, so that few are left",
-            args=(D_VOCAB + 3,),
-            kwargs={"no_repeat_ngram_size": 1},
-            given={"beams": several},
-        ),
+        Case(label="one beam", args=(one, 2)),
+        Case(label="several beams", args=(several, 3)),
+        Case(label="no repeated pairs", args=(several, 4, 2)),
+        Case(label="no repeated tokens, so that few are left", args=(several, D_VOCAB + 3, 1)),
     ]
 
 
-def as_class(cls: Any, beams: Beams) -> Any:
-    """The same beams in the learner's class."""
-    if not isinstance(cls, type):
-        raise Unfit(f"This test takes the class Beams itself: got {type(cls).__name__}.")
-    return cls(model=beams.model, tokens=beams.tokens, logprob_sums=beams.logprob_sums, eos_token_id=beams.eos_token_id)
+def method_of_beams(name: str) -> Callable[[Any], Any]:
+    """A class Beams with a method, as some notebooks have it, as a function of the beams."""
+
+    def adapt(obj: Any) -> Any:
+        if not isinstance(obj, type):
+            return obj
+        return lambda beams, *args: getattr(obj(**vars(beams)), name)(*args)
+
+    return adapt
 
 
-def generated(cls: Any, case: Case) -> Observations:
+def extended(function: Callable[..., Any], case: Case) -> Observations:
     """Tokens and sums of the longer beams."""
-    longer = as_class(cls, case.given["beams"]).generate(*case.args, **case.kwargs)
+    longer = function(*case.args)
     return {"tokens": longer.tokens, "logprob_sums": longer.logprob_sums}
 
 
-class BeamsByLoop(Beams):
+def extend_by_loop(beams: Beams, k: int, no_repeat_ngram_size: int | None = None) -> Beams:
     """Extends one beam after the other."""
-
-    def generate(self, k: int, no_repeat_ngram_size: int | None = None) -> Beams:
-        texts, sums = [], []
-        for text, total in zip(self.tokens, self.logprob_sums, strict=True):
-            logits = self.model(text[None])[0, -1]
-            logprobs = logits - torch.logsumexp(logits, dim=0)
-            if no_repeat_ngram_size:
-                logprobs = ban_by_loops(logprobs[None], text[None], no_repeat_ngram_size)[0]
-            for token in logprobs.argsort(descending=True)[:k]:
-                if logprobs[token] > -torch.inf:
-                    texts.append(torch.cat([text, token[None]]))
-                    sums.append(total + logprobs[token])
-        return replace(self, tokens=torch.stack(texts), logprob_sums=torch.stack(sums))
-
-    def filter(self, k: int) -> tuple[Beams, Beams]:
-        order = self.logprob_sums.argsort(descending=True)[:k].tolist()
-        done = [i for i in order if int(self.tokens[i, -1]) == self.eos_token_id]
-        going = [i for i in order if i not in done]
-        return self.select(torch.tensor(going, dtype=torch.long)), self.select(torch.tensor(done, dtype=torch.long))
+    texts, sums = [], []
+    for text, total in zip(beams.tokens, beams.logprob_sums, strict=True):
+        logits = beams.model(text[None])[0, -1]
+        logprobs = logits - torch.logsumexp(logits, dim=0)
+        if no_repeat_ngram_size:
+            logprobs = ban_by_loops(logprobs[None], text[None], no_repeat_ngram_size)[0]
+        for token in logprobs.argsort(descending=True)[:k]:
+            if logprobs[token] > -torch.inf:
+                texts.append(torch.cat([text, token[None]]))
+                sums.append(total + logprobs[token])
+    return replace(beams, tokens=torch.stack(texts), logprob_sums=torch.stack(sums))
 
 
-test_beams_generate = exercise(
-    name="beams_generate",
-    reference=Beams,
-    cases=generate_cases,
-    observe=generated,
-    keep=["filter", "select"],
-    accepts=[BeamsByLoop],
+def filter_by_lists(beams: Beams, k: int) -> tuple[Beams, Beams]:
+    """Sorts indices in Python."""
+    order = beams.logprob_sums.argsort(descending=True)[:k].tolist()
+    done = [i for i in order if int(beams.tokens[i, -1]) == beams.eos_token_id]
+    going = [i for i in order if i not in done]
+    return beams.select(torch.tensor(going, dtype=torch.long)), beams.select(torch.tensor(done, dtype=torch.long))
+
+
+test_extend_beams = exercise(
+    reference=extend_beams,
+    cases=extend_cases,
+    observe=extended,
+    adapt=method_of_beams("generate"),
+    accepts=[extend_by_loop],
     mistakes=[
         Mistake(
             "adds logits in place of log-probabilities",
-            "self.model(self.tokens)[:, -1].log_softmax(dim=-1)",
-            "self.model(self.tokens)[:, -1]",
+            "beams.model(beams.tokens)[:, -1].log_softmax(dim=-1)",
+            "beams.model(beams.tokens)[:, -1]",
             why="only log-probabilities of different beams can be compared",
-            within="Beams.generate",
         ),
         Mistake(
             "reads the logits at the first position",
-            "self.model(self.tokens)[:, -1]",
-            "self.model(self.tokens)[:, 0]",
+            "beams.model(beams.tokens)[:, -1]",
+            "beams.model(beams.tokens)[:, 0]",
             why="the last position predicts the next token",
-            within="Beams.generate",
         ),
         Mistake(
             "forgets what the beam had already",
-            'einops.rearrange(self.logprob_sums, "n_beams -> n_beams 1") + best.values',
+            'einops.rearrange(beams.logprob_sums, "n_beams -> n_beams 1") + best.values',
             "best.values",
             why="a beam's score is that of the whole continuation, not of its last token",
-            within="Beams.generate",
         ),
         Mistake(
             "forgets to block repeated n-grams",
             "if no_repeat_ngram_size is not None:",
             "if False:",
             why="with no_repeat_ngram_size no n-gram may occur twice in a beam",
-            within="Beams.generate",
         ),
         Mistake(
             "takes the k least likely tokens",
-            "dim=-1)\n\n        sums",
-            "dim=-1, largest=False)\n\n        sums",
+            "dim=-1)\n\n    sums",
+            "dim=-1, largest=False)\n\n    sums",
             why="the k best continuations of each beam are asked for",
-            within="Beams.generate",
         ),
         Mistake(
             "keeps beams that cannot happen",
             "is_possible = sums > -torch.inf",
             "is_possible = sums <= torch.inf",
             why="a banned token has log-probability -inf, and such a beam must go",
-            within="Beams.generate",
         ),
         Mistake(
             "fails when k is larger than the vocabulary",
             "min(k, logprobs.shape[-1])",
             "k",
             why="topk can't take more than there are",
-            within="Beams.generate",
         ),
         Mistake(
             "mixes up which beam a continuation belongs to",
             '"n_beams seq -> n_beams k seq", k=sums.shape[1])',
-            '"n_beams seq -> (n_beams k) seq", k=sums.shape[1]).reshape(sums.shape[1], -1, self.tokens.shape[1]).transpose(0, 1)',
+            '"n_beams seq -> (n_beams k) seq", k=sums.shape[1]).reshape(sums.shape[1], -1, beams.tokens.shape[1]).transpose(0, 1)',
             why="each beam is repeated k times for its own k continuations",
-            within="Beams.generate",
         ),
     ],
 )
@@ -240,20 +232,21 @@ def filter_cases(generator: torch.Generator) -> list[Case]:
     model = TableModel(generator)
     tokens = [[0, 1], [2, END], [1, 3], [3, END], [END, 2]]
     sums = [-3.0, -1.0, -0.5, -4.0, -2.0]
+    beams = make_beams(model, tokens, sums)
     return [
-        Case(label="some finished", args=(4,), given={"beams": make_beams(model, tokens, sums)}),
-        Case(label="only unfinished ones are good enough", args=(1,), given={"beams": make_beams(model, tokens, sums)}),
-        Case(label="all finished", args=(3,), given={"beams": make_beams(model, [[1, END], [0, END]], [-2.0, -1.0])}),
-        Case(label="no end token", args=(3,), given={"beams": make_beams(model, tokens, sums, eos=None)}),
-        Case(label="fewer than asked for", args=(9,), given={"beams": make_beams(model, tokens, sums)}),
+        Case(label="some finished", args=(beams, 4)),
+        Case(label="only unfinished ones are good enough", args=(beams, 1)),
+        Case(label="all finished", args=(make_beams(model, [[1, END], [0, END]], [-2.0, -1.0]), 3)),
+        Case(label="no end token", args=(make_beams(model, tokens, sums, eos=None), 3)),
+        Case(label="fewer than asked for", args=(beams, 9)),
     ]
 
 
-def filtered(cls: Any, case: Case) -> Observations:
+def filtered(function: Callable[..., Any], case: Case) -> Observations:
     """Both parts of the selection."""
-    parts = as_class(cls, case.given["beams"]).filter(*case.args)
+    parts = function(*case.args)
     if not (isinstance(parts, tuple | list) and len(parts) == 2):
-        raise Unfit(f"filter must return two Beams, (unfinished, finished): got {type(parts).__name__}.")
+        raise Unfit(f"It must return two Beams, (unfinished, finished): got {type(parts).__name__}.")
     return {
         f"{name} of the {which} beams": getattr(part, name)
         for which, part in zip(("unfinished", "finished"), parts, strict=True)
@@ -261,55 +254,48 @@ def filtered(cls: Any, case: Case) -> Observations:
     }
 
 
-test_beams_filter = exercise(
-    name="beams_filter",
-    reference=Beams,
+test_filter_beams = exercise(
+    reference=filter_beams,
     cases=filter_cases,
     observe=filtered,
-    keep=["generate", "select"],
-    accepts=[BeamsByLoop],
+    adapt=method_of_beams("filter"),
+    accepts=[filter_by_lists],
     mistakes=[
         Mistake(
             "swaps finished and unfinished",
-            "self.select(best[~is_finished]), self.select(best[is_finished])",
-            "self.select(best[is_finished]), self.select(best[~is_finished])",
+            "beams.select(best[~is_finished]), beams.select(best[is_finished])",
+            "beams.select(best[is_finished]), beams.select(best[~is_finished])",
             why="the first part goes on growing, so it holds the unfinished beams",
-            within="Beams.filter",
         ),
         Mistake(
             "keeps the least likely beams",
-            "self.logprob_sums.topk(min(k, len(self.logprob_sums)))",
-            "self.logprob_sums.topk(min(k, len(self.logprob_sums)), largest=False)",
+            "beams.logprob_sums.topk(min(k, len(beams.logprob_sums)))",
+            "beams.logprob_sums.topk(min(k, len(beams.logprob_sums)), largest=False)",
             why="the k most likely beams stay",
-            within="Beams.filter",
         ),
         Mistake(
             "takes a beam as finished if it began with the end token",
-            "last = self.tokens[best, -1]",
-            "last = self.tokens[best, 0]",
+            "last = beams.tokens[best, -1]",
+            "last = beams.tokens[best, 0]",
             why="the last token says whether the text is over",
-            within="Beams.filter",
         ),
         Mistake(
             "keeps the beams in their old order",
-            ".indices\n        last",
-            ".indices.sort().values\n        last",
+            ".indices\n    last",
+            ".indices.sort().values\n    last",
             why="the likeliest stands first",
-            within="Beams.filter",
         ),
         Mistake(
             "fails when there are fewer beams than k",
-            "min(k, len(self.logprob_sums))",
+            "min(k, len(beams.logprob_sums))",
             "k",
             why="topk can't take more than there are: then all stay",
-            within="Beams.filter",
         ),
         Mistake(
             "keeps every beam",
-            "self.logprob_sums.topk(min(k, len(self.logprob_sums)))",
-            "self.logprob_sums.sort(descending=True)",
+            "beams.logprob_sums.topk(min(k, len(beams.logprob_sums)))",
+            "beams.logprob_sums.sort(descending=True)",
             why="without a cut the number of beams multiplies at every step",
-            within="Beams.filter",
         ),
     ],
 )

@@ -5,14 +5,14 @@ Raises:  see `arena_lib.checking`.
 Source:  own design.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from arena_lib.checking import Case, Mistake, Unfit, exercise, outputs_and_gradients
-from arena_lib.checking.cases import map_tensors
+from arena_lib.checking import Case, Mistake, exercise, outputs_and_gradients
 from arena_lib.checking.observing import Observations
 from arena_lib.transformer import lesson_training, loss
 from arena_lib.transformer.lesson_training import TransformerTrainingArgs
@@ -128,17 +128,15 @@ class TinyModel(nn.Module):
         return self.W_E[tokens] @ self.W_U
 
 
-def trainer_cases(generator: torch.Generator) -> list[Case]:
-    """Two settings of the optimizer, and test texts that don't fill the last batch."""
-    settings = {
-        "without weight decay": TransformerTrainingArgs(batch_size=2, lr=0.05, weight_decay=0.0),
-        "with weight decay": TransformerTrainingArgs(batch_size=3, lr=0.02, weight_decay=0.5),
-    }
+def training_cases(generator: torch.Generator) -> list[Case]:
+    """Two optimizers, and test texts that don't fill the last batch."""
+    settings = {"without weight decay": (2, 0.05, 0.0), "with weight decay": (3, 0.02, 0.5)}
     return [
         Case(
             label=label,
-            args=(args,),
             given={
+                "batch_size": batch_size,
+                "adamw": {"lr": lr, "weight_decay": weight_decay},
                 "weights": {
                     "W_E": torch.randn(D_VOCAB, 4, generator=generator),
                     "W_U": torch.randn(4, D_VOCAB, generator=generator),
@@ -147,72 +145,65 @@ def trainer_cases(generator: torch.Generator) -> list[Case]:
                 "test": torch.randint(0, D_VOCAB, (7, 5), generator=generator),
             },
         )
-        for label, args in settings.items()
+        for label, (batch_size, lr, weight_decay) in settings.items()
     ]
 
 
-def make_trainer(cls: Any, case: Case) -> Any:
-    """A learner's trainer over a tiny model."""
-    if not isinstance(cls, type):
-        raise Unfit(f"This test takes the class TransformerTrainer itself: got {type(cls).__name__}.")
-    given = map_tensors(torch.clone, dict(case.given))
-    return cls(case.args[0], TinyModel(given["weights"]), given["train"], given["test"])
-
-
-def three_steps(cls: Any, case: Case) -> Observations:
-    """Losses and weights over three steps, from which gradients that pile up or an update that is missing can be seen."""
-    trainer = make_trainer(cls, case)
-    losses = [trainer.training_step({"tokens": batch}) for batch in case.given["train"][:6].split(2)]
+def three_steps(function: Callable[..., Any], case: Case) -> Observations:
+    """Losses and weights over three steps: gradients that pile up or an update that is missing can be seen."""
+    model = TinyModel(case.given["weights"])
+    optimizer = torch.optim.AdamW(model.parameters(), **case.given["adamw"])
+    losses = [function(model, optimizer, batch) for batch in case.given["train"][:6].split(2)]
     return {
         "loss of each step": losses,
         "whether the loss still holds its graph": any(isinstance(x, Tensor) and x.requires_grad for x in losses),
-        "W_E after three steps": trainer.model.W_E.detach(),
-        "W_U after three steps": trainer.model.W_U.detach(),
-        "n_steps": trainer.n_steps,
+        "W_E after three steps": model.W_E.detach(),
+        "W_U after three steps": model.W_U.detach(),
     }
 
 
-class TrainerStepByStep(lesson_training.TransformerTrainer):
+def step_of_trainer(obj: Any) -> Any:
+    """A class with a method training_step(batch), as some notebooks have it, as a function of model, optimizer and tokens."""
+    if not isinstance(obj, type):
+        return obj
+
+    def training_step(model: nn.Module, optimizer: Any, tokens: Tensor) -> Tensor:
+        trainer = obj(TransformerTrainingArgs(), model, tokens, tokens)
+        trainer.optimizer = optimizer
+        loss_before: Tensor = trainer.training_step({"tokens": tokens})
+        return loss_before
+
+    return training_step
+
+
+def training_step_clearing_last(model: nn.Module, optimizer: Any, tokens: Tensor) -> Tensor:
     """Clears the gradients last, and calls torch's cross-entropy."""
+    logits = model(tokens)
+    step_loss = F.cross_entropy(logits[:, :-1].flatten(0, 1), tokens[:, 1:].flatten())
+    step_loss.backward()
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return step_loss.detach()
 
-    def training_step(self, batch: dict[str, Tensor]) -> Tensor:
-        self.model.train()
-        logits = self.model(batch["tokens"])
-        step_loss = F.cross_entropy(logits[:, :-1].flatten(0, 1), batch["tokens"][:, 1:].flatten())
-        step_loss.backward()
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        self.n_steps = self.n_steps + 1
-        return step_loss.detach()
-
-
-KEPT = ["__init__", "train", "make_batches"]
 
 test_training_step = exercise(
-    name="training_step",
-    reference=lesson_training.TransformerTrainer,
-    cases=trainer_cases,
+    reference=lesson_training.training_step,
+    cases=training_cases,
     observe=three_steps,
-    keep=[*KEPT, "evaluate"],
-    accepts=[TrainerStepByStep],
+    adapt=step_of_trainer,
+    accepts=[training_step_clearing_last],
     mistakes=[
         Mistake(
             "never clears the gradients",
-            "self.optimizer.zero_grad()\n",
+            "optimizer.zero_grad()\n",
             "pass\n",
             why="backward adds to what is there: without zero_grad each step also takes all earlier ones again",
         ),
         Mistake(
             "leaves the weights as they were",
-            "        self.optimizer.step()\n",
+            "    optimizer.step()\n",
             "",
             why="the optimizer's step is missing, or the gradients were cleared between backward and step",
-        ),
-        Mistake(
-            "forgets to count the step",
-            "self.n_steps += 1",
-            "pass",
-            why="n_steps is how anybody knows how far training is",
         ),
         Mistake(
             "returns the loss with its graph",
@@ -222,8 +213,8 @@ test_training_step = exercise(
         ),
         Mistake(
             "takes two steps",
-            "        self.optimizer.step()\n",
-            "        self.optimizer.step()\n        self.optimizer.step()\n",
+            "    optimizer.step()\n",
+            "    optimizer.step()\n    optimizer.step()\n",
             why="one batch, one step",
         ),
         Mistake(
@@ -232,80 +223,87 @@ test_training_step = exercise(
             "(-loss).backward()",
             why="the optimizer already goes against the gradient",
         ),
+        Mistake(
+            "returns the loss after the step",
+            "return loss.detach()",
+            "return cross_entropy_next_token(model(tokens), tokens).detach()",
+            why="the loss that the step was made from is asked for: it costs no second pass through the model",
+        ),
     ],
 )
 
 
-def accuracy(cls: Any, case: Case) -> Observations:
+def accuracy(function: Callable[..., Any], case: Case) -> Observations:
     """The accuracy, whether it was measured without gradients, and that nothing was trained."""
-    trainer = make_trainer(cls, case)
-    before = trainer.model.W_E.detach().clone()
-    value = trainer.evaluate()
+    model = TinyModel(case.given["weights"])
+    value = function(model, case.given["test"], case.given["batch_size"])
     return {
         "accuracy": value,
-        "calls of the model that recorded gradients": trainer.model.n_calls_with_gradient,
-        "whether the weights stayed as they were": torch.equal(before, trainer.model.W_E.detach()),
+        "calls of the model that recorded gradients": model.n_calls_with_gradient,
+        "whether the weights stayed as they were": torch.equal(case.given["weights"]["W_E"], model.W_E.detach()),
     }
 
 
-class EvaluatorAtOnce(lesson_training.TransformerTrainer):
-    """Reads all test texts in one batch."""
+def accuracy_of_trainer(obj: Any) -> Any:
+    """A class with a method evaluate(), as some notebooks have it, as a function of model, texts and batch size."""
+    if not isinstance(obj, type):
+        return obj
 
-    @torch.no_grad()
-    def evaluate(self) -> float:
-        guessed = self.model(self.test_tokens)[:, :-1].argmax(-1)
-        return (guessed == self.test_tokens[:, 1:]).float().mean().item()
+    def measure_accuracy(model: nn.Module, test_tokens: Tensor, batch_size: int) -> Any:
+        return obj(TransformerTrainingArgs(batch_size=batch_size), model, test_tokens, test_tokens).evaluate()
+
+    return measure_accuracy
 
 
-test_evaluate = exercise(
-    name="evaluate",
-    reference=lesson_training.TransformerTrainer,
-    cases=trainer_cases,
+@torch.no_grad()
+def measure_accuracy_at_once(model: nn.Module, test_tokens: Tensor, batch_size: int) -> float:
+    """Reads all texts in one batch."""
+    guessed = model(test_tokens)[:, :-1].argmax(-1)
+    return (guessed == test_tokens[:, 1:]).float().mean().item()
+
+
+test_measure_accuracy = exercise(
+    reference=lesson_training.measure_accuracy,
+    cases=training_cases,
     observe=accuracy,
-    keep=[*KEPT, "training_step"],
-    accepts=[EvaluatorAtOnce],
+    adapt=accuracy_of_trainer,
+    accepts=[measure_accuracy_at_once],
     mistakes=[
         Mistake(
             "compares each guess with its own token",
             "predicted == tokens[:, 1:]",
             "predicted == tokens[:, :-1]",
             why="the guess at position i is about the token at position i + 1",
-            within="TransformerTrainer.evaluate",
-        ),
-        Mistake(
-            "measures on the training texts",
-            "self.test_tokens.split",
-            "self.train_tokens.split",
-            why="a model can learn its training texts by heart: only unseen ones say what it has understood",
-            within="TransformerTrainer.evaluate",
         ),
         Mistake(
             "averages the accuracies of the batches",
             "return n_right / n_all",
-            "return sum(float((self.model(t)[:, :-1].argmax(-1) == t[:, 1:]).float().mean()) for t in self.test_tokens.split(self.args.batch_size)) / len(self.test_tokens.split(self.args.batch_size))",
+            "means = [(model(t)[:, :-1].argmax(-1) == t[:, 1:]).float().mean() for t in test_tokens.split(batch_size)]\n    return float(sum(means) / len(means))",
             why="the last batch is smaller, and its texts would count more than the others",
-            within="TransformerTrainer.evaluate",
         ),
         Mistake(
             "counts right guesses, not their share",
             "return n_right / n_all",
             "return float(n_right)",
             why="accuracy is the share of positions that were guessed right, from 0 to 1",
-            within="TransformerTrainer.evaluate",
         ),
         Mistake(
             "records gradients while it measures",
             "@torch.inference_mode()",
             "",
             why="nothing is trained here: without gradients it is faster and takes less memory",
-            within="TransformerTrainer.evaluate",
         ),
         Mistake(
             "counts the last position, which has no next token",
             "n_all += predicted.numel()",
             "n_all += tokens.numel()",
             why="only positions that have a next token can be judged",
-            within="TransformerTrainer.evaluate",
+        ),
+        Mistake(
+            "takes the least likely token as the guess",
+            "argmax",
+            "argmin",
+            why="the guess is the token with the largest logit",
         ),
     ],
 )
