@@ -26,7 +26,7 @@ from arena_lib.checking.messages import MAX_LINES, render_rich, render_text
 from arena_lib.checking.results import Result
 
 pytestmark = pytest.mark.filterwarnings("ignore:Sparse CSR")
-MODULES = ("comparing", "patterns", "places", "arrays", "describing", "messages", "html")
+MODULES = ("comparing", "values", "patterns", "places", "shapes", "arrays", "describing", "messages", "html")
 
 
 class Asked(Exception):
@@ -256,7 +256,7 @@ def test_any_value_against_any_expected_one(i):
         everything_works(MAKERS[i], expected)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_any_value_inside_containers(data):
     """Random nests of the same form on both sides, with anything for the learner's leaves."""
@@ -282,7 +282,7 @@ def test_any_value_inside_containers(data):
     everything_works(lambda: build(nest, lambda leaf: MAKERS[leaf[0]]()), build(nest, lambda leaf: EXPECTED[leaf[1]]))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     values=st.lists(st.floats(width=32), min_size=1, max_size=24),
     others=st.lists(st.floats(width=32), min_size=1, max_size=24),

@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from arena_lib.checking.arrays import Tolerance, agree, tolerance_for
-from arena_lib.checking.patterns import find_pattern, find_shape_pattern
+from arena_lib.checking.patterns import find_pattern
 
 ATTENTION = "batch n_heads seq_q seq_k"
 
@@ -174,43 +174,6 @@ def test_numpy_arrays_and_tuples_of_axes_are_taken():
     )
 
 
-SHAPES = {
-    "the axes seq and d_model are swapped": (torch.zeros(2, 5, 3), torch.zeros(2, 3, 5), "batch seq d_model"),
-    "the axes are in the order d_model, batch, seq": (torch.zeros(5, 2, 3), torch.zeros(2, 3, 5), "batch seq d_model"),
-    "the axis seq is missing": (torch.zeros(2, 5), torch.zeros(2, 3, 5), "batch seq d_model"),
-    "the axis axis 0 is missing": (torch.zeros(3, 5), torch.zeros(2, 3, 5), ""),
-    "there is an axis of length 1 too many": (torch.zeros(2, 3, 1), torch.zeros(2, 3), "batch seq"),
-    "there is an axis of length 4 too many": (torch.zeros(2, 4, 3), torch.zeros(2, 3), "batch seq"),
-    "seq is 1 too short": (torch.zeros(2, 2), torch.zeros(2, 3), "batch seq"),
-    "seq is 2 too long": (torch.zeros(2, 5), torch.zeros(2, 3), "batch seq"),
-    "the axes n_heads and seq_q are swapped": (
-        numbers(2, 3, 5, 5).transpose(1, 2),
-        numbers(2, 3, 5, 5),
-        "batch n_heads seq_q seq_k",
-    ),
-}
-
-
-@pytest.mark.parametrize("pattern", SHAPES)
-def test_shape_pattern(pattern):
-    actual, expected, axes = SHAPES[pattern]
-    assert find_shape_pattern(actual, expected, tuple(axes.split())) == pattern
-
-
-@pytest.mark.parametrize(
-    ("actual", "expected"),
-    [
-        (torch.zeros(4, 6), torch.zeros(2, 3)),
-        (torch.zeros(3), torch.zeros(3, 3)),
-        (torch.zeros(()), torch.zeros(2, 3)),
-        (numbers(5, 3, 5, seed=1), numbers(3, 5, 5)),
-        (torch.zeros(5, 3, 5, device="meta"), torch.zeros(3, 5, 5)),
-    ],
-)
-def test_nothing_is_said_of_a_shape_that_could_come_about_in_many_ways(actual, expected):
-    assert find_shape_pattern(actual, expected) is None
-
-
 AXES = ("batch", "seq_q", "seq_k")
 
 
@@ -345,7 +308,7 @@ def _pairs(draw):
     return actual, expected
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(_pairs())
 @example((np.zeros((1, 3, 3)), np.eye(3)[None]))
 def test_what_is_claimed_always_holds(pair):
@@ -356,8 +319,3 @@ def test_what_is_claimed_always_holds(pair):
     claim = find_pattern(actual, expected, AXES, tolerance)
     with np.errstate(all="ignore"):
         assert claim is None or _claim_holds(claim, actual, expected, tolerance), claim
-
-
-def test_agree_never_broadcasts():
-    with pytest.raises(ValueError, match="one shape"):
-        agree(np.zeros((2, 1)), np.zeros((2, 3)), Tolerance(0.0, 0.0))

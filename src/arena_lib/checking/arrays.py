@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from arena_lib.checking.describing import describe, dtype_text, has_own_dispatch, plain
+from arena_lib.checking.describing import describe, dtype_text, has_own_dispatch, is_a, plain
 
 
 @dataclass(frozen=True)
@@ -113,3 +113,9 @@ def agree(actual: np.ndarray, expected: np.ndarray, tolerance: Tolerance) -> np.
 def widen(array: np.ndarray) -> np.ndarray:
     """The array in float64, or complex128 if it is complex."""
     return array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)
+
+
+def as_numbers(value: np.ndarray | torch.Tensor) -> np.ndarray | None:
+    """The values, if they are numbers that can be read."""
+    array = read(value) if is_a(value, torch.Tensor) else value
+    return array if is_a(array, np.ndarray) and array.dtype.kind in "biufc" else None

@@ -1,0 +1,81 @@
+"""Says how a wrong shape came about: axes in another order, an axis too few or too many, a length that is off.
+
+Nothing is said where there are several ways.
+
+Shapes:  two that differ.
+Raises:  nothing.
+Source:  own design (DESIGN 4.1).
+"""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import numpy as np
+import torch
+
+from arena_lib.checking.arrays import agree, as_numbers, tolerance_for
+from arena_lib.checking.describing import is_a, shape_of
+
+MAX_AXES = 6
+"""Axes of a tensor whose permutations are tried."""
+
+
+def find_shape_pattern(
+    actual: np.ndarray | torch.Tensor, expected: np.ndarray | torch.Tensor, axes: tuple[str, ...] = ()
+) -> str | None:
+    """How a wrong shape came about: axes in another order, an axis too few or too many.
+
+    >>> find_shape_pattern(torch.zeros(2, 5, 3), torch.zeros(2, 3, 5), ("batch", "seq", "d_model"))
+    'the axes seq and d_model are swapped'
+    """
+    given, right = _shape(actual), _shape(expected)
+    words = axes if len(axes) == len(right) else tuple(f"axis {i}" for i in range(len(right)))
+    if len(given) == len(right):
+        return _reordered(actual, expected, words)
+    if len(given) == len(right) - 1:
+        gone = [i for i in range(len(right)) if right[:i] + right[i + 1 :] == given]
+        return f"the axis {words[gone[0]]} is missing" if len(gone) == 1 else None
+    if len(given) == len(right) + 1:
+        extra = [i for i in range(len(given)) if given[:i] + given[i + 1 :] == right]
+        if extra and given[extra[0]] == 1:
+            return "there is an axis of length 1 too many"
+        return f"there is an axis of length {given[extra[0]]} too many" if extra else None
+    return None
+
+
+def _reordered(
+    actual: np.ndarray | torch.Tensor, expected: np.ndarray | torch.Tensor, words: tuple[str, ...]
+) -> str | None:
+    given, right = _shape(actual), _shape(expected)
+    differing = [i for i, (a, e) in enumerate(zip(given, right, strict=True)) if a != e]
+    if sorted(given) == sorted(right) and len(right) <= MAX_AXES:
+        orders = [order for order in permutations(range(len(right))) if tuple(right[i] for i in order) == given]
+        order = orders[0] if len(orders) == 1 else _order_by_values(actual, expected, orders)
+        if order is None:
+            return None
+        moved = [i for i, source in enumerate(order) if i != source]
+        if len(moved) == 2:
+            return f"the axes {words[moved[0]]} and {words[moved[1]]} are swapped"
+        return f"the axes are in the order {', '.join(words[i] for i in order)}"
+    if len(differing) == 1:
+        i = differing[0]
+        gap = given[i] - right[i]
+        return f"{words[i]} is {abs(gap)} too {'long' if gap > 0 else 'short'}"
+    return None
+
+
+def _order_by_values(
+    actual: np.ndarray | torch.Tensor, expected: np.ndarray | torch.Tensor, orders: list[tuple[int, ...]]
+) -> tuple[int, ...] | None:
+    """The one order of axes that also puts the values right."""
+    values, right = as_numbers(actual), as_numbers(expected)
+    if values is None or right is None:
+        return None
+    tolerance = tolerance_for(torch.float32)
+    fitting = [order for order in orders if agree(values, right.transpose(order), tolerance).all()]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _shape(value: np.ndarray | torch.Tensor) -> tuple[int, ...]:
+    return (shape_of(value) or ()) if is_a(value, torch.Tensor) else value.shape
