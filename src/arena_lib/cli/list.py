@@ -8,8 +8,6 @@ import typer
 
 from arena_lib.cli.output import JsonFlag, print_json, print_table, show, verb
 
-MARKS = {"done": "✓", "stale": "~", "tried": "…", "not_started": " "}
-
 
 def register(app: typer.Typer) -> None:
     """Adds the verb."""
@@ -31,15 +29,17 @@ def list_course(
         wanted = {one.id for one in sections}
         print_json({"sections": [record for record in catalog.to_json()["sections"] if record["id"] in wanted]})
         return
-    states = load_standing(catalog).states
+    standing = load_standing(catalog)
     for one in sections:
-        _show_section(one, states)
+        _show_section(one, standing)
     for problem in catalog.problems:
         show(f"left out: {problem}", err=True)
 
 
-def _show_section(section: Any, states: dict[str, Any]) -> None:
-    found = [states[entry.id].state if entry.id in states else "not_started" for entry in section.exercises]
+def _show_section(section: Any, standing: Any) -> None:
+    from arena_lib.course.standing import MARKS, STALE
+
+    found = [standing.state(entry).state for entry in section.exercises]
     show(f"{section.id} {section.title}  ({section.hours:g} h, {found.count('done')} of {len(found)} done)")
     rows = [
         [MARKS[state], entry.id, entry.title, f"{entry.minutes} min", f"difficulty {entry.difficulty}/5"]
@@ -47,4 +47,4 @@ def _show_section(section: Any, states: dict[str, Any]) -> None:
     ]
     print_table(rows, indent="  ")
     if "stale" in found:
-        show("  ~ passed, but its test has changed since: check it again")
+        show(f"  {MARKS['stale']} {STALE}")

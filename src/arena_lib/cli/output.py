@@ -18,6 +18,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from arena_lib.course.tables import format_table
 from arena_lib.errors import (
     ArenaError,
     CheckFailed,
@@ -89,14 +90,9 @@ def print_json(record: Any) -> None:
 
 
 def print_table(rows: Sequence[Sequence[str]], *, header: Sequence[str] = (), indent: str = "") -> None:
-    """Rows in columns as wide as their widest cell; the last column may be as long as it likes."""
-    every = [list(header), *map(list, rows)] if header else list(map(list, rows))
-    if not every:
-        return
-    widths = [max(len(row[column]) for row in every) for column in range(len(every[0]))]
-    for row in every:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        show(indent + "  ".join(cells).rstrip())
+    """Rows in columns; nothing for no rows."""
+    if rows:
+        show(format_table(rows, header=header, indent=indent))
 
 
 @contextlib.contextmanager

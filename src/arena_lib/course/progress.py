@@ -16,7 +16,6 @@ import itertools
 import json
 import os
 import platform
-import sys
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -175,8 +174,7 @@ def _new_event(kind: Kind, exercise: str, **values: object) -> Event:
 
 def _versions() -> str:
     found = {"python": platform.python_version(), "arena-lib": _package_version("arena-lib")}
-    if "torch" in sys.modules:
-        found["torch"] = _package_version("torch")
+    found["torch"] = _package_version("torch")
     return json.dumps(found)
 
 

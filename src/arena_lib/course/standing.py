@@ -7,6 +7,7 @@ Source:  own design (DESIGN 4.3, 4.4).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,10 @@ from arena_lib.course.catalog import Catalog
 from arena_lib.course.entries import ExerciseEntry, Section
 from arena_lib.course.progress import ExerciseProgress, ProgressStore, next_exercise
 from arena_lib.course.staleness import current_test_hash
+from arena_lib.course.tables import format_table
 
+MARKS: dict[str, str] = {"done": "✓", "stale": "~", "tried": "…", "not_started": " "}
+STALE = "passed, but its test has changed since: check it again"
 NOT_STARTED = ExerciseProgress(state="not_started")
 
 
@@ -41,6 +45,31 @@ class Standing:
             "next": upcoming.id if upcoming else None,
             "sections": [self._section_json(section) for section in self.catalog.sections],
         }
+
+    @property
+    def text(self) -> str:
+        """What `arena progress` shows: each section, its exercises that were begun, and what comes next."""
+        blocks = [block for section in self.catalog.sections for block in self._section_text(section)]
+        upcoming = self.next()
+        ending = (
+            f"Next: {upcoming.id}, {upcoming.title} ({upcoming.minutes} min)" if upcoming else "Everything is done."
+        )
+        return "\n".join([*blocks, ending])
+
+    def _section_text(self, section: Section) -> Iterator[str]:
+        judged = [entry for entry in section.exercises if entry.test]
+        n_done = sum(self.state(entry).state == "done" for entry in judged)
+        yield f"{section.id} {section.title}: {n_done} of {len(judged)} done"
+        rows = [self._row(entry) for entry in judged if entry.id in self.states]
+        if rows:
+            header = ["", "exercise", "attempts", "hints", "minutes", "estimate", "last"]
+            yield format_table(rows, header=header, indent="  ")
+
+    def _row(self, entry: ExerciseEntry) -> list[str]:
+        known = self.state(entry)
+        last = STALE if known.state == "stale" else known.last_mistake or known.last_status or ""
+        counts = [str(known.attempts), str(known.n_hints), f"{known.minutes:.0f}", str(entry.minutes)]
+        return [MARKS[known.state], entry.id, *counts, last]
 
     def _section_json(self, section: Section) -> dict[str, Any]:
         judged = [entry for entry in section.exercises if entry.test]

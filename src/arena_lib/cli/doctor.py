@@ -1,0 +1,34 @@
+"""`arena doctor`: Python, torch, CUDA, packages, disk: what is wrong and the one fix."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import typer
+
+from arena_lib.cli.output import ENVIRONMENT, JsonFlag, print_json, show, verb
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the verb."""
+    app.command("doctor")(doctor)
+
+
+@verb
+def doctor(as_json: JsonFlag = False) -> None:
+    """Look at Python, torch, CUDA, packages and disk: what is wrong, and the one fix."""
+    from arena_lib.course.health import examine
+
+    findings = examine()
+    is_well = all(finding.is_ok for finding in findings)
+    if as_json:
+        records = [dataclasses.asdict(finding) for finding in findings]
+        print_json({"ok": is_well, "findings": [{"ok": record.pop("is_ok"), **record} for record in records]})
+    else:
+        for finding in findings:
+            show(f"{'✓' if finding.is_ok else '✗'} {finding.name}: {finding.detail}")
+            if finding.fix:
+                show(f"  {finding.fix}")
+        show("All is well." if is_well else "Mend the first ✗ first.")
+    if not is_well:
+        raise typer.Exit(ENVIRONMENT)

@@ -1,0 +1,75 @@
+"""`arena progress`: done, attempts, time against estimate, next exercise; export and import."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from arena_lib.cli.output import JsonFlag, UsageError, print_json, show, verb
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the verb."""
+    app.command("progress")(progress)
+
+
+@verb
+def progress(
+    export: Annotated[
+        Path | None, typer.Option("--export", help="Write every event to a file of JSON lines; - for the screen.")
+    ] = None,
+    import_: Annotated[
+        Path | None, typer.Option("--import", help="Add the events of such a file; twice is as good as once.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Show what is done, attempts, time against estimate, and what comes next."""
+    from arena_lib.course.catalog import load_catalog
+    from arena_lib.course.progress import ProgressStore
+    from arena_lib.course.standing import load_standing
+
+    if export is not None and import_ is not None:
+        raise UsageError("progress takes --export or --import: got both. Choose one.")
+    store = ProgressStore()
+    if export is not None:
+        _export(store, export, as_json)
+    elif import_ is not None:
+        _import(store, import_, as_json)
+    else:
+        standing = load_standing(load_catalog(), store)
+        print_json(standing.to_json()) if as_json else show(standing.text)
+
+
+def _export(store: Any, path: Path, as_json: bool) -> None:
+    lines = list(store.export_lines())
+    text = "".join(line + "\n" for line in lines)
+    if str(path) == "-":
+        sys.stdout.write(text)
+        return
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"--export must name a file that can be written: got {error.strerror!r} for {path}. Name another."
+        ) from error
+    print_json({"exported": len(lines), "path": str(path)}) if as_json else show(
+        f"{len(lines)} events written to {path}."
+    )
+
+
+def _import(store: Any, path: Path, as_json: bool) -> None:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"--import must name a file that `arena progress --export` wrote: got {error}. Name another."
+        ) from error
+    n_new = store.import_lines(lines)
+    n_known = sum(bool(line.strip()) for line in lines) - n_new
+    if as_json:
+        print_json({"imported": n_new, "known": n_known})
+    else:
+        show(f"{n_new} events added, {n_known} were there already.")

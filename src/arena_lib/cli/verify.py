@@ -1,0 +1,65 @@
+"""`arena verify`: the authors' gate. Every test accepts what is right, and rejects and names every mistake."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from arena_lib.cli.output import FAILED, JsonFlag, print_json, print_table, show, verb
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the verb."""
+    app.command("verify")(verify)
+
+
+@verb
+def verify(
+    section: Annotated[str | None, typer.Argument(help="A section, or one exercise; everything by default.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """For authors: prove that the tests accept the solutions, and reject and name the mistakes."""
+    from arena_lib.course.catalog import load_catalog
+    from arena_lib.course.verifying import verify_sections
+
+    catalog = load_catalog(strict=True)
+    names: list[str] = []
+    if section is None:
+        sections = [one.id for one in catalog.sections]
+    elif "/" in section:
+        entry = catalog.exercise(section)
+        sections, names = [catalog.section_of(entry).id], [entry.name]
+    else:
+        sections = [catalog.section(section).id]
+    records = verify_sections(sections, names)
+    print_json({"exercises": records}) if as_json else _show_records(records)
+    if not records or not all(record["holds"] for record in records):
+        raise typer.Exit(FAILED)
+
+
+def _show_records(records: list[dict[str, Any]]) -> None:
+    print_table(
+        [_row(record) for record in records],
+        header=["", "exercise", "reference", "accepts", "stub", "mistakes", "seconds"],
+    )
+    for record in records:
+        for problem in record["problems"]:
+            show(f"{record['id']}: {problem}")
+    n_held = sum(record["holds"] for record in records)
+    n_mistakes = sum(len(record["mistakes"]) for record in records)
+    show(f"{n_held} of {len(records)} exercises hold, with {n_mistakes} mistakes between them.")
+
+
+def _row(record: dict[str, Any]) -> list[str]:
+    n_named = sum(mistake["rejected"] and mistake["named"] for mistake in record["mistakes"])
+    n_accepted = sum(status == "passed" for status in record["accepts"])
+    return [
+        "✓" if record["holds"] else "✗",
+        record["id"],
+        record["reference"],
+        f"{n_accepted}/{len(record['accepts'])}",
+        record["stub"] or "",
+        f"{n_named}/{len(record['mistakes'])} named",
+        f"{record['seconds']:.2f}",
+    ]

@@ -1,0 +1,105 @@
+"""`arena zoo`: the small trained models, how each was made, and real ones brought into the cache."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from arena_lib.cli.output import FAILED, JsonFlag, UsageError, print_json, print_table, show, verb
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the verbs."""
+    zoo = typer.Typer(
+        help="The models: what is bundled, how each was made, and real ones to fetch.", no_args_is_help=True
+    )
+    zoo.command("list")(list_models)
+    zoo.command("info")(info)
+    zoo.command("fetch")(fetch)
+    zoo.command("train")(train)
+    app.add_typer(zoo, name="zoo")
+
+
+@verb
+def list_models(as_json: JsonFlag = False) -> None:
+    """Show every model, and whether it is here."""
+    from arena_lib import zoo
+
+    models = [(zoo.info(name), zoo.is_available(name)) for name in zoo.names()]
+    if as_json:
+        print_json({"models": [_card_json(card) | {"available": is_here} for card, is_here in models]})
+        return
+    rows = [
+        [card.name, card.form, f"{card.parameters / 1e6:.1f}M", card.source, _presence(card, is_here)]
+        for card, is_here in models
+    ]
+    print_table(rows, header=["name", "form", "parameters", "source", ""])
+
+
+def _presence(card: Any, is_here: bool) -> str:
+    if is_here:
+        return "here"
+    return f"arena zoo fetch {card.name}" if card.source == "fetched" else "missing: reinstall arena-lib"
+
+
+@verb
+def info(name: Annotated[str, typer.Argument(help="The model.")], as_json: JsonFlag = False) -> None:
+    """Show a model's card: data, licence, recipe and figures."""
+    from arena_lib import zoo
+
+    card = zoo.info(name)
+    if as_json:
+        print_json(_card_json(card) | {"available": zoo.is_available(name)})
+        return
+    for key, value in _card_json(card).items():
+        if isinstance(value, dict):
+            show(f"{key}:")
+            print_table([[str(inner), str(figure)] for inner, figure in value.items()], indent="  ")
+        elif value is not None:
+            show(f"{key}: {value}")
+
+
+@verb
+def fetch(
+    name: Annotated[str, typer.Argument(help="The model.")],
+    force: Annotated[bool, typer.Option("--force", help="Fetch it again.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Bring a real model into the cache, once."""
+    from arena_lib import zoo
+
+    folder = zoo.fetch(name, force=force)
+    print_json({"name": name, "path": str(folder)}) if as_json else show(f"{name} is in {folder}.")
+
+
+@verb
+def train(
+    name: Annotated[str, typer.Argument(help="A bundled model.")],
+    folder: Annotated[Path, typer.Option(help="Where to write it.")] = Path("output/zoo"),
+    arguments: Annotated[list[str] | None, typer.Argument(help="After --: options of the recipe.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Train a bundled model again by its recipe."""
+    from arena_lib import zoo
+    from arena_lib.course.references import module_path
+
+    card = zoo.info(name)
+    module = f"arena_lib.zoo.recipes.{name.replace('-', '_')}"
+    if card.source != "bundled" or module_path(module) is None:
+        raise UsageError(
+            f"a model must be one of ours to be trained: got {name!r}. Bring it with: arena zoo fetch {name}"
+        )
+    command = [sys.executable, "-m", module, "--folder", str(folder / name), *(arguments or [])]
+    done = subprocess.run(command, check=False, stdout=sys.stderr if as_json else None)
+    if done.returncode:
+        raise typer.Exit(FAILED)
+    print_json({"name": name, "path": str(folder / name)}) if as_json else show(f"{name} is in {folder / name}.")
+
+
+def _card_json(card: Any) -> dict[str, Any]:
+    return dataclasses.asdict(card)

@@ -1,0 +1,192 @@
+"""What a machine needs for the course, looked at one thing at a time: for `arena doctor`.
+
+Shapes:  none.
+Raises:  nothing; what can't be looked at is what is wrong.
+Source:  own design (DESIGN 4.3).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+
+OLDEST_PYTHON = (3, 11)
+LEAST_FREE_BYTES = 1_000_000_000
+"""Enough for a fetched model and a learner's checkpoints."""
+_TORCH_LIMIT = 120.0
+
+_LOOK_AT_TORCH = """
+import json, torch
+assert float((torch.ones(2, 3) @ torch.ones(3, 1)).sum()) == 6
+found = {"version": torch.__version__, "built_for": torch.version.cuda, "cuda": torch.cuda.is_available()}
+if found["cuda"]:
+    found["name"] = torch.cuda.get_device_name()
+    found["sum"] = float(torch.ones(3, device="cuda").sum())
+found["mps"] = bool(getattr(torch.backends, "mps", None) and torch.backends.mps.is_available())
+print(json.dumps(found))
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that was looked at."""
+
+    name: str
+    is_ok: bool
+    detail: str
+    fix: str = ""
+    """The one thing to do, if it isn't well."""
+
+
+def examine() -> list[Finding]:
+    """Everything, in the order in which it should be mended."""
+    looks: list[Callable[[], list[Finding]]] = [_python, _packages, _torch, _course, _models, _disk, _folders]
+    return [finding for look in looks for finding in look()]
+
+
+def _python() -> list[Finding]:
+    is_ok = sys.version_info[:2] >= OLDEST_PYTHON
+    oldest = ".".join(map(str, OLDEST_PYTHON))
+    fix = f"Install Python {oldest} or later, and make a new virtual environment with it."
+    return [_finding("Python", is_ok, f"{platform.python_version()} at {sys.executable}", fix)]
+
+
+def _packages() -> list[Finding]:
+    """Whether each package that we require is there, in a version that we take."""
+    from packaging.requirements import Requirement
+
+    try:
+        required = [Requirement(text) for text in requires("arena-lib") or []]
+    except PackageNotFoundError:
+        return [_finding("packages", False, "arena-lib isn't installed", "Run: pip install -e . (in the checkout)")]
+    wrong, n_looked_at = [], 0
+    for requirement in required:
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        n_looked_at += 1
+        try:
+            found = version(requirement.name)
+        except PackageNotFoundError:
+            wrong.append((requirement, "missing"))
+            continue
+        if not requirement.specifier.contains(found, prereleases=True):
+            wrong.append((requirement, found))
+    if not wrong:
+        return [_finding("packages", True, f"all {n_looked_at} are there")]
+    return [
+        _finding(str(r.name), False, f"{got}, must be {r.specifier}", f"Run: pip install '{r}'") for r, got in wrong
+    ]
+
+
+def _torch() -> list[Finding]:
+    """Computes with torch in a process of its own, since a broken one may crash."""
+    command = [sys.executable, "-c", _LOOK_AT_TORCH]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_TORCH_LIMIT, check=False)
+        found = json.loads(done.stdout.splitlines()[-1])
+    except (subprocess.TimeoutExpired, ValueError, IndexError) as error:
+        said = (
+            str(error)
+            if isinstance(error, subprocess.TimeoutExpired)
+            else (done.stderr.strip() or "no answer").splitlines()[-1]
+        )
+        return [_finding("torch", False, f"it can't compute: {said}", "Run: pip install --force-reinstall torch")]
+    torch = _finding("torch", True, found["version"])
+    if found["cuda"]:
+        return [torch, _finding("GPU", True, f"{found['name']}, CUDA {found['built_for']}")]
+    if found["mps"]:
+        return [torch, _finding("GPU", True, "Apple's (MPS); tests run on the CPU")]
+    if found["built_for"] and shutil.which("nvidia-smi"):
+        fix = "Update the NVIDIA driver, or install a torch that is built for the one you have."
+        detail = f"there is an NVIDIA driver, but torch for CUDA {found['built_for']} can't use it"
+        return [torch, _finding("GPU", False, detail, fix)]
+    return [torch, _finding("GPU", True, "none: everything runs on the CPU")]
+
+
+def _course() -> list[Finding]:
+    from arena_lib.course.catalog import load_catalog
+
+    catalog = load_catalog()
+    if catalog.problems:
+        return [
+            _finding("course", False, str(problem), "Run: pip install --force-reinstall arena-lib")
+            for problem in catalog.problems
+        ]
+    detail = f"{len(catalog.sections)} sections, {len(catalog.exercises)} exercises"
+    return [_finding("course", bool(catalog.sections), detail, "Run: pip install --force-reinstall arena-lib")]
+
+
+def _models() -> list[Finding]:
+    from arena_lib import zoo
+    from arena_lib.errors import ArenaError
+
+    try:
+        missing = [name for name in zoo.names() if zoo.info(name).source == "bundled" and not zoo.is_available(name)]
+    except ArenaError as error:
+        return [_finding("models", False, str(error), "Run: pip install --force-reinstall arena-lib")]
+    detail = f"missing: {', '.join(missing)}" if missing else "the bundled ones are here"
+    return [_finding("models", not missing, detail, "Run: pip install --force-reinstall arena-lib")]
+
+
+def _disk() -> list[Finding]:
+    from arena_lib.zoo.fetching import cache_folder
+
+    free = shutil.disk_usage(_nearest(cache_folder())).free
+    fix = "Free some disk, or set ARENA_CACHE to a folder on another one."
+    return [_finding("disk", free >= LEAST_FREE_BYTES, f"{free / 1e9:.1f} GB free", fix)]
+
+
+def _folders() -> list[Finding]:
+    """Whether the cache can be written, and progress read and written."""
+    from arena_lib.course.progress import ProgressStore
+    from arena_lib.zoo.fetching import cache_folder
+
+    store = ProgressStore()
+    findings = [
+        _writable("cache", cache_folder(), "Set ARENA_CACHE to a folder of yours."),
+        _writable("progress", store.path.parent, "Set ARENA_HOME to a folder of yours."),
+    ]
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        n_events = len(store.events())
+    if told:
+        findings.append(
+            _finding(
+                "progress file", False, str(told[0].message), "Run arena doctor again; if this stays, set ARENA_HOME."
+            )
+        )
+    else:
+        findings.append(_finding("progress file", True, f"{n_events} events in {store.path}"))
+    return findings
+
+
+def _writable(name: str, folder: Path, fix: str) -> Finding:
+    nearest = _nearest(folder)
+    try:
+        with tempfile.TemporaryFile(dir=nearest):
+            pass
+    except OSError as error:
+        return _finding(name, False, f"{folder}: {error.strerror}", fix)
+    return _finding(name, True, str(folder))
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder, or the nearest one above it that is there."""
+    folder = folder.absolute()
+    while not os.path.lexists(folder) and folder != folder.parent:
+        folder = folder.parent
+    return folder
+
+
+def _finding(name: str, is_ok: bool, detail: str, fix: str = "") -> Finding:
+    return Finding(name=name, is_ok=is_ok, detail=detail, fix="" if is_ok else fix)

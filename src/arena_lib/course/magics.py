@@ -1,0 +1,120 @@
+"""`%arena` in notebooks, and the recorder that notes the verdict of every test called there.
+
+    %load_ext arena_lib
+    %arena next            what comes next
+    %arena hint            the next hint of the exercise tried last; or `%arena hint causal_mask`
+    %arena progress
+    %arena solution causal_mask [--give-up]
+
+Shapes:  none.
+Raises:  nothing; errors are shown as messages.
+Source:  own design (DESIGN 4.3).
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from functools import cache
+from typing import Any
+
+from arena_lib.checking.reporting import Course, use_course
+from arena_lib.checking.results import Result
+from arena_lib.course.catalog import Catalog, load_catalog
+from arena_lib.course.entries import ExerciseEntry
+from arena_lib.course.hints import give_hint, give_solution
+from arena_lib.course.progress import ProgressStore
+from arena_lib.course.standing import load_standing
+from arena_lib.errors import ArenaError, UnknownNameError
+
+USAGE = "%arena takes: hint [NAME] [TIER], next, progress, solution NAME [--give-up]"
+
+
+def load(shell: Any) -> None:
+    """Registers `%arena`, and records the verdicts of this kernel from now on."""
+    store = ProgressStore()
+    use_course(make_course(store))
+    store.note("opened")
+    shell.register_magic_function(_magic, magic_kind="line", magic_name="arena")
+
+
+def unload(shell: Any) -> None:
+    """Stops recording and takes `%arena` away."""
+    use_course(None)
+    shell.magics_manager.magics["line"].pop("arena", None)
+
+
+def make_course(store: ProgressStore) -> Course:
+    """What turns `slug/name` into the exercise's id and notes verdicts; a test that no course has isn't noted."""
+
+    def identify(name: str) -> str:
+        try:
+            return _catalog().exercise(name).id
+        except ArenaError:
+            return name
+
+    def record(result: Result) -> None:
+        if any(entry.id == result.exercise for entry in _catalog().exercises):
+            store.record(result)
+
+    return Course(record=record, identify=identify)
+
+
+@cache
+def _catalog() -> Catalog:
+    """Read once for each kernel, when it is first needed."""
+    return load_catalog()
+
+
+def _magic(line: str) -> None:
+    """What `%arena` prints."""
+    try:
+        text = answer(line)
+    except ArenaError as error:
+        text = str(error)
+    except ValueError as error:  # an unclosed quote
+        text = f"{USAGE}: got {line!r}, {error}."
+    _print(text)
+
+
+def answer(line: str) -> str:
+    """The answer to `%arena line`, as text."""
+    words = shlex.split(line)
+    store = ProgressStore()
+    match words:
+        case ["next"]:
+            return _next_text(store)
+        case ["progress"]:
+            return load_standing(_catalog(), store).text
+        case ["hint", *rest] if len(rest) <= 2:
+            tier = int(rest.pop()) if rest and rest[-1].isdecimal() else None
+            entry = _catalog().exercise(rest[0]) if rest else _current(store)
+            return _next_text(store) if entry is None else _hint_text(entry, store, tier)
+        case ["solution", name, *rest] if rest in ([], ["--give-up"]):
+            entry = _catalog().exercise(name)
+            section = _catalog().section_of(entry)
+            return give_solution(section, entry, store, gives_up=bool(rest)).text.rstrip()
+    return f"{USAGE}: got {line!r}."
+
+
+def _hint_text(entry: ExerciseEntry, store: ProgressStore, tier: int | None) -> str:
+    if tier is not None and not 1 <= tier <= max(1, len(entry.hints)):
+        raise UnknownNameError("hint", str(tier), [str(number + 1) for number in range(len(entry.hints))])
+    return give_hint(entry, store, tier).text.replace("arena hint", "%arena hint").replace("arena sol", "%arena sol")
+
+
+def _current(store: ProgressStore) -> ExerciseEntry | None:
+    """The exercise tried last, unless it passed: then the next one, if one is left."""
+    verdicts = [event for event in store.events() if event.kind in ("verdict", "hint") and event.exercise]
+    if verdicts and verdicts[-1].status != "passed":
+        return _catalog().exercise(verdicts[-1].exercise)
+    return load_standing(_catalog(), store).next()
+
+
+def _next_text(store: ProgressStore) -> str:
+    upcoming = load_standing(_catalog(), store).next()
+    return "Everything is done." if upcoming is None else f"{upcoming.id}: {upcoming.title} ({upcoming.minutes} min)"
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text + "\n")
