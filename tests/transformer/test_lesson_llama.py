@@ -86,6 +86,20 @@ def test_rotary_angles_by_hand():
     torch.testing.assert_close(angles, torch.tensor([[0.0, 0.0, 0.0], [3.0, 1.5, 0.75]]))
 
 
+def test_rotary_angles_are_float32_and_where_the_positions_are():
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert lesson_llama.rotary_angles(torch.tensor([0, 3]), 6, 8.0).dtype == torch.float32
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert lesson_llama.rotary_angles(torch.arange(3, device="meta"), 6, 8.0).device.type == "meta"
+
+
+def test_config_takes_its_fields_by_name_only():
+    with pytest.raises(TypeError):
+        LlamaConfig(12)
+
+
 def test_rotation_turns_pairs_of_the_two_halves():
     x = torch.tensor([1.0, 2.0, 0.0, 0.0]).reshape(1, 1, 1, 4)
     angles = torch.tensor([[torch.pi / 2, torch.pi]])

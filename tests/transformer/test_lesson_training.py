@@ -69,6 +69,18 @@ def test_evaluate_counts_right_predictions_over_all_batches():
     assert 0 < n_right < 35
 
 
+def test_evaluate_builds_no_graph():
+    trainer, modes = make_trainer(), []
+    trainer.model.register_forward_pre_hook(lambda module, args: modes.append(torch.is_inference_mode_enabled()))
+    trainer.evaluate()
+    assert modes == [True, True]
+
+
+def test_arguments_are_taken_by_name_only():
+    with pytest.raises(TypeError):
+        TransformerTrainingArgs(4)
+
+
 def test_an_epoch_takes_every_sequence_once_in_a_new_order():
     trainer = make_trainer()
     epochs = [[batch["tokens"] for batch in trainer.make_batches()] for _ in range(2)]
@@ -98,3 +110,9 @@ def test_training_learns_a_rule(monkeypatch):
     history = TransformerTrainer(args, make_model(), counting, counting).train()
     assert history["accuracy"][-1] == 1.0
     assert history["loss"][-1] < 0.2 < 2.0 < history["loss"][0]
+
+
+def test_defaults_are_those_of_the_lesson():
+    assert TransformerTrainingArgs() == TransformerTrainingArgs(
+        batch_size=32, epochs=10, max_steps_per_epoch=500, lr=1e-3, weight_decay=1e-2, seed=0
+    )

@@ -123,6 +123,12 @@ def test_options_that_cannot_work_are_rejected(fields, message):
         SamplingConfig(**fields)
 
 
+def test_options_at_their_bounds_work():
+    assert SamplingConfig(temperature=0.0, top_p=1.0).top_p == 1.0
+    with pytest.raises(TypeError):
+        SamplingConfig(0.5)
+
+
 def test_next_token_is_greedy_at_temperature_zero_after_the_penalty():
     logits = torch.tensor([1.0, 5.0, 4.0])
     seen = torch.tensor([1, 1, 0])
