@@ -23,8 +23,11 @@ def build_app() -> typer.Typer:
     """The command line with every verb that is there."""
     import typer
 
+    from arena_lib.cli.quick import QuickGroup
+
     app = typer.Typer(
         name="arena",
+        cls=QuickGroup,
         help="Learn alignment research engineering by writing it: exercises, and tests that know the mistakes.",
         no_args_is_help=True,
         add_completion=False,

@@ -1,30 +1,34 @@
-"""`arena list`: chapters, sections, exercises, time, and what is done."""
+"""`arena list`: chapters, sections, exercises, time, and what is done.
+
+The section is read from the arguments left over, since typer loads pydantic for any typed parameter but a
+flag, and that takes as long as all the rest.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from arena_lib.cli.output import JsonFlag, print_json, print_table, show, verb
+from arena_lib.cli.quick import QuickCommand
 
 
 def register(app: typer.Typer) -> None:
     """Adds the verb."""
-    app.command("list")(list_course)
+    app.command(
+        "list", cls=QuickCommand, context_settings={"allow_extra_args": True}, options_metavar="[SECTION] [OPTIONS]"
+    )(list_course)
 
 
 @verb
-def list_course(
-    section: Annotated[str | None, typer.Argument(help="Only this section (1.1 or its name).")] = None,
-    as_json: JsonFlag = False,
-) -> None:
+def list_course(context: typer.Context, as_json: JsonFlag = False) -> None:
     """Show chapters, sections, exercises, time and what is done."""
     from arena_lib.course.catalog import load_catalog
     from arena_lib.course.standing import load_standing
 
     catalog = load_catalog()
-    sections = catalog.sections if section is None else (catalog.section(section),)
+    sections = [catalog.section(name) for name in context.args] or catalog.sections
     if as_json:
         wanted = {one.id for one in sections}
         print_json({"sections": [record for record in catalog.to_json()["sections"] if record["id"] in wanted]})

@@ -123,7 +123,7 @@ def parse_cell(cell: SourceCell) -> ast.Module | CellProblem:
     for source in (cell.source, _without_magics(cell.source)):
         try:
             flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-            tree: ast.Module = compile(source, cell.filename, "exec", flags, dont_inherit=True)  # type: ignore[assignment]
+            tree: ast.Module = compile(source, cell.filename, "exec", flags, dont_inherit=True)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             first_error = error if isinstance(error, SyntaxError | ValueError) else ValueError(type(error).__name__)
             continue

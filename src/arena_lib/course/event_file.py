@@ -77,13 +77,16 @@ class EventFile:
                     return act(connection)
             except sqlite3.DatabaseError as error:
                 if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DAMAGED:
-                    return self._give_up(str(error), what)
+                    self._give_up(str(error), what)
+                    return None
                 if not self._set_aside(inode):
                     return None
             except _NewerSchema as error:
-                return self._give_up(str(error), what)
+                self._give_up(str(error), what)
+                return None
             except OSError as error:
-                return self._give_up(error.strerror or str(error), what)
+                self._give_up(error.strerror or str(error), what)
+                return None
         return None
 
     def _open(self, is_reading: bool) -> sqlite3.Connection:
