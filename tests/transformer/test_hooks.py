@@ -262,6 +262,15 @@ def test_writing_into_q_works_under_autograd(any_model: Transformer, tokens: tor
     assert grad[:, 1].abs().sum() > 0
 
 
+def test_torch_refuses_backward_through_an_overwritten_pattern(any_model: Transformer, tokens: torch.Tensor) -> None:
+    def write(pattern: torch.Tensor, hook: HookPoint) -> None:
+        pattern[:, 0] = 0.0
+
+    logits = any_model.run_with_hooks(tokens, [("blocks.0.attn.hook_pattern", write)])
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        logits.sum().backward()
+
+
 def test_a_write_is_read_by_all_that_follows(any_model: Transformer, tokens: torch.Tensor) -> None:
     def write(tensor: torch.Tensor, hook: HookPoint) -> None:
         tensor[:, 2] = 0.5

@@ -178,6 +178,15 @@ def test_old_gpt2_names_and_masks_and_shards_load(make_random: Callable[..., Tra
     assert same_weights(load_pretrained(tmp_path), model)
 
 
+def test_frequencies_among_the_weights_are_passed_over(make_random: Callable[..., Transformer], tmp_path: Path) -> None:
+    model = make_random("llama")
+    save_pretrained(model, tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    weights["model.layers.0.self_attn.rotary_emb.inv_freq"] = torch.ones(2)
+    save_file(weights, tmp_path / "model.safetensors")
+    assert same_weights(load_pretrained(tmp_path), model)
+
+
 # -- what is refused ----------------------------------------------------------------------------
 
 

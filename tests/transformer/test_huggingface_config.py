@@ -32,6 +32,27 @@ def test_a_tokenizers_special_tokens_are_written(make_random: Callable[..., Tran
     assert (config["bos_token_id"], config["eos_token_id"]) == (3, 4)
 
 
+def test_what_a_config_leaves_out_has_transformers_defaults() -> None:
+    import transformers
+
+    gpt2 = {"model_type": "gpt2", "n_embd": 12, "vocab_size": 37, "n_positions": 9, "n_layer": 2, "n_head": 3}
+    ours, theirs = config_from_huggingface(gpt2), transformers.GPT2Config()
+    assert (ours.d_mlp, ours.d_head, ours.tie_embeddings) == (48, 4, theirs.tie_word_embeddings)
+    assert (ours.layer_norm_eps, ours.init_range) == (theirs.layer_norm_epsilon, theirs.initializer_range)
+    llama = {
+        "model_type": "llama",
+        "hidden_size": 12,
+        "vocab_size": 37,
+        "max_position_embeddings": 9,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 3,
+        "intermediate_size": 21,
+    }
+    ours, theirs = config_from_huggingface(llama), transformers.LlamaConfig()
+    assert (ours.n_kv_heads, ours.d_head, ours.tie_embeddings) == (3, 4, theirs.tie_word_embeddings)
+    assert (ours.rms_norm_eps, ours.init_range) == (theirs.rms_norm_eps, theirs.initializer_range)
+
+
 def test_rope_theta_is_read_where_older_versions_wrote_it(make_random: Callable[..., Transformer]) -> None:
     config = huggingface_config(make_random("llama"))
     del config["rope_parameters"]

@@ -106,3 +106,15 @@ def test_a_training_step_runs_under_bfloat16_autocast(
     with torch.autocast("cpu", torch.bfloat16):
         model(tokens).float().pow(2).mean().backward()
     assert all(p.grad.isfinite().all() for p in model.parameters() if p.requires_grad)
+
+
+def test_rotation_is_not_rounded_by_a_stay_in_bfloat16(
+    make_random: Callable[..., Transformer], tokens: torch.Tensor
+) -> None:
+    model = make_random("llama").float()
+    exact = Llama(model.cfg)
+    exact.load_state_dict(model.bfloat16().state_dict())
+    assert torch.equal(model.float()(tokens), exact.eval()(tokens))
+    assert model.double().rotation.dtype == torch.float32
+    assert model.positions(0, 1, 3).dtype == torch.float64
+    assert "rotation" not in model.state_dict()

@@ -40,7 +40,8 @@ values; returning a tensor replaces it. Cached tensors are references, so a writ
 every cached name of the same tensor, and there are two such pairs: hook_resid_post of a layer
 is hook_resid_pre of the next, and in the Llama form hook_embed is hook_resid_pre of layer 0.
 All other tensors have entries of their own: q, k and v are disjoint parts of one product, and
-a write into one leaves the others alone. To keep what was cached, return a new tensor. Under
+a write into one leaves the others alone. What the cache makes on first access (`derived.py`) is
+made from the tensors as they then are. To keep what was cached, return a new tensor. Under
 autograd, torch refuses backward through a value written after an operation saved it (the
 pattern, for one): return a new tensor there too.
 

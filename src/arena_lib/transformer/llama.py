@@ -9,6 +9,8 @@ Differs: rotary positions pair dimension i with i + d_head/2, as released weight
          computed in float32 whatever the model's dtype, as transformers does.
 """
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
@@ -132,9 +134,18 @@ class Llama(Transformer):
             self.unembed = TiedUnembed(self.embed, has_bias=False, is_saved=False)
         else:
             self.unembed = Unembed(cfg.d_model, cfg.d_vocab, has_bias=False)
-        table = rotation_table(torch.arange(cfg.n_ctx), cfg.d_head, cfg.rope_theta)
-        self.register_buffer("rotation", table, persistent=False)
+        self.register_buffer("rotation", self._make_rotation(), persistent=False)
         self.finish(generator)
+
+    def _make_rotation(self) -> Float[Tensor, "2 n_ctx 1 d_head"]:
+        places = torch.arange(self.cfg.n_ctx, device=self.embed.W_E.device)
+        return rotation_table(places, self.cfg.d_head, self.cfg.rope_theta)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Llama":
+        """Move or cast as torch does, but make the rotation table anew: it stays float32, never rounded and back."""
+        super()._apply(fn, recurse)
+        self.rotation = self._make_rotation()
+        return self
 
     def enter(self, tokens: Int[Tensor, "batch seq"], start: int) -> Float[Tensor, "batch seq d_model"]:
         """The token embedding alone: positions enter by rotation."""
@@ -142,4 +153,4 @@ class Llama(Transformer):
 
     def positions(self, start: int, batch: int, seq: int) -> Float[Tensor, "2 seq 1 d_head"]:
         """The rows of the rotation table for these positions."""
-        return self.rotation[:, start : start + seq]
+        return self.rotation[:, start : start + seq].to(self.embed.W_E.dtype)

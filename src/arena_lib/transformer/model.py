@@ -60,7 +60,7 @@ class Transformer(HookedModel, StackedWeights, TextModel):
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator | None = None) -> None:
-        """Draw every matrix from a normal of standard deviation `init_range`; biases 0, gains 1.
+        """Draw every matrix from a normal of standard deviation `init_range`; biases and gains stay as they are.
 
         Matrices that write to the residual stream get 1/sqrt(their number) of it, so that the
         stream's variance does not grow with depth (Radford et al. 2019, section 2.3).
