@@ -5,7 +5,7 @@ Source:  own derivation.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -38,7 +38,7 @@ class Chooser:
             pool[i], pool[j] = pool[j], pool[i]
         return pool[:count]
 
-    def weighted(self, weights: dict[T, float]) -> T:
+    def weighted(self, weights: Mapping[T, float | int]) -> T:
         """One key, as likely as its weight."""
         mark = self._random() * sum(weights.values())
         for key, weight in weights.items():

@@ -8,6 +8,7 @@ of their words.
 Source: own derivation.
 """
 
+from collections.abc import Mapping
 from functools import cache
 
 Frames = tuple[tuple[str, ...], tuple[str, ...]]
@@ -19,12 +20,13 @@ STORY: dict[str, Frames] = {
     ),
     "job": (
         ("{S} was a {job} .", "{S} worked as a {job} .", "{S} was a very {adj} {job} .", "{S} wanted to be a {job} ."),
-        ("{S} was a {adj} {job} .",),
+        ("{S} was {a} {adj} {job} .",),
     ),
     "together": (
         (
             "{S} and {R} were in the {p} .", "One {time} , {S} and {R} met in the {p} .",
             "{S} and {R} spent the {time} in the {p} .", "On {day} , {S} and {R} reached the {p} .",
+            "Once {S} and {R} met in the {p} .",
         ),
         ("One {season} , {S} and {R} were in the {p} .",),
     ),
@@ -38,7 +40,7 @@ STORY: dict[str, Frames] = {
     "have": (
         (
             "{S} had {a} {o} .", "{S} owned {a} {colour} {o} .", "{S} was holding {a} {o} .",
-            "In {his} hands {s} had {a} {adj} {o} .",
+            "{S} had {a} {adj} {o} in {his} hands .",
         ),
         ("{S} was holding {a} {colour} {o} .",),
     ),
@@ -76,7 +78,7 @@ STORY: dict[str, Frames] = {
         ("{S} had the {o} now .",),
     ),
     "lacks": (
-        ("{S} did not have the {o} .", "{S} no longer had the {o} .", "The {o} {was} not with {N} ."),
+        ("{S} did not have the {o} .", "{S} was not holding the {o} .", "The {o} {was} not with {N} ."),
         ("So {s} did not have the {o} .",),
     ),
     "where": (
@@ -107,7 +109,7 @@ STORY: dict[str, Frames] = {
         ("The {noun} that {S} saw near the {thing} {was} {adj} .",),
     ),
     "say": (
-        ("{S} said that the {o} {was} in the {p} .", "{S} thought that {R} was in the {q} .", "{S} asked {R} for help ."),
+        ("{S} said that the {o} {was} in the {p} .", "{S} thought that {R} was in the {q} .", "{S} asked {R} for help .", "{S} asked {R} to hand over the {o} ."),
         ("{S} said that {R} was in the {q} .",),
     ),
     "like": (
@@ -115,7 +117,7 @@ STORY: dict[str, Frames] = {
         ("{S} loved {foods} but not {others} .",),
     ),
     "eat": (
-        ("{S} ate {his} {foods} .", "{S} bought some {foods} .", "{R} offered {foods} to {N} ."),
+        ("{S} ate {his} {foods} .", "{S} bought some {foods} .", "{S} ate {number} {foods} .", "{R} offered {foods} to {N} ."),
         ("Then {s} ate some {foods} .",),
     ),
     "weather": (
@@ -164,10 +166,10 @@ TRIPLES: Frames = (
 )
 MIDDLES: Frames = (
     (
-        "{M} was {adj} .", "{M} felt {mood} .", "The {time} was {cold} .", "Both were {mood} .", "It was a {cold} {time} .",
+        "{M} was {trait} .", "{M} felt {mood} .", "The {time} was {cold} .", "Both were {mood} .", "It was a {cold} {time} .",
         "{M} lived in {city} .", "{M} was a {job} .",
     ),
-    ("{M} was a {adj} {job} .", "The {season} was {cold} ."),
+    ("{M} was {a} {trait} {job} .", "The {season} was {cold} ."),
 )
 DISTRACTORS: Frames = (
     (
@@ -178,23 +180,23 @@ DISTRACTORS: Frames = (
 )
 TRANSFERS: Frames = (
     (
-        "{S} gave the {o} to {R} .", "{S} gave a {adj} {o} to {R} .", "{S} handed the {o} to {R} .", "{S} passed the {o} to {R} .",
-        "{S} wanted to give the {o} to {R} .", "{S} sold a {colour} {o} to {R} .", "{S} showed the {o} to {R} .",
+        "{S} gave the {o} to {R} .", "{S} gave {a} {adj} {o} to {R} .", "{S} handed the {o} to {R} .", "{S} passed the {o} to {R} .",
+        "{S} wanted to give the {o} to {R} .", "{S} sold {a} {colour} {o} to {R} .", "{S} wanted to sell {a} {adj} {o} to {R} .", "{S} showed the {o} to {R} .",
         "{S} brought some {foods} to {R} .", "{S} threw the {o} to {R} .", "{S} told a story to {R} .",
-        "{S} bought a {o} for {R} .", "{S} made a cake for {R} .", "{S} played a game with {R} .", "{S} took the {o} from {R} .",
+        "{S} bought {a} {o} for {R} .", "{S} made a cake for {R} .", "{S} played a game with {R} .", "{S} took the {o} from {R} .",
         "{S} offered {foods} to {R} .", "{S} said thank you to {R} .",
     ),
     (
-        "{S} returned the {o} to {R} .", "{S} handed a {colour} {o} to {R} .", "{S} bought some {foods} for {R} .",
-        "{S} wanted to show the {o} to {R} .",
+        "{S} returned the {o} to {R} .", "{S} handed {a} {colour} {o} to {R} .", "{S} bought some {foods} for {R} .",
+        "{S} wanted to hand the {o} to {R} .",
     ),
 )
 JOINT_TRANSFERS: Frames = (
     (
         "{S} and {T} gave the {o} to {R} .", "{S} and {T} passed the {o} to {R} .", "{S} and {T} told a story to {R} .",
-        "{S} and {T} bought a {o} for {R} .", "{S} and {T} made a cake for {R} .", "{S} and {T} showed the {o} to {R} .",
+        "{S} and {T} bought {a} {o} for {R} .", "{S} and {T} made a cake for {R} .", "{S} and {T} showed the {o} to {R} .",
     ),
-    ("{S} and {T} returned the {o} to {R} .", "{S} and {T} gave a {adj} {o} to {R} ."),
+    ("{S} and {T} returned the {o} to {R} .", "{S} and {T} gave {a} {adj} {o} to {R} ."),
 )
 OPENERS: tuple[str, ...] = ("Then", "Soon", "Later ,", "After that ,")
 
@@ -229,8 +231,25 @@ def choose_from(frames: Frames, split: str) -> tuple[str, ...]:
     return held_out if split == "test" and held_out else train
 
 
+def article(pieces: tuple[str, ...], fills: Mapping[str, str | tuple[object, str]], *, is_plural: bool) -> str:
+    """`some`, `an` or `a`, by the word that follows the slot `{a}`.
+
+    >>> article(("{a}", "{adj}", "{o}"), {"{adj}": "empty", "{o}": "box"}, is_plural=False)
+    'an'
+    """
+    if is_plural:
+        return "some"
+    fill = fills[pieces[pieces.index("{a}") + 1]]
+    word = fill if isinstance(fill, str) else fill[1]
+    return "an" if word[0] in "aeiou" else "a"
+
+
+def list_tables() -> list[Frames]:
+    """Every pair of training and held-out frames."""
+    tables = [*STORY.values(), *FACTS.values(), ASK_HOLDER, ASK_PLACE, PAIR_CLAUSES, PAIR_SENTENCES, TRIPLES, MIDDLES]
+    return [*tables, DISTRACTORS, TRANSFERS, JOINT_TRANSFERS, HOLDER_STARTS, HOLDER_MOVES, SPEECH]
+
+
 def list_frames() -> list[str]:
     """Every frame there is."""
-    tables = [*STORY.values(), *FACTS.values(), ASK_HOLDER, ASK_PLACE, PAIR_CLAUSES, PAIR_SENTENCES, TRIPLES, MIDDLES]
-    tables += [DISTRACTORS, TRANSFERS, JOINT_TRANSFERS, HOLDER_STARTS, HOLDER_MOVES, SPEECH]
-    return [frame for table in tables for part in table for frame in part] + list(COMPARE) + list(OPENERS)
+    return [frame for table in list_tables() for part in table for frame in part] + list(COMPARE) + list(OPENERS)

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from arena_lib.storyworld import lexicon
 from arena_lib.storyworld.choice import Chooser
-from arena_lib.storyworld.frames import ASK_HOLDER, ASK_PLACE, COMPARE, STORY, choose_from, split_frame
+from arena_lib.storyworld.frames import ASK_HOLDER, ASK_PLACE, COMPARE, STORY, article, choose_from, split_frame
 from arena_lib.storyworld.labels import PLURAL, SINGULAR, Document
 from arena_lib.storyworld.world import Mention, Person, Teller, Thing, World, be, subject_word
 
@@ -38,6 +38,8 @@ class Story:
         self.teller = Teller(self.world)
         self.fresh = list(self.things)
         """Things that have not been spoken of."""
+        self.compared: set[str] = set()
+        """Adjectives that a comparison has used, so that none contradicts another."""
         self.may_give = split == "test" or not any(name in lexicon.HELD_OUT_NAMES for name in names)
 
     @staticmethod
@@ -49,7 +51,14 @@ class Story:
     def tell(self, event: str, subject: Person, *, thing: Thing | None = None, other: Person | None = None, sentiment: int = 0, **extra: str) -> None:
         """Say one sentence of this kind about `subject`."""
         pieces = split_frame(self.choose.pick(choose_from(STORY[event], self.split)))
-        self.teller.say(pieces, self._fills(subject, thing, other, extra), subject=subject, sentiment=sentiment)
+        fills = self._fills(subject, thing, other, extra)
+        if "{a}" in pieces:
+            fills["{a}"] = article(pieces, fills, is_plural=thing is not None and thing.number == PLURAL)
+        if event == "lie":
+            assert thing is not None
+            self.teller.say(pieces, fills, number=thing.number)
+        else:
+            self.teller.say(pieces, fills, subject=subject, sentiment=sentiment)
 
     def _fills(self, subject: Person, thing: Thing | None, other: Person | None, extra: dict[str, str]) -> dict[str, str | Mention]:
         pronoun = self.choose.chance(PRONOUN_SHARE)
@@ -70,7 +79,6 @@ class Story:
             fills["{o}"] = (thing, thing.word)
             fills["{was}"] = be(thing.number)
             fills["{it}"] = (thing, "them" if thing.number == PLURAL else "it")
-            fills["{a}"] = "some" if thing.number == PLURAL else "an" if thing.word[0] in "aeiou" else "a"
         for slot, word in extra.items():
             fills["{" + slot + "}"] = word
         return fills
@@ -86,21 +94,25 @@ class Story:
 def tell_story(choose: Chooser, split: str = "train", *, n_sentences: int | None = None) -> Document:
     """A story of 3 to 12 sentences; at most one question, at its end."""
     story = Story(choose, split)
-    goal = choose.between(MIN_SENTENCES, MAX_SENTENCES - 1) if n_sentences is None else n_sentences - 1
+    goal = (n_sentences or choose.between(MIN_SENTENCES, MAX_SENTENCES)) - 1
     choose.pick((_open_together, _open_together, _open_alone))(story, choose.pick(story.people))
     while story.teller.n_sentences < goal:
-        subject = story.pick_subject()
-        EVENTS[choose.weighted(WEIGHTS)](story, subject)
+        event = choose.weighted(WEIGHTS)
+        if event == "compare" and story.teller.n_sentences + 1 == goal:
+            continue  # it takes two sentences
+        EVENTS[event](story, story.pick_subject())
     _close(story)
     return story.teller.finish("story", n_things=len(story.things))
 
 
 def _open_together(story: Story, subject: Person) -> None:
     other = story.choose.pick([person for person in story.people if person is not subject])
-    subject.place = other.place = story.choose.pick(lexicon.PLACES)
+    place = story.choose.pick(lexicon.PLACES)
+    subject.move_to(place)
+    other.move_to(place)
     time, day, season = story.choose.pick(lexicon.TIMES), story.choose.pick(lexicon.DAYS), story.choose.pick(lexicon.SEASONS)
     pieces = split_frame(story.choose.pick(choose_from(STORY["together"], story.split)))
-    fills: dict[str, str | Mention] = {"{S}": (subject, subject.name), "{R}": (other, other.name), "{p}": subject.place}
+    fills: dict[str, str | Mention] = {"{S}": (subject, subject.name), "{R}": (other, other.name), "{p}": place}
     story.teller.say(pieces, {**fills, "{time}": time, "{day}": day, "{season}": season}, subject=subject, number=PLURAL)
 
 
@@ -109,12 +121,15 @@ def _open_alone(story: Story, subject: Person) -> None:
 
 
 def _live(story: Story, subject: Person) -> None:
-    country = story.choose.pick(lexicon.COUNTRIES)
+    country = subject.country = subject.country or story.choose.pick(lexicon.COUNTRIES)
     story.tell("live", subject, country=country, city=lexicon.CAPITAL[country], language=lexicon.PEOPLE_OF[country])
 
 
 def _job(story: Story, subject: Person) -> None:
-    story.tell("job", subject, job=story.choose.pick(lexicon.JOBS), adj=story.choose.pick(lexicon.PERSON_ADJECTIVES))
+    if subject.job is not None:
+        return
+    subject.job = story.choose.pick(lexicon.JOBS)
+    story.tell("job", subject, job=subject.job, adj=story.choose.pick(lexicon.PERSON_ADJECTIVES))
 
 
 def _go(story: Story, subject: Person) -> None:
@@ -122,7 +137,7 @@ def _go(story: Story, subject: Person) -> None:
     place = story.choose.pick(others) if others and story.choose.chance(0.5) else story.choose.pick(lexicon.PLACES)
     if place == subject.place:
         return
-    subject.place = place
+    subject.move_to(str(place))
     story.tell("go", subject, p=str(place), adverb=story.choose.pick(lexicon.ADVERBS))
 
 
@@ -133,8 +148,7 @@ def _introduce(story: Story, subject: Person) -> None:
     words = {"colour": story.choose.pick(lexicon.COLOURS), "adj": story.choose.pick(lexicon.THING_ADJECTIVES)}
     if subject.place is not None and story.choose.chance(0.35):
         thing.place = subject.place
-        pieces = split_frame(story.choose.pick(choose_from(STORY["lie"], story.split)))
-        story.teller.say(pieces, story._fills(subject, thing, None, {**words, "p": thing.place}), number=thing.number)
+        story.tell("lie", subject, thing=thing, p=thing.place, **words)
     else:
         thing.holder = subject
         story.tell("have", subject, thing=thing, **words)
@@ -183,7 +197,7 @@ def _state_holder(story: Story, subject: Person) -> None:
 def _state_place(story: Story, subject: Person) -> None:
     if subject.place is None:
         return
-    elsewhere = story.choose.pick([place for place in lexicon.PLACES if place != subject.place])
+    elsewhere = story.choose.pick([place for place in lexicon.PLACES if place not in subject.visited])
     story.tell(story.choose.pick(("where", "where", "absent")), subject, p=subject.place, q=elsewhere)
 
 
@@ -234,12 +248,15 @@ def _like(story: Story, subject: Person) -> None:
     subject.likes = subject.likes or story.choose.pick(foods)
     others = story.choose.pick([food for food in foods if food != subject.likes])
     other = story.choose.pick([person for person in story.people if person is not subject])
-    story.tell("eat" if known else "like", subject, other=other, foods=subject.likes, others=others)
+    story.tell("eat" if known else "like", subject, other=other, foods=subject.likes, others=others, number=story.choose.pick(lexicon.NUMBERS))
 
 
 def _compare(story: Story, subject: Person) -> None:
     other = story.choose.pick([person for person in story.people if person is not subject])
     adjective = story.choose.pick(lexicon.PERSON_ADJECTIVES)
+    if adjective in story.compared:
+        return
+    story.compared |= {adjective, lexicon.OPPOSITE[adjective]}
     extra = {"more": lexicon.COMPARATIVE[adjective], "less": lexicon.COMPARATIVE[lexicon.OPPOSITE[adjective]]}
     for frame in COMPARE:
         fills = story._fills(subject, None, other, extra)

@@ -99,7 +99,7 @@ COUNTRIES: tuple[str, ...] = tuple(CAPITAL)
 
 PRONOUNS: dict[str, tuple[str, str, str, str]] = {"f": ("she", "her", "her", "herself"), "m": ("he", "him", "his", "himself")}
 """Gender to subject, object, possessive and reflexive pronoun."""
-PUNCTUATION: frozenset[str] = frozenset(". , ? : ; !".split())
+PUNCTUATION: frozenset[str] = frozenset(". , ? :".split())
 
 HELD_OUT_NAMES: frozenset[str] = frozenset(HELD_OUT_FEMALE + HELD_OUT_MALE)
 GENDER: dict[str, str] = {

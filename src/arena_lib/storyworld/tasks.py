@@ -15,7 +15,7 @@ Differs: companions may be three, a distractor may be named anywhere, and anybod
 
 from arena_lib.storyworld import frames, lexicon
 from arena_lib.storyworld.choice import Chooser
-from arena_lib.storyworld.frames import choose_from, split_frame
+from arena_lib.storyworld.frames import article, choose_from, split_frame
 from arena_lib.storyworld.labels import PLURAL, Document
 from arena_lib.storyworld.world import Mention, Person, Teller, Thing, World, be
 
@@ -94,7 +94,10 @@ class _Companions:
 
     def _say(self, table: frames.Frames) -> None:
         frame = self.choose.pick(choose_from(table, self.split))
-        self.teller.say(split_frame(frame), self._fills())
+        pieces, fills = split_frame(frame), self._fills()
+        if "{a}" in pieces:
+            fills["{a}"] = article(pieces, fills, is_plural=False)
+        self.teller.say(pieces, fills)
 
     def _transfer(self, giver: Person, recipient: Person, clause: bool) -> None:
         choose = self.choose
@@ -107,6 +110,8 @@ class _Companions:
         fills |= {"{S}": (giver, giver.name), "{R}": (recipient, recipient.name)}
         if third:
             fills["{T}"] = (third[0], third[0].name)
+        if "{a}" in pieces:
+            fills["{a}"] = article(pieces, fills, is_plural=False)
         self.teller.say(pieces, fills, subject=giver, number=PLURAL if third else 0, answer="{R}")
 
     def _fills(self) -> dict[str, str | Mention]:
@@ -118,8 +123,8 @@ class _Companions:
         if self.form == "distractor":
             fills["{D}"] = (people[2], people[2].name)
         words = {
-            "q": [place for place in lexicon.PLACES if place != self.place], "adj": lexicon.PERSON_ADJECTIVES,
-            "mood": lexicon.GOOD_MOODS + lexicon.BAD_MOODS, "time": lexicon.TIMES, "day": lexicon.DAYS,
+            "q": [place for place in lexicon.PLACES if place != self.place], "adj": lexicon.THING_ADJECTIVES,
+            "trait": lexicon.PERSON_ADJECTIVES, "mood": lexicon.GOOD_MOODS + lexicon.BAD_MOODS, "time": lexicon.TIMES, "day": lexicon.DAYS,
             "season": lexicon.SEASONS, "cold": ("cold", "warm", "hot", "cool", "wet", "dry"), "o": tuple(lexicon.THINGS),
             "city": tuple(lexicon.CAPITAL.values()), "job": lexicon.JOBS, "colour": lexicon.COLOURS,
             "foods": tuple(lexicon.FOODS.values()),

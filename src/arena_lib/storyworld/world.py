@@ -27,10 +27,19 @@ class Person:
     place: str | None = None
     mood: int = 0
     likes: str | None = None
+    country: str | None = None
+    job: str | None = None
+    visited: set[str] = field(default_factory=set)
+    """Where they have been since the document began."""
     gender: str = field(init=False)
 
     def __post_init__(self) -> None:
         self.gender = GENDER[self.name]
+
+    def move_to(self, place: str) -> None:
+        """Go somewhere."""
+        self.place = place
+        self.visited.add(place)
 
 
 @dataclass(eq=False)

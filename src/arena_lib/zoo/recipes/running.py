@@ -139,7 +139,10 @@ def align_embeddings(model: Transformer, generator: torch.Generator, *, std: flo
     model.unembed.W_U.copy_(scale * model.embed.W_E.T)
 
 
-def make_sinusoids(n_ctx: int, d_model: int, base: float = 1e4) -> Float[Tensor, "n_ctx d_model"]:
-    """Sines, then cosines, of positions at falling frequencies (Vaswani et al. 2017, arXiv:1706.03762, section 3.5)."""
+def make_sinusoids(n_ctx: int, d_model: int, base: float = 100.0) -> Float[Tensor, "n_ctx d_model"]:
+    """Sines, then cosines, of positions at falling frequencies (Vaswani et al. 2017, arXiv:1706.03762, section 3.5).
+
+    Their base of 10,000 leaves half of the dimensions without change over rows as short as ours.
+   ."""
     angles = torch.arange(n_ctx)[:, None] * base ** (-torch.arange(0, d_model, 2) / d_model)
     return torch.cat([angles.sin(), angles.cos()], dim=-1)

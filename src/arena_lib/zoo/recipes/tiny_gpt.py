@@ -14,15 +14,16 @@ from arena_lib.transformer.gpt2 import GPT2, GPT2Config
 from arena_lib.zoo.recipes.running import Plan, align_embeddings, make_sinusoids, run_recipe
 from arena_lib.zoo.recipes.story_batches import Stage
 
-TASKS = {
-    "story": 0.34, "indirect_object": 0.20, "holders": 0.16, "adjectives": 0.10, "countries": 0.05,
-    "repetition": 0.10, "speech": 0.02, "facts": 0.02, "spelling": 0.01,
+EVERYTHING = {
+    "repetition": 0.25, "story": 0.30, "indirect_object": 0.25, "holders": 0.18, "adjectives": 0.10, "countries": 0.05,
+    "speech": 0.02, "facts": 0.02, "spelling": 0.01,
 }
+LATER = {**EVERYTHING, "repetition": 0.08, "indirect_object": 0.26, "adjectives": 0.06, "countries": 0.03}
 PLAN = Plan(
     stages=(
         Stage(mixture={"repetition": 1.0}, seq=32, n_shards=12, longest=10),
-        Stage(mixture=TASKS, seq=64, n_shards=50, longest=24),
-        Stage(mixture=TASKS, seq=128),
+        Stage(mixture=EVERYTHING, seq=64, n_shards=36, longest=24),
+        Stage(mixture=LATER, seq=128),
     ),
     steady_steps=8000,
     cooling_steps=1500,

@@ -12,15 +12,19 @@ from arena_lib.transformer.llama import Llama, LlamaConfig
 from arena_lib.zoo.recipes.running import Plan, align_embeddings, run_recipe
 from arena_lib.zoo.recipes.story_batches import Stage
 
-TASKS = {
-    "story": 0.28, "indirect_object": 0.16, "holders": 0.16, "adjectives": 0.10, "countries": 0.05,
-    "repetition": 0.20, "speech": 0.02, "facts": 0.02, "spelling": 0.01,
+EVERYTHING = {
+    "repetition": 0.40, "story": 0.25, "indirect_object": 0.20, "holders": 0.18, "adjectives": 0.10, "countries": 0.05,
+    "speech": 0.02, "facts": 0.02, "spelling": 0.01,
+}
+LATER = {
+    "repetition": 0.18, "story": 0.28, "indirect_object": 0.22, "holders": 0.22, "adjectives": 0.06, "countries": 0.03,
+    "speech": 0.01, "facts": 0.01, "spelling": 0.01,
 }
 PLAN = Plan(
     stages=(
         Stage(mixture={"repetition": 1.0}, seq=32, n_shards=12, longest=10),
-        Stage(mixture={**TASKS, "repetition": 0.45}, seq=64, n_shards=50, longest=24),
-        Stage(mixture=TASKS, seq=128),
+        Stage(mixture=EVERYTHING, seq=64, n_shards=36, longest=24),
+        Stage(mixture=LATER, seq=128),
     ),
     steady_steps=8000,
     cooling_steps=1500,
