@@ -31,7 +31,8 @@ def method_or_function(
             method: Callable[..., Any] = getattr(build(obj), name)
             return method
         if not _takes_self(obj):
-            return obj  # type: ignore[no-any-return]
+            function: Callable[..., Any] = obj
+            return function
         owner = _owner(obj)
         instance = build(owner) if owner is not None else types.SimpleNamespace(**stand_in)
         return types.MethodType(obj, instance)

@@ -35,14 +35,14 @@ def module_case(
     )
 
 
-def build_module(cls: type[nn.Module], case: Case) -> nn.Module:
+def build_module(cls: Any, case: Case) -> nn.Module:
     """An instance of a learner's class for `case.given["cfg"]`, with the weights copied in by name."""
     if not (isinstance(cls, type) and issubclass(cls, nn.Module)):
         what = f"an instance of {type(cls).__name__}" if isinstance(cls, nn.Module) else f"{cls!r:.80}"
         raise Unfit(
             f"This test takes the class itself, a subclass of nn.Module: got {what}. Pass the class, without calling it."
         )
-    module = cls(case.given["cfg"])
+    module: nn.Module = cls(case.given["cfg"])
     load_by_name(module, case.given["weights"])
     return module
 

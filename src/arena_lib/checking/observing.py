@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from arena_lib.checking.cases import Case, map_case, tensors_in
 from arena_lib.checking.comparing import Raised
@@ -38,12 +38,12 @@ def outputs_and_gradients(function: Callable[..., Any], case: Case) -> Observati
     return observations | _gradients(observations["output"], leaves)
 
 
-def module_outputs(cls: type[nn.Module], case: Case) -> Observations:
+def module_outputs(cls: Any, case: Case) -> Observations:
     """As `outputs`, for a module class built from `case.given["cfg"]` with `case.given["weights"]`."""
     return outputs(build_module(cls, case), case)
 
 
-def module_outputs_and_gradients(cls: type[nn.Module], case: Case) -> Observations:
+def module_outputs_and_gradients(cls: Any, case: Case) -> Observations:
     """As `outputs_and_gradients`, for a module class; gradients of its parameters too."""
     module = build_module(cls, case)
     observations, leaves = _call(module, case, with_gradients=True)

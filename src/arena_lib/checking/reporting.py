@@ -86,7 +86,12 @@ def _raise_learners(error: BaseException, result: Result) -> None:
 
 
 def _without_ours(traceback: types.TracebackType | None) -> types.TracebackType | None:
-    """The traceback from the learner's first frame on."""
-    while traceback is not None and traceback.tb_frame.f_code.co_filename.startswith(_PACKAGE):
-        traceback = traceback.tb_next
-    return traceback
+    """The traceback from the learner's first frame on; whole if no frame is the learner's."""
+    learners = traceback
+    while learners is not None and _is_library(learners.tb_frame.f_code.co_filename):
+        learners = learners.tb_next
+    return learners or traceback
+
+
+def _is_library(file: str) -> bool:
+    return file.startswith(_PACKAGE) or "site-packages" in file

@@ -209,13 +209,13 @@ def train_bpe_cases(generator: torch.Generator) -> list[Case]:
 def train_bpe_by_max(word_counts: dict[Word, int], n_merges: int) -> list[Pair]:
     """Keeps words in a list, and finds the best pair by sorting."""
     symbols = sorted({symbol for word in word_counts for symbol in word})
-    words = [[list(word), count] for word, count in word_counts.items()]
+    words = list(word_counts.items())
     merges: list[Pair] = []
     while len(merges) < n_merges:
         counts: Counter[Pair] = Counter()
         for word, count in words:
-            for pair in pairwise(word):  # type: ignore[arg-type]
-                counts[pair] += count  # type: ignore[assignment, index]
+            for pair in pairwise(word):
+                counts[pair] += count
         if not counts:
             return merges
         order = sorted(counts, key=lambda p: (symbols.index(p[0]), symbols.index(p[1])))
@@ -223,7 +223,7 @@ def train_bpe_by_max(word_counts: dict[Word, int], n_merges: int) -> list[Pair]:
         merges.append(best)
         if best[0] + best[1] not in symbols:
             symbols.append(best[0] + best[1])
-        words = [[merge_pair_by_stack(tuple(word), best), count] for word, count in words]  # type: ignore[arg-type]
+        words = [(tuple(merge_pair_by_stack(word, best)), count) for word, count in words]
     return merges
 
 

@@ -585,7 +585,7 @@ def sampled_text(cls: Any, case: Case) -> Observations:
     if not isinstance(cls, type):
         raise Unfit(f"This test takes the class TransformerSampler itself: got {type(cls).__name__}.")
     model = ScriptedModel(d_vocab=8, n_ctx=case.given["n_ctx"])
-    text = cls(model, LetterTokenizer()).sample(*case.args, **case.kwargs)  # type: ignore[attr-defined]
+    text = cls(model, LetterTokenizer()).sample(*case.args, **case.kwargs)
     return {"text": text, "what the model read": model.contexts}
 
 

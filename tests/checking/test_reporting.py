@@ -1,0 +1,109 @@
+import pickle
+import sys
+import traceback
+
+import pytest
+
+from arena_lib.checking.reporting import Course, use_course
+from arena_lib.errors import CheckFailed
+
+
+@pytest.fixture
+def recorded():
+    results = []
+    use_course(Course(record=results.append, identify=lambda name: name.replace("toy_exercises", "9.9")))
+    yield results
+    use_course(None)
+
+
+def test_pass_prints_one_line(toy, capsys):
+    toy.test_half_norm(lambda x, weight: 0.5 * weight * x + x.detach())
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1
+    assert "half_norm" in lines[0]
+
+
+def test_failure_raises_with_the_message_and_prints_nothing(toy, capsys):
+    with pytest.raises(CheckFailed, match="does not halve") as caught:
+        toy.test_half_norm(lambda x, weight: x * weight + x.detach())
+    assert capsys.readouterr().out == ""
+    assert caught.value.result.status == "failed"
+    assert isinstance(caught.value, AssertionError)
+
+
+def test_failure_survives_pickling(toy):
+    with pytest.raises(CheckFailed) as caught:
+        toy.test_half_norm(lambda x, weight: x)
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert again.result == caught.value.result
+    assert str(again) == str(caught.value)
+
+
+def test_notebook_shows_the_message_in_place_of_a_traceback(toy):
+    with pytest.raises(CheckFailed) as caught:
+        toy.test_half_norm(lambda x, weight: x)
+    assert caught.value._render_traceback_() == str(caught.value).splitlines()
+
+
+def test_exception_of_the_learner_goes_on_without_our_frames(toy):
+    def mine(x, weight):
+        return helper(x)
+
+    def helper(x):
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine") as caught:
+        toy.test_half_norm(mine)
+    frames = [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
+    assert frames[-2:] == ["mine", "helper"]
+    assert not {"judge", "_look", "_observe", "_call"} & set(frames)
+
+
+def test_known_exception_gets_the_name_of_its_mistake(toy):
+    from dataclasses import replace
+
+    from arena_lib.checking import Mistake
+
+    raising = Mistake("uses a missing name", "scaled / 2", "scaled / undefined", why="there is no such name")
+    test = replace(toy.test_half_norm, mistakes=(raising,))
+    with pytest.raises(NameError) as caught:
+        test(lambda x, weight: x / undefined)
+    assert "Looks like: uses a missing name, because there is no such name." in caught.value.__notes__
+
+
+def test_stub_raises_that_it_is_not_started(toy):
+    def stub(x, weight):
+        raise NotImplementedError
+
+    with pytest.raises(CheckFailed, match="not started"):
+        toy.test_half_norm(stub)
+
+
+def test_course_records_under_the_id_of_the_exercise(toy, recorded, capsys):
+    toy.test_half_norm(toy.half_norm_in_one_line)
+    assert [result.exercise for result in recorded] == []
+    toy.test_half_norm(lambda x, weight: 0.5 * weight * x + x.detach())
+    assert [result.exercise for result in recorded] == ["9.9/half_norm"]
+    assert "9.9/half_norm" in capsys.readouterr().out
+
+
+def test_course_records_failures_and_errors_but_never_the_reference(toy, recorded):
+    with pytest.raises(CheckFailed):
+        toy.test_half_norm(lambda x, weight: x)
+    with pytest.raises(ZeroDivisionError):
+        toy.test_half_norm(lambda x, weight: 1 / 0)
+    toy.test_half_norm(toy.half_norm)
+    assert [result.status for result in recorded] == ["failed", "error"]
+
+
+def test_line_survives_a_terminal_without_unicode(toy, monkeypatch):
+    import io
+
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii", write_through=True))
+    toy.test_half_norm(toy.half_norm_in_one_line)
+    assert b"half_norm" in raw.getvalue()
+
+
+def test_further_arguments_of_other_notebooks_change_nothing(toy):
+    toy.test_half_norm(toy.half_norm_in_one_line, "a cache", 3)

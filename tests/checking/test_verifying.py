@@ -1,0 +1,75 @@
+from dataclasses import replace
+
+import pytest
+
+from arena_lib.checking import Mistake, verify
+
+
+def stub(x, weight):
+    raise NotImplementedError
+
+
+def test_sound_exercise_holds(toy):
+    verification = verify(toy.test_half_norm, stub=stub, exercise_id="9.9/half_norm")
+    assert verification.holds
+    assert verification.id == "9.9/half_norm"
+    assert verification.reference == "passed"
+    assert verification.accepts == ("passed",)
+    assert verification.stub == "not_started"
+    assert [m.name for m in verification.mistakes] == [m.name for m in toy.test_half_norm.mistakes]
+    assert all(m.rejected and m.named for m in verification.mistakes)
+
+
+def problems(test, **options):
+    return "\n".join(verify(test, **options).problems)
+
+
+def test_accepted_solution_that_fails_is_a_problem(toy):
+    broken = replace(toy.test_half_norm, accepts=(lambda x, weight: x,))
+    assert "accepted solution 1 must pass" in problems(broken)
+
+
+def test_exercise_without_accepted_solutions_is_a_problem(toy):
+    assert "at least one accepted solution" in problems(replace(toy.test_half_norm, accepts=()))
+
+
+def test_stub_that_passes_is_a_problem(toy):
+    assert "the stub must be not_started: got passed" in problems(toy.test_half_norm, stub=toy.half_norm_in_one_line)
+
+
+def test_too_few_mistakes_are_a_problem(toy):
+    few = replace(toy.test_half_norm, mistakes=toy.test_half_norm.mistakes[:2])
+    assert "at least 3 mistakes: got 2" in problems(few)
+
+
+def test_mistake_that_changes_nothing_is_a_problem(toy):
+    harmless = Mistake("harmless", "scaled / 2", "scaled * 0.5", why="it is the same")
+    test = replace(toy.test_half_norm, mistakes=(*toy.test_half_norm.mistakes, harmless))
+    assert "the mistake 'harmless' must be rejected: it is passed" in problems(test)
+
+
+def test_two_mistakes_that_look_the_same_are_a_problem(toy):
+    twin = Mistake("twin", "return scaled / 2", "return scaled", why="the same as the first")
+    test = replace(toy.test_half_norm, mistakes=(*toy.test_half_norm.mistakes, twin))
+    assert "the mistake 'twin' must be named: the diagnosis says 'does not halve'" in problems(test)
+
+
+def test_mistake_that_raises_is_rejected_and_named(toy):
+    raising = Mistake("divides by nothing", "scaled / 2", "scaled / undefined", why="there is no such name")
+    test = replace(toy.test_half_norm, mistakes=(*toy.test_half_norm.mistakes, raising))
+    verification = verify(test)
+    assert verification.holds
+    assert verification.mistakes[-1].status == "error"
+
+
+def test_reference_that_breaks_its_own_property_is_a_problem(toy):
+    def never(seen, case):
+        """Never holds."""
+        return "no"
+
+    assert "the reference must pass" in problems(replace(toy.test_half_norm, properties=(never,)))
+
+
+@pytest.mark.parametrize("key", ["id", "reference", "accepts", "stub", "mistakes", "seconds", "problems"])
+def test_record_has_the_keys_of_the_contract(toy, key):
+    assert key in verify(toy.test_half_norm).to_record()
