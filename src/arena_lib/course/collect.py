@@ -97,6 +97,17 @@ def source_of_name(parsed: ParsedFile, name: str) -> str | None:
     return None
 
 
+def imported_modules(parsed: ParsedFile) -> list[str]:
+    """The modules, and what may be one, that the file's top level imports by absolute names."""
+    names: dict[str, None] = {}
+    for node in (statement.node for statement in parsed.statements):
+        if isinstance(node, ast.Import):
+            names.update({alias.name: None for alias in node.names})
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.update(dict.fromkeys((node.module, *(f"{node.module}.{a.name}" for a in node.names))))
+    return list(names)
+
+
 def problem_of_name(parsed: ParsedFile, name: str) -> CellProblem | None:
     """The problem of the last unreadable cell that seems to define the name."""
     pattern = re.compile(rf"^\s*(?:async\s+def|def|class)\s+{re.escape(name)}\b|^{re.escape(name)}\s*=", re.MULTILINE)

@@ -61,19 +61,19 @@ def main() -> None:
     for line in sys.stdin:
         request = json.loads(line)
         if IS_FORKING:
-            preload(request["jobs"])
+            preload([*{job["test"].partition(":")[0]: None for job in request["jobs"]}, *request["preload"]])
         with tempfile.TemporaryDirectory(prefix="arena-judge-", ignore_cleanup_errors=True) as folder:
             serve(request, Path(folder), running, lambda result: replies.write(result.to_json() + "\n"))
     stop()
 
 
-def preload(jobs: list[dict[str, Any]]) -> None:
-    """Loads torch and the tests, so that the children needn't. A test that can't be loaded fails in its child."""
+def preload(modules: list[str]) -> None:
+    """Loads torch and the modules, so that the children needn't. What can't be loaded fails in its child."""
     import torch
 
     torch.set_num_threads(1)
     importlib.import_module("arena_lib.checking.running")
-    for module in {job["test"].partition(":")[0] for job in jobs}:
+    for module in modules:
         with contextlib.suppress(Exception):
             importlib.import_module(module)
 

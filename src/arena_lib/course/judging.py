@@ -12,6 +12,7 @@ Source:  own design (DESIGN 4.3).
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -24,7 +25,14 @@ from typing import Any
 
 from arena_lib.checking.results import Result
 from arena_lib.course.cells import CellProblem, LearnerFile, read_learner_file
-from arena_lib.course.collect import ParsedFile, expression_of, parse_file, problem_of_name, source_of_name
+from arena_lib.course.collect import (
+    ParsedFile,
+    expression_of,
+    imported_modules,
+    parse_file,
+    problem_of_name,
+    source_of_name,
+)
 from arena_lib.course.entries import ExerciseEntry, Section
 from arena_lib.course.staleness import current_test_hash
 from arena_lib.errors import ArenaError
@@ -32,6 +40,7 @@ from arena_lib.errors import ArenaError
 DEFAULT_LIMIT = 60.0
 """Seconds that one exercise may take."""
 MOST_PARALLEL = 4
+_STAND_A_FORK = {"arena_lib", "einops", "jaxtyping", "numpy", "plotly", "torch"}
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
@@ -57,8 +66,8 @@ class JudgeServer:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def judge(self, jobs: Sequence[dict[str, Any]], limit: float) -> Iterator[Result]:
-        """One Result for each job, as they come."""
+    def judge(self, jobs: Sequence[dict[str, Any]], limit: float, preload: Sequence[str] = ()) -> Iterator[Result]:
+        """One Result for each job, as they come; modules to `preload` are loaded once for all of them."""
         if not jobs:
             return
         waiting = {job["exercise"]: job for job in jobs}
@@ -66,7 +75,8 @@ class JudgeServer:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            process.stdin.write(json.dumps({"jobs": jobs, "limit": limit, "n_parallel": _n_parallel()}) + "\n")
+            request = {"jobs": jobs, "limit": limit, "n_parallel": _n_parallel(), "preload": sorted(preload)}
+            process.stdin.write(json.dumps(request) + "\n")
             process.stdin.flush()
             while waiting and (line := process.stdout.readline()):
                 result = Result.from_json(line)
@@ -90,11 +100,14 @@ class JudgeServer:
         assert process.stdout is not None
         process.terminate()
         process.wait()
-        process.stdin.close()
         process.stdout.close()
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
 
     def _start(self) -> subprocess.Popen[str]:
-        if self._process is None or self._process.poll() is not None:
+        if self._process is not None and self._process.poll() is not None:
+            self.close()
+        if self._process is None:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "arena_lib.course.judge_server"],
                 stdin=subprocess.PIPE,
@@ -126,11 +139,9 @@ def judge_file(
     found = {entry.id: _without_running(parsed, entry) for entry in entries}
     jobs = [make_job(file, entry, device) for entry in entries if found[entry.id] is None]
     hashes = {entry.id: _source_hash(parsed, entry) for entry in entries}
-    if server is None:
-        with JudgeServer() as own:
-            judged = {result.exercise: result for result in own.judge(jobs, limit)}
-    else:
-        judged = {result.exercise: result for result in server.judge(jobs, limit)}
+    with contextlib.ExitStack() as stack:
+        judges = server or stack.enter_context(JudgeServer())
+        judged = {result.exercise: result for result in judges.judge(jobs, limit, _modules_to_share(parsed))}
     results = [_complete(found[entry.id] or judged[entry.id], entry, hashes[entry.id]) for entry in entries]
     return FileVerdict(path=path, results=tuple(results), problems=tuple(problem for _, problem in parsed.broken))
 
@@ -176,6 +187,12 @@ def _complete(result: Result, entry: ExerciseEntry, source_hash: str | None) -> 
 def _source_hash(parsed: ParsedFile, entry: ExerciseEntry) -> str | None:
     source = source_of_name(parsed, expression_of(parsed, entry).split(".")[0])
     return None if source is None else hashlib.sha256(source.encode()).hexdigest()
+
+
+def _modules_to_share(parsed: ParsedFile) -> list[str]:
+    """What the learner's file imports of the libraries that are known to stand a fork after their import."""
+    names = imported_modules(parsed)
+    return [name for name in names if name.split(".")[0] in _STAND_A_FORK]
 
 
 def _n_parallel() -> int:
