@@ -1,0 +1,96 @@
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from arena_lib.course.catalog import load_catalog
+from arena_lib.course.demo import work_through
+
+
+@pytest.fixture
+def short_section(monkeypatch):
+    """Section 1.1 with two exercises, so that the demo is short."""
+    from dataclasses import replace
+
+    section = load_catalog().section("1.1")
+    chosen = tuple(entry for entry in section.exercises if entry.name in ("causal_mask", "mlp"))
+    cells = tuple(cell for cell in section.cells if cell.exercise is None or cell.exercise in chosen)
+    return replace(section, cells=cells)
+
+
+def test_every_exercise_goes_from_stub_over_mistake_to_solution(short_section):
+    steps = list(work_through(short_section))
+    assert [step.entry.name for step in steps] == ["causal_mask", "mlp"]
+    for step in steps:
+        assert step.stub.status == "not_started"
+        assert step.wrong.result.status == "failed"
+        assert step.wrong.result.diagnosis.mistake == step.mistake.name
+        assert step.solution.passed
+        assert not step.solution.is_reference
+        assert step.is_as_expected
+        assert step.problem == ""
+
+
+def test_broken_reference_makes_the_demo_fail(short_section, monkeypatch):
+    """The solution typed from the reference's file must be judged, not believed."""
+    from dataclasses import replace
+
+    from arena_lib.tests import transformer_from_scratch as judges
+    from arena_lib.tests.transformer_from_scratch.attention import causal_mask_by_addition
+
+    def broken(attn_scores):
+        return causal_mask_by_addition(attn_scores) + 1
+
+    broken.__module__ = "elsewhere"
+    monkeypatch.setattr(
+        judges,
+        "test_causal_mask",
+        replace(judges.test_causal_mask, reference=broken, mistakes=judges.test_causal_mask.mistakes[:1]),
+    )
+    monkeypatch.setattr(
+        "arena_lib.checking.mistakes.Mistake.build", lambda self, reference: lambda attn_scores: attn_scores
+    )
+    steps = list(work_through(short_section))
+    assert not steps[0].is_as_expected
+    assert steps[0].solution.status == "failed"
+    assert steps[0].problem.startswith("1.1/causal_mask: ")
+    assert steps[1].is_as_expected
+
+
+def test_command_writes_a_report_and_json(tmp_path, monkeypatch, short_section):
+    from arena_lib import zoo
+    from arena_lib.cli import build_app
+
+    monkeypatch.setattr("arena_lib.course.catalog.Catalog.section", lambda self, name: short_section)
+    if not zoo.is_available("tiny-llama"):
+        pytest.fail("tiny-llama must be bundled")
+    report = tmp_path / "deep" / "demo.html"
+    result = CliRunner().invoke(build_app(), ["demo", "--json", "--output", str(report)])
+    assert result.exit_code == 0, result.output
+    record = json.loads(result.stdout)
+    assert [row["id"] for row in record["exercises"]] == ["1.1/causal_mask", "1.1/mlp"]
+    assert {row["solution"] for row in record["exercises"]} == {"passed"}
+    assert record["report"] == str(report)
+    assert len(record["findings"]) == 6
+    page = report.read_text(encoding="utf-8")
+    assert "hides the present too" in page
+    assert page.count("plotly-graph-div") >= 4
+
+
+def test_command_fails_when_a_verdict_is_unexpected(tmp_path, monkeypatch, short_section):
+    from arena_lib.cli import build_app
+
+    monkeypatch.setattr("arena_lib.course.catalog.Catalog.section", lambda self, name: short_section)
+    monkeypatch.setattr("arena_lib.course.demo.Step.is_as_expected", property(lambda self: False))
+    monkeypatch.setattr("arena_lib.course.showcase.find", lambda name: [])
+    result = CliRunner().invoke(build_app(), ["demo", "--output", str(tmp_path / "demo.html")])
+    assert result.exit_code == 1
+    assert "1.1/causal_mask: the stub must be not_started" in result.output
+
+
+def test_unknown_model_is_said_with_the_nearest_name(tmp_path):
+    from arena_lib.cli import build_app
+
+    result = CliRunner().invoke(build_app(), ["demo", "--model", "tiny-lama", "--output", str(tmp_path / "demo.html")])
+    assert result.exit_code == 2
+    assert "tiny-llama" in result.output
