@@ -3,8 +3,11 @@ import json
 import pytest
 from typer.testing import CliRunner
 
+from arena_lib.checking import Mistake
 from arena_lib.course.catalog import load_catalog
 from arena_lib.course.demo import work_through
+
+HIDES_NOTHING = Mistake("hides nothing", function=lambda attn_scores: attn_scores.clone(), why="the future shows")
 
 
 @pytest.fixture
@@ -42,14 +45,8 @@ def test_broken_reference_makes_the_demo_fail(short_section, monkeypatch):
         return causal_mask_by_addition(attn_scores) + 1
 
     broken.__module__ = "elsewhere"
-    monkeypatch.setattr(
-        judges,
-        "test_causal_mask",
-        replace(judges.test_causal_mask, reference=broken, mistakes=judges.test_causal_mask.mistakes[:1]),
-    )
-    monkeypatch.setattr(
-        "arena_lib.checking.mistakes.Mistake.build", lambda self, reference: lambda attn_scores: attn_scores
-    )
+    judge = judges.test_causal_mask
+    monkeypatch.setattr(judges, "test_causal_mask", replace(judge, reference=broken, mistakes=(HIDES_NOTHING,)))
     steps = list(work_through(short_section))
     assert not steps[0].is_as_expected
     assert steps[0].solution.status == "failed"
