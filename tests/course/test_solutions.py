@@ -3,7 +3,7 @@ import sys
 import pytest
 
 from arena_lib.course.catalog import load_catalog
-from arena_lib.course.solutions import definition_in, run_exploratory, solution_diff, solution_text
+from arena_lib.course.solutions import run_exploratory, solution_diff, solution_text
 from arena_lib.errors import AuthoringError
 
 
@@ -29,14 +29,6 @@ def test_diff_shows_what_would_change(section):
     assert [line for line in lines[2:] if line.startswith(("-", "+"))] == ["-    return a - b", "+    return a + b"]
     assert " def plus(" in lines
     assert solution_diff(section, plus, "\n" + solution_text(section, plus) + "\n\n") == ""
-
-
-def test_definition_is_cut_from_its_cell():
-    cell = "import math\n\n@math\ndef plus(a):\n    return a\n\n\ntests.test_plus(plus)\n"
-    assert definition_in(cell, "plus") == "@math\ndef plus(a):\n    return a\n"
-    assert definition_in(cell, "minus") is None
-    assert definition_in("def plus(:", "plus") is None
-    assert definition_in("def f():\n  1\nclass f:\n  pass\n", "f") == "class f:\n  pass\n"
 
 
 def test_exploratory_exercises_are_run_with_their_assertion(section):

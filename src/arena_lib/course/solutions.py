@@ -7,7 +7,6 @@ Source:  own design (DESIGN 4.2, 4.3).
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import difflib
 import io
@@ -42,19 +41,6 @@ def solution_diff(section: Section, entry: ExerciseEntry, learners: str) -> str:
 def _lines(source: str) -> list[str]:
     """Lines without blanks at their ends, which nobody wants to see in a difference."""
     return [line.rstrip() + "\n" for line in source.strip("\n").splitlines()]
-
-
-def definition_in(source: str, name: str) -> str | None:
-    """The text of the last function or class of this name in the source of a cell, decorators included."""
-    try:
-        body = ast.parse(source).body
-    except SyntaxError:
-        return None
-    for node in reversed(body):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and node.name == name:
-            first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-            return "\n".join(source.splitlines()[first - 1 : node.end_lineno]) + "\n"
-    return None
 
 
 def run_exploratory(section: Section, *, scale: Scale = "tiny") -> Iterator[tuple[ExerciseEntry, Exception | None]]:
