@@ -222,3 +222,37 @@ def test_part_runs_only_its_cases(toy):
     assert (
         run(toy.test_half_norm, lambda x, weight: toy.half_norm(x, weight) if len(x) == 1 else None).status == "failed"
     )
+
+
+def test_long_exception_is_cut_in_the_message(toy):
+    def broken(x, weight):
+        raise ValueError("\n".join(["y" * 1000] * 50))
+
+    message = run(toy.test_half_norm, broken).message
+    assert len(message.splitlines()) <= 25
+    assert max(map(len, message.splitlines())) <= 200
+
+
+def test_property_that_fails_comes_before_the_values(toy):
+    from dataclasses import replace
+
+    def is_negative(seen, case):
+        """Is negative."""
+        return "It must be negative." if (seen["output"] >= 0).any() else None
+
+    test = replace(toy.test_half_norm, reference=toy.negative, properties=(is_negative,), mistakes=())
+    result = run(test, lambda x, weight: (x * weight).abs() + 1)
+    assert named("Is negative", result).message == "It must be negative."
+    assert result.mismatch is not None
+    assert "It must be negative." in result.message
+
+
+def test_device_is_where_the_arguments_lie(toy):
+    seen = []
+
+    def mine(x, weight):
+        seen.append(x.device.type)
+        return 0.5 * weight * x + x.detach()
+
+    assert run(toy.test_half_norm, mine, device="cpu").status == "passed"
+    assert set(seen) == {"cpu"}

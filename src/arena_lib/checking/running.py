@@ -30,6 +30,9 @@ from arena_lib.checking.modules import Unfit
 from arena_lib.checking.observing import CHANGED, Observations
 from arena_lib.checking.results import Check, Diagnosis, Mismatch, Result, Status
 
+ERROR_LINES, ERROR_WIDTH = 6, 200
+"""How much of a learner's exception a message repeats."""
+
 Recorder = Callable[[Result], None]
 
 
@@ -253,16 +256,17 @@ def _check_properties(session: _Session) -> None:
         for case, seen in zip(session.cases, session.seen, strict=True):
             message = holds(seen, case)
             if message is not None:
-                _fail(session, name, f"{message} ({_call_text(session.test, case)})")
+                _fail(session, name, message, case)
         session.checks.append(Check(name=name, passed=True))
 
 
-def _fail(session: _Session, check: str, message: str) -> NoReturn:
-    session.checks.append(Check(name=check, passed=False, message=message))
+def _fail(session: _Session, check: str, message: str, case: Case | None = None) -> NoReturn:
+    """Ends the run with this check; the first mismatch, if there is one, says which call it was."""
     mismatches = _mismatches(session) if len(session.seen) == len(session.cases) else []
-    found: dict[str, Any] = {}
-    if mismatches:
-        found = dict(zip(("mismatch", "expected", "actual"), mismatches[0], strict=True))
+    if case is not None and not mismatches:
+        message = f"{message} The call: {_call_text(session.test, case)}."
+    session.checks.append(Check(name=check, passed=False, message=message))
+    found = dict(zip(("mismatch", "expected", "actual"), mismatches[0], strict=True)) if mismatches else {}
     raise _Verdict("failed", diagnosis=_diagnosis(session), **found)
 
 
@@ -282,8 +286,9 @@ def _call_text(test: Exercise, case: Case) -> str:
 
 
 def _error_message(result: Result, error: BaseException) -> str:
-    text = render_text(result)
-    return f"{text}\n{type(error).__name__}: {error}"
+    """The verdict, and the first lines of what the learner's code raised."""
+    lines = f"{type(error).__name__}: {error}".splitlines()[:ERROR_LINES]
+    return "\n".join([render_text(result), *(line[:ERROR_WIDTH] for line in lines)])
 
 
 def _source_hash(obj: Any) -> str | None:
