@@ -33,4 +33,10 @@ def test_every_fact_has_several_frames() -> None:
 
 def test_list_frames_has_every_table() -> None:
     listed = set(frames.list_frames())
-    assert {"{S} wrote aloud :", "Later ,", "Who had the {o} now ? {H} .", "More than {adj} is {more} .", "So {R} was {less} than {S} ."} <= listed
+    assert {
+        "{S} wrote aloud :",
+        "Later ,",
+        "Who had the {o} now ? {H} .",
+        "More than {adj} is {more} .",
+        "So {R} was {less} than {S} .",
+    } <= listed

@@ -81,7 +81,11 @@ def test_who_has_a_thing_is_true(stories: list[Document]) -> None:
         for start, words in split_sentences(story):
             thing = next((word for word in words if word in story.things), None)
             end = start + len(words) - 1
-            if words[0] == "Who" or (words[0] == "The" and words[-3] in ("with", "of", "to")) or words[:2] == ["Now", "the"]:
+            if (
+                words[0] == "Who"
+                or (words[0] == "The" and words[-3] in ("with", "of", "to"))
+                or words[:2] == ["Now", "the"]
+            ):
                 if thing is None or "not" in words or words[-2] not in story.people:
                     continue
                 holder = story.labels.holders[end, story.things.index(thing)]
@@ -95,14 +99,18 @@ def test_negations_are_true(stories: list[Document]) -> None:
     for story in stories:
         for start, words in split_sentences(story):
             thing = next((word for word in words if word in story.things), None)
-            if thing is None or not {"not", "longer"} & set(words) or not ({"have", "had"} & set(words) or words[-3] == "with"):
+            if (
+                thing is None
+                or not {"not", "longer"} & set(words)
+                or not ({"have", "had"} & set(words) or words[-3] == "with")
+            ):
                 continue
             subject = int(story.labels.subject[start])
             if subject < 0 or words[1] == "was" or "because" in words:
                 continue
             assert story.labels.holders[start, story.things.index(thing)] != subject
             n_checked += 1
-    assert n_checked > 20
+    assert n_checked > 10
 
 
 def test_where_somebody_is_is_true(stories: list[Document]) -> None:
@@ -117,7 +125,7 @@ def test_where_somebody_is_is_true(stories: list[Document]) -> None:
                 told = int(story.labels.places[start, person])
                 assert (lexicon.PLACES[told] == place) == (words[0] == "Where")
                 n_checked += 1
-    assert n_checked > 20
+    assert n_checked > 10
 
 
 def test_things_lie_somewhere_or_are_held_and_people_take_what_lies_where_they_are(stories: list[Document]) -> None:

@@ -35,11 +35,32 @@ def test_every_country_has_its_own_capital_and_people() -> None:
 
 
 def test_a_word_is_in_one_list_of_names_places_or_things() -> None:
-    lists = (lexicon.ALL_NAMES, lexicon.PLACES, lexicon.THINGS, lexicon.ANIMALS, lexicon.FOODS, lexicon.JOBS, lexicon.COLOURS)
+    lists = (
+        lexicon.ALL_NAMES,
+        lexicon.PLACES,
+        lexicon.THINGS,
+        lexicon.ANIMALS,
+        lexicon.FOODS,
+        lexicon.JOBS,
+        lexicon.COLOURS,
+    )
     words = [word for words in lists for word in words]
     assert len(words) == len(set(words))
 
 
 def test_list_words_has_each_kind() -> None:
     words = set(lexicon.list_words())
-    assert {"Mary", "park", "lamps", "hotter", "Lima", "Peruvian", "nuts", "herself", "She", ".", "Monday", "red"} <= words
+    assert {
+        "Mary",
+        "park",
+        "lamps",
+        "hotter",
+        "Lima",
+        "Peruvian",
+        "nuts",
+        "herself",
+        "She",
+        ".",
+        "Monday",
+        "red",
+    } <= words

@@ -19,7 +19,11 @@ def test_state_changes_at_the_last_token_of_the_sentence_that_tells_of_it() -> N
     lamp.holder, mary.place = mary, "park"
     teller = Teller(world)
     lamp.holder, mary.place = john, "cave"
-    teller.say(split_frame("{S} gave the {o} to {R} ."), {"{S}": (mary, "Mary"), "{o}": (lamp, "lamp"), "{R}": (john, "John")}, subject=mary)
+    teller.say(
+        split_frame("{S} gave the {o} to {R} ."),
+        {"{S}": (mary, "Mary"), "{o}": (lamp, "lamp"), "{R}": (john, "John")},
+        subject=mary,
+    )
     labels = teller.finish("story").labels
     assert labels.holders[:, 0].tolist() == [0, 0, 0, 0, 0, 0, 1]
     assert labels.holders[:, 1].tolist() == [-1] * 7
@@ -42,7 +46,11 @@ def test_mentions_point_to_the_last_mention_of_the_same_one() -> None:
     assert document.labels.sentiment.tolist() == [0] * 5 + [1] * 4
     assert document.labels.subject.tolist() == [0] * 9
     assert document.labels.number.tolist() == [SINGULAR] * 9
-    assert (document.people, document.things, document.facts) == (("Mary", "John", "Anna"), ("lamp", "keys"), {"n_things": 2})
+    assert (document.people, document.things, document.facts) == (
+        ("Mary", "John", "Anna"),
+        ("lamp", "keys"),
+        {"n_things": 2},
+    )
 
 
 def test_answers_are_where_the_slot_stands() -> None:

@@ -23,13 +23,27 @@ VERSION = 1
 """Of lexicon, frames, grammar, tasks, tokenizer and split together: any change to what is generated raises it."""
 
 MIXTURE: dict[str, float] = {
-    "story": 0.32, "indirect_object": 0.12, "holders": 0.14, "adjectives": 0.09, "countries": 0.06,
-    "repetition": 0.22, "speech": 0.02, "facts": 0.02, "spelling": 0.01,
+    "story": 0.32,
+    "indirect_object": 0.12,
+    "holders": 0.14,
+    "adjectives": 0.09,
+    "countries": 0.06,
+    "repetition": 0.22,
+    "speech": 0.02,
+    "facts": 0.02,
+    "spelling": 0.01,
 }
 """Share of the tokens that documents of each kind have."""
 MEAN_LENGTH: dict[str, float] = {
-    "story": 60, "indirect_object": 23, "holders": 33, "adjectives": 31, "countries": 31, "repetition": 50,
-    "speech": 23, "facts": 23, "spelling": 23,
+    "story": 60,
+    "indirect_object": 23,
+    "holders": 33,
+    "adjectives": 31,
+    "countries": 31,
+    "repetition": 50,
+    "speech": 23,
+    "facts": 23,
+    "spelling": 23,
 }
 """Tokens a document has on average; turns shares of tokens into shares of documents."""
 
@@ -60,11 +74,19 @@ def tell(kind: str, choose: Chooser, split: str = "train", *, longest: int = tas
     raise ConfigError(f"a kind of document must be one of {', '.join(MIXTURE)}: got {kind!r}. Choose one of them.")
 
 
-def tell_many(choose: Chooser, split: str = "train", mixture: Mapping[str, float] = MIXTURE, *, longest: int = tasks.LONGEST_STRING) -> Iterator[Document]:
+def tell_many(
+    choose: Chooser,
+    split: str = "train",
+    mixture: Mapping[str, float] = MIXTURE,
+    *,
+    longest: int = tasks.LONGEST_STRING,
+) -> Iterator[Document]:
     """Documents without end, of kinds mixed so that each has its share of the tokens."""
     unknown = set(mixture) - set(MEAN_LENGTH)
     if unknown:
-        raise ConfigError(f"a mixture must name kinds of documents: got {sorted(unknown)}. Choose from {', '.join(MIXTURE)}.")
+        raise ConfigError(
+            f"a mixture must name kinds of documents: got {sorted(unknown)}. Choose from {', '.join(MIXTURE)}."
+        )
     weights = {kind: share / MEAN_LENGTH[kind] for kind, share in mixture.items()}
     while True:
         yield tell(choose.weighted(weights), choose, split, longest=longest)

@@ -15,7 +15,11 @@ Frames = tuple[tuple[str, ...], tuple[str, ...]]
 
 STORY: dict[str, Frames] = {
     "live": (
-        ("{S} lived in {city} .", "{S} came from {country} and spoke {language} .", "{S} was born in {city} , in {country} ."),
+        (
+            "{S} lived in {city} .",
+            "{S} came from {country} and spoke {language} .",
+            "{S} was born in {city} , in {country} .",
+        ),
         ("{S} lived in {country} and spoke {language} .",),
     ),
     "job": (
@@ -24,41 +28,58 @@ STORY: dict[str, Frames] = {
     ),
     "together": (
         (
-            "{S} and {R} were in the {p} .", "One {time} , {S} and {R} met in the {p} .",
-            "{S} and {R} spent the {time} in the {p} .", "On {day} , {S} and {R} reached the {p} .",
+            "{S} and {R} were in the {p} .",
+            "One {time} , {S} and {R} met in the {p} .",
+            "{S} and {R} spent the {time} in the {p} .",
+            "On {day} , {S} and {R} reached the {p} .",
             "Once {S} and {R} met in the {p} .",
         ),
         ("One {season} , {S} and {R} were in the {p} .",),
     ),
     "go": (
         (
-            "{S} went to the {p} .", "{S} walked {adverb} to the {p} .", "Then {s} ran to the {p} .",
-            "After that , {s} came to the {p} .", "{S} returned to the {p} .", "{S} set out and soon {s} reached the {p} .",
+            "{S} went to the {p} .",
+            "{S} walked {adverb} to the {p} .",
+            "Then {s} ran to the {p} .",
+            "After that , {s} came to the {p} .",
+            "{S} returned to the {p} .",
+            "{S} set out and soon {s} reached the {p} .",
         ),
         ("Then {s} walked to the {p} .", "{S} left and went to the {p} ."),
     ),
     "have": (
         (
-            "{S} had {a} {o} .", "{S} owned {a} {colour} {o} .", "{S} was holding {a} {o} .",
+            "{S} had {a} {o} .",
+            "{S} owned {a} {colour} {o} .",
+            "{S} was holding {a} {o} .",
             "{S} had {a} {adj} {o} in {his} hands .",
         ),
         ("{S} was holding {a} {colour} {o} .",),
     ),
     "lie": (
-        ("There {was} {a} {o} in the {p} .", "In the {p} {was} {a} {adj} {o} .", "Somebody had left {a} {o} in the {p} ."),
+        (
+            "There {was} {a} {o} in the {p} .",
+            "In the {p} {was} {a} {adj} {o} .",
+            "Somebody had left {a} {o} in the {p} .",
+        ),
         ("In the {p} there {was} {a} {o} .",),
     ),
     "take": (
         (
-            "{S} picked up the {o} .", "{S} took the {o} with {him} .", "There {s} found the {o} and took {it} .",
+            "{S} picked up the {o} .",
+            "{S} took the {o} with {him} .",
+            "There {s} found the {o} and took {it} .",
             "Then {s} took the {o} .",
         ),
         ("{S} found the {o} and picked {it} up .",),
     ),
     "give": (
         (
-            "{S} gave the {o} to {R} .", "{S} handed the {o} to {R} .", "Then {s} gave the {o} to {R} .",
-            "{R} got the {o} from {T} .", "{R} took the {o} from {T} .",
+            "{S} gave the {o} to {R} .",
+            "{S} handed the {o} to {R} .",
+            "Then {s} gave the {o} to {R} .",
+            "{R} got the {o} from {T} .",
+            "{R} took the {o} from {T} .",
         ),
         ("Then {s} handed the {o} to {R} .",),
     ),
@@ -68,7 +89,9 @@ STORY: dict[str, Frames] = {
     ),
     "holder": (
         (
-            "The {o} {was} with {H} .", "Now the {o} belonged to {H} .", "The {o} {was} in the hands of {H} .",
+            "The {o} {was} with {H} .",
+            "Now the {o} belonged to {H} .",
+            "The {o} {was} in the hands of {H} .",
             "The owner of the {o} was {H} .",
         ),
         ("Now the {o} {was} with {H} .",),
@@ -91,38 +114,63 @@ STORY: dict[str, Frames] = {
     ),
     "good": (
         (
-            "{S} was {good} because {s} had the {o} .", "{S} felt {good} .", "{S} was not {bad} but {good} .",
+            "{S} was {good} because {s} had the {o} .",
+            "{S} felt {good} .",
+            "{S} was not {bad} but {good} .",
             "{S} laughed and was {good} .",
         ),
         ("{S} felt {good} because {s} had the {o} .",),
     ),
     "bad": (
-        ("{S} felt {bad} .", "{S} was not {good} but {bad} .", "{S} cried and was {bad} .", "Without a friend {s} felt {bad} ."),
+        (
+            "{S} felt {bad} .",
+            "{S} was not {good} but {bad} .",
+            "{S} cried and was {bad} .",
+            "Without a friend {s} felt {bad} .",
+        ),
         ("{S} cried and felt {bad} .",),
     ),
     "agree": (
         (
-            "The {noun} near the {thing} {was} {adj} .", "The {noun} that {S} saw in the {p} {was} {adj} .",
-            "The {noun} by the {thing} {was} not {adj} .", "{Number} {nouns} were in the {p} .",
+            "The {noun} near the {thing} {was} {adj} .",
+            "The {noun} that {S} saw in the {p} {was} {adj} .",
+            "The {noun} by the {thing} {was} not {adj} .",
+            "{Number} {nouns} were in the {p} .",
             "The {noun} with the {thing} {has} come from the {p} .",
         ),
         ("The {noun} that {S} saw near the {thing} {was} {adj} .",),
     ),
     "say": (
-        ("{S} said that the {o} {was} in the {p} .", "{S} thought that {R} was in the {q} .", "{S} asked {R} for help .", "{S} asked {R} to hand over the {o} ."),
+        (
+            "{S} said that the {o} {was} in the {p} .",
+            "{S} thought that {R} was in the {q} .",
+            "{S} asked {R} for help .",
+            "{S} asked {R} to hand over the {o} .",
+        ),
         ("{S} said that {R} was in the {q} .",),
     ),
     "like": (
-        ("{S} liked {foods} but not {others} .", "{S} loved to eat {foods} .", "{S} never ate {others} , only {foods} ."),
+        (
+            "{S} liked {foods} but not {others} .",
+            "{S} loved to eat {foods} .",
+            "{S} never ate {others} , only {foods} .",
+        ),
         ("{S} loved {foods} but not {others} .",),
     ),
     "eat": (
-        ("{S} ate {his} {foods} .", "{S} bought some {foods} .", "{S} ate {number} {foods} .", "{R} offered {foods} to {N} ."),
+        (
+            "{S} ate {his} {foods} .",
+            "{S} bought some {foods} .",
+            "{S} ate {number} {foods} .",
+            "{R} offered {foods} to {N} .",
+        ),
         ("Then {s} ate some {foods} .",),
     ),
     "weather": (
         (
-            "It was a {cold} {season} {time} .", "The {time} was {cold} and {dark} .", "It was raining in the {p} .",
+            "It was a {cold} {season} {time} .",
+            "The {time} was {cold} and {dark} .",
+            "It was raining in the {p} .",
             "The sun was shining on {day} .",
         ),
         ("It was a {cold} and {dark} {time} .",),
@@ -140,69 +188,123 @@ ASK_PLACE: Frames = (("Where was {N} ? In the {p} .",), ("Where was {N} now ? In
 
 PAIR_CLAUSES: Frames = (
     (
-        "When {A} and {B} went to the {p} ,", "While {A} and {B} were working in the {p} ,", "After {A} and {B} came to the {p} ,",
-        "As {A} and {B} walked through the {p} ,", "When {A} met {B} in the {p} ,", "Before {A} and {B} left the {p} ,",
-        "Because {A} and {B} were in the {p} ,", "On {day} , when {A} and {B} were in the {p} ,",
-        "While {A} was in the {p} with {B} ,", "After {A} saw {B} near the {p} ,",
+        "When {A} and {B} went to the {p} ,",
+        "While {A} and {B} were working in the {p} ,",
+        "After {A} and {B} came to the {p} ,",
+        "As {A} and {B} walked through the {p} ,",
+        "When {A} met {B} in the {p} ,",
+        "Before {A} and {B} left the {p} ,",
+        "Because {A} and {B} were in the {p} ,",
+        "On {day} , when {A} and {B} were in the {p} ,",
+        "While {A} was in the {p} with {B} ,",
+        "After {A} saw {B} near the {p} ,",
     ),
     ("Once {A} and {B} reached the {p} ,", "While {A} and {B} walked to the {p} ,", "After {A} met {B} near the {p} ,"),
 )
 PAIR_SENTENCES: Frames = (
     (
-        "{A} and {B} had a long talk in the {p} .", "{A} was in the {p} with {B} .", "One {time} , {A} and {B} sat in the {p} .",
-        "{A} saw {B} near the {p} .", "{A} went to the {p} and {B} came too .", "In the {p} , {A} found {B} .",
-        "The friends {A} and {B} played in the {p} .", "{A} asked {B} for help in the {p} .",
-        "On {day} , {A} and {B} were in the {p} .", "There were two people in the {p} , {A} and {B} .",
+        "{A} and {B} had a long talk in the {p} .",
+        "{A} was in the {p} with {B} .",
+        "One {time} , {A} and {B} sat in the {p} .",
+        "{A} saw {B} near the {p} .",
+        "{A} went to the {p} and {B} came too .",
+        "In the {p} , {A} found {B} .",
+        "The friends {A} and {B} played in the {p} .",
+        "{A} asked {B} for help in the {p} .",
+        "On {day} , {A} and {B} were in the {p} .",
+        "There were two people in the {p} , {A} and {B} .",
     ),
-    ("{A} and {B} spent the {time} in the {p} .", "{A} walked to the {p} with {B} .", "The {time} was {cold} , and {A} met {B} in the {p} ."),
+    (
+        "{A} and {B} spent the {time} in the {p} .",
+        "{A} walked to the {p} with {B} .",
+        "The {time} was {cold} , and {A} met {B} in the {p} .",
+    ),
 )
 TRIPLES: Frames = (
     (
-        "When {A} , {B} and {C} went to the {p} ,", "While {A} , {B} and {C} were working in the {p} ,",
-        "After {A} , {B} and {C} came to the {p} ,", "{A} , {B} and {C} sat in the {p} .",
-        "On {day} , {A} , {B} and {C} were in the {p} .", "{A} was in the {p} with {B} and {C} .",
+        "When {A} , {B} and {C} went to the {p} ,",
+        "While {A} , {B} and {C} were working in the {p} ,",
+        "After {A} , {B} and {C} came to the {p} ,",
+        "{A} , {B} and {C} sat in the {p} .",
+        "On {day} , {A} , {B} and {C} were in the {p} .",
+        "{A} was in the {p} with {B} and {C} .",
     ),
     ("Once {A} , {B} and {C} reached the {p} ,", "{A} , {B} and {C} walked to the {p} ."),
 )
 MIDDLES: Frames = (
     (
-        "{M} was {trait} .", "{M} felt {mood} .", "The {time} was {cold} .", "Both were {mood} .", "It was a {cold} {time} .",
-        "{M} lived in {city} .", "{M} was a {job} .",
+        "{M} was {trait} .",
+        "{M} felt {mood} .",
+        "The {time} was {cold} .",
+        "Both were {mood} .",
+        "It was a {cold} {time} .",
+        "{M} lived in {city} .",
+        "{M} was a {job} .",
     ),
     ("{M} was {a} {trait} {job} .", "The {season} was {cold} ."),
 )
 DISTRACTORS: Frames = (
     (
-        "{D} was not there .", "{D} stayed in the {q} .", "{D} was far away in {city} .", "They talked about {D} .",
-        "Nobody saw {D} .", "{D} lived in {city} .",
+        "{D} was not there .",
+        "{D} stayed in the {q} .",
+        "{D} was far away in {city} .",
+        "They talked about {D} .",
+        "Nobody saw {D} .",
+        "{D} lived in {city} .",
     ),
     ("{D} was in the {q} .", "{D} was not in the {p} ."),
 )
 TRANSFERS: Frames = (
     (
-        "{S} gave the {o} to {R} .", "{S} gave {a} {adj} {o} to {R} .", "{S} handed the {o} to {R} .", "{S} passed the {o} to {R} .",
-        "{S} wanted to give the {o} to {R} .", "{S} sold {a} {colour} {o} to {R} .", "{S} wanted to sell {a} {adj} {o} to {R} .", "{S} showed the {o} to {R} .",
-        "{S} brought some {foods} to {R} .", "{S} threw the {o} to {R} .", "{S} told a story to {R} .",
-        "{S} bought {a} {o} for {R} .", "{S} made a cake for {R} .", "{S} played a game with {R} .", "{S} took the {o} from {R} .",
-        "{S} offered {foods} to {R} .", "{S} said thank you to {R} .",
+        "{S} gave the {o} to {R} .",
+        "{S} gave {a} {adj} {o} to {R} .",
+        "{S} handed the {o} to {R} .",
+        "{S} passed the {o} to {R} .",
+        "{S} wanted to give the {o} to {R} .",
+        "{S} sold {a} {colour} {o} to {R} .",
+        "{S} wanted to sell {a} {adj} {o} to {R} .",
+        "{S} showed the {o} to {R} .",
+        "{S} brought some {foods} to {R} .",
+        "{S} threw the {o} to {R} .",
+        "{S} told a story to {R} .",
+        "{S} bought {a} {o} for {R} .",
+        "{S} made a cake for {R} .",
+        "{S} played a game with {R} .",
+        "{S} took the {o} from {R} .",
+        "{S} offered {foods} to {R} .",
+        "{S} said thank you to {R} .",
     ),
     (
-        "{S} returned the {o} to {R} .", "{S} handed {a} {colour} {o} to {R} .", "{S} bought some {foods} for {R} .",
+        "{S} returned the {o} to {R} .",
+        "{S} handed {a} {colour} {o} to {R} .",
+        "{S} bought some {foods} for {R} .",
         "{S} wanted to hand the {o} to {R} .",
     ),
 )
 JOINT_TRANSFERS: Frames = (
     (
-        "{S} and {T} gave the {o} to {R} .", "{S} and {T} passed the {o} to {R} .", "{S} and {T} told a story to {R} .",
-        "{S} and {T} bought {a} {o} for {R} .", "{S} and {T} made a cake for {R} .", "{S} and {T} showed the {o} to {R} .",
+        "{S} and {T} gave the {o} to {R} .",
+        "{S} and {T} passed the {o} to {R} .",
+        "{S} and {T} told a story to {R} .",
+        "{S} and {T} bought {a} {o} for {R} .",
+        "{S} and {T} made a cake for {R} .",
+        "{S} and {T} showed the {o} to {R} .",
     ),
     ("{S} and {T} returned the {o} to {R} .", "{S} and {T} gave {a} {adj} {o} to {R} ."),
 )
 OPENERS: tuple[str, ...] = ("Then", "Soon", "Later ,", "After that ,")
 
-HOLDER_STARTS: Frames = (("{S} had the {o} .", "The {o} {was} with {S} .", "{S} was holding the {o} ."), ("Now {S} had the {o} .",))
+HOLDER_STARTS: Frames = (
+    ("{S} had the {o} .", "The {o} {was} with {S} .", "{S} was holding the {o} ."),
+    ("Now {S} had the {o} .",),
+)
 HOLDER_MOVES: Frames = (
-    ("{S} gave the {o} to {R} .", "{S} handed the {o} to {R} .", "{R} took the {o} from {S} .", "Then {S} gave the {o} to {R} ."),
+    (
+        "{S} gave the {o} to {R} .",
+        "{S} handed the {o} to {R} .",
+        "{R} took the {o} from {S} .",
+        "Then {S} gave the {o} to {R} .",
+    ),
     ("Then {S} handed the {o} to {R} .",),
 )
 

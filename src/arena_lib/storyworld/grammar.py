@@ -11,7 +11,7 @@ Differs: test stories use held-out frames where an event has them, and only
          there do people with held-out names give or get things.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from arena_lib.storyworld import lexicon
 from arena_lib.storyworld.choice import Chooser
@@ -32,7 +32,10 @@ class Story:
     def __init__(self, choose: Chooser, split: str) -> None:
         names = choose.sample(lexicon.ALL_NAMES if split == "train" else lexicon.names_of("test"), choose.between(2, 3))
         self.people = [Person(i, name) for i, name in enumerate(names)]
-        self.things = [self._make_thing(choose, i, word) for i, word in enumerate(choose.sample(list(lexicon.THINGS), choose.between(2, 3)))]
+        self.things = [
+            self._make_thing(choose, i, word)
+            for i, word in enumerate(choose.sample(list(lexicon.THINGS), choose.between(2, 3)))
+        ]
         self.choose, self.split = choose, split
         self.world = World(self.people, self.things)
         self.teller = Teller(self.world)
@@ -48,10 +51,19 @@ class Story:
             return Thing(idx, lexicon.THINGS[word], PLURAL)
         return Thing(idx, word)
 
-    def tell(self, event: str, subject: Person, *, thing: Thing | None = None, other: Person | None = None, sentiment: int = 0, **extra: str) -> None:
+    def tell(
+        self,
+        event: str,
+        subject: Person,
+        *,
+        thing: Thing | None = None,
+        other: Person | None = None,
+        sentiment: int = 0,
+        words: Mapping[str, str] | None = None,
+    ) -> None:
         """Say one sentence of this kind about `subject`."""
         pieces = split_frame(self.choose.pick(choose_from(STORY[event], self.split)))
-        fills = self._fills(subject, thing, other, extra)
+        fills = self._fills(subject, thing, other, words or {})
         if "{a}" in pieces:
             fills["{a}"] = article(pieces, fills, is_plural=thing is not None and thing.number == PLURAL)
         if event == "lie":
@@ -60,7 +72,9 @@ class Story:
         else:
             self.teller.say(pieces, fills, subject=subject, sentiment=sentiment)
 
-    def _fills(self, subject: Person, thing: Thing | None, other: Person | None, extra: dict[str, str]) -> dict[str, str | Mention]:
+    def _fills(
+        self, subject: Person, thing: Thing | None, other: Person | None, words: Mapping[str, str]
+    ) -> dict[str, str | Mention]:
         pronoun = self.choose.chance(PRONOUN_SHARE)
         forms = lexicon.PRONOUNS[subject.gender]
         fills: dict[str, str | Mention] = {
@@ -79,7 +93,7 @@ class Story:
             fills["{o}"] = (thing, thing.word)
             fills["{was}"] = be(thing.number)
             fills["{it}"] = (thing, "them" if thing.number == PLURAL else "it")
-        for slot, word in extra.items():
+        for slot, word in words.items():
             fills["{" + slot + "}"] = word
         return fills
 
@@ -110,10 +124,16 @@ def _open_together(story: Story, subject: Person) -> None:
     place = story.choose.pick(lexicon.PLACES)
     subject.move_to(place)
     other.move_to(place)
-    time, day, season = story.choose.pick(lexicon.TIMES), story.choose.pick(lexicon.DAYS), story.choose.pick(lexicon.SEASONS)
+    time, day, season = (
+        story.choose.pick(lexicon.TIMES),
+        story.choose.pick(lexicon.DAYS),
+        story.choose.pick(lexicon.SEASONS),
+    )
     pieces = split_frame(story.choose.pick(choose_from(STORY["together"], story.split)))
     fills: dict[str, str | Mention] = {"{S}": (subject, subject.name), "{R}": (other, other.name), "{p}": place}
-    story.teller.say(pieces, {**fills, "{time}": time, "{day}": day, "{season}": season}, subject=subject, number=PLURAL)
+    story.teller.say(
+        pieces, {**fills, "{time}": time, "{day}": day, "{season}": season}, subject=subject, number=PLURAL
+    )
 
 
 def _open_alone(story: Story, subject: Person) -> None:
@@ -122,14 +142,15 @@ def _open_alone(story: Story, subject: Person) -> None:
 
 def _live(story: Story, subject: Person) -> None:
     country = subject.country = subject.country or story.choose.pick(lexicon.COUNTRIES)
-    story.tell("live", subject, country=country, city=lexicon.CAPITAL[country], language=lexicon.PEOPLE_OF[country])
+    words = {"country": country, "city": lexicon.CAPITAL[country], "language": lexicon.PEOPLE_OF[country]}
+    story.tell("live", subject, words=words)
 
 
 def _job(story: Story, subject: Person) -> None:
     if subject.job is not None:
         return
     subject.job = story.choose.pick(lexicon.JOBS)
-    story.tell("job", subject, job=subject.job, adj=story.choose.pick(lexicon.PERSON_ADJECTIVES))
+    story.tell("job", subject, words={"job": subject.job, "adj": story.choose.pick(lexicon.PERSON_ADJECTIVES)})
 
 
 def _go(story: Story, subject: Person) -> None:
@@ -138,7 +159,7 @@ def _go(story: Story, subject: Person) -> None:
     if place == subject.place:
         return
     subject.move_to(str(place))
-    story.tell("go", subject, p=str(place), adverb=story.choose.pick(lexicon.ADVERBS))
+    story.tell("go", subject, words={"p": str(place), "adverb": story.choose.pick(lexicon.ADVERBS)})
 
 
 def _introduce(story: Story, subject: Person) -> None:
@@ -148,10 +169,10 @@ def _introduce(story: Story, subject: Person) -> None:
     words = {"colour": story.choose.pick(lexicon.COLOURS), "adj": story.choose.pick(lexicon.THING_ADJECTIVES)}
     if subject.place is not None and story.choose.chance(0.35):
         thing.place = subject.place
-        story.tell("lie", subject, thing=thing, p=thing.place, **words)
+        story.tell("lie", subject, thing=thing, words={**words, "p": thing.place})
     else:
         thing.holder = subject
-        story.tell("have", subject, thing=thing, **words)
+        story.tell("have", subject, thing=thing, words=words)
 
 
 def _take(story: Story, subject: Person) -> None:
@@ -179,7 +200,7 @@ def _put(story: Story, subject: Person) -> None:
         return
     thing = story.choose.pick(held)
     thing.holder, thing.place = None, subject.place
-    story.tell("put", subject, thing=thing, p=subject.place)
+    story.tell("put", subject, thing=thing, words={"p": subject.place})
 
 
 def _state_holder(story: Story, subject: Person) -> None:
@@ -198,7 +219,7 @@ def _state_place(story: Story, subject: Person) -> None:
     if subject.place is None:
         return
     elsewhere = story.choose.pick([place for place in lexicon.PLACES if place not in subject.visited])
-    story.tell(story.choose.pick(("where", "where", "absent")), subject, p=subject.place, q=elsewhere)
+    story.tell(story.choose.pick(("where", "where", "absent")), subject, words={"p": subject.place, "q": elsewhere})
 
 
 def _feel(story: Story, subject: Person) -> None:
@@ -207,9 +228,9 @@ def _feel(story: Story, subject: Person) -> None:
     if subject.mood == 0 and not held:
         subject.mood = 1 if story.choose.chance(0.5) else -1
     if held and subject.mood >= 0:
-        story.tell("good", subject, thing=story.choose.pick(held), sentiment=1, **words)
+        story.tell("good", subject, thing=story.choose.pick(held), sentiment=1, words=words)
     elif subject.mood < 0:
-        story.tell("bad", subject, sentiment=-1, **words)
+        story.tell("bad", subject, sentiment=-1, words=words)
 
 
 def _agree(story: Story, subject: Person) -> None:
@@ -239,7 +260,7 @@ def _say(story: Story, subject: Person) -> None:
     if not lying or not placed:
         return
     thing, other = story.choose.pick(lying), story.choose.pick(placed)
-    story.tell("say", subject, thing=thing, other=other, p=str(thing.place), q=str(other.place))
+    story.tell("say", subject, thing=thing, other=other, words={"p": str(thing.place), "q": str(other.place)})
 
 
 def _like(story: Story, subject: Person) -> None:
@@ -248,7 +269,8 @@ def _like(story: Story, subject: Person) -> None:
     subject.likes = subject.likes or story.choose.pick(foods)
     others = story.choose.pick([food for food in foods if food != subject.likes])
     other = story.choose.pick([person for person in story.people if person is not subject])
-    story.tell("eat" if known else "like", subject, other=other, foods=subject.likes, others=others, number=story.choose.pick(lexicon.NUMBERS))
+    words = {"foods": subject.likes, "others": others, "number": story.choose.pick(lexicon.NUMBERS)}
+    story.tell("eat" if known else "like", subject, other=other, words=words)
 
 
 def _compare(story: Story, subject: Person) -> None:
@@ -266,7 +288,10 @@ def _compare(story: Story, subject: Person) -> None:
 
 def _weather(story: Story, subject: Person) -> None:
     choose = story.choose
-    cold, dark = choose.pick(("cold", "warm", "hot", "cool", "wet", "dry")), choose.pick(("dark", "bright", "calm", "wild", "quiet"))
+    cold, dark = (
+        choose.pick(("cold", "warm", "hot", "cool", "wet", "dry")),
+        choose.pick(("dark", "bright", "calm", "wild", "quiet")),
+    )
     extra = {"cold": cold, "dark": dark, "season": choose.pick(lexicon.SEASONS), "time": choose.pick(lexicon.TIMES)}
     extra |= {"day": choose.pick(lexicon.DAYS), "p": choose.pick(lexicon.PLACES)}
     pieces = split_frame(choose.pick(choose_from(STORY["weather"], story.split)))
@@ -274,7 +299,7 @@ def _weather(story: Story, subject: Person) -> None:
 
 
 def _self(story: Story, subject: Person) -> None:
-    story.tell("self", subject, p=subject.place or story.choose.pick(lexicon.PLACES))
+    story.tell("self", subject, words={"p": subject.place or story.choose.pick(lexicon.PLACES)})
 
 
 def _close(story: Story) -> None:
@@ -288,18 +313,47 @@ def _close(story: Story) -> None:
     elif placed and story.choose.chance(0.5):
         person = story.choose.pick(placed)
         pieces = split_frame(story.choose.pick(choose_from(ASK_PLACE, story.split)))
-        story.teller.say(pieces, story._fills(person, None, None, {"p": str(person.place)}), subject=person, answer="{p}")
+        story.teller.say(
+            pieces, story._fills(person, None, None, {"p": str(person.place)}), subject=person, answer="{p}"
+        )
     else:
         _weather(story, story.people[0])
 
 
 EVENTS: dict[str, Callable[[Story, Person], None]] = {
-    "introduce": _introduce, "go": _go, "take": _take, "give": _give, "put": _put, "holder": _state_holder,
-    "place": _state_place, "feel": _feel, "agree": _agree, "say": _say, "like": _like, "compare": _compare,
-    "weather": _weather, "self": _self, "live": _live, "job": _job,
+    "introduce": _introduce,
+    "go": _go,
+    "take": _take,
+    "give": _give,
+    "put": _put,
+    "holder": _state_holder,
+    "place": _state_place,
+    "feel": _feel,
+    "agree": _agree,
+    "say": _say,
+    "like": _like,
+    "compare": _compare,
+    "weather": _weather,
+    "self": _self,
+    "live": _live,
+    "job": _job,
 }
 WEIGHTS: dict[str, float] = {
-    "introduce": 4, "go": 2, "take": 3, "give": 3, "put": 1, "holder": 4, "place": 1.5, "feel": 1.5, "agree": 1.2,
-    "say": 1, "like": 1.2, "compare": 0.8, "weather": 0.4, "self": 0.5, "live": 0.5, "job": 0.4,
+    "introduce": 4,
+    "go": 2,
+    "take": 3,
+    "give": 3,
+    "put": 1,
+    "holder": 4,
+    "place": 1.5,
+    "feel": 1.5,
+    "agree": 1.2,
+    "say": 1,
+    "like": 1.2,
+    "compare": 0.8,
+    "weather": 0.4,
+    "self": 0.5,
+    "live": 0.5,
+    "job": 0.4,
 }
 """How often each event is tried; those the world does not allow are passed over."""

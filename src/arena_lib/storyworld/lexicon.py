@@ -8,55 +8,61 @@ countries with their capital and the adjective of their people.
 Source: own derivation; the facts about countries are common knowledge.
 """
 
-FEMALE_NAMES: tuple[str, ...] = tuple(
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+def _table(text: str) -> dict[str, str]:
+    return dict(pair.split("/") for pair in text.split())
+
+
+FEMALE_NAMES: tuple[str, ...] = _words(
     """Mary Anna Emma Alice Clara Julia Laura Sarah Ruth Nora Lucy Helen Maria Eva Jane Kate Linda Diana Sofia
     Paula Carol Susan Karen Nancy Betty Donna Sandra Ashley Emily Megan Hannah Rachel Amy Angela Brenda Olivia
-    Martha Judith Grace Amber Irene Joan Tina Lisa Ella Wendy Monica Holly""".split()
+    Martha Judith Grace Amber Irene Joan Tina Lisa Ella Wendy Monica Holly"""
 )
-MALE_NAMES: tuple[str, ...] = tuple(
-    """John Peter Paul James David Robert Thomas Henry George Frank Simon Daniel Mark Steven Kevin Brian Edward
-    Jason Jacob Eric Adam Oscar Victor Martin Walter Arthur Albert Carl Ralph Roy Louis Harry Fred Bruce Philip
-    Russell Bobby Howard Leon Oliver Max Felix Hugo Ivan Leo Sam Tom Jack""".split()
+MALE_NAMES: tuple[str, ...] = _words(
+    """John Peter Paul James David Robert Thomas Henry George Frank Simon Daniel Mark Steven Kevin Brian
+    Edward Jason Jacob Eric Adam Oscar Victor Martin Walter Arthur Albert Carl Ralph Roy Louis Harry Fred Bruce Philip
+    Russell Bobby Howard Leon Oliver Max Felix Hugo Ivan Leo Sam Tom Jack"""
 )
-HELD_OUT_FEMALE: tuple[str, ...] = tuple("Elena Vera Rosa Iris Molly Stella Flora Greta Naomi Doris".split())
-HELD_OUT_MALE: tuple[str, ...] = tuple("Bernard Edgar Ernest Gilbert Ronald Stanley Theo Vincent Wayne Nathan".split())
+HELD_OUT_FEMALE: tuple[str, ...] = _words("Elena Vera Rosa Iris Molly Stella Flora Greta Naomi Doris")
+HELD_OUT_MALE: tuple[str, ...] = _words("Bernard Edgar Ernest Gilbert Ronald Stanley Theo Vincent Wayne Nathan")
 
-PLACES: tuple[str, ...] = tuple(
+PLACES: tuple[str, ...] = _words(
     """park kitchen garden school market valley forest library station bakery church castle barn cave hotel
-    museum office bedroom cellar tower hospital theatre harbour village""".split()
+    museum office bedroom cellar tower hospital theatre harbour village"""
 )
 
-THINGS: dict[str, str] = dict(
-    pair.split("/")
-    for pair in """ball/balls lamp/lamps book/books key/keys coin/coins hat/hats cup/cups bag/bags ring/rings box/boxes
+THINGS: dict[str, str] = _table(
+    """ball/balls lamp/lamps book/books key/keys coin/coins hat/hats cup/cups bag/bags ring/rings box/boxes
     clock/clocks map/maps letter/letters bottle/bottles basket/baskets rope/ropes drum/drums mirror/mirrors
     candle/candles hammer/hammers kite/kites doll/dolls spoon/spoons blanket/blankets ticket/tickets camera/cameras
-    violin/violins umbrella/umbrellas necklace/necklaces shovel/shovels""".split()
+    violin/violins umbrella/umbrellas necklace/necklaces shovel/shovels"""
 )
 """Singular to plural of what people hold and hand on."""
 
-ANIMALS: dict[str, str] = dict(
-    pair.split("/")
-    for pair in """dog/dogs cat/cats horse/horses bird/birds cow/cows goat/goats duck/ducks rabbit/rabbits
-    fox/foxes bear/bears frog/frogs owl/owls""".split()
+ANIMALS: dict[str, str] = _table(
+    """dog/dogs cat/cats horse/horses bird/birds cow/cows goat/goats duck/ducks rabbit/rabbits
+    fox/foxes bear/bears frog/frogs owl/owls"""
 )
-FOODS: dict[str, str] = dict(
-    pair.split("/")
-    for pair in """apple/apples pear/pears cake/cakes egg/eggs carrot/carrots onion/onions cookie/cookies
-    lemon/lemons tomato/tomatoes plum/plums melon/melons nut/nuts""".split()
+FOODS: dict[str, str] = _table(
+    """apple/apples pear/pears cake/cakes egg/eggs carrot/carrots onion/onions cookie/cookies
+    lemon/lemons tomato/tomatoes plum/plums melon/melons nut/nuts"""
 )
-JOBS: tuple[str, ...] = tuple(
-    "teacher doctor baker farmer sailor painter singer nurse pilot writer lawyer soldier gardener dancer cook".split()
+JOBS: tuple[str, ...] = _words(
+    "teacher doctor baker farmer sailor painter singer nurse pilot writer lawyer soldier gardener dancer cook"
 )
-COLOURS: tuple[str, ...] = tuple("red blue green yellow black white brown grey pink purple".split())
-NUMBERS: tuple[str, ...] = tuple("two three four five six seven eight nine ten".split())
-TIMES: tuple[str, ...] = tuple("morning afternoon evening night".split())
-SEASONS: tuple[str, ...] = tuple("spring summer autumn winter".split())
-DAYS: tuple[str, ...] = tuple("Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split())
-ADVERBS: tuple[str, ...] = tuple("slowly quickly quietly happily sadly carefully proudly".split())
+COLOURS: tuple[str, ...] = _words("red blue green yellow black white brown grey pink purple")
+NUMBERS: tuple[str, ...] = _words("two three four five six seven eight nine ten")
+TIMES: tuple[str, ...] = _words("morning afternoon evening night")
+SEASONS: tuple[str, ...] = _words("spring summer autumn winter")
+DAYS: tuple[str, ...] = _words("Monday Tuesday Wednesday Thursday Friday Saturday Sunday")
+ADVERBS: tuple[str, ...] = _words("slowly quickly quietly happily sadly carefully proudly")
 
-GOOD_MOODS: tuple[str, ...] = tuple("glad cheerful pleased delighted thankful".split())
-BAD_MOODS: tuple[str, ...] = tuple("angry upset worried lonely gloomy".split())
+GOOD_MOODS: tuple[str, ...] = _words("glad cheerful pleased delighted thankful")
+BAD_MOODS: tuple[str, ...] = _words("angry upset worried lonely gloomy")
 
 _PERSON_PAIRS = """tall/taller/short/shorter old/older/young/younger happy/happier/sad/sadder rich/richer/poor/poorer
     strong/stronger/weak/weaker loud/louder/quiet/quieter fast/faster/slow/slower brave/braver/timid/timider
@@ -97,9 +103,12 @@ CAPITAL: dict[str, str] = {c: k for c, k, _ in (nation.split("/") for nation in 
 PEOPLE_OF: dict[str, str] = {c: p for c, _, p in (nation.split("/") for nation in _NATIONS.split())}
 COUNTRIES: tuple[str, ...] = tuple(CAPITAL)
 
-PRONOUNS: dict[str, tuple[str, str, str, str]] = {"f": ("she", "her", "her", "herself"), "m": ("he", "him", "his", "himself")}
+PRONOUNS: dict[str, tuple[str, str, str, str]] = {
+    "f": ("she", "her", "her", "herself"),
+    "m": ("he", "him", "his", "himself"),
+}
 """Gender to subject, object, possessive and reflexive pronoun."""
-PUNCTUATION: frozenset[str] = frozenset(". , ? :".split())
+PUNCTUATION: frozenset[str] = frozenset(_words(". , ? :"))
 
 HELD_OUT_NAMES: frozenset[str] = frozenset(HELD_OUT_FEMALE + HELD_OUT_MALE)
 GENDER: dict[str, str] = {

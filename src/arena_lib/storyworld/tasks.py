@@ -37,7 +37,9 @@ N_BYTES = 256
 LONGEST_STRING = 60
 
 
-def tell_indirect_object(choose: Chooser, split: str = "train", *, frames_of: str | None = None, form: str | None = None) -> Document:
+def tell_indirect_object(
+    choose: Chooser, split: str = "train", *, frames_of: str | None = None, form: str | None = None
+) -> Document:
     """Two or three people together; some of them give, and the last word is whom to.
 
     `split` picks the names, `frames_of` the frames (the same split unless given);
@@ -75,7 +77,10 @@ class _Companions:
         recipient = choose.pick(rest)
         self._transfer(self.people[giver], recipient, clause)
         return self.teller.finish(
-            "indirect_object", form=self.form, order="giver_first" if giver < recipient.idx else "giver_last", correct=recipient.name
+            "indirect_object",
+            form=self.form,
+            order="giver_first" if giver < recipient.idx else "giver_last",
+            correct=recipient.name,
         )
 
     def _set_up(self) -> bool:
@@ -89,7 +94,9 @@ class _Companions:
         frame = self.choose.pick(choose_from(table, self.split))
         for person in self.people[: self.n_present]:
             person.place = self.place
-        self.teller.say(split_frame(frame), self._fills(), subject=self.people[0], number=PLURAL if "{A} and {B}" in frame else 0)
+        self.teller.say(
+            split_frame(frame), self._fills(), subject=self.people[0], number=PLURAL if "{A} and {B}" in frame else 0
+        )
         return frame.endswith(",")
 
     def _say(self, table: frames.Frames) -> None:
@@ -123,10 +130,18 @@ class _Companions:
         if self.form == "distractor":
             fills["{D}"] = (people[2], people[2].name)
         words = {
-            "q": [place for place in lexicon.PLACES if place != self.place], "adj": lexicon.THING_ADJECTIVES,
-            "trait": lexicon.PERSON_ADJECTIVES, "mood": lexicon.GOOD_MOODS + lexicon.BAD_MOODS, "time": lexicon.TIMES, "day": lexicon.DAYS,
-            "season": lexicon.SEASONS, "cold": ("cold", "warm", "hot", "cool", "wet", "dry"), "o": tuple(lexicon.THINGS),
-            "city": tuple(lexicon.CAPITAL.values()), "job": lexicon.JOBS, "colour": lexicon.COLOURS,
+            "q": [place for place in lexicon.PLACES if place != self.place],
+            "adj": lexicon.THING_ADJECTIVES,
+            "trait": lexicon.PERSON_ADJECTIVES,
+            "mood": lexicon.GOOD_MOODS + lexicon.BAD_MOODS,
+            "time": lexicon.TIMES,
+            "day": lexicon.DAYS,
+            "season": lexicon.SEASONS,
+            "cold": ("cold", "warm", "hot", "cool", "wet", "dry"),
+            "o": tuple(lexicon.THINGS),
+            "city": tuple(lexicon.CAPITAL.values()),
+            "job": lexicon.JOBS,
+            "colour": lexicon.COLOURS,
             "foods": tuple(lexicon.FOODS.values()),
         }
         for slot, options in words.items():
@@ -134,7 +149,9 @@ class _Companions:
         return fills
 
 
-def tell_holders(choose: Chooser, split: str = "train", *, n_things: int | None = None, n_moves: int | None = None) -> Document:
+def tell_holders(
+    choose: Chooser, split: str = "train", *, n_things: int | None = None, n_moves: int | None = None
+) -> Document:
     """Two or three things, each held by somebody, change hands; one question asks who has one of them."""
     people = [Person(i, name) for i, name in enumerate(choose.sample(lexicon.names_of(split), 3))]
     words = choose.sample(list(lexicon.THINGS), n_things or choose.between(2, 3))
@@ -157,18 +174,27 @@ def tell_holders(choose: Chooser, split: str = "train", *, n_things: int | None 
     pieces = split_frame(choose.pick(choose_from(frames.ASK_HOLDER, split)))
     fills: dict[str, str | Mention] = {"{o}": (asked, asked.word), "{H}": (asked.holder, asked.holder.name)}
     teller.say(pieces, fills, subject=asked.holder, answer="{H}")
-    return teller.finish("holders", n_things=len(things), n_moves=moves, moved=int(asked.idx in moved), correct=asked.holder.name)
+    return teller.finish(
+        "holders", n_things=len(things), n_moves=moves, moved=int(asked.idx in moved), correct=asked.holder.name
+    )
 
 
-def _say_holding(choose: Chooser, teller: Teller, table: frames.Frames, split: str, thing: Thing, giver: Person, holder: Person) -> None:
+def _say_holding(
+    choose: Chooser, teller: Teller, table: frames.Frames, split: str, thing: Thing, giver: Person, holder: Person
+) -> None:
     fills: dict[str, str | Mention] = {
-        "{S}": (giver, giver.name), "{R}": (holder, holder.name), "{o}": (thing, thing.word), "{was}": be(thing.number),
+        "{S}": (giver, giver.name),
+        "{R}": (holder, holder.name),
+        "{o}": (thing, thing.word),
+        "{was}": be(thing.number),
     }
     pieces = split_frame(choose.pick(choose_from(table, split)))
     teller.say(pieces, fills, subject=holder if pieces[0] == "{R}" else giver)
 
 
-def tell_rule(choose: Chooser, kind: str = "adjectives", *, rule: str | None = None, n_pairs: int | None = None) -> Document:
+def tell_rule(
+    choose: Chooser, kind: str = "adjectives", *, rule: str | None = None, n_pairs: int | None = None
+) -> Document:
     """A list of pairs under one rule, such as `hot : cold , big : small .`; every second word is an answer."""
     rule = rule or choose.pick(tuple(RULES[kind]))
     table = RULES[kind][rule]
@@ -182,7 +208,12 @@ def tell_rule(choose: Chooser, kind: str = "adjectives", *, rule: str | None = N
 
 
 def tell_repetition(
-    choose: Chooser, words: list[str], *, length: int | None = None, n_copies: int | None = None, longest: int = LONGEST_STRING
+    choose: Chooser,
+    words: list[str],
+    *,
+    length: int | None = None,
+    n_copies: int | None = None,
+    longest: int = LONGEST_STRING,
 ) -> Document:
     """A random string of words, two to four times over; every copy after the first can be foretold."""
     # Drawn twice so that short strings, from which most is learned, are likelier.
@@ -201,7 +232,9 @@ def tell_speech(choose: Chooser, words: list[str], split: str = "train") -> Docu
     teller = Teller(World(people, []))
     string = [choose.pick(words) for _ in range(choose.between(3, 10))]
     for person in people:
-        teller.say(split_frame(choose.pick(choose_from(frames.SPEECH, split))), {"{S}": (person, person.name)}, subject=person)
+        teller.say(
+            split_frame(choose.pick(choose_from(frames.SPEECH, split))), {"{S}": (person, person.name)}, subject=person
+        )
         if person is people[1]:
             teller.answers += range(len(teller.words), len(teller.words) + len(string))
         teller.write([*string, "."])
@@ -214,8 +247,12 @@ def tell_facts(choose: Chooser) -> Document:
     for _ in range(choose.between(2, 5)):
         country, adjective = choose.pick(lexicon.COUNTRIES), choose.pick(lexicon.ADJECTIVES)
         fills: dict[str, str | Mention] = {
-            "{country}": country, "{city}": lexicon.CAPITAL[country], "{language}": lexicon.PEOPLE_OF[country],
-            "{adj}": adjective, "{other}": lexicon.OPPOSITE[adjective], "{more}": lexicon.COMPARATIVE[adjective],
+            "{country}": country,
+            "{city}": lexicon.CAPITAL[country],
+            "{language}": lexicon.PEOPLE_OF[country],
+            "{adj}": adjective,
+            "{other}": lexicon.OPPOSITE[adjective],
+            "{more}": lexicon.COMPARATIVE[adjective],
         }
         kind = choose.pick(tuple(frames.FACTS))
         teller.say(split_frame(choose.pick(choose_from(frames.FACTS[kind], "train"))), fills)

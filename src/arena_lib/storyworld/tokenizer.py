@@ -60,14 +60,27 @@ def encode_words(words: Iterable[str]) -> list[int]:
 def tokenizer_json() -> dict[str, Any]:
     """The tokenizer as `tokenizers` saves it: whole words by `ignore_merges`, everything else by bytes."""
     words = {spell(word) if word != END_OF_TEXT else word: idx for word, idx in vocabulary().items()}
-    special = {"id": 0, "content": END_OF_TEXT, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+    special = {
+        "id": 0,
+        "content": END_OF_TEXT,
+        "single_word": False,
+        "lstrip": False,
+        "rstrip": False,
+        "normalized": False,
+        "special": True,
+    }
     return {
         "version": "1.0",
         "truncation": None,
         "padding": None,
         "added_tokens": [special],
-        "normalizer": {"type": "Replace", "pattern": {"Regex": r"^(?=[\p{L}\p{N}])"}, "content": " "},
-        "pre_tokenizer": {"type": "Split", "pattern": {"Regex": r" ?\p{L}+|[^\p{L}]"}, "behavior": "Isolated", "invert": False},
+        "normalizer": {"type": "Replace", "pattern": {"Regex": r"\A(?=\p{L})"}, "content": " "},
+        "pre_tokenizer": {
+            "type": "Split",
+            "pattern": {"Regex": r" ?\p{L}+|[^\p{L}]"},
+            "behavior": "Isolated",
+            "invert": False,
+        },
         "post_processor": None,
         "decoder": {"type": "Sequence", "decoders": [{"type": "ByteFallback"}, {"type": "Fuse"}]},
         "model": {

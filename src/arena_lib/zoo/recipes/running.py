@@ -56,8 +56,13 @@ class Plan:
         """The same plan with `steps` updates in all, a fifth of them cooling (at least one of each kind)."""
         cooling = max(1, steps // 5)
         return Plan(
-            stages=self.stages, steady_steps=max(1, steps - cooling), cooling_steps=cooling, lr=self.lr,
-            batch_tokens=self.batch_tokens, eval_every=self.eval_every, seed=self.seed,
+            stages=self.stages,
+            steady_steps=max(1, steps - cooling),
+            cooling_steps=cooling,
+            lr=self.lr,
+            batch_tokens=self.batch_tokens,
+            eval_every=self.eval_every,
+            seed=self.seed,
         )
 
 
@@ -157,6 +162,6 @@ def make_sinusoids(n_ctx: int, d_model: int, base: float = 100.0) -> Float[Tenso
     """Sines, then cosines, of positions at falling frequencies (Vaswani et al. 2017, arXiv:1706.03762, section 3.5).
 
     Their base of 10,000 leaves half of the dimensions without change over rows as short as ours.
-   ."""
+    """
     angles = torch.arange(n_ctx)[:, None] * base ** (-torch.arange(0, d_model, 2) / d_model)
     return torch.cat([angles.sin(), angles.cos()], dim=-1)

@@ -90,7 +90,5 @@ class StoryBatches:
         n_rows = SHARD * (self.batch_tokens // stage.seq)
         # Every seed has a thousand million shards of its own.
         seed = self.seed * 10**9 + shard_idx
-        rows, marks = make_marked_rows(
-            n_rows, stage.seq, seed=seed, mixture=stage.mixture, longest=stage.longest
-        )
+        rows, marks = make_marked_rows(n_rows, stage.seq, seed=seed, mixture=stage.mixture, longest=stage.longest)
         return Batch(torch.from_numpy(rows), torch.from_numpy(marks))

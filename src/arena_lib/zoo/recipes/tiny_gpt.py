@@ -15,8 +15,15 @@ from arena_lib.zoo.recipes.running import Plan, align_embeddings, make_sinusoids
 from arena_lib.zoo.recipes.story_batches import Stage
 
 EVERYTHING = {
-    "repetition": 0.25, "story": 0.30, "indirect_object": 0.25, "holders": 0.18, "adjectives": 0.10, "countries": 0.05,
-    "speech": 0.02, "facts": 0.02, "spelling": 0.01,
+    "repetition": 0.25,
+    "story": 0.30,
+    "indirect_object": 0.25,
+    "holders": 0.18,
+    "adjectives": 0.10,
+    "countries": 0.05,
+    "speech": 0.02,
+    "facts": 0.02,
+    "spelling": 0.01,
 }
 LATER = {**EVERYTHING, "repetition": 0.08, "indirect_object": 0.26, "adjectives": 0.06, "countries": 0.03}
 PLAN = Plan(

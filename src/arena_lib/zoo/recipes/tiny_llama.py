@@ -13,12 +13,26 @@ from arena_lib.zoo.recipes.running import Plan, align_embeddings, run_recipe
 from arena_lib.zoo.recipes.story_batches import Stage
 
 EVERYTHING = {
-    "repetition": 0.40, "story": 0.25, "indirect_object": 0.20, "holders": 0.18, "adjectives": 0.10, "countries": 0.05,
-    "speech": 0.02, "facts": 0.02, "spelling": 0.01,
+    "repetition": 0.40,
+    "story": 0.25,
+    "indirect_object": 0.20,
+    "holders": 0.18,
+    "adjectives": 0.10,
+    "countries": 0.05,
+    "speech": 0.02,
+    "facts": 0.02,
+    "spelling": 0.01,
 }
 LATER = {
-    "repetition": 0.18, "story": 0.28, "indirect_object": 0.22, "holders": 0.22, "adjectives": 0.06, "countries": 0.03,
-    "speech": 0.01, "facts": 0.01, "spelling": 0.01,
+    "repetition": 0.18,
+    "story": 0.28,
+    "indirect_object": 0.22,
+    "holders": 0.22,
+    "adjectives": 0.06,
+    "countries": 0.03,
+    "speech": 0.01,
+    "facts": 0.01,
+    "spelling": 0.01,
 }
 PLAN = Plan(
     stages=(
@@ -35,8 +49,17 @@ PLAN = Plan(
 def make_config() -> LlamaConfig:
     """The sizes of the model."""
     return LlamaConfig(
-        d_model=128, n_heads=4, n_kv_heads=2, d_head=32, d_mlp=384, d_vocab=len(vocabulary()), n_ctx=128, n_layers=4,
-        rope_theta=1000.0, init_range=0.08, tie_embeddings=False,
+        d_model=128,
+        n_heads=4,
+        n_kv_heads=2,
+        d_head=32,
+        d_mlp=384,
+        d_vocab=len(vocabulary()),
+        n_ctx=128,
+        n_layers=4,
+        rope_theta=1000.0,
+        init_range=0.08,
+        tie_embeddings=False,
     )
 
 
