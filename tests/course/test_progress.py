@@ -212,7 +212,7 @@ def test_a_file_damaged_inside_is_set_aside_when_read(store):
 
 def test_a_folder_in_place_of_the_file_costs_one_warning(store):
     store.path.mkdir(parents=True)
-    with pytest.warns(UserWarning, match="must be writable") as told:
+    with pytest.warns(UserWarning, match="must be writable") as told:  # noqa: PT031
         assert not store.record(result())
         assert not store.record(result())
     assert len(told) == 1
@@ -286,7 +286,7 @@ def test_a_newer_schema_is_left_alone(store):
         connection.execute(f"PRAGMA user_version = {SCHEMA + 1}")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     before = store.path.read_bytes()
-    with pytest.warns(UserWarning, match=f"schema {SCHEMA + 1} of a newer arena_lib") as told:
+    with pytest.warns(UserWarning, match=f"schema {SCHEMA + 1} of a newer arena_lib") as told:  # noqa: PT031
         assert not store.record(result("passed"))
         assert not store.record(result("passed"))
     assert len(told) == 1

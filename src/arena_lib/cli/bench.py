@@ -9,6 +9,7 @@ from pathlib import Path
 import typer
 
 from arena_lib.cli.output import FAILED, JsonFlag, UsageError, verb
+from arena_lib.cli.quick import Context
 
 UNKNOWN_OPTIONS = {"allow_extra_args": True, "ignore_unknown_options": True}
 
@@ -19,7 +20,7 @@ def register(app: typer.Typer) -> None:
 
 
 @verb
-def bench(context: typer.Context, as_json: JsonFlag = False) -> None:
+def bench(context: Context, as_json: JsonFlag = False) -> None:
     """Run the benchmark suite; what follows is handed to it."""
     checkout = find_checkout()
     if checkout is None:

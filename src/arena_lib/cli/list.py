@@ -11,7 +11,7 @@ from typing import Any
 import typer
 
 from arena_lib.cli.output import JsonFlag, print_json, print_table, show, verb
-from arena_lib.cli.quick import QuickCommand
+from arena_lib.cli.quick import Context, QuickCommand
 
 
 def register(app: typer.Typer) -> None:
@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
 
 
 @verb
-def list_course(context: typer.Context, as_json: JsonFlag = False) -> None:
+def list_course(context: Context, as_json: JsonFlag = False) -> None:
     """Show chapters, sections, exercises, time and what is done."""
     from arena_lib.course.catalog import load_catalog
     from arena_lib.course.standing import load_standing

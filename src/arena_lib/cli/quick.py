@@ -12,7 +12,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import typer
 from typer.core import TyperCommand, TyperGroup
+
+Context: Any = typer.Context.__mro__[1]
+"""What a command really gets where it asks for `typer.Context`, whichever click that typer carries."""
 
 
 class QuickCommand(TyperCommand):

@@ -17,13 +17,14 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from arena_lib.course.catalog import load_catalog
 from arena_lib.course.entries import ExerciseEntry, Section
-from arena_lib.errors import ArenaError
+from arena_lib.errors import ArenaError, AuthoringError
 
 HASH_SEEDS = ("0", "4711")
 """Two that give sets of words different orders."""
@@ -85,7 +86,7 @@ def verify_here(section: Section, names: Sequence[str] = ()) -> list[Record]:
     entries = [entry for entry in section.exercises if not names or entry.name in names]
     errors = _exploratory_errors(section) if any(entry.is_exploratory for entry in entries) else {}
     return [
-        _exploratory_record(section, entry, errors[entry.id]) if entry.is_exploratory else verify_entry(entry)
+        _exploratory_record(section, entry, errors) if entry.is_exploratory else verify_entry(entry)
         for entry in entries
     ]
 
@@ -115,23 +116,28 @@ def make_stub_object(entry: ExerciseEntry) -> Any:
 
 
 def _exploratory_errors(section: Section) -> dict[str, tuple[Exception | None, float]]:
-    """For each exploratory exercise what its solution raised, and how long it took."""
-    import time
-
+    """For each exploratory exercise what its solution raised, and how long it took; those that were reached."""
     from arena_lib.course.solutions import run_exploratory
 
-    found = {}
+    found: dict[str, tuple[Exception | None, float]] = {}
     started = time.perf_counter()
-    for entry, error in run_exploratory(section):
-        found[entry.id] = (error, time.perf_counter() - started)
-        started = time.perf_counter()
+    try:
+        for entry, error in run_exploratory(section):
+            found[entry.id] = (error, time.perf_counter() - started)
+            started = time.perf_counter()
+    except AuthoringError as error:
+        for entry in section.exercises:
+            if entry.is_exploratory:
+                found.setdefault(entry.id, (error, time.perf_counter() - started))
     return found
 
 
-def _exploratory_record(section: Section, entry: ExerciseEntry, outcome: tuple[Exception | None, float]) -> Record:
+def _exploratory_record(
+    section: Section, entry: ExerciseEntry, errors: dict[str, tuple[Exception | None, float]]
+) -> Record:
     from arena_lib.course.notebooks import hide_solution
 
-    error, seconds = outcome
+    error, seconds = errors[entry.id]
     (source,) = [cell.source for cell in section.cells if cell.exercise is not None and cell.exercise.id == entry.id]
     stub = "not_started" if "raise NotImplementedError" in hide_solution(source) else "error"
     problems = []

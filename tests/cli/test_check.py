@@ -1,0 +1,125 @@
+"""`arena check`: verdicts, exit codes, JSON, what is recorded, and `--watch`."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from arena_lib.course.progress import ProgressStore
+
+MASK = "1.1/causal_mask"
+
+
+def test_a_right_solution_passes_and_is_recorded_once(arena, solved):
+    for _ in range(2):
+        done = arena("check", solved, "-e", "causal_mask")
+        assert done.code == 0
+        assert f"✓ {MASK} passed" in done.out
+        assert "1 of 1 passed" in done.out
+    (event,) = ProgressStore().events()
+    assert (event.exercise, event.status) == (MASK, "passed")
+    assert arena("progress", "--json").json["sections"][0]["done"] == 1
+
+
+def test_a_mistake_is_named_and_the_code_is_1(arena, solved):
+    solved.write_text(solved.read_text().replace("triu(1)", "triu(0)"))
+    done = arena("check", solved, "--exercise", MASK, "--json")
+    assert done.code == 1
+    record = done.json
+    assert set(record) == {"file", "section", "counts", "problems", "results"}
+    (result,) = record["results"]
+    assert result["diagnosis"]["mistake"] == "hides the present too"
+    assert record["counts"] == {"passed": 0, "failed": 1, "error": 0, "not_started": 0, "timeout": 0}
+
+
+def test_a_broken_cell_is_said_with_its_number_and_line(arena, solved):
+    solved.write_text(solved.read_text() + "# %%\n\ndef embed(:\n    pass\n")
+    done = arena("check", solved, "-e", "causal_mask", "-e", "embed")
+    assert done.code == 1
+    assert "cell 2, line 7 must be Python: got SyntaxError" in done.out
+    assert f"✓ {MASK} passed" in done.out
+    assert "1.1/embed: the cell of embed must be Python" not in done.out  # the class would be called Embed
+
+
+def test_a_section_stands_for_its_file_in_this_folder(arena, home):
+    done = arena("start", "1.1", "--format", "py")
+    assert done.code == 0
+    done = arena("check", "1.1", "-e", "causal_mask", "--json")
+    assert done.code == 0
+    assert Path(done.json["file"]).name == "1.1_transformer_from_scratch.py"
+    assert done.json["counts"]["not_started"] == 1
+    assert arena("check", "-e", "causal_mask", "--json").json["counts"] == done.json["counts"]
+    assert [event.kind for event in ProgressStore().events()] == ["opened"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("gone.ipynb", None, "No such file"),
+        ("a.ipynb", "{", "invalid JSON in line 1"),
+        ("a.ipynb", "{}", "a notebook of format 4"),
+        ("a.txt", "x", "must be a notebook (.ipynb) or a Python file (.py)"),
+        ("a.py", "x = 1", "must define an exercise of the course: got none"),
+        ("9.9", None, "no section is called '9.9'"),
+        ("1.1", None, "Write it with: arena start 1.1"),
+        ("transformer_from_scrach", None, "Did you mean 'transformer_from_scratch'"),
+    ],
+)
+def test_bad_input_is_a_wrong_use_and_says_what_to_do(arena, home, name, content, told):
+    if content is not None:
+        Path(name).write_text(content)
+    done = arena("check", name)
+    assert done.code == 2
+    assert told in done.err
+    assert "Traceback" not in done.err
+
+
+def test_an_empty_folder_is_a_wrong_use(arena):
+    done = arena("check")
+    assert done.code == 2
+    assert "arena start 1.1" in done.err
+
+
+def test_errors_are_json_too(arena):
+    done = arena("check", "9.9", "--json")
+    assert done.code == 2
+    assert done.json == {"error": done.json["error"], "kind": "UnknownNameError"}
+
+
+def test_an_unwritable_home_costs_a_warning_and_no_verdict(arena, solved, home):
+    home.write_text("a file, where a folder should be")
+    with pytest.warns(UserWarning, match="set ARENA_HOME"):
+        done = arena("check", solved, "-e", "causal_mask")
+    assert done.code == 0
+    assert "1 of 1 passed" in done.out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_watching_judges_at_every_save_until_stopped(solved):
+    command = [sys.executable, "-m", "arena_lib", "check", str(solved), "-e", "causal_mask", "--watch", "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"})
+    try:
+        assert read_json(process)["counts"]["passed"] == 1
+        time.sleep(0.5)
+        solved.write_text(solved.read_text().replace("triu(1)", "triu(2)"))
+        assert read_json(process)["counts"]["failed"] == 1
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 130
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def read_json(process):
+    text = ""
+    while True:
+        line = process.stdout.readline()
+        assert line, "it ended"
+        text += line
+        if line == "}\n":
+            return json.loads(text)

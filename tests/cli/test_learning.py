@@ -1,0 +1,99 @@
+"""`arena start`, `hint`, `solution`, `progress`: a learner's way through an exercise."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from arena_lib.course.catalog import load_catalog
+from arena_lib.course.progress import ProgressStore
+
+MASK = "1.1/causal_mask"
+HINTS = load_catalog().exercise(MASK).hints
+
+
+def test_start_writes_once_and_beside_it_when_asked(arena):
+    assert arena("start", "1.1", "--folder", "mine", "--format", "py", "--json").json == {
+        "section": "1.1",
+        "path": "mine/1.1_transformer_from_scratch.py",
+    }
+    again = arena("start", "1.1", "--folder", "mine", "--format", "py")
+    assert again.code == 1
+    assert "--fresh" in again.err
+    assert arena("start", "1.1", "--folder", "mine", "--format", "py", "--fresh").code == 0
+    assert len(list(Path("mine").iterdir())) == 2
+
+
+@pytest.mark.parametrize(("option", "value"), [("--format", "docx"), ("--scale", "huge")])
+def test_start_knows_its_options(arena, option, value):
+    done = arena("start", "1.1", option, value)
+    assert done.code == 2
+    assert f"{option} must be" in done.err
+
+
+def test_each_call_gives_the_next_hint_and_the_last_one_again(arena):
+    given = [arena("hint", MASK, "--json").json for _ in range(4)]
+    assert [g["tier"] for g in given] == [1, 2, 3, 3]
+    assert [g["hint"] for g in given] == [*HINTS, HINTS[-1]]
+    assert all(g["of"] == 3 and g["exercise"] == MASK for g in given)
+    assert "arena solution 1.1/causal_mask --give-up" in arena("hint", "causal_mask").out
+
+
+def test_a_hint_can_be_chosen(arena):
+    assert HINTS[1] in arena("hint", MASK, "--tier", 2).out
+    assert arena("hint", MASK, "--json").json["tier"] == 3
+    done = arena("hint", MASK, "--tier", 4)
+    assert (done.code, "must be from 1 to 3: got 4" in done.err) == (2, True)
+
+
+def test_an_unknown_exercise_offers_the_nearest(arena):
+    done = arena("hint", "casual_mask")
+    assert done.code == 2
+    assert "'causal_mask'" in done.err
+
+
+def test_the_solution_waits_for_a_pass_or_for_giving_up(arena, solved):
+    done = arena("solution", MASK)
+    assert done.code == 1
+    assert "--give-up" in done.err
+    assert "masked_fill" not in done.out + done.err
+    given = arena("solution", MASK, solved, "--give-up", "--json").json
+    assert set(given) == {"exercise", "solution", "diff", "file"}
+    assert "-def causal_mask(scores):" in given["diff"]
+    assert given["file"] == str(solved)
+    assert arena("solution", MASK).code == 0  # seen once, it needn't be given up again
+    assert [event.kind for event in ProgressStore().events()] == ["solution"]
+
+
+def test_after_a_pass_the_solution_is_shown(arena, solved):
+    arena("check", solved, "-e", MASK)
+    done = arena("solution", MASK)
+    assert done.code == 0
+    assert "def causal_mask" in done.out
+    assert [event.kind for event in ProgressStore().events()] == ["verdict"]
+
+
+def test_progress_moves_between_machines(arena, home):
+    arena("hint", MASK)
+    assert arena("progress", "--export", "events.jsonl", "--json").json == {"exported": 1, "path": "events.jsonl"}
+    assert json.loads(arena("progress", "--export", "-").out)["kind"] == "hint"
+    for file in home.iterdir():
+        file.unlink()
+    assert arena("progress", "--import", "events.jsonl", "--json").json == {"imported": 1, "known": 0}
+    assert arena("progress", "--import", "events.jsonl", "--json").json == {"imported": 0, "known": 1}
+    assert arena("progress", "--import", "gone.jsonl").code == 2
+    assert arena("progress", "--import", "e", "--export", "e").code == 2
+    Path("bad.jsonl").write_text("what\n")
+    done = arena("progress", "--import", "bad.jsonl")
+    assert (done.code, "line 1" in done.err) == (3, True)
+
+
+def test_progress_says_what_comes_next(arena):
+    first = next(entry for entry in load_catalog().exercises if entry.test)
+    record = arena("progress", "--json").json
+    assert record["next"] == first.id
+    assert set(record["sections"][0]["exercises"][0]) == {
+        "id", "state", "attempts", "hints", "solution_seen", "minutes", "estimate", "passed_at", "last_status",
+        "last_mistake",
+    }  # fmt: skip
+    assert f"Next: {first.id}" in arena("progress").out

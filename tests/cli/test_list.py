@@ -1,0 +1,70 @@
+"""`arena list` and what starts with it: keys, marks, speed, and no torch."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from arena_lib.checking.results import Result
+from arena_lib.course.catalog import load_catalog
+from arena_lib.course.progress import ProgressStore
+from arena_lib.course.staleness import current_test_hash
+
+MASK = "1.1/causal_mask"
+
+
+def test_json_has_the_keys_of_the_contract(arena):
+    done = arena("list", "--json")
+    assert done.code == 0
+    section = next(s for s in done.json["sections"] if s["id"] == "1.1")
+    assert set(section) == {"id", "slug", "title", "chapter", "minutes", "exercises"}
+    exercise = next(e for e in section["exercises"] if e["id"] == MASK)
+    assert set(exercise) == {"id", "name", "title", "difficulty", "importance", "minutes", "reference", "test"}
+    assert exercise["reference"] == "arena_lib.transformer.lesson:causal_mask"
+
+
+def test_one_section_can_be_asked_for(arena):
+    assert [s["id"] for s in arena("list", "transformer_from_scratch", "--json").json["sections"]] == ["1.1"]
+    done = arena("list", "1.7")
+    assert done.code == 2
+    assert "no section is called '1.7'. Did you mean '1.1'" in done.err
+
+
+@pytest.mark.parametrize(("is_current", "mark"), [(True, "✓"), (False, "~")])
+def test_what_is_done_is_marked_and_what_is_stale_differently(arena, is_current, mark):
+    entry = load_catalog().exercise(MASK)
+    test_hash = current_test_hash(entry) if is_current else "another"
+    ProgressStore().record(Result(exercise=MASK, status="passed", test_hash=test_hash))
+    lines = arena("list").out.splitlines()
+    (line,) = [line for line in lines if MASK in line]
+    assert line.split()[0] == mark
+    assert f"{int(is_current)} of" in lines[0]
+    assert any("check it again" in line for line in lines) is not is_current
+
+
+@pytest.mark.parametrize("words", [["list"], ["--help"], ["progress"], ["hint", "causal_mask"]])
+def test_no_torch_is_loaded(words, home):
+    code = f"import sys; sys.argv = {['arena', *words]!r}\nfrom arena_lib.cli import main\ntry:\n    main()\nfinally:\n    sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+
+
+def test_the_package_itself_loads_nothing_heavy():
+    code = "import sys, arena_lib; sys.exit(any(m in sys.modules for m in ('torch', 'numpy', 'typer', 'yaml')))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_pydantic_is_not_loaded_since_it_takes_as_long_as_the_rest(home):
+    code = "import sys; sys.argv = ['arena', 'list']\nfrom arena_lib.cli import main\ntry:\n    main()\nfinally:\n    sys.exit('pydantic' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+
+
+def test_it_takes_less_than_four_tenths_of_a_second_of_the_processor(home):
+    """Time of the processor, so that a busy machine doesn't fail it; on an idle one it is the time that passes."""
+    times = []
+    for _ in range(3):
+        before = os.times()
+        subprocess.run([sys.executable, "-m", "arena_lib", "list"], capture_output=True, check=True)
+        after = os.times()
+        times.append(after.children_user - before.children_user)
+    assert min(times) < 0.4

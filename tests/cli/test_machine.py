@@ -1,0 +1,95 @@
+"""`arena doctor`, `zoo`, `bench`, `python -m arena_lib`: what concerns the machine."""
+
+import subprocess
+import sys
+
+import pytest
+
+from arena_lib.cli import VERBS, bench
+from arena_lib.cli.output import exit_code
+from arena_lib.course import health
+from arena_lib.errors import ArenaError, FetchError, MissingDependencyError, UnknownNameError
+
+
+def test_doctor_finds_this_machine_well(arena):
+    done = arena("doctor", "--json")
+    assert done.code == 0, done.out
+    assert done.json["ok"] is True
+    names = [finding["name"] for finding in done.json["findings"]]
+    assert {"Python", "packages", "torch", "GPU", "course", "models", "disk", "cache", "progress"} <= set(names)
+    assert set(done.json["findings"][0]) == {"ok", "name", "detail", "fix"}
+
+
+def test_doctor_says_what_is_wrong_and_the_one_fix(arena, home, monkeypatch):
+    home.write_text("a file, where a folder should be")
+    monkeypatch.setattr(health, "_LOOK_AT_TORCH", "raise OSError('libtorch.so: cannot open')")
+    monkeypatch.setattr(health, "OLDEST_PYTHON", (4, 0))
+    monkeypatch.setattr(
+        health, "requires", lambda name: ["torch>=99", "no-such-package-here>=1; extra == 'x'", "nope>=2"]
+    )
+    monkeypatch.setattr(health, "LEAST_FREE_BYTES", 10**20)
+    done = arena("doctor")
+    assert done.code == 3
+    for text in (
+        "✗ Python",
+        "✗ torch: it can't compute: OSError: libtorch.so: cannot open",
+        "✗ torch: 2",
+        "pip install 'torch>=99'",
+        "✗ nope: missing",
+        "✗ disk",
+        "✗ progress: ",
+        "Set ARENA_HOME to a folder of yours.",
+    ):
+        assert text in done.out
+    assert "no-such-package-here" not in done.out
+
+
+def test_zoo_lists_and_describes(arena):
+    models = arena("zoo", "list", "--json").json["models"]
+    assert "smollm2" in [model["name"] for model in models]
+    assert all(isinstance(model["available"], bool) for model in models)
+    assert "smollm2" in arena("zoo", "list").out
+    card = arena("zoo", "info", "smollm2", "--json").json
+    assert card["form"] == "llama"
+    assert "licence: " in arena("zoo", "info", "smollm2").out
+
+
+@pytest.mark.parametrize("words", [("info", "tiny-gtp"), ("fetch", "smollm"), ("train", "nothing")])
+def test_an_unknown_model_is_a_wrong_use(arena, words):
+    done = arena("zoo", *words)
+    assert done.code == 2
+    assert f"no model is called '{words[1]}'" in done.err
+
+
+def test_a_fetched_model_is_not_trained(arena):
+    done = arena("zoo", "train", "smollm2")
+    assert (done.code, "arena zoo fetch smollm2" in done.err) == (2, True)
+
+
+def test_bench_needs_a_checkout(arena, monkeypatch):
+    monkeypatch.setattr(bench, "find_checkout", lambda: None)
+    done = arena("bench")
+    assert (done.code, "checkout" in done.err) == (2, True)
+
+
+def test_the_module_is_the_command():
+    done = subprocess.run([sys.executable, "-m", "arena_lib", "--help"], capture_output=True, text=True, check=True)
+    for verb in VERBS:
+        assert verb in done.stdout or verb == "demo"
+
+
+def test_an_unknown_verb_is_a_wrong_use(arena):
+    assert arena("learn").code == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ArenaError("x"), 1),
+        (UnknownNameError("model", "x", []), 2),
+        (FetchError("x"), 3),
+        (MissingDependencyError("jupyterlab", "notebook", "x"), 3),
+    ],
+)
+def test_exit_codes(error, code):
+    assert exit_code(error) == code

@@ -1,0 +1,77 @@
+"""`%load_ext arena_lib` in a real IPython: verdicts are recorded, and `%arena` answers."""
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+
+from arena_lib.checking import reporting
+from arena_lib.course.catalog import load_catalog
+from arena_lib.course.progress import ProgressStore
+
+MASK = "1.1/causal_mask"
+HINTS = load_catalog().exercise(MASK).hints
+RIGHT = """
+import torch
+from arena_lib.tests import transformer_from_scratch as tests
+def causal_mask(scores):
+    return scores.masked_fill(torch.ones_like(scores, dtype=torch.bool).triu(DIAGONAL), -torch.inf)
+tests.test_causal_mask(causal_mask)
+"""
+
+
+@pytest.fixture
+def shell(tmp_path, monkeypatch):
+    monkeypatch.setenv("ARENA_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    shell = InteractiveShell()
+    shell.history_manager.enabled = False
+    shell.run_line_magic("load_ext", "arena_lib")
+    yield shell
+    shell.run_line_magic("unload_ext", "arena_lib")
+    shell.history_manager.end_session()
+
+
+def verdicts():
+    return [(e.exercise, e.status, e.mistake) for e in ProgressStore().events() if e.kind == "verdict"]
+
+
+def test_tests_called_in_the_kernel_are_recorded_under_their_id(shell):
+    shell.run_cell(RIGHT.replace("DIAGONAL", "0"))
+    shell.run_cell(RIGHT.replace("DIAGONAL", "1"))
+    assert verdicts() == [(MASK, "failed", "hides the present too"), (MASK, "passed", None)]
+    assert ProgressStore().events()[0].kind == "opened"
+
+
+def test_the_reference_is_not_recorded(shell):
+    shell.run_cell(
+        "from arena_lib.transformer.lesson import causal_mask\nfrom arena_lib.tests import transformer_from_scratch as t\nt.test_causal_mask(causal_mask)"
+    )
+    assert verdicts() == []
+
+
+def test_unloading_ends_the_recording(shell):
+    shell.run_line_magic("unload_ext", "arena_lib")
+    assert reporting._courses == []
+    assert "arena" not in shell.magics_manager.magics["line"]
+    shell.run_line_magic("load_ext", "arena_lib")
+
+
+def test_the_magic_answers(shell, capsys):
+    def ask(line):
+        capsys.readouterr()
+        shell.run_line_magic("arena", line)
+        return capsys.readouterr().out
+
+    first = next(entry for entry in load_catalog().exercises if entry.test)
+    assert ask("next").startswith(f"{first.id}: {first.title}")
+    assert f"{first.id}, hint 1 of 3" in ask("hint")
+    shell.run_cell(RIGHT.replace("DIAGONAL", "0"))
+    assert HINTS[0] in ask("hint")
+    assert HINTS[1] in ask("hint")
+    assert HINTS[2] in ask("hint causal_mask 3")
+    assert "'4'" in ask("hint causal_mask 4")
+    assert "must pass before" in ask("solution causal_mask")
+    assert "def causal_mask" in ask("solution causal_mask --give-up")
+    assert "hides the present too" in ask("progress")
+    assert "no exercise is called 'casual_mask'" in ask("hint casual_mask")
+    for line in ("", "dance", "hint 'x", "solution", "hint a b c"):
+        assert "%arena takes: hint" in ask(line)

@@ -1,0 +1,84 @@
+"""The authors' gate over a section: what it says of exercises that hold and of those that don't."""
+
+from pathlib import Path
+
+import pytest
+
+from arena_lib.course import verifying
+from arena_lib.course.catalog import load_catalog
+from arena_lib.course.entries import ExerciseEntry
+
+HERE = Path(__file__).parent
+
+
+def entry(name):
+    return ExerciseEntry(
+        id=f"7.3/{name}", name=name, title=name, difficulty=1, importance=1, minutes=1,
+        reference="judged_course:plus", test=f"judged_course:test_{name}",
+    )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _path(monkeypatch):
+    monkeypatch.syspath_prepend(HERE)
+
+
+def test_a_record_has_the_keys_of_the_contract():
+    record = verifying.verify_entry(entry("plus"))
+    assert {"id", "reference", "accepts", "stub", "mistakes", "seconds"} <= set(record)
+    assert (record["id"], record["reference"], record["stub"]) == ("7.3/plus", "passed", "not_started")
+    assert {"name", "rejected", "named"} <= set(record["mistakes"][0])
+    assert record["mistakes"][0]["rejected"]
+    assert record["mistakes"][0]["named"]
+    assert any("accepted solution" in problem for problem in record["problems"])
+
+
+def test_the_stub_is_run_among_the_names_of_its_module():
+    stub = verifying.make_stub_object(entry("plus"))
+    with pytest.raises(NotImplementedError):
+        stub(1, 2)
+
+
+def test_two_runs_that_differ_are_a_problem():
+    one = {
+        "id": "x",
+        "reference": "passed",
+        "accepts": [],
+        "stub": "not_started",
+        "mistakes": [],
+        "problems": [],
+        "seconds": 1,
+    }
+    assert verifying._merge(one, one | {"seconds": 2.0}) == one | {"seconds": 1.5, "holds": True}
+    merged = verifying._merge(one, one | {"stub": "failed"})
+    assert not merged["holds"]
+    assert merged["problems"] == ["two runs with different hash seeds must agree: got stub 'not_started' and 'failed'"]
+
+
+def test_an_exploratory_exercise_runs_its_solution(course):
+    section = load_catalog([course]).sections[0]
+    record = verifying.verify_here(section, ["find_largest"])[0]
+    assert (record["id"], record["reference"], record["stub"], record["problems"]) == (
+        "7.2/find_largest", "passed", "not_started", [],
+    )  # fmt: skip
+
+
+def test_an_exploratory_exercise_whose_solution_is_wrong_fails(course):
+    chapter = next(course.chapters.glob("*/*.py"))
+    chapter.write_text(chapter.read_text().replace("max(numbers)", "min(numbers)"))
+    record = verifying.verify_here(load_catalog([course]).sections[0], ["find_largest"])[0]
+    assert record["reference"] == "failed"
+    assert "the largest of 3, 9 and 4 is 9" in record["problems"][0]
+
+
+def test_a_chapter_that_does_not_run_is_a_problem_of_its_exploratory_exercises(course):
+    chapter = next(course.chapters.glob("*/*.py"))
+    chapter.write_text(chapter.read_text().replace("import math\n", "import no_such_module\n"))
+    record = verifying.verify_here(load_catalog([course]).sections[0], ["find_largest"])[0]
+    assert "a chapter must run with its solutions" in record["problems"][0]
+
+
+def test_two_processes_verify_one_exercise_of_the_course():
+    (record,) = verifying.verify_sections(["1.1"], ["causal_mask"])
+    assert record["holds"], record["problems"]
+    assert record["id"] == "1.1/causal_mask"
