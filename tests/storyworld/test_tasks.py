@@ -13,7 +13,7 @@ N = 300
 
 def make_indirect_objects(**kwargs: str) -> list[Document]:
     choose = Chooser("tasks", 0)
-    return [tasks.tell_indirect_object(choose, **kwargs) for _ in range(N)]
+    return [tasks.tell_indirect_object(choose, **kwargs, n_transfers=1) for _ in range(N)]
 
 
 def final_sentence(document: Document) -> list[str]:
@@ -80,6 +80,16 @@ def test_names_and_frames_of_an_indirect_object_can_be_held_out_each_alone() -> 
     texts = ["|".join(" ".join(document.words) for document in documents) for documents in (by_names, by_frames)]
     assert ["returned the" in text for text in texts] == [False, True]
     assert ["had a long talk" in text for text in texts] == [True, False]
+
+
+def test_there_are_up_to_three_transfers_and_the_last_is_the_one_described() -> None:
+    choose = Chooser("tasks", 3)
+    documents = [tasks.tell_indirect_object(choose) for _ in range(N)]
+    counts = Counter(len(document.answers) for document in documents)
+    assert set(counts) == {1, 2, 3}
+    assert counts[1] > counts[2] > counts[3] > N / 10
+    assert all(document.words[document.answers[-1]] == document.facts["correct"] for document in documents)
+    assert all({document.words[i] for i in document.answers} <= set(document.people) for document in documents)
 
 
 def test_articles_fit_the_next_word() -> None:

@@ -10,7 +10,7 @@ tasks (in-context tasks), tokenizer, corpus (rows for training), report (entropi
 """
 
 from arena_lib.storyworld.choice import Chooser
-from arena_lib.storyworld.corpus import MIXTURE, VERSION, make_marked_rows, make_rows, tell, tell_many
+from arena_lib.storyworld.corpus import MIXTURE, VERSION, make_rows, tell, tell_many
 from arena_lib.storyworld.grammar import tell_story
 from arena_lib.storyworld.labels import Document, Labels
 from arena_lib.storyworld.tasks import (
@@ -42,7 +42,6 @@ __all__ = [
     "Labels",
     "encode_words",
     "list_vocabulary_words",
-    "make_marked_rows",
     "make_rows",
     "save_tokenizer",
     "tell",

@@ -10,7 +10,7 @@ Differs: a row begins with the end-of-text token and holds whole documents, so n
 from collections.abc import Iterator, Mapping
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Int
 
 from arena_lib.errors import ConfigError
 from arena_lib.storyworld import tasks
@@ -36,7 +36,7 @@ MIXTURE: dict[str, float] = {
 """Share of the tokens that documents of each kind have."""
 MEAN_LENGTH: dict[str, float] = {
     "story": 60,
-    "indirect_object": 23,
+    "indirect_object": 29,
     "holders": 33,
     "adjectives": 31,
     "countries": 31,
@@ -46,9 +46,6 @@ MEAN_LENGTH: dict[str, float] = {
     "spelling": 23,
 }
 """Tokens a document has on average; turns shares of tokens into shares of documents."""
-
-ASKING: frozenset[str] = frozenset({"story", "indirect_object", "holders"})
-"""Kinds whose few answers are about people; in the other kinds most tokens are answers."""
 
 
 def tell(kind: str, choose: Chooser, split: str = "train", *, longest: int = tasks.LONGEST_STRING) -> Document:
@@ -106,33 +103,15 @@ def make_rows(
     >>> make_rows(2, 16, seed=0).shape
     (2, 16)
     """
-    return make_marked_rows(n_rows, n_ctx, seed=seed, split=split, mixture=mixture, longest=longest)[0]
-
-
-def make_marked_rows(
-    n_rows: int,
-    n_ctx: int,
-    *,
-    seed: int,
-    split: str = "train",
-    mixture: Mapping[str, float] = MIXTURE,
-    longest: int = tasks.LONGEST_STRING,
-) -> tuple[Int[np.ndarray, "n_rows n_ctx"], Bool[np.ndarray, "n_rows n_ctx"]]:
-    """The same rows, and where the answers to questions about people stand in them (`ASKING`)."""
     if n_rows < 1 or n_ctx < 2:
         raise ConfigError(f"n_rows must be at least 1 and n_ctx at least 2: got {n_rows} and {n_ctx}. Ask for more.")
     choose = Chooser("storyworld", VERSION, split, seed)
     rows = np.zeros((n_rows, n_ctx), dtype=np.int64)
-    marks = np.zeros((n_rows, n_ctx), dtype=np.bool_)
     documents = tell_many(choose, split, mixture, longest=longest)
-    for row, mark in zip(rows, marks, strict=True):
+    for row in rows:
         filled = 0
         while filled < n_ctx:
-            document = next(documents)
-            tokens = [0, *encode_words(document.words)][: n_ctx - filled]
+            tokens = [0, *encode_words(next(documents).words)][: n_ctx - filled]
             row[filled : filled + len(tokens)] = tokens
-            if document.kind in ASKING:
-                # Word i stands one further, behind the end-of-text token.
-                mark[[filled + 1 + i for i in document.answers if filled + 1 + i < n_ctx]] = True
             filled += len(tokens)
-    return rows, marks
+    return rows

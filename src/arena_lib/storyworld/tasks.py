@@ -38,9 +38,14 @@ LONGEST_STRING = 60
 
 
 def tell_indirect_object(
-    choose: Chooser, split: str = "train", *, frames_of: str | None = None, form: str | None = None
+    choose: Chooser,
+    split: str = "train",
+    *,
+    frames_of: str | None = None,
+    form: str | None = None,
+    n_transfers: int | None = None,
 ) -> Document:
-    """Two or three people together; some of them give, and the last word is whom to.
+    """Two or three people together; some of them give, up to three times, and the last word is whom to.
 
     `split` picks the names, `frames_of` the frames (the same split unless given);
     `form` is `"pair"`, `"triple"` or `"distractor"` (any unless given).
@@ -50,7 +55,8 @@ def tell_indirect_object(
     names = choose.sample(lexicon.names_of(split), 3)
     people = [Person(i, name) for i, name in enumerate(names if form != "pair" else names[:2])]
     teller = Teller(World(people, []))
-    return _Companions(choose, teller, people, frames_of, form).tell()
+    n_transfers = n_transfers or choose.weighted({1: 0.5, 2: 0.3, 3: 0.2})
+    return _Companions(choose, teller, people, frames_of, form).tell(n_transfers)
 
 
 class _Companions:
@@ -61,7 +67,7 @@ class _Companions:
         self.place = choose.pick(lexicon.PLACES)
         self.n_present = 3 if form == "triple" else 2
 
-    def tell(self) -> Document:
+    def tell(self, n_transfers: int) -> Document:
         choose = self.choose
         before = self.form == "distractor" and choose.chance(0.4)
         if before:
@@ -72,14 +78,14 @@ class _Companions:
                 self._say(frames.MIDDLES)
             if self.form == "distractor" and not before:
                 self._say(frames.DISTRACTORS)
-        giver = choose.between(0, self.n_present - 1)
-        rest = [person for person in self.people[: self.n_present] if person.idx != giver]
-        recipient = choose.pick(rest)
-        self._transfer(self.people[giver], recipient, clause)
+        for _ in range(n_transfers):
+            giver, recipient = choose.sample(self.people[: self.n_present], 2)
+            self._transfer(giver, recipient, clause)
+            clause = False
         return self.teller.finish(
             "indirect_object",
             form=self.form,
-            order="giver_first" if giver < recipient.idx else "giver_last",
+            order="giver_first" if giver.idx < recipient.idx else "giver_last",
             correct=recipient.name,
         )
 

@@ -8,6 +8,7 @@ Differs: an answer counts when its token is the likeliest of the whole vocabular
 """
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from arena_lib.storyworld import RULES, Chooser, Document, tell_holders, tell_indirect_object, tell_rule, tell_story
+from arena_lib.storyworld.report import compute_ngram_loss
 from arena_lib.storyworld.tokenizer import encode_words, list_vocabulary_words, vocabulary
 
 LogitsOf = Callable[[Tensor], Tensor]
@@ -59,7 +61,7 @@ def evaluate_indirect_object(logits_of: LogitsOf, n_documents: int = 512) -> dic
         ("held_out_both", "test", "test"),
     ):
         choose = Chooser(SEED, "indirect_object", label)
-        documents = [tell_indirect_object(choose, names, frames_of=frames) for _ in range(n_documents)]
+        documents = [tell_indirect_object(choose, names, frames_of=frames, n_transfers=1) for _ in range(n_documents)]
         figures[f"indirect_object_{label}"] = compute_accuracy(logits_of, documents)
     return figures
 
@@ -136,10 +138,24 @@ def evaluate_stories(logits_of: LogitsOf, n_stories: int = 400) -> dict[str, flo
     return figures
 
 
+@cache
+def compute_trigram_loss() -> float:
+    """Loss in nats a token that a trigram model of 20,000 stories reaches on unseen ones: what to compare with."""
+    return compute_ngram_loss(3)
+
+
+def evaluate(name: str) -> dict[str, float]:
+    """Every figure of a bundled model's card, from the weights that ship."""
+    from arena_lib.zoo.loading import load
+
+    return evaluate_all(load(name))
+
+
 def evaluate_all(logits_of: LogitsOf) -> dict[str, float]:
     """Every figure of a card."""
     return {
         **evaluate_stories(logits_of),
+        "story_trigram_loss": compute_trigram_loss(),
         **evaluate_indirect_object(logits_of),
         **evaluate_induction(logits_of),
         **evaluate_holders(logits_of),

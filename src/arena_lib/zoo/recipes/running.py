@@ -15,20 +15,16 @@ from pathlib import Path
 from typing import cast
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from arena_lib.storyworld import save_tokenizer
-from arena_lib.transformer.batches import Batch
 from arena_lib.transformer.huggingface import load_pretrained, save_pretrained
 from arena_lib.transformer.model import Transformer
 from arena_lib.transformer.training import Trainer, TrainingConfig
 from arena_lib.zoo import evaluation
 from arena_lib.zoo.recipes.story_batches import Stage, StoryBatches
 
-ANSWER_WEIGHT = 0.3
-"""Of the mean loss on answers about people beside the mean over all tokens; one token in seventy is such an answer."""
 MODEL_FOLDER, STEADY_FOLDER, COOLING_FOLDER = "model", "steady", "cooling"
 """Where, in a run's folder, the finished model and the checkpoints of each part are."""
 
@@ -107,18 +103,8 @@ def _make_config(plan: Plan, n_steps: int, *, schedule: str) -> TrainingConfig:
 
 
 def _train(model: Transformer, config: TrainingConfig, batches: StoryBatches, folder: Path, resume: bool) -> None:
-    trainer = Trainer(model, config, batches, evaluate_briefly, folder, compute_loss=compute_marked_loss)
-    summary = trainer.train(resume=resume)
+    summary = Trainer(model, config, batches, evaluate_briefly, folder).train(resume=resume)
     assert summary.is_finished
-
-
-def compute_marked_loss(model: nn.Module, batch: Batch) -> Float[Tensor, ""]:
-    """Mean loss in nats over all tokens, plus `ANSWER_WEIGHT` times the mean over the marked ones."""
-    logits = model(batch.tokens)[:, :-1].flatten(0, 1).float()
-    losses = F.cross_entropy(logits, batch.tokens[:, 1:].flatten(), reduction="none")
-    assert batch.mask is not None
-    marks = batch.mask[:, 1:].flatten().float()
-    return losses.mean() + ANSWER_WEIGHT * (losses * marks).sum() / marks.sum().clamp(min=1.0)
 
 
 def write_model(model: Transformer, folder: Path) -> Transformer:

@@ -15,7 +15,7 @@ from arena_lib.zoo.recipes.story_batches import Stage
 EVERYTHING = {
     "repetition": 0.40,
     "story": 0.25,
-    "indirect_object": 0.20,
+    "indirect_object": 0.25,
     "holders": 0.18,
     "adjectives": 0.10,
     "countries": 0.05,
@@ -24,9 +24,9 @@ EVERYTHING = {
     "spelling": 0.01,
 }
 LATER = {
-    "repetition": 0.18,
+    "repetition": 0.14,
     "story": 0.28,
-    "indirect_object": 0.22,
+    "indirect_object": 0.26,
     "holders": 0.22,
     "adjectives": 0.06,
     "countries": 0.03,
