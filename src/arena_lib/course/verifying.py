@@ -1,7 +1,7 @@
 """The authors' gate over a course: every exercise is verified in two processes with different hash seeds.
 
-For an exercise with a test that is `checking.verify`; for an exploratory one, its solution in the
-chapter must satisfy the cell's own assertions, and its gap must raise NotImplementedError.
+For an exercise with a test that is `checking.verify`; for an exploratory one, in the first process only,
+its solution in the chapter must satisfy the cell's own assertions, and its gap must raise NotImplementedError.
 
 Shapes:  none.
 Raises:  ArenaError if a process ends without its records.
@@ -36,9 +36,11 @@ Record = dict[str, Any]
 def verify_sections(section_ids: Sequence[str], names: Sequence[str] = ()) -> list[Record]:
     """The record of each exercise of the sections (of those named, if any are), both runs put together."""
     with tempfile.TemporaryDirectory(prefix="arena-verify-") as folder:
-        request = json.dumps({"sections": list(section_ids), "names": list(names)})
+        request = {"sections": list(section_ids), "names": list(names)}
         runs = [(seed, Path(folder) / seed) for seed in HASH_SEEDS]
-        processes = [_start(request, seed, answer) for seed, answer in runs]
+        processes = [
+            _start(json.dumps(request | {"explores": seed == HASH_SEEDS[0]}), seed, answer) for seed, answer in runs
+        ]
         try:
             for process in processes:
                 process.wait()
@@ -46,7 +48,8 @@ def verify_sections(section_ids: Sequence[str], names: Sequence[str] = ()) -> li
             for process in processes:
                 process.kill()
         first, second = (_read(answer, process) for (_, answer), process in zip(runs, processes, strict=True))
-    return [_merge(one, other) for one, other in zip(first, second, strict=True)]
+    others = {record["id"]: record for record in second}
+    return [_merge(record, others.get(record["id"], record)) for record in first]
 
 
 def _start(request: str, seed: str, answer: Path) -> subprocess.Popen[bytes]:
@@ -81,9 +84,10 @@ def _differences(one: Record, other: Record) -> str:
     return "; ".join(f"{key} {one[key]!r} and {other[key]!r}" for key in _COMPARED if one[key] != other[key])
 
 
-def verify_here(section: Section, names: Sequence[str] = ()) -> list[Record]:
-    """The record of each exercise of one section, in this process."""
+def verify_here(section: Section, names: Sequence[str] = (), *, explores: bool = True) -> list[Record]:
+    """The record of each exercise of one section, in this process; exploratory ones only if it `explores`."""
     entries = [entry for entry in section.exercises if not names or entry.name in names]
+    entries = [entry for entry in entries if explores or not entry.is_exploratory]
     errors = _exploratory_errors(section) if any(entry.is_exploratory for entry in entries) else {}
     return [
         _exploratory_record(section, entry, errors) if entry.is_exploratory else verify_entry(entry)
@@ -160,7 +164,8 @@ def _main(request: str, answer: str) -> None:
     wanted = json.loads(request)
     catalog = load_catalog(strict=True)
     with contextlib.redirect_stdout(sys.stderr):
-        records = [r for name in wanted["sections"] for r in verify_here(catalog.section(name), wanted["names"])]
+        sections = [catalog.section(name) for name in wanted["sections"]]
+        records = [r for one in sections for r in verify_here(one, wanted["names"], explores=wanted["explores"])]
     Path(answer).write_text(json.dumps(records), encoding="utf-8")
 
 
