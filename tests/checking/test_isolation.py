@@ -59,6 +59,28 @@ def test_plotting_defaults_are_as_before():
     assert plotly.io.templates.default == before
 
 
+def test_plotly_s_renderer_is_put_back_and_not_set_again_if_nothing_changed(monkeypatch):
+    """Each setting makes a notebook carry plotly's script once more."""
+    import plotly.io
+
+    plain = type(plotly.io.renderers).default
+    settings = []
+
+    def note(renderers, value):
+        settings.append(value)
+        plain.fset(renderers, value)
+
+    before = plotly.io.renderers.default
+    monkeypatch.setattr(type(plotly.io.renderers), "default", property(plain.fget, note))
+    with isolated(0):
+        pass
+    assert settings == []
+    with isolated(0):
+        plotly.io.renderers.default = "json"
+    assert settings == ["json", before]
+    assert plotly.io.renderers.default == before
+
+
 def test_block_starts_from_the_seed_with_gradients_on():
     torch.set_grad_enabled(False)
     try:

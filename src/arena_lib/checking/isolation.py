@@ -90,7 +90,10 @@ def _plotting() -> Callable[[], None]:
         if pyplot:
             for number in set(pyplot.get_fignums()) - figures:
                 pyplot.close(number)
-        if plotly:
-            plotly.templates.default, plotly.renderers.default = template, renderer
+        if plotly and plotly.templates.default != template:
+            plotly.templates.default = template
+        # Setting a renderer, even to what it is, makes a notebook carry plotly's script (5 MB) once more.
+        if plotly and plotly.renderers.default != renderer:
+            plotly.renderers.default = renderer
 
     return restore
