@@ -10,7 +10,7 @@ import torch
 
 from arena_lib.core.seeds import make_generator
 from arena_lib.storyworld import vocabulary
-from arena_lib.transformer.gpt2 import GPT2, GPT2Config
+from arena_lib.transformer.fast.gpt2 import GPT2, GPT2Config
 from arena_lib.zoo.recipes.running import Plan, align_embeddings, make_sinusoids, run_recipe
 from arena_lib.zoo.recipes.story_batches import Stage
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from arena_lib.core.seeds import make_generator
 from arena_lib.storyworld import vocabulary
-from arena_lib.transformer.llama import Llama, LlamaConfig
+from arena_lib.transformer.fast.llama import Llama, LlamaConfig
 from arena_lib.zoo.recipes.running import Plan, align_embeddings, run_recipe
 from arena_lib.zoo.recipes.story_batches import Stage
 

@@ -1,0 +1,74 @@
+"""From a finished run to a bundled model: its files beside the others, and its card with measured figures.
+
+    from arena_lib.zoo.recipes import shipping, tiny_gpt
+    shipping.ship("tiny-gpt", "runs/tiny-gpt/model", tiny_gpt.DESCRIPTION)
+
+For maintainers, in a checkout. Every figure comes from the weights as they ship.
+
+Raises:  CheckpointError for a folder without a model.
+Source:  own derivation; the card's format is in `zoo/cards.py`.
+"""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import torch
+
+from arena_lib.storyworld import VERSION
+from arena_lib.transformer.attention_only import AttentionOnly
+from arena_lib.transformer.gpt2 import GPT2
+from arena_lib.transformer.huggingface import load_pretrained
+from arena_lib.transformer.model import Transformer
+from arena_lib.zoo.cards import CARDS
+from arena_lib.zoo.evaluation import evaluate_all
+from arena_lib.zoo.loading import WEIGHTS
+
+DECIMALS = 4
+DATA = (
+    f"Storyworld version {VERSION} (arena_lib.storyworld): generated stories and in-context tasks, "
+    "no text by others; names and sentence frames that figures call held out are in no training text of the task"
+)
+
+
+def ship(
+    name: str,
+    model_folder: Path | str,
+    description: str,
+    *,
+    weights: Path = WEIGHTS,
+    cards: Path = CARDS,
+    seed: int = 0,
+) -> dict[str, float]:
+    """Copy the model of a finished run to the bundled ones, write its card, and return its figures."""
+    model = load_pretrained(model_folder, dtype=torch.float32)
+    figures = {figure: round(value, DECIMALS) for figure, value in evaluate_all(model).items()}
+    shutil.copytree(model_folder, weights / name, dirs_exist_ok=True)
+    card = format_card(name, model, weights / name / "model.safetensors", description, seed)
+    reached = "".join(f"{figure} = {value}\n" for figure, value in figures.items())
+    (cards / f"{name}.toml").write_text(f"{card}\n[reached]\n{reached}", encoding="utf-8")
+    return figures
+
+
+def format_card(name: str, model: Transformer, file: Path, description: str, seed: int) -> str:
+    """The card of a bundled model up to its figures, as TOML."""
+    form = "attention-only" if isinstance(model, AttentionOnly) else "gpt2" if isinstance(model, GPT2) else "llama"
+    texts = {
+        "name": name,
+        "form": form,
+        "source": "bundled",
+        "description": description,
+        "data": DATA,
+        "licence": "MIT",
+        "recipe": f"arena zoo train {name}",
+    }
+    numbers = {
+        "seed": seed,
+        "parameters": sum(weight.numel() for weight in model.parameters()),
+        "size": file.stat().st_size,
+    }
+    lines = [f"{key} = {json.dumps(text, ensure_ascii=False)}" for key, text in texts.items()]
+    lines += [f"{key} = {number:_}" for key, number in numbers.items()]
+    lines += [f'sha256 = "{hashlib.sha256(file.read_bytes()).hexdigest()}"']
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,63 @@
+"""Batches of Storyworld rows in stages."""
+
+import pytest
+import torch
+
+from arena_lib.errors import ConfigError
+from arena_lib.storyworld import make_rows
+from arena_lib.zoo.recipes.story_batches import SHARD, Stage, StoryBatches
+
+GENERATOR = torch.Generator()
+STAGES = (
+    Stage(mixture={"repetition": 1.0}, seq=8, n_shards=2, longest=5),
+    Stage(mixture={"countries": 1.0}, seq=16),
+)
+
+
+def make_batches(seed: int = 3) -> StoryBatches:
+    return StoryBatches(batch_tokens=40, seed=seed, stages=STAGES)
+
+
+def test_a_shard_is_dealt_out_in_order_and_then_the_next() -> None:
+    batches = make_batches()
+    dealt = [batches(GENERATOR) for _ in range(SHARD + 1)]
+    assert all(batch.shape == (5, 8) for batch in dealt)
+    shards = [
+        torch.from_numpy(make_rows(5 * SHARD, 8, seed=3 * 10**9 + idx, mixture={"repetition": 1.0}, longest=5))
+        for idx in (0, 1)
+    ]
+    assert torch.equal(torch.cat(dealt[:SHARD]), shards[0])
+    assert torch.equal(dealt[SHARD], shards[1][:5])
+
+
+def test_stages_follow_each_other() -> None:
+    batches = make_batches()
+    assert [batches.find_stage(idx) for idx in (0, 1, 2, 50)] == [STAGES[0], STAGES[0], STAGES[1], STAGES[1]]
+    batches.load_state_dict({"position": 2 * SHARD})
+    assert batches(GENERATOR).shape == (2, 16)
+
+
+def test_a_run_goes_on_with_the_same_rows() -> None:
+    batches = make_batches()
+    for _ in range(7):
+        batches(GENERATOR)
+    again = make_batches()
+    again.load_state_dict(batches.state_dict())
+    assert torch.equal(again(GENERATOR), batches(GENERATOR))
+    assert batches.state_dict() == {"position": 8}
+
+
+def test_another_seed_gives_other_rows() -> None:
+    assert not torch.equal(make_batches(0)(GENERATOR), make_batches(1)(GENERATOR))
+
+
+def test_stages_must_end_with_one_that_does_not() -> None:
+    endless, short = STAGES[1], STAGES[0]
+    for stages in ((), (short,), (endless, endless)):
+        with pytest.raises(ConfigError, match="the last stage, and no other, must have n_shards=None"):
+            StoryBatches(batch_tokens=40, seed=0, stages=stages)
+
+
+def test_a_batch_must_hold_a_row() -> None:
+    with pytest.raises(ConfigError, match="must hold a row of 16 tokens: got 15"):
+        StoryBatches(batch_tokens=15, seed=0, stages=STAGES)
