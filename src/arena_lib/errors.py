@@ -7,6 +7,7 @@
     ├── TokenError             token ids lie outside the vocabulary or the context (also ValueError)
     ├── ConfigError            a configuration that cannot work    (also ValueError)
     ├── UnknownNameError       no such section, exercise, model, hook ... (also LookupError)
+    ├── TrainingError          a loss or gradient that is no finite number
     ├── CheckpointError        a checkpoint that does not fit or cannot be read
     ├── ZooError               a model or data set that cannot be had
     │   ├── FetchError         no network, no pip, no disk
@@ -91,6 +92,10 @@ class UnknownNameError(ArenaError, LookupError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (type(self), (self.kind, self.name, self.known))
+
+
+class TrainingError(ArenaError):
+    """A training run that cannot go on: its loss or its gradients are no finite numbers."""
 
 
 class CheckpointError(ArenaError):

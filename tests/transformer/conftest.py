@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from arena_lib.transformer.attention_only import AttentionOnly, AttentionOnlyConfig
-from arena_lib.transformer.gpt2 import GPT2, GPT2Config
-from arena_lib.transformer.llama import Llama, LlamaConfig
-from arena_lib.transformer.model import Transformer
+from arena_lib.transformer.fast.attention_only import AttentionOnly, AttentionOnlyConfig
+from arena_lib.transformer.fast.gpt2 import GPT2, GPT2Config
+from arena_lib.transformer.fast.llama import Llama, LlamaConfig
+from arena_lib.transformer.fast.model import Transformer
 
 GPT2_SIZES = {"d_model": 15, "d_vocab": 37, "n_ctx": 11, "n_layers": 2, "n_heads": 3, "d_head": 5, "d_mlp": 23}
 LLAMA_SIZES = {

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from arena_lib.errors import CheckpointError, ConfigError
+from arena_lib.transformer.fast.model import Transformer
 from arena_lib.transformer.huggingface import (
     from_huggingface,
     huggingface_views,
@@ -16,7 +17,6 @@ from arena_lib.transformer.huggingface import (
     save_pretrained,
     to_huggingface,
 )
-from arena_lib.transformer.model import Transformer
 
 FORMS = pytest.mark.parametrize("form", ["gpt2", "llama"])
 TIED = pytest.mark.parametrize("tie_embeddings", [True, False])

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from arena_lib.errors import ConfigError
-from arena_lib.transformer.gpt2 import GPT2Config
+from arena_lib.transformer.fast.gpt2 import GPT2Config
+from arena_lib.transformer.fast.llama import LlamaConfig
+from arena_lib.transformer.fast.model import Transformer
 from arena_lib.transformer.huggingface import build
 from arena_lib.transformer.huggingface_config import config_from_huggingface, huggingface_config
-from arena_lib.transformer.llama import LlamaConfig
-from arena_lib.transformer.model import Transformer
 
 
 @pytest.mark.parametrize("form", ["gpt2", "llama", "attention_only"])

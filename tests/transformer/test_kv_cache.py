@@ -3,7 +3,8 @@ import torch
 
 from arena_lib.errors import TokenError
 from arena_lib.transformer import lesson
-from arena_lib.transformer.gpt2 import GPT2, GPT2Config
+from arena_lib.transformer.fast.gpt2 import GPT2, GPT2Config
+from arena_lib.transformer.fast.llama import Llama
 from arena_lib.transformer.kv_cache import (
     KVCache,
     attend_with_cache,
@@ -12,7 +13,6 @@ from arena_lib.transformer.kv_cache import (
     generate_with_cache,
 )
 from arena_lib.transformer.lesson_llama import LlamaConfig
-from arena_lib.transformer.llama import Llama
 from arena_lib.transformer.sampling import SamplingConfig, sample_next_token
 
 SIZES = lesson.Config(d_model=10, d_vocab=13, n_ctx=9, n_layers=3, n_heads=2, d_head=5, d_mlp=14)

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from arena_lib import zoo
-from arena_lib.transformer.attention_only import AttentionOnly
-from arena_lib.transformer.gpt2 import GPT2
-from arena_lib.transformer.llama import Llama
+from arena_lib.transformer.fast.attention_only import AttentionOnly
+from arena_lib.transformer.fast.gpt2 import GPT2
+from arena_lib.transformer.fast.llama import Llama
 
 BUNDLED = [name for name in zoo.names() if zoo.info(name).source == "bundled"]
 OPEN_ELSEWHERE = [name for name in BUNDLED if zoo.info(name).form != "attention-only"]

@@ -6,10 +6,10 @@ import torch
 
 from arena_lib import zoo
 from arena_lib.errors import FetchError, HashError, UnknownNameError, ZooError
-from arena_lib.transformer.attention_only import AttentionOnly, AttentionOnlyConfig
-from arena_lib.transformer.gpt2 import GPT2, GPT2Config
+from arena_lib.transformer.fast.attention_only import AttentionOnly, AttentionOnlyConfig
+from arena_lib.transformer.fast.gpt2 import GPT2, GPT2Config
+from arena_lib.transformer.fast.llama import Llama, LlamaConfig
 from arena_lib.transformer.huggingface import save_pretrained
-from arena_lib.transformer.llama import Llama, LlamaConfig
 from arena_lib.zoo import loading
 
 SIZES = {"d_model": 24, "d_vocab": 6, "n_ctx": 13, "n_layers": 2, "n_heads": 4, "d_head": 6}

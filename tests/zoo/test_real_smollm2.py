@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from arena_lib import zoo
-from arena_lib.transformer.llama import Llama
+from arena_lib.transformer.fast.llama import Llama
 from arena_lib.zoo.fetching import MANIFEST
 
 pytestmark = [

@@ -39,7 +39,6 @@ class Case:
 
     def to(self, device: str | torch.device) -> "Case":
         """The same case on another device."""
-
         moved = map_case(lambda tensor: tensor.to(device), self)
         return replace(moved, given=map_tensors(lambda tensor: tensor.to(device), dict(self.given)))
 

@@ -58,9 +58,9 @@ def _mutated_module(mistake: Mistake, module: types.ModuleType, qualname: str) -
 
 
 def substitute(source: str, qualname: str, old: str, new: str) -> str:
-    """`source` with `old` replaced by `new` in the body of the definition `qualname`, outside its docstring.
+    r"""`source` with `old` replaced by `new` in the body of the definition `qualname`, outside its docstring.
 
-    >>> print(substitute("def f(x):\\n    return x + 1", "f", "x + 1", "x - 1"))
+    >>> print(substitute("def f(x):\n    return x + 1", "f", "x + 1", "x - 1"))
     def f(x):
         return x - 1
     """

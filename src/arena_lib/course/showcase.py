@@ -178,7 +178,7 @@ def show_induction(model: Any) -> list[Finding]:
 def show_text(model: Any, prompts: Prompts) -> Finding:
     """A text that the model writes by itself, drawn with a fixed seed."""
     from arena_lib.core.seeds import make_generator
-    from arena_lib.transformer.generation import generate
+    from arena_lib.transformer.fast.generation import generate
     from arena_lib.transformer.sampling import SamplingConfig
 
     tokens = model.to_tokens(prompts.story)

@@ -4,11 +4,13 @@
 and `AttentionOnly` read the same weights and add hooks, a cache and exchange with Hugging Face.
 """
 
-from arena_lib.transformer.attention_only import AttentionOnly, AttentionOnlyConfig
+from arena_lib.transformer.activations.cache import ActivationCache
+from arena_lib.transformer.activations.hooks import HookPoint, get_act_name
 from arena_lib.transformer.beam_search import Beams
-from arena_lib.transformer.cache import ActivationCache
-from arena_lib.transformer.gpt2 import GPT2, GPT2Config
-from arena_lib.transformer.hooks import HookPoint, get_act_name
+from arena_lib.transformer.fast.attention_only import AttentionOnly, AttentionOnlyConfig
+from arena_lib.transformer.fast.gpt2 import GPT2, GPT2Config
+from arena_lib.transformer.fast.llama import Llama
+from arena_lib.transformer.fast.model import Transformer
 from arena_lib.transformer.huggingface import (
     from_huggingface,
     load_pretrained,
@@ -17,13 +19,11 @@ from arena_lib.transformer.huggingface import (
 )
 from arena_lib.transformer.lesson import Config, DemoTransformer
 from arena_lib.transformer.lesson_llama import DemoLlama, LlamaConfig
-from arena_lib.transformer.llama import Llama
 from arena_lib.transformer.loss import cross_entropy_next_token, next_token_logprobs
-from arena_lib.transformer.model import Transformer
-from arena_lib.transformer.optimization import TrainingConfig
 from arena_lib.transformer.sampling import SamplingConfig, TransformerSampler
-from arena_lib.transformer.tokenizer import BPETokenizer
-from arena_lib.transformer.training import Trainer
+from arena_lib.transformer.tokens.tokenizer import BPETokenizer
+from arena_lib.transformer.train.optimization import TrainingConfig
+from arena_lib.transformer.train.training import Trainer
 
 __all__ = [
     "GPT2",

@@ -21,11 +21,11 @@ import torch
 from torch import Tensor
 
 from arena_lib.errors import CheckpointError, ConfigError
-from arena_lib.transformer.attention_only import AttentionOnly, AttentionOnlyConfig
-from arena_lib.transformer.gpt2 import GPT2, GPT2Config
+from arena_lib.transformer.fast.attention_only import AttentionOnly, AttentionOnlyConfig
+from arena_lib.transformer.fast.gpt2 import GPT2, GPT2Config
+from arena_lib.transformer.fast.llama import Llama, LlamaConfig
+from arena_lib.transformer.fast.model import Transformer
 from arena_lib.transformer.huggingface_config import config_from_huggingface, huggingface_config
-from arena_lib.transformer.llama import Llama, LlamaConfig
-from arena_lib.transformer.model import Transformer
 
 BUFFERS = (".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq")
 """Masks and frequencies that older checkpoints carry among their weights."""

@@ -12,10 +12,10 @@ from dataclasses import asdict
 from typing import Any
 
 from arena_lib.errors import ConfigError
-from arena_lib.transformer.attention_only import AttentionOnlyConfig
-from arena_lib.transformer.gpt2 import GPT2, GPT2Config
-from arena_lib.transformer.llama import Llama, LlamaConfig
-from arena_lib.transformer.model import Transformer
+from arena_lib.transformer.fast.attention_only import AttentionOnlyConfig
+from arena_lib.transformer.fast.gpt2 import GPT2, GPT2Config
+from arena_lib.transformer.fast.llama import Llama, LlamaConfig
+from arena_lib.transformer.fast.model import Transformer
 
 ATTENTION_ONLY = "arena_attention_only"
 SPECIAL_TOKENS = ("bos_token_id", "eos_token_id", "pad_token_id")

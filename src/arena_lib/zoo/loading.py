@@ -21,7 +21,7 @@ from arena_lib.zoo.fetching import fetched_folder, is_whole, verify_fetched, ver
 if TYPE_CHECKING:
     import torch
 
-    import arena_lib.transformer.model
+    import arena_lib.transformer.fast.model
 
 WEIGHTS = Path(__file__).parent / "weights"
 SHORT_HUB_NAMES = ("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl", "distilgpt2")
@@ -49,7 +49,7 @@ def path(name: str) -> Path:
 
 def load(
     name: str, device: str | torch.device = "cpu", dtype: torch.dtype | None = None
-) -> arena_lib.transformer.model.Transformer:
+) -> arena_lib.transformer.fast.model.Transformer:
     """Our transformer with the model's weights, its tokenizer attached; float32 unless `dtype` says otherwise."""
     import torch
 

@@ -13,8 +13,8 @@ import torch
 
 from arena_lib.checking import Case, Mistake, Unfit, exercise, outputs
 from arena_lib.checking.observing import Observations
-from arena_lib.transformer import bpe
-from arena_lib.transformer.bpe import Pair, Word
+from arena_lib.transformer.tokens import bpe
+from arena_lib.transformer.tokens.bpe import Pair, Word
 
 __test__ = False
 

@@ -1,0 +1,97 @@
+"""Activations that a forward pass need not make, because what it makes holds them.
+
+Scores and patterns follow from q and k, a norm's scale and normalised input from the residual
+stream, the heads' results from z. So caching "everything" keeps references to what flowed by
+and leaves these for when someone looks. They are made during the pass after all where a hook
+sits on them, or where a filter names them while gradients are on, so that a gradient can be
+taken of them.
+
+Shapes:  as in the table of `hooks.py`.
+Raises:  UnknownNameError for a filter that names no hook.
+Source:  own derivation.
+Differs: TransformerLens makes them during each pass.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from arena_lib.transformer.activations.hooks import HookedModel, HookPoint, NamesFilter
+from arena_lib.transformer.fast.scores import attention_scores
+
+ON_DEMAND = ("hook_result", "hook_q_input", "hook_k_input", "hook_v_input", "hook_mlp_in")
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """How one name follows from others, and which points are made together with it if any of them is."""
+
+    sources: tuple[HookPoint, ...]
+    """Points whose tensors `compute` takes, in this order."""
+    compute: Callable[..., Tensor]
+    """A pure function or a module's method, so that copies of the model use their own."""
+    group: tuple[HookPoint, ...]
+    """If something is attached to one of these, all are made during the pass."""
+
+
+def find_derivations(model: Any) -> dict[str, Derivation]:
+    """Every name of the model that follows from others."""
+    found: dict[str, Derivation] = {}
+    for block in model.blocks:
+        attn = block.attn
+        q, k = getattr(attn, "hook_rot_q", attn.hook_q), getattr(attn, "hook_rot_k", attn.hook_k)
+        made_together = (attn.hook_attn_scores, attn.hook_pattern)
+        found[attn.hook_attn_scores.name] = Derivation((q, k), attention_scores, made_together)
+        found[attn.hook_pattern.name] = Derivation((q, k), attn.pattern, made_together)
+        found[attn.hook_result.name] = Derivation((attn.hook_z,), attn.head_results, (attn.hook_result,))
+        found |= _derive_norm(block.ln1, block.hook_resid_pre)
+        if hasattr(block, "ln2"):
+            found |= _derive_norm(block.ln2, block.hook_resid_mid, block.hook_mlp_in)
+    if len(model.blocks):
+        found |= _derive_norm(model.ln_final, model.blocks[-1].hook_resid_post)
+    return found
+
+
+def _derive_norm(norm: Any, source: HookPoint, *others: HookPoint) -> dict[str, Derivation]:
+    """Both points of a norm; with something attached to `others` its input may not be `source`'s tensor."""
+    group = (norm.hook_scale, norm.hook_normalized, *others)
+    return {
+        norm.hook_scale.name: Derivation((source,), norm.scale, group),
+        norm.hook_normalized.name: Derivation((source,), norm.normalized, group),
+    }
+
+
+@contextmanager
+def record(model: Any, names_filter: NamesFilter, stored: dict[str, Tensor]) -> Iterator[list[str]]:
+    """Let the points that `names_filter` picks, or those they follow from, put their tensors into `stored`.
+
+    Yields the names asked for.
+    """
+    wanted = _pick(model, names_filter)
+    is_made = names_filter is not None and torch.is_grad_enabled()
+    tapped: dict[str, HookPoint] = {}
+    for point in wanted:
+        rule = None if is_made else model.derivations.get(point.name)
+        if rule is not None and all(other.is_idle for other in rule.group):
+            tapped.update((source.name, source) for source in rule.sources)
+        else:
+            tapped[point.name] = point
+    before = [(point, point.sink) for point in tapped.values()]
+    try:
+        for point in tapped.values():
+            point.sink, point.is_idle = stored, False
+        yield [point.name for point in wanted]
+    finally:
+        for point, sink in before:
+            point.sink = sink
+            point.refresh()
+
+
+def _pick(model: HookedModel, names_filter: NamesFilter) -> list[HookPoint]:
+    if names_filter is not None:
+        return model.match_hooks(names_filter)
+    return [point for point in model.hook_dict.values() if not (point.is_idle and point.name.endswith(ON_DEMAND))]

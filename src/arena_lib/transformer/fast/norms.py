@@ -1,0 +1,88 @@
+"""LayerNorm and RMSNorm with their two hook points: what they divide by, and the result before the gain.
+
+Shapes:  resid "batch seq d_model" -> "batch seq d_model"
+Raises:  nothing of its own.
+Source:  Ba et al. 2016, arXiv:1607.06450, equation 4; Zhang and Sennrich 2019, arXiv:1910.07467,
+         equation 4.
+Differs: torch's fused operation does the work while nothing is attached to the hook points.
+"""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from arena_lib.transformer.activations.hooks import HookPoint
+
+
+class LayerNorm(nn.Module):
+    """(x - mean) / sqrt(variance + eps) * w + b, over the last axis."""
+
+    def __init__(self, d_model: int, eps: float) -> None:
+        super().__init__()
+        self.eps = eps
+        self.w = nn.Parameter(torch.ones(d_model))
+        self.b = nn.Parameter(torch.zeros(d_model))
+        self.hook_scale, self.hook_normalized = HookPoint(), HookPoint()
+
+    def centre(self, x: Float[Tensor, "*any d_model"]) -> Float[Tensor, "*any d_model"]:
+        """X less its mean over d_model."""
+        return x - x.mean(dim=-1, keepdim=True)
+
+    def scale(self, x: Float[Tensor, "*any d_model"]) -> Float[Tensor, "*any 1"]:
+        """Standard deviation over d_model, with eps inside the root."""
+        return (x.var(dim=-1, keepdim=True, correction=0) + self.eps).sqrt()
+
+    def normalized(self, x: Float[Tensor, "*any d_model"]) -> Float[Tensor, "*any d_model"]:
+        """The vectors before the gain."""
+        return self.centre(x) / self.scale(x)
+
+    def gain(self, normalized: Float[Tensor, "*any d_model"]) -> Float[Tensor, "*any d_model"]:
+        """The last step: times w, plus b."""
+        return normalized * self.w + self.b
+
+    def plain(self, x: Float[Tensor, "*any d_model"]) -> Float[Tensor, "*any d_model"]:
+        """The normalised vectors by torch's fused operation, past the hook points."""
+        return F.layer_norm(x, self.w.shape, self.w, self.b, self.eps)
+
+    def forward(self, x: Float[Tensor, "*any d_model"]) -> Float[Tensor, "*any d_model"]:
+        """The normalised vectors."""
+        if self.hook_scale.is_idle and self.hook_normalized.is_idle:
+            return self.plain(x)
+        return self.gain(self.hook_normalized(self.centre(x) / self.hook_scale(self.scale(x))))
+
+
+class RMSNorm(nn.Module):
+    """X / sqrt(mean(x^2) + eps) * w, over the last axis."""
+
+    def __init__(self, d_model: int, eps: float) -> None:
+        super().__init__()
+        self.eps = eps
+        self.w = nn.Parameter(torch.ones(d_model))
+        self.hook_scale, self.hook_normalized = HookPoint(), HookPoint()
+
+    def centre(self, x: Float[Tensor, "*any d_model"]) -> Float[Tensor, "*any d_model"]:
+        """X itself: RMSNorm takes no mean away."""
+        return x
+
+    def scale(self, x: Float[Tensor, "*any d_model"]) -> Float[Tensor, "*any 1"]:
+        """Root of the mean square over d_model, with eps inside the root."""
+        return (x.pow(2).mean(dim=-1, keepdim=True) + self.eps).sqrt()
+
+    def normalized(self, x: Float[Tensor, "*any d_model"]) -> Float[Tensor, "*any d_model"]:
+        """The vectors before the gain."""
+        return self.centre(x) / self.scale(x)
+
+    def gain(self, normalized: Float[Tensor, "*any d_model"]) -> Float[Tensor, "*any d_model"]:
+        """The last step: times w."""
+        return normalized * self.w
+
+    def plain(self, x: Float[Tensor, "*any d_model"]) -> Float[Tensor, "*any d_model"]:
+        """The normalised vectors by torch's fused operation, past the hook points."""
+        return F.rms_norm(x, self.w.shape, self.w, self.eps)
+
+    def forward(self, x: Float[Tensor, "*any d_model"]) -> Float[Tensor, "*any d_model"]:
+        """The normalised vectors."""
+        if self.hook_scale.is_idle and self.hook_normalized.is_idle:
+            return self.plain(x)
+        return self.gain(self.hook_normalized(self.centre(x) / self.hook_scale(self.scale(x))))

@@ -1,0 +1,1 @@
+"""Training for real runs: batches, optimizer and schedule, and the loop with its checkpoints."""

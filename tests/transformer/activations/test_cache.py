@@ -1,0 +1,316 @@
+"""The cache: what it holds, how it is taken apart, and that the parts add up."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from arena_lib.errors import ConfigError, ShapeError, UnknownNameError
+from arena_lib.transformer.activations.cache import ActivationCache
+from arena_lib.transformer.fast.model import Transformer
+
+
+@pytest.fixture
+def cache(any_model: Transformer, tokens: torch.Tensor) -> ActivationCache:
+    with torch.no_grad():
+        return any_model.run_with_cache(tokens)[1]
+
+
+def test_full_and_short_names_give_the_same_tensor(cache: ActivationCache) -> None:
+    assert cache["blocks.1.attn.hook_q"] is cache["q", 1]
+    assert cache["q", -1] is cache["q", cache.model.cfg.n_layers - 1]
+    assert cache["scale"] is cache["ln_final.hook_scale"]
+    assert cache["normalized", 0, "ln1"] is cache["blocks.0.ln1.hook_normalized"]
+    assert ("pattern", 0) in cache
+    assert "blocks.0.hook_nothing" not in cache
+
+
+def test_everything_but_what_is_on_demand_is_listed(cache: ActivationCache) -> None:
+    on_demand = ("hook_result", "_input", "hook_mlp_in")
+    assert list(cache) == [name for name in cache.model.hook_dict if not name.endswith(on_demand)]
+    assert len(cache) == len(list(cache))
+    assert repr(cache) == f"ActivationCache({len(cache)} activations of {type(cache.model).__name__})"
+
+
+def test_what_is_made_on_access_equals_what_a_pass_makes(
+    any_model: Transformer, tokens: torch.Tensor, cache: ActivationCache
+) -> None:
+    seen: dict[str, torch.Tensor] = {}
+    names = list(any_model.derivations)
+    with torch.no_grad():
+        specs = [(name, lambda tensor, hook: seen.update({hook.name: tensor})) for name in names]
+        any_model.run_with_hooks(tokens, specs)
+    assert {name.split(".")[-1] for name in names} == {
+        "hook_attn_scores",
+        "hook_pattern",
+        "hook_result",
+        "hook_scale",
+        "hook_normalized",
+    }
+    for name in names:
+        torch.testing.assert_close(cache[name], seen[name], msg=name)
+
+
+def test_caching_everything_builds_no_pattern_until_asked(
+    any_model: Transformer, tokens: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from arena_lib.transformer.fast import attention
+
+    calls = []
+    build = attention.attention_scores
+    monkeypatch.setattr(attention, "attention_scores", lambda q, k: calls.append(1) or build(q, k))
+    _, cache = any_model.run_with_cache(tokens)
+    assert calls == []
+    assert cache["pattern", 0] is cache["pattern", 0]
+    assert len(calls) == 1
+
+
+def test_cached_tensors_are_what_flowed_by_not_copies(any_model: Transformer, tokens: torch.Tensor) -> None:
+    seen = {}
+    name = "blocks.1.attn.hook_z"
+    with any_model.hooks([(name, lambda tensor, hook: seen.update({name: tensor}))]):
+        _, cache = any_model.run_with_cache(tokens)
+    assert cache[name] is seen[name]
+    logits, cache = any_model.run_with_cache(tokens)
+    (grad,) = torch.autograd.grad(logits.sum(), cache[name])
+    assert grad.shape == cache[name].shape
+
+
+def test_caching_leaves_no_trace_and_changes_nothing(any_model: Transformer, tokens: torch.Tensor) -> None:
+    output, _ = any_model.run_with_cache(tokens)
+    assert torch.equal(output, any_model(tokens))
+    assert all(point.is_idle and point.sink is None for point in any_model.hook_dict.values())
+
+
+def test_an_exception_in_a_hook_leaves_no_trace(any_model: Transformer, tokens: torch.Tensor) -> None:
+    def fail(tensor: torch.Tensor, hook: object) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), any_model.hooks([("hook_embed", fail)]):
+        any_model.run_with_cache(tokens)
+    assert all(point.is_idle for point in any_model.hook_dict.values())
+
+
+def test_a_cache_within_a_hook_of_a_cached_run_works(any_model: Transformer, tokens: torch.Tensor) -> None:
+    inner = []
+
+    def run_inside(tensor: torch.Tensor, hook: object) -> None:
+        if not inner:
+            inner.append(None)
+            inner[0] = any_model.run_with_cache(tokens[:1])[1]
+
+    with any_model.hooks([("blocks.0.hook_resid_pre", run_inside)]):
+        _, outer = any_model.run_with_cache(tokens)
+    assert inner[0]["resid_post", -1].shape[0] == 1
+    assert outer["resid_post", -1].shape[0] == 3
+
+
+# -- filters ------------------------------------------------------------------------------------
+
+
+def test_a_filter_keeps_only_what_it_names(any_model: Transformer, tokens: torch.Tensor) -> None:
+    with torch.no_grad():
+        _, everything = any_model.run_with_cache(tokens)
+        _, one = any_model.run_with_cache(tokens, "blocks.1.attn.hook_pattern")
+        _, two = any_model.run_with_cache(tokens, ["hook_embed", "blocks.0.ln1.hook_scale"])
+        _, tested = any_model.run_with_cache(tokens, lambda name: name.endswith("hook_result"))
+    assert list(one) == ["blocks.1.attn.hook_pattern"]
+    torch.testing.assert_close(one["pattern", 1], everything["pattern", 1])
+    assert list(two) == ["hook_embed", "blocks.0.ln1.hook_scale"]
+    torch.testing.assert_close(two["scale", 0, "ln1"], everything["scale", 0, "ln1"])
+    assert len(tested) == any_model.cfg.n_layers
+    torch.testing.assert_close(tested["result", 0], everything["result", 0])
+    with pytest.raises(UnknownNameError, match="no activation in this cache is called"):
+        one["z", 1]
+
+
+def test_with_gradients_a_named_pattern_is_part_of_the_graph(any_model: Transformer, tokens: torch.Tensor) -> None:
+    logits, cache = any_model.run_with_cache(tokens, ["blocks.0.attn.hook_pattern", "blocks.0.ln1.hook_scale"])
+    wanted = [cache["pattern", 0], cache["scale", 0, "ln1"]]
+    for grad in torch.autograd.grad(logits.pow(2).sum(), wanted):
+        assert grad.abs().sum() > 0
+
+
+def test_stopping_early_caches_what_was_reached(any_model: Transformer, tokens: torch.Tensor) -> None:
+    resid, cache = any_model.run_with_cache(tokens, stop_at_layer=1)
+    assert resid is cache["resid_post", 0]
+    assert ("resid_pre", 1) not in cache
+    assert ("scale", 1, "ln1") not in cache
+    assert all(not name.startswith(("blocks.1", "ln_final")) for name in cache)
+    _, cache = any_model.run_with_cache(tokens, stop_at_layer=any_model.cfg.n_layers)
+    assert not any(name.startswith("ln_final") for name in cache)
+
+
+def test_a_hook_on_the_mlps_input_reaches_the_cached_scale(
+    make_random: Callable[..., Transformer], tokens: torch.Tensor
+) -> None:
+    model = make_random("gpt2")
+    with torch.no_grad():
+        _, before = model.run_with_cache(tokens)
+        with model.hooks([("blocks.0.hook_mlp_in", lambda tensor, hook: tensor * 3)]):
+            _, after = model.run_with_cache(tokens)
+    torch.testing.assert_close(after["resid_mid", 0], before["resid_mid", 0])
+    torch.testing.assert_close(after["mlp_in", 0], before["resid_mid", 0] * 3)
+    torch.testing.assert_close(after["scale", 0, "ln2"], model.blocks[0].ln2.scale(before["resid_mid", 0] * 3))
+
+
+# -- the batch axis, devices --------------------------------------------------------------------
+
+
+def test_the_batch_axis_can_go(any_model: Transformer, tokens: torch.Tensor) -> None:
+    _, single = any_model.run_with_cache(tokens[:1], remove_batch_dim=True)
+    _, batched = any_model.run_with_cache(tokens[:1])
+    for name in batched:
+        assert torch.equal(single[name], batched[name][0])
+    assert torch.equal(single.decompose_resid(apply_ln=True), batched.decompose_resid(apply_ln=True)[:, 0])
+    assert torch.equal(single.stack_head_results(pos_slice=2), batched.stack_head_results(pos_slice=2)[:, 0])
+    assert single.remove_batch_dim()["q", 0].shape == single["q", 0].shape
+
+
+def test_only_a_batch_of_one_can_go(cache: ActivationCache) -> None:
+    with pytest.raises(ShapeError, match=r"the batch must have length 1 to be removed: got \[3\]"):
+        cache.remove_batch_dim()
+
+
+def test_moving_keeps_names_and_values(cache: ActivationCache) -> None:
+    moved = cache.to("cpu")
+    assert list(moved) == list(cache)
+    assert torch.equal(moved["pattern", 0], cache["pattern", 0])
+
+
+# -- taking apart -------------------------------------------------------------------------------
+
+
+def test_components_add_up_to_the_residual_stream(cache: ActivationCache) -> None:
+    for layer in range(cache.model.cfg.n_layers):
+        torch.testing.assert_close(cache.decompose_resid(layer).sum(dim=0), cache["resid_pre", layer])
+    for layer in (None, -1, cache.model.cfg.n_layers):
+        torch.testing.assert_close(cache.decompose_resid(layer).sum(dim=0), cache["resid_post", -1])
+
+
+def test_components_are_labelled(make_random: Callable[..., Transformer], tokens: torch.Tensor) -> None:
+    _, cache = make_random("gpt2").run_with_cache(tokens)
+    _, labels = cache.decompose_resid(1, mlp_input=True, return_labels=True)
+    assert labels == ["embed", "pos_embed", "0_attn_out", "0_mlp_out", "1_attn_out"]
+    torch.testing.assert_close(cache.decompose_resid(1, mlp_input=True).sum(dim=0), cache["resid_mid", 1])
+    assert cache.decompose_resid(mode="attn", return_labels=True)[1][2:] == ["0_attn_out", "1_attn_out"]
+    assert cache.decompose_resid(mode="mlp", return_labels=True)[1][2:] == ["0_mlp_out", "1_mlp_out"]
+    _, cache = make_random("attention_only").run_with_cache(tokens)
+    assert cache.decompose_resid(2, return_labels=True)[1] == ["embed", "0_attn_out", "1_attn_out"]
+    with pytest.raises((ConfigError, Exception), match=r"mode must be|Type-check"):
+        cache.decompose_resid(mode="both")  # type: ignore[arg-type]
+
+
+def test_normalised_components_add_up_to_each_norms_output(
+    make_random: Callable[..., Transformer], tokens: torch.Tensor
+) -> None:
+    for form in ("gpt2", "llama"):
+        model = make_random(form)
+        _, cache = model.run_with_cache(tokens)
+        block = model.blocks[1]
+        for norm, resid, stack in [
+            (block.ln1, cache["resid_pre", 1], cache.decompose_resid(1, apply_ln=True)),
+            (block.ln2, cache["resid_mid", 1], cache.decompose_resid(1, mlp_input=True, apply_ln=True)),
+            (model.ln_final, cache["resid_post", 1], cache.decompose_resid(apply_ln=True)),
+        ]:
+            bias = norm.b if form == "gpt2" else 0
+            torch.testing.assert_close(stack.sum(dim=0) + bias, norm(resid))
+
+
+def test_accumulated_stream(make_random: Callable[..., Transformer], tokens: torch.Tensor) -> None:
+    model = make_random("gpt2")
+    logits, cache = model.run_with_cache(tokens)
+    stack, labels = cache.accumulated_resid(incl_mid=True, return_labels=True)
+    assert labels == ["0_pre", "0_mid", "1_pre", "1_mid", "final_post"]
+    assert torch.equal(stack[0], cache["resid_pre", 0])
+    assert torch.equal(stack[1], cache["resid_mid", 0])
+    assert torch.equal(stack[2], cache["resid_pre", 1])
+    assert torch.equal(stack[4], cache["resid_post", 1])
+    assert cache.accumulated_resid(1, incl_mid=True, return_labels=True)[1] == ["0_pre", "0_mid", "1_pre"]
+    lens = cache.accumulated_resid(apply_ln=True)
+    torch.testing.assert_close(model.unembed(lens[-1]), logits)
+    torch.testing.assert_close(lens[0], model.ln_final(cache["resid_pre", 0]))
+
+
+def test_head_results_and_the_remainder_add_up(cache: ActivationCache) -> None:
+    cfg = cache.model.cfg
+    stack, labels = cache.stack_head_results(return_labels=True, incl_remainder=True)
+    assert labels == [f"L{i}H{h}" for i in range(cfg.n_layers) for h in range(cfg.n_heads)] + ["remainder"]
+    torch.testing.assert_close(stack.sum(dim=0), cache["resid_post", -1])
+    torch.testing.assert_close(stack[cfg.n_heads + 1], cache["result", 1][:, :, 1])
+    assert torch.equal(cache.stack_head_results(1), stack[: cfg.n_heads])
+    assert cache.stack_head_results(0).shape == (0, 3, 7, cfg.d_model)
+    remainder, labels = cache.stack_head_results(0, incl_remainder=True, return_labels=True)
+    assert labels == ["remainder"]
+    assert torch.equal(remainder[0], cache["resid_pre", 0])
+
+
+def test_positions_can_be_picked(cache: ActivationCache) -> None:
+    everywhere = cache.decompose_resid(apply_ln=True)
+    torch.testing.assert_close(cache.decompose_resid(apply_ln=True, pos_slice=-1), everywhere[:, :, -1])
+    torch.testing.assert_close(cache.decompose_resid(apply_ln=True, pos_slice=slice(2, 5)), everywhere[:, :, 2:5])
+    heads = cache.stack_head_results(apply_ln=True, incl_remainder=True)
+    picked = cache.stack_head_results(apply_ln=True, incl_remainder=True, pos_slice=3)
+    torch.testing.assert_close(picked, heads[:, :, 3])
+    torch.testing.assert_close(cache.accumulated_resid(pos_slice=3), cache.accumulated_resid()[:, :, 3])
+
+
+def test_attributions_add_up_to_the_logit(any_model: Transformer, tokens: torch.Tensor) -> None:
+    logits, cache = any_model.run_with_cache(tokens)
+    answers, others = torch.tensor([3, 9, 30]), torch.tensor([8, 0, 2])
+    stack = cache.decompose_resid(pos_slice=-1)
+    bias = any_model.ln_final.b if hasattr(any_model.ln_final, "b") else torch.zeros(())
+    constant = (bias * any_model.W_U.T[answers]).sum(dim=-1)
+    attrs = cache.logit_attrs(stack, answers, pos_slice=-1)
+    rows = torch.arange(3)
+    torch.testing.assert_close(attrs.sum(dim=0) + constant, logits[rows, -1, answers])
+    difference = cache.logit_attrs(stack, answers, others, pos_slice=-1)
+    torch.testing.assert_close(difference, attrs - cache.logit_attrs(stack, others, pos_slice=-1))
+
+
+def test_attributions_for_one_token_and_for_each_position(any_model: Transformer, tokens: torch.Tensor) -> None:
+    _, cache = any_model.run_with_cache(tokens)
+    stack = cache.decompose_resid()
+    each = cache.logit_attrs(stack, tokens)
+    batch = cache.logit_attrs(stack, tokens[:, 4])
+    torch.testing.assert_close(batch[:, :, 4], each[:, :, 4])
+    one = cache.logit_attrs(stack, 11)
+    torch.testing.assert_close(one, cache.logit_attrs(stack, torch.full((3, 7), 11)))
+    with pytest.raises(
+        ShapeError, match=r"tokens must be one token or have the stack's first axes \(3, 7\): got \(7,\)"
+    ):
+        cache.logit_attrs(stack, tokens[0])
+
+
+def test_an_unknown_layer_is_named(cache: ActivationCache) -> None:
+    with pytest.raises(UnknownNameError, match="no layer is called '9'"):
+        cache.decompose_resid(9)
+    with pytest.raises(UnknownNameError, match="no layer is called '-2'"):
+        cache.accumulated_resid(-2)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_stacks_are_those_of_the_bridge(
+    make_random: Callable[..., Transformer], tokens: torch.Tensor, tmp_path: object
+) -> None:
+    from transformer_lens.model_bridge import TransformerBridge
+
+    from arena_lib.transformer.huggingface import save_pretrained
+
+    model = make_random("gpt2").float()
+    folder = save_pretrained(model, str(tmp_path))
+    bridge = TransformerBridge.boot_transformers(str(folder), device="cpu", dtype=torch.float32)
+    with torch.no_grad():
+        _, theirs = bridge.run_with_cache(tokens)
+        _, ours = model.run_with_cache(tokens)
+        for stack, expected in [
+            (ours.decompose_resid(return_labels=True), theirs.decompose_resid(return_labels=True)),
+            (ours.decompose_resid(1, return_labels=True), theirs.decompose_resid(1, return_labels=True)),
+            (ours.stack_head_results(return_labels=True), theirs.stack_head_results(return_labels=True)),
+            (
+                ours.accumulated_resid(incl_mid=True, apply_ln=True, return_labels=True),
+                theirs.accumulated_resid(incl_mid=True, apply_ln=True, return_labels=True),
+            ),
+        ]:
+            torch.testing.assert_close(stack[0], expected[0], rtol=1e-4, atol=1e-4)
+            assert stack[1] == expected[1]

@@ -1,0 +1,82 @@
+"""Weights of all layers by TransformerLens's names."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from arena_lib.errors import UnknownNameError
+from arena_lib.transformer.fast.model import Transformer
+
+
+@pytest.mark.parametrize("name", ["W_Q", "W_K", "W_V", "W_O", "b_Q", "b_K", "b_V", "b_O"])
+def test_attention_weights_are_stacked_by_layer(any_model: Transformer, name: str) -> None:
+    stacked = getattr(any_model, name)
+    for layer_idx, block in enumerate(any_model.blocks):
+        weight = getattr(block.attn, name)
+        assert torch.equal(stacked[layer_idx], torch.zeros_like(stacked[layer_idx]) if weight is None else weight)
+    cfg = any_model.cfg
+    n_heads = getattr(cfg, "n_kv_heads", cfg.n_heads) if name[-1] in "KV" else cfg.n_heads
+    shapes = {
+        "W_O": (n_heads, cfg.d_head, cfg.d_model),
+        "b_O": (cfg.d_model,),
+        "b": (n_heads, cfg.d_head),
+        "W": (n_heads, cfg.d_model, cfg.d_head),
+    }
+    assert stacked.shape == (cfg.n_layers, *shapes.get(name, shapes[name[0]]))
+
+
+@pytest.mark.parametrize("name", ["W_in", "W_out", "b_in", "b_out"])
+def test_mlp_weights_are_stacked_by_layer(make_random: Callable[..., Transformer], name: str) -> None:
+    gpt2, llama = make_random("gpt2"), make_random("llama")
+    assert torch.equal(getattr(gpt2, name)[1], getattr(gpt2.blocks[1].mlp, name))
+    if name.startswith("W"):
+        assert torch.equal(getattr(llama, name)[1], getattr(llama.blocks[1].mlp, name))
+    else:
+        width = 23 if name == "b_in" else 18
+        assert torch.equal(getattr(llama, name), torch.zeros(2, width, dtype=torch.float64))
+
+
+def test_gates_are_stacked(make_random: Callable[..., Transformer]) -> None:
+    llama = make_random("llama")
+    assert torch.equal(llama.W_gate[0], llama.blocks[0].mlp.W_gate)
+
+
+def test_embeddings_go_by_short_names(any_model: Transformer) -> None:
+    assert any_model.W_E is any_model.embed.W_E
+    assert torch.equal(any_model.W_U, any_model.unembed.W_U)
+    assert any_model.b_U.shape == (37,)
+    if hasattr(any_model, "pos_embed"):
+        assert any_model.W_pos is any_model.pos_embed.W_pos
+
+
+def test_an_unknown_weight_is_named(make_random: Callable[..., Transformer]) -> None:
+    with pytest.raises(UnknownNameError, match=r"no weight of a block is called 'mlp\.W_in'"):
+        make_random("attention_only").stack("mlp.W_in")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_stacks_are_those_of_the_bridge(make_random: Callable[..., Transformer], tmp_path: object) -> None:
+    from transformer_lens.model_bridge import TransformerBridge
+
+    from arena_lib.transformer.huggingface import save_pretrained
+
+    model = make_random("gpt2").float()
+    bridge = TransformerBridge.boot_transformers(str(save_pretrained(model, str(tmp_path))), device="cpu")
+    for name in (
+        "W_Q",
+        "W_K",
+        "W_V",
+        "W_O",
+        "b_Q",
+        "b_V",
+        "b_O",
+        "W_in",
+        "W_out",
+        "b_in",
+        "b_out",
+        "W_E",
+        "W_U",
+        "W_pos",
+    ):
+        torch.testing.assert_close(getattr(model, name), getattr(bridge, name), msg=name)
