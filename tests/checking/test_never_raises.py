@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from rich.console import Console
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-import arena_lib.checking.comparing as comparing
-from arena_lib.checking.comparing import Raised, compare, equal
-from arena_lib.checking.describing import describe
-from arena_lib.checking.html import render_html
-from arena_lib.checking.messages import MAX_LINES, render_rich, render_text
+import arena_lib.checking.comparison.comparing as comparing
+from arena_lib.checking.comparison.comparing import Raised, compare, equal
+from arena_lib.checking.comparison.describing import describe
+from arena_lib.checking.reports.html import render_html
+from arena_lib.checking.reports.messages import MAX_LINES, render_rich, render_text
 from arena_lib.checking.results import Result
 
 pytestmark = pytest.mark.filterwarnings("ignore:Sparse CSR")

@@ -3,7 +3,7 @@
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-from arena_lib.checking import reporting
+from arena_lib.checking.reports import reporting
 from arena_lib.course.catalog import load_catalog
 from arena_lib.course.progress import ProgressStore
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from arena_lib.checking.cases import Case as Case
-    from arena_lib.checking.comparing import Raised as Raised
-    from arena_lib.checking.comparing import Tolerance as Tolerance
+    from arena_lib.checking.comparison.comparing import Raised as Raised
+    from arena_lib.checking.comparison.comparing import Tolerance as Tolerance
     from arena_lib.checking.exercises import Exercise as Exercise
     from arena_lib.checking.exercises import exercise as exercise
     from arena_lib.checking.mistakes import Mistake as Mistake
@@ -31,9 +31,9 @@ _HOMES = {
     "Case": "cases",
     "Exercise": "exercises",
     "Mistake": "mistakes",
-    "Raised": "comparing",
+    "Raised": "comparison.comparing",
     "Result": "results",
-    "Tolerance": "comparing",
+    "Tolerance": "comparison.comparing",
     "Unfit": "modules",
     "Verification": "verifying",
     "exercise": "exercises",

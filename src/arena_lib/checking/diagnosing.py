@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from arena_lib.checking.cases import Case
-from arena_lib.checking.comparing import Raised, equal
+from arena_lib.checking.comparison.comparing import Raised, equal
 from arena_lib.checking.exercises import Exercise, ignored
 from arena_lib.checking.mistakes import Mistake
 from arena_lib.checking.modules import Unfit

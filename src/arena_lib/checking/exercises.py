@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from arena_lib.checking.cases import Case, CasesBuilder
-from arena_lib.checking.comparing import Tolerance
+from arena_lib.checking.comparison.comparing import Tolerance
 from arena_lib.checking.mistakes import Mistake
 from arena_lib.checking.observing import CHANGED, Observations, Observer, outputs
 
@@ -62,7 +62,7 @@ class Exercise:
         Further positional arguments, which notebooks in use elsewhere pass
         (a model, a cache), are not needed and change nothing.
         """
-        from arena_lib.checking.reporting import report
+        from arena_lib.checking.reports.reporting import report
         from arena_lib.checking.running import judge
 
         report(judge(self, obj, device=device))

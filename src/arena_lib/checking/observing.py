@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from arena_lib.checking.cases import Case, map_case, tensors_in
-from arena_lib.checking.comparing import Raised
+from arena_lib.checking.comparison.comparing import Raised
 from arena_lib.checking.modules import build_module
 
 Observations = dict[str, Any]

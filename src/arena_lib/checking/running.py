@@ -20,14 +20,14 @@ import torch
 from torch import nn
 
 from arena_lib.checking.cases import Case
-from arena_lib.checking.comparing import compare
-from arena_lib.checking.describing import describe
+from arena_lib.checking.comparison.comparing import compare
+from arena_lib.checking.comparison.describing import describe
 from arena_lib.checking.diagnosing import RAISED, diagnose, observe_or_raised
 from arena_lib.checking.exercises import Exercise, ignored
 from arena_lib.checking.isolation import isolated
-from arena_lib.checking.messages import render_text
 from arena_lib.checking.modules import Unfit
 from arena_lib.checking.observing import CHANGED, Observations
+from arena_lib.checking.reports.messages import render_text
 from arena_lib.checking.results import Check, Diagnosis, Mismatch, Result, Status
 
 ERROR_LINES, ERROR_WIDTH = 6, 200

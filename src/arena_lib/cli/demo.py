@@ -99,7 +99,7 @@ def _record(
 
 def write_report(path: Path, steps: list[Step], findings: list[Finding], model: str) -> Path:
     """One page: three exercises in full, all of them in a table, and the model's findings with their figures."""
-    from arena_lib.checking.html import render_html
+    from arena_lib.checking.reports.html import render_html
     from arena_lib.plots import save_html
 
     parts: list[Any] = [_STYLE, "<h1>arena_lib in three minutes</h1>", "<h2>Tests that know the mistakes</h2>"]

@@ -18,7 +18,7 @@ import sys
 from functools import cache
 from typing import Any
 
-from arena_lib.checking.reporting import Course, use_course
+from arena_lib.checking.reports.reporting import Course, use_course
 from arena_lib.checking.results import Result
 from arena_lib.course.catalog import Catalog, load_catalog
 from arena_lib.course.entries import ExerciseEntry

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from arena_lib.checking.describing import describe, dtype_text, has_own_dispatch, is_a, plain
+from arena_lib.checking.comparison.describing import describe, dtype_text, has_own_dispatch, is_a, plain
 
 
 @dataclass(frozen=True)

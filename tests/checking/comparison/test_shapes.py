@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from arena_lib.checking.shapes import find_shape_pattern
+from arena_lib.checking.comparison.shapes import find_shape_pattern
 
 
 def numbers(*shape: int, seed: int = 0) -> torch.Tensor:

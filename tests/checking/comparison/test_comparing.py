@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import arena_lib.checking.values as values
-from arena_lib.checking.comparing import Raised, Tolerance, compare, equal, tolerance_for
+import arena_lib.checking.comparison.values as values
+from arena_lib.checking.comparison.comparing import Raised, Tolerance, compare, equal, tolerance_for
 from arena_lib.errors import AuthoringError
 
 

@@ -17,9 +17,9 @@ from itertools import combinations
 import numpy as np
 import torch
 
-from arena_lib.checking.arrays import EXACT, Tolerance, agree, as_numbers, tolerance_for, widen
-from arena_lib.checking.describing import is_a, number, number_pair
-from arena_lib.checking.places import find_place
+from arena_lib.checking.comparison.arrays import EXACT, Tolerance, agree, as_numbers, tolerance_for, widen
+from arena_lib.checking.comparison.describing import is_a, number, number_pair
+from arena_lib.checking.comparison.places import find_place
 
 MIN_ENTRIES = 3
 """Entries that must carry a factor, an offset or a shift before it is called a pattern."""

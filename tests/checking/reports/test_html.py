@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import torch
 
-from arena_lib.checking.comparing import compare
-from arena_lib.checking.html import MAX_CELLS, render_html, slice_of
-from arena_lib.checking.messages import compose
+from arena_lib.checking.comparison.comparing import compare
+from arena_lib.checking.reports.html import MAX_CELLS, render_html, slice_of
+from arena_lib.checking.reports.messages import compose
 from arena_lib.checking.results import Check, Diagnosis, Result
 
 E = torch.randn(2, 3, 5, 5, generator=torch.Generator().manual_seed(0))
@@ -155,7 +155,7 @@ def test_values_that_were_not_handed_over_are_not_drawn():
 
 
 def test_a_huge_tensor_is_not_drawn(monkeypatch):
-    monkeypatch.setattr("arena_lib.checking.html.MAX_DRAWN", 100)
+    monkeypatch.setattr("arena_lib.checking.reports.html.MAX_DRAWN", 100)
     assert drawn(E, MASKED, ATTENTION) is None
 
 

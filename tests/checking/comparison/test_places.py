@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from arena_lib.checking.places import find_place
+from arena_lib.checking.comparison.places import find_place
 
 
 def wrong(*shape: int, at) -> np.ndarray:

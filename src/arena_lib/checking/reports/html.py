@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from arena_lib.checking.arrays import Tolerance, agree, read, tolerance_for, widen
-from arena_lib.checking.comparing import equal
-from arena_lib.checking.describing import elements, is_a, number, shape_of
-from arena_lib.checking.messages import LOOKS_LIKE, MAX_FACT, Message, compose
+from arena_lib.checking.comparison.arrays import Tolerance, agree, read, tolerance_for, widen
+from arena_lib.checking.comparison.comparing import equal
+from arena_lib.checking.comparison.describing import elements, is_a, number, shape_of
+from arena_lib.checking.reports.messages import LOOKS_LIKE, MAX_FACT, Message, compose
 from arena_lib.checking.results import Mismatch, Result
 
 MAX_CELLS = 12

@@ -5,8 +5,8 @@ import pytest
 import torch
 from rich.console import Console
 
-from arena_lib.checking.comparing import Raised, compare
-from arena_lib.checking.messages import MAX_LINES, WIDTH, compose, render_rich, render_text
+from arena_lib.checking.comparison.comparing import Raised, compare
+from arena_lib.checking.reports.messages import MAX_LINES, WIDTH, compose, render_rich, render_text
 from arena_lib.checking.results import Check, Diagnosis, Mismatch, Result
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from arena_lib.checking.describing import clean, shape_text
+from arena_lib.checking.comparison.describing import clean, shape_text
 from arena_lib.checking.results import Mismatch, Result, Status
 
 if TYPE_CHECKING:

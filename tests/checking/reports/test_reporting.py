@@ -4,7 +4,7 @@ import traceback
 
 import pytest
 
-from arena_lib.checking.reporting import Course, use_course
+from arena_lib.checking.reports.reporting import Course, use_course
 from arena_lib.errors import CheckFailed
 
 

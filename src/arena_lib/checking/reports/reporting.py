@@ -16,11 +16,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from arena_lib.checking.messages import render_text
+from arena_lib.checking.reports.messages import render_text
 from arena_lib.checking.results import Result
 from arena_lib.errors import CheckFailed
 
-_PACKAGE = str(Path(__file__).parents[1])
+_PACKAGE = str(Path(__file__).parents[2])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +73,7 @@ def _draw(result: Result, outcome: Any) -> None:
         return
     from IPython.display import HTML, display
 
-    from arena_lib.checking.html import render_html
+    from arena_lib.checking.reports.html import render_html
 
     display(HTML(render_html(result, expected=outcome.expected, actual=outcome.actual)))
 

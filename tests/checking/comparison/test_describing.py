@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from arena_lib.checking.describing import (
+from arena_lib.checking.comparison.describing import (
     MAX_TEXT,
     clean,
     describe,

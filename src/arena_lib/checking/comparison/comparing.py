@@ -19,14 +19,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from arena_lib.checking.arrays import (
+from arena_lib.checking.comparison.arrays import (
     EXACT,
     PYTHON_FLOAT,
     Tolerance,
     dtype_kind,
     tolerance_for,
 )
-from arena_lib.checking.describing import (
+from arena_lib.checking.comparison.describing import (
     clean,
     describe,
     dtype_text,
@@ -37,8 +37,15 @@ from arena_lib.checking.describing import (
     quote,
     type_name,
 )
+from arena_lib.checking.comparison.values import (
+    Place,
+    compare_numbers,
+    compare_tensors,
+    compare_values,
+    wrong_shape,
+    wrong_type,
+)
 from arena_lib.checking.results import Mismatch
-from arena_lib.checking.values import Place, compare_numbers, compare_tensors, compare_values, wrong_shape, wrong_type
 from arena_lib.errors import AuthoringError
 
 __all__ = ["Raised", "Tolerance", "compare", "equal", "tolerance_for"]

@@ -2,7 +2,16 @@ import numpy as np
 import pytest
 import torch
 
-from arena_lib.checking.arrays import Tolerance, Unreadable, agree, as_numbers, dtype_kind, read, tolerance_for, widen
+from arena_lib.checking.comparison.arrays import (
+    Tolerance,
+    Unreadable,
+    agree,
+    as_numbers,
+    dtype_kind,
+    read,
+    tolerance_for,
+    widen,
+)
 
 
 @pytest.mark.parametrize(

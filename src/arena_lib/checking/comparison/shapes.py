@@ -14,8 +14,8 @@ from itertools import permutations
 import numpy as np
 import torch
 
-from arena_lib.checking.arrays import agree, as_numbers, tolerance_for
-from arena_lib.checking.describing import is_a, shape_of
+from arena_lib.checking.comparison.arrays import agree, as_numbers, tolerance_for
+from arena_lib.checking.comparison.describing import is_a, shape_of
 
 MAX_AXES = 6
 """Axes of a tensor whose permutations are tried."""

@@ -14,8 +14,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from arena_lib.checking.arrays import EXACT, PYTHON_FLOAT, Tolerance, Unreadable, agree, dtype_kind, read, tolerance_for
-from arena_lib.checking.describing import (
+from arena_lib.checking.comparison.arrays import (
+    EXACT,
+    PYTHON_FLOAT,
+    Tolerance,
+    Unreadable,
+    agree,
+    dtype_kind,
+    read,
+    tolerance_for,
+)
+from arena_lib.checking.comparison.describing import (
     describe,
     dtype_text,
     is_a,
@@ -25,9 +34,9 @@ from arena_lib.checking.describing import (
     shape_of,
     shape_text,
 )
-from arena_lib.checking.patterns import find_pattern
+from arena_lib.checking.comparison.patterns import find_pattern
+from arena_lib.checking.comparison.shapes import find_shape_pattern
 from arena_lib.checking.results import Mismatch
-from arena_lib.checking.shapes import find_shape_pattern
 from arena_lib.errors import AuthoringError
 
 

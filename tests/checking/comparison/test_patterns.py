@@ -6,8 +6,8 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from arena_lib.checking.arrays import Tolerance, agree, tolerance_for
-from arena_lib.checking.patterns import find_pattern
+from arena_lib.checking.comparison.arrays import Tolerance, agree, tolerance_for
+from arena_lib.checking.comparison.patterns import find_pattern
 
 ATTENTION = "batch n_heads seq_q seq_k"
 
