@@ -1,11 +1,11 @@
-"""`arena doctor`, `zoo`, `bench`, `python -m arena_lib`: what concerns the machine."""
+"""`arena doctor`, `zoo`, `python -m arena_lib`: what concerns the machine."""
 
 import subprocess
 import sys
 
 import pytest
 
-from arena_lib.cli import VERBS, bench
+from arena_lib.cli import VERBS
 from arena_lib.cli.output import exit_code
 from arena_lib.course import health
 from arena_lib.errors import ArenaError, FetchError, MissingDependencyError, UnknownNameError
@@ -64,12 +64,6 @@ def test_an_unknown_model_is_a_wrong_use(arena, words):
 def test_a_fetched_model_is_not_trained(arena):
     done = arena("zoo", "train", "smollm2")
     assert (done.code, "arena zoo fetch smollm2" in done.err) == (2, True)
-
-
-def test_bench_needs_a_checkout(arena, monkeypatch):
-    monkeypatch.setattr(bench, "find_checkout", lambda: None)
-    done = arena("bench")
-    assert (done.code, "checkout" in done.err) == (2, True)
 
 
 def test_the_module_is_the_command():

@@ -75,7 +75,8 @@ class Exercise:
     @property
     def id(self) -> str:
         """`slug/name`, which a course turns into the exercise's id."""
-        return f"{self.slug}/{self.name}"
+        part = f" ({self.only})" if self.only else ""
+        return f"{self.slug}/{self.name}{part}"
 
     def part(self, label: str) -> "Exercise":
         """The same test on the cases whose label starts with `label`: an alias for a part of it."""
