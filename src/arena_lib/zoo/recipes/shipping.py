@@ -19,8 +19,8 @@ import torch
 from arena_lib.storyworld import VERSION
 from arena_lib.transformer.fast.attention_only import AttentionOnly
 from arena_lib.transformer.fast.gpt2 import GPT2
-from arena_lib.transformer.huggingface import load_pretrained
 from arena_lib.transformer.fast.model import Transformer
+from arena_lib.transformer.huggingface import load_pretrained
 from arena_lib.zoo.cards import CARDS
 from arena_lib.zoo.evaluation import evaluate_all
 from arena_lib.zoo.loading import WEIGHTS

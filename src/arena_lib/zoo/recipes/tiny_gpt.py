@@ -14,6 +14,11 @@ from arena_lib.transformer.fast.gpt2 import GPT2, GPT2Config
 from arena_lib.zoo.recipes.running import Plan, align_embeddings, make_sinusoids, run_recipe
 from arena_lib.zoo.recipes.story_batches import Stage
 
+DESCRIPTION = (
+    "Four layers in GPT-2's form that speak Storyworld: it knows whom something is given to, tells stories, "
+    "and loads into the classes that learners write in section 1.1."
+)
+"""For the card."""
 EVERYTHING = {
     "repetition": 0.25,
     "story": 0.30,

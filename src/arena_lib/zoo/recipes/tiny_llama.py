@@ -12,6 +12,12 @@ from arena_lib.transformer.fast.llama import Llama, LlamaConfig
 from arena_lib.zoo.recipes.running import Plan, align_embeddings, run_recipe
 from arena_lib.zoo.recipes.story_batches import Stage
 
+DESCRIPTION = (
+    "Four layers in Llama's form (RMSNorm, rotary positions, grouped queries, gated MLP) that speak "
+    "Storyworld: it knows whom something is given to, repeats random strings by induction, and infers from a "
+    "list which rule it follows."
+)
+"""For the card."""
 EVERYTHING = {
     "repetition": 0.40,
     "story": 0.25,
