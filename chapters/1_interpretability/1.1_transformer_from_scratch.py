@@ -125,7 +125,8 @@ lengths = [
     sum(len(bpe_encode(word, merges[:size])) * count for word, count in counts.items()) / story_words.total()
     for size in sizes
 ]
-plots.lines({"symbols in a word": lengths}, x=list(sizes), x_title="merges", y_title="symbols", title="Byte-pair encoding on stories")
+title = "Byte-pair encoding on stories"
+plots.lines({"symbols": lengths}, x=list(sizes), x_title="merges", y_title="symbols in a word", title=title)
 # %% result
 # Frequent words have become one symbol; what never occurred falls apart into pieces, and nothing is lost.
 for word in [" was", " garden", " transformer", " naïve 🙂"]:
@@ -539,6 +540,7 @@ assert abs(uniform_loss - float(guess)) < 1e-4, f"logits that are all alike cost
 # Your model learns to tell stories. The samples go from noise to words to sentences.
 import time
 
+from arena_lib.core.progress import progress
 from arena_lib.storyworld import make_rows
 from arena_lib.storyworld.report import compute_ngram_loss
 
@@ -548,19 +550,21 @@ train_rows = torch.from_numpy(make_rows(N_STEPS * BATCH, 64, seed=1, mixture=STO
 test_rows = torch.from_numpy(make_rows(64, 64, seed=2, split="test", mixture=STORIES)).long()
 
 torch.manual_seed(0)
-student = DemoTransformer(Config(d_model=96, d_vocab=cfg.d_vocab, n_ctx=64, n_layers=2, n_heads=4, d_head=24, d_mlp=384))
+small = Config(d_model=96, d_vocab=cfg.d_vocab, n_ctx=64, n_layers=2, n_heads=4, d_head=24, d_mlp=384)
+student = DemoTransformer(small)
 optimizer = torch.optim.AdamW(student.parameters(), lr=3e-3, weight_decay=0.01)
 schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=3e-3, total_steps=N_STEPS, pct_start=0.1)
 writer = TransformerSampler(student, zoo.load_tokenizer("tiny-gpt"))
 losses, began = [], time.perf_counter()
-for step, batch in enumerate(train_rows.split(BATCH)):
+for step, batch in enumerate(progress(train_rows.split(BATCH), "training")):
     losses.append(float(training_step(student, optimizer, batch)))
     schedule.step()
     if step in (0, N_STEPS // 9, N_STEPS // 3, N_STEPS - 1):
         generator = torch.Generator().manual_seed(0)
         text = writer.sample(f"{START} Tina was", max_tokens_generated=40, temperature=0.5, generator=generator)
         print(f"step {step + 1:4}, loss {losses[-1]:.2f}: {text.removeprefix(START)}\n")
-print(f"{time.perf_counter() - began:.0f} seconds; accuracy on new names and sentences: {measure_accuracy(student, test_rows, 16):.1%}")
+accuracy = measure_accuracy(student, test_rows, 16)
+print(f"{time.perf_counter() - began:.0f} seconds; next token right in stories with new names: {accuracy:.1%}")
 # %% result
 # The loss over time, with what simpler models reach: equal guesses, single words, pairs of words, triples.
 n_documents = 500 if SCALE == "tiny" else 10_000
@@ -568,7 +572,8 @@ baselines = {
     name: compute_ngram_loss(order, n_train=n_documents, n_test=300)
     for order, name in enumerate(["single words", "pairs of words", "triples of words"], start=1)
 }
-plots.lines({"your transformer": losses}, references={"equal guesses": uniform_loss, **baselines}, title="Training on stories")
+references = {"equal guesses": uniform_loss, **baselines}
+plots.lines({"your transformer": losses}, references=references, title="Training on stories")
 # %% [markdown]
 # ## 5. A cache makes it fast
 #
@@ -610,7 +615,8 @@ with torch.no_grad():
         again = torch.cat([again, mine(again)[:, -1:].argmax(-1)], dim=1)
 end = time.perf_counter()
 assert torch.equal(with_cache, again), "the cache must not change what is written"
-print(f"{n_new} tokens with the cache: {middle - began:.2f} s, without: {end - middle:.2f} s ({(end - middle) / (middle - began):.1f} times as long)")
+fast, slow = middle - began, end - middle
+print(f"{n_new} tokens with the cache: {fast:.2f} s, without: {slow:.2f} s ({slow / fast:.1f} times as long)")
 # %% [markdown]
 # ## 6. From GPT-2 to Llama
 #
@@ -666,7 +672,13 @@ for at in [20, 40]:
     q = apply_rotary(query[None, None, None], rotary_angles(torch.tensor([at]), d_head, 1e4))
     k = apply_rotary(key.expand(1, len(positions), 1, d_head), rotary_angles(positions, d_head, 1e4))
     turned[f"query at position {at}"] = (q * k).sum(-1).flatten()[at - 20 : at + 20]
-plots.lines(turned, x=list(range(-20, 20)), x_title="position of the key, seen from the query", y_title="score", title="Only the distance counts")
+plots.lines(
+    turned,
+    x=list(range(-20, 20)),
+    x_title="position of the key, seen from the query",
+    y_title="score",
+    title="Only the distance counts",
+)
 # %% [markdown]
 # ### Grouped queries
 #
@@ -722,7 +734,7 @@ if SCALE == "full" and zoo.is_available("smollm2"):
             ids = torch.cat([ids, big(ids)[:, -1:].argmax(-1)], dim=1)
     print(smollm2.to_string(ids[0]))
 else:
-    print("SmolLM2 isn't here yet: run `arena zoo fetch smollm2` and set SCALE to full.")
+    print("Run `arena zoo fetch smollm2` (a download of about 100 MB, once), and keep SCALE at full.")
 # %% [markdown]
 # ## What you have now
 #
