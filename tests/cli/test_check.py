@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from arena_lib.course.progress import ProgressStore
+from arena_lib.course.record.progress import ProgressStore
 
 MASK = "1.1/causal_mask"
 

@@ -4,7 +4,7 @@ import pytest
 from typer.testing import CliRunner
 
 from arena_lib.checking import Mistake
-from arena_lib.course.catalog import load_catalog
+from arena_lib.course.content.catalog import load_catalog
 from arena_lib.course.demo import work_through
 
 HIDES_NOTHING = Mistake("hides nothing", function=lambda attn_scores: attn_scores.clone(), why="the future shows")
@@ -58,7 +58,7 @@ def test_command_writes_a_report_and_json(tmp_path, monkeypatch, short_section):
     from arena_lib import zoo
     from arena_lib.cli import build_app
 
-    monkeypatch.setattr("arena_lib.course.catalog.Catalog.section", lambda self, name: short_section)
+    monkeypatch.setattr("arena_lib.course.content.catalog.Catalog.section", lambda self, name: short_section)
     if not zoo.is_available("tiny-llama"):
         pytest.fail("tiny-llama must be bundled")
     report = tmp_path / "deep" / "demo.html"
@@ -77,7 +77,7 @@ def test_command_writes_a_report_and_json(tmp_path, monkeypatch, short_section):
 def test_command_fails_when_a_verdict_is_unexpected(tmp_path, monkeypatch, short_section):
     from arena_lib.cli import build_app
 
-    monkeypatch.setattr("arena_lib.course.catalog.Catalog.section", lambda self, name: short_section)
+    monkeypatch.setattr("arena_lib.course.content.catalog.Catalog.section", lambda self, name: short_section)
     monkeypatch.setattr("arena_lib.course.demo.Step.is_as_expected", property(lambda self: False))
     monkeypatch.setattr("arena_lib.course.showcase.find", lambda name: [])
     result = CliRunner().invoke(build_app(), ["demo", "--output", str(tmp_path / "demo.html")])

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from arena_lib.course.catalog import load_catalog
-from arena_lib.course.progress import ProgressStore
+from arena_lib.course.content.catalog import load_catalog
+from arena_lib.course.record.progress import ProgressStore
 
 MASK = "1.1/causal_mask"
 HINTS = load_catalog().exercise(MASK).hints

@@ -7,9 +7,9 @@ import sys
 import pytest
 
 from arena_lib.checking.results import Result
-from arena_lib.course.catalog import load_catalog
-from arena_lib.course.progress import ProgressStore
-from arena_lib.course.staleness import current_test_hash
+from arena_lib.course.content.catalog import load_catalog
+from arena_lib.course.record.progress import ProgressStore
+from arena_lib.course.record.staleness import current_test_hash
 
 MASK = "1.1/causal_mask"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from arena_lib.course.catalog import Course
+from arena_lib.course.content.catalog import Course
 
 CHAPTER = """\
 # ---

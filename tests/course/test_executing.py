@@ -8,8 +8,8 @@ import nbformat
 import pytest
 
 from arena_lib.course import executing
-from arena_lib.course.catalog import load_catalog
-from arena_lib.course.entries import Section
+from arena_lib.course.content.catalog import load_catalog
+from arena_lib.course.content.entries import Section
 from arena_lib.course.executing import execute, main
 from arena_lib.errors import MissingDependencyError
 

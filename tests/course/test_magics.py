@@ -4,8 +4,8 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 from arena_lib.checking.reports import reporting
-from arena_lib.course.catalog import load_catalog
-from arena_lib.course.progress import ProgressStore
+from arena_lib.course.content.catalog import load_catalog
+from arena_lib.course.record.progress import ProgressStore
 
 MASK = "1.1/causal_mask"
 HINTS = load_catalog().exercise(MASK).hints

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from arena_lib.course import verifying
-from arena_lib.course.catalog import load_catalog
-from arena_lib.course.entries import ExerciseEntry
+from arena_lib.course.content.catalog import load_catalog
+from arena_lib.course.content.entries import ExerciseEntry
 
 HERE = Path(__file__).parent
 

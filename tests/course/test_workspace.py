@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from arena_lib.course.catalog import load_catalog
-from arena_lib.course.notebooks import render
+from arena_lib.course.content.catalog import load_catalog
+from arena_lib.course.content.notebooks import render
 from arena_lib.course.workspace import exercise_cells, start
 from arena_lib.errors import WorkspaceError
 

@@ -36,9 +36,9 @@ def check(
     as_json: JsonFlag = False,
 ) -> None:
     """Judge your code: each exercise in a process of its own, with a time limit."""
-    from arena_lib.course.catalog import load_catalog
-    from arena_lib.course.judging import JudgeServer
-    from arena_lib.course.targets import find_target
+    from arena_lib.course.content.catalog import load_catalog
+    from arena_lib.course.judging.judging import JudgeServer
+    from arena_lib.course.judging.targets import find_target
 
     catalog = load_catalog()
     try:
@@ -67,8 +67,8 @@ def _in_section(catalog: Any, section: Any, name: str) -> str:
 
 def _check_once(path: Path, section: Any, options: dict[str, Any], as_json: bool) -> bool:
     """Judges and shows; whether nothing that was begun fails."""
-    from arena_lib.course.judging import judge_file
-    from arena_lib.course.progress import ProgressStore
+    from arena_lib.course.judging.judging import judge_file
+    from arena_lib.course.record.progress import ProgressStore
 
     try:
         verdict = judge_file(path, section, **options)

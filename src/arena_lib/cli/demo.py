@@ -35,7 +35,7 @@ def demo(
     """See what this is in three minutes: exercises judged as a learner's, and a trained model looked into."""
     from arena_lib import zoo
     from arena_lib.core.progress import progress
-    from arena_lib.course.catalog import load_catalog
+    from arena_lib.course.content.catalog import load_catalog
     from arena_lib.course.demo import work_through
     from arena_lib.course.showcase import find
 

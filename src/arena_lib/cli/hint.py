@@ -21,9 +21,9 @@ def hint(
     as_json: JsonFlag = False,
 ) -> None:
     """Show the next hint of an exercise: each call goes one step further."""
-    from arena_lib.course.catalog import load_catalog
-    from arena_lib.course.hints import give_hint
-    from arena_lib.course.progress import ProgressStore
+    from arena_lib.course.content.catalog import load_catalog
+    from arena_lib.course.record.hints import give_hint
+    from arena_lib.course.record.progress import ProgressStore
 
     entry = load_catalog().exercise(exercise)
     if tier is not None and not 1 <= tier <= max(1, len(entry.hints)):

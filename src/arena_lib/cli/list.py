@@ -24,8 +24,8 @@ def register(app: typer.Typer) -> None:
 @verb
 def list_course(context: Context, as_json: JsonFlag = False) -> None:
     """Show chapters, sections, exercises, time and what is done."""
-    from arena_lib.course.catalog import load_catalog
-    from arena_lib.course.standing import load_standing
+    from arena_lib.course.content.catalog import load_catalog
+    from arena_lib.course.record.standing import load_standing
 
     catalog = load_catalog()
     sections = [catalog.section(name) for name in context.args] or catalog.sections
@@ -41,7 +41,7 @@ def list_course(context: Context, as_json: JsonFlag = False) -> None:
 
 
 def _show_section(section: Any, standing: Any) -> None:
-    from arena_lib.course.standing import MARKS, STALE
+    from arena_lib.course.record.standing import MARKS, STALE
 
     found = [standing.state(entry).state for entry in section.exercises]
     show(f"{section.id} {section.title}  ({section.hours:g} h, {found.count('done')} of {len(found)} done)")

@@ -27,9 +27,9 @@ def progress(
     as_json: JsonFlag = False,
 ) -> None:
     """Show what is done, attempts, time against estimate, and what comes next."""
-    from arena_lib.course.catalog import load_catalog
-    from arena_lib.course.progress import ProgressStore
-    from arena_lib.course.standing import load_standing
+    from arena_lib.course.content.catalog import load_catalog
+    from arena_lib.course.record.progress import ProgressStore
+    from arena_lib.course.record.standing import load_standing
 
     if export is not None and import_ is not None:
         raise UsageError("progress takes --export or --import: got both. Choose one.")

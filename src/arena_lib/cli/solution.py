@@ -25,9 +25,9 @@ def solution(
     as_json: JsonFlag = False,
 ) -> None:
     """Show an exercise's solution, as a difference from your code."""
-    from arena_lib.course.catalog import load_catalog
-    from arena_lib.course.hints import give_solution
-    from arena_lib.course.progress import ProgressStore
+    from arena_lib.course.content.catalog import load_catalog
+    from arena_lib.course.record.hints import give_solution
+    from arena_lib.course.record.progress import ProgressStore
 
     catalog = load_catalog()
     entry = catalog.exercise(exercise)

@@ -26,8 +26,8 @@ def start_section(
     as_json: JsonFlag = False,
 ) -> None:
     """Write a section's exercises into your folder, as a notebook or a Python file."""
-    from arena_lib.course.catalog import load_catalog
-    from arena_lib.course.progress import ProgressStore
+    from arena_lib.course.content.catalog import load_catalog
+    from arena_lib.course.record.progress import ProgressStore
     from arena_lib.course.workspace import FORMATS, SCALES, start
 
     for what, chosen, choices in (("--format", file_format, FORMATS), ("--scale", scale, SCALES)):

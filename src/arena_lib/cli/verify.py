@@ -20,7 +20,7 @@ def verify(
     as_json: JsonFlag = False,
 ) -> None:
     """For authors: prove that the tests accept the solutions, and reject and name the mistakes."""
-    from arena_lib.course.catalog import load_catalog
+    from arena_lib.course.content.catalog import load_catalog
     from arena_lib.course.verifying import verify_sections
 
     catalog = load_catalog(strict=True)

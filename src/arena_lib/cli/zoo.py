@@ -86,7 +86,7 @@ def train(
 ) -> None:
     """Train a bundled model again by its recipe."""
     from arena_lib import zoo
-    from arena_lib.course.references import module_path
+    from arena_lib.course.content.references import module_path
 
     card = zoo.info(name)
     module = f"arena_lib.zoo.recipes.{name.replace('-', '_')}"

@@ -17,9 +17,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from arena_lib.course.entries import ExerciseEntry, Section
-from arena_lib.course.imports import setup_imports
-from arena_lib.course.stubs import exercise_text
+from arena_lib.course.content.entries import ExerciseEntry, Section
+from arena_lib.course.content.imports import setup_imports
+from arena_lib.course.content.stubs import exercise_text
 
 if TYPE_CHECKING:
     from arena_lib.checking import Exercise, Mistake, Result

@@ -26,9 +26,9 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from arena_lib.course.catalog import load_catalog
-from arena_lib.course.entries import Section
-from arena_lib.course.notebooks import Scale, render
+from arena_lib.course.content.catalog import load_catalog
+from arena_lib.course.content.entries import Section
+from arena_lib.course.content.notebooks import Scale, render
 from arena_lib.errors import ArenaError, MissingDependencyError
 
 OUTPUT = Path("output/notebooks")

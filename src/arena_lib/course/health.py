@@ -114,7 +114,7 @@ def _torch() -> list[Finding]:
 
 
 def _course() -> list[Finding]:
-    from arena_lib.course.catalog import load_catalog
+    from arena_lib.course.content.catalog import load_catalog
 
     catalog = load_catalog()
     if catalog.problems:
@@ -148,7 +148,7 @@ def _disk() -> list[Finding]:
 
 def _folders() -> list[Finding]:
     """Whether the cache can be written, and progress read and written."""
-    from arena_lib.course.progress import ProgressStore
+    from arena_lib.course.record.progress import ProgressStore
     from arena_lib.zoo.fetching import cache_folder
 
     store = ProgressStore()

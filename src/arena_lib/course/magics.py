@@ -20,11 +20,11 @@ from typing import Any
 
 from arena_lib.checking.reports.reporting import Course, use_course
 from arena_lib.checking.results import Result
-from arena_lib.course.catalog import Catalog, load_catalog
-from arena_lib.course.entries import ExerciseEntry
-from arena_lib.course.hints import give_hint, give_solution
-from arena_lib.course.progress import ProgressStore
-from arena_lib.course.standing import load_standing
+from arena_lib.course.content.catalog import Catalog, load_catalog
+from arena_lib.course.content.entries import ExerciseEntry
+from arena_lib.course.record.hints import give_hint, give_solution
+from arena_lib.course.record.progress import ProgressStore
+from arena_lib.course.record.standing import load_standing
 from arena_lib.errors import ArenaError, UnknownNameError
 
 USAGE = "%arena takes: hint [NAME] [TIER], next, progress, solution NAME [--give-up]"

@@ -22,8 +22,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from arena_lib.course.catalog import load_catalog
-from arena_lib.course.entries import ExerciseEntry, Section
+from arena_lib.course.content.catalog import load_catalog
+from arena_lib.course.content.entries import ExerciseEntry, Section
 from arena_lib.errors import ArenaError, AuthoringError
 
 HASH_SEEDS = ("0", "4711")
@@ -109,7 +109,7 @@ def verify_entry(entry: ExerciseEntry) -> Record:
 
 def make_stub_object(entry: ExerciseEntry) -> Any:
     """What an untouched stub defines, run in the names of the reference's module."""
-    from arena_lib.course.stubs import make_stub, source_of
+    from arena_lib.course.content.stubs import make_stub, source_of
 
     assert entry.reference is not None
     namespace = dict(vars(importlib.import_module(entry.reference.partition(":")[0])))
@@ -121,7 +121,7 @@ def make_stub_object(entry: ExerciseEntry) -> Any:
 
 def _exploratory_errors(section: Section) -> dict[str, tuple[Exception | None, float]]:
     """For each exploratory exercise what its solution raised, and how long it took; those that were reached."""
-    from arena_lib.course.solutions import run_exploratory
+    from arena_lib.course.content.solutions import run_exploratory
 
     found: dict[str, tuple[Exception | None, float]] = {}
     started = time.perf_counter()
@@ -139,7 +139,7 @@ def _exploratory_errors(section: Section) -> dict[str, tuple[Exception | None, f
 def _exploratory_record(
     section: Section, entry: ExerciseEntry, errors: dict[str, tuple[Exception | None, float]]
 ) -> Record:
-    from arena_lib.course.notebooks import hide_solution
+    from arena_lib.course.content.notebooks import hide_solution
 
     error, seconds = errors[entry.id]
     (source,) = [cell.source for cell in section.cells if cell.exercise is not None and cell.exercise.id == entry.id]

@@ -17,8 +17,8 @@ from itertools import count
 from pathlib import Path
 from typing import TypeVar
 
-from arena_lib.course.entries import Section
-from arena_lib.course.notebooks import Format, Scale, build_cells, render
+from arena_lib.course.content.entries import Section
+from arena_lib.course.content.notebooks import Format, Scale, build_cells, render
 from arena_lib.errors import WorkspaceError
 
 FORMATS: tuple[Format, ...] = ("ipynb", "py")

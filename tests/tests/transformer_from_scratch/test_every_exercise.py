@@ -6,7 +6,7 @@ import pytest
 
 from arena_lib.checking import verify
 from arena_lib.checking.exercises import Exercise
-from arena_lib.course.catalog import load_catalog
+from arena_lib.course.content.catalog import load_catalog
 
 judges = importlib.import_module("arena_lib.tests.transformer_from_scratch")
 EXERCISES = {name: judge for name, judge in vars(judges).items() if isinstance(judge, Exercise)}

@@ -95,7 +95,7 @@ test_causal_mask = exercise(
     adapt=method_or_function(
         "apply_causal_mask",
         build=lambda cls: cls(CFG),
-        stand_in={"IGNORE": torch.tensor(-torch.inf)},
+        stand_in={"IGNORE": torch.tensor(-torch.inf), "cfg": CFG},
     ),
     may_change_arguments=True,
     mistakes=[

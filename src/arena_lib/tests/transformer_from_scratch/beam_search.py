@@ -72,9 +72,9 @@ test_ban_repeated_ngrams = exercise(
     mistakes=[
         Mistake(
             "compares one token too few",
-            "tokens[:, seq - ngram_size + 1 :]",
-            "tokens[:, seq - ngram_size + 1 :] if ngram_size < 3 else ngrams[:, -1:, 1:].squeeze(1).roll(1, 1)",
-            why="the last n - 1 tokens, in their order, must be what the n-gram began with",
+            "(ngrams[:, :, :-1] == last)",
+            "(ngrams[:, :, 1:-1] == last[:, :, 1:])",
+            why="all of the last n - 1 tokens must be what the n-gram began with",
         ),
         Mistake(
             "matches if any token agrees",

@@ -5,6 +5,8 @@ Raises:  see `arena_lib.checking`.
 Source:  own design.
 """
 
+import inspect
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -38,7 +40,7 @@ def extend_cases(generator: torch.Generator) -> list[Case]:
         first, second = torch.randn(2, 2, seq, CFG.n_heads, CFG.d_head, generator=generator)
         return first, second
 
-    return [
+    cases = [
         Case(label="a prompt", given={"n_layers": 2, "calls": [(0, *pair(3))]}),
         Case(label="a prompt, then a token", given={"n_layers": 2, "calls": [(0, *pair(3)), (0, *pair(1))]}),
         Case(
@@ -47,6 +49,9 @@ def extend_cases(generator: torch.Generator) -> list[Case]:
         ),
         Case(label="the second layer first", given={"n_layers": 3, "calls": [(1, *pair(2)), (1, *pair(1))]}),
     ]
+    calls = range(1, 5)
+    axes = {f"{what} returned by call {i}": KEYS for what in ("keys", "values") for i in calls}
+    return [replace(case, axes=axes) for case in cases]
 
 
 def extended(cls: Any, case: Case) -> Observations:
@@ -113,8 +118,8 @@ test_kv_cache = exercise(
         ),
         Mistake(
             "returns the new part only",
-            "return k, v",
-            "return k[:, -1:], v[:, -1:]",
+            "k = torch.cat([old_k, k], dim=1)\n            v = torch.cat([old_v, v], dim=1)\n        self.keys[layer_idx], self.values[layer_idx] = k, v\n",
+            "self.keys[layer_idx] = torch.cat([old_k, k], dim=1)\n            self.values[layer_idx] = torch.cat([old_v, v], dim=1)\n        else:\n            self.keys[layer_idx], self.values[layer_idx] = k, v\n",
             why="the caller attends to everything that the layer holds",
         ),
         Mistake(
@@ -198,15 +203,16 @@ def attend_cases(generator: torch.Generator) -> list[Case]:
     """The text in one piece, in two pieces, and token by token."""
     weights = random_weights(lesson.Attention(CFG), generator)
     x = torch.randn(2, 5, CFG.d_model, generator=generator)
+    axes = {"output": "batch seq d_model", "keys in the cache": KEYS, "values in the cache": KEYS}
     pieces = {"in one piece": [5], "a prompt, then two tokens": [3, 2], "token by token": [1, 1, 1, 1, 1]}
     return [
-        Case(label=label, given={"weights": weights, "x": x, "pieces": sizes}, axes={"output": "batch seq d_model"})
+        Case(label=label, given={"weights": weights, "x": x, "pieces": sizes}, axes=axes)
         for label, sizes in pieces.items()
     ]
 
 
 def attended(function: Any, case: Case) -> Observations:
-    """The outputs for all pieces joined, and what each layer of the cache holds."""
+    """The outputs for all pieces joined, and what the cache holds."""
     attn = lesson.Attention(CFG)
     load_by_name(attn, case.given["weights"])
     cache = KVCache(CFG.n_layers)
@@ -216,6 +222,8 @@ def attended(function: Any, case: Case) -> Observations:
     return {
         "output": torch.cat(out, dim=1).detach(),
         "tokens held by each layer": [0 if k is None else k.shape[1] for k in cache.keys],
+        "keys in the cache": None if cache.keys[1] is None else cache.keys[1].detach(),
+        "values in the cache": None if cache.values[1] is None else cache.values[1].detach(),
     }
 
 
@@ -265,6 +273,12 @@ test_attend_with_cache = exercise(
         Mistake("forgets b_O", " + attn.b_O", "", why="it is the same attention as before, biases included"),
         Mistake(
             "keeps keys without their bias",
+            "new_k = einops.einsum(x, attn.W_K, project) + attn.b_K",
+            "new_k = einops.einsum(x, attn.W_K, project)",
+            why="softmax hides it (a bias of the keys moves all scores of a query alike), but what is kept is not what Attention uses",
+        ),
+        Mistake(
+            "keeps values without their bias",
             "new_v = einops.einsum(x, attn.W_V, project) + attn.b_V",
             "new_v = einops.einsum(x, attn.W_V, project)",
             why="what is kept is exactly what attention used, biases included",
@@ -328,7 +342,7 @@ test_forward_with_cache = exercise(
             why="new tokens stand behind the ones that the cache holds",
         ),
         Mistake(
-            "counts the positions after the first layer has grown",
+            "starts the positions one too late",
             "model.pos_embed.W_pos[start : start + tokens.shape[1]]",
             "model.pos_embed.W_pos[start + 1 : start + 1 + tokens.shape[1]]",
             why="the first new token stands at position n_seen, as it was before this call",
@@ -356,12 +370,14 @@ test_forward_with_cache = exercise(
 
 
 def generate_cases(generator: torch.Generator) -> list[Case]:
-    """Greedy for one text and for several, with a penalty, with nothing to add, and up to the whole context."""
+    """Greedy for one text and for several, with a penalty, with nothing to add, up to the whole context; and at random."""
     weights = random_weights(lesson.DemoTransformer(CFG), generator, scale=1.0)
 
     def case(label: str, shape: tuple[int, int], n_new: int, options: SamplingConfig = GREEDY) -> Case:
         tokens = torch.randint(0, CFG.d_vocab, shape, generator=generator)
-        return Case(label=label, given={"weights": weights, "call": (tokens, n_new, options)})
+        return Case(
+            label=label, given={"weights": weights, "call": (tokens, n_new, options)}, axes={"output": "batch seq"}
+        )
 
     return [
         case("one text", (1, 3), 4),
@@ -369,17 +385,41 @@ def generate_cases(generator: torch.Generator) -> list[Case]:
         case("a frequency penalty", (2, 4), 6, SamplingConfig(temperature=0.0, frequency_penalty=4.0)),
         case("up to the end of the context", (1, 2), CFG.n_ctx - 2),
         case("nothing to add", (2, 3), 0),
+        case("draws at random", (2, 3), 6, SamplingConfig(temperature=5.0)),
     ]
 
 
 def generated(function: Any, case: Case) -> Observations:
-    """The tokens, and whether the model read any of them twice."""
+    """The tokens, or whether a generator alone decides them; and whether the model read any of them twice."""
     model = make_model(case)
     read: list[int] = []
     model.embed.register_forward_pre_hook(lambda module, args: read.append(args[0].numel()))
     tokens, n_new, options = case.given["call"]
     seen = outputs(function, Case(label=case.label, args=(model, tokens, n_new, options), names=case.names))
+    if options.temperature > 0:
+        text = seen.pop("output")
+        is_longer = isinstance(text, Tensor) and text.shape == (tokens.shape[0], tokens.shape[1] + n_new)
+        seen["the prompt, and so many tokens more"] = is_longer and torch.equal(text[:, : tokens.shape[1]], tokens)
+        seen["draws again alike from a generator of the same seed"] = _repeats(
+            function, make_model(case), case.given["call"]
+        )
     return seen | {"reads each token at most once": sum(read) <= tokens.shape[0] * (tokens.shape[1] + n_new)}
+
+
+def _repeats(function: Any, model: Any, call: tuple[Any, ...]) -> bool:
+    """True where the function takes no generator: then there is nothing to repeat."""
+    if "generator" not in inspect.signature(function).parameters:
+        return True
+
+    def text(global_seed: int) -> Tensor:
+        torch.manual_seed(global_seed)
+        generator = torch.Generator().manual_seed(5)
+        result: Tensor = function(
+            model, *(x.clone() if isinstance(x, Tensor) else x for x in call), generator=generator
+        )
+        return result
+
+    return torch.equal(text(1), text(2))
 
 
 def generate_by_list(model: Any, tokens: Tensor, max_new_tokens: int, options: Any = GREEDY) -> Tensor:
@@ -433,6 +473,12 @@ test_generate_with_cache = exercise(
             "sample_next_token(text, row, options, generator=generator)",
             "sample_next_token(text, row, GREEDY, generator=generator)",
             why="each token is chosen as the options say",
+        ),
+        Mistake(
+            "ignores the generator",
+            "generator=generator",
+            "generator=None",
+            why="draws from a generator of the same seed must be the same draws",
         ),
     ],
 )

@@ -6,13 +6,24 @@ Source:  own design.
 """
 
 import math
+from collections.abc import Callable
 
 import einops
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from arena_lib.checking import Case, Mistake, exercise, module_case, module_outputs_and_gradients, outputs_and_gradients
+from arena_lib.checking import (
+    Case,
+    Mistake,
+    Tolerance,
+    exercise,
+    module_case,
+    module_outputs_and_gradients,
+    outputs,
+    outputs_and_gradients,
+)
+from arena_lib.checking.observing import Observations
 from arena_lib.transformer import lesson_llama as lesson
 
 __test__ = False
@@ -31,6 +42,7 @@ CFG = lesson.LlamaConfig(
 )
 RESIDUAL = "batch seq d_model"
 HEADS = "batch seq n_heads d_head"
+IN_HALF = "output in half precision"
 
 
 def residual(generator: torch.Generator, *shape: int) -> Tensor:
@@ -182,16 +194,27 @@ test_rotary_angles = exercise(
 
 
 def apply_rotary_cases(generator: torch.Generator) -> list[Case]:
-    """Several heads and sequences, angles in no order, one position, and a query in double precision."""
+    """Several heads and sequences, angles in no order, one position, and a query in half precision."""
     inputs = {
+        "a query in half precision": (torch.randn(2, 4, 3, 6, generator=generator).bfloat16(), (4, 3)),
         "several sequences and heads": (torch.randn(2, 5, 3, 6, generator=generator), (5, 3)),
         "one position": (torch.randn(1, 1, 2, 4, generator=generator), (1, 2)),
         "heads of two dimensions": (torch.randn(2, 3, 1, 2, generator=generator), (3, 1)),
     }
     return [
-        Case(label=label, args=(x, 3 * torch.randn(*shape, generator=generator)), axes={"output": HEADS})
+        Case(
+            label=label, args=(x, 3 * torch.randn(*shape, generator=generator)), axes={"output": HEADS, IN_HALF: HEADS}
+        )
         for label, (x, shape) in inputs.items()
     ]
+
+
+def rotated(function: Callable[..., Tensor], case: Case) -> Observations:
+    """The result; and the gradients in single precision, as in half precision they depend on the order of the steps."""
+    if case.args[0].dtype != torch.bfloat16:
+        return outputs_and_gradients(function, case)
+    seen = outputs(function, case)
+    return {IN_HALF: seen.pop("output")} | seen
 
 
 def apply_rotary_by_rotate_half(x: Tensor, angles: Tensor) -> Tensor:
@@ -199,20 +222,21 @@ def apply_rotary_by_rotate_half(x: Tensor, angles: Tensor) -> Tensor:
     half = x.shape[-1] // 2
     turned = torch.cat([-x[..., half:], x[..., :half]], dim=-1)
     both = torch.cat([angles, angles], dim=-1)[:, None]
-    return x * both.cos() + turned * both.sin()
+    return x * both.cos().to(x.dtype) + turned * both.sin().to(x.dtype)
 
 
 def apply_rotary_by_complex(x: Tensor, angles: Tensor) -> Tensor:
     """Multiplies complex numbers."""
-    real, imaginary = x.chunk(2, dim=-1)
+    real, imaginary = x.float().chunk(2, dim=-1)
     z = torch.complex(real, imaginary) * torch.polar(torch.ones_like(angles), angles).unsqueeze(1)
-    return torch.cat([z.real, z.imag], dim=-1)
+    return torch.cat([z.real, z.imag], dim=-1).to(x.dtype)
 
 
 test_apply_rotary = exercise(
     reference=lesson.apply_rotary,
     cases=apply_rotary_cases,
-    observe=outputs_and_gradients,
+    observe=rotated,
+    tolerance={IN_HALF: Tolerance(rtol=3e-2, atol=6e-2)},
     accepts=[apply_rotary_by_rotate_half, apply_rotary_by_complex],
     mistakes=[
         Mistake(
@@ -250,6 +274,12 @@ test_apply_rotary = exercise(
             "    x1, x2 = ",
             "    angles = angles[:1].expand_as(angles)\n    x1, x2 = ",
             why="each position has its own angles",
+        ),
+        Mistake(
+            "returns the dtype of the angles",
+            "return torch.cat([x1 * cos - x2 * sin, x2 * cos + x1 * sin], dim=-1)",
+            "return torch.cat([x1 * cos - x2 * sin, x2 * cos + x1 * sin], dim=-1).to(angles.dtype)",
+            why="a query in half precision stays in half precision: cast cos and sin to x.dtype",
         ),
     ],
 )

@@ -27,6 +27,7 @@ from arena_lib.transformer.sampling import SamplingConfig
 __test__ = False
 
 VOCAB = "d_vocab"
+DRAWS = {"frequencies": VOCAB}
 N_DRAWS = 500
 FREQUENCIES = {"frequencies": Tolerance(rtol=0.0, atol=0.17)}
 PROBABILITIES = torch.tensor([0.13, 0.45, 0.05, 0.20, 0.17])
@@ -119,8 +120,8 @@ def draws_cases(generator: torch.Generator) -> list[Case]:
     shifted = PROBABILITIES.log() + 3.0
     impossible = torch.cat([PROBABILITIES.log(), torch.tensor([-torch.inf])])
     return [
-        Case(label="five tokens", args=(shifted,), given={"d_vocab": 5}),
-        Case(label="a token of probability 0", args=(impossible,), given={"d_vocab": 6}),
+        Case(label="five tokens", args=(shifted,), given={"d_vocab": 5}, axes=DRAWS),
+        Case(label="a token of probability 0", args=(impossible,), given={"d_vocab": 6}, axes=DRAWS),
     ]
 
 
@@ -296,7 +297,7 @@ def top_k_cases(generator: torch.Generator) -> list[Case]:
     """A few tokens, one token, and a k larger than the vocabulary."""
     logits = PROBABILITIES.log() - 1.0
     return [
-        Case(label=label, args=(logits, k), given={"d_vocab": 5})
+        Case(label=label, args=(logits, k), given={"d_vocab": 5}, axes=DRAWS)
         for label, k in [("three of five", 3), ("only the best", 1), ("more than there are", 9)]
     ]
 
@@ -357,12 +358,16 @@ test_sample_top_k = exercise(
 def top_p_cases(generator: torch.Generator) -> list[Case]:
     """Sorted probabilities are 0.45, 0.20, 0.17, 0.13, 0.05: no threshold lies near a cumulative sum."""
     logits = PROBABILITIES.log() + 2.0
+    arguments: dict[str, tuple[Any, ...]] = {
+        "the third token crosses the line": (0.70,),
+        "the first token is enough": (0.30,),
+        "at least two tokens": (0.10, 2),
+        "a top_p of zero": (0.0, 3),
+        "fewer asked for than p keeps": (0.90, 2),
+        "a top_p of one": (1.0,),
+    }
     return [
-        Case(label="the third token crosses the line", args=(logits, 0.70), given={"d_vocab": 5}),
-        Case(label="the first token is enough", args=(logits, 0.30), given={"d_vocab": 5}),
-        Case(label="at least two tokens", args=(logits, 0.10, 2), given={"d_vocab": 5}),
-        Case(label="a top_p of zero", args=(logits, 0.0, 3), given={"d_vocab": 5}),
-        Case(label="fewer asked for than p keeps", args=(logits, 0.90, 2), given={"d_vocab": 5}),
+        Case(label=label, args=(logits, *rest), given={"d_vocab": 5}, axes=DRAWS) for label, rest in arguments.items()
     ]
 
 
@@ -455,7 +460,7 @@ def next_token_cases(generator: torch.Generator) -> list[Case]:
     texts = {"a reward and a temperature": torch.tensor([2, 2])}
     often_one = torch.tensor([1, 1, 3])
     return [
-        Case(label=label, args=(texts.get(label, often_one), logits, chosen), given={"d_vocab": 5})
+        Case(label=label, args=(texts.get(label, often_one), logits, chosen), given={"d_vocab": 5}, axes=DRAWS)
         for label, chosen in options.items()
     ]
 
@@ -524,7 +529,7 @@ test_sample_next_token = exercise(
 class ScriptedModel(nn.Module):
     """A model whose logits favour the token that follows the last one in a fixed order, and that remembers its inputs."""
 
-    def __init__(self, d_vocab: int, n_ctx: int) -> None:
+    def __init__(self, d_vocab: int, n_ctx: int | None) -> None:
         super().__init__()
         self.cfg = SimpleNamespace(n_ctx=n_ctx, d_vocab=d_vocab)
         self.unused = nn.Parameter(torch.zeros(1))
@@ -558,7 +563,7 @@ class LetterTokenizer:
 
 
 def sample_cases(generator: torch.Generator) -> list[Case]:
-    """Stops at the end token, at the limit, and reads no more than the context."""
+    """Stops at the end token, at the limit, reads no more than the context, and draws at random."""
     greedy: dict[str, Any] = {"temperature": 0.0}
     return [
         Case(label="goes on until the limit", args=("ab", 3), kwargs=greedy, given={"n_ctx": 20}),
@@ -577,6 +582,8 @@ def sample_cases(generator: torch.Generator) -> list[Case]:
             given={"n_ctx": 2},
         ),
         Case(label="nothing to generate", args=("abc", 0), kwargs=greedy, given={"n_ctx": 20}),
+        Case(label="a model without a limit", args=("abc", 2), kwargs=greedy, given={"n_ctx": None}),
+        Case(label="draws at random", args=("ab", 12), kwargs={"temperature": 30.0}, given={"n_ctx": 20}),
     ]
 
 
@@ -585,8 +592,24 @@ def sampled_text(cls: Any, case: Case) -> Observations:
     if not isinstance(cls, type):
         raise Unfit(f"This test takes the class TransformerSampler itself: got {type(cls).__name__}.")
     model = ScriptedModel(d_vocab=8, n_ctx=case.given["n_ctx"])
-    text = cls(model, LetterTokenizer()).sample(*case.args, **case.kwargs)
+    sampler = cls(model, LetterTokenizer())
+    if case.kwargs["temperature"] > 0:
+        return {"draws again alike from a generator of the same seed": _repeats_text(sampler, case)}
+    text = sampler.sample(*case.args, **case.kwargs)
     return {"text": text, "what the model read": model.contexts}
+
+
+def _repeats_text(sampler: Any, case: Case) -> bool:
+    """True where `sample` takes no generator: then there is nothing to repeat."""
+    if "generator" not in inspect.signature(sampler.sample).parameters:
+        return True
+
+    def texts(global_seed: int) -> list[str]:
+        torch.manual_seed(global_seed)
+        generator = torch.Generator().manual_seed(5)
+        return [sampler.sample(*case.args, **case.kwargs, generator=generator) for _ in range(3)]
+
+    return texts(1) == texts(2)
 
 
 class SamplerByList(sampling.TransformerSampler):
@@ -652,6 +675,18 @@ test_sample = exercise(
             "range(max_tokens_generated)",
             "range(max_tokens_generated + 1)",
             why="max_tokens_generated is the most",
+        ),
+        Mistake(
+            "needs a model with a limit",
+            "tokens if self.n_ctx is None else tokens[-self.n_ctx :]",
+            "tokens[-self.n_ctx :]",
+            why="self.n_ctx is None for a model that reads texts of any length",
+        ),
+        Mistake(
+            "ignores the generator",
+            "generator=generator",
+            "generator=None",
+            why="draws from a generator of the same seed must be the same draws",
         ),
     ],
 )

@@ -40,16 +40,28 @@ LATER = {
     "facts": 0.01,
     "spelling": 0.01,
 }
+COMPANIONS = {
+    "repetition": 0.08,
+    "story": 0.22,
+    "indirect_object": 0.45,
+    "holders": 0.22,
+    "adjectives": 0.04,
+    "countries": 0.02,
+    "speech": 0.01,
+    "facts": 0.01,
+    "spelling": 0.01,
+}
 PLAN = Plan(
     stages=(
         Stage(mixture={"repetition": 1.0}, seq=32, n_shards=12, longest=10),
         Stage(mixture=EVERYTHING, seq=64, n_shards=36, longest=24),
-        Stage(mixture=LATER, seq=128),
+        Stage(mixture=LATER, seq=128, n_shards=74),
+        Stage(mixture=COMPANIONS, seq=128),
     ),
     steady_steps=8000,
     cooling_steps=1500,
 )
-"""Short repeated strings first, then everything in short rows, then in long ones."""
+"""Short repeated strings first, then everything in short rows, then in long ones; in the end more of what comes last: whom things go to."""
 
 
 def make_config() -> LlamaConfig:

@@ -1,0 +1,253 @@
+"""A section as a notebook or as a py:percent script: for learners, or with its solutions.
+
+The same input gives the same bytes; the ids of cells depend on their exercise or their text, not on
+their place, so they stay when a cell is put before them.
+
+Shapes:  none.
+Raises:  AuthoringError for a chapter or reference that breaks the contract.
+Source:  own design (DESIGN 4.2); notebook format 4.5 of nbformat.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import re
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from arena_lib.course.content.entries import SOLUTION_BEGINS, SOLUTION_ENDS, Cell, ExerciseEntry, Section
+from arena_lib.course.content.figures import embed_figures
+from arena_lib.course.content.imports import builds_on, fallback_import, setup_imports
+from arena_lib.course.content.stubs import NOT_STARTED, exercise_text
+from arena_lib.errors import AuthoringError
+
+Kind = Literal["exercises", "solutions"]
+Scale = Literal["full", "tiny"]
+Format = Literal["ipynb", "py"]
+
+MOST_POINTS = 5
+_ID_LENGTH = 64
+"""The most characters that nbformat allows in the id of a cell."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotebookCell:
+    """One cell of a notebook before it is written in a format."""
+
+    kind: Literal["markdown", "code"]
+    source: str
+    id: str = ""
+    tags: tuple[str, ...] = ()
+    exercise: str | None = None
+    """The id of the exercise that a learner writes in this cell."""
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What Jupyter keeps beside the cell."""
+        found: dict[str, Any] = {"tags": list(self.tags)} if self.tags else {}
+        return found | ({"arena": {"exercise": self.exercise}} if self.exercise else {})
+
+
+def build_notebook(section: Section, *, kind: Kind = "exercises", scale: Scale = "full") -> dict[str, Any]:
+    """The section as a notebook in nbformat 4.5, as a dictionary ready for JSON."""
+    cells = build_cells(section, kind=kind, scale=scale)
+    return {
+        "cells": [_cell_json(cell, section) for cell in cells],
+        "metadata": _notebook_metadata(section, kind),
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+
+
+def render(section: Section, *, format: Format = "ipynb", kind: Kind = "exercises", scale: Scale = "full") -> str:  # noqa: A002
+    """The text of the section's file in a format; `ipynb` and `py` hold the same cells."""
+    if format == "ipynb":
+        return json.dumps(build_notebook(section, kind=kind, scale=scale), indent=1, ensure_ascii=False) + "\n"
+    cells = build_cells(section, kind=kind, scale=scale, has_folds=False)
+    head = [f"#   {key}: {json.dumps(value)}" for key, value in _notebook_metadata(section, kind).items()]
+    return "\n".join(["# ---", "# jupyter:", *head, "# ---", "", *(_cell_script(cell) for cell in cells)])
+
+
+def build_cells(
+    section: Section, *, kind: Kind = "exercises", scale: Scale = "full", has_folds: bool = True
+) -> list[NotebookCell]:
+    """The cells of the section's notebook; without folds, hints are named instead of hidden."""
+    _check_code(section)
+    cells = list(_opening(section, kind, scale))
+    for cell in section.cells:
+        if cell.exercise is not None:
+            cells.append(_about(section, cell.exercise, kind, has_folds))
+            cells.append(_exercise(section, cell, cell.exercise, kind))
+        elif cell.kind == "markdown":
+            cells.append(NotebookCell(kind="markdown", source=cell.source))
+        else:
+            source = _headed(cell.source) if cell.kind == "result" else cell.source
+            cells.append(NotebookCell(kind="code", source=source))
+    return list(_with_ids(cells))
+
+
+def _check_code(section: Section) -> None:
+    for cell in section.cells:
+        if cell.kind == "markdown":
+            continue
+        try:
+            ast.parse(cell.source)
+        except SyntaxError as error:
+            raise AuthoringError(
+                f"{section.path}:{cell.line}: a cell of code must be Python: got {error.msg} in {(error.text or '').strip()!r}. "
+                "Mend it."
+            ) from error
+
+
+def _opening(section: Section, kind: Kind, scale: Scale) -> Iterator[NotebookCell]:
+    """Title, parameter and set-up."""
+    lines = [f"# {section.id} {section.title}", ""]
+    if section.objectives:
+        lines += ["You will be able to:", "", *(f"- {objective}" for objective in section.objectives), ""]
+    if kind == "solutions":
+        lines.append("Every exercise is solved here, with the library's own code.")
+    else:
+        lines += [
+            f"This takes about {section.hours:g} hours. Each exercise is a function or class without its body.",
+            "Write it and run the cell: its last line tests your code, and says what is wrong if something is.",
+            "Every exercise has three hints, from the idea to the step. `arena progress` shows what is left to do.",
+        ]
+    yield NotebookCell(kind="markdown", source="\n".join(lines), id="title")
+    yield NotebookCell(
+        kind="code",
+        source=f'SCALE = "{scale}"  # "tiny" makes every run short: for a quick look, or a slow machine',
+        id="parameters",
+        tags=("parameters",),
+    )
+    imports = setup_imports(section)
+    # A learner's verdicts are recorded by the extension; those of solutions are not the learner's.
+    magic = "%load_ext arena_lib\n\n" if kind == "exercises" else ""
+    yield NotebookCell(kind="code", source=(magic + imports).strip(), id="setup")
+
+
+def _about(section: Section, entry: ExerciseEntry, kind: Kind, has_folds: bool) -> NotebookCell:
+    """Title, difficulty, importance and minutes; then hints, and how to go on without earlier exercises."""
+    lines = [
+        f"### Exercise: {entry.title}",
+        "",
+        f"Difficulty: {points(entry.difficulty, '🔴')} ({entry.difficulty} of {MOST_POINTS}), "
+        f"importance: {points(entry.importance, '🔵')} ({entry.importance} of {MOST_POINTS}), "
+        f"about {entry.minutes} minutes",
+    ]
+    if kind == "exercises":
+        if has_folds:
+            for number, hint in enumerate(entry.hints, start=1):
+                lines += ["", *_fold(f"Hint {number}", hint)]
+        elif entry.hints:
+            lines += ["", f"Hints: `arena hint {entry.id}`"]
+        if earlier := builds_on(section, entry):
+            summary, text = _fallback(earlier)
+            lines += ["", *(_fold(summary, text) if has_folds else [summary, text])]
+    return NotebookCell(kind="markdown", source="\n".join(lines), id=f"about-{entry.name}")
+
+
+def points(count: int, mark: str) -> str:
+    """A rating as a row of marks.
+
+    >>> points(2, "🔴")
+    '🔴🔴⚪⚪⚪'
+    """
+    return mark * count + "⚪" * (MOST_POINTS - count)
+
+
+def _fold(summary: str, text: str) -> list[str]:
+    return ["<details>", f"<summary>{summary}</summary>", "", *text.splitlines(), "", "</details>"]
+
+
+def _fallback(earlier: list[ExerciseEntry]) -> tuple[str, str]:
+    names = ", ".join(f"{entry.object_name}" for entry in earlier)
+    imports = "\n".join(dict.fromkeys(fallback_import(entry) for entry in earlier))
+    return (
+        f"This builds on your {names}. Not written yet?",
+        "To do this exercise first, take the library's own for now. Put these lines into a new cell above this one, "
+        f"and delete what you don't need:\n\n```python\n{imports}\n```",
+    )
+
+
+def _exercise(section: Section, cell: Cell, entry: ExerciseEntry, kind: Kind) -> NotebookCell:
+    if entry.reference is None:
+        source = reveal_solution(cell.source) if kind == "solutions" else hide_solution(cell.source)
+    else:
+        text = exercise_text(section, entry, is_solution=kind == "solutions")
+        source = f"{text.rstrip()}\n\n\ntests.{entry.test_name}({entry.object_name})"
+    return NotebookCell(kind="code", source=source, id=f"exercise-{entry.name}", exercise=entry.id)
+
+
+def reveal_solution(source: str) -> str:
+    """The code of an exploratory exercise with its solution, without the markers around it."""
+    return "\n".join(line for line in source.splitlines() if line.strip() not in (SOLUTION_BEGINS, SOLUTION_ENDS))
+
+
+def hide_solution(source: str) -> str:
+    """The code of an exploratory exercise with a gap where its solution is."""
+    before, *regions = source.split(SOLUTION_BEGINS)
+    shown = before
+    for region in regions:
+        solution, _, after = region.partition(SOLUTION_ENDS)
+        indent = shown.rpartition("\n")[2]
+        wanted = [name for name in _assigned(solution) if re.search(rf"\b{name}\b", after)]
+        asked = f"; it must define {', '.join(wanted)}" if wanted else ""
+        shown += f"# Your code here{asked}. Then delete the next line.\n{indent}{NOT_STARTED}{after}"
+    return shown
+
+
+def _assigned(solution: str) -> list[str]:
+    """The names that a piece of code assigns, in order."""
+    names = [node for node in ast.walk(ast.parse(textwrap.dedent(solution))) if isinstance(node, ast.Name)]
+    return list(dict.fromkeys(node.id for node in names if isinstance(node.ctx, ast.Store)))
+
+
+def _headed(source: str) -> str:
+    """A result cell, which begins with what the learner should see."""
+    if source.startswith("#"):
+        return f"# What you should see: {source[1:].strip()}"
+    return f"# What you should see, once the exercises above work:\n{source}"
+
+
+def _with_ids(cells: list[NotebookCell]) -> Iterator[NotebookCell]:
+    """Gives each cell that has none an id made from its text; equal texts are counted."""
+    taken: dict[str, int] = {}
+    for cell in cells:
+        wanted = cell.id or f"{cell.kind}-{hashlib.sha256(cell.source.encode()).hexdigest()[:12]}"
+        wanted = wanted.replace(".", "-")[:_ID_LENGTH]
+        taken[wanted] = taken.get(wanted, 0) + 1
+        yield replace(cell, id=wanted if taken[wanted] == 1 else f"{wanted[: _ID_LENGTH - 4]}-{taken[wanted]}")
+
+
+def _notebook_metadata(section: Section, kind: Kind) -> dict[str, Any]:
+    return {
+        "arena": {"section": section.id, "slug": section.slug, "kind": kind},
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+
+
+def _cell_json(cell: NotebookCell, section: Section) -> dict[str, Any]:
+    record: dict[str, Any] = {"cell_type": cell.kind, "id": cell.id, "metadata": cell.metadata}
+    source = cell.source
+    if cell.kind == "code":
+        record |= {"execution_count": None, "outputs": []}
+    else:
+        source, attachments = embed_figures(source, section)
+        record |= {"attachments": attachments} if attachments else {}
+    return record | {"source": source.splitlines(keepends=True)}
+
+
+def _cell_script(cell: NotebookCell) -> str:
+    """One cell in py:percent, with its metadata as jupytext writes them."""
+    words = [f"{key}={json.dumps(value)}" for key, value in cell.metadata.items()]
+    if cell.kind == "markdown":
+        words.insert(0, "[markdown]")
+        lines = [f"# {line}".rstrip() for line in cell.source.splitlines()]
+    else:
+        lines = [f"# {line}" if line.startswith("%") else line for line in cell.source.splitlines()]
+    return "\n".join([" ".join(["# %%", *words]), *lines, ""])

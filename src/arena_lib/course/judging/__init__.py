@@ -1,0 +1,1 @@
+"""Judging a learner's file: its definitions are collected, and each exercise is run in a process of its own."""

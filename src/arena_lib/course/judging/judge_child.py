@@ -1,0 +1,74 @@
+"""Judges one exercise of a learner's file in this process, and leaves the Result in a file.
+
+Shapes:  none.
+Raises:  nothing; whatever the learner's code raises is in the Result.
+Source:  own design (DESIGN 4.3).
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+import traceback
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+from arena_lib.checking.results import Result
+from arena_lib.course.content.entries import ExerciseEntry
+from arena_lib.course.judging.cells import CellProblem, read_learner_file
+from arena_lib.course.judging.collect import Collected, collect, expression_of, parse_file
+
+
+def judge_job(job: dict[str, Any], answer: Path) -> None:
+    """Judges one job (`judging.make_job`) and writes its Result, all at once."""
+    try:
+        result = judge_here(job)
+    except BaseException as error:  # SystemExit and KeyboardInterrupt of the learner's code too
+        text = "".join(traceback.format_exception_only(error)).strip()
+        message = f"{job['exercise']}: your code must run to its end: it raised {text}."
+        result = Result(exercise=job["exercise"], status="error", message=message)
+    unfinished = answer.with_suffix(".part")
+    unfinished.write_text(result.to_json(), encoding="utf-8")
+    os.replace(unfinished, answer)
+
+
+def judge_here(job: dict[str, Any]) -> Result:
+    """Collects the learner's object and runs the test on it, in the folder of the learner's file."""
+    path = Path(job["path"])
+    os.chdir(path.parent)
+    sys.path.insert(0, str(path.parent))
+    entry = ExerciseEntry(
+        id=job["exercise"], name=job["name"], title="", difficulty=1, importance=1, minutes=1,
+        reference=job["reference"], test=job["test"],
+    )  # fmt: skip
+    parsed = parse_file(read_learner_file(path))
+    expression = expression_of(parsed, entry)
+    root, _, rest = expression.partition(".")
+    collected = collect(parsed, root)
+    if root not in collected.namespace:
+        return Result(exercise=entry.id, status="error", message=_undefined(entry, root, collected))
+    obj = collected.namespace[root]
+    obj = attrgetter(rest)(obj) if rest else obj
+
+    from arena_lib.checking.running import run
+
+    module, _, name = job["test"].partition(":")
+    return run(getattr(importlib.import_module(module), name), obj, device=job["device"], exercise_id=entry.id)
+
+
+def _undefined(entry: ExerciseEntry, name: str, collected: Collected) -> str:
+    """Why the learner's definition didn't come to be."""
+    told = "; ".join(_describe(problem) for problem in collected.problems[-3:])
+    return f"{entry.id}: {name} must be defined when its cell runs: it isn't. What went wrong: {told or 'nothing was raised'}."
+
+
+def _describe(problem: CellProblem) -> str:
+    where = f"cell {problem.cell}" + (f", line {problem.line}" if problem.line else "")
+    return f"{problem.message} ({where})"
+
+
+if __name__ == "__main__":
+    judge_job(json.loads(sys.argv[1]), Path(sys.argv[2]))

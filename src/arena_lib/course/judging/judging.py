@@ -1,0 +1,199 @@
+"""Judges each exercise of a learner's file in a fresh process with a time limit.
+
+A learner's process may loop, crash, print without end or call `os._exit`: it costs its own exercise
+only. The processes are forked from a server (`judge_server`) that has loaded torch once.
+
+    results = judge_file(Path("1.1_transformer_from_scratch.ipynb"), section)
+
+Shapes:  none.
+Raises:  WorkspaceError for a file that can't be read; ArenaError if the server itself fails.
+Source:  own design (DESIGN 4.3).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from arena_lib.checking.results import Result
+from arena_lib.course.content.entries import ExerciseEntry, Section
+from arena_lib.course.judging.cells import CellProblem, LearnerFile, read_learner_file
+from arena_lib.course.judging.collect import (
+    ParsedFile,
+    expression_of,
+    imported_modules,
+    parse_file,
+    problem_of_name,
+    source_of_name,
+)
+from arena_lib.course.record.staleness import current_test_hash
+from arena_lib.errors import ArenaError
+
+DEFAULT_LIMIT = 60.0
+"""Seconds that one exercise may take."""
+MOST_PARALLEL = 4
+_STAND_A_FORK = {"arena_lib", "einops", "jaxtyping", "numpy", "plotly", "torch"}
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileVerdict:
+    """What was found in one file."""
+
+    path: Path
+    results: tuple[Result, ...]
+    problems: tuple[CellProblem, ...]
+    """Cells that aren't Python."""
+
+
+class JudgeServer:
+    """A process that has loaded torch and forks one child for each exercise; close it, or use `with`."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> JudgeServer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def judge(self, jobs: Sequence[dict[str, Any]], limit: float, preload: Sequence[str] = ()) -> Iterator[Result]:
+        """One Result for each job, as they come; modules to `preload` are loaded once for all of them."""
+        if not jobs:
+            return
+        waiting = {job["exercise"]: job for job in jobs}
+        process = self._start()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            request = {"jobs": jobs, "limit": limit, "n_parallel": _n_parallel(), "preload": sorted(preload)}
+            process.stdin.write(json.dumps(request) + "\n")
+            process.stdin.flush()
+            while waiting and (line := process.stdout.readline()):
+                result = Result.from_json(line)
+                waiting.pop(result.exercise, None)
+                yield result
+        except BrokenPipeError:
+            pass
+        if waiting:
+            self.close()
+            raise ArenaError(
+                f"the process that judges must keep running: it ended with {process.returncode} before "
+                f"{', '.join(waiting)}. Run `arena doctor`, then try again."
+            )
+
+    def close(self) -> None:
+        """Ends the server, and with it whatever it is judging."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.terminate()
+        process.wait()
+        process.stdout.close()
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
+
+    def _start(self) -> subprocess.Popen[str]:
+        if self._process is not None and self._process.poll() is not None:
+            self.close()
+        if self._process is None:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "arena_lib.course.judging.judge_server"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                encoding="utf-8",
+                env=os.environ | _ONE_THREAD,
+            )
+        return self._process
+
+
+def judge_file(
+    path: Path,
+    section: Section,
+    *,
+    only: Iterable[str] | None = None,
+    limit: float = DEFAULT_LIMIT,
+    device: str = "cpu",
+    server: JudgeServer | None = None,
+) -> FileVerdict:
+    """Judges what the learner has of a section in a file; `only` names exercises by id.
+
+    An exploratory exercise has no test; its own cell asserts what must hold, so it isn't judged here.
+    """
+    file = read_learner_file(path)
+    parsed = parse_file(file)
+    chosen = None if only is None else set(only)
+    entries = [e for e in section.exercises if e.test is not None and (chosen is None or e.id in chosen)]
+    found = {entry.id: _without_running(parsed, entry) for entry in entries}
+    jobs = [make_job(file, entry, device) for entry in entries if found[entry.id] is None]
+    hashes = {entry.id: _source_hash(parsed, entry) for entry in entries}
+    with contextlib.ExitStack() as stack:
+        judges = server or stack.enter_context(JudgeServer())
+        judged = {result.exercise: result for result in judges.judge(jobs, limit, _modules_to_share(parsed))}
+    results = [_complete(found[entry.id] or judged[entry.id], entry, hashes[entry.id]) for entry in entries]
+    return FileVerdict(path=path, results=tuple(results), problems=tuple(problem for _, problem in parsed.broken))
+
+
+def make_job(file: LearnerFile, entry: ExerciseEntry, device: str = "cpu") -> dict[str, Any]:
+    """What a child needs to know to judge one exercise."""
+    return {
+        "path": str(file.path.absolute()),
+        "exercise": entry.id,
+        "name": entry.name,
+        "test": entry.test,
+        "reference": entry.reference,
+        "device": device,
+    }
+
+
+def _without_running(parsed: ParsedFile, entry: ExerciseEntry) -> Result | None:
+    """The verdict on an exercise that isn't there, or stands in a cell that isn't Python; None if it can run."""
+    name = expression_of(parsed, entry).split(".")[0]
+    if source_of_name(parsed, name) is not None:
+        return None
+    if problem := problem_of_name(parsed, name):
+        where = f"cell {problem.cell}" + (f", line {problem.line}" if problem.line else "")
+        return Result(
+            exercise=entry.id,
+            status="error",
+            message=f"{entry.id}: the cell of {name} must be Python: got {problem.message} in {where}. Mend that line.",
+        )
+    return Result(
+        exercise=entry.id, status="not_started", message=f"{entry.id}: not started, {name} isn't defined here."
+    )
+
+
+def _complete(result: Result, entry: ExerciseEntry, source_hash: str | None) -> Result:
+    """The result with the hashes that its process couldn't know."""
+    return replace(
+        result,
+        source_hash=result.source_hash or source_hash,
+        test_hash=result.test_hash or current_test_hash(entry),
+    )
+
+
+def _source_hash(parsed: ParsedFile, entry: ExerciseEntry) -> str | None:
+    source = source_of_name(parsed, expression_of(parsed, entry).split(".")[0])
+    return None if source is None else hashlib.sha256(source.encode()).hexdigest()
+
+
+def _modules_to_share(parsed: ParsedFile) -> list[str]:
+    """What the learner's file imports of the libraries that are known to stand a fork after their import."""
+    names = imported_modules(parsed)
+    return [name for name in names if name.split(".")[0] in _STAND_A_FORK]
+
+
+def _n_parallel() -> int:
+    return max(1, min(MOST_PARALLEL, os.cpu_count() or 1))

@@ -1,0 +1,63 @@
+"""What `arena check` is to judge: a file and its section, from a file, a section or nothing.
+
+Shapes:  none.
+Raises:  WorkspaceError if there is no such file, or no telling which section it is; UnknownNameError.
+Source:  own design (DESIGN 4.3).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from arena_lib.course.content.catalog import Catalog
+from arena_lib.course.content.entries import Section
+from arena_lib.course.judging.cells import LearnerFile, read_learner_file
+from arena_lib.course.judging.collect import parse_file, source_of_name
+from arena_lib.course.record.hints import find_files
+from arena_lib.errors import WorkspaceError
+
+
+def find_target(catalog: Catalog, target: str | None, section: str | None = None) -> tuple[Path, Section]:
+    """The file and the section: `target` is a path, the name of a section, or None for this folder's latest."""
+    named = None if section is None else catalog.section(section)
+    if target is None:
+        found = [path for one in ([named] if named else catalog.sections) for path in find_files(one)]
+        if not found:
+            raise WorkspaceError(
+                f"this folder must hold a section's notebook: got none in {Path.cwd()}. Name a file, or write one with: arena start 1.1"
+            )
+        path = max(found, key=lambda one: one.stat().st_mtime)
+        return path, named or section_of_file(catalog, read_learner_file(path))
+    path = Path(target)
+    if path.suffix in (".ipynb", ".py") or path.exists():
+        return path, named or section_of_file(catalog, read_learner_file(path))
+    if "/" in target or "\\" in target:
+        read_learner_file(path)
+    chosen = catalog.section(target)
+    files = list(find_files(chosen))
+    if not files:
+        raise WorkspaceError(
+            f"this folder must hold {chosen.stem}.ipynb or .py: got neither in {Path.cwd()}. Write it with: arena start {chosen.id}"
+        )
+    return files[0], chosen
+
+
+def section_of_file(catalog: Catalog, file: LearnerFile) -> Section:
+    """The section that a file belongs to: by its metadata, its name, or the exercises that it defines."""
+    if file.section is not None:
+        return catalog.section(file.section)
+    for section in catalog.sections:
+        if file.path.stem.startswith((section.stem, section.slug)):
+            return section
+    parsed = parse_file(file)
+    counts = {
+        section.id: sum(source_of_name(parsed, entry.object_name) is not None for entry in section.exercises)
+        for section in catalog.sections
+    }
+    best = max(counts, key=lambda name: counts[name], default=None)
+    if best is None or not counts[best]:
+        raise WorkspaceError(
+            f"{file.path} must define an exercise of the course: got none. Name its section with --section: "
+            f"{', '.join(section.id for section in catalog.sections)}."
+        )
+    return catalog.section(best)

@@ -1,0 +1,121 @@
+"""Hints and solutions as a learner gets them: one hint further at each call, the solution once it is earned.
+
+Shapes:  none.
+Raises:  WorkspaceError for a solution that isn't earned yet.
+Source:  own design (DESIGN 4.3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from arena_lib.course.content.entries import ExerciseEntry, Section
+from arena_lib.course.content.solutions import solution_diff, solution_text
+from arena_lib.course.judging.cells import read_learner_file
+from arena_lib.course.judging.collect import expression_of, parse_file, source_of_name
+from arena_lib.course.record.progress import ProgressStore
+from arena_lib.errors import WorkspaceError
+
+
+@dataclass(frozen=True, kw_only=True)
+class GivenHint:
+    """One hint of an exercise."""
+
+    exercise: str
+    tier: int
+    """From 1; 0 if the exercise has no hints."""
+    n_tiers: int
+    hint: str
+
+    @property
+    def text(self) -> str:
+        """For a person, with what to do next."""
+        if not self.n_tiers:
+            return f"{self.exercise} has no hints: it is short, and yours to explore."
+        after = (
+            "Another step: arena hint"
+            if self.tier < self.n_tiers
+            else "That was the last one. If you give up: arena solution"
+        )
+        ending = "" if self.tier < self.n_tiers else " --give-up"
+        return f"{self.exercise}, hint {self.tier} of {self.n_tiers}: {self.hint}\n({after} {self.exercise}{ending})"
+
+    def to_json(self) -> dict[str, Any]:
+        """With stable keys."""
+        return {"exercise": self.exercise, "tier": self.tier, "of": self.n_tiers, "hint": self.hint}
+
+
+@dataclass(frozen=True, kw_only=True)
+class GivenSolution:
+    """The solution of an exercise, and what it changes in the learner's code."""
+
+    exercise: str
+    solution: str
+    diff: str | None
+    """A unified diff; None where the learner's code isn't known."""
+    file: Path | None
+
+    @property
+    def text(self) -> str:
+        """For a person: the difference where there is one, else the whole."""
+        if self.diff is None:
+            return self.solution
+        return self.diff or f"Your {self.exercise} in {self.file} is the library's, word for word."
+
+    def to_json(self) -> dict[str, Any]:
+        """With stable keys."""
+        file = None if self.file is None else str(self.file)
+        return {"exercise": self.exercise, "solution": self.solution, "diff": self.diff, "file": file}
+
+
+def give_hint(entry: ExerciseEntry, store: ProgressStore, tier: int | None = None) -> GivenHint:
+    """The hint of this tier, or the one after the last that was shown; the last one again after it."""
+    n_tiers = len(entry.hints)
+    if not n_tiers:
+        return GivenHint(exercise=entry.id, tier=0, n_tiers=0, hint="")
+    shown = max((e.tier or 0 for e in store.events() if e.kind == "hint" and e.exercise == entry.id), default=0)
+    chosen = min(n_tiers, tier or shown + 1)
+    store.note("hint", entry.id, tier=chosen)
+    return GivenHint(exercise=entry.id, tier=chosen, n_tiers=n_tiers, hint=entry.hints[chosen - 1])
+
+
+def give_solution(
+    section: Section, entry: ExerciseEntry, store: ProgressStore, *, gives_up: bool = False, file: Path | None = None
+) -> GivenSolution:
+    """The solution, if the exercise has passed, the learner gives up, or has seen it before."""
+    known = store.status().get(entry.id)
+    is_earned = known is not None and (known.state in ("done", "stale") or known.has_seen_solution)
+    if not (is_earned or gives_up):
+        raise WorkspaceError(
+            f"{entry.id} must pass before its solution is shown: got {known.attempts if known else 0} attempts, and no "
+            f"pass. For a hint: arena hint {entry.id}. To see it all the same: arena solution {entry.id} --give-up"
+        )
+    if not is_earned:
+        store.note("solution", entry.id)
+    learners, found = _learners_source(section, entry, file)
+    diff = None if learners is None else solution_diff(section, entry, learners)
+    return GivenSolution(exercise=entry.id, solution=solution_text(section, entry), diff=diff, file=found)
+
+
+def _learners_source(section: Section, entry: ExerciseEntry, file: Path | None) -> tuple[str | None, Path | None]:
+    """The learner's code of the exercise, and the file that it stands in."""
+    for path in [file] if file is not None else find_files(section):
+        try:
+            parsed = parse_file(read_learner_file(path))
+        except WorkspaceError:
+            if file is not None:
+                raise
+            continue
+        source = source_of_name(parsed, expression_of(parsed, entry).split(".")[0])
+        if source is not None:
+            return source, path
+    return None, None
+
+
+def find_files(section: Section, folder: Path | None = None) -> Iterator[Path]:
+    """The section's notebooks and scripts in a folder, the one changed last first."""
+    found = [path for path in (folder or Path()).glob(f"{section.stem}*") if path.suffix in (".ipynb", ".py")]
+    yield from sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)

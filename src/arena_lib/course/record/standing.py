@@ -1,0 +1,105 @@
+"""Where a learner stands in a course: the catalog and the progress file put together.
+
+Shapes:  none.
+Raises:  nothing of its own.
+Source:  own design (DESIGN 4.3, 4.4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from arena_lib.course.content.catalog import Catalog
+from arena_lib.course.content.entries import ExerciseEntry, Section
+from arena_lib.course.record.progress import ExerciseProgress, ProgressStore, next_exercise
+from arena_lib.course.record.staleness import current_test_hash
+from arena_lib.course.tables import format_table
+
+MARKS: dict[str, str] = {"done": "✓", "stale": "~", "tried": "…", "not_started": " "}
+STALE = "passed, but its test has changed since: check it again"
+NOT_STARTED = ExerciseProgress(state="not_started")
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The learner's state in every exercise of a catalog."""
+
+    catalog: Catalog
+    states: dict[str, ExerciseProgress]
+    """By exercise id; only those with an event."""
+
+    def state(self, entry: ExerciseEntry) -> ExerciseProgress:
+        """Of one exercise."""
+        return self.states.get(entry.id, NOT_STARTED)
+
+    def next(self) -> ExerciseEntry | None:
+        """The first exercise that a test judges and that isn't done."""
+        return next_exercise((entry for entry in self.catalog.exercises if entry.test), self.states)
+
+    def to_json(self) -> dict[str, Any]:
+        """What `arena progress --json` prints."""
+        upcoming = self.next()
+        return {
+            "next": upcoming.id if upcoming else None,
+            "sections": [self._section_json(section) for section in self.catalog.sections],
+        }
+
+    @property
+    def text(self) -> str:
+        """What `arena progress` shows: each section, its exercises that were begun, and what comes next."""
+        blocks = [block for section in self.catalog.sections for block in self._section_text(section)]
+        upcoming = self.next()
+        ending = (
+            f"Next: {upcoming.id}, {upcoming.title} ({upcoming.minutes} min)" if upcoming else "Everything is done."
+        )
+        return "\n".join([*blocks, ending])
+
+    def _section_text(self, section: Section) -> Iterator[str]:
+        judged = [entry for entry in section.exercises if entry.test]
+        n_done = sum(self.state(entry).state == "done" for entry in judged)
+        yield f"{section.id} {section.title}: {n_done} of {len(judged)} done"
+        rows = [self._row(entry) for entry in judged if entry.id in self.states]
+        if rows:
+            header = ["", "exercise", "attempts", "hints", "minutes", "estimate", "last"]
+            yield format_table(rows, header=header, indent="  ")
+
+    def _row(self, entry: ExerciseEntry) -> list[str]:
+        known = self.state(entry)
+        last = STALE if known.state == "stale" else known.last_mistake or known.last_status or ""
+        counts = [str(known.attempts), str(known.n_hints), f"{known.minutes:.0f}", str(entry.minutes)]
+        return [MARKS[known.state], entry.id, *counts, last]
+
+    def _section_json(self, section: Section) -> dict[str, Any]:
+        judged = [entry for entry in section.exercises if entry.test]
+        return {
+            "id": section.id,
+            "done": sum(self.state(entry).state == "done" for entry in judged),
+            "of": len(judged),
+            "exercises": [self._exercise_json(entry) for entry in judged],
+        }
+
+    def _exercise_json(self, entry: ExerciseEntry) -> dict[str, Any]:
+        known = self.state(entry)
+        return {
+            "id": entry.id,
+            "state": known.state,
+            "attempts": known.attempts,
+            "hints": known.n_hints,
+            "solution_seen": known.has_seen_solution,
+            "minutes": known.minutes,
+            "estimate": entry.minutes,
+            "passed_at": known.passed_at,
+            "last_status": known.last_status,
+            "last_mistake": known.last_mistake,
+        }
+
+
+def load_standing(catalog: Catalog, store: ProgressStore | None = None) -> Standing:
+    """Reads the progress file; only exercises that have passed are looked at for changes of their test."""
+    states = (store or ProgressStore()).status()
+    done = [entry for entry in catalog.exercises if entry.id in states and states[entry.id].state == "done"]
+    if done:
+        states = (store or ProgressStore()).status({entry.id: current_test_hash(entry) for entry in done})
+    return Standing(catalog, states)

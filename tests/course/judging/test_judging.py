@@ -1,0 +1,159 @@
+"""Judging files in fresh processes: whatever a learner's code does costs its own exercise only."""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from arena_lib.course.content.entries import Cell, ExerciseEntry, Section
+from arena_lib.course.judging import judge_server
+from arena_lib.course.judging.judging import JudgeServer, judge_file
+from arena_lib.errors import WorkspaceError
+
+HERE = Path(__file__).parent
+GOOD = "def times(a, b):\n    return a * b\n"
+
+
+def entry(name, reference):
+    return ExerciseEntry(
+        id=f"7.3/{name}", name=name, title=name, difficulty=1, importance=1, minutes=1,
+        reference=f"judged_course:{reference}", test=f"judged_course:test_{name}",
+    )  # fmt: skip
+
+
+EXERCISES = (entry("plus", "plus"), entry("times", "times"), entry("more", "plus"))
+SECTION = Section(
+    id="7.3", slug="judged", title="Judged", hours=1.0, path=Path("7_x/7.3_judged.py"),
+    cells=tuple(Cell(kind="exercise", source="", line=1, exercise=e) for e in EXERCISES),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def server():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(HERE))
+        with JudgeServer() as server:
+            yield server
+
+
+@pytest.fixture
+def judge(server, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(HERE)
+
+    def judge(*cells, limit=20.0, **options):
+        path = tmp_path / "7.3_judged.ipynb"
+        records = [{"cell_type": "code", "source": source} for source in cells]
+        path.write_text(json.dumps({"cells": records, "metadata": {}}))
+        verdict = judge_file(path, SECTION, limit=limit, server=server, **options)
+        return verdict, {result.exercise.removeprefix("7.3/"): result for result in verdict.results}
+
+    return judge
+
+
+def test_each_exercise_gets_its_verdict_in_the_order_of_the_section(judge):
+    verdict, found = judge("def plus(a, b):\n    return a - b", GOOD)
+    assert [r.exercise for r in verdict.results] == ["7.3/plus", "7.3/times", "7.3/more"]
+    assert found["plus"].status == "failed"
+    assert found["plus"].diagnosis.mistake == "subtracts"
+    assert found["times"].passed
+    assert found["more"].status == "failed"
+    assert all(r.source_hash and r.test_hash for r in verdict.results)
+
+
+def test_a_stub_and_what_is_only_imported_are_not_started(judge):
+    _, found = judge("def plus(a, b):\n    raise NotImplementedError", "from judged_course import times")
+    assert found["plus"].status == "not_started"
+    assert (found["times"].status, found["times"].is_reference) == ("not_started", False)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+@pytest.mark.parametrize(
+    ("body", "status", "told"),
+    [
+        ("while True: pass", "timeout", "within 4 seconds"),
+        ("import os; os._exit(3)", "error", "exit code 3"),
+        ("import os; os._exit(0)", "error", "exit code 0"),
+        ("import sys; sys.exit(5)", "error", "SystemExit: 5"),
+        ("import ctypes; ctypes.string_at(0)", "error", "SIGSEGV"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "error", "SIGKILL"),
+        ("raise KeyboardInterrupt", "error", "KeyboardInterrupt"),
+        ("raise RuntimeError('no')", "error", "RuntimeError: no"),
+        ("input()", "error", "EOFError"),
+        ("print('x' * 10**8); import sys; sys.stderr.write('y' * 10**7); return a + b", "passed", ""),
+        ("import subprocess; subprocess.Popen(['sleep', '600']); return a + b", "passed", ""),
+    ],
+)
+def test_what_a_learners_code_does_costs_its_own_exercise_only(judge, body, status, told):
+    started = time.monotonic()
+    _, found = judge(f"def plus(a, b):\n    {body}", GOOD, limit=4.0, only=["7.3/plus", "7.3/times"])
+    assert found["plus"].status == status
+    assert told in found["plus"].message
+    assert found["times"].passed
+    assert time.monotonic() - started < 30
+
+
+def test_a_broken_cell_is_an_error_of_its_exercise_with_cell_and_line(judge):
+    verdict, found = judge("x = 1", "def plus(a, b):\n    return a +", GOOD)
+    assert found["plus"].status == "error"
+    assert "cell 2, line 2" in found["plus"].message
+    assert found["times"].passed
+    assert [(p.cell, p.line) for p in verdict.problems] == [(2, 2)]
+
+
+def test_a_definition_that_fails_says_why(judge):
+    _, found = judge("raised = 1 / 0\n@raised\ndef plus(a, b):\n    return a + b", only=["7.3/plus"])
+    assert found["plus"].status == "error"
+    assert "ZeroDivisionError: division by zero (cell 1, line 1)" in found["plus"].message
+
+
+def test_what_is_handed_to_the_test_is_judged(judge):
+    _, found = judge(
+        "class Sums:\n    @staticmethod\n    def add(a, b):\n        return a + b",
+        "tests.test_plus(Sums.add)",
+        only=["7.3/plus"],
+    )
+    assert found["plus"].passed
+
+
+def test_a_scripts_neighbours_can_be_imported(judge, tmp_path):
+    (tmp_path / "neighbour.py").write_text("OFFSET = 0.0\n")
+    _, found = judge("from neighbour import OFFSET\ndef plus(a, b):\n    return a + b + OFFSET", only=["7.3/plus"])
+    assert found["plus"].passed
+
+
+def test_a_learners_code_sees_one_job_each(judge):
+    """A global that one exercise changes is as it was for the next."""
+    _, found = judge(
+        "import torch\ndef plus(a, b):\n    torch.add = None\n    return a + b\ndef times(a, b):\n    return torch.mul(a, b) + 0 * torch.add(a, b)"
+    )
+    assert found["plus"].passed
+    assert found["times"].passed
+
+
+def test_a_server_that_died_is_started_anew(server, judge):
+    judge(GOOD)
+    server._process.kill()
+    server._process.wait()
+    _, found = judge(GOOD)
+    assert found["times"].passed
+
+
+def test_a_missing_file_is_said(tmp_path):
+    with pytest.raises(WorkspaceError, match="No such file"):
+        judge_file(tmp_path / "a.ipynb", SECTION)
+
+
+def test_without_fork_each_child_is_a_new_interpreter(tmp_path, monkeypatch):
+    monkeypatch.setattr(judge_server, "IS_FORKING", False)
+    monkeypatch.setenv("PYTHONPATH", str(HERE))
+    path = tmp_path / "a.py"
+    path.write_text(GOOD + "def plus(a, b):\n    import os\n    os._exit(4)\n")
+    jobs = [
+        {"path": str(path), "exercise": e.id, "name": e.name, "test": e.test, "reference": e.reference, "device": "cpu"}
+        for e in EXERCISES[:2]
+    ]
+    results = []
+    judge_server.serve({"jobs": jobs, "limit": 60.0, "n_parallel": 2}, tmp_path, [], results.append)
+    assert {r.exercise: r.status for r in results} == {"7.3/plus": "error", "7.3/times": "passed"}
