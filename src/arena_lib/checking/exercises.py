@@ -83,8 +83,10 @@ class Exercise:
         return replace(self, only=label)
 
     def parameters(self) -> list[str]:
-        """Names of the reference's arguments, of `forward` for a module."""
+        """Names of the reference's arguments, of `forward` for a module; of another class none are known."""
         function = getattr(self.reference, "forward", self.reference)
+        if isinstance(function, type):
+            return []
         return [name for name in inspect.signature(function).parameters if name != "self"]
 
     def fingerprint(self) -> str:

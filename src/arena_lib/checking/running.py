@@ -12,6 +12,7 @@ Source:  own design (DESIGN 4.1).
 import hashlib
 import inspect
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
@@ -28,10 +29,14 @@ from arena_lib.checking.isolation import isolated
 from arena_lib.checking.modules import Unfit
 from arena_lib.checking.observing import CHANGED, Observations
 from arena_lib.checking.reports.messages import render_text
+from arena_lib.checking.reports.reporting import without_ours
 from arena_lib.checking.results import Check, Diagnosis, Mismatch, Result, Status
 
 ERROR_LINES, ERROR_WIDTH = 6, 200
 """How much of a learner's exception a message repeats."""
+
+WRITTEN_OUT, WRITTEN_WIDTH = 12, 120
+"""Entries of an integer tensor, and characters of another value, up to which a case's argument is written out."""
 
 Recorder = Callable[[Result], None]
 
@@ -195,6 +200,7 @@ def _observe(session: _Session, candidate: Any) -> Exception | None:
             _fail(session, "can be observed", str(error))
         except NotImplementedError as error:
             if not error.args:
+                _note_unwritten(session, candidate, error)
                 raise _Verdict("not_started") from None
             first = first or error
             session.seen.append(observe_or_raised(session.test, candidate, case))
@@ -205,6 +211,14 @@ def _observe(session: _Session, candidate: Any) -> Exception | None:
     if first is None:
         session.checks.append(Check(name="runs", passed=True))
     return first
+
+
+def _note_unwritten(session: _Session, candidate: Any, error: BaseException) -> None:
+    """Says which other function or method isn't written yet, where it isn't this one."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    own = {getattr(candidate, "__name__", frame.name), *(vars(candidate) if isinstance(candidate, type) else ())}
+    if frame.name not in own:
+        session.notes.append(f"It needs {frame.name}, which is not written yet: write that first.")
 
 
 def _mismatches(session: _Session) -> list[tuple[Mismatch, Any, Any]]:
@@ -240,14 +254,12 @@ def _decide(session: _Session, name: str, mismatches: Sequence[tuple[Mismatch, A
         session.checks.append(Check(name=name, passed=True))
         return
     mismatch, expected, actual = mismatches[0]
-    session.checks.append(Check(name=name, passed=False, message=_change_text(mismatch, actual)))
+    if mismatch.observation == CHANGED:
+        text = "It must leave its arguments as they are: it changed {}. Make a new tensor: x + y, not x += y."
+        session.checks.append(Check(name="arguments unchanged", passed=False, message=text.format(", ".join(actual))))
+        raise _Verdict("failed", diagnosis=_diagnosis(session))
+    session.checks.append(Check(name=name, passed=False))
     raise _Verdict("failed", mismatch=mismatch, expected=expected, actual=actual, diagnosis=_diagnosis(session))
-
-
-def _change_text(mismatch: Mismatch, actual: Any) -> str:
-    if mismatch.observation != CHANGED:
-        return ""
-    return f"It must leave its arguments as they are: it changed {', '.join(actual)}. Make a new tensor: x + y, not x += y."
 
 
 def _check_properties(session: _Session) -> None:
@@ -278,17 +290,35 @@ def _diagnosis(session: _Session) -> Diagnosis | None:
 
 
 def _call_text(test: Exercise, case: Case) -> str:
-    """The call as a learner would write it, with the arguments described, and what is special about it."""
-    named = zip(test.parameters(), case.args, strict=False)
-    arguments = [f"{name}={describe(value)}" for name, value in named]
-    arguments += [f"{name}={describe(value)}" for name, value in case.kwargs.items()]
-    return f"{test.name}({', '.join(arguments)}), {case.label}"
+    """The call as a learner would write it, small values written out, and what is special about it."""
+    names = test.parameters()
+    arguments = [
+        f"{names[i]}={_value_text(value)}" if i < len(names) else _value_text(value)
+        for i, value in enumerate(case.args)
+    ]
+    arguments += [f"{name}={_value_text(value)}" for name, value in case.kwargs.items()]
+    return f"{test.name}({', '.join(arguments)}), {case.label}" if arguments else case.label
+
+
+def _value_text(value: Any) -> str:
+    """A value of our own cases: written out if it is short, described if it is not."""
+    if isinstance(value, torch.Tensor):
+        is_short = value.numel() <= WRITTEN_OUT and value.device.type == "cpu"
+        return f"tensor({value.tolist()})" if is_short and not value.is_floating_point() else describe(value)
+    text = repr(value)
+    return text if len(text) <= WRITTEN_WIDTH and not _has_address(text) else describe(value)
+
+
+def _has_address(text: str) -> bool:
+    return " at 0x" in text
 
 
 def _error_message(result: Result, error: BaseException) -> str:
-    """The verdict, and the first lines of what the learner's code raised."""
+    """The verdict, the learner's line that raised, and the first lines of the exception."""
+    frames = traceback.extract_tb(without_ours(error.__traceback__))
+    place = [f"  line     {frames[-1].lineno} of {frames[-1].name}: {frames[-1].line}"] if frames else []
     lines = f"{type(error).__name__}: {error}".splitlines()[:ERROR_LINES]
-    return "\n".join([render_text(result), *(line[:ERROR_WIDTH] for line in lines)])
+    return "\n".join([render_text(result), *(line[:ERROR_WIDTH] for line in [*place, *lines])])
 
 
 def _source_hash(obj: Any) -> str | None:

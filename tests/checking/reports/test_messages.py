@@ -57,7 +57,8 @@ FACTS = {
             "60 of 150",
             "at batch = 0, n_heads = 0, seq_q = 0, seq_k = 1: expected -inf",
             "only positions after the query (seq_k > seq_q)",
-            "Looks like: hides nothing, because softmax sees the future",
+            "Looks like: hides nothing",
+            "softmax sees the future",
         ],
     ),
     "finite mask": (
@@ -151,7 +152,8 @@ def test_a_whole_message():
         "  shape    (batch 2, n_heads 3, seq_q 5, seq_k 5), as expected\n"
         "  first    at batch = 0, n_heads = 0, seq_q = 0, seq_k = 1: expected -inf, got 0\n"
         "  pattern  only positions after the query (seq_k > seq_q), always 0 instead of -inf\n"
-        "  Looks like: fills with zero, because softmax turns a score of zero into a weight above zero\n"
+        "  Looks like: fills with zero\n"
+        "  remember softmax turns a score of zero into a weight above zero\n"
         "  For a hint: arena hint 1.1/attention"
     )
 
@@ -271,8 +273,8 @@ def test_the_verdict_is_coloured_and_bold_on_a_terminal():
 
 def test_compose_puts_the_diagnosis_after_the_pattern():
     labels = [label for label, _ in compose(FACTS["no mask"][0]).facts]
-    assert labels == ["wrong", "shape", "first", "pattern", "Looks like:"]
+    assert labels == ["wrong", "shape", "first", "pattern", "Looks like:", "remember"]
 
 
 def test_a_full_stop_of_a_mistake_is_not_doubled():
-    assert "Looks like: hides nothing, because" in render_text(failed(E, MASKED, mistake="hides nothing.", why="x"))
+    assert "Looks like: hides nothing" in render_text(failed(E, MASKED, mistake="hides nothing", why="x"))

@@ -68,7 +68,7 @@ def test_known_exception_gets_the_name_of_its_mistake(toy):
     test = replace(toy.test_half_norm, mistakes=(raising,))
     with pytest.raises(NameError) as caught:
         test(lambda x, weight: x / undefined)
-    assert "Looks like: uses a missing name, because there is no such name." in caught.value.__notes__
+    assert "Looks like: uses a missing name. Remember: there is no such name." in caught.value.__notes__
 
 
 def test_stub_raises_that_it_is_not_started(toy):

@@ -12,7 +12,7 @@ from arena_lib.course.judging import judge_server
 from arena_lib.course.judging.judging import JudgeServer, judge_file
 from arena_lib.errors import WorkspaceError
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 GOOD = "def times(a, b):\n    return a * b\n"
 
 

@@ -80,7 +80,8 @@ def compose(result: Result) -> Message:
     if status == "passed":
         return Message(status, _passed_headline(result, name), tuple(_notes(result)))
     if status == "not_started":
-        step = f"Write the body in place of `raise NotImplementedError`. For a hint: arena hint {name}"
+        body = "" if result.notes else "Write the body in place of `raise NotImplementedError`. "
+        step = f"{body}For a hint: arena hint {name}"
         return Message(status, f"{name} is not started", tuple(_notes(result)), step)
     headline = {
         "failed": f"{name} does not pass yet",
@@ -110,8 +111,8 @@ def _failed_checks(result: Result) -> list[tuple[str, str]]:
 def _diagnosis(result: Result) -> list[tuple[str, str]]:
     if result.diagnosis is None:
         return []
-    because = f", because {result.diagnosis.why}" if result.diagnosis.why else ""
-    return [(LOOKS_LIKE, result.diagnosis.mistake.rstrip(".") + because)]
+    why = result.diagnosis.why
+    return [(LOOKS_LIKE, result.diagnosis.mistake), *([("remember", why)] if why else [])]
 
 
 def _notes(result: Result) -> list[tuple[str, str]]:

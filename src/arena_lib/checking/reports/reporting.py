@@ -81,11 +81,11 @@ def _draw(result: Result, outcome: Any) -> None:
 def _raise_learners(error: BaseException, result: Result) -> None:
     """Raises the learner's exception again with the frames of the library and of torch's callers cut out."""
     if result.diagnosis is not None:
-        error.add_note(f"Looks like: {result.diagnosis.mistake}, because {result.diagnosis.why}.")
-    raise error.with_traceback(_without_ours(error.__traceback__))
+        error.add_note(f"Looks like: {result.diagnosis.mistake}. Remember: {result.diagnosis.why}.")
+    raise error.with_traceback(without_ours(error.__traceback__))
 
 
-def _without_ours(traceback: types.TracebackType | None) -> types.TracebackType | None:
+def without_ours(traceback: types.TracebackType | None) -> types.TracebackType | None:
     """The traceback from the learner's first frame on; whole if no frame is the learner's."""
     learners = traceback
     while learners is not None and _is_library(learners.tb_frame.f_code.co_filename):
