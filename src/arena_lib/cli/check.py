@@ -101,7 +101,7 @@ def _show_verdict(verdict: Any, section: Any) -> None:
         show(f"cell {problem.cell}{line} must be Python: got {problem.message}. Its definitions are left out.")
     waiting = [result for result in verdict.results if result.status == "not_started"]
     for result in verdict.results:
-        if result.status != "not_started":
+        if result.status != "not_started" or result.notes or len(verdict.results) == 1:
             show(_marked(result))
     n_passed = sum(result.passed for result in verdict.results)
     show(f"{verdict.path.name}: {n_passed} of {len(verdict.results)} passed, {len(waiting)} not started.")

@@ -44,9 +44,17 @@ def _show_section(section: Any, standing: Any) -> None:
     from arena_lib.course.record.standing import MARKS, STALE
 
     found = [standing.state(entry).state for entry in section.exercises]
-    show(f"{section.id} {section.title}  ({section.hours:g} h, {found.count('done')} of {len(found)} done)")
+    n_judged = sum(not entry.is_exploratory for entry in section.exercises)
+    show(f"{section.id} {section.title}  ({section.hours:g} h, {found.count('done')} of {n_judged} done)")
     rows = [
-        [MARKS[state], entry.id, entry.title, f"{entry.minutes} min", f"difficulty {entry.difficulty}/5"]
+        [
+            MARKS[state],
+            entry.id,
+            entry.title,
+            f"{entry.minutes} min",
+            f"difficulty {entry.difficulty}/5",
+            "to explore" * entry.is_exploratory,
+        ]
         for state, entry in zip(found, section.exercises, strict=True)
     ]
     print_table(rows, indent="  ")
