@@ -1,0 +1,70 @@
+"""What learners hand in for the sampling exercises: right in other ways, and wrong."""
+
+import importlib
+
+import numpy as np
+import pytest
+import torch
+
+from arena_lib.checking import run
+from arena_lib.transformer.sampling import SamplingConfig, sample_next_token
+
+judges = importlib.import_module("arena_lib.tests.transformer_from_scratch")
+
+
+def by_searchsorted(logits, generator=None):
+    cumulative = logits.softmax(0).cumsum(0)
+    return min(int(torch.searchsorted(cumulative, torch.rand(1, generator=generator), right=True)), len(logits) - 1)
+
+
+def by_numpy(logits):
+    return int(np.random.choice(len(logits), p=logits.double().softmax(0).numpy()))
+
+
+def top_p_by_struck_out(logits, p, k=1, generator=None):
+    probabilities = logits.softmax(0)
+    values, order = probabilities.sort(descending=True)
+    removed = torch.cat([torch.tensor([False]), (values.cumsum(0) >= p)[:-1]])
+    removed[:k] = False
+    probabilities[order[removed]] = 0
+    return torch.multinomial(probabilities, 1, generator=generator).item()
+
+
+class Sampler:
+    """Asks the tokenizer for tensors, and takes no generator."""
+
+    def __init__(self, model, tokenizer):
+        self.model, self.cfg, self.tokenizer = model, model.cfg, tokenizer
+
+    @torch.inference_mode()
+    def sample(self, prompt, max_tokens_generated=100, verbose=False, **kwargs):
+        ids = self.tokenizer.encode(prompt, return_tensors="pt")[0]
+        for _ in range(max_tokens_generated):
+            context = ids[None, -self.cfg.n_ctx :] if self.cfg.n_ctx else ids[None]
+            token = sample_next_token(ids, self.model(context)[0, -1], SamplingConfig(**kwargs))
+            if token == getattr(self.tokenizer, "eos_token_id", None):
+                break
+            ids = torch.cat([ids, torch.tensor([token])])
+        return self.tokenizer.decode(ids)
+
+
+class SamplerThatIgnoresItsGenerator(Sampler):
+    def sample(self, prompt, max_tokens_generated=100, verbose=False, generator=None, **kwargs):
+        return super().sample(prompt, max_tokens_generated, verbose, **kwargs)
+
+
+@pytest.mark.parametrize("solution", [by_searchsorted, by_numpy])
+def test_other_ways_to_draw_pass(solution):
+    assert run(judges.test_sample_basic, solution).status == "passed"
+
+
+def test_top_p_by_striking_out_passes():
+    assert run(judges.test_sample_top_p, top_p_by_struck_out).status == "passed"
+
+
+def test_sampler_without_a_generator_passes():
+    assert run(judges.test_sample, Sampler).status == "passed"
+
+
+def test_an_ignored_generator_is_named():
+    assert run(judges.test_sample, SamplerThatIgnoresItsGenerator).diagnosis.mistake == "ignores the generator"
