@@ -17,7 +17,7 @@ __test__ = False
 
 RESIDUAL = "batch seq d_model"
 LOGITS = "batch seq d_vocab"
-CFG = lesson.Config(d_model=6, d_vocab=13, n_ctx=7, n_layers=3, n_heads=2, d_head=4, d_mlp=9)
+CFG = lesson.Config(d_model=6, d_vocab=13, n_ctx=7, n_layers=3, n_heads=2, d_head=4, d_mlp=9, layer_norm_eps=3e-5)
 
 
 def residual(generator: torch.Generator, *shape: int) -> Tensor:

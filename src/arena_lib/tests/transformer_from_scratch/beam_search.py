@@ -237,7 +237,7 @@ def filter_cases(generator: torch.Generator) -> list[Case]:
         Case(label="some finished", args=(beams, 4)),
         Case(label="only unfinished ones are good enough", args=(beams, 1)),
         Case(label="all finished", args=(make_beams(model, [[1, END], [0, END]], [-2.0, -1.0]), 3)),
-        Case(label="no end token", args=(make_beams(model, tokens, sums, eos=None), 3)),
+        Case(label="no end token", args=(make_beams(model, [*tokens[:4], [1, 0]], sums, eos=None), 4)),
         Case(label="fewer than asked for", args=(beams, 9)),
     ]
 

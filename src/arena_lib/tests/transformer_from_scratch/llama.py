@@ -38,6 +38,7 @@ CFG = lesson.LlamaConfig(
     d_head=4,
     d_mlp=9,
     rope_theta=50.0,
+    rms_norm_eps=3e-5,
     tie_embeddings=False,
 )
 RESIDUAL = "batch seq d_model"
