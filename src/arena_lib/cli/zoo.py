@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import subprocess
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from arena_lib.cli.output import FAILED, JsonFlag, UsageError, print_json, print_table, show, verb
+from arena_lib.cli.output import JsonFlag, UsageError, print_json, print_table, show, verb
 
 
 def register(app: typer.Typer) -> None:
@@ -80,25 +78,28 @@ def fetch(
 @verb
 def train(
     name: Annotated[str, typer.Argument(help="A bundled model.")],
-    folder: Annotated[Path, typer.Option(help="Where to write it.")] = Path("output/zoo"),
-    arguments: Annotated[list[str] | None, typer.Argument(help="After --: options of the recipe.")] = None,
+    folder: Annotated[Path, typer.Option(help="Where to write checkpoints and the model.")] = Path("output/zoo"),
+    steps: Annotated[int | None, typer.Option(help="Updates in all; the recipe's own number by default.")] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda or mps.")] = "cpu",
+    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, whatever checkpoint is there.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Train a bundled model again by its recipe."""
-    from arena_lib import zoo
-    from arena_lib.course.content.references import module_path
+    """Train a bundled model again by its recipe; a run that was stopped goes on."""
+    import importlib
 
-    card = zoo.info(name)
-    module = f"arena_lib.zoo.recipes.{name.replace('-', '_')}"
-    if card.source != "bundled" or module_path(module) is None:
+    from arena_lib import zoo
+
+    if zoo.info(name).source != "bundled":
         raise UsageError(
             f"a model must be one of ours to be trained: got {name!r}. Bring it with: arena zoo fetch {name}"
         )
-    command = [sys.executable, "-m", module, "--folder", str(folder / name), *(arguments or [])]
-    done = subprocess.run(command, check=False, stdout=sys.stderr if as_json else None)
-    if done.returncode:
-        raise typer.Exit(FAILED)
-    print_json({"name": name, "path": str(folder / name)}) if as_json else show(f"{name} is in {folder / name}.")
+    recipe = importlib.import_module(f"arena_lib.zoo.recipes.{name.replace('-', '_')}")
+    figures = recipe.train(folder / name, steps=steps, device=device, resume=not fresh)
+    if as_json:
+        print_json({"name": name, "path": str(folder / name), "reached": figures})
+        return
+    print_table([[figure, f"{value:.4g}"] for figure, value in figures.items()])
+    show(f"{name} is in {folder / name}.")
 
 
 def _card_json(card: Any) -> dict[str, Any]:
