@@ -94,7 +94,8 @@ word_counts.most_common(4)
 # hint: After a join two different words can become the same; their counts must add up. For ties you need to know how old each symbol is: keep a dictionary from symbol to age.
 # hint: min(counts, key=lambda pair: (-counts[pair], age[pair[0]], age[pair[1]])) finds the best pair, ties included.
 # %% result
-# The first merges, in order: pieces that many words share come first, soon whole words, each with its space.
+# the first merges, in order.
+# Pieces that many words share come first, and soon whole words, each with its space.
 train_bpe(word_counts, 12)
 # %% [markdown]
 # A new word is encoded by replaying the merges on it: of all that apply, always the one that was learned
@@ -110,7 +111,8 @@ train_bpe(word_counts, 12)
 # hint: So the bytes of all symbols must be joined before anything is decoded.
 # hint: to_bytes("".join(symbols)) gives the bytes; bytes.decode has an argument errors="replace".
 # %% result
-# How texts shrink as merges are learned from stories: at first a symbol for each letter, in the end one or two a word.
+# texts shrink as merges are learned from stories.
+# At first there is a symbol for each letter, in the end one or two for each word.
 from arena_lib import plots, storyworld
 
 story_words = Counter()
@@ -128,7 +130,8 @@ lengths = [
 title = "Byte-pair encoding on stories"
 plots.lines({"symbols": lengths}, x=list(sizes), x_title="merges", y_title="symbols in a word", title=title)
 # %% result
-# Frequent words have become one symbol; what never occurred falls apart into pieces, and nothing is lost.
+# frequent words have become one symbol.
+# What never occurred falls apart into pieces, and nothing is lost.
 for word in [" was", " garden", " transformer", " naïve 🙂"]:
     symbols = bpe_encode(to_symbols(word), merges)
     print(f"{word!r:18} {symbols}  ->  {bpe_decode(symbols)!r}")
@@ -220,7 +223,8 @@ Config()
 # hint: In the table of scores, rows are queries and columns are keys: the future is above the diagonal. The diagonal itself is the present and stays.
 # hint: torch.triu(ones, diagonal=1) marks what lies above the diagonal; scores.masked_fill(mask, -torch.inf) fills it, in a new tensor.
 # %% result
-# Twelve random scores become a pattern: each row sums to one, and everything above the diagonal is zero.
+# random scores become a pattern.
+# Each row sums to one, and everything above the diagonal is zero.
 import torch
 
 example = causal_mask(torch.randn(1, 1, 5, 5, generator=torch.Generator().manual_seed(0))).softmax(dim=-1)
@@ -302,7 +306,8 @@ plots.attention(example[0], ["Tina", "gave", "Jack", "the", "lamp"], title="A ra
 # Sentences like its two halves were kept out of training, and in training neither Molly nor Theo ever gave
 # or got anything. So the model can't know the answer by heart.
 # %% result
-# Your model, with trained weights, guesses the next token (★ is the right one). It worked out who must get the lamp.
+# your model, with trained weights, guesses who gets the lamp (★ is right).
+# The bars are the likeliest next tokens.
 import torch
 
 from arena_lib import zoo
@@ -371,7 +376,8 @@ torch.testing.assert_close(pattern.sum(dim=-1), torch.ones(cfg.n_heads, seq), ms
 _, cache = tiny_gpt.run_with_cache(tokens)
 torch.testing.assert_close(pattern, cache["pattern", 1][0], rtol=1e-3, atol=1e-4)
 # %% result
-# Each head of this layer, query by key: which look at the word before, which at names, which at the first position?
+# each head of this layer, query by key.
+# Which look at the word before, which at names, which at the first position?
 plots.attention(pattern, tiny_gpt.to_str_tokens(tokens), title="Layer 1 of tiny-gpt, in your code")
 # %% [markdown]
 # ## 3. Writing
@@ -433,7 +439,8 @@ plots.attention(pattern, tiny_gpt.to_str_tokens(tokens), title="Layer 1 of tiny-
 # hint: The model wants a batch, and reads n_ctx tokens at the most; only the logits at the last position say what comes next. Stop at eos_token_id, and don't append it.
 # hint: logits = self.model(context[None])[0, -1]; sample_next_token(tokens, logits, options, generator=generator) with all tokens so far, not just the context.
 # %% result
-# Stories from your sampler and your model. Compare the temperatures: from cautious and repetitive to wild.
+# stories from your sampler and your model.
+# Compare the temperatures: from cautious to wild.
 START = "<|endoftext|>"
 sampler = TransformerSampler(mine, zoo.load_tokenizer("tiny-gpt"))
 for temperature in [0.0, 0.7, 1.0, 1.5]:
@@ -482,7 +489,8 @@ for temperature in [0.0, 0.7, 1.0, 1.5]:
 # hint: In each round: extend, filter, set the finished aside, go on with the others. Stop when no beam is left.
 # hint: Pairs (log-probability, token ids) can be sorted as they are: sorted(found, reverse=True)[:n_return].
 # %% result
-# One beam is greedy search; with four, the text as a whole is usually likelier (a higher log-probability).
+# a likelier text from four beams than from one, which is greedy search.
+# Likelier means a higher log-probability, closer to zero. Now and then both find the same.
 start = tiny_gpt.to_tokens("Jack wanted to be a")
 with torch.no_grad():
     for n_beams in [1, 4]:
@@ -537,7 +545,8 @@ assert abs(uniform_loss - float(guess)) < 1e-4, f"logits that are all alike cost
 # The step size (learning rate) isn't constant: it rises for the first tenth of the steps, while the
 # gradients are still wild, and then falls slowly to nothing. Nearly all language models are trained so.
 # %% result
-# Your model learns to tell stories. The samples go from noise to words to sentences.
+# your model learns to tell stories.
+# The samples go from noise to words to sentences.
 import time
 
 from arena_lib.core.progress import progress
@@ -566,7 +575,8 @@ for step, batch in enumerate(progress(train_rows.split(BATCH), "training")):
 accuracy = measure_accuracy(student, test_rows, 16)
 print(f"{time.perf_counter() - began:.0f} seconds; next token right in stories with new names: {accuracy:.1%}")
 # %% result
-# The loss over time, with what simpler models reach: equal guesses, single words, pairs of words, triples.
+# the loss falls, past what simpler models reach.
+# Those know how often each word occurs, or each word after another, or after two others.
 n_documents = 500 if SCALE == "tiny" else 10_000
 baselines = {
     name: compute_ngram_loss(order, n_train=n_documents, n_test=300)
@@ -604,7 +614,8 @@ plots.lines({"your transformer": losses}, references=references, title="Training
 # hint: Keep two things: all tokens so far, which you return, and those that the cache hasn't read yet.
 # hint: unread = tokens at first; after each step unread is the new token, shape (batch, 1), which is also put behind tokens.
 # %% result
-# The same text, with and without the cache. The longer it gets, the more the cache saves.
+# the same text in less time.
+# The longer the text, the more the cache saves.
 n_new = 30 if SCALE == "tiny" else cfg.n_ctx - tokens.shape[1]
 began = time.perf_counter()
 with_cache = generate_with_cache(mine, tokens, n_new)
@@ -664,7 +675,8 @@ print(f"{n_new} tokens with the cache: {fast:.2f} s, without: {slow:.2f} s ({slo
 # hint: The first half of the head's entries are the x1, the second half the x2. The angles have no axes for batch and heads: put in an axis of size 1 for the heads.
 # hint: x1, x2 = x.chunk(2, dim=-1); cos = angles.cos()[:, None]; join the results with torch.cat along the last axis.
 # %% result
-# One query and one key at forty distances, seen from two places: the curves coincide, as only the distance counts.
+# two curves that coincide, since only the distance counts.
+# One query and one key at forty distances, the query at position 20, then at 40.
 d_head, positions = 32, torch.arange(60)
 query, key = torch.randn(2, d_head, generator=torch.Generator().manual_seed(0))
 turned = {}
@@ -713,7 +725,7 @@ plots.lines(
 # hint: With tie_embeddings the table that embeds also unembeds: a token's score is the dot product with its own row of W_E.
 # hint: einops.einsum(x, self.embed.W_E, "batch seq d_model, d_vocab d_model -> batch seq d_vocab"), or self.unembed(x).
 # %% result
-# Trained weights in your Llama: it tells a story.
+# with trained weights your Llama tells a story.
 tiny_llama = zoo.load("tiny-llama")
 my_llama = DemoLlama(tiny_llama.cfg)
 my_llama.load_state_dict(tiny_llama.state_dict())
@@ -723,7 +735,8 @@ n_new = 10 if SCALE == "tiny" else 50
 text = teller.sample(f"{START} Oliver was a", max_tokens_generated=n_new, temperature=0.7, generator=generator)
 print(text.removeprefix(START))
 # %% result
-# And a real one: SmolLM2 with 135 million parameters, if you have fetched it.
+# a real language model speaks through your code, if you have fetched it.
+# SmolLM2 has 135 million parameters: as many as the smallest GPT-2.
 if SCALE == "full" and zoo.is_available("smollm2"):
     smollm2 = zoo.load("smollm2")
     big = DemoLlama(smollm2.cfg)
