@@ -736,7 +736,7 @@ text = teller.sample(f"{START} Oliver was a", max_tokens_generated=n_new, temper
 print(text.removeprefix(START))
 # %% result
 # a real language model speaks through your code, if you have fetched it.
-# SmolLM2 has 135 million parameters: as many as the smallest GPT-2.
+# SmolLM2 has 135 million parameters: about as many as the smallest GPT-2.
 if SCALE == "full" and zoo.is_available("smollm2"):
     smollm2 = zoo.load("smollm2")
     big = DemoLlama(smollm2.cfg)
