@@ -328,16 +328,15 @@ mine = DemoTransformer(
 )
 mine.load_state_dict(tiny_gpt.state_dict())
 
-prompt = "Once Molly and Theo reached the garden , Theo returned the lamp to"
+prompt = "Once Molly and Theo reached the garden, Molly handed a green lamp to"
 tokens = tiny_gpt.to_tokens(prompt)  # with <|endoftext|> in front
 with torch.no_grad():
     logits = mine(tokens)
 vocabulary = [tiny_gpt.to_string([i]) for i in range(cfg.d_vocab)]
-plots.token_probabilities(logits[0, -1].softmax(-1), vocabulary, top=8, answer=" Molly", title=f"{prompt} ...")
+plots.token_probabilities(logits[0, -1].softmax(-1), vocabulary, top=8, answer=" Theo", title=f"{prompt} ...")
 # %% [markdown]
-# Let Molly return the lamp, and the answer should move to Theo. Try a sentence of your own: every word must
-# be one that Storyworld knows, or it falls apart into bytes, and signs such as the comma need a space in
-# front.
+# Let Theo hand over the lamp, and the answer should move to Molly. Try a sentence of your own: every word must
+# be one that Storyworld knows, or it falls apart into bytes.
 #
 # What did attention look at to find that out? Each block's pattern can be seen: run the model up to the
 # block, and repeat the first half of `Attention.forward`. That is the next exercise, and there is more than
@@ -446,7 +445,7 @@ sampler = TransformerSampler(mine, zoo.load_tokenizer("tiny-gpt"))
 for temperature in [0.0, 0.7, 1.0, 1.5]:
     generator = torch.Generator().manual_seed(1)
     text = sampler.sample(
-        f"{START} Tina was a sailor .",
+        f"{START} Tina was a sailor.",
         max_tokens_generated=12 if SCALE == "tiny" else 50,
         temperature=temperature,
         generator=generator,
