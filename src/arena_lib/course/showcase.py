@@ -28,9 +28,9 @@ class Prompts:
 
 
 STORYWORLD = Prompts(
-    indirect_object="When Tina and Jack went to the garden , Jack gave the lamp to",
+    indirect_object="When Tina and Jack went to the garden, Jack gave the lamp to",
     answer="Tina",
-    story="Tina was a sailor .",
+    story="Tina was a sailor.",
     n_new=40,
 )
 ENGLISH = Prompts(
