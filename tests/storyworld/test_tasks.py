@@ -78,7 +78,7 @@ def test_names_and_frames_of_an_indirect_object_can_be_held_out_each_alone() -> 
     assert all(set(document.people) <= lexicon.HELD_OUT_NAMES for document in by_names)
     assert not any(set(document.people) & lexicon.HELD_OUT_NAMES for document in by_frames)
     texts = ["|".join(" ".join(document.words) for document in documents) for documents in (by_names, by_frames)]
-    assert ["returned the" in text for text in texts] == [False, True]
+    assert ["brought the" in text for text in texts] == [False, True]
     assert ["had a long talk" in text for text in texts] == [True, False]
 
 
@@ -124,6 +124,18 @@ def test_holders_move_things_as_often_as_asked() -> None:
     documents = [tasks.tell_holders(choose, n_things=3, n_moves=2) for _ in range(50)]
     assert {document.labels.sentence[-1] for document in documents} == {5}
     assert {document.facts["moved"] for document in documents} == {0, 1}
+
+
+def test_the_company_of_one_is_the_other_and_held_out_names_keep_company_too() -> None:
+    choose = Chooser("tasks", 4)
+    documents = [tasks.tell_company(choose) for _ in range(N)]
+    for document in documents:
+        asked, answer = document.words[document.words.index("?") - 1], document.words[document.answers[0]]
+        assert {asked, answer} == set(document.people)
+        assert not {"gave", "got", "to"} & set(document.words)
+    assert any(set(document.people) & lexicon.HELD_OUT_NAMES for document in documents)
+    firsts = sum(document.people[0] == document.facts["correct"] for document in documents)
+    assert 0.4 * N < firsts < 0.6 * N
 
 
 @pytest.mark.parametrize(

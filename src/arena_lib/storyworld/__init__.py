@@ -10,11 +10,12 @@ tasks (in-context tasks), tokenizer, corpus (rows for training), report (entropi
 """
 
 from arena_lib.storyworld.choice import Chooser
-from arena_lib.storyworld.corpus import MIXTURE, VERSION, make_rows, tell, tell_many
+from arena_lib.storyworld.corpus import MIXTURE, VERSION, make_marked_rows, make_rows, tell, tell_many
 from arena_lib.storyworld.grammar import tell_story
 from arena_lib.storyworld.labels import Document, Labels
 from arena_lib.storyworld.tasks import (
     RULES,
+    tell_company,
     tell_facts,
     tell_holders,
     tell_indirect_object,
@@ -42,9 +43,11 @@ __all__ = [
     "Labels",
     "encode_words",
     "list_vocabulary_words",
+    "make_marked_rows",
     "make_rows",
     "save_tokenizer",
     "tell",
+    "tell_company",
     "tell_facts",
     "tell_holders",
     "tell_indirect_object",

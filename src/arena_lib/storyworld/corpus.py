@@ -10,7 +10,7 @@ Differs: a row begins with the end-of-text token and holds whole documents, so n
 from collections.abc import Iterator, Mapping
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from arena_lib.errors import ConfigError
 from arena_lib.storyworld import tasks
@@ -39,6 +39,7 @@ MEAN_LENGTH: dict[str, float] = {
     "indirect_object": 29,
     "holders": 33,
     "adjectives": 31,
+    "company": 17,
     "countries": 31,
     "repetition": 50,
     "speech": 23,
@@ -46,6 +47,8 @@ MEAN_LENGTH: dict[str, float] = {
     "spelling": 23,
 }
 """Tokens a document has on average; turns shares of tokens into shares of documents."""
+ASKING: frozenset[str] = frozenset({"story", "indirect_object", "holders", "company"})
+"""Kinds whose few answers are about people; in the other kinds most tokens are answers."""
 
 
 def tell(kind: str, choose: Chooser, split: str = "train", *, longest: int = tasks.LONGEST_STRING) -> Document:
@@ -58,6 +61,8 @@ def tell(kind: str, choose: Chooser, split: str = "train", *, longest: int = tas
             return tasks.tell_indirect_object(choose, split)
         case "holders":
             return tasks.tell_holders(choose, split)
+        case "company":
+            return tasks.tell_company(choose, split)
         case "adjectives" | "countries":
             return tasks.tell_rule(choose, kind)
         case "repetition":
@@ -103,15 +108,33 @@ def make_rows(
     >>> make_rows(2, 16, seed=0).shape
     (2, 16)
     """
+    return make_marked_rows(n_rows, n_ctx, seed=seed, split=split, mixture=mixture, longest=longest)[0]
+
+
+def make_marked_rows(
+    n_rows: int,
+    n_ctx: int,
+    *,
+    seed: int,
+    split: str = "train",
+    mixture: Mapping[str, float] = MIXTURE,
+    longest: int = tasks.LONGEST_STRING,
+) -> tuple[Int[np.ndarray, "n_rows n_ctx"], Bool[np.ndarray, "n_rows n_ctx"]]:
+    """The same rows, and where the answers to questions about people stand in them (`ASKING`)."""
     if n_rows < 1 or n_ctx < 2:
         raise ConfigError(f"n_rows must be at least 1 and n_ctx at least 2: got {n_rows} and {n_ctx}. Ask for more.")
     choose = Chooser("storyworld", VERSION, split, seed)
     rows = np.zeros((n_rows, n_ctx), dtype=np.int64)
+    marks = np.zeros((n_rows, n_ctx), dtype=np.bool_)
     documents = tell_many(choose, split, mixture, longest=longest)
-    for row in rows:
+    for row, mark in zip(rows, marks, strict=True):
         filled = 0
         while filled < n_ctx:
-            tokens = [0, *encode_words(next(documents).words)][: n_ctx - filled]
+            document = next(documents)
+            tokens = [0, *encode_words(document.words)][: n_ctx - filled]
             row[filled : filled + len(tokens)] = tokens
+            if document.kind in ASKING:
+                # Word i stands one further, behind the end-of-text token.
+                mark[[filled + 1 + i for i in document.answers if filled + 1 + i < n_ctx]] = True
             filled += len(tokens)
-    return rows
+    return rows, marks

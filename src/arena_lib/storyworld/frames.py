@@ -275,7 +275,7 @@ TRANSFERS: Frames = (
         "{S} said thank you to {R} .",
     ),
     (
-        "{S} returned the {o} to {R} .",
+        "{S} brought the {o} to {R} .",
         "{S} handed {a} {colour} {o} to {R} .",
         "{S} bought some {foods} for {R} .",
         "{S} wanted to hand the {o} to {R} .",
@@ -290,7 +290,7 @@ JOINT_TRANSFERS: Frames = (
         "{S} and {T} made a cake for {R} .",
         "{S} and {T} showed the {o} to {R} .",
     ),
-    ("{S} and {T} returned the {o} to {R} .", "{S} and {T} gave {a} {adj} {o} to {R} ."),
+    ("{S} and {T} brought the {o} to {R} .", "{S} and {T} gave {a} {adj} {o} to {R} ."),
 )
 OPENERS: tuple[str, ...] = ("Then", "Soon", "Later ,", "After that ,")
 
@@ -306,6 +306,16 @@ HOLDER_MOVES: Frames = (
         "Then {S} gave the {o} to {R} .",
     ),
     ("Then {S} handed the {o} to {R} .",),
+)
+
+COMPANY: Frames = (
+    (
+        "{A} was in the {p} with {B} . Who was with {N} ? {H} .",
+        "{A} and {B} were in the {p} . Who was with {N} ? {H} .",
+        "{A} saw {B} near the {p} . Who was with {N} ? {H} .",
+        "In the {p} , {A} found {B} . Who was there with {N} ? {H} .",
+    ),
+    ("One {time} , {A} and {B} were in the {p} . Who was there with {N} ? {H} .",),
 )
 
 SPEECH: Frames = (("{S} said :", "{S} read aloud :", "{S} wrote :"), ("{S} wrote aloud :",))
@@ -349,7 +359,7 @@ def article(pieces: tuple[str, ...], fills: Mapping[str, str | tuple[object, str
 def list_tables() -> list[Frames]:
     """Every pair of training and held-out frames."""
     tables = [*STORY.values(), *FACTS.values(), ASK_HOLDER, ASK_PLACE, PAIR_CLAUSES, PAIR_SENTENCES, TRIPLES, MIDDLES]
-    return [*tables, DISTRACTORS, TRANSFERS, JOINT_TRANSFERS, HOLDER_STARTS, HOLDER_MOVES, SPEECH]
+    return [*tables, DISTRACTORS, TRANSFERS, JOINT_TRANSFERS, HOLDER_STARTS, HOLDER_MOVES, COMPANY, SPEECH]
 
 
 def list_frames() -> list[str]:

@@ -198,6 +198,22 @@ def _say_holding(
     teller.say(pieces, fills, subject=holder if pieces[0] == "{R}" else giver)
 
 
+def tell_company(choose: Chooser, split: str = "train") -> Document:
+    """Two people are together, and a question asks who is with one of them; held-out names too, as nobody gives."""
+    names = lexicon.ALL_NAMES if split == "train" else lexicon.names_of(split)
+    people = [Person(i, name) for i, name in enumerate(choose.sample(names, 2))]
+    teller = Teller(World(people, []))
+    asked, companion = choose.sample(people, 2)
+    for person in people:
+        person.place = choose.pick(lexicon.PLACES)
+    fills: dict[str, str | Mention] = {"{p}": str(people[0].place), "{time}": choose.pick(lexicon.TIMES)}
+    for slot, person in (("{A}", people[0]), ("{B}", people[1]), ("{N}", asked), ("{H}", companion)):
+        fills[slot] = (person, person.name)
+    people[1].place = people[0].place
+    teller.say(split_frame(choose.pick(choose_from(frames.COMPANY, split))), fills, subject=people[0], answer="{H}")
+    return teller.finish("company", correct=companion.name)
+
+
 def tell_rule(
     choose: Chooser, kind: str = "adjectives", *, rule: str | None = None, n_pairs: int | None = None
 ) -> Document:

@@ -1,6 +1,6 @@
 """Batches of Storyworld rows in stages, made as they are needed and never twice.
 
-Shapes:  tokens "batch seq"
+Shapes:  tokens "batch seq", mask "batch seq"
 Raises:  ConfigError for stages that do not end with an endless one.
 Source:  own derivation.
 Differs: rows come from the recipe's seed and their place in the run, not from the
@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Int
-from torch import Tensor
 
 from arena_lib.errors import ConfigError
-from arena_lib.storyworld import make_rows
+from arena_lib.storyworld import make_marked_rows
 from arena_lib.storyworld.tasks import LONGEST_STRING
+from arena_lib.transformer.train.batches import Batch
 
 SHARD = 64
 """Batches whose rows are made at once."""
@@ -35,13 +34,15 @@ class Stage:
     """How many shards of 64 batches it lasts; None for the last stage, which has no end."""
     longest: int = LONGEST_STRING
     """Words of the longest string that is repeated."""
+    answers_every: int | None = None
+    """In every so many-th batch only the answers about people count, one token in forty; None counts all always."""
 
 
 class StoryBatches:
     """Makes batch after batch of about `batch_tokens` tokens, with its place in the run as its only state.
 
     >>> batches = StoryBatches(batch_tokens=40, seed=0, stages=[Stage(mixture={"story": 1.0}, seq=16)])
-    >>> batches(torch.Generator()).shape
+    >>> batches(torch.Generator()).tokens.shape
     torch.Size([2, 16])
     """
 
@@ -56,16 +57,21 @@ class StoryBatches:
             raise ConfigError(f"batch_tokens must hold a row of {longest} tokens: got {batch_tokens}. Raise it.")
         self.batch_tokens, self.seed, self.stages = batch_tokens, seed, stages
         self._position, self._shard_idx = 0, -1
-        self._rows = torch.empty(0, 0, dtype=torch.int64)
+        self._shard = Batch(torch.empty(0, 0, dtype=torch.int64))
 
-    def __call__(self, generator: torch.Generator) -> Int[Tensor, "batch seq"]:
+    def __call__(self, generator: torch.Generator) -> Batch:
         """The next batch; the generator is not drawn from."""
         shard_idx, batch_idx = divmod(self._position, SHARD)
         if shard_idx != self._shard_idx:
-            self._rows, self._shard_idx = self._make_shard(shard_idx), shard_idx
+            self._shard, self._shard_idx = self._make_shard(shard_idx), shard_idx
         self._position += 1
-        batch = self.batch_tokens // self._rows.shape[1]
-        return self._rows[batch_idx * batch : (batch_idx + 1) * batch]
+        tokens, marks = self._shard.tokens, self._shard.mask
+        assert marks is not None
+        batch = self.batch_tokens // tokens.shape[1]
+        rows = slice(batch_idx * batch, (batch_idx + 1) * batch)
+        every = self.find_stage(shard_idx).answers_every
+        answers_only = every is not None and batch_idx % every == every - 1
+        return Batch(tokens[rows], marks[rows] if answers_only else None)
 
     def state_dict(self) -> dict[str, Any]:
         """The place in the run, as JSON-able data."""
@@ -83,9 +89,10 @@ class StoryBatches:
             shard_idx -= stage.n_shards
         raise AssertionError("the last stage has no end")
 
-    def _make_shard(self, shard_idx: int) -> Int[Tensor, "n_rows seq"]:
+    def _make_shard(self, shard_idx: int) -> Batch:
         stage = self.find_stage(shard_idx)
         n_rows = SHARD * (self.batch_tokens // stage.seq)
         # Every seed has a thousand million shards of its own.
         seed = self.seed * 10**9 + shard_idx
-        return torch.from_numpy(make_rows(n_rows, stage.seq, seed=seed, mixture=stage.mixture, longest=stage.longest))
+        rows, marks = make_marked_rows(n_rows, stage.seq, seed=seed, mixture=stage.mixture, longest=stage.longest)
+        return Batch(torch.from_numpy(rows), torch.from_numpy(marks))
