@@ -25,7 +25,8 @@ SHOWS = """\
 import os
 import sys
 
-print("\\n".join([sys.executable, os.getcwd(), os.environ["ARENA_QUIET"], os.environ["ARENA_HOME"], SCALE]))
+names = ["ARENA_QUIET", "ARENA_HOME", "IPYTHONDIR"]
+print("\\n".join([sys.executable, os.getcwd(), str(os.getpid()), *map(os.environ.get, names), SCALE]))
 # %% result
 # A figure.
 import plotly.graph_objects as go
@@ -74,10 +75,13 @@ def test_solutions_run_in_a_quiet_kernel_of_this_python_and_their_plots_survive(
     notebook, page = done.files
     assert (notebook, page) == (output / "7.2_little_tiny.ipynb", output / "7.2_little_tiny.html")
     (stream,) = outputs(notebook, "stream")
-    python, folder, quiet, home, scale = stream.text.split()
+    python, folder, pid, quiet, home, profile, scale = stream.text.split()
     assert (python, quiet, scale) == (sys.executable, "1", "tiny")
     assert home.startswith(folder)
+    assert profile.startswith(folder)
     assert not Path(folder).exists()  # the kernel's folder is taken away again
+    with pytest.raises(ProcessLookupError):  # and the kernel with it
+        os.kill(int(pid), 0)
     figure = [show for show in outputs(notebook, "display_data") if "application/vnd.plotly.v1+json" in show.data]
     assert len(figure) == 1
     html = page.read_text(encoding="utf-8")

@@ -146,6 +146,8 @@ def test_texts_that_look_like_code_are_not_taken_for_it(package):
 
 
 def test_a_name_that_only_begins_alike_is_no_definition():
-    assert locate("arena_lib.course.content.references.read_module") == "arena_lib.course.content.references:read_module"
+    assert (
+        locate("arena_lib.course.content.references.read_module") == "arena_lib.course.content.references:read_module"
+    )
     with pytest.raises(AuthoringError, match="no function or class of this name"):
         locate("arena_lib.course.content.references.read_mod")

@@ -118,6 +118,18 @@ test_causal_mask = exercise(
             why="rows are queries and columns are keys: the future is where the column is larger than the row",
         ),
         Mistake(
+            "hides everything but the future",
+            "masked_fill(is_future, ",
+            "masked_fill(~is_future, ",
+            why="what the mask marks is filled with -inf, so it must mark the future",
+        ),
+        Mistake(
+            "hides nothing",
+            "attn_scores.masked_fill(is_future, -torch.inf)",
+            "attn_scores.clone()",
+            why="masked_fill gives a new tensor, which must be returned; masked_fill_ changes the one that is there",
+        ),
+        Mistake(
             "sets the future to zero",
             "-torch.inf",
             "0.0",
@@ -197,6 +209,15 @@ class AttentionHeadByHead(lesson.Attention):
         return out
 
 
+class AttentionWithoutBiases(lesson.Attention):
+    """The mistake of leaving b_Q, b_K and b_V out."""
+
+    def forward(self, normalized_resid_pre: Tensor) -> Tensor:
+        q, k, v = (torch.einsum("bsm,nmh->bnsh", normalized_resid_pre, W) for W in (self.W_Q, self.W_K, self.W_V))
+        pattern = self.apply_causal_mask(q @ k.mT / self.cfg.d_head**0.5).softmax(dim=-1)
+        return torch.einsum("bnsh,nhm->bsm", pattern @ v, self.W_O) + self.b_O
+
+
 test_attention = exercise(
     reference=lesson.Attention,
     cases=attention_cases,
@@ -246,6 +267,11 @@ test_attention = exercise(
             "v = einops.einsum(x, self.W_V, project) + self.b_V",
             "v = k",
             why="where to look and what to bring back are different questions, with weights of their own",
+        ),
+        Mistake(
+            "forgets the biases of queries, keys and values",
+            function=AttentionWithoutBiases,
+            why="each projection has a bias: x W_Q + b_Q, and likewise for k and v",
         ),
         Mistake("forgets b_Q", " + self.b_Q", "", why="queries have a bias: x W_Q + b_Q"),
         Mistake("forgets b_V", " + self.b_V", "", why="values have a bias: x W_V + b_V"),

@@ -20,6 +20,8 @@ __test__ = False
 
 D_VOCAB = 5
 END = 4
+OVERTAKEN_SEED = 4
+"""The first seed whose search finds its best text early, and its second best late."""
 
 
 class TableModel:
@@ -306,12 +308,15 @@ def search_cases(generator: torch.Generator) -> list[Case]:
     models = [TableModel(generator) for _ in range(3)]
     models[2].table[:, END] += 2.0
     start = [make_beams(model, [[0, 2]], [0.0]) for model in models]
+    overtaken = TableModel(torch.Generator().manual_seed(OVERTAKEN_SEED))
+    overtaken.table[:, END] += 2.0
     return [
         Case(label="one beam", args=(start[0], 1, 4)),
         Case(label="three beams", args=(start[0], 3, 4)),
         Case(label="several results", args=(start[1], 4, 5, 3)),
         Case(label="no repeated pairs", args=(start[1], 3, 6, 2, 2)),
         Case(label="texts that end early", args=(start[2], 3, 6, 2)),
+        Case(label="a second text that is overtaken", args=(make_beams(overtaken, [[0, 2]], [0.0]), 3, 6, 2)),
         Case(label="no end token", args=(make_beams(models[1], [[1]], [0.0], eos=None), 2, 3, 2)),
         Case(label="nothing to add", args=(start[0], 2, 0)),
     ]
@@ -359,6 +364,12 @@ test_beam_search = exercise(
             "beams.generate(n_beams, no_repeat_ngram_size)",
             "beams.generate(n_beams)",
             why="no_repeat_ngram_size must reach generate",
+        ),
+        Mistake(
+            "stops when the best text is found, not when all are",
+            "found[-1][0]",
+            "found[0][0]",
+            why="the last of the n_return results may still be overtaken by a text that is growing",
         ),
         Mistake(
             "keeps one beam only",

@@ -194,6 +194,7 @@ def merges_list(function: Any, case: Case) -> Observations:
 def train_bpe_cases(generator: torch.Generator) -> list[Case]:
     """One merge, many, more than there are, and ties that the age of symbols decides."""
     ties = {("b", "a"): 2, ("a", "c"): 2, ("c", "b"): 2}
+    made_twice = {("bc", "ab"): 1, ("ab", "b", "a", "b"): 2}
     young = {("a", "b"): 9, ("x", "a", "b"): 4, ("a", "b", "x"): 4, ("x", "y"): 4, ("y", "x"): 4}
     return [
         Case(label="one merge", args=(corpus(), 1)),
@@ -201,6 +202,7 @@ def train_bpe_cases(generator: torch.Generator) -> list[Case]:
         Case(label="more than there are pairs", args=({("a", "b", "c"): 2, ("d",): 9}, 10)),
         Case(label="ties between old symbols", args=(ties, 3)),
         Case(label="ties with a symbol that is younger", args=(young, 4)),
+        Case(label="ties with a symbol that was made twice", args=(made_twice, 6)),
         Case(label="no merges", args=(corpus(), 0)),
         Case(label="words that become the same", args=({("a", "b", "c"): 5, ("ab", "c"): 3, ("c", "d"): 4}, 2)),
     ]
@@ -268,6 +270,12 @@ test_train_bpe = exercise(
             "age[pair[0]], age[pair[1]])",
             "-age[pair[0]], -age[pair[1]])",
             why="of equally frequent pairs the one with the oldest symbols wins",
+        ),
+        Mistake(
+            "makes a symbol young again when it is made once more",
+            "age.setdefault(best[0] + best[1], len(age))",
+            "age[best[0] + best[1]] = len(age)",
+            why="the same letters can be joined by two merges: the symbol is as old as the first of them",
         ),
         Mistake(
             "learns one merge too many",

@@ -265,6 +265,12 @@ test_attend_with_cache = exercise(
             why="a prompt is read in one piece, and its tokens must not see each other's future",
         ),
         Mistake(
+            "masks as if the new tokens were the first",
+            "cached_causal_mask(einops",
+            "(lambda scores: scores.masked_fill(torch.ones_like(scores).triu(1).bool(), -torch.inf))(einops",
+            why="the queries are the newest positions: cached_causal_mask knows where they stand",
+        ),
+        Mistake(
             "does not scale the scores",
             " / attn.cfg.d_head**0.5",
             "",

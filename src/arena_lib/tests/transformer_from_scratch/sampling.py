@@ -37,7 +37,8 @@ PROBABILITIES = torch.tensor([0.13, 0.45, 0.05, 0.20, 0.17])
 def as_token(value: Any) -> int:
     """The token id that a learner's function returned; an int, or a tensor without axes."""
     is_tensor = isinstance(value, Tensor) and value.ndim == 0 and not value.is_floating_point()
-    if isinstance(value, bool) or not (isinstance(value, int) or is_tensor or hasattr(value, "__index__")):
+    is_number = hasattr(value, "__index__") and not isinstance(value, bool | Tensor)
+    if not (is_number or is_tensor):
         kind = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
         raise Unfit(f"It must return one token id, an int: got {kind}. Call .item() on a tensor that holds one number.")
     return int(value)

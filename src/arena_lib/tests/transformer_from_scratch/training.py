@@ -49,6 +49,11 @@ def cross_entropy_by_logsumexp(logits: Tensor, tokens: Tensor) -> Tensor:
     return (torch.logsumexp(logits[:, :-1], dim=2) - right).mean()
 
 
+def cross_entropy_without_shift(logits: Tensor, tokens: Tensor) -> Tensor:
+    """The mistake of comparing every position with its own token."""
+    return F.cross_entropy(logits.flatten(0, 1), tokens.flatten())
+
+
 test_cross_entropy_next_token = exercise(
     reference=loss.cross_entropy_next_token,
     cases=logits_and_tokens_cases,
@@ -60,6 +65,11 @@ test_cross_entropy_next_token = exercise(
             "tokens[:, 1:, None]",
             "tokens[:, :-1, None]",
             why="the logits at position i guess the token at position i + 1: shift the tokens by one",
+        ),
+        Mistake(
+            "does not shift at all",
+            function=cross_entropy_without_shift,
+            why="the logits at position i guess the token at i + 1: drop the last logits and the first token",
         ),
         Mistake(
             "forgets the minus sign",
