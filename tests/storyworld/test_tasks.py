@@ -126,6 +126,21 @@ def test_holders_move_things_as_often_as_asked() -> None:
     assert {document.facts["moved"] for document in documents} == {0, 1}
 
 
+def test_a_distractor_may_be_told_of_by_place_alone() -> None:
+    choose = Chooser("tasks", 5)
+    documents = [
+        tasks.tell_indirect_object(choose, form="distractor", is_elsewhere=True, n_transfers=1) for _ in range(50)
+    ]
+    for document in documents:
+        sentence = document.labels.sentence[document.words.index(document.people[2])]
+        words = [word for word, here in zip(document.words, document.labels.sentence == sentence, strict=True) if here]
+        assert set(words) & set(lexicon.PLACES)
+        assert document.people[2] not in final_sentence(document)
+    told = " | ".join(" ".join(document.words) for document in documents)
+    assert "stayed in" not in told
+    assert "was not there" not in told
+
+
 def test_the_company_of_one_is_the_other_and_held_out_names_keep_company_too() -> None:
     choose = Chooser("tasks", 4)
     documents = [tasks.tell_company(choose) for _ in range(N)]

@@ -40,6 +40,7 @@ MEAN_LENGTH: dict[str, float] = {
     "holders": 33,
     "adjectives": 31,
     "company": 17,
+    "elsewhere": 31,
     "countries": 31,
     "repetition": 50,
     "speech": 23,
@@ -61,6 +62,8 @@ def tell(kind: str, choose: Chooser, split: str = "train", *, longest: int = tas
             return tasks.tell_indirect_object(choose, split)
         case "holders":
             return tasks.tell_holders(choose, split)
+        case "elsewhere":
+            return tasks.tell_indirect_object(choose, split, form="distractor", is_elsewhere=True)
         case "company":
             return tasks.tell_company(choose, split)
         case "adjectives" | "countries":

@@ -254,6 +254,19 @@ DISTRACTORS: Frames = (
     ),
     ("{D} was in the {q} .", "{D} was not in the {p} ."),
 )
+ELSEWHERE: Frames = (
+    (
+        "{D} walked to the {q} .",
+        "{D} went to the {q} .",
+        "Now {D} was in the {q} .",
+        "{D} sat in the {q} .",
+        "{D} worked in the {q} .",
+        "One {time} , {D} was in the {q} .",
+        "On {day} , {D} was in the {q} .",
+        "{D} had never been to the {p} .",
+    ),
+    ("{D} was in the {q} .", "{D} was not in the {p} ."),
+)
 TRANSFERS: Frames = (
     (
         "{S} gave the {o} to {R} .",
@@ -359,7 +372,7 @@ def article(pieces: tuple[str, ...], fills: Mapping[str, str | tuple[object, str
 def list_tables() -> list[Frames]:
     """Every pair of training and held-out frames."""
     tables = [*STORY.values(), *FACTS.values(), ASK_HOLDER, ASK_PLACE, PAIR_CLAUSES, PAIR_SENTENCES, TRIPLES, MIDDLES]
-    return [*tables, DISTRACTORS, TRANSFERS, JOINT_TRANSFERS, HOLDER_STARTS, HOLDER_MOVES, COMPANY, SPEECH]
+    return [*tables, DISTRACTORS, ELSEWHERE, TRANSFERS, JOINT_TRANSFERS, HOLDER_STARTS, HOLDER_MOVES, COMPANY, SPEECH]
 
 
 def list_frames() -> list[str]:

@@ -44,11 +44,13 @@ def tell_indirect_object(
     frames_of: str | None = None,
     form: str | None = None,
     n_transfers: int | None = None,
+    is_elsewhere: bool = False,
 ) -> Document:
     """Two or three people together; some of them give, up to three times, and the last word is whom to.
 
     `split` picks the names, `frames_of` the frames (the same split unless given);
-    `form` is `"pair"`, `"triple"` or `"distractor"` (any unless given).
+    `form` is `"pair"`, `"triple"` or `"distractor"` (any unless given). A distractor
+    that `is_elsewhere` is told of only by where he or she is.
     """
     frames_of = frames_of or split
     form = form or choose.weighted({"pair": 0.45, "triple": 0.25, "distractor": 0.3})
@@ -56,7 +58,9 @@ def tell_indirect_object(
     people = [Person(i, name) for i, name in enumerate(names if form != "pair" else names[:2])]
     teller = Teller(World(people, []))
     n_transfers = n_transfers or choose.weighted({1: 0.5, 2: 0.3, 3: 0.2})
-    return _Companions(choose, teller, people, frames_of, form).tell(n_transfers)
+    companions = _Companions(choose, teller, people, frames_of, form)
+    companions.distractors = frames.ELSEWHERE if is_elsewhere else frames.DISTRACTORS
+    return companions.tell(n_transfers)
 
 
 class _Companions:
@@ -64,6 +68,7 @@ class _Companions:
 
     def __init__(self, choose: Chooser, teller: Teller, people: list[Person], split: str, form: str) -> None:
         self.choose, self.teller, self.people, self.split, self.form = choose, teller, people, split, form
+        self.distractors = frames.DISTRACTORS
         self.place = choose.pick(lexicon.PLACES)
         self.n_present = 3 if form == "triple" else 2
 
@@ -71,13 +76,13 @@ class _Companions:
         choose = self.choose
         before = self.form == "distractor" and choose.chance(0.4)
         if before:
-            self._say(frames.DISTRACTORS)
+            self._say(self.distractors)
         clause = self._set_up()
         if not clause:
             for _ in range(choose.weighted({0: 0.4, 1: 0.4, 2: 0.2})):
                 self._say(frames.MIDDLES)
             if self.form == "distractor" and not before:
-                self._say(frames.DISTRACTORS)
+                self._say(self.distractors)
         for _ in range(n_transfers):
             giver, recipient = choose.sample(self.people[: self.n_present], 2)
             self._transfer(giver, recipient, clause)
