@@ -61,10 +61,14 @@ PLAN = Plan(
         Stage(mixture={**COMPANIONS, "company": 0.25}, seq=128, n_shards=12, answers_every=2),
         Stage(mixture={**COMPANIONS, "company": 0.15, "elsewhere": 0.25}, seq=128, answers_every=2),
     ),
-    steady_steps=8000,
-    cooling_steps=1500,
+    steady_steps=12250,
+    cooling_steps=1200,
 )
-"""Short repeated strings first, then everything in short rows, then in long ones; in the end more of what comes last: whom things go to."""
+"""Short repeated strings first, then everything in short rows, then in long ones, then mostly whom things go to.
+
+From there on every second batch counts the answers about people alone: among all other tokens the one
+that tells the giver from the companion is too rare for a model of this size to learn in so few updates.
+"""
 
 
 def make_config() -> LlamaConfig:
