@@ -567,7 +567,7 @@ losses, began = [], time.perf_counter()
 for step, batch in enumerate(progress(train_rows.split(BATCH), "training")):
     losses.append(float(training_step(student, optimizer, batch)))
     schedule.step()
-    if step in (0, N_STEPS // 9, N_STEPS // 3, N_STEPS - 1):
+    if step in (0, N_STEPS // 20, N_STEPS // 9, N_STEPS // 3, N_STEPS - 1):
         generator = torch.Generator().manual_seed(0)
         text = writer.sample(f"{START} Tina was", max_tokens_generated=40, temperature=0.5, generator=generator)
         print(f"step {step + 1:4}, loss {losses[-1]:.2f}: {text.removeprefix(START)}\n")
