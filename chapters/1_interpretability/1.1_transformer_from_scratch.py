@@ -488,14 +488,16 @@ for temperature in [0.0, 0.7, 1.0, 1.5]:
 # hint: In each round: extend, filter, set the finished aside, go on with the others. Stop when no beam is left.
 # hint: Pairs (log-probability, token ids) can be sorted as they are: sorted(found, reverse=True)[:n_return].
 # %% result
-# a likelier text from four beams than from one, which is greedy search.
-# Likelier means a higher log-probability, closer to zero. Now and then both find the same.
+# four beams find a likelier text than one, which is greedy search.
+# The higher the log-probability, the likelier. (It's no law: the best text's beginning may be dropped too early.)
+# With the leash, no three tokens in a row occur twice.
 start = tiny_gpt.to_tokens("Jack wanted to be a")
 with torch.no_grad():
-    for n_beams in [1, 4]:
+    for n_beams, ngram_size in [(1, None), (4, None), (4, 3)]:
         beams = Beams(model=mine, tokens=start, logprob_sums=torch.zeros(1))
-        for logprob, ids in beam_search(beams, n_beams, max_new_tokens=12):
-            print(f"{n_beams} beams: {logprob:7.2f} nats   {tiny_gpt.to_string(ids)}")
+        for logprob, ids in beam_search(beams, n_beams, 12, no_repeat_ngram_size=ngram_size):
+            leash = f"{n_beams} beams, n = {ngram_size}" if ngram_size else f"{n_beams} beams"
+            print(f"{leash:14} {logprob:7.2f} nats  {tiny_gpt.to_string(ids).removeprefix(START)}")
 # %% [markdown]
 # ## 4. Training
 #
