@@ -443,7 +443,7 @@ plots.attention(pattern, tiny_gpt.to_str_tokens(tokens), title="Layer 1 of tiny-
 START = "<|endoftext|>"
 sampler = TransformerSampler(mine, zoo.load_tokenizer("tiny-gpt"))
 for temperature in [0.0, 0.7, 1.0, 1.5]:
-    generator = torch.Generator().manual_seed(1)
+    generator = torch.Generator().manual_seed(4)
     text = sampler.sample(
         f"{START} Tina was a sailor.",
         max_tokens_generated=12 if SCALE == "tiny" else 50,
@@ -731,7 +731,7 @@ tiny_llama = zoo.load("tiny-llama")
 my_llama = DemoLlama(tiny_llama.cfg)
 my_llama.load_state_dict(tiny_llama.state_dict())
 teller = TransformerSampler(my_llama, zoo.load_tokenizer("tiny-llama"))
-generator = torch.Generator().manual_seed(3)
+generator = torch.Generator().manual_seed(4)
 n_new = 10 if SCALE == "tiny" else 50
 text = teller.sample(f"{START} Oliver was a", max_tokens_generated=n_new, temperature=0.7, generator=generator)
 print(text.removeprefix(START))
