@@ -52,8 +52,8 @@ PLAN = Plan(
         Stage(mixture={**COMPANIONS, "company": 0.25}, seq=128, n_shards=15, answers_every=2),
         Stage(mixture={**COMPANIONS, "company": 0.15, "elsewhere": 0.25}, seq=128, answers_every=2),
     ),
-    steady_steps=14250,
-    cooling_steps=1200,
+    steady_steps=15500,
+    cooling_steps=1500,
 )
 """Short repeated strings first, then everything in short rows, then in long ones, then mostly whom things go to.
 
