@@ -25,7 +25,9 @@ from arena_lib.zoo.recipes.story_batches import Stage
 
 DESCRIPTION = (
     "Two layers of attention alone, positions on queries and keys only. Its heads repeat random strings by "
-    "induction: the smallest model in which a circuit of two heads can be taken apart."
+    "induction: the smallest model in which a circuit of two heads can be taken apart. "
+    "The first layer was set up to look one token back and held so for its first 2000 updates: that head was given, "
+    "the induction head was learned."
 )
 """For the card."""
 STRINGS = Stage(mixture={"repetition": 1.0}, seq=64, longest=24)
