@@ -376,7 +376,7 @@ _, cache = tiny_gpt.run_with_cache(tokens)
 torch.testing.assert_close(pattern, cache["pattern", 1][0], rtol=1e-3, atol=1e-4)
 # %% result
 # each head of this layer, query by key.
-# Which look at the word before, which at names, which at the first position?
+# The answer is made in the last row: one head looks at who gives, others lean to the other name.
 plots.attention(pattern, tiny_gpt.to_str_tokens(tokens), title="Layer 1 of tiny-gpt, in your code")
 # %% [markdown]
 # ## 3. Writing
@@ -742,11 +742,9 @@ if SCALE == "full" and zoo.is_available("smollm2"):
     smollm2 = zoo.load("smollm2")
     big = DemoLlama(smollm2.cfg)
     big.load_state_dict(smollm2.state_dict())
-    ids = smollm2.to_tokens("The capital of France is")
-    with torch.no_grad():
-        for _ in range(12):
-            ids = torch.cat([ids, big(ids)[:, -1:].argmax(-1)], dim=1)
-    print(smollm2.to_string(ids[0]))
+    teller = TransformerSampler(big, zoo.load_tokenizer("smollm2"))
+    generator = torch.Generator().manual_seed(4)
+    print(teller.sample("Once upon a time, a transformer", 40, temperature=0.7, generator=generator))
 else:
     print("Run `arena zoo fetch smollm2` (a download of about 100 MB, once), and keep SCALE at full.")
 # %% [markdown]

@@ -25,7 +25,7 @@ SHOWS = """\
 import os
 import sys
 
-names = ["ARENA_QUIET", "ARENA_HOME", "IPYTHONDIR"]
+names = ["ARENA_QUIET", "ARENA_HOME", "IPYTHONDIR", "OMP_WAIT_POLICY"]
 print("\\n".join([sys.executable, os.getcwd(), str(os.getpid()), *map(os.environ.get, names), SCALE]))
 # %% result
 # A figure.
@@ -67,7 +67,8 @@ def outputs(path: Path, kind: str) -> list:
     ]
 
 
-def test_solutions_run_in_a_quiet_kernel_of_this_python_and_their_plots_survive(course, tmp_path):
+def test_solutions_run_in_a_quiet_kernel_of_this_python_and_their_plots_survive(course, tmp_path, monkeypatch):
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
     output = tmp_path / "new" / "output"
     done = execute(section_of(course, SOLVED + SHOWS), scale="tiny", limit=60.0, output=output)
     assert done.problem is None
@@ -75,8 +76,8 @@ def test_solutions_run_in_a_quiet_kernel_of_this_python_and_their_plots_survive(
     notebook, page = done.files
     assert (notebook, page) == (output / "7.2_little_tiny.ipynb", output / "7.2_little_tiny.html")
     (stream,) = outputs(notebook, "stream")
-    python, folder, pid, quiet, home, profile, scale = stream.text.split()
-    assert (python, quiet, scale) == (sys.executable, "1", "tiny")
+    python, folder, pid, quiet, home, profile, waiting, scale = stream.text.split()
+    assert (python, quiet, waiting, scale) == (sys.executable, "1", "PASSIVE", "tiny")
     assert home.startswith(folder)
     assert profile.startswith(folder)
     assert not Path(folder).exists()  # the kernel's folder is taken away again
@@ -90,11 +91,12 @@ def test_solutions_run_in_a_quiet_kernel_of_this_python_and_their_plots_survive(
     assert "require.min.js" not in html
 
 
-def test_the_scale_is_the_notebook_s(course, tmp_path):
+def test_the_scale_is_the_notebook_s_and_the_caller_s_environment_counts(course, tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
     done = execute(section_of(course, SHOWS), scale="full", limit=60.0, output=tmp_path)
     assert done.problem is None
     assert done.files[0].name == "7.2_little_full.ipynb"
-    assert outputs(done.files[0], "stream")[0].text.split()[-1] == "full"
+    assert outputs(done.files[0], "stream")[0].text.split()[-2:] == ["ACTIVE", "full"]
 
 
 def test_a_failing_exercise_is_named_with_its_error_and_what_ran_is_kept(course, tmp_path):
