@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-HEADS_SHOWN = 4
+HEADS_SHOWN = 3
+END_OF_TEXT = "<|endoftext|>"
+"""What both languages put between texts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +83,7 @@ def show_lesson_form(model: Any) -> Finding:
         difference = float((plain(tokens) - model(tokens)).abs().max())
     n_parameters = sum(parameter.numel() for parameter in plain.parameters())
     return Finding(
-        title="The learner's own classes run the trained weights",
+        title="The learner's own classes run the trained weights:",
         text=f"{type(plain).__name__} with {n_parameters / 1e6:.1f} million parameters; its logits differ from the fast form's by {difference:.1e} at most.",
     )
 
@@ -184,7 +186,8 @@ def show_text(model: Any, prompts: Prompts) -> Finding:
     tokens = model.to_tokens(prompts.story)
     options = SamplingConfig(temperature=0.7, top_p=0.9)
     written = generate(model, tokens, prompts.n_new, options, generator=make_generator(0))
-    return Finding(title="In its own words", text=model.to_string(written[0]))
+    texts = [text.strip() for text in model.to_string(written[0]).split(END_OF_TEXT) if text.strip()]
+    return Finding(title="In its own words:", text=texts[0])
 
 
 def _random_tokens(model: Any, batch: int, seq: int) -> Any:
