@@ -102,7 +102,8 @@ def test_an_unwritable_home_costs_a_warning_and_no_verdict(arena, solved, home):
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_watching_judges_at_every_save_until_stopped(solved):
     command = [sys.executable, "-m", "arena_lib", "check", str(solved), "-e", "causal_mask", "--watch", "--json"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"})
+    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, preexec_fn=take_interrupts)
     try:
         assert read_json(process)["counts"]["passed"] == 1
         time.sleep(0.5)
@@ -113,6 +114,11 @@ def test_watching_judges_at_every_save_until_stopped(solved):
     finally:
         process.kill()
         process.communicate()
+
+
+def take_interrupts():
+    """Undoes what a shell does to jobs in the background: they and their children ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def read_json(process):
