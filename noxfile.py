@@ -3,6 +3,7 @@
 They share the environment that nox itself runs in, so that torch is installed once.
 """
 
+import os
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,8 @@ nox.options.sessions = ["lint", "types", "tests", "curriculum", "build"]
 
 CONSTRAINTS = str(Path("constraints.txt").resolve())
 SCRIPTS = Path(sys.executable).parent
-WITHOUT_NETWORK = ["unshare", "-rn", "sh", "-c", 'ip link set lo up && exec "$0" "$@"']
+AS_ROOT_ALREADY = hasattr(os, "geteuid") and os.geteuid() == 0
+WITHOUT_NETWORK = ["unshare", "-n" if AS_ROOT_ALREADY else "-rn", "sh", "-c", 'ip link set lo up && exec "$0" "$@"']
 
 
 def install(session: nox.Session) -> None:

@@ -201,6 +201,15 @@ def test_an_interrupt_without_a_folder_says_that_nothing_was_kept_and_the_same_t
     assert_same_weights(weights(trainer), whole[0])
 
 
+@pytest.fixture
+def takes_interrupts():
+    """Python's own handler, also where a shell made this a background job, which ignores Ctrl-C."""
+    found = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, found)
+
+
+@pytest.mark.usefixtures("takes_interrupts")
 def test_a_second_interrupt_acts_at_once_and_the_handler_is_put_back(tmp_path):
     before = signal.getsignal(signal.SIGINT)
 
