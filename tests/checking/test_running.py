@@ -300,3 +300,14 @@ def test_call_writes_short_values_out(toy):
     result = run(test, lambda x, weight, weight_decay: 0)
     assert result.mismatch is not None
     assert result.mismatch.case == "half_norm(x=tensor([3, 1]), weight=('a', 'b'), weight_decay=0.5), a label"
+
+
+def test_code_that_raises_is_run_once_for_each_case(toy):
+    calls = []
+
+    def broken(x, weight):
+        calls.append(x)
+        raise ValueError("no")
+
+    assert run(toy.test_half_norm, broken).status == "error"
+    assert len(calls) == 2

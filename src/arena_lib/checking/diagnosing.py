@@ -25,7 +25,12 @@ def observe_or_raised(test: Exercise, obj: Callable[..., Any], case: Case) -> Ob
     except Unfit:
         raise
     except Exception as error:
-        return {RAISED: Raised(type(error).__name__, str(error))}
+        return raised(error)
+
+
+def raised(error: Exception) -> Observations:
+    """An exception as the one thing that was observed."""
+    return {RAISED: Raised(type(error).__name__, str(error))}
 
 
 def diagnose(test: Exercise, cases: Sequence[Case], seen: Sequence[Observations]) -> Mistake | None:

@@ -23,7 +23,7 @@ from torch import nn
 from arena_lib.checking.cases import Case
 from arena_lib.checking.comparison.comparing import compare
 from arena_lib.checking.comparison.describing import describe
-from arena_lib.checking.diagnosing import RAISED, diagnose, observe_or_raised
+from arena_lib.checking.diagnosing import RAISED, diagnose, observe_or_raised, raised
 from arena_lib.checking.exercises import Exercise, ignored
 from arena_lib.checking.isolation import isolated
 from arena_lib.checking.modules import Unfit
@@ -203,11 +203,11 @@ def _observe(session: _Session, candidate: Any) -> Exception | None:
                 _note_unwritten(session, candidate, error)
                 raise _Verdict("not_started") from None
             first = first or error
-            session.seen.append(observe_or_raised(session.test, candidate, case))
+            session.seen.append(raised(error))
         except Exception as error:
             if RAISED not in expected:
                 first = first or error
-            session.seen.append(observe_or_raised(session.test, candidate, case))
+            session.seen.append(raised(error))
     if first is None:
         session.checks.append(Check(name="runs", passed=True))
     return first
