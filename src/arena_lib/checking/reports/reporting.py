@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from arena_lib.checking.reports.messages import render_text
+from arena_lib.checking.reports.messages import render_rich, render_text
 from arena_lib.checking.results import Result
 from arena_lib.errors import CheckFailed
 
@@ -50,7 +50,7 @@ def report(outcome: Any) -> None:
     if outcome.error is not None:
         _raise_learners(outcome.error, result)
     if result.passed:
-        _print(result)
+        print_result(result)
         return
     _draw(result, outcome)
     raise CheckFailed(result.message, result)
@@ -61,8 +61,17 @@ def _identified(result: Result, course: Course) -> Result:
     return replace(known, message=render_text(known))
 
 
-def _print(result: Result) -> None:
-    """One line, through whatever stands at standard output now: a terminal, a notebook, a capture."""
+def print_result(result: Result) -> None:
+    """The verdict on standard output: with weight and colour in a terminal, as plain text everywhere else."""
+    if sys.stdout.isatty():
+        from rich.console import Console
+        from rich.text import Text
+
+        console = Console()
+        console.print(render_rich(result))
+        beyond = result.message.removeprefix(render_text(result)).strip("\n")
+        console.print(Text(beyond), end="\n" if beyond else "")
+        return
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     sys.stdout.write(result.message.encode(encoding, "replace").decode(encoding) + "\n")
 
