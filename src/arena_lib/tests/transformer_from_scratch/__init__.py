@@ -2,13 +2,8 @@
 
 from arena_lib.tests.transformer_from_scratch.architecture import (
     test_demo_transformer,
-    test_embed,
-    test_layer_norm,
-    test_layer_norm_epsilon,
     test_mlp,
-    test_pos_embed,
     test_transformer_block,
-    test_unembed,
 )
 from arena_lib.tests.transformer_from_scratch.attention import (
     test_attention,
@@ -42,6 +37,13 @@ from arena_lib.tests.transformer_from_scratch.llama import (
     test_repeat_kv,
     test_rms_norm,
     test_rotary_angles,
+)
+from arena_lib.tests.transformer_from_scratch.norms_and_embeddings import (
+    test_embed,
+    test_layer_norm,
+    test_layer_norm_epsilon,
+    test_pos_embed,
+    test_unembed,
 )
 from arena_lib.tests.transformer_from_scratch.sampling import (
     test_apply_frequency_penalty,

@@ -1,0 +1,39 @@
+"""Small models for the judges of modules: their sizes, and what goes into them.
+
+Shapes:  residual stream "batch seq d_model"; tokens "batch seq".
+Raises:  see `arena_lib.checking`.
+Source:  own design.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from arena_lib.checking import Case, module_case
+from arena_lib.transformer import lesson
+
+__test__ = False
+
+RESIDUAL = "batch seq d_model"
+LOGITS = "batch seq d_vocab"
+GPT2 = lesson.Config(d_model=6, d_vocab=13, n_ctx=7, n_layers=3, n_heads=2, d_head=4, d_mlp=9, layer_norm_eps=3e-5)
+
+
+def residuals(generator: torch.Generator, d_model: int) -> dict[str, Tensor]:
+    """Vectors at several positions and at one, with a mean well away from zero."""
+    shapes = {"several sequences": (2, 3), "one vector": (1, 1)}
+    return {label: 1.5 * torch.randn(*shape, d_model, generator=generator) + 0.7 for label, shape in shapes.items()}
+
+
+def residual_cases(
+    generator: torch.Generator, reference: Callable[..., nn.Module], cfg: lesson.Config, axes: str = RESIDUAL
+) -> list[Case]:
+    """Calls of a module that reads the residual stream, and returns `axes`."""
+    inputs = residuals(generator, cfg.d_model)
+    return [module_case(label, reference, cfg, (x,), axes, generator) for label, x in inputs.items()]
+
+
+def tokens(generator: torch.Generator, *shape: int) -> Tensor:
+    """Token ids that are valid positions too, so that confusing the two gives a wrong value, not an exception."""
+    return torch.randint(0, GPT2.n_ctx, shape, generator=generator)
