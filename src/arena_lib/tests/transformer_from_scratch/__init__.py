@@ -15,9 +15,11 @@ from arena_lib.tests.transformer_from_scratch.beam_search import (
     test_extend_beams,
     test_filter_beams,
 )
-from arena_lib.tests.transformer_from_scratch.bpe import (
+from arena_lib.tests.transformer_from_scratch.bpe_encoding import (
     test_bpe_decode,
     test_bpe_encode,
+)
+from arena_lib.tests.transformer_from_scratch.bpe_training import (
     test_count_pairs,
     test_merge_pair,
     test_train_bpe,
