@@ -32,12 +32,14 @@ from arena_lib.tests.transformer_from_scratch.kv_cache import (
     test_kv_cache,
 )
 from arena_lib.tests.transformer_from_scratch.llama import (
-    test_apply_rotary,
     test_demo_llama,
     test_gated_mlp,
+    test_rms_norm,
+)
+from arena_lib.tests.transformer_from_scratch.llama_attention import (
+    test_apply_rotary,
     test_grouped_query_attention,
     test_repeat_kv,
-    test_rms_norm,
     test_rotary_angles,
 )
 from arena_lib.tests.transformer_from_scratch.norms_and_embeddings import (

@@ -11,13 +11,27 @@ import torch
 from torch import Tensor, nn
 
 from arena_lib.checking import Case, module_case
-from arena_lib.transformer import lesson
+from arena_lib.transformer.lesson import Config
+from arena_lib.transformer.lesson_llama import LlamaConfig
 
 __test__ = False
 
 RESIDUAL = "batch seq d_model"
 LOGITS = "batch seq d_vocab"
-GPT2 = lesson.Config(d_model=6, d_vocab=13, n_ctx=7, n_layers=3, n_heads=2, d_head=4, d_mlp=9, layer_norm_eps=3e-5)
+GPT2 = Config(d_model=6, d_vocab=13, n_ctx=7, n_layers=3, n_heads=2, d_head=4, d_mlp=9, layer_norm_eps=3e-5)
+LLAMA = LlamaConfig(
+    d_model=7,
+    d_vocab=13,
+    n_ctx=16,
+    n_layers=2,
+    n_heads=6,
+    n_kv_heads=2,
+    d_head=4,
+    d_mlp=9,
+    rope_theta=50.0,
+    rms_norm_eps=3e-5,
+    tie_embeddings=False,
+)
 
 
 def residuals(generator: torch.Generator, d_model: int) -> dict[str, Tensor]:
@@ -27,7 +41,10 @@ def residuals(generator: torch.Generator, d_model: int) -> dict[str, Tensor]:
 
 
 def residual_cases(
-    generator: torch.Generator, reference: Callable[..., nn.Module], cfg: lesson.Config, axes: str = RESIDUAL
+    generator: torch.Generator,
+    reference: Callable[..., nn.Module],
+    cfg: Config | LlamaConfig,
+    axes: str = RESIDUAL,
 ) -> list[Case]:
     """Calls of a module that reads the residual stream, and returns `axes`."""
     inputs = residuals(generator, cfg.d_model)

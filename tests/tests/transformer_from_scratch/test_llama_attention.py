@@ -1,4 +1,4 @@
-"""What learners hand in for the Llama exercises: right in other ways, and wrong."""
+"""What learners hand in for the exercises on Llama's attention: right in other ways, and wrong."""
 
 import importlib
 
