@@ -9,12 +9,6 @@ from arena_lib.tests.transformer_from_scratch.attention import (
     test_attention,
     test_causal_mask,
 )
-from arena_lib.tests.transformer_from_scratch.beam_search import (
-    test_ban_repeated_ngrams,
-    test_beam_search,
-    test_extend_beams,
-    test_filter_beams,
-)
 from arena_lib.tests.transformer_from_scratch.bpe_encoding import (
     test_bpe_decode,
     test_bpe_encode,
@@ -23,6 +17,26 @@ from arena_lib.tests.transformer_from_scratch.bpe_training import (
     test_count_pairs,
     test_merge_pair,
     test_train_bpe,
+)
+from arena_lib.tests.transformer_from_scratch.generation.beam_search import (
+    test_ban_repeated_ngrams,
+    test_beam_search,
+    test_extend_beams,
+    test_filter_beams,
+)
+from arena_lib.tests.transformer_from_scratch.generation.sampler import (
+    test_sample,
+    test_sample_next_token,
+)
+from arena_lib.tests.transformer_from_scratch.generation.sampling import (
+    test_apply_frequency_penalty,
+    test_apply_temperature,
+    test_greedy_search,
+    test_sample_basic,
+)
+from arena_lib.tests.transformer_from_scratch.generation.truncation import (
+    test_sample_top_k,
+    test_sample_top_p,
 )
 from arena_lib.tests.transformer_from_scratch.kv_cache import (
     test_attend_with_cache,
@@ -48,16 +62,6 @@ from arena_lib.tests.transformer_from_scratch.norms_and_embeddings import (
     test_layer_norm_epsilon,
     test_pos_embed,
     test_unembed,
-)
-from arena_lib.tests.transformer_from_scratch.sampling import (
-    test_apply_frequency_penalty,
-    test_apply_temperature,
-    test_greedy_search,
-    test_sample,
-    test_sample_basic,
-    test_sample_next_token,
-    test_sample_top_k,
-    test_sample_top_p,
 )
 from arena_lib.tests.transformer_from_scratch.training import (
     test_cross_entropy_next_token,
