@@ -87,7 +87,7 @@ def give_solution(
 ) -> GivenSolution:
     """The solution, if the exercise has passed, the learner gives up, or has seen it before."""
     known = store.status().get(entry.id)
-    is_earned = known is not None and (known.state in ("done", "stale") or known.has_seen_solution)
+    is_earned = known is not None and (known.passed_at is not None or known.has_seen_solution)
     if not (is_earned or gives_up):
         raise WorkspaceError(
             f"{entry.id} must pass before its solution is shown: got {known.attempts if known else 0} attempts, and no "
