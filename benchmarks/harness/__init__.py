@@ -1,0 +1,1 @@
+"""Measuring: declarations, clocks, paired runs, the record of a run, report and comparison."""
