@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from arena_lib.checking.reports.messages import spoken
+from arena_lib.checking.results import Result
+from arena_lib.cli.check import _show_verdict
+from arena_lib.course.judging.judging import FileVerdict
 from arena_lib.course.record.progress import ProgressStore
 
 MASK = "1.1/causal_mask"
@@ -44,6 +48,25 @@ def test_a_broken_cell_is_said_with_its_number_and_line(arena, solved):
     assert "cell 2, line 7 must be Python: got SyntaxError" in done.out
     assert f"✓ {MASK} passed" in done.out
     assert "1.1/embed: the cell of embed must be Python" not in done.out  # the class would be called Embed
+
+
+def test_a_terminal_shows_verdicts_with_weight_and_colour(in_terminal):
+    results = (
+        spoken(MASK, "passed", "yes."),
+        spoken("1.1/mlp", "timeout", "no."),
+        Result(exercise="x", status="error"),
+    )
+    lines = in_terminal(_show_verdict, FileVerdict(path=Path("a.py"), results=results, problems=()), None).splitlines()
+    assert lines[:2] == [f"\x1b[1;32m✓ {MASK}: yes.\x1b[0m", "\x1b[1;31m✗ 1.1/mlp: no.\x1b[0m"]
+
+
+def test_every_verdict_has_one_mark(arena, solved):
+    helpers = "def helper():\n    raise NotImplementedError\n\ndef count_pairs(words):\n    return helper()\n"
+    solved.write_text(solved.read_text() + helpers)
+    done = arena("check", solved, "-e", "causal_mask", "-e", "count_pairs", "-e", "mlp")
+    assert [line[:6] for line in done.out.splitlines() if "1.1/" in line[:6]] == ["○ 1.1/", "✓ 1.1/"]
+    assert "It needs helper" in done.out
+    assert "\x1b" not in done.out
 
 
 def test_a_section_stands_for_its_file_in_this_folder(arena, home):

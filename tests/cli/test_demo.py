@@ -85,6 +85,15 @@ def test_command_fails_when_a_verdict_is_unexpected(tmp_path, monkeypatch, short
     assert "1.1/causal_mask: the stub must be not_started" in result.output
 
 
+def test_a_terminal_shows_verdicts_with_weight_and_colour(in_terminal, short_section, tmp_path):
+    from arena_lib.cli.demo import _tell
+
+    steps = [step for step in work_through(short_section) if step.entry.name == "causal_mask"]
+    text = in_terminal(_tell, steps, [], tmp_path / "demo.html", 1.0, [])
+    for opening in ("\x1b[1;33m○ 1.1/causal_mask", "\x1b[1;31m✗ 1.1/causal_mask", "\x1b[1;32m✓ 1.1/causal_mask"):
+        assert opening in text
+
+
 def test_unknown_model_is_said_with_the_nearest_name(tmp_path):
     from arena_lib.cli import build_app
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
@@ -13,7 +13,6 @@ from arena_lib.cli.output import FAILED, JsonFlag, UsageError, print_json, show,
 from arena_lib.errors import WorkspaceError
 
 POLL_SECONDS = 0.3
-LABELS = {"passed": "✓", "failed": "✗", "error": "!", "not_started": "·", "timeout": "⏱"}
 
 
 def register(app: typer.Typer) -> None:
@@ -85,7 +84,9 @@ def _check_once(path: Path, section: Any, options: dict[str, Any], as_json: bool
 
 
 def _to_json(verdict: Any, section: Any) -> dict[str, Any]:
-    counts = {status: sum(r.status == status for r in verdict.results) for status in LABELS}
+    from arena_lib.checking.results import Status
+
+    counts = {status: sum(r.status == status for r in verdict.results) for status in get_args(Status)}
     return {
         "file": str(verdict.path),
         "section": section.id,
@@ -96,23 +97,19 @@ def _to_json(verdict: Any, section: Any) -> dict[str, Any]:
 
 
 def _show_verdict(verdict: Any, section: Any) -> None:
+    from arena_lib.checking.reports.reporting import print_result
+
     for problem in verdict.problems:
         line = f", line {problem.line}" if problem.line else ""
         show(f"cell {problem.cell}{line} must be Python: got {problem.message}. Its definitions are left out.")
     waiting = [result for result in verdict.results if result.status == "not_started"]
     for result in verdict.results:
         if result.status != "not_started" or result.notes or len(verdict.results) == 1:
-            show(_marked(result))
+            print_result(result)
     n_passed = sum(result.passed for result in verdict.results)
     show(f"{verdict.path.name}: {n_passed} of {len(verdict.results)} passed, {len(waiting)} not started.")
     if waiting and len(waiting) < len(verdict.results):
         show(f"Next: {waiting[0].exercise}")
-
-
-def _marked(result: Any) -> str:
-    """The message, with its mark unless it begins with one."""
-    mark = LABELS[result.status]
-    return result.message if result.message[:1] in ("✓", "✗", "!") else f"{mark} {result.message}"
 
 
 def _wait_for_change(path: Path, as_json: bool) -> None:

@@ -61,11 +61,13 @@ def demo(
 
 
 def _tell(steps: list[Step], findings: list[Finding], report: Path, seconds: float, problems: list[str]) -> None:
+    from arena_lib.checking.reports.reporting import print_result
+
     for step in steps:
         if step.entry.id in SHOWN_IN_FULL[:1]:
             show(f"\n--- {step.entry.id}: the stub, a typical mistake, and the solution ---\n")
             for result in (step.stub, step.wrong.result, step.solution):
-                show(result.message)
+                print_result(result)
     n_good = sum(step.is_as_expected for step in steps)
     show(f"\n{n_good} of {len(steps)} exercises: stub not started, mistake named, solution passed.\n")
     for finding in findings:

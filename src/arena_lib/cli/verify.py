@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from arena_lib.cli.output import FAILED, JsonFlag, print_json, print_table, show, verb
+from arena_lib.cli.output import FAILED, JsonFlag, print_json, show, verb
 
 
 def register(app: typer.Typer) -> None:
@@ -39,10 +39,15 @@ def verify(
 
 
 def _show_records(records: list[dict[str, Any]]) -> None:
-    print_table(
-        [_row(record) for record in records],
-        header=["", "exercise", "reference", "accepts", "stub", "mistakes", "seconds"],
-    )
+    from arena_lib.checking.reports.reporting import print_result
+    from arena_lib.checking.results import Result
+    from arena_lib.course.tables import format_table
+
+    header = ["", "exercise", "reference", "accepts", "stub", "mistakes", "seconds"]
+    head, *rows = format_table([_row(record) for record in records], header=header).splitlines()
+    show(head)
+    for row, record in zip(rows, records, strict=True):
+        print_result(Result(exercise=record["id"], status="passed" if record["holds"] else "failed", message=row))
     for record in records:
         for problem in record["problems"]:
             show(f"{record['id']}: {problem}")

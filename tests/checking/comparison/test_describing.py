@@ -5,8 +5,6 @@ import pytest
 import torch
 
 from arena_lib.checking.comparison.describing import (
-    MAX_TEXT,
-    clean,
     describe,
     elements,
     is_a,
@@ -14,11 +12,10 @@ from arena_lib.checking.comparison.describing import (
     number_pair,
     plain,
     plain_array,
-    quote,
     shape_of,
-    shape_text,
     type_name,
 )
+from arena_lib.checking.comparison.texts import MAX_TEXT
 
 
 def stable_id(value):
@@ -136,31 +133,6 @@ def test_number_with_digits():
 )
 def test_number_pair_shows_the_difference(pair, texts):
     assert number_pair(*pair) == texts
-
-
-def test_shape_text_drops_names_that_do_not_fit():
-    assert shape_text((2, 3), ("batch", "seq")) == "(batch 2, seq 3)"
-    assert shape_text((2, 3), ("batch",)) == "(2, 3)"
-    assert shape_text((2,), ("batch",)) == "(batch 2)"
-
-
-@pytest.mark.parametrize(
-    ("text", "cleaned"),
-    [
-        ("a\x1b[31mb", "a [31mb"),
-        (" a \t\n b ", "a b"),
-        ("x" * 100, "x" * 77 + "..."),
-        ("x" * 80, "x" * 80),
-        ("é✓", "é✓"),
-    ],
-)
-def test_clean(text, cleaned):
-    assert clean(text) == cleaned
-
-
-def test_quote_escapes():
-    assert quote("\x00'") == '"\\x00\'"'
-    assert quote("abcdef", 5) == "'ab'..."
 
 
 def test_elements_of_a_subclass():

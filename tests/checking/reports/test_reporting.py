@@ -1,11 +1,19 @@
 import pickle
+import re
+import subprocess
 import sys
 import traceback
+from dataclasses import replace
 
 import pytest
 
-from arena_lib.checking.reports.reporting import Course, use_course
+from arena_lib.checking.reports.messages import render_text, spoken
+from arena_lib.checking.reports.reporting import Course, print_result, use_course
+from arena_lib.checking.results import Diagnosis, Result
 from arena_lib.errors import CheckFailed
+
+FAILED = Result(exercise="1.1/f", status="error", diagnosis=Diagnosis(mistake="halves", why="it doubles"))
+FAILED = replace(FAILED, message=render_text(FAILED) + "\nValueError: [red] ü\n  got    3")
 
 
 @pytest.fixture
@@ -14,6 +22,46 @@ def recorded():
     use_course(Course(record=results.append, identify=lambda name: name.replace("toy_exercises", "9.9")))
     yield results
     use_course(None)
+
+
+def unstyled(text):
+    return re.sub(r"\x1b\[[\d;]*m", "", text)
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        FAILED,
+        spoken("1.1/f", "timeout", f"it must end within 3 seconds{' and so on' * 20}.", seconds=3.0),
+        Result(exercise="1.1/f", status="passed", message="✓  1.1/f  passed"),
+    ],
+)
+def test_a_terminal_gets_the_same_words_with_weight_and_colour(in_terminal, result):
+    text = in_terminal(print_result, result)
+    assert text.startswith("\x1b[1;32m✓" if result.passed else "\x1b[1;31m✗")
+    assert unstyled(text) == result.message + "\n"
+
+
+def test_a_terminal_shows_the_diagnosis_in_bold_and_the_exception_as_it_is(in_terminal):
+    lines = in_terminal(print_result, FAILED).splitlines()
+    assert lines[1] == "\x1b[1m  Looks like: halves\x1b[0m"
+    assert lines[-2:] == ["ValueError: [red] ü", "  got    3"]
+
+
+@pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
+def test_a_terminal_that_wants_plain_text_gets_it(in_terminal, monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    assert in_terminal(print_result, FAILED) == FAILED.message + "\n"
+
+
+def test_what_is_no_terminal_gets_plain_text(capsys):
+    print_result(FAILED)
+    assert capsys.readouterr().out == FAILED.message + "\n"
+
+
+def test_the_words_of_a_verdict_load_no_torch():
+    code = "import sys, arena_lib.checking.reports.reporting; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_pass_prints_one_line(toy, capsys):

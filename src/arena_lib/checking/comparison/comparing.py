@@ -27,16 +27,15 @@ from arena_lib.checking.comparison.arrays import (
     tolerance_for,
 )
 from arena_lib.checking.comparison.describing import (
-    clean,
     describe,
     dtype_text,
     elements,
     is_a,
     number,
     plain_array,
-    quote,
     type_name,
 )
+from arena_lib.checking.comparison.texts import clean, quote
 from arena_lib.checking.comparison.values import (
     Place,
     compare_numbers,

@@ -12,17 +12,16 @@ Source:  own design (DESIGN 4.1).
 from __future__ import annotations
 
 import types
-from collections.abc import Iterable
 from typing import Any, TypeGuard, TypeVar
 
 import numpy as np
 import torch
 from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-defined]
 
+from arena_lib.checking.comparison.texts import clean, quote, shape_text
+
 T = TypeVar("T")
 
-MAX_TEXT = 80
-"""Characters kept of a learner's string, name or key."""
 MAX_ITEMS = 4
 """Elements of a list or keys of a dictionary that are named."""
 MAX_DEPTH = 2
@@ -41,27 +40,6 @@ def is_a(value: object, kind: type[T]) -> TypeGuard[T]:
 def type_name(value: object) -> str:
     """The name of the value's type."""
     return clean(_name_of_type(type(value)))
-
-
-def clean(text: str, limit: int = MAX_TEXT) -> str:
-    r"""One printable line of at most `limit` characters.
-
-    >>> clean("two\nlines")
-    'two lines'
-    """
-    text = str.__str__(text)[: 4 * limit]
-    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return text if len(text) <= limit else text[: limit - 3] + "..."
-
-
-def quote(text: str, limit: int = MAX_TEXT) -> str:
-    r"""A string as Python would write it, shortened.
-
-    >>> quote("a\n")
-    "'a\\n'"
-    """
-    text = str.__str__(text)
-    return repr(text) if len(text) <= limit else repr(text[: limit - 3]) + "..."
 
 
 def number(value: Any, digits: int = 4) -> str:
@@ -95,18 +73,6 @@ def number_pair(first: Any, second: Any) -> tuple[str, str]:
         if texts[0] != texts[1]:
             return texts
     return number(first, 17), number(second, 17)
-
-
-def shape_text(shape: Iterable[int], axes: tuple[str, ...] = ()) -> str:
-    """A shape with the words for its axes, where they are known.
-
-    >>> shape_text((2, 3), ("batch", "seq")), shape_text((4,)), shape_text(())
-    ('(batch 2, seq 3)', '(4,)', '()')
-    """
-    sizes = tuple(shape)
-    if axes and len(axes) == len(sizes):
-        return "(" + ", ".join(f"{axis} {size}" for axis, size in zip(axes, sizes, strict=True)) + ")"
-    return str(sizes)
 
 
 def elements(value: object) -> list[Any] | None:

@@ -32,10 +32,10 @@ from arena_lib.checking.comparison.describing import (
     plain,
     plain_array,
     shape_of,
-    shape_text,
 )
 from arena_lib.checking.comparison.patterns import find_pattern
 from arena_lib.checking.comparison.shapes import find_shape_pattern
+from arena_lib.checking.comparison.texts import shape_text
 from arena_lib.checking.results import Mismatch
 from arena_lib.errors import AuthoringError
 

@@ -1,6 +1,7 @@
 """What a learner reads about a `Result`: plain text of at most 25 lines, or a renderable for a terminal.
 
-Text, terminal and HTML are three views of one `Message`, so they say the same.
+Text, terminal and HTML are three views of one `Message`, so they say the same. Nothing here loads
+torch, so that `arena check` prints as a notebook does without waiting for it.
 
 Shapes:  none.
 Raises:  nothing, whatever the learner's object gave.
@@ -14,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from arena_lib.checking.comparison.describing import clean, shape_text
+from arena_lib.checking.comparison.texts import clean, shape_text
 from arena_lib.checking.results import Mismatch, Result, Status
 
 if TYPE_CHECKING:
@@ -218,28 +219,43 @@ def render_text(result: Result, *, encoding: str | None = None) -> str:
     return text if encoding is None else text.encode(encoding, "replace").decode(encoding)
 
 
+def spoken(exercise: str, status: Status, text: str, *, seconds: float = 0.0) -> Result:
+    """A verdict that no test gave, such as that of a time limit, in words of its own.
+
+    >>> spoken("1.1/causal_mask", "timeout", "it must end.").message
+    '✗ 1.1/causal_mask: it must end.'
+    """
+    message = f"{_MARKS[status][0]} {exercise}: {text}"
+    return Result(exercise=exercise, status=status, message=message, seconds=seconds)
+
+
 @dataclass(frozen=True)
 class RichMessage:
-    """A message that rich lays out to the terminal's width."""
+    """A verdict that rich lays out to the terminal's width; words of its own are kept as they are."""
 
-    message: Message
+    result: Result
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         """The lines, with the verdict and the diagnosis set off by weight as well as colour."""
         from rich.text import Text
 
-        lines = lay_out(self.message, options.encoding, min(WIDTH, options.max_width))
-        for i, line in enumerate(lines):
-            text = Text(line)
+        composed = render_text(self.result)
+        said = self.result.message or composed
+        lines, beyond = said.splitlines(), []
+        if said.startswith(composed):
+            lines = lay_out(compose(self.result), options.encoding, min(WIDTH, options.max_width))
+            beyond = said.removeprefix(composed).strip("\n").splitlines()
+        for i, line in enumerate([*lines, *beyond]):
+            text = Text(line.encode(options.encoding, "replace").decode(options.encoding))
             if i == 0:
-                text.stylize(f"bold {_STYLES[self.message.status]}")
+                text.stylize(f"bold {_STYLES[self.result.status]}")
             elif line.strip().startswith(LOOKS_LIKE):
                 text.stylize("bold")
-            elif line[:2] == "  " and line[2:3].strip():
+            elif i < len(lines) and line[:2] == "  " and line[2:3].strip():
                 text.stylize("dim", 0, LABEL_WIDTH + 2)
             yield text
 
 
 def render_rich(result: Result) -> RichMessage:
     """The verdict for a terminal: print it with a `rich.console.Console`."""
-    return RichMessage(compose(result))
+    return RichMessage(result)

@@ -1,4 +1,4 @@
-"""Shows a verdict to the learner: the one place where a test prints.
+"""Shows a verdict to the learner: the one place where a test prints, and the command line its verdicts.
 
 One line on success. On failure it raises CheckFailed, whose text is the whole
 message; in a notebook the heat maps are displayed first. A learner's own
@@ -9,6 +9,7 @@ Raises:  CheckFailed; the learner's exception.
 Source:  own design (DESIGN 4.1).
 """
 
+import os
 import sys
 import types
 from collections.abc import Callable
@@ -62,15 +63,14 @@ def _identified(result: Result, course: Course) -> Result:
 
 
 def print_result(result: Result) -> None:
-    """The verdict on standard output: with weight and colour in a terminal, as plain text everywhere else."""
-    if sys.stdout.isatty():
-        from rich.console import Console
-        from rich.text import Text
+    """The verdict on standard output: with weight and colour in a terminal, as plain text everywhere else.
 
-        console = Console()
-        console.print(render_rich(result))
-        beyond = result.message.removeprefix(render_text(result)).strip("\n")
-        console.print(Text(beyond), end="\n" if beyond else "")
+    With the environment variable NO_COLOR (no-color.org) a terminal gets plain text too.
+    """
+    if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
+        from rich.console import Console
+
+        Console().print(render_rich(result), soft_wrap=True)
         return
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     sys.stdout.write(result.message.encode(encoding, "replace").decode(encoding) + "\n")

@@ -16,6 +16,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+from arena_lib.checking.reports.messages import spoken
 from arena_lib.checking.results import Result
 from arena_lib.course.content.entries import ExerciseEntry
 from arena_lib.course.judging.cells import CellProblem, read_learner_file
@@ -28,8 +29,7 @@ def judge_job(job: dict[str, Any], answer: Path) -> None:
         result = judge_here(job)
     except BaseException as error:  # SystemExit and KeyboardInterrupt of the learner's code too
         text = "".join(traceback.format_exception_only(error)).strip()
-        message = f"{job['exercise']}: your code must run to its end: it raised {text}."
-        result = Result(exercise=job["exercise"], status="error", message=message)
+        result = spoken(job["exercise"], "error", f"your code must run to its end: it raised {text}.")
     unfinished = answer.with_suffix(".part")
     unfinished.write_text(result.to_json(), encoding="utf-8")
     os.replace(unfinished, answer)
@@ -49,7 +49,7 @@ def judge_here(job: dict[str, Any]) -> Result:
     root, _, rest = expression.partition(".")
     collected = collect(parsed, root)
     if root not in collected.namespace:
-        return Result(exercise=entry.id, status="error", message=_undefined(entry, root, collected))
+        return spoken(entry.id, "error", _undefined(root, collected))
     obj = collected.namespace[root]
     obj = attrgetter(rest)(obj) if rest else obj
 
@@ -59,10 +59,10 @@ def judge_here(job: dict[str, Any]) -> Result:
     return run(getattr(importlib.import_module(module), name), obj, device=job["device"], exercise_id=entry.id)
 
 
-def _undefined(entry: ExerciseEntry, name: str, collected: Collected) -> str:
+def _undefined(name: str, collected: Collected) -> str:
     """Why the learner's definition didn't come to be."""
     told = "; ".join(_describe(problem) for problem in collected.problems[-3:])
-    return f"{entry.id}: {name} must be defined when its cell runs: it isn't. What went wrong: {told or 'nothing was raised'}."
+    return f"{name} must be defined when its cell runs: it isn't. What went wrong: {told or 'nothing was raised'}."
 
 
 def _describe(problem: CellProblem) -> str:

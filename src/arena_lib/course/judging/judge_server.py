@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from arena_lib.checking.reports.messages import spoken
 from arena_lib.checking.results import Result
 from arena_lib.course.judging.judge_child import judge_job
 
@@ -103,16 +104,13 @@ def look_at(child: Child, limit: float) -> Result | None:
         if time.monotonic() < child.deadline:
             return None
         child.kill()
-        message = (
-            f"{exercise}: it must end within {limit:g} seconds: it was still running. Look for a loop without an end."
-        )
-        return Result(exercise=exercise, status="timeout", message=message, seconds=limit)
+        message = f"it must end within {limit:g} seconds: it was still running. Look for a loop without an end."
+        return spoken(exercise, "timeout", message, seconds=limit)
     child.kill()  # whatever it left running
     try:
         return Result.from_json(child.answer.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        message = f"{exercise}: your code must return to its test: {describe_exit(code)}."
-        return Result(exercise=exercise, status="error", message=message)
+        return spoken(exercise, "error", f"your code must return to its test: {describe_exit(code)}.")
 
 
 def describe_exit(code: int) -> str:

@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from arena_lib.checking.reports.messages import spoken
 from arena_lib.checking.results import Result
 from arena_lib.course.content.entries import ExerciseEntry, Section
 from arena_lib.course.judging.cells import CellProblem, LearnerFile, read_learner_file
@@ -165,14 +166,9 @@ def _without_running(parsed: ParsedFile, entry: ExerciseEntry) -> Result | None:
         return None
     if problem := problem_of_name(parsed, name):
         where = f"cell {problem.cell}" + (f", line {problem.line}" if problem.line else "")
-        return Result(
-            exercise=entry.id,
-            status="error",
-            message=f"{entry.id}: the cell of {name} must be Python: got {problem.message} in {where}. Mend that line.",
-        )
-    return Result(
-        exercise=entry.id, status="not_started", message=f"{entry.id}: not started, {name} isn't defined here."
-    )
+        told = f"the cell of {name} must be Python: got {problem.message} in {where}. Mend that line."
+        return spoken(entry.id, "error", told)
+    return spoken(entry.id, "not_started", f"not started, {name} isn't defined here.")
 
 
 def _complete(result: Result, entry: ExerciseEntry, source_hash: str | None) -> Result:
