@@ -85,7 +85,7 @@ class UnknownNameError(ArenaError, LookupError):
         if nearest:
             advice = f"Did you mean {' or '.join(map(repr, nearest))}?"
         elif self.known:
-            advice = f"There are: {', '.join(self.known[:20])}{' ...' if len(self.known) > 20 else ''}."
+            advice = f"There are: {', '.join(self.known[:20])}{' ...' if len(self.known) > 20 else '.'}"
         else:
             advice = "There are none."
         super().__init__(f"no {kind} is called {name!r}. {advice}")

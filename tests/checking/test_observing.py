@@ -3,7 +3,6 @@ import torch
 from torch import nn
 
 from arena_lib.checking.cases import Case
-from arena_lib.checking.modules import Unfit, build_module, random_weights
 from arena_lib.checking.observing import (
     CHANGED,
     module_outputs,
@@ -116,44 +115,3 @@ def test_gradients_of_parameters_are_observed():
     seen = module_outputs_and_gradients(Scale, scale_case())
     assert set(seen) == {"output", CHANGED, "gradient of x", "gradient of w"}
     torch.testing.assert_close(seen["gradient of w"], (seen["gradient of x"] / torch.tensor([1.0, 2.0, 3.0])).sum(0))
-
-
-def test_function_in_place_of_a_class_is_unfit():
-    with pytest.raises(Unfit, match="takes the class itself"):
-        build_module(lambda cfg: Scale(cfg), scale_case())
-
-
-def test_extra_parameters_are_unfit():
-    class More(Scale):
-        def __init__(self, cfg):
-            super().__init__(cfg)
-            self.more = nn.Parameter(torch.ones(1))
-
-    with pytest.raises(Unfit, match="not expected: more"):
-        build_module(More, scale_case())
-
-
-def test_random_weights_leave_no_gain_at_one_and_no_bias_at_zero():
-    weights = random_weights(nn.LayerNorm(50), torch.Generator().manual_seed(0))
-    assert ((weights["weight"] - 1).abs() > 1e-4).all()
-    assert (weights["bias"].abs() > 1e-4).all()
-    again = random_weights(nn.LayerNorm(50), torch.Generator().manual_seed(0))
-    assert torch.equal(weights["bias"], again["bias"])
-
-
-def test_case_moves_its_arguments_and_what_is_given():
-    moved = scale_case().to("meta")
-    assert moved.args[0].device.type == "meta"
-    assert moved.given["weights"]["w"].device.type == "meta"
-    assert moved.given["cfg"] == 3
-
-
-def test_fresh_case_copies_nested_arguments():
-    one = case([torch.zeros(1)], {"a": (torch.zeros(1), {3})})
-    fresh = one.fresh()
-    fresh.args[0][0].add_(1)
-    fresh.args[1]["a"][0].add_(1)
-    fresh.args[1]["a"][1].add(4)
-    assert one.args[0][0].item() == 0
-    assert one.args[1]["a"][0].item() == 0
-    assert one.args[1]["a"][1] == {3}

@@ -1,0 +1,80 @@
+"""Every error travels between processes, is caught by its ordinary base too, and says what to do next."""
+
+import inspect
+import pickle
+
+import pytest
+
+from arena_lib import errors
+from arena_lib.checking.results import Result
+from arena_lib.errors import ArenaError, CheckFailed, MissingDependencyError, UnknownNameError
+
+ORDINARY_BASES = {
+    "CheckFailed": AssertionError,
+    "ShapeError": ValueError,
+    "DtypeError": TypeError,
+    "TokenError": ValueError,
+    "ConfigError": ValueError,
+    "UnknownNameError": LookupError,
+    "FetchError": errors.ZooError,
+    "HashError": errors.ZooError,
+    "MissingDependencyError": ImportError,
+}
+EVERY = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, Exception)]
+
+
+@pytest.mark.parametrize("kind", EVERY, ids=lambda kind: kind.__name__)
+def test_the_tree_is_as_drawn(kind):
+    assert issubclass(kind, ArenaError)
+    assert issubclass(kind, ORDINARY_BASES.get(kind.__name__, ArenaError))
+    assert kind.__name__ in errors.__doc__
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        CheckFailed("wrong", Result(exercise="1.1/mlp", status="failed")),
+        UnknownNameError("model", "tiny-gtp", ["tiny-llama", "tiny-gpt"]),
+        MissingDependencyError("gguf", "real", "SmolLM2"),
+        errors.HashError("other bytes"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_survives_pickling(error):
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is type(error)
+    assert (str(again), vars(again)) == (str(error), vars(error))
+
+
+def test_a_failed_check_is_its_message():
+    failed = CheckFailed("first\nsecond")
+    assert (str(failed), failed.result) == ("first\nsecond", None)
+    assert failed._render_traceback_() == ["first", "second"]
+
+
+def advice(name, known):
+    return str(UnknownNameError("model", name, known)).removeprefix(f"no model is called {name!r}. ")
+
+
+def test_an_unknown_name_offers_the_nearest():
+    assert advice("tiny-gtp", ["tiny-gpt", "elsewhere"]) == "Did you mean 'tiny-gpt'?"
+    assert advice("aaaa", ["aaab", "aaac", "aaad", "aaae"]).count(" or ") == 2
+
+
+def test_half_of_the_letters_must_agree():
+    assert advice("abcd", ["abxy"]) == "Did you mean 'abxy'?"
+    assert advice("abcd", ["axyz"]) == "There are: axyz."
+
+
+def test_without_a_near_name_those_that_exist_are_listed():
+    assert advice("?", ["b", "a"]) == "There are: a, b."
+    assert advice("?", []) == "There are none."
+    names = [f"name{i:02}" for i in range(21)]
+    assert advice("?", names[:20]) == f"There are: {', '.join(names[:20])}."
+    assert advice("?", names) == f"There are: {', '.join(names[:20])} ..."
+
+
+def test_a_missing_package_names_its_extra():
+    assert str(MissingDependencyError("gguf", "real", "SmolLM2")) == (
+        "SmolLM2 needs the package 'gguf', which is not installed. Run: pip install 'arena-lib[real]'"
+    )
