@@ -1,6 +1,12 @@
 """`arena verify`: what authors see of their exercises."""
 
-from arena_lib.cli.verify import _show_records
+import io
+import sys
+
+import pytest
+
+from arena_lib.cli.verify import _show_records, verify
+from arena_lib.course import verifying
 
 GOOD = {
     "id": "7.3/plus", "reference": "passed", "accepts": ["passed"], "stub": "not_started", "seconds": 0.5,
@@ -24,3 +30,23 @@ def test_a_terminal_shows_rows_with_weight_and_colour(in_terminal):
     lines = in_terminal(_show_records, [GOOD, BAD]).splitlines()
     assert lines[1].startswith("\x1b[1;32m✓  7.3/plus")
     assert lines[2].startswith("\x1b[1;31m✗  7.3/times")
+
+
+@pytest.mark.parametrize(("is_terminal", "as_json"), [(True, False), (True, True), (False, False)])
+def test_progress_is_shown_in_a_terminal_and_nowhere_else(monkeypatch, capsys, is_terminal, as_json):
+    def verify_sections(sections, names, on_record):
+        for _ in range(2 if on_record else 0):
+            on_record("1.1/causal_mask")
+        return [GOOD]
+
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return is_terminal
+
+    monkeypatch.delenv("ARENA_QUIET", raising=False)
+    monkeypatch.setattr(verifying, "verify_sections", verify_sections)
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    verify("1.1/causal_mask", as_json=as_json)
+    told = sys.stderr.getvalue()
+    assert ("2/2" in told and "1.1/causal_mask" in told) is (is_terminal and not as_json)
+    assert (told == "") is not (is_terminal and not as_json)

@@ -1,5 +1,7 @@
 """The authors' gate over a section: what it says of exercises that hold and of those that don't."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from arena_lib.course import verifying
 from arena_lib.course.content.catalog import load_catalog
 from arena_lib.course.content.entries import ExerciseEntry
+from arena_lib.errors import ArenaError
 
 HERE = Path(__file__).parent
 
@@ -64,7 +67,7 @@ def little(course):
 
 def test_an_exploratory_exercise_runs_its_solution(little):
     section = load_catalog([little]).sections[0]
-    record = verifying.verify_here(section, ["find_largest"])[0]
+    (record,) = verifying.verify_here(section, ["find_largest"])
     assert (record["id"], record["reference"], record["stub"], record["problems"]) == (
         "7.2/find_largest", "passed", "not_started", [],
     )  # fmt: skip
@@ -73,7 +76,7 @@ def test_an_exploratory_exercise_runs_its_solution(little):
 def test_an_exploratory_exercise_whose_solution_is_wrong_fails(little):
     chapter = next(little.chapters.glob("*/*.py"))
     chapter.write_text(chapter.read_text().replace("max(numbers)", "min(numbers)"))
-    record = verifying.verify_here(load_catalog([little]).sections[0], ["find_largest"])[0]
+    (record,) = verifying.verify_here(load_catalog([little]).sections[0], ["find_largest"])
     assert record["reference"] == "failed"
     assert "the largest of 3, 9 and 4 is 9" in record["problems"][0]
 
@@ -81,11 +84,44 @@ def test_an_exploratory_exercise_whose_solution_is_wrong_fails(little):
 def test_a_chapter_that_does_not_run_is_a_problem_of_its_exploratory_exercises(little):
     chapter = next(little.chapters.glob("*/*.py"))
     chapter.write_text(chapter.read_text().replace("import math\n", "import no_such_module\n"))
-    record = verifying.verify_here(load_catalog([little]).sections[0], ["find_largest"])[0]
+    (record,) = verifying.verify_here(load_catalog([little]).sections[0], ["find_largest"])
     assert "a chapter must run with its solutions" in record["problems"][0]
 
 
-def test_two_processes_verify_one_exercise_of_the_course():
-    (record,) = verifying.verify_sections(["1.1"], ["causal_mask"])
+def test_two_processes_verify_one_exercise_of_the_course_and_each_tells_of_it():
+    told = []
+    (record,) = verifying.verify_sections(["1.1"], ["causal_mask"], told.append)
     assert record["holds"], record["problems"]
     assert record["id"] == "1.1/causal_mask"
+    assert told == ["1.1/causal_mask"] * 2
+
+
+def test_records_are_told_as_they_are_written_and_only_whole_ones(tmp_path):
+    """The process writes its next line only once it has seen that the last one was told."""
+    answer, seen = tmp_path / "answer", tmp_path / "seen"
+    script = """
+import sys, time, pathlib
+answer, seen = map(pathlib.Path, sys.argv[1:])
+answer.write_text('{"id": "a"}\\n{"id": ')
+while not seen.exists():
+    time.sleep(0.01)
+answer.write_text('{"id": "a"}\\n{"id": "b"}\\n')
+"""
+    told = []
+
+    def on_record(exercise):
+        told.append(exercise)
+        seen.touch()
+
+    process = subprocess.Popen([sys.executable, "-c", script, str(answer), str(seen)])
+    verifying._wait([process], [answer], on_record)
+    assert told == ["a", "b"]
+
+
+def test_a_process_that_fails_is_said_even_after_records(tmp_path):
+    answer = tmp_path / "answer"
+    answer.write_text('{"id": "a"}\n')
+    process = subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"])
+    process.wait()
+    with pytest.raises(ArenaError, match="exit code 3"):
+        verifying._read(answer, process)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
 import typer
@@ -32,10 +35,30 @@ def verify(
         sections, names = [catalog.section_of(entry).id], [entry.name]
     else:
         sections = [catalog.section(section).id]
-    records = verify_sections(sections, names)
+    entries = [e for one in sections for e in catalog.section(one).exercises if not names or e.name in names]
+    n_runs = sum(1 if entry.is_exploratory else 2 for entry in entries)
+    with _progress(n_runs, is_shown=sys.stderr.isatty() and not as_json) as on_record:
+        records = verify_sections(sections, names, on_record)
     print_json({"exercises": records}) if as_json else _show_records(records)
     if not records or not all(record["holds"] for record in records):
         raise typer.Exit(FAILED)
+
+
+@contextlib.contextmanager
+def _progress(n_runs: int, *, is_shown: bool) -> Iterator[Callable[[str], None] | None]:
+    """What is to be told of each exercise that one of the two runs is done with: a bar moves on."""
+    if not is_shown:
+        yield None
+        return
+    from arena_lib.core.progress import progress
+
+    with progress(n_runs, "verifying in two processes") as bar:
+
+        def move_on(exercise: str) -> None:
+            bar.set_postfix_str(exercise, refresh=False)
+            bar.update()
+
+        yield move_on
 
 
 def _show_records(records: list[dict[str, Any]]) -> None:

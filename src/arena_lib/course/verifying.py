@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +28,19 @@ from arena_lib.errors import ArenaError, AuthoringError
 
 HASH_SEEDS = ("0", "4711")
 """Two that give sets of words different orders."""
+POLL_SECONDS = 0.1
 _COMPARED = ("reference", "accepts", "stub", "mistakes", "problems")
 
 Record = dict[str, Any]
 
 
-def verify_sections(section_ids: Sequence[str], names: Sequence[str] = ()) -> list[Record]:
-    """The record of each exercise of the sections (of those named, if any are), both runs put together."""
+def verify_sections(
+    section_ids: Sequence[str], names: Sequence[str] = (), on_record: Callable[[str], object] | None = None
+) -> list[Record]:
+    """The record of each exercise of the sections (of those named, if any are), both runs put together.
+
+    `on_record` is told the id of an exercise whenever one of the two processes is done with it.
+    """
     with tempfile.TemporaryDirectory(prefix="arena-verify-") as folder:
         request = {"sections": list(section_ids), "names": list(names)}
         runs = [(seed, Path(folder) / seed) for seed in HASH_SEEDS]
@@ -42,11 +48,11 @@ def verify_sections(section_ids: Sequence[str], names: Sequence[str] = ()) -> li
             _start(json.dumps(request | {"explores": seed == HASH_SEEDS[0]}), seed, answer) for seed, answer in runs
         ]
         try:
-            for process in processes:
-                process.wait()
+            _wait(processes, [answer for _, answer in runs], on_record or (lambda _: None))
         finally:
             for process in processes:
                 process.kill()
+                process.wait()
         first, second = (_read(answer, process) for (_, answer), process in zip(runs, processes, strict=True))
     others = {record["id"]: record for record in second}
     return [_merge(record, others.get(record["id"], record)) for record in first]
@@ -58,15 +64,36 @@ def _start(request: str, seed: str, answer: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
 
 
+def _wait(
+    processes: Sequence[subprocess.Popen[bytes]], answers: Sequence[Path], on_record: Callable[[str], object]
+) -> None:
+    """Returns when every process has ended, and meanwhile tells of each record that one of them has written."""
+    n_told = [0] * len(answers)
+    is_running = True
+    while is_running:
+        is_running = any(process.poll() is None for process in processes)
+        for i, answer in enumerate(answers):
+            records = _records_in(answer)
+            for record in records[n_told[i] :]:
+                on_record(record["id"])
+            n_told[i] = len(records)
+        if is_running:
+            time.sleep(POLL_SECONDS)
+
+
+def _records_in(answer: Path) -> list[Record]:
+    """One record for each line that is whole."""
+    text = answer.read_text(encoding="utf-8") if answer.exists() else ""
+    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+
+
 def _read(answer: Path, process: subprocess.Popen[bytes]) -> list[Record]:
-    try:
-        records: list[Record] = json.loads(answer.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    if process.returncode != 0:
         raise ArenaError(
-            f"a process that verifies must end with its records: got exit code {process.returncode} and none. "
+            f"a process that verifies must come to its end: got exit code {process.returncode}. "
             "What it printed above says why."
-        ) from error
-    return records
+        )
+    return _records_in(answer)
 
 
 def _merge(one: Record, other: Record) -> Record:
@@ -84,15 +111,16 @@ def _differences(one: Record, other: Record) -> str:
     return "; ".join(f"{key} {one[key]!r} and {other[key]!r}" for key in _COMPARED if one[key] != other[key])
 
 
-def verify_here(section: Section, names: Sequence[str] = (), *, explores: bool = True) -> list[Record]:
+def verify_here(section: Section, names: Sequence[str] = (), *, explores: bool = True) -> Iterator[Record]:
     """The record of each exercise of one section, in this process; exploratory ones only if it `explores`."""
     entries = [entry for entry in section.exercises if not names or entry.name in names]
-    entries = [entry for entry in entries if explores or not entry.is_exploratory]
-    errors = _exploratory_errors(section) if any(entry.is_exploratory for entry in entries) else {}
-    return [
-        _exploratory_record(section, entry, errors) if entry.is_exploratory else verify_entry(entry)
-        for entry in entries
-    ]
+    errors: dict[str, tuple[Exception | None, float]] = {}
+    for entry in entries:
+        if not entry.is_exploratory:
+            yield verify_entry(entry)
+        elif explores:
+            errors = errors or _exploratory_errors(section)
+            yield _exploratory_record(section, entry, errors)
 
 
 def verify_entry(entry: ExerciseEntry) -> Record:
@@ -163,10 +191,10 @@ def _exploratory_record(
 def _main(request: str, answer: str) -> None:
     wanted = json.loads(request)
     catalog = load_catalog(strict=True)
-    with contextlib.redirect_stdout(sys.stderr):
-        sections = [catalog.section(name) for name in wanted["sections"]]
-        records = [r for one in sections for r in verify_here(one, wanted["names"], explores=wanted["explores"])]
-    Path(answer).write_text(json.dumps(records), encoding="utf-8")
+    with contextlib.redirect_stdout(sys.stderr), Path(answer).open("w", encoding="utf-8", buffering=1) as lines:
+        for name in wanted["sections"]:
+            for record in verify_here(catalog.section(name), wanted["names"], explores=wanted["explores"]):
+                lines.write(json.dumps(record) + "\n")
 
 
 if __name__ == "__main__":
