@@ -9,6 +9,12 @@ from arena_lib.tests.transformer_from_scratch.attention import (
     test_attention,
     test_causal_mask,
 )
+from arena_lib.tests.transformer_from_scratch.beam_search import (
+    test_ban_repeated_ngrams,
+    test_beam_search,
+    test_extend_beams,
+    test_filter_beams,
+)
 from arena_lib.tests.transformer_from_scratch.bpe_encoding import (
     test_bpe_decode,
     test_bpe_encode,
@@ -18,31 +24,13 @@ from arena_lib.tests.transformer_from_scratch.bpe_training import (
     test_merge_pair,
     test_train_bpe,
 )
-from arena_lib.tests.transformer_from_scratch.generation.beam_search import (
-    test_ban_repeated_ngrams,
-    test_beam_search,
-    test_extend_beams,
-    test_filter_beams,
-)
-from arena_lib.tests.transformer_from_scratch.generation.sampler import (
-    test_sample,
-    test_sample_next_token,
-)
-from arena_lib.tests.transformer_from_scratch.generation.sampling import (
-    test_apply_frequency_penalty,
-    test_apply_temperature,
-    test_greedy_search,
-    test_sample_basic,
-)
-from arena_lib.tests.transformer_from_scratch.generation.truncation import (
-    test_sample_top_k,
-    test_sample_top_p,
+from arena_lib.tests.transformer_from_scratch.cached_generation import (
+    test_forward_with_cache,
+    test_generate_with_cache,
 )
 from arena_lib.tests.transformer_from_scratch.kv_cache import (
     test_attend_with_cache,
     test_cached_causal_mask,
-    test_forward_with_cache,
-    test_generate_with_cache,
     test_kv_cache,
 )
 from arena_lib.tests.transformer_from_scratch.llama import (
@@ -63,10 +51,24 @@ from arena_lib.tests.transformer_from_scratch.norms_and_embeddings import (
     test_pos_embed,
     test_unembed,
 )
+from arena_lib.tests.transformer_from_scratch.sampler import (
+    test_sample,
+    test_sample_next_token,
+)
+from arena_lib.tests.transformer_from_scratch.sampling import (
+    test_apply_frequency_penalty,
+    test_apply_temperature,
+    test_greedy_search,
+    test_sample_basic,
+)
 from arena_lib.tests.transformer_from_scratch.training import (
     test_cross_entropy_next_token,
     test_measure_accuracy,
     test_training_step,
+)
+from arena_lib.tests.transformer_from_scratch.truncation import (
+    test_sample_top_k,
+    test_sample_top_p,
 )
 
 __test__ = False

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from arena_lib.checking import Case, Mistake, exercise, outputs
 from arena_lib.checking.observing import Observations
-from arena_lib.tests.transformer_from_scratch.generation._draws import (
+from arena_lib.tests.transformer_from_scratch._draws import (
     DRAWS,
     FREQUENCIES,
     IGNORES_THE_GENERATOR,

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from arena_lib.checking import Case, Mistake, Unfit, exercise
 from arena_lib.checking.observing import Observations
-from arena_lib.tests.transformer_from_scratch.generation._draws import (
+from arena_lib.tests.transformer_from_scratch._draws import (
     DRAWS,
     FREQUENCIES,
     IGNORES_THE_GENERATOR,
@@ -21,7 +21,7 @@ from arena_lib.tests.transformer_from_scratch.generation._draws import (
     many_draws,
     repeats,
 )
-from arena_lib.tests.transformer_from_scratch.generation.sampling import frequency_penalty_by_loop
+from arena_lib.tests.transformer_from_scratch.sampling import frequency_penalty_by_loop
 from arena_lib.transformer import sampling
 from arena_lib.transformer.sampling import SamplingConfig
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from arena_lib.checking import Case, Mistake, exercise
-from arena_lib.tests.transformer_from_scratch.generation._draws import (
+from arena_lib.tests.transformer_from_scratch._draws import (
     DRAWS,
     FREQUENCIES,
     IGNORES_THE_GENERATOR,
