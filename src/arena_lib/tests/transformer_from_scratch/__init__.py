@@ -1,7 +1,9 @@
 """Judges of section 1.1, Transformer from scratch."""
 
 from arena_lib.tests.transformer_from_scratch.architecture import (
+    test_demo_llama,
     test_demo_transformer,
+    test_gated_mlp,
     test_mlp,
     test_transformer_block,
 )
@@ -33,11 +35,6 @@ from arena_lib.tests.transformer_from_scratch.kv_cache import (
     test_cached_causal_mask,
     test_kv_cache,
 )
-from arena_lib.tests.transformer_from_scratch.llama import (
-    test_demo_llama,
-    test_gated_mlp,
-    test_rms_norm,
-)
 from arena_lib.tests.transformer_from_scratch.llama_attention import (
     test_apply_rotary,
     test_grouped_query_attention,
@@ -49,6 +46,7 @@ from arena_lib.tests.transformer_from_scratch.norms_and_embeddings import (
     test_layer_norm,
     test_layer_norm_epsilon,
     test_pos_embed,
+    test_rms_norm,
     test_unembed,
 )
 from arena_lib.tests.transformer_from_scratch.sampler import (

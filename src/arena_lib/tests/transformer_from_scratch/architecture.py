@@ -1,4 +1,4 @@
-"""Judges of the MLP, the block and the whole of a GPT-2-style transformer.
+"""Judges of the MLPs, of the block, and of whole models: GPT-2's and Llama's.
 
 Shapes:  residual stream "batch seq d_model"; tokens "batch seq"; logits "batch seq d_vocab".
 Raises:  see `arena_lib.checking`.
@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from arena_lib.checking import Case, Mistake, exercise, module_case, module_outputs_and_gradients
-from arena_lib.tests.transformer_from_scratch._small_models import GPT2, LOGITS, residual_cases, tokens
-from arena_lib.transformer import lesson
+from arena_lib.tests.transformer_from_scratch.norms_and_embeddings import GPT2, LLAMA, LOGITS, residual_cases, tokens
+from arena_lib.transformer import lesson, lesson_llama
 
 __test__ = False
 
@@ -62,6 +62,61 @@ test_mlp = exercise(
             'return einops.einsum(post, self.W_out, "batch seq d_mlp, d_mlp d_model -> batch seq d_model") + self.b_out',
             'return F.gelu(einops.einsum(post, self.W_out, "batch seq d_mlp, d_mlp d_model -> batch seq d_model") + self.b_out, approximate="tanh")',
             why="what is added to the residual stream must be free to have either sign",
+        ),
+    ],
+)
+
+
+def gated_mlp_cases(generator: torch.Generator) -> list[Case]:
+    """Several positions, and one."""
+    return residual_cases(generator, lesson_llama.GatedMLP, LLAMA)
+
+
+class GatedMLPByProduct(lesson_llama.GatedMLP):
+    """Matrix products, and SiLU spelled out."""
+
+    def forward(self, normalized_resid_mid: Tensor) -> Tensor:
+        gate = normalized_resid_mid @ self.W_gate
+        return ((normalized_resid_mid @ self.W_in) * gate * torch.sigmoid(gate)) @ self.W_out
+
+
+test_gated_mlp = exercise(
+    reference=lesson_llama.GatedMLP,
+    cases=gated_mlp_cases,
+    observe=module_outputs_and_gradients,
+    keep=["__init__"],
+    accepts=[GatedMLPByProduct],
+    mistakes=[
+        Mistake(
+            "swaps gate and input",
+            "gate = F.silu(einops.einsum(normalized_resid_mid, self.W_gate, widen))\n        post = gate * einops.einsum(normalized_resid_mid, self.W_in, widen)",
+            "gate = F.silu(einops.einsum(normalized_resid_mid, self.W_in, widen))\n        post = gate * einops.einsum(normalized_resid_mid, self.W_gate, widen)",
+            why="the activation acts on what W_gate gives; W_in stays linear",
+        ),
+        Mistake(
+            "leaves the gate out",
+            "post = gate * einops",
+            "post = einops",
+            why="the gate decides how much of each hidden value passes",
+        ),
+        Mistake(
+            "adds the gate",
+            "post = gate * einops",
+            "post = gate + einops",
+            why="a gate multiplies: where it is zero nothing passes",
+        ),
+        Mistake(
+            "uses a sigmoid in place of SiLU",
+            "F.silu(",
+            "torch.sigmoid(",
+            why="silu(a) = a * sigmoid(a)",
+        ),
+        Mistake("uses GELU in place of SiLU", "F.silu(", "F.gelu(", why="Llama's gate is SiLU: a * sigmoid(a)"),
+        Mistake(
+            "has no activation",
+            "F.silu(einops.einsum(normalized_resid_mid, self.W_gate, widen))",
+            "einops.einsum(normalized_resid_mid, self.W_gate, widen)",
+            why="the gate is bent by SiLU before it multiplies",
         ),
     ],
 )
@@ -199,6 +254,79 @@ test_demo_transformer = exercise(
             "return self.unembed(self.ln_final(residual))",
             "return self.unembed(self.ln_final(residual)).softmax(dim=-1)",
             why="the model returns logits; the loss and the sampler take the softmax themselves",
+        ),
+    ],
+)
+
+
+def demo_llama_cases(generator: torch.Generator) -> list[Case]:
+    """Embeddings of their own and tied ones, several sequences, and one token."""
+    tied = lesson_llama.LlamaConfig(**{**vars(LLAMA), "tie_embeddings": True})
+    shapes = {"several sequences": (2, 4), "a single token": (3, 1)}
+    return [
+        module_case(
+            f"{label}, {kind}",
+            lesson_llama.DemoLlama,
+            cfg,
+            (torch.randint(0, LLAMA.d_vocab, shape, generator=generator),),
+            LOGITS,
+            generator,
+        )
+        for label, shape in shapes.items()
+        for kind, cfg in [("tied embeddings", tied), ("an unembedding of its own", LLAMA)]
+    ]
+
+
+class DemoLlamaBySequential(lesson_llama.DemoLlama):
+    """A chain of modules, and the unembedding as one matrix."""
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        x = nn.Sequential(self.embed, *self.blocks, self.ln_final)(tokens)
+        return x @ (self.embed.W_E.T if self.cfg.tie_embeddings else self.unembed.W_U)
+
+
+test_demo_llama = exercise(
+    reference=lesson_llama.DemoLlama,
+    cases=demo_llama_cases,
+    observe=module_outputs_and_gradients,
+    keep=["__init__"],
+    accepts=[DemoLlamaBySequential],
+    mistakes=[
+        Mistake(
+            "forgets the final RMSNorm",
+            "x = self.ln_final(residual)",
+            "x = residual",
+            why="the stream has grown with every block; it is normalised once more before it is read",
+        ),
+        Mistake(
+            "leaves the last block out",
+            "in self.blocks:",
+            "in self.blocks[:-1]:",
+            why="every block takes its turn",
+        ),
+        Mistake(
+            "adds each block's output to the stream again",
+            "residual = block(residual)",
+            "residual = residual + block(residual)",
+            why="a block returns the whole stream already",
+        ),
+        Mistake(
+            "scales the embedding by the root of d_model",
+            "residual = self.embed(tokens)",
+            "residual = self.embed(tokens) * self.cfg.d_model**0.5",
+            why="some models of other families do that; Llama takes the row as it is",
+        ),
+        Mistake(
+            "cuts the gradient of a tied unembedding",
+            "einops.einsum(x, self.embed.W_E,",
+            "einops.einsum(x, self.embed.W_E.detach(),",
+            why="a tied embedding learns from both of its uses",
+        ),
+        Mistake(
+            "returns log-probabilities of tied embeddings",
+            '"batch seq d_model, d_vocab d_model -> batch seq d_vocab")',
+            '"batch seq d_model, d_vocab d_model -> batch seq d_vocab").log_softmax(dim=-1)',
+            why="logits are asked for, before any normalisation",
         ),
     ],
 )

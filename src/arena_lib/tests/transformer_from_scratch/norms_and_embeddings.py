@@ -1,27 +1,60 @@
-"""Judges of a GPT-2-style transformer's LayerNorm, and of its ways from tokens to vectors and back.
+"""Judges of the norms, and of the ways from tokens to vectors and back; with small models for the other parts.
 
 Shapes:  residual stream "batch seq d_model"; tokens "batch seq"; logits "batch seq d_vocab".
 Raises:  see `arena_lib.checking`.
 Source:  own design.
 """
 
+from collections.abc import Callable
+
 import einops
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from arena_lib.checking import Case, Mistake, exercise, module_case, module_outputs_and_gradients
-from arena_lib.tests.transformer_from_scratch._small_models import (
-    GPT2,
-    LOGITS,
-    RESIDUAL,
-    residual_cases,
-    residuals,
-    tokens,
-)
-from arena_lib.transformer import lesson
+from arena_lib.transformer import lesson, lesson_llama
 
 __test__ = False
+
+RESIDUAL = "batch seq d_model"
+LOGITS = "batch seq d_vocab"
+GPT2 = lesson.Config(d_model=6, d_vocab=13, n_ctx=7, n_layers=3, n_heads=2, d_head=4, d_mlp=9, layer_norm_eps=3e-5)
+LLAMA = lesson_llama.LlamaConfig(
+    d_model=7,
+    d_vocab=13,
+    n_ctx=16,
+    n_layers=2,
+    n_heads=6,
+    n_kv_heads=2,
+    d_head=4,
+    d_mlp=9,
+    rope_theta=50.0,
+    rms_norm_eps=3e-5,
+    tie_embeddings=False,
+)
+
+
+def residuals(generator: torch.Generator, d_model: int) -> dict[str, Tensor]:
+    """Vectors at several positions and at one, with a mean well away from zero."""
+    shapes = {"several sequences": (2, 3), "one vector": (1, 1)}
+    return {label: 1.5 * torch.randn(*shape, d_model, generator=generator) + 0.7 for label, shape in shapes.items()}
+
+
+def residual_cases(
+    generator: torch.Generator,
+    reference: Callable[..., nn.Module],
+    cfg: lesson.Config | lesson_llama.LlamaConfig,
+    axes: str = RESIDUAL,
+) -> list[Case]:
+    """Calls of a module that reads the residual stream, and returns `axes`."""
+    inputs = residuals(generator, cfg.d_model)
+    return [module_case(label, reference, cfg, (x,), axes, generator) for label, x in inputs.items()]
+
+
+def tokens(generator: torch.Generator, *shape: int) -> Tensor:
+    """Token ids that are valid positions too, so that confusing the two gives a wrong value, not an exception."""
+    return torch.randint(0, GPT2.n_ctx, shape, generator=generator)
 
 
 def layer_norm_cases(generator: torch.Generator) -> list[Case]:
@@ -102,6 +135,78 @@ test_layer_norm = exercise(
     ],
 )
 test_layer_norm_epsilon = test_layer_norm.part("epsilon")
+
+
+def rms_norm_cases(generator: torch.Generator) -> list[Case]:
+    """Ordinary vectors, one alone, and vectors so small that epsilon shows."""
+    inputs = residuals(generator, LLAMA.d_model) | {
+        "epsilon: very short vectors": 1e-3 * torch.randn(2, 3, LLAMA.d_model, generator=generator),
+    }
+    return [module_case(label, lesson_llama.RMSNorm, LLAMA, (x,), RESIDUAL, generator) for label, x in inputs.items()]
+
+
+class RMSNormByTorch(lesson_llama.RMSNorm):
+    """Calls torch's own."""
+
+    def forward(self, residual: Tensor) -> Tensor:
+        return F.rms_norm(residual, (self.cfg.d_model,), self.w, self.cfg.rms_norm_eps)
+
+
+class RMSNormByNorm(lesson_llama.RMSNorm):
+    """Multiplies by the inverse root of the squared norm over its length."""
+
+    def forward(self, residual: Tensor) -> Tensor:
+        squared = einops.einsum(residual, residual, "b s d, b s d -> b s")[..., None] / residual.shape[-1]
+        return self.w * (residual * torch.rsqrt(squared + self.cfg.rms_norm_eps))
+
+
+test_rms_norm = exercise(
+    reference=lesson_llama.RMSNorm,
+    cases=rms_norm_cases,
+    observe=module_outputs_and_gradients,
+    keep=["__init__"],
+    accepts=[RMSNormByTorch, RMSNormByNorm],
+    mistakes=[
+        Mistake(
+            "subtracts the mean",
+            "residual.pow(2).mean(dim=-1, keepdim=True)",
+            "residual.var(dim=-1, keepdim=True, unbiased=False)",
+            why="that is LayerNorm's variance; RMSNorm takes the mean of the plain squares",
+        ),
+        Mistake(
+            "divides by the norm, not by the root mean square",
+            "residual.pow(2).mean(",
+            "residual.pow(2).sum(",
+            why="the mean makes the result independent of d_model: its entries have size one, not its length",
+        ),
+        Mistake("divides by the mean square", ".sqrt()", "", why="it is its root that has the unit of the vector"),
+        Mistake(
+            "leaves epsilon out",
+            " + self.cfg.rms_norm_eps",
+            "",
+            why="a zero vector would divide by zero, and short ones would be blown up",
+        ),
+        Mistake(
+            "adds epsilon behind the root",
+            "(mean_square + self.cfg.rms_norm_eps).sqrt()",
+            "(mean_square.sqrt() + self.cfg.rms_norm_eps)",
+            why="epsilon belongs to the mean square, under the root",
+        ),
+        Mistake("forgets the gain w", " * self.w", "", why="each direction gets its learned scale"),
+        Mistake(
+            "averages over the positions",
+            "mean(dim=-1, keepdim=True)",
+            "mean(dim=1, keepdim=True)",
+            why="each position's vector is normalised by itself, over d_model",
+        ),
+        Mistake(
+            "cuts the gradient of the mean square",
+            "residual.pow(2)",
+            "residual.detach().pow(2)",
+            why="the divisor depends on the input, and its gradient is part of RMSNorm's",
+        ),
+    ],
+)
 
 
 def embed_cases(generator: torch.Generator) -> list[Case]:
