@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from arena_lib.transformer import lesson, lesson_llama
 from arena_lib.transformer.fast.attention_only import AttentionOnly, AttentionOnlyConfig
 from arena_lib.transformer.fast.gpt2 import GPT2, GPT2Config
 from arena_lib.transformer.fast.llama import Llama, LlamaConfig
 from arena_lib.transformer.fast.model import Transformer
+from arena_lib.transformer.huggingface import to_huggingface
 
 GPT2_SIZES = {"d_model": 15, "d_vocab": 37, "n_ctx": 11, "n_layers": 2, "n_heads": 3, "d_head": 5, "d_mlp": 23}
 LLAMA_SIZES = {
@@ -51,6 +53,34 @@ def make_random() -> Callable[..., Transformer]:
         return model.double().eval()
 
     return make
+
+
+@pytest.fixture(scope="session")
+def lesson_form() -> Callable[[Transformer], torch.nn.Module]:
+    """Build the float64 lesson form of a fast model, with the same weights."""
+
+    def build(fast: Transformer) -> torch.nn.Module:
+        form = lesson_llama.DemoLlama if isinstance(fast.cfg, LlamaConfig) else lesson.DemoTransformer
+        plain = form(fast.cfg).double()
+        plain.load_state_dict(fast.state_dict())
+        return plain
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def check_forms_agree(lesson_form: Callable[[Transformer], torch.nn.Module]) -> Callable[[Transformer, int], None]:
+    """Draw a fast model's weights, and compare its logits with the lesson form's and with transformers'."""
+
+    def check(fast: Transformer, seed: int) -> None:
+        randomise(fast.double(), seed, std=0.5)
+        tokens = torch.randint(0, fast.cfg.d_vocab, (2, 6), generator=torch.Generator().manual_seed(seed))
+        with torch.no_grad():
+            logits = fast(tokens)
+            torch.testing.assert_close(logits, lesson_form(fast)(tokens), rtol=0, atol=1e-8)
+            torch.testing.assert_close(logits, to_huggingface(fast)(tokens).logits, rtol=0, atol=1e-8)
+
+    return check
 
 
 @pytest.fixture(params=["gpt2", "llama", "attention_only"])

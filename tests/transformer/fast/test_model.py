@@ -46,6 +46,37 @@ def test_the_future_does_not_matter(any_model: Transformer, tokens: torch.Tensor
     assert not torch.allclose(after[:, 4:], before[:, 4:])
 
 
+# -- gradients ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("form", "mlp_weight"), [("gpt2", "W_in"), ("llama", "W_gate")])
+def test_gradients_are_those_of_the_lesson_form(
+    form: str,
+    mlp_weight: str,
+    make_random: Callable[..., Transformer],
+    lesson_form: Callable[[Transformer], torch.nn.Module],
+    tokens: torch.Tensor,
+) -> None:
+    fast = make_random(form)
+    plain = lesson_form(fast)
+    fast(tokens).pow(2).mean().backward()
+    plain(tokens).pow(2).mean().backward()
+    for ours, theirs in zip(fast.blocks, plain.blocks, strict=True):
+        q, k, v = ours.attn.split(ours.attn.W_QKV.grad)
+        torch.testing.assert_close(q.movedim(1, 0), theirs.attn.W_Q.grad)
+        torch.testing.assert_close(k.movedim(1, 0), theirs.attn.W_K.grad)
+        torch.testing.assert_close(v.movedim(1, 0), theirs.attn.W_V.grad)
+        torch.testing.assert_close(getattr(ours.mlp, mlp_weight).grad, getattr(theirs.mlp, mlp_weight).grad)
+    torch.testing.assert_close(fast.embed.W_E.grad, plain.embed.W_E.grad)
+
+
+def test_a_training_step_runs_under_bfloat16_autocast(any_model: Transformer, tokens: torch.Tensor) -> None:
+    model = any_model.float()
+    with torch.autocast("cpu", torch.bfloat16):
+        model(tokens).float().pow(2).mean().backward()
+    assert all(p.grad.isfinite().all() for p in model.parameters() if p.requires_grad)
+
+
 # -- KV cache -----------------------------------------------------------------------------------
 
 
