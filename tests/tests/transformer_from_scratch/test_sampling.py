@@ -1,4 +1,4 @@
-"""What learners hand in for choosing one token, in other ways."""
+"""What learners hand in for drawing one token, right in other ways."""
 
 import importlib
 
@@ -20,6 +20,19 @@ def by_numpy(logits):
     return int(np.random.choice(len(logits), p=logits.double().softmax(0).numpy()))
 
 
+def top_p_by_struck_out(logits, p, k=1, generator=None):
+    probabilities = logits.softmax(0)
+    values, order = probabilities.sort(descending=True)
+    removed = torch.cat([torch.tensor([False]), (values.cumsum(0) >= p)[:-1]])
+    removed[:k] = False
+    probabilities[order[removed]] = 0
+    return torch.multinomial(probabilities, 1, generator=generator).item()
+
+
 @pytest.mark.parametrize("solution", [by_searchsorted, by_numpy])
 def test_other_ways_to_draw_pass(solution):
     assert run(judges.test_sample_basic, solution).status == "passed"
+
+
+def test_top_p_by_striking_out_passes():
+    assert run(judges.test_sample_top_p, top_p_by_struck_out).status == "passed"

@@ -50,23 +50,21 @@ from arena_lib.tests.transformer_from_scratch.norms_and_embeddings import (
     test_unembed,
 )
 from arena_lib.tests.transformer_from_scratch.sampler import (
+    test_apply_frequency_penalty,
+    test_apply_temperature,
     test_sample,
     test_sample_next_token,
 )
 from arena_lib.tests.transformer_from_scratch.sampling import (
-    test_apply_frequency_penalty,
-    test_apply_temperature,
     test_greedy_search,
     test_sample_basic,
+    test_sample_top_k,
+    test_sample_top_p,
 )
 from arena_lib.tests.transformer_from_scratch.training import (
     test_cross_entropy_next_token,
     test_measure_accuracy,
     test_training_step,
-)
-from arena_lib.tests.transformer_from_scratch.truncation import (
-    test_sample_top_k,
-    test_sample_top_p,
 )
 
 __test__ = False

@@ -13,8 +13,8 @@ from torch import Tensor
 from arena_lib.checking import Case, Mistake, exercise, outputs, random_weights
 from arena_lib.checking.modules import load_by_name
 from arena_lib.checking.observing import Observations
-from arena_lib.tests.transformer_from_scratch._draws import IGNORES_THE_GENERATOR, repeats
 from arena_lib.tests.transformer_from_scratch.kv_cache import CFG, attend_by_torch
+from arena_lib.tests.transformer_from_scratch.sampling import IGNORES_THE_GENERATOR, repeats
 from arena_lib.transformer import lesson
 from arena_lib.transformer.kv_cache import KVCache, forward_with_cache, generate_with_cache
 from arena_lib.transformer.sampling import GREEDY, SamplingConfig, sample_next_token

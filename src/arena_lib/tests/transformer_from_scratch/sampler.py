@@ -1,6 +1,6 @@
-"""Judges of the sampler: the next token by all options together, and the loop that writes a text with it.
+"""Judges of the sampler: temperature and penalty, the next token by all options together, and the loop that writes.
 
-Shapes:  token ids "seq" and logits "d_vocab" -> one token id; a prompt -> a text.
+Shapes:  token ids "seq", logits "d_vocab" -> logits "d_vocab" or one token id; a prompt -> a text.
 Raises:  see `arena_lib.checking`.
 Source:  own design.
 """
@@ -13,19 +13,135 @@ from torch import Tensor, nn
 
 from arena_lib.checking import Case, Mistake, Unfit, exercise
 from arena_lib.checking.observing import Observations
-from arena_lib.tests.transformer_from_scratch._draws import (
+from arena_lib.tests.transformer_from_scratch.sampling import (
     DRAWS,
     FREQUENCIES,
     IGNORES_THE_GENERATOR,
     PROBABILITIES,
+    VOCAB,
     many_draws,
     repeats,
 )
-from arena_lib.tests.transformer_from_scratch.sampling import frequency_penalty_by_loop
 from arena_lib.transformer import sampling
 from arena_lib.transformer.sampling import SamplingConfig
 
 __test__ = False
+
+
+def apply_temperature_cases(generator: torch.Generator) -> list[Case]:
+    """Bold, random, and neutral."""
+    return [
+        Case(label=label, args=(torch.randn(7, generator=generator), temperature), axes={"output": VOCAB})
+        for label, temperature in [("below 1", 0.4), ("above 1", 2.5), ("exactly 1", 1.0)]
+    ]
+
+
+test_apply_temperature = exercise(
+    reference=sampling.apply_temperature,
+    cases=apply_temperature_cases,
+    accepts=[lambda logits, temperature: logits * (1 / temperature)],
+    mistakes=[
+        Mistake(
+            "multiplies by the temperature",
+            "logits / temperature",
+            "logits * temperature",
+            why="a high temperature must flatten: it divides",
+        ),
+        Mistake(
+            "changes the logits in place",
+            "logits / temperature",
+            "logits.div_(temperature)",
+            why="the caller may need them again",
+        ),
+        Mistake(
+            "returns probabilities",
+            "logits / temperature",
+            "(logits / temperature).softmax(dim=-1)",
+            why="logits are asked for: what comes next takes the softmax",
+        ),
+        Mistake(
+            "divides the probabilities",
+            "logits / temperature",
+            "logits.softmax(dim=-1) / temperature",
+            why="temperature acts on logits, before the softmax",
+        ),
+        Mistake(
+            "ignores the temperature",
+            "logits / temperature",
+            "logits.clone()",
+            why="below 1 the distribution gets sharper, above 1 flatter",
+        ),
+    ],
+)
+
+
+def apply_frequency_penalty_cases(generator: torch.Generator) -> list[Case]:
+    """Repeated tokens, a reward in place of a penalty, and a text without the last tokens of the vocabulary."""
+    texts = [
+        ("tokens that occur more than once", [3, 0, 3, 6, 3, 0], 1.5),
+        ("a negative penalty", [6, 1, 1], -0.5),
+        ("a text of one token", [2], 2.0),
+    ]
+    return [
+        Case(
+            label=label,
+            args=(torch.tensor(text), torch.randn(7, generator=generator), penalty),
+            axes={"output": VOCAB},
+        )
+        for label, text, penalty in texts
+    ]
+
+
+def frequency_penalty_by_loop(input_ids: Tensor, logits: Tensor, freq_penalty: float) -> Tensor:
+    """Walks through the text."""
+    logits = logits.clone()
+    for token in input_ids.tolist():
+        logits[token] -= freq_penalty
+    return logits
+
+
+def frequency_penalty_by_one_hot(input_ids: Tensor, logits: Tensor, freq_penalty: float) -> Tensor:
+    """Sums one-hot rows."""
+    return logits - freq_penalty * torch.nn.functional.one_hot(input_ids, logits.numel()).sum(0)
+
+
+test_apply_frequency_penalty = exercise(
+    reference=sampling.apply_frequency_penalty,
+    cases=apply_frequency_penalty_cases,
+    accepts=[frequency_penalty_by_loop, frequency_penalty_by_one_hot],
+    mistakes=[
+        Mistake(
+            "counts a repeated token once",
+            "logits - freq_penalty * counts",
+            "logits - freq_penalty * (counts > 0)",
+            why="the penalty grows with every occurrence; counting once is a presence penalty",
+        ),
+        Mistake(
+            "adds the penalty",
+            "logits - freq_penalty",
+            "logits + freq_penalty",
+            why="a token that occurred often must become less likely",
+        ),
+        Mistake(
+            "has counts for part of the vocabulary only",
+            ", minlength=logits.shape[0]",
+            "",
+            why="bincount stops at the largest token of the text unless minlength says how long it must be",
+        ),
+        Mistake(
+            "multiplies the logits by the counts",
+            "logits - freq_penalty * counts",
+            "logits * (1 - freq_penalty * counts)",
+            why="the penalty is subtracted, whatever the logit's sign",
+        ),
+        Mistake(
+            "changes the logits in place",
+            "return logits - freq_penalty * counts",
+            "return logits.sub_(freq_penalty * counts)",
+            why="the caller may need them again",
+        ),
+    ],
+)
 
 
 def next_token_cases(generator: torch.Generator) -> list[Case]:

@@ -1,37 +1,88 @@
-"""Judges of choosing one token: greedily, at random, with a temperature, with a penalty.
+"""Judges of drawing one token from its logits: greedily, at random, from the top k, from the top p.
 
-Shapes:  logits "d_vocab" -> one token id, or logits "d_vocab".
+A function that draws at random is called many times, and judged by which tokens it
+drew and how often. With N_DRAWS draws the difference of two frequencies has a standard
+error of at most 0.032 (both sides are samples), so a correct solution leaves the tolerance
+of 0.17, over five of them, less than once in ten million times; every token that can be
+drawn has a probability of at least 0.04 and is missed less than once in 1e8.
+
+Shapes:  logits "d_vocab" -> one token id.
 Raises:  see `arena_lib.checking`.
 Source:  own design.
 """
 
+import inspect
+import operator
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from arena_lib.checking import Case, Mistake, exercise, outputs
+from arena_lib.checking import Case, Mistake, Tolerance, Unfit, exercise, outputs
 from arena_lib.checking.observing import Observations
-from arena_lib.tests.transformer_from_scratch._draws import (
-    DRAWS,
-    FREQUENCIES,
-    IGNORES_THE_GENERATOR,
-    PROBABILITIES,
-    as_token,
-    many_draws,
-)
 from arena_lib.transformer import sampling
 
 __test__ = False
 
 VOCAB = "d_vocab"
+DRAWS = {"frequencies": VOCAB}
+N_DRAWS = 500
+FREQUENCIES = {"frequencies": Tolerance(rtol=0.0, atol=0.17)}
+PROBABILITIES = torch.tensor([0.13, 0.45, 0.05, 0.20, 0.17])
+"""A distribution in no order, whose cumulative sums are far from the thresholds that the cases use."""
+IGNORES_THE_GENERATOR = Mistake(
+    "ignores the generator",
+    "generator=generator",
+    "generator=None",
+    why="draws from a generator of the same seed must be the same draws",
+)
+
+
+def as_token(value: Any) -> int:
+    """The token id that a learner's function returned; an int, or a tensor without axes."""
+    is_tensor = isinstance(value, Tensor) and value.ndim == 0 and not value.is_floating_point()
+    is_number = hasattr(value, "__index__") and not isinstance(value, bool | Tensor)
+    if not (is_number or is_tensor):
+        kind = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+        raise Unfit(f"It must return one token id, an int: got {kind}. Call .item() on a tensor that holds one number.")
+    return int(value)
 
 
 def one_token(function: Callable[..., Any], case: Case) -> Observations:
     """The token that a function without randomness chooses."""
     seen = outputs(function, case)
     return seen | {"output": as_token(seen["output"])}
+
+
+def many_draws(function: Callable[..., Any], case: Case) -> Observations:
+    """Which tokens were drawn, how often, and whether a generator decides alone where the function takes one."""
+    seen = outputs(function, case)
+    d_vocab = case.given["d_vocab"]
+    drawn = torch.tensor([as_token(function(*case.args)) for _ in range(N_DRAWS)])
+    if drawn.min() < 0 or drawn.max() >= d_vocab:
+        raise Unfit(f"It must return a token id from 0 to {d_vocab - 1}: got {int(drawn.max())}.")
+    return {
+        "tokens drawn": sorted(set(drawn.tolist())),
+        "frequencies": torch.bincount(drawn, minlength=d_vocab) / N_DRAWS,
+        **repeats(function, lambda generator: [as_token(function(*case.args, generator=generator)) for _ in range(20)]),
+    } | {name: value for name, value in seen.items() if name != "output"}
+
+
+def repeats(
+    function: Callable[..., Any],
+    draw: Callable[[torch.Generator], Any],
+    is_same: Callable[[Any, Any], bool] = operator.eq,
+) -> Observations:
+    """Whether a generator of the same seed gives the same draws, whatever torch's own; without one there are none to repeat."""
+    is_alike = True
+    if "generator" in inspect.signature(function).parameters:
+        drawn = []
+        for global_seed in (1, 2):
+            torch.manual_seed(global_seed)
+            drawn.append(draw(torch.Generator().manual_seed(5)))
+        is_alike = is_same(*drawn)
+    return {"draws again alike from a generator of the same seed": is_alike}
 
 
 def greedy_search_cases(generator: torch.Generator) -> list[Case]:
@@ -130,117 +181,142 @@ test_sample_basic = exercise(
 )
 
 
-def apply_temperature_cases(generator: torch.Generator) -> list[Case]:
-    """Bold, random, and neutral."""
+def top_k_cases(generator: torch.Generator) -> list[Case]:
+    """A few tokens, one token, and a k larger than the vocabulary."""
+    logits = PROBABILITIES.log() - 1.0
     return [
-        Case(label=label, args=(torch.randn(7, generator=generator), temperature), axes={"output": VOCAB})
-        for label, temperature in [("below 1", 0.4), ("above 1", 2.5), ("exactly 1", 1.0)]
+        Case(label=label, args=(logits, k), given={"d_vocab": 5}, axes=DRAWS)
+        for label, k in [("three of five", 3), ("only the best", 1), ("more than there are", 9)]
     ]
 
 
-test_apply_temperature = exercise(
-    reference=sampling.apply_temperature,
-    cases=apply_temperature_cases,
-    accepts=[lambda logits, temperature: logits * (1 / temperature)],
+def top_k_by_mask(logits: Tensor, k: int) -> int:
+    """Sets everything below the k-th logit to -inf."""
+    threshold = logits.sort(descending=True).values[min(k, len(logits)) - 1]
+    return int(torch.distributions.Categorical(logits=logits.masked_fill(logits < threshold, -torch.inf)).sample())
+
+
+test_sample_top_k = exercise(
+    reference=sampling.sample_top_k,
+    cases=top_k_cases,
+    observe=many_draws,
+    tolerance=FREQUENCIES,
+    accepts=[top_k_by_mask],
     mistakes=[
         Mistake(
-            "multiplies by the temperature",
-            "logits / temperature",
-            "logits * temperature",
-            why="a high temperature must flatten: it divides",
+            "returns the rank, not the token",
+            "int(best.indices[sample_basic(best.values, generator=generator)])",
+            "sample_basic(best.values, generator=generator)",
+            why="topk returns values and where they stood: the draw picks a rank, and indices turn it into a token",
         ),
         Mistake(
-            "changes the logits in place",
-            "logits / temperature",
-            "logits.div_(temperature)",
-            why="the caller may need them again",
+            "keeps one token too many",
+            "min(k, logits.shape[0])",
+            "min(k + 1, logits.shape[0])",
+            why="exactly the k most likely tokens stay",
         ),
         Mistake(
-            "returns probabilities",
-            "logits / temperature",
-            "(logits / temperature).softmax(dim=-1)",
-            why="logits are asked for: what comes next takes the softmax",
+            "keeps the least likely tokens",
+            "logits.topk(min(k, logits.shape[0]))",
+            "logits.topk(min(k, logits.shape[0]), largest=False)",
+            why="top-k cuts off the unlikely tail",
         ),
         Mistake(
-            "divides the probabilities",
-            "logits / temperature",
-            "logits.softmax(dim=-1) / temperature",
-            why="temperature acts on logits, before the softmax",
+            "draws the k tokens alike",
+            "sample_basic(best.values, generator=generator)",
+            "sample_basic(torch.zeros_like(best.values), generator=generator)",
+            why="among the k the probabilities keep their proportions",
         ),
         Mistake(
-            "ignores the temperature",
-            "logits / temperature",
-            "logits.clone()",
-            why="below 1 the distribution gets sharper, above 1 flatter",
+            "fails for a k larger than the vocabulary",
+            "min(k, logits.shape[0])",
+            "k",
+            why="topk can't take more than there are: a larger k means all tokens",
         ),
+        IGNORES_THE_GENERATOR,
     ],
 )
 
 
-def apply_frequency_penalty_cases(generator: torch.Generator) -> list[Case]:
-    """Repeated tokens, a reward in place of a penalty, and a text without the last tokens of the vocabulary."""
-    texts = [
-        ("tokens that occur more than once", [3, 0, 3, 6, 3, 0], 1.5),
-        ("a negative penalty", [6, 1, 1], -0.5),
-        ("a text of one token", [2], 2.0),
-    ]
+def top_p_cases(generator: torch.Generator) -> list[Case]:
+    """Sorted probabilities are 0.45, 0.20, 0.17, 0.13, 0.05: no threshold lies near a cumulative sum."""
+    logits = PROBABILITIES.log() + 2.0
+    arguments: dict[str, tuple[Any, ...]] = {
+        "the third token crosses the line": (0.70,),
+        "the first token is enough": (0.30,),
+        "at least two tokens": (0.10, 2),
+        "a top_p of zero": (0.0, 3),
+        "fewer asked for than p keeps": (0.90, 2),
+        "a top_p of one": (1.0,),
+    }
     return [
-        Case(
-            label=label,
-            args=(torch.tensor(text), torch.randn(7, generator=generator), penalty),
-            axes={"output": VOCAB},
-        )
-        for label, text, penalty in texts
+        Case(label=label, args=(logits, *rest), given={"d_vocab": 5}, axes=DRAWS) for label, rest in arguments.items()
     ]
 
 
-def frequency_penalty_by_loop(input_ids: Tensor, logits: Tensor, freq_penalty: float) -> Tensor:
-    """Walks through the text."""
-    logits = logits.clone()
-    for token in input_ids.tolist():
-        logits[token] -= freq_penalty
-    return logits
+def top_p_by_mask(logits: Tensor, top_p: float, min_tokens_to_keep: int = 1) -> int:
+    """Keeps a token if what lies before it, in order, is still below top_p."""
+    probabilities, order = logits.softmax(-1).sort(descending=True)
+    before = probabilities.cumsum(-1) - probabilities
+    kept = (before < top_p) | (torch.arange(len(logits)) < min_tokens_to_keep)
+    return int(order[torch.multinomial(probabilities * kept, 1)])
 
 
-def frequency_penalty_by_one_hot(input_ids: Tensor, logits: Tensor, freq_penalty: float) -> Tensor:
-    """Sums one-hot rows."""
-    return logits - freq_penalty * torch.nn.functional.one_hot(input_ids, logits.numel()).sum(0)
-
-
-test_apply_frequency_penalty = exercise(
-    reference=sampling.apply_frequency_penalty,
-    cases=apply_frequency_penalty_cases,
-    accepts=[frequency_penalty_by_loop, frequency_penalty_by_one_hot],
+test_sample_top_p = exercise(
+    reference=sampling.sample_top_p,
+    cases=top_p_cases,
+    observe=many_draws,
+    tolerance=FREQUENCIES,
+    accepts=[top_p_by_mask],
     mistakes=[
         Mistake(
-            "counts a repeated token once",
-            "logits - freq_penalty * counts",
-            "logits - freq_penalty * (counts > 0)",
-            why="the penalty grows with every occurrence; counting once is a presence penalty",
+            "leaves out the token that crosses the line",
+            "max(n_below + 1, min_tokens_to_keep)",
+            "max(n_below, min_tokens_to_keep)",
+            why="the kept tokens must reach top_p together, so the one that crosses it stays",
         ),
         Mistake(
-            "adds the penalty",
-            "logits - freq_penalty",
-            "logits + freq_penalty",
-            why="a token that occurred often must become less likely",
+            "keeps one token too many",
+            "n_below + 1",
+            "n_below + 2",
+            why="as few as possible are kept: stop at the token that crosses top_p",
         ),
         Mistake(
-            "has counts for part of the vocabulary only",
-            ", minlength=logits.shape[0]",
+            "ignores min_tokens_to_keep",
+            "max(n_below + 1, min_tokens_to_keep)",
+            "n_below + 1",
+            why="however small top_p is, that many tokens stay",
+        ),
+        Mistake(
+            "always keeps just min_tokens_to_keep",
+            "max(n_below + 1, min_tokens_to_keep)",
+            "min(n_below + 1, min_tokens_to_keep)",
+            why="it is the least number, not the most",
+        ),
+        Mistake(
+            "starts from the least likely token",
+            "descending=True",
+            "descending=False",
+            why="the nucleus is made of the most likely tokens",
+        ),
+        Mistake(
+            "returns the rank, not the token",
+            "int(token_ids[sample_basic(sorted_logits[:n_keep], generator=generator)])",
+            "sample_basic(sorted_logits[:n_keep], generator=generator)",
+            why="after sorting, a place in the list is a rank: token_ids turns it back into a token",
+        ),
+        Mistake(
+            "draws the kept tokens alike",
+            "sample_basic(sorted_logits[:n_keep], generator=generator)",
+            "sample_basic(0 * sorted_logits[:n_keep], generator=generator)",
+            why="among the kept tokens the probabilities keep their proportions",
+        ),
+        Mistake(
+            "does not sum up the probabilities",
+            ".cumsum(dim=-1)",
             "",
-            why="bincount stops at the largest token of the text unless minlength says how long it must be",
+            why="top_p bounds what the tokens have together, not what each has",
         ),
-        Mistake(
-            "multiplies the logits by the counts",
-            "logits - freq_penalty * counts",
-            "logits * (1 - freq_penalty * counts)",
-            why="the penalty is subtracted, whatever the logit's sign",
-        ),
-        Mistake(
-            "changes the logits in place",
-            "return logits - freq_penalty * counts",
-            "return logits.sub_(freq_penalty * counts)",
-            why="the caller may need them again",
-        ),
+        IGNORES_THE_GENERATOR,
     ],
 )
