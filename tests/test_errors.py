@@ -69,9 +69,14 @@ def test_half_of_the_letters_must_agree():
 def test_without_a_near_name_those_that_exist_are_listed():
     assert advice("?", ["b", "a"]) == "There are: a, b."
     assert advice("?", []) == "There are none."
-    names = [f"name{i:02}" for i in range(21)]
-    assert advice("?", names[:20]) == f"There are: {', '.join(names[:20])}."
-    assert advice("?", names) == f"There are: {', '.join(names[:20])} ..."
+    assert advice("?", list("abcdef")) == "There are: a, b, c, d, e, f."
+
+
+def test_of_many_names_the_nearest_few_are_offered_and_the_command_that_lists_them():
+    names = [*(f"name{i:02}" for i in range(20)), "other_q"]
+    told = advice("qqqqqqqq", names)
+    assert told == "There are 21, the nearest are: other_q, name19, name18. All of them: arena zoo list"
+    assert str(UnknownNameError("hook", "qqqqqqqq", names)).endswith("other_q, name19, name18.")
 
 
 def test_a_missing_package_names_its_extra():

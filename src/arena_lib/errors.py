@@ -31,6 +31,12 @@ if TYPE_CHECKING:
     from arena_lib.checking.results import Result
 
 
+MOST_LISTED = 6
+"""Names up to which all are listed where none is near."""
+LISTED_BY = {"exercise": "arena list", "model": "arena zoo list", "section": "arena list"}
+"""For each kind of name the command that lists them all, where there is one."""
+
+
 class ArenaError(Exception):
     """The base of every exception that arena_lib raises on purpose."""
 
@@ -81,14 +87,18 @@ class UnknownNameError(ArenaError, LookupError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         self.kind, self.name, self.known = kind, name, sorted(known)
-        nearest = difflib.get_close_matches(name, self.known, n=3, cutoff=0.5)
-        if nearest:
-            advice = f"Did you mean {' or '.join(map(repr, nearest))}?"
-        elif self.known:
-            advice = f"There are: {', '.join(self.known[:20])}{' ...' if len(self.known) > 20 else '.'}"
-        else:
-            advice = "There are none."
-        super().__init__(f"no {kind} is called {name!r}. {advice}")
+        super().__init__(f"no {kind} is called {name!r}. {self._advice()}")
+
+    def _advice(self) -> str:
+        if nearest := difflib.get_close_matches(self.name, self.known, n=3, cutoff=0.5):
+            return f"Did you mean {' or '.join(map(repr, nearest))}?"
+        if not self.known:
+            return "There are none."
+        if len(self.known) <= MOST_LISTED:
+            return f"There are: {', '.join(self.known)}."
+        nearest = difflib.get_close_matches(self.name, self.known, n=3, cutoff=0.0)
+        listing = f" All of them: {LISTED_BY[self.kind]}" if self.kind in LISTED_BY else ""
+        return f"There are {len(self.known)}, the nearest are: {', '.join(nearest)}.{listing}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (type(self), (self.kind, self.name, self.known))

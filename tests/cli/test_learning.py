@@ -1,6 +1,7 @@
 """`arena start`, `hint`, `solution`, `progress`: a learner's way through an exercise."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,8 @@ def test_an_unknown_exercise_offers_the_nearest(arena):
     done = arena("hint", "casual_mask")
     assert done.code == 2
     assert "'causal_mask'" in done.err
+    done = arena("hint", "zzzz")
+    assert re.search(r"There are \d\d, the nearest are: (\w+, ){2}\w+\. All of them: arena list$", done.err.strip())
 
 
 def test_the_solution_waits_for_a_pass_or_for_giving_up(arena, solved):

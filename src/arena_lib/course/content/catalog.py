@@ -90,9 +90,7 @@ class Catalog:
         if len(found) > 1:
             raise UnknownNameError("single exercise", name, [entry.id for entry in found])
         if not found:
-            raise UnknownNameError(
-                "exercise", name, [text for entry in self.exercises for text in (entry.id, entry.name)]
-            )
+            raise UnknownNameError("exercise", name, {entry.name for entry in self.exercises})
         return found[0]
 
     def section_of(self, entry: ExerciseEntry) -> Section:
