@@ -8,6 +8,8 @@ import pytest
 from arena_lib.course.judging.cells import CellProblem, SourceCell, parse_cell, read_learner_file
 from arena_lib.errors import WorkspaceError
 
+PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
+
 
 def write_notebook(path, *sources, **metadata):
     cells = [{"cell_type": "markdown", "source": "# A title"}]
@@ -48,6 +50,10 @@ def test_a_script_is_cut_at_its_cells(tmp_path):
         ("a.ipynb", b"[1, 2]", "format 4"),
         ("a.ipynb", b'{"worksheets": []}', "format 4"),
         ("a.py", b"\xff\xfe\x00", "must be UTF-8"),
+        ("a.ipynb", '{"cells": "\u00e9"}'.encode("latin-1"), "must be UTF-8 text: .* Save it as UTF-8"),
+        ("a.ipynb", '{"cells": []}'.encode("utf-16"), "must be UTF-8 text: .* Save it as UTF-8"),
+        ("a.ipynb", PNG, r"must be a notebook, which is JSON: got a binary file that begins with b'\\x89PNG"),
+        ("a.py", PNG, r"must be Python, which is text: got a binary file that begins with b'\\x89PNG"),
         ("a.py", None, "No such file"),
     ],
 )

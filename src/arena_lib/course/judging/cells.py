@@ -10,6 +10,7 @@ Source:  own design (DESIGN 4.3); nbformat 4; jupytext's py:percent.
 from __future__ import annotations
 
 import ast
+import codecs
 import json
 import re
 from dataclasses import dataclass
@@ -65,12 +66,21 @@ def read_learner_file(path: Path) -> LearnerFile:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise WorkspaceError(f"{path} must be UTF-8 text: got {error}. Save it as UTF-8.") from error
+        raise WorkspaceError(_why_no_text(path, error)) from error
     except OSError as error:
         raise WorkspaceError(
             f"{path} must be a file that can be read: got {error.strerror!r}. Name another file, or write one with: arena start"
         ) from error
     return _read_notebook(path, text) if path.suffix == ".ipynb" else _read_script(path, text)
+
+
+def _why_no_text(path: Path, error: UnicodeDecodeError) -> str:
+    """Whether it is text in another encoding, or something that was merely named like a notebook."""
+    content = error.object
+    if b"\0" in content and not content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        kind = "a notebook, which is JSON" if path.suffix == ".ipynb" else "Python, which is text"
+        return f"{path} must be {kind}: got a binary file that begins with {content[:8]!r}. Name another file."
+    return f"{path} must be UTF-8 text: got {error}. Save it as UTF-8."
 
 
 def _read_notebook(path: Path, text: str) -> LearnerFile:
