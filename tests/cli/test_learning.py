@@ -25,6 +25,15 @@ def test_start_writes_once_and_beside_it_when_asked(arena):
     assert len(list(Path("mine").iterdir())) == 2
 
 
+def test_start_says_how_to_go_on_with_each_format(arena):
+    name = "1.1_transformer_from_scratch"
+    for file_format, told in (
+        ("py", f"Write in any editor and run: arena check {name}.py"),
+        ("ipynb", f"Open it (jupyter lab {name}.ipynb), or write in any editor and run: arena check {name}.ipynb"),
+    ):
+        assert arena("start", "1.1", "--format", file_format).out.splitlines()[1:] == [told]
+
+
 @pytest.mark.parametrize(("option", "value"), [("--format", "docx"), ("--scale", "huge")])
 def test_start_knows_its_options(arena, option, value):
     done = arena("start", "1.1", option, value)

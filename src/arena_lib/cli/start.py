@@ -40,7 +40,8 @@ def start_section(
         print_json({"section": found.id, "path": str(path)})
     else:
         show(f"{path} is ready: {len(found.exercises)} exercises, about {found.hours:g} hours.")
-        show(f"Open it (jupyter lab {path}), or write in any editor and run: arena check {path}")
+        open_it = f"Open it (jupyter lab {path}), or write" if file_format == "ipynb" else "Write"
+        show(f"{open_it} in any editor and run: arena check {path}")
     if open_lab:
         _open_lab(path)
 
