@@ -1,5 +1,6 @@
 """What the files around the package promise each other."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -35,6 +36,10 @@ def test_version_is_the_same_everywhere():
     assert f"version: {arena_lib.__version__}" in read("CITATION.cff")
 
 
+def names_of(requirements):
+    return {re.split(r"[<>=\[]", requirement)[0].lower() for requirement in requirements}
+
+
 def test_every_requirement_is_pinned():
     data = tomllib.loads(read("pyproject.toml"))
     wanted = [
@@ -43,9 +48,31 @@ def test_every_requirement_is_pinned():
         *data["dependency-groups"]["dev"],
     ]
     pinned = {line.split("==")[0].lower() for line in read("constraints.txt").splitlines() if "==" in line}
-    names = {re.split(r"[<>=\[]", requirement)[0].lower() for requirement in wanted}
-    assert names <= pinned
+    assert names_of(wanted) <= pinned
     assert "torch==2.13.0" in read("constraints.txt").splitlines()
+
+
+def imported_packages():
+    """What the library's files import, outside the standard library and ours."""
+    found = set()
+    for path in (ROOT / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module.split(".")[0])
+    return found - sys.stdlib_module_names - {"arena_lib"}
+
+
+def test_the_library_requires_what_it_imports_and_nothing_for_its_tests():
+    project = tomllib.loads(read("pyproject.toml"))["project"]
+    imports_of = {"pyyaml": "yaml"}
+    required = {imports_of.get(name, name.replace("-", "_")) for name in names_of(project["dependencies"])}
+    optional = {name for extra in project["optional-dependencies"].values() for name in names_of(extra)}
+    with_jupyterlab = {"IPython", "jupyter_client", "nbclient", "nbconvert", "nbformat"}
+    assert imported_packages() - required <= optional | with_jupyterlab
+    # jupytext opens our scripts in JupyterLab; gymnasium is for the chapters on reinforcement learning.
+    assert required - imported_packages() == {"jupytext", "gymnasium"}
 
 
 @pytest.mark.parametrize(
