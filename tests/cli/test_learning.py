@@ -89,6 +89,7 @@ def test_progress_moves_between_machines(arena, home):
     arena("hint", MASK)
     assert arena("progress", "--export", "events.jsonl", "--json").json == {"exported": 1, "path": "events.jsonl"}
     assert json.loads(arena("progress", "--export", "-").out)["kind"] == "hint"
+    assert arena("progress", "--export", "events.jsonl").out == "1 event written to events.jsonl.\n"
     for file in home.iterdir():
         file.unlink()
     assert arena("progress", "--import", "events.jsonl", "--json").json == {"imported": 1, "known": 0}

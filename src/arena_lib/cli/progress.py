@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from arena_lib.cli.output import JsonFlag, UsageError, print_json, show, verb
+from arena_lib.course.tables import counted
 
 
 def register(app: typer.Typer) -> None:
@@ -56,7 +57,7 @@ def _export(store: Any, path: Path, as_json: bool) -> None:
             f"--export must name a file that can be written: got {error.strerror!r} for {path}. Name another."
         ) from error
     print_json({"exported": len(lines), "path": str(path)}) if as_json else show(
-        f"{len(lines)} events written to {path}."
+        f"{counted(len(lines), 'event')} written to {path}."
     )
 
 
@@ -72,4 +73,4 @@ def _import(store: Any, path: Path, as_json: bool) -> None:
     if as_json:
         print_json({"imported": n_new, "known": n_known})
     else:
-        show(f"{n_new} events added, {n_known} were there already.")
+        show(f"{counted(n_new, 'event')} added, {n_known} there already.")

@@ -1,4 +1,4 @@
-"""Plain tables for people, in a terminal and in a notebook.
+"""Counts and plain tables for people, in a terminal and in a notebook.
 
 Shapes:  none.
 Raises:  nothing.
@@ -8,6 +8,15 @@ Source:  own design.
 from __future__ import annotations
 
 from collections.abc import Sequence
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, in the plural where it must be.
+
+    >>> counted(0, "attempt"), counted(1, "attempt"), counted(2, "attempt")
+    ('0 attempts', '1 attempt', '2 attempts')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def format_table(rows: Sequence[Sequence[str]], *, header: Sequence[str] = (), indent: str = "") -> str:

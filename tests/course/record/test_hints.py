@@ -109,10 +109,10 @@ def test_a_solution_waits_for_a_pass(section, plus, store):
         "7.2/plus must pass before its solution is shown: got 0 attempts, and no pass. For a hint: arena hint "
         "7.2/plus. To see it all the same: arena solution 7.2/plus --give-up"
     )
-    for _ in range(2):
+    for told in ("got 1 attempt, and no pass", "got 2 attempts, and no pass"):
         store.record(Result(exercise=plus.id, status="failed"))
-    with pytest.raises(WorkspaceError, match="got 2 attempts"):
-        give_solution(section, plus, store)
+        with pytest.raises(WorkspaceError, match=told):
+            give_solution(section, plus, store)
     assert [event.kind for event in store.events()] == ["verdict", "verdict"]
 
 

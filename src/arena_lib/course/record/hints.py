@@ -17,6 +17,7 @@ from arena_lib.course.content.solutions import solution_diff, solution_text
 from arena_lib.course.judging.cells import read_learner_file
 from arena_lib.course.judging.collect import expression_of, parse_file, source_of_name
 from arena_lib.course.record.progress import ProgressStore
+from arena_lib.course.tables import counted
 from arena_lib.errors import WorkspaceError
 
 
@@ -89,8 +90,9 @@ def give_solution(
     known = store.status().get(entry.id)
     is_earned = known is not None and (known.passed_at is not None or known.has_seen_solution)
     if not (is_earned or gives_up):
+        attempts = counted(known.attempts if known else 0, "attempt")
         raise WorkspaceError(
-            f"{entry.id} must pass before its solution is shown: got {known.attempts if known else 0} attempts, and no "
+            f"{entry.id} must pass before its solution is shown: got {attempts}, and no "
             f"pass. For a hint: arena hint {entry.id}. To see it all the same: arena solution {entry.id} --give-up"
         )
     if not is_earned:
