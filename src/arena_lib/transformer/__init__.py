@@ -19,6 +19,7 @@ from arena_lib.transformer.huggingface import (
 )
 from arena_lib.transformer.lesson import Config, DemoTransformer
 from arena_lib.transformer.lesson_llama import DemoLlama, LlamaConfig
+from arena_lib.transformer.logprobs import compute_token_logprobs
 from arena_lib.transformer.loss import cross_entropy_next_token, next_token_logprobs
 from arena_lib.transformer.sampling import SamplingConfig, TransformerSampler
 from arena_lib.transformer.tokens.tokenizer import BPETokenizer
@@ -44,6 +45,7 @@ __all__ = [
     "TrainingConfig",
     "Transformer",
     "TransformerSampler",
+    "compute_token_logprobs",
     "cross_entropy_next_token",
     "from_huggingface",
     "get_act_name",

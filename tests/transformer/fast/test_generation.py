@@ -3,12 +3,12 @@ import torch
 
 from arena_lib.errors import TokenError
 from arena_lib.transformer import lesson
-from arena_lib.transformer.fast.generation import generate
+from arena_lib.transformer.fast.generation import StaticKVCache, choose_tokens, generate
 from arena_lib.transformer.fast.gpt2 import GPT2, GPT2Config
 from arena_lib.transformer.fast.llama import Llama
 from arena_lib.transformer.kv_cache import generate_with_cache
 from arena_lib.transformer.lesson_llama import LlamaConfig
-from arena_lib.transformer.sampling import SamplingConfig
+from arena_lib.transformer.sampling import SamplingConfig, sample_next_token
 
 SIZES = {"d_model": 10, "d_vocab": 13, "n_ctx": 9, "n_layers": 2, "n_heads": 2, "d_head": 4, "d_mlp": 14}
 PROMPTS = torch.tensor([[1, 12, 3, 4], [7, 0, 2, 2], [5, 6, 11, 8]])
@@ -34,16 +34,73 @@ def test_generation_agrees_with_reading_everything_again(form):
     assert torch.equal(generate(model, PROMPTS, 0), PROMPTS)
 
 
-def test_generation_draws_as_the_lesson_form_does():
+@pytest.mark.parametrize(
+    "options",
+    [
+        SamplingConfig(),
+        SamplingConfig(temperature=1.7),
+        SamplingConfig(frequency_penalty=0.8, temperature=0.6),
+        SamplingConfig(top_k=3),
+        SamplingConfig(top_k=1, temperature=2.0),
+        SamplingConfig(top_k=99),
+        SamplingConfig(top_p=0.6),
+        SamplingConfig(top_p=0.9, temperature=1.5, frequency_penalty=-0.5),
+        SamplingConfig(top_p=1e-9),
+        SamplingConfig(temperature=0.0, frequency_penalty=2.0),
+    ],
+    ids=str,
+)
+def test_each_token_is_chosen_as_often_as_for_one_text(options):
+    n = 20_000
+    logits, text = torch.tensor([0.3, 2.0, -1.0, 1.2, 0.9]), torch.tensor([1, 4, 1])
+    chosen = choose_tokens(text.expand(n, -1), logits.expand(n, -1), options, torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(1)
+    singly = torch.tensor([sample_next_token(text, logits, options, generator) for _ in range(n // 4)])
+    shares, expected = (torch.bincount(draws, minlength=5) / len(draws) for draws in (chosen, singly))
+    assert (shares > 0).tolist() == (expected > 0).tolist()
+    # Three standard deviations of the difference of two shares.
+    torch.testing.assert_close(shares, expected, rtol=0, atol=3 * (0.25 / n + 0.25 / (n // 4)) ** 0.5)
+
+
+def test_each_text_has_its_own_logits_and_its_own_penalty():
+    logits = torch.tensor([[0.0, 3.0, 2.0], [5.0, 1.0, 4.0]])
+    greedy = SamplingConfig(temperature=0.0, frequency_penalty=1.5)
+    assert choose_tokens(torch.tensor([[1, 1], [2, 1]]), logits, greedy).tolist() == [2, 0]
+    assert choose_tokens(torch.tensor([[1, 1], [2, 1]], dtype=torch.int32), logits, greedy).tolist() == [2, 0]
+    options = SamplingConfig(top_k=1)
+    assert choose_tokens(torch.tensor([[1], [2]]), logits, options).tolist() == [1, 0]
+    assert choose_tokens(torch.tensor([[1], [2]]), logits, SamplingConfig(top_p=0.1)).tolist() == [1, 0]
+
+
+def test_draws_follow_the_generator_and_nothing_else():
+    model, options = make_gpt2(), SamplingConfig(temperature=2.0)
+    state = torch.get_rng_state()
+    texts = [generate(model, PROMPTS, 5, options, generator=torch.Generator().manual_seed(i)) for i in (3, 3, 4)]
+    assert torch.equal(texts[0], texts[1])
+    assert not torch.equal(texts[0], texts[2])
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_greedy_generation_is_the_lesson_forms():
     model = make_gpt2()
     plain = lesson.DemoTransformer(lesson.Config(**SIZES)).double()
     plain.load_state_dict(model.state_dict())
-    options = SamplingConfig(temperature=2.0, frequency_penalty=0.5)
-    ours = generate(model, PROMPTS, 5, options, generator=torch.Generator().manual_seed(3))
-    assert torch.equal(
-        ours, generate_with_cache(plain, PROMPTS, 5, options, generator=torch.Generator().manual_seed(3))
-    )
-    assert not torch.equal(ours, generate(model, PROMPTS, 5, options, generator=torch.Generator().manual_seed(4)))
+    options = SamplingConfig(temperature=0.0, frequency_penalty=0.5)
+    assert torch.equal(generate(model, PROMPTS, 5, options), generate_with_cache(plain, PROMPTS, 5, options))
+
+
+def test_the_cache_takes_its_memory_once():
+    cache = StaticKVCache(n_layers=2, n_max=5)
+    assert cache.n_seen == 0
+    parts = [torch.randn(3, n, 2, 4, generator=torch.Generator().manual_seed(n)) for n in (2, 1, 2)]
+    for n_seen, part in zip((2, 3, 5), parts, strict=True):
+        keys, values = cache.extend(0, part, -part)
+        assert keys.shape == (3, n_seen, 2, 4)
+        assert cache.n_seen == n_seen
+    assert torch.equal(keys, torch.cat(parts, dim=1))
+    assert torch.equal(values, -torch.cat(parts, dim=1))
+    first = cache.extend(1, parts[0], parts[0])[0]
+    assert cache.extend(1, parts[1], parts[1])[0].data_ptr() == first.data_ptr() != keys.data_ptr()
 
 
 def test_generation_reads_each_token_once():

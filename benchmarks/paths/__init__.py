@@ -1,0 +1,1 @@
+"""The hot paths: one module each, with one `BENCHMARK`."""

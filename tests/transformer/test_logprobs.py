@@ -1,0 +1,55 @@
+import pytest
+import torch
+
+from arena_lib.transformer.fast.gpt2 import GPT2, GPT2Config
+from arena_lib.transformer.fast.llama import Llama
+from arena_lib.transformer.lesson_llama import LlamaConfig
+from arena_lib.transformer.logprobs import compute_token_logprobs
+from arena_lib.transformer.loss import next_token_logprobs
+
+SIZES = {"d_model": 10, "d_vocab": 13, "n_ctx": 9, "n_layers": 2, "n_heads": 2, "d_head": 4, "d_mlp": 14}
+TOKENS = torch.tensor([[1, 12, 3, 4, 0], [7, 0, 2, 2, 9], [5, 6, 11, 8, 3]])
+
+
+def make_model(form):
+    generator = torch.Generator().manual_seed(0)
+    if form == "gpt2":
+        return GPT2(GPT2Config(init_range=0.7, **SIZES), generator=generator)
+    return Llama(LlamaConfig(init_range=0.7, n_kv_heads=1, **SIZES), generator=generator)
+
+
+@pytest.mark.parametrize("form", ["gpt2", "llama"])
+@pytest.mark.parametrize("chunk", [1, 5, 12, 100])
+def test_values_and_gradients_are_those_of_the_whole_logits(form, chunk):
+    results = []
+    for is_chunked in (True, False):
+        model = make_model(form)
+        logprobs = (
+            compute_token_logprobs(model, TOKENS, chunk) if is_chunked else next_token_logprobs(model(TOKENS), TOKENS)
+        )
+        (logprobs * torch.linspace(-1, 2, 12).reshape(3, 4)).sum().backward()
+        results.append((logprobs, {name: weight.grad for name, weight in model.named_parameters()}))
+    (ours, our_grads), (expected, grads) = results
+    torch.testing.assert_close(ours, expected)
+    assert {name for name, grad in our_grads.items() if grad is not None} == {
+        name for name, grad in grads.items() if grad is not None
+    }
+    for name, grad in grads.items():
+        if grad is not None:
+            torch.testing.assert_close(our_grads[name], grad, msg=name)
+
+
+def test_no_chunk_of_logits_is_kept_and_none_is_larger_than_asked_for():
+    model, sizes = make_model("gpt2"), []
+    model.unembed.register_forward_hook(lambda module, args, logits: sizes.append(logits.shape[:-1].numel()))
+    logprobs = compute_token_logprobs(model, TOKENS, 5)
+    assert sizes == [5, 5, 2]
+    logprobs.sum().backward()
+    assert len(sizes) == 6  # made again for the gradient
+    with torch.no_grad():
+        assert not compute_token_logprobs(model, TOKENS, 5).requires_grad
+
+
+def test_half_precision_is_summed_in_single():
+    model = make_model("gpt2").bfloat16()
+    assert compute_token_logprobs(model, TOKENS).dtype == torch.float32
