@@ -69,7 +69,12 @@ def test_the_magic_answers(shell, capsys):
     assert HINTS[1] in ask("hint")
     assert HINTS[2] in ask("hint causal_mask 3")
     assert "'4'" in ask("hint causal_mask 4")
-    assert "must pass before" in ask("solution causal_mask")
+    assert ask("hint causal_mask 3").rstrip().endswith(f"give up: %arena solution {MASK} --give-up)")
+    refused = ask("solution causal_mask")
+    assert "must pass before" in refused
+    assert f"For a hint: %arena hint {MASK}." in refused
+    assert refused.rstrip().endswith(f"%arena solution {MASK} --give-up")
+    assert ask("hint zzzz").rstrip().endswith("All of them: !arena list")
     assert "def causal_mask" in ask("solution causal_mask --give-up")
     assert "hides the present too" in ask("progress")
     assert "no exercise is called 'casual_mask'" in ask("hint casual_mask")

@@ -13,6 +13,7 @@ Source:  own design (DESIGN 4.3).
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from functools import cache
@@ -28,6 +29,8 @@ from arena_lib.course.record.standing import load_standing
 from arena_lib.errors import ArenaError, UnknownNameError
 
 USAGE = "%arena takes: hint [NAME] [TIER], next, progress, solution NAME [--give-up]"
+
+_COMMAND = re.compile(r"(?<![\w%!])arena (check|doctor|hint|list|progress|solution|start|zoo)\b")
 
 
 def load(shell: Any) -> None:
@@ -71,7 +74,7 @@ def _magic(line: str) -> None:
     try:
         text = answer(line)
     except ArenaError as error:
-        text = str(error)
+        text = in_notebook(str(error))
     except ValueError as error:  # an unclosed quote
         text = f"{USAGE}: got {line!r}, {error}."
     _print(text)
@@ -100,7 +103,16 @@ def answer(line: str) -> str:
 def _hint_text(entry: ExerciseEntry, store: ProgressStore, tier: int | None) -> str:
     if tier is not None and not 1 <= tier <= max(1, len(entry.hints)):
         raise UnknownNameError("hint", str(tier), [str(number + 1) for number in range(len(entry.hints))])
-    return give_hint(entry, store, tier).text.replace("arena hint", "%arena hint").replace("arena sol", "%arena sol")
+    return in_notebook(give_hint(entry, store, tier).text)
+
+
+def in_notebook(text: str) -> str:
+    """The text with every command as a notebook takes it: a magic where there is one, else a line for the shell.
+
+    >>> in_notebook("For a hint: arena hint plus. All of them: arena list")
+    'For a hint: %arena hint plus. All of them: !arena list'
+    """
+    return _COMMAND.sub(lambda match: ("%" if match[1] in ("hint", "solution") else "!") + match[0], text)
 
 
 def _current(store: ProgressStore) -> ExerciseEntry | None:
