@@ -1,6 +1,7 @@
 """The project's sessions: `nox` runs the first five, `nox -s NAME` any of them.
 
-They share the environment that nox itself runs in, so that torch is installed once.
+They share the environment that nox itself runs in, so that torch is installed once. What a person
+may want to look at afterwards is left in `output/`: executed notebooks, the demo, the record of `arena verify`.
 """
 
 import os
@@ -16,6 +17,7 @@ nox.options.default_venv_backend = "none"
 nox.options.sessions = ["lint", "types", "tests", "curriculum", "build"]
 
 CONSTRAINTS = str(Path("constraints.txt").resolve())
+OUTPUT = Path("output").resolve()
 SCRIPTS = Path(sys.executable).parent
 AS_ROOT_ALREADY = hasattr(os, "geteuid") and os.geteuid() == 0
 WITHOUT_NETWORK = ["unshare", "-n" if AS_ROOT_ALREADY else "-rn", "sh", "-c", 'ip link set lo up && exec "$0" "$@"']
@@ -33,6 +35,18 @@ def offline() -> list[str]:
         return []
     trial = subprocess.run([*WITHOUT_NETWORK, "true"], capture_output=True, check=False)
     return WITHOUT_NETWORK if trial.returncode == 0 else []
+
+
+def keep(session: nox.Session, name: str, *command: str) -> str:
+    """Runs a command and leaves what it prints in `output/`, also when it fails; then it is shown as well."""
+    path = OUTPUT / name
+    OUTPUT.mkdir(exist_ok=True)
+    try:
+        with path.open("w") as file:
+            session.run(*command, stdout=file, stderr=None, env={"PYTHONIOENCODING": "utf-8"})
+    except nox.command.CommandFailed:
+        session.error(path.read_text(encoding="utf-8"))
+    return path.read_text(encoding="utf-8")
 
 
 @nox.session
@@ -63,7 +77,7 @@ def tests(session: nox.Session) -> None:
 def curriculum(session: nox.Session) -> None:
     """Every exercise's test is itself tested, and every solution notebook runs at scale `tiny`."""
     install(session)
-    session.run(*offline(), str(SCRIPTS / "arena"), "verify")
+    keep(session, "verify.json", *offline(), str(SCRIPTS / "arena"), "verify", "--json")
     session.run(*offline(), sys.executable, "-m", "arena_lib.course.executing", "--scale", "tiny", "--limit", "45")
 
 
@@ -87,7 +101,8 @@ def build(session: nox.Session) -> None:
         session.run(str(scripts / "python"), "-m", "pip", "install", "-q", "-c", CONSTRAINTS, wheel)
         with session.chdir(folder):
             session.run(*offline(), str(scripts / "arena"), "list")
-            session.run(*offline(), str(scripts / "arena"), "demo")
+            demo = [str(scripts / "arena"), "demo", "--output", str(OUTPUT / "demo.html")]
+            session.log(keep(session, "demo.txt", *offline(), *demo))
 
 
 @nox.session
