@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,7 +7,7 @@ import torch
 from rich.console import Console
 
 from arena_lib.checking.comparison.comparing import Raised, compare
-from arena_lib.checking.reports.messages import MAX_LINES, WIDTH, compose, render_rich, render_text
+from arena_lib.checking.reports.messages import MAX_LINES, WIDTH, compose, render_rich, render_text, spoken, with_note
 from arena_lib.checking.results import Check, Diagnosis, Mismatch, Result
 
 
@@ -172,6 +173,18 @@ def test_the_reference_is_said_to_be_the_reference():
 def test_notes_stand_below_a_pass():
     text = render_text(Result(exercise="1.1/f", status="passed", notes=("changes x in place",)))
     assert text.splitlines() == ["✓ 1.1/f passed", "  note     changes x in place"]
+
+
+def test_a_note_can_be_added_before_the_others_and_what_follows_stays():
+    result = Result(exercise="1.1/f", status="error", notes=("old",))
+    result = with_note(replace(result, message=render_text(result) + "\nValueError: no"), "new")
+    assert result.notes == ("new", "old")
+    assert result.message == render_text(result) + "\nValueError: no"
+    assert "  note     new\n  note     old\n" in result.message
+
+
+def test_a_note_follows_words_of_another_kind():
+    assert with_note(spoken("1.1/f", "timeout", "no."), "new").message == "✗ 1.1/f: no.\n  note     new"
 
 
 def test_not_started():

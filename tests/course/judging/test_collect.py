@@ -13,6 +13,7 @@ from arena_lib.course.judging.collect import (
     collect,
     expression_of,
     imported_modules,
+    is_own,
     parse_file,
     problem_of_name,
     source_of_name,
@@ -162,6 +163,28 @@ def test_a_broken_cell_is_known_by_what_it_would_define():
     assert problem_of_name(cells, "plus").cell == 2
     assert problem_of_name(cells, "x").cell == 1
     assert problem_of_name(cells, "y") is None
+
+
+def test_a_broken_cell_is_known_by_what_it_would_import_only_when_asked():
+    cells = parsed("import a.b as c\nfrom d import (e)\nx = = 1")
+    for name in ("a", "b", "c", "e"):
+        assert problem_of_name(cells, name, has_imports=True).cell == 1
+        assert problem_of_name(cells, name) is None
+    assert problem_of_name(cells, "im", has_imports=True) is None
+
+
+def test_the_last_binding_says_whose_a_name_is():
+    definition, imported = "def plus(a, b): ...", "from m import plus"
+    assert is_own(parsed(definition), "plus")
+    assert is_own(parsed(imported, definition), "plus")
+    assert not is_own(parsed(definition, imported), "plus")
+    assert not is_own(parsed("x = 1"), "plus")
+
+
+def test_what_a_failed_statement_should_have_bound_is_lost():
+    found = collect(parsed("import no_such_module as n, other", "@n\ndef plus(): ..."), "plus")
+    assert {name: loss.missing for name, loss in found.lost.items()} == {"n": None, "other": None, "plus": "n"}
+    assert found.lost["plus"].problem.where == "cell 2, line 1"
 
 
 def test_imported_modules_are_listed():

@@ -105,7 +105,33 @@ def test_a_broken_cell_is_an_error_of_its_exercise_with_cell_and_line(judge):
 def test_a_definition_that_fails_says_why(judge):
     _, found = judge("raised = 1 / 0\n@raised\ndef plus(a, b):\n    return a + b", only=["7.3/plus"])
     assert found["plus"].status == "error"
-    assert "ZeroDivisionError: division by zero (cell 1, line 1)" in found["plus"].message
+    assert (
+        "What went wrong: ZeroDivisionError: division by zero (cell 1, line 1), then NameError" in found["plus"].message
+    )
+
+
+def test_a_name_that_an_import_should_have_brought_leads_to_its_cell(judge):
+    _, found = judge(
+        "import no_such_module as nn", "def plus(a, b):\n    return nn.add(a, b)", "class T(nn.Module): ...", GOOD
+    )
+    told = "nn is missing because cell 1, line 1 failed: ModuleNotFoundError: No module named 'no_such_module'."
+    assert found["plus"].status == "error"
+    assert found["plus"].notes == (told,)
+    message = " ".join(found["plus"].message.split())
+    assert told in message
+    assert message.endswith("NameError: name 'nn' is not defined")
+    assert found["times"].passed
+
+
+@pytest.mark.parametrize("only", [None, ["7.3/times"]])
+def test_a_helper_that_fails_its_own_test_is_named_as_a_possible_cause(judge, only):
+    uses = "def times(a, b):\n    return plus(a, b) * b"
+    told = ("Your plus is used here and does not pass its own test yet: it may be the cause.",)
+    _, found = judge("def plus(a, b):\n    return a - b", uses, only=only)
+    assert (found["times"].status, found["times"].notes) == ("failed", told)
+    assert set(found) == ({"times"} if only else {"plus", "times", "more"})
+    _, found = judge("def plus(a, b):\n    return a + b", uses, only=only)
+    assert (found["times"].status, found["times"].notes) == ("failed", ())
 
 
 def test_what_is_handed_to_the_test_is_judged(judge):

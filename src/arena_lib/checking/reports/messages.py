@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from arena_lib.checking.comparison.texts import clean, shape_text
@@ -227,6 +227,15 @@ def spoken(exercise: str, status: Status, text: str, *, seconds: float = 0.0) ->
     """
     message = f"{_MARKS[status][0]} {exercise}: {text}"
     return Result(exercise=exercise, status=status, message=message, seconds=seconds)
+
+
+def with_note(result: Result, note: str) -> Result:
+    """The verdict with one more note before the others, in its message too."""
+    composed = render_text(result)
+    noted = replace(result, notes=(note, *result.notes))
+    if result.message.startswith(composed):
+        return replace(noted, message=render_text(noted) + result.message.removeprefix(composed))
+    return replace(noted, message="\n".join([result.message, *_fact_lines("note", note, WIDTH)]))
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,11 @@ class CellProblem:
     line: int | None
     message: str
 
+    @property
+    def where(self) -> str:
+        """The cell and, if it is known, the line."""
+        return f"cell {self.cell}" + (f", line {self.line}" if self.line else "")
+
 
 @dataclass(frozen=True, kw_only=True)
 class LearnerFile:

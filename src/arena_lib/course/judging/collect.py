@@ -46,12 +46,23 @@ class Statement:
     cell: SourceCell
 
 
+@dataclass(frozen=True)
+class Loss:
+    """Why a name wasn't bound: its statement failed."""
+
+    problem: CellProblem
+    missing: str | None
+    """The name that the statement itself missed, if that is why."""
+
+
 @dataclass
 class Collected:
     """What a learner's file defines for one exercise."""
 
     namespace: dict[str, Any]
     problems: list[CellProblem] = field(default_factory=list)
+    lost: dict[str, Loss] = field(default_factory=dict)
+    """The names that statements which failed should have bound."""
 
 
 @dataclass(frozen=True)
@@ -108,11 +119,26 @@ def imported_modules(parsed: ParsedFile) -> list[str]:
     return list(names)
 
 
-def problem_of_name(parsed: ParsedFile, name: str) -> CellProblem | None:
-    """The problem of the last unreadable cell that seems to define the name."""
-    pattern = re.compile(rf"^\s*(?:async\s+def|def|class)\s+{re.escape(name)}\b|^{re.escape(name)}\s*=", re.MULTILINE)
+def is_own(parsed: ParsedFile, name: str) -> bool:
+    """Whether the last statement that binds the name defines it, rather than importing it."""
+    binding = [statement.node for statement in parsed.statements if name in _bound_names(statement.node)]
+    return bool(binding) and not isinstance(binding[-1], ast.Import | ast.ImportFrom)
+
+
+def uses(parsed: ParsedFile, name: str) -> set[str]:
+    """The learner's own names that the definition of `name` reads, directly or through others."""
+    own = [s for s in parsed.statements if all(is_own(parsed, bound) for bound in _bound_names(s.node))]
+    return {one for one in _needed_names(own, name) if is_own(parsed, one)}
+
+
+def problem_of_name(parsed: ParsedFile, name: str, *, has_imports: bool = False) -> CellProblem | None:
+    """The problem of the last unreadable cell that seems to define the name, or with `has_imports` to import it."""
+    word = re.escape(name)
+    pattern = rf"^\s*(?:async\s+def|def|class)\s+{word}\b|^{word}\s*="
+    if has_imports:
+        pattern += rf"|^\s*(?:from\s.*)?\bimport\b.*\b{word}\b"
     for cell, problem in reversed(parsed.broken):
-        if pattern.search(cell.source):
+        if re.search(pattern, cell.source, re.MULTILINE):
             return problem
     return None
 
@@ -139,9 +165,11 @@ def _execute(node: ast.stmt, cell: SourceCell, collected: Collected) -> None:
     except (KeyboardInterrupt, MemoryError):
         raise
     except BaseException as error:  # a learner's cell may even call sys.exit
-        collected.problems.append(
-            CellProblem(cell=cell.number, line=_line_in(error, cell, node), message=f"{type(error).__name__}: {error}")
-        )
+        message = f"{type(error).__name__}: {error}"
+        problem = CellProblem(cell=cell.number, line=_line_in(error, cell, node), message=message)
+        collected.problems.append(problem)
+        loss = Loss(problem, error.name if isinstance(error, NameError) else None)
+        collected.lost.update(dict.fromkeys(_bound_names(node), loss))
 
 
 def _line_in(error: BaseException, cell: SourceCell, node: ast.stmt) -> int:

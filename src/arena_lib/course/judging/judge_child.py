@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import traceback
+from collections.abc import Sequence
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,9 @@ from typing import Any
 from arena_lib.checking.reports.messages import spoken
 from arena_lib.checking.results import Result
 from arena_lib.course.content.entries import ExerciseEntry
+from arena_lib.course.judging.causes import causes_of_missing, explain_missing
 from arena_lib.course.judging.cells import CellProblem, read_learner_file
-from arena_lib.course.judging.collect import Collected, collect, expression_of, parse_file
+from arena_lib.course.judging.collect import collect, expression_of, parse_file
 
 
 def judge_job(job: dict[str, Any], answer: Path) -> None:
@@ -49,25 +51,23 @@ def judge_here(job: dict[str, Any]) -> Result:
     root, _, rest = expression.partition(".")
     collected = collect(parsed, root)
     if root not in collected.namespace:
-        return spoken(entry.id, "error", _undefined(root, collected))
+        causes = causes_of_missing(parsed, collected, root) or collected.problems[-3:]
+        return spoken(entry.id, "error", _undefined(root, causes))
     obj = collected.namespace[root]
     obj = attrgetter(rest)(obj) if rest else obj
 
-    from arena_lib.checking.running import run
+    from arena_lib.checking.running import judge
 
     module, _, name = job["test"].partition(":")
-    return run(getattr(importlib.import_module(module), name), obj, device=job["device"], exercise_id=entry.id)
+    test = getattr(importlib.import_module(module), name)
+    outcome = judge(test, obj, device=job["device"], exercise_id=entry.id)
+    return explain_missing(outcome.result, outcome.error, parsed, collected)
 
 
-def _undefined(name: str, collected: Collected) -> str:
-    """Why the learner's definition didn't come to be."""
-    told = "; ".join(_describe(problem) for problem in collected.problems[-3:])
+def _undefined(name: str, causes: Sequence[CellProblem]) -> str:
+    """Why the learner's definition didn't come to be, the first cause first."""
+    told = ", then ".join(f"{problem.message} ({problem.where})" for problem in causes)
     return f"{name} must be defined when its cell runs: it isn't. What went wrong: {told or 'nothing was raised'}."
-
-
-def _describe(problem: CellProblem) -> str:
-    where = f"cell {problem.cell}" + (f", line {problem.line}" if problem.line else "")
-    return f"{problem.message} ({where})"
 
 
 if __name__ == "__main__":

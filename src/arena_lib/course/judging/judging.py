@@ -18,14 +18,15 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from arena_lib.checking.reports.messages import spoken
 from arena_lib.checking.results import Result
 from arena_lib.course.content.entries import ExerciseEntry, Section
+from arena_lib.course.judging.causes import FAULTS, helpers_of, mention_helpers
 from arena_lib.course.judging.cells import CellProblem, LearnerFile, read_learner_file
 from arena_lib.course.judging.collect import (
     ParsedFile,
@@ -53,6 +54,8 @@ class FileVerdict:
     results: tuple[Result, ...]
     problems: tuple[CellProblem, ...]
     """Cells that aren't Python."""
+    unread: Mapping[str, CellProblem] = field(default_factory=dict)
+    """The exercises that stand in such a cell, by id."""
 
 
 class JudgeServer:
@@ -137,14 +140,45 @@ def judge_file(
     parsed = parse_file(file)
     chosen = None if only is None else set(only)
     entries = [e for e in section.exercises if e.test is not None and (chosen is None or e.id in chosen)]
-    found = {entry.id: _without_running(parsed, entry) for entry in entries}
-    jobs = [make_job(file, entry, device) for entry in entries if found[entry.id] is None]
-    hashes = {entry.id: _source_hash(parsed, entry) for entry in entries}
+    unread = {entry.id: problem for entry in entries if (problem := _problem_of(parsed, entry)) is not None}
     with contextlib.ExitStack() as stack:
         judges = server or stack.enter_context(JudgeServer())
-        judged = {result.exercise: result for result in judges.judge(jobs, limit, _modules_to_share(parsed))}
-    results = [_complete(found[entry.id] or judged[entry.id], entry, hashes[entry.id]) for entry in entries]
-    return FileVerdict(path=path, results=tuple(results), problems=tuple(problem for _, problem in parsed.broken))
+
+        def judge(some: Sequence[ExerciseEntry]) -> dict[str, Result]:
+            found = {entry.id: _without_running(parsed, entry) for entry in some}
+            jobs = [make_job(file, entry, device) for entry in some if found[entry.id] is None]
+            judged = {result.exercise: result for result in judges.judge(jobs, limit, _modules_to_share(parsed))}
+            return {name: result or judged[name] for name, result in found.items()}
+
+        results = judge(entries)
+        results = _with_helpers(parsed, section, results, judge)
+    return FileVerdict(
+        path=path,
+        results=tuple(_complete(results[entry.id], entry, _source_hash(parsed, entry)) for entry in entries),
+        problems=tuple(problem for _, problem in parsed.broken),
+        unread=unread,
+    )
+
+
+def _with_helpers(
+    parsed: ParsedFile,
+    section: Section,
+    results: dict[str, Result],
+    judge: Callable[[Sequence[ExerciseEntry]], dict[str, Result]],
+) -> dict[str, Result]:
+    """The results, those that fail with a note of the learner's own earlier exercises that fail as well.
+
+    An earlier exercise that wasn't asked for is judged for this.
+    """
+    entries = [entry for entry in section.exercises if entry.test is not None]
+    helpers = {
+        entry.id: helpers_of(parsed, entry, entries[:i])
+        for i, entry in enumerate(entries)
+        if entry.id in results and results[entry.id].status in FAULTS
+    }
+    unknown = {helper.id: helper for some in helpers.values() for helper in some if helper.id not in results}
+    known = results | judge(list(unknown.values()))
+    return {name: mention_helpers(result, helpers.get(name, ()), known, parsed) for name, result in results.items()}
 
 
 def make_job(file: LearnerFile, entry: ExerciseEntry, device: str = "cpu") -> dict[str, Any]:
@@ -161,14 +195,24 @@ def make_job(file: LearnerFile, entry: ExerciseEntry, device: str = "cpu") -> di
 
 def _without_running(parsed: ParsedFile, entry: ExerciseEntry) -> Result | None:
     """The verdict on an exercise that isn't there, or stands in a cell that isn't Python; None if it can run."""
-    name = expression_of(parsed, entry).split(".")[0]
+    name = _root_of(parsed, entry)
     if source_of_name(parsed, name) is not None:
         return None
-    if problem := problem_of_name(parsed, name):
-        where = f"cell {problem.cell}" + (f", line {problem.line}" if problem.line else "")
-        told = f"the cell of {name} must be Python: got {problem.message} in {where}. Mend that line."
+    if problem := _problem_of(parsed, entry):
+        told = f"the cell of {name} must be Python: got {problem.message} in {problem.where}. Mend that line."
         return spoken(entry.id, "error", told)
     return spoken(entry.id, "not_started", f"not started, {name} isn't defined here.")
+
+
+def _problem_of(parsed: ParsedFile, entry: ExerciseEntry) -> CellProblem | None:
+    """Why the cell that defines the exercise can't be read, if it is defined nowhere else."""
+    name = _root_of(parsed, entry)
+    return None if source_of_name(parsed, name) is not None else problem_of_name(parsed, name)
+
+
+def _root_of(parsed: ParsedFile, entry: ExerciseEntry) -> str:
+    """The name of the module that holds what the learner hands to the exercise's test."""
+    return expression_of(parsed, entry).partition(".")[0]
 
 
 def _complete(result: Result, entry: ExerciseEntry, source_hash: str | None) -> Result:
@@ -181,7 +225,7 @@ def _complete(result: Result, entry: ExerciseEntry, source_hash: str | None) -> 
 
 
 def _source_hash(parsed: ParsedFile, entry: ExerciseEntry) -> str | None:
-    source = source_of_name(parsed, expression_of(parsed, entry).split(".")[0])
+    source = source_of_name(parsed, _root_of(parsed, entry))
     return None if source is None else hashlib.sha256(source.encode()).hexdigest()
 
 

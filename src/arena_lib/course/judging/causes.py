@@ -1,0 +1,84 @@
+"""Why an exercise may fail through no fault of its own: a cell that failed first, or a helper that doesn't pass yet.
+
+A cell that failed is known to be the cause: a name is missing that it should have bound. A helper is
+only said to be a possible one, since both may be wrong.
+
+Shapes:  none.
+Raises:  nothing.
+Source:  own design (DESIGN 4.3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from arena_lib.checking.reports.messages import with_note
+from arena_lib.checking.results import Result
+from arena_lib.course.content.entries import ExerciseEntry
+from arena_lib.course.judging.cells import CellProblem
+from arena_lib.course.judging.collect import (
+    Collected,
+    ParsedFile,
+    expression_of,
+    problem_of_name,
+    uses,
+)
+
+FAULTS = ("failed", "error", "timeout")
+"""What a verdict must be for its causes to be looked for, and for a helper to be one."""
+
+
+def causes_of_missing(parsed: ParsedFile, collected: Collected, name: str) -> list[CellProblem]:
+    """What went wrong before a name could be bound, the first cause first; nothing if that isn't known."""
+    found: list[CellProblem] = []
+    wanted: str | None = name
+    while wanted is not None:
+        loss = collected.lost.get(wanted)
+        problem = loss.problem if loss else problem_of_name(parsed, wanted, has_imports=True)
+        if problem is None or problem in found:
+            break
+        found.insert(0, problem)
+        wanted = loss.missing if loss else None
+    return found
+
+
+def explain_missing(result: Result, error: BaseException | None, parsed: ParsedFile, collected: Collected) -> Result:
+    """The verdict with a note of the cell that failed first, where the learner's code missed a name for that."""
+    if not isinstance(error, NameError) or not error.name or error.name in collected.namespace:
+        return result
+    causes = causes_of_missing(parsed, collected, error.name)
+    if not causes:
+        return result
+    return with_note(result, f"{error.name} is missing because {causes[0].where} failed: {causes[0].message}.")
+
+
+def helpers_of(parsed: ParsedFile, entry: ExerciseEntry, earlier: Iterable[ExerciseEntry]) -> list[ExerciseEntry]:
+    """The earlier exercises that this one's code uses in the learner's own version, directly or through others."""
+    expression = expression_of(parsed, entry)
+    root = expression.partition(".")[0]
+    own = uses(parsed, root)
+    found = []
+    for other in earlier:
+        used = expression_of(parsed, other)
+        used_root = used.partition(".")[0]
+        is_part = used.startswith(f"{expression}.")
+        if is_part or (used_root != root and used_root in own):
+            found.append(other)
+    return found
+
+
+def mention_helpers(
+    result: Result, helpers: Iterable[ExerciseEntry], results: Mapping[str, Result], parsed: ParsedFile
+) -> Result:
+    """The verdict with a note of the helpers that don't pass their own tests yet, as a possible cause."""
+    names = [expression_of(parsed, helper) for helper in helpers if results[helper.id].status in FAULTS]
+    if not names:
+        return result
+    if len(names) == 1:
+        return with_note(
+            result, f"Your {names[0]} is used here and does not pass its own test yet: it may be the cause."
+        )
+    listed = f"{', '.join(names[:-1])} and {names[-1]}"
+    return with_note(
+        result, f"Your {listed} are used here and do not pass their own tests yet: one of them may be the cause."
+    )
