@@ -50,6 +50,19 @@ def test_a_broken_cell_is_said_with_its_number_and_line(arena, solved):
     assert "1.1/embed: the cell of embed must be Python" not in done.out  # the class would be called Embed
 
 
+def test_a_syntax_error_in_the_only_exercise_is_said_first_and_once(arena, solved):
+    solved.write_text(solved.read_text().replace("(scores):", "(scores:"))
+    done = arena("check", solved, "-e", "causal_mask")
+    assert done.code == 1
+    assert done.out.splitlines() == [
+        "✗ cell 1, line 3 must be Python: got SyntaxError: '(' was never closed. Mend that line: 1.1/causal_mask can't be "
+        "judged before.",
+        "mine.py: 0 of 1 passed, 0 not started.",
+    ]
+    record = arena("check", solved, "-e", "causal_mask", "--json").json
+    assert "'(' was never closed" in record["results"][0]["message"]
+
+
 def test_a_terminal_shows_verdicts_with_weight_and_colour(in_terminal):
     results = (
         spoken(MASK, "passed", "yes."),

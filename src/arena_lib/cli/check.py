@@ -98,12 +98,17 @@ def _to_json(verdict: Any, section: Any) -> dict[str, Any]:
 
 def _show_verdict(verdict: Any, section: Any) -> None:
     from arena_lib.checking.reports.reporting import print_result
+    from arena_lib.checking.results import Result
 
     for problem in verdict.problems:
-        line = f", line {problem.line}" if problem.line else ""
-        show(f"cell {problem.cell}{line} must be Python: got {problem.message}. Its definitions are left out.")
+        lost = ", ".join(name for name, why in verdict.unread.items() if why == problem)
+        after = f"Mend that line: {lost} can't be judged before." if lost else "Its definitions are left out."
+        message = f"✗ {problem.where} must be Python: got {problem.message}. {after}"
+        print_result(Result(exercise=lost, status="error", message=message))
     waiting = [result for result in verdict.results if result.status == "not_started"]
     for result in verdict.results:
+        if result.exercise in verdict.unread:  # said above
+            continue
         if result.status != "not_started" or result.notes or len(verdict.results) == 1:
             print_result(result)
     n_passed = sum(result.passed for result in verdict.results)

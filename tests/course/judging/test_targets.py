@@ -172,6 +172,19 @@ def test_then_the_exercises_that_it_defines(name):
     assert section_in(name, "def plus(a, b): ...\ndef embed(x): ...\n") is LITTLE  # as many: the first section
 
 
+def test_an_exercise_in_a_cell_that_is_not_python_counts_as_well():
+    assert section_in("mine.py", "def embed(x:\n    return x\n") is MORE
+
+
+def test_a_syntax_error_in_a_file_of_no_section_is_said_first():
+    with pytest.raises(WorkspaceError) as caught:
+        section_in("mine.py", "x = 1\n# %%\ny = = 2\n")
+    assert str(caught.value) == (
+        "mine.py: cell 2, line 3 must be Python: got SyntaxError: invalid syntax. Mend that line first; what else is in "
+        "the file defines no exercise of the course."
+    )
+
+
 @pytest.mark.parametrize("text", ["", "x = 1\n", "from elsewhere import plus\n"])
 def test_a_file_of_no_section_is_said(text):
     with pytest.raises(WorkspaceError) as caught:

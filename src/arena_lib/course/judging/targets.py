@@ -12,7 +12,7 @@ from pathlib import Path
 from arena_lib.course.content.catalog import Catalog
 from arena_lib.course.content.entries import Section
 from arena_lib.course.judging.cells import LearnerFile, read_learner_file
-from arena_lib.course.judging.collect import parse_file, source_of_name
+from arena_lib.course.judging.collect import ParsedFile, parse_file, problem_of_name, source_of_name
 from arena_lib.course.record.hints import find_files
 from arena_lib.errors import WorkspaceError
 
@@ -51,13 +51,23 @@ def section_of_file(catalog: Catalog, file: LearnerFile) -> Section:
             return section
     parsed = parse_file(file)
     counts = {
-        section.id: sum(source_of_name(parsed, entry.object_name) is not None for entry in section.exercises)
+        section.id: sum(_is_defined(parsed, entry.object_name) for entry in section.exercises)
         for section in catalog.sections
     }
     best = max(counts, key=lambda name: counts[name], default=None)
     if best is None or not counts[best]:
+        for _, problem in parsed.broken:
+            raise WorkspaceError(
+                f"{file.path}: {problem.where} must be Python: got {problem.message}. Mend that line first; what else is "
+                "in the file defines no exercise of the course."
+            )
         raise WorkspaceError(
             f"{file.path} must define an exercise of the course: got none. Name its section with --section: "
             f"{', '.join(section.id for section in catalog.sections)}."
         )
     return catalog.section(best)
+
+
+def _is_defined(parsed: ParsedFile, name: str) -> bool:
+    """Whether the file defines the name, be it in a cell that isn't Python yet."""
+    return source_of_name(parsed, name) is not None or problem_of_name(parsed, name) is not None
