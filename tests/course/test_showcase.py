@@ -1,0 +1,227 @@
+"""What the demo says of a model, on models whose behaviour is known."""
+
+import math
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from arena_lib import zoo
+from arena_lib.course import showcase
+from arena_lib.course.showcase import ENGLISH, STORYWORLD, Finding, Prompts, find
+from arena_lib.transformer.fast.gpt2 import GPT2, GPT2Config
+from arena_lib.transformer.fast.llama import Llama, LlamaConfig
+
+PROMPTS = Prompts(indirect_object="w3 w7 w5 w7", answer="w3", story="w1 w2", n_new=6)
+HALF = 24
+
+
+class Known:
+    """A model whose logits and patterns are given; its words are w0, w1 ..."""
+
+    def __init__(self, *, d_vocab=40, patterns=None, logits=None):
+        n_layers, n_heads = (1, 1) if patterns is None else patterns.shape[:2]
+        self.cfg = SimpleNamespace(n_layers=n_layers, n_heads=n_heads, d_vocab=d_vocab)
+        self.patterns, self.logits = patterns, logits
+
+    def __call__(self, tokens):
+        return self.logits if torch.is_tensor(self.logits) else self.logits(tokens)
+
+    def run_with_cache(self, tokens, names_filter):
+        assert names_filter("blocks.0.attn.hook_pattern")
+        assert not names_filter("blocks.0.attn.hook_z")
+        every = {("pattern", layer): self.patterns[layer][None] for layer in range(self.cfg.n_layers)}
+        return (None if self.logits is None else self(tokens)), every
+
+    def to_tokens(self, text):
+        return torch.tensor([[int(word[1:]) for word in text.split()]])
+
+    def to_single_token(self, text):
+        return int(text[1:])
+
+    def to_string(self, tokens):
+        return "".join(f"w{int(token)}" for token in tokens)
+
+    def to_str_tokens(self, tokens):
+        return [f"w{int(token)}" for token in tokens[0]]
+
+
+def uniform(n_layers, n_heads, seq):
+    return torch.ones(seq, seq).tril().div(torch.arange(1, seq + 1)[:, None]).expand(n_layers, n_heads, -1, -1).clone()
+
+
+# the lesson's classes
+
+
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        (GPT2(GPT2Config(d_model=6, d_vocab=50_000, n_ctx=24, n_layers=1, n_heads=2, d_head=3, d_mlp=7)), "DemoTransformer"),
+        (
+            Llama(LlamaConfig(d_model=6, d_vocab=50_000, n_ctx=24, n_layers=1, n_heads=2, n_kv_heads=1, d_head=4, d_mlp=7)),
+            "DemoLlama",
+        ),
+    ],
+    ids=["gpt2", "llama"],
+)  # fmt: skip
+def test_the_lesson_form_takes_the_weights(model, told):
+    found = showcase.show_lesson_form(model.eval())
+    n_parameters = sum(parameter.numel() for parameter in model.parameters())
+    assert found.text.startswith(f"{told} with {n_parameters / 1e6:.1f} million parameters; its logits differ from")
+    assert float(found.text.split(" by ")[1].split()[0]) < 1e-4
+    assert found.figure is None
+
+
+def test_a_difference_of_the_two_forms_would_be_said(monkeypatch):
+    model = GPT2(GPT2Config(d_model=6, d_vocab=37, n_ctx=24, n_layers=1, n_heads=2, d_head=3, d_mlp=7)).eval()
+    ours = model.forward
+    monkeypatch.setattr(model, "forward", lambda tokens: ours(tokens) + torch.arange(37) / 36 - 2)
+    assert " by 2.0e+00 at most." in showcase.show_lesson_form(model).text
+
+
+# the next token
+
+
+def guess(**probabilities):
+    """What is said where these words have these logits at the last position, and none before."""
+    logits = torch.full((1, 4, 40), -50.0)
+    for word, probability in probabilities.items():
+        logits[0, -1, int(word[1:])] = math.log(probability)
+    logits[0, :-1, 0] = 50.0
+    return showcase.show_guess(Known(logits=logits), PROMPTS)
+
+
+def test_the_likeliest_token_is_named_beside_the_answer():
+    found = guess(w7=0.6, w3=0.3, w5=0.1)
+    assert found.text == "The likeliest next token is 'w7' with 60%; the indirect object is 'w3'."
+    assert found.figure.layout.title.text == "w3 w7 w5 w7 ..."
+    (bars,) = found.figure.data
+    assert (len(bars.y), bars.text[:3]) == (10, ("0.600", "0.300", "0.100"))
+    assert [label for label in bars.y if "★" in label] == [bars.y[1]]
+
+
+def test_an_unlikely_answer_is_shown_below_the_ten_likeliest():
+    found = guess(**{f"w{i}": 0.1 - i / 1000 for i in range(20, 31)})
+    (bars,) = found.figure.data
+    assert len(bars.y) == 11
+    assert "★" in bars.y[10]
+    assert "w30" not in "".join(bars.y)
+
+
+# attention
+
+
+def test_the_head_that_looks_most_at_the_answer_is_found():
+    patterns = uniform(3, 4, 4)
+    patterns[1, 2, -1] = torch.tensor([0.75, 0.25, 0.0, 0.0])
+    patterns[2, :, -1] = torch.tensor([0.0, 1.0, 0.0, 0.0])  # another word
+    patterns[0, :, :-1, 0] = 1.0  # another query
+    found = showcase.show_attention(Known(patterns=patterns), PROMPTS)
+    assert found.text == "Of all heads, one in layer 1 gives 75% of the last position's attention to 'w3'."
+    assert len(found.figure.data) == 3
+    shown = [annotation.text for annotation in found.figure.layout.annotations]
+    assert "head 1.2" in shown
+    assert shown == sorted(shown)
+    at = shown.index("head 1.2")
+    assert found.figure.data[at].z[-1].tolist() == [0.75, 0.25, 0.0, 0.0]
+    assert found.figure.layout.title.text.startswith("Layer 1: ")
+
+
+def test_a_layer_with_fewer_heads_shows_them_all():
+    found = showcase.show_attention(Known(patterns=uniform(1, 2, 4)), PROMPTS)
+    assert [annotation.text for annotation in found.figure.layout.annotations] == ["head 0.0", "head 0.1"]
+
+
+# induction
+
+
+def copying_logits(tokens):
+    """Alike over the first copy, wrong where the second begins, certain and right within it."""
+    logits = torch.zeros(*tokens.shape, 1000)
+    logits[:, HALF - 1, 0] = 500.0
+    logits[:, HALF:-1] += 100 * torch.nn.functional.one_hot(tokens[:, HALF + 1 :], 1000)
+    return logits
+
+
+def test_the_loss_of_each_copy_is_said():
+    model = Known(d_vocab=1000, patterns=uniform(1, 1, 2 * HALF), logits=copying_logits)
+    repetition, _ = showcase.show_induction(model)
+    assert (
+        repetition.text == f"On random tokens the loss is {math.log(1000):.2f} nats; on their second copy it is 0.00."
+    )
+    assert len(repetition.figure.data[0].y) == 2 * HALF - 1
+
+
+def test_the_induction_head_is_found():
+    patterns = uniform(2, 3, 2 * HALF)
+    behind = torch.eye(2 * HALF).roll(HALF - 1, dims=0).tril()  # the token behind the same one, in the first copy
+    patterns[1, 0, HALF:] = behind[HALF:]
+    patterns[1, 1] = torch.eye(2 * HALF).roll(HALF, dims=0).tril()  # that same token itself
+    patterns[0, 2] = torch.eye(2 * HALF).roll(HALF - 2, dims=0).tril()
+    _, which = showcase.show_induction(Known(d_vocab=1000, patterns=patterns, logits=copying_logits))
+    assert which.text.endswith("The highest is head 1.0 with 1.00.")
+    scores = which.figure.data[0].z
+    assert scores.shape == (2, 3)
+    assert (scores[1][1], scores[0][2]) == (0, 0)
+    assert scores[0][0] == pytest.approx(sum(1 / i for i in range(HALF + 1, 2 * HALF + 1)) / HALF)
+
+
+@pytest.mark.parametrize(("d_vocab", "low"), [(1000, 300), (601, 300), (40, 20)])
+def test_random_tokens_leave_out_the_first_ids_and_are_always_the_same(d_vocab, low):
+    model = Known(d_vocab=d_vocab)
+    tokens = showcase._random_tokens(model, 30, 70)
+    assert tokens.shape == (30, 70)
+    assert tokens.min() == low
+    assert tokens.max() == d_vocab - 1
+    assert torch.equal(tokens, showcase._random_tokens(model, 30, 70))
+
+
+# its own words
+
+
+def test_the_first_text_alone_is_shown(monkeypatch):
+    asked = []
+
+    def generate(model, tokens, n_new, options, *, generator):
+        asked.append((tokens.tolist(), n_new, options.temperature, options.top_p, generator.initial_seed()))
+        return torch.tensor([[1, 2, 3]])
+
+    monkeypatch.setattr("arena_lib.transformer.fast.generation.generate", generate)
+    model = Known()
+    model.to_string = lambda tokens: "<|endoftext|>  a tale. <|endoftext|> another"
+    assert showcase.show_text(model, PROMPTS) == Finding(title="In its own words:", text="a tale.")
+    assert asked == [([[1, 2]], 6, 0.7, 0.9, 0)]
+
+
+# all of it
+
+
+@pytest.mark.parametrize(("source", "prompts"), [("bundled", STORYWORLD), ("fetched", ENGLISH)])
+def test_a_model_is_addressed_in_its_own_language(monkeypatch, source, prompts):
+    model = torch.nn.Identity()
+    monkeypatch.setattr(zoo, "load", {"one": model}.__getitem__)
+    monkeypatch.setattr(zoo, "info", {"one": SimpleNamespace(source=source)}.__getitem__)
+    names = ("lesson_form", "guess", "attention", "induction", "text")
+    asked = []
+
+    def stand_in(name):
+        found = Finding(title=name, text="")
+
+        def show(*arguments):
+            asked.append(arguments)
+            return [found, found] if name == "induction" else found
+
+        return show
+
+    for name in names:
+        monkeypatch.setattr(showcase, f"show_{name}", stand_in(name))
+    titles = [finding.title for finding in find("one")]
+    assert titles == ["lesson_form", "guess", "attention", "induction", "induction", "text"]
+    assert asked == [(model,), (model, prompts), (model, prompts), (model,), (model, prompts)]
+    assert not model.training
+
+
+@pytest.mark.parametrize("prompts", [STORYWORLD, ENGLISH])
+def test_the_answer_is_the_name_said_once(prompts):
+    """In a sentence with an indirect object the giver is said twice, the receiver once."""
+    assert prompts.indirect_object.count(prompts.answer.strip()) == 1
