@@ -5,6 +5,8 @@ import importlib
 import torch
 
 from arena_lib.checking import run
+from arena_lib.transformer.kv_cache import KVCache, forward_with_cache
+from arena_lib.transformer.sampling import GREEDY, sample_next_token
 
 judges = importlib.import_module("arena_lib.tests.transformer_from_scratch")
 
@@ -44,9 +46,27 @@ def attend_heads_first(attn, x, cache, layer, with_key_bias=True):
     return (scores.softmax(-1) @ v @ attn.W_O).sum(1) + attn.b_O
 
 
+def generate(model, tokens, n, options=GREEDY, generator=None):
+    cache, unread = KVCache(len(model.blocks)), tokens
+    with torch.no_grad():
+        for _ in range(n):
+            logits = forward_with_cache(model, unread, cache)[:, -1, :]
+            chosen = [
+                sample_next_token(*pair, options, generator=generator) for pair in zip(tokens, logits, strict=True)
+            ]
+            unread = torch.tensor(chosen)[:, None]
+            tokens = torch.hstack([tokens, unread])
+    return tokens
+
+
+def generate_without_generator(model, tokens, n, options=GREEDY, generator=None):
+    return generate(model, tokens, n, options)
+
+
 def test_correct_ones_pass():
     assert run(judges.test_kv_cache, CacheWithHstack).status == "passed"
     assert run(judges.test_attend_with_cache, attend_heads_first).status == "passed"
+    assert run(judges.test_generate_with_cache, generate).status == "passed"
 
 
 def test_returning_the_new_part_is_named():
@@ -56,3 +76,8 @@ def test_returning_the_new_part_is_named():
 def test_keys_kept_without_their_bias_are_seen():
     result = run(judges.test_attend_with_cache, lambda a, x, c, i: attend_heads_first(a, x, c, i, with_key_bias=False))
     assert result.diagnosis.mistake == "keeps keys without their bias"
+
+
+def test_an_ignored_generator_is_named():
+    result = run(judges.test_generate_with_cache, generate_without_generator)
+    assert result.diagnosis.mistake == "ignores the generator"

@@ -9,6 +9,7 @@ from arena_lib.tests.transformer_from_scratch.architecture import (
 )
 from arena_lib.tests.transformer_from_scratch.attention import (
     test_attention,
+    test_cached_causal_mask,
     test_causal_mask,
 )
 from arena_lib.tests.transformer_from_scratch.beam_search import (
@@ -26,13 +27,10 @@ from arena_lib.tests.transformer_from_scratch.bpe_training import (
     test_merge_pair,
     test_train_bpe,
 )
-from arena_lib.tests.transformer_from_scratch.cached_generation import (
-    test_forward_with_cache,
-    test_generate_with_cache,
-)
 from arena_lib.tests.transformer_from_scratch.kv_cache import (
     test_attend_with_cache,
-    test_cached_causal_mask,
+    test_forward_with_cache,
+    test_generate_with_cache,
     test_kv_cache,
 )
 from arena_lib.tests.transformer_from_scratch.llama_attention import (

@@ -1,4 +1,4 @@
-"""Judges of the attention exercises of section 1.1.
+"""Judges of the causal masks, without a cache and with one, and of attention.
 
 Shapes:  attention scores "batch n_heads seq_q seq_k"; residual stream "batch seq d_model".
 Raises:  see `arena_lib.checking`.
@@ -25,6 +25,7 @@ from arena_lib.checking.adapting import method_or_function
 from arena_lib.checking.modules import build_module
 from arena_lib.checking.observing import Observations
 from arena_lib.transformer import lesson
+from arena_lib.transformer.kv_cache import cached_causal_mask
 
 __test__ = False
 
@@ -140,6 +141,73 @@ test_causal_mask = exercise(
             "-torch.inf",
             "torch.inf",
             why="softmax turns -inf into 0, but +inf into NaN",
+        ),
+    ],
+)
+
+
+def cached_mask_cases(generator: torch.Generator) -> list[Case]:
+    """As many queries as keys, one query, a few queries at the end, and a single position."""
+    sizes = {
+        "queries at the end of the keys": (2, 5),
+        "as many queries as keys": (4, 4),
+        "one query": (1, 6),
+        "a single position": (1, 1),
+    }
+    return [
+        Case(label=label, args=(torch.randn(2, 3, *size, generator=generator),), axes={"output": SCORES})
+        for label, size in sizes.items()
+    ]
+
+
+def cached_mask_scores(function: Any, case: Case) -> Observations:
+    """The scores, where -inf and other numbers that softmax turns into exactly 0 count alike."""
+    return outputs_and_gradients(lambda scores: _cached_hidden(function(scores)), case)
+
+
+def _cached_hidden(scores: Any) -> Any:
+    if not isinstance(scores, Tensor) or scores.ndim < 2 or scores.shape[-1] < scores.shape[-2]:
+        return scores
+    return hidden_as_minus_infinity(scores, n_before=scores.shape[-1] - scores.shape[-2])
+
+
+def cached_mask_by_positions(attn_scores: Tensor) -> Tensor:
+    """Compares the positions of queries and keys."""
+    seq_q, seq_k = attn_scores.shape[-2:]
+    q, k = torch.arange(seq_k - seq_q, seq_k), torch.arange(seq_k)
+    return torch.where(k[None, :] <= q[:, None], attn_scores, torch.finfo(attn_scores.dtype).min)
+
+
+test_cached_causal_mask = exercise(
+    reference=cached_causal_mask,
+    cases=cached_mask_cases,
+    observe=cached_mask_scores,
+    accepts=[cached_mask_by_positions],
+    may_change_arguments=True,
+    mistakes=[
+        Mistake(
+            "takes the queries for the first positions",
+            "diagonal=seq_k - seq_q + 1",
+            "diagonal=1",
+            why="the queries are the newest tokens: they stand at the end of the keys, not at the start",
+        ),
+        Mistake(
+            "hides the present too",
+            "diagonal=seq_k - seq_q + 1",
+            "diagonal=seq_k - seq_q",
+            why="each query may look at its own position",
+        ),
+        Mistake(
+            "hides nothing",
+            "attn_scores.masked_fill(is_future, -torch.inf)",
+            "attn_scores.clone()",
+            why="when several new tokens are read at once, the earlier ones must not see the later",
+        ),
+        Mistake(
+            "sets the future to zero",
+            "-torch.inf",
+            "0.0",
+            why="softmax turns a score of 0 into exp(0) = 1 before it normalises",
         ),
     ],
 )
