@@ -50,6 +50,26 @@ def test_everything_is_as_before(tmp_path, fails):
     assert state() == before
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps a folder that somebody is in")
+@pytest.mark.parametrize("is_deleted_before", [True, False])
+def test_a_folder_that_was_deleted_is_left_alone(tmp_path, monkeypatch, is_deleted_before):
+    monkeypatch.chdir(tmp_path)
+    gone, elsewhere = tmp_path / "gone", tmp_path / "elsewhere"
+    gone.mkdir()
+    elsewhere.mkdir()
+    os.chdir(gone)
+    if is_deleted_before:
+        gone.rmdir()
+    path = list(sys.path)
+    with isolated(0):
+        os.chdir(elsewhere)
+        sys.path.insert(0, "gone")
+        if not is_deleted_before:
+            gone.rmdir()
+    assert os.getcwd() == str(elsewhere)
+    assert sys.path == path
+
+
 def test_plotting_defaults_are_as_before():
     import plotly.io
 

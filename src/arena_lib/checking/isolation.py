@@ -64,10 +64,17 @@ def _torch_modes() -> Callable[[], None]:
 
 
 def _process() -> Callable[[], None]:
-    folder, path, environment = os.getcwd(), list(sys.path), dict(os.environ)
+    try:
+        folder = os.getcwd()
+    except FileNotFoundError:  # it was deleted: there is nothing to come back to
+        folder = None
+    path, environment = list(sys.path), dict(os.environ)
 
     def restore() -> None:
-        os.chdir(folder)
+        if folder is not None:
+            with contextlib.suppress(FileNotFoundError):
+                os.chdir(folder)
+        # Not for imports of our own: a learner's code may change it, and that must end with its test.
         sys.path[:] = path
         if dict(os.environ) != environment:
             os.environ.clear()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -136,6 +137,14 @@ def test_a_section_without_a_file_says_how_to_write_it(work):
     assert str(caught.value) == (
         f"this folder must hold 7.3_more.ipynb or .py: got neither in {work}. Write it with: arena start 7.3"
     )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps a folder that somebody is in")
+@pytest.mark.parametrize("target", [None, "more"])
+def test_a_folder_that_was_deleted_is_said(work, target):
+    work.rmdir()
+    with pytest.raises(WorkspaceError, match="in a folder that was deleted"):
+        find_target(CATALOG, target)
 
 
 @pytest.mark.parametrize(("target", "section"), [("litle", None), (None, "litle"), ("7.2_little.py", "litle")])

@@ -41,6 +41,7 @@ def judge_here(job: dict[str, Any]) -> Result:
     """Collects the learner's object and runs the test on it, in the folder of the learner's file."""
     path = Path(job["path"])
     os.chdir(path.parent)
+    # As Python does for a script and Jupyter for a notebook, so that the learner's own modules can be imported.
     sys.path.insert(0, str(path.parent))
     entry = ExerciseEntry(
         id=job["exercise"], name=job["name"], title="", difficulty=1, importance=1, minutes=1,

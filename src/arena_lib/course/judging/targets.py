@@ -24,7 +24,7 @@ def find_target(catalog: Catalog, target: str | None, section: str | None = None
         found = [path for one in ([named] if named else catalog.sections) for path in find_files(one)]
         if not found:
             raise WorkspaceError(
-                f"this folder must hold a section's notebook: got none in {Path.cwd()}. Name a file, or write one with: arena start 1.1"
+                f"this folder must hold a section's notebook: got none in {_here()}. Name a file, or write one with: arena start 1.1"
             )
         path = max(found, key=lambda one: one.stat().st_mtime)
         return path, named or section_of_file(catalog, read_learner_file(path))
@@ -37,7 +37,7 @@ def find_target(catalog: Catalog, target: str | None, section: str | None = None
     files = list(find_files(chosen))
     if not files:
         raise WorkspaceError(
-            f"this folder must hold {chosen.stem}.ipynb or .py: got neither in {Path.cwd()}. Write it with: arena start {chosen.id}"
+            f"this folder must hold {chosen.stem}.ipynb or .py: got neither in {_here()}. Write it with: arena start {chosen.id}"
         )
     return files[0], chosen
 
@@ -71,3 +71,11 @@ def section_of_file(catalog: Catalog, file: LearnerFile) -> Section:
 def _is_defined(parsed: ParsedFile, name: str) -> bool:
     """Whether the file defines the name, be it in a cell that isn't Python yet."""
     return source_of_name(parsed, name) is not None or problem_of_name(parsed, name) is not None
+
+
+def _here() -> str:
+    """This folder, in words where it isn't there any more."""
+    try:
+        return str(Path.cwd())
+    except FileNotFoundError:
+        return "a folder that was deleted"
