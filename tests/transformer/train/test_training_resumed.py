@@ -167,6 +167,19 @@ def test_without_resume_a_run_starts_over(tmp_path, whole):
     assert (tmp_path / "metrics.csv").read_text() == whole[1]
 
 
+def test_a_run_at_a_constant_rate_may_be_made_longer_and_no_other(tmp_path):
+    steady = {"schedule": "constant", "log_every": 1}
+    whole = make_trainer(n_steps=14, **steady)
+    whole.train()
+    make_trainer(tmp_path / "steady", n_steps=9, **steady).train()
+    longer = make_trainer(tmp_path / "steady", model=Tiny(seed=99), n_steps=14, **steady)
+    assert longer.train().step == 14
+    assert_same_weights(weights(longer), weights(whole))
+    make_trainer(tmp_path / "cosine", n_steps=9).train()
+    with pytest.raises(CheckpointError, match="n_steps is 9 there and 14 here"):
+        make_trainer(tmp_path / "cosine", n_steps=14).train()
+
+
 def test_checkpoints_come_when_they_are_due_and_at_the_end(tmp_path, monkeypatch):
     saved = []
     monkeypatch.setattr(Trainer, "save", lambda self: saved.append(self.step))

@@ -294,6 +294,8 @@ class Trainer:
 
     def _require_same(self, state: dict[str, Any]) -> None:
         """Raise CheckpointError, naming each field that differs, unless the checkpoint is of this configuration."""
+        # A constant rate does not depend on where the run ends, so such a run may be made longer.
+        may_differ = NOT_COMPARED | ({"n_steps"} if self.config.schedule == "constant" else frozenset())
         differing = [
             f"{kind}.{name} is {kept.get(name, 'absent')!r} there and {ours.get(name, 'absent')!r} here"
             for kind, kept, ours in (
@@ -301,7 +303,7 @@ class Trainer:
                 ("model", state["model"], self._describe_model()),
             )
             for name in {**kept, **ours}
-            if name not in NOT_COMPARED and (name not in kept or name not in ours or kept[name] != ours[name])
+            if name not in may_differ and (name not in kept or name not in ours or kept[name] != ours[name])
         ]
         if differing:
             shown = "; ".join(differing[:5]) + (f"; and {len(differing) - 5} more" if len(differing) > 5 else "")
