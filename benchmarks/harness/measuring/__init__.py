@@ -1,0 +1,1 @@
+"""One quantity to a file: time, its spread, the machine's limits, memory, launches, goals."""
