@@ -168,7 +168,7 @@ def test_without_resume_a_run_starts_over(tmp_path, whole):
 
 
 def test_a_run_at_a_constant_rate_may_be_made_longer_and_no_other(tmp_path):
-    steady = {"schedule": "constant", "log_every": 1}
+    steady = {"schedule": "constant", "log_every": 1, "eval_every": 3}
     whole = make_trainer(n_steps=14, **steady)
     whole.train()
     make_trainer(tmp_path / "steady", n_steps=9, **steady).train()
