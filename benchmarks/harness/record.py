@@ -61,7 +61,9 @@ class Row:
     """`main`, or `peers` for the second environment with older libraries."""
     status: Status
     reason: str | None = None
-    """Why it was skipped or failed."""
+    """Why it was skipped or failed, or why a figure of a measured row is missing."""
+    peer_version: str | None = None
+    """The peer's distribution and version, as `transformers 5.23.0`; None for a baseline of our own."""
     n_pairs: int = 0
     ours: Spread | None = None
     """Seconds a run."""
