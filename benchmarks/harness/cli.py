@@ -1,0 +1,198 @@
+"""The command `python -m benchmarks`: run, report, compare.
+
+Exit codes: 0 all well, 1 a row failed or a path got slower, 2 usage, 130 stopped.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+
+from arena_lib.cli.output import FAILED, INTERRUPTED, UsageError, show, verb
+from arena_lib.core.device import pick_device
+from arena_lib.core.manifest import find_commit
+from arena_lib.errors import ConfigError
+from benchmarks.harness.declaring import SIZES, Benchmark
+from benchmarks.harness.finding import choose, find_benchmarks
+from benchmarks.harness.machine import describe_machine, describe_software
+from benchmarks.harness.measuring.goals import PUBLISHED
+from benchmarks.harness.packages import CONSTRAINTS, read_pins
+from benchmarks.harness.record import Record, RecordError, Row, write_record
+from benchmarks.harness.running import Job, make_tools, run_benchmarks
+
+DEVICES = ("auto", "cpu", "cuda")
+FITTING = {"cpu": ("tiny", "cpu"), "cuda": SIZES}
+"""By kind of device: the sizes that make sense on it."""
+WORDS = {"agrees": "in agreement"}
+"""What is said of several rows with this status, where it isn't the status itself."""
+
+
+def build_app() -> typer.Typer:
+    """The command line."""
+    app = typer.Typer(
+        name="benchmarks",
+        help="How fast the hot paths are, beside their peers, on this machine.",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+    app.command("run")(run)
+    app.command("report")(report)
+    app.command("compare")(compare)
+    return app
+
+
+@verb
+def run(
+    names: Annotated[list[str] | None, typer.Argument(help="The benchmarks; all where none is named.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    size: Annotated[
+        str | None,
+        typer.Option(help="tiny shows that everything agrees; cpu or gpu: the published size (the device's)."),
+    ] = None,
+    file: Annotated[Path | None, typer.Option("--json", help="Keep the record in this file.")] = None,
+    environment: Annotated[str, typer.Option(help="main, or peers with its older libraries.")] = "main",
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Fail where a peer that the environment pins is skipped.")
+    ] = False,
+) -> None:
+    """Compare results, then time ours and each peer in turns."""
+    job = _make_job(names or [], device, size, environment, strict)
+    record = _begin(job, strict)
+    try:
+        run_benchmarks(job, record, make_tools(job.device), _keeper(file), lambda row: show(describe_row(row)))
+    except OSError as error:
+        raise UsageError(f"the record must be a file that can be written: {error}. Choose another --json.") from error
+    show(summarise(record, file))
+    code = exit_code(record)
+    if code:
+        raise typer.Exit(code)
+
+
+@verb
+def report(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Records, those of both environments in one table; the stored ones where none is named."),
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page with plots here.")] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
+    readme: Annotated[bool, typer.Option("--readme", help="Write it into benchmarks/README.md too.")] = False,
+) -> None:
+    """Print the table of one or more records."""
+    from benchmarks.harness.report import find_results, show_report, update_readme
+
+    paths = files or find_results()
+    if not paths:
+        raise UsageError("a report must be of records: none is named, and none is stored. Run: benchmarks run --json")
+    try:
+        show_report(paths, html, is_markdown=markdown)
+        if readme:
+            update_readme(paths)
+    except RecordError as error:
+        raise UsageError(str(error)) from error
+
+
+@verb
+def compare(
+    old: Annotated[Path, typer.Argument(help="The record to compare with.")],
+    new: Annotated[Path, typer.Argument(help="The later record.")],
+) -> None:
+    """Say which paths got slower or faster against the peers of the same run."""
+    from benchmarks.harness.comparing import compare_files
+
+    try:
+        code = compare_files(old, new)
+    except RecordError as error:
+        raise UsageError(str(error)) from error
+    if code:
+        raise typer.Exit(code)
+
+
+def _make_job(names: list[str], device: str, size: str | None, environment: str, strict: bool) -> Job:
+    benchmarks = choose(names, find_benchmarks())
+    place = _find_device(device)
+    size = PUBLISHED[place.type] if size is None else size
+    for what, chosen, choices in (
+        ("--size", size, SIZES),
+        (f"--size on {place.type}", size, FITTING[place.type]),
+        ("--environment", environment, tuple(CONSTRAINTS)),
+    ):
+        if chosen not in choices:
+            raise UsageError(f"{what} must be {' or '.join(choices)}: got {chosen!r}. Choose one.")
+    return Job(benchmarks, place, size, environment, read_pins(environment) if strict else None)
+
+
+def _find_device(name: str) -> torch.device:
+    """CUDA where there is one, unless told otherwise."""
+    if name not in DEVICES:
+        raise UsageError(f"--device must be {' or '.join(DEVICES)}: got {name!r}. Choose one.")
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return pick_device(name)
+    except ConfigError as error:
+        raise UsageError(str(error)) from error
+
+
+def _begin(job: Job, strict: bool) -> Record:
+    return Record(
+        machine=describe_machine(job.device),
+        software=describe_software(_requirements(job.benchmarks)),
+        options={
+            "size": job.size,
+            "device": job.device.type,
+            "names": [benchmark.name for benchmark in job.benchmarks],
+            "environment": job.environment,
+            "strict": strict,
+        },
+        commit=find_commit() or "unknown",
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _requirements(benchmarks: Sequence[Benchmark]) -> list[str]:
+    return [requirement for benchmark in benchmarks for requirement in benchmark.peer_packages.values()]
+
+
+def _keeper(file: Path | None) -> Callable[[Record], None]:
+    return (lambda record: None) if file is None else (lambda record: write_record(record, file))
+
+
+def exit_code(record: Record) -> int:
+    """Stopped, something failed, or all well."""
+    if not record.is_complete:
+        return INTERRUPTED
+    return FAILED if any(row.status == "failed" for row in record.rows) else 0
+
+
+def describe_row(row: Row) -> str:
+    """One line: which row, and what came of it."""
+    name = f"{row.path} {row.case} {row.dtype}, {row.peer}:"
+    if row.ratio is not None and row.status == "measured":
+        spread = f"{row.ratio.low:.2f} to {row.ratio.high:.2f} in {row.n_pairs} pairs"
+        return f"{name} {row.ratio.median:.2f}x as fast ({spread})"
+    if row.status == "agrees":
+        return f"{name} agrees within {row.difference:.2g}"
+    return f"{name} {row.status}: {row.reason}"
+
+
+def summarise(record: Record, file: Path | None) -> str:
+    """How the rows came out, and where they are."""
+    counts = Counter(row.status for row in record.rows)
+    parts = ", ".join(f"{n_rows} {WORDS.get(status, status)}" for status, n_rows in counts.items())
+    lines = [f"{len(record.rows)} row{'s' * (len(record.rows) != 1)}: {parts or 'none'}."]
+    if not record.is_complete:
+        lines.insert(0, "Stopped: rows that were finished are kept.")
+    if record.is_noisy:
+        lines.append("Noisy: the machine's own speed changed by more than a tenth. Trust ratios, not times.")
+    if file is not None:
+        lines.append(f"The record is in {file}.")
+    return "\n".join(lines)
