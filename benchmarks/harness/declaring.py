@@ -5,10 +5,11 @@ A path is one module in `benchmarks/paths/` with one `BENCHMARK`. The harness do
     BENCHMARK = Benchmark(
         name="forward",
         title="Transformer forward pass",
-        cases=("batch", "one_token"),
-        sizes={"tiny": Sizes(...), "cpu": Sizes(...), "gpu": Sizes(...)},
-        dtypes={"cpu": ("float32",), "cuda": ("bfloat16",)},
+        cases={"batch": "a batch of whole sequences", "one_token": "a single token"},
+        unit="tokens",
         make=make_workload,
+        peers=("huggingface-sdpa",),
+        peer_packages={"huggingface-sdpa": "transformers>=5"},
         goals=(Goal("batch", "huggingface-sdpa", 1.0, on="cpu"),),
     )
 
@@ -55,7 +56,10 @@ class Workload:
     peers: Mapping[str, Callable[[], Run]]
     """By name: a function that sets the peer up and returns its run; raises `Skip` or ImportError where it can't."""
     agree: Callable[[Any, Any], float]
-    """Given our result and a peer's: the largest difference; raises `Disagreement`. Called before any timing."""
+    """Given our result and a peer's, each of its very first run: the largest difference; raises `Disagreement`.
+
+    Called before any timing.
+    """
     flops: float | None = None
     """Multiplications and additions of one run of ours, counted by formula."""
     bytes: float | None = None
@@ -63,7 +67,7 @@ class Workload:
     units: float = 1.0
     """How many units (tokens, steps, heads) one run handles."""
     prepare: Callable[[], None] | None = None
-    """Called before each timed run of either side, outside the clock: puts back what a run changes."""
+    """Called before every run of either side, outside the clock: puts back what a run changes, not what it returned."""
     ours_compiles: bool = False
     """Whether the first run of ours compiles; its time then stands in a column of its own."""
     must_not_sync: bool = False
@@ -101,7 +105,10 @@ class Benchmark:
     peers: tuple[str, ...] = ()
     """Every peer that some case has, so that a skipped one still has its row."""
     peer_packages: Mapping[str, str] = field(default_factory=dict)
-    """By peer: the distribution that it needs; no entry for baselines of our own."""
+    """By peer: the requirement that it has, as `transformer-lens<4`; no entry for baselines of our own.
+
+    Where it isn't met the peer is skipped; in a strict run that fails if the environment pins a version that meets it.
+    """
     goals: tuple[Goal, ...] = ()
     limits: Mapping[str, str] = field(default_factory=dict)
     """By case: what bounds it, `flops` or `bytes`; a share of that measured limit is reported."""

@@ -81,7 +81,7 @@ class Row:
     """Peak bytes above what weights and inputs take."""
     memory_theirs: int | None = None
     launches: int | None = None
-    """Kernels that one run of ours starts, on CUDA."""
+    """Calls of one run of ours that start kernels, on CUDA; a graph is one."""
     syncs: int | None = None
     """Waits for the device in one run of ours, on CUDA."""
     rate: float | None = None
@@ -92,6 +92,7 @@ class Row:
     bound: str | None = None
     """`flops` or `bytes`."""
     goal: float | None = None
+    """The first of its goals that the row misses, or the first of all; none at another than the published size."""
     measure: str | None = None
     """What the goal is on: `time` or `memory`."""
     is_met: bool | None = None
