@@ -121,6 +121,12 @@ def test_an_empty_folder_is_a_wrong_use(arena):
     assert "arena start 1.1" in done.err
 
 
+def test_an_unknown_device_is_no_fault_of_the_learners_code(arena, solved):
+    done = arena("check", solved, "--device", "abacus", "--json")
+    assert done.code == 1
+    assert "a device must be one of auto, cpu" in done.json["error"]
+
+
 def test_errors_are_json_too(arena):
     done = arena("check", "9.9", "--json")
     assert done.code == 2

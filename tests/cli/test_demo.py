@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -92,6 +93,15 @@ def test_a_terminal_shows_verdicts_with_weight_and_colour(in_terminal, short_sec
     text = in_terminal(_tell, steps, [], tmp_path / "demo.html", 1.0, [])
     for opening in ("\x1b[1;33m○ 1.1/causal_mask", "\x1b[1;31m✗ 1.1/causal_mask", "\x1b[1;32m✓ 1.1/causal_mask"):
         assert opening in text
+
+
+def test_a_report_that_cannot_be_written_is_said_before_the_work(arena, monkeypatch):
+    Path("file").touch()
+    monkeypatch.setattr("arena_lib.course.demo.work_through", lambda section: pytest.fail("it began"))
+    done = arena("demo", "--output", "file/demo.html", "--json")
+    assert done.code == 2
+    assert arena("demo", "--output", ".").err.startswith("arena: --output must name a file that can be written: got ")
+    assert done.json["error"].startswith("--output must lie where there can be a folder: got ")
 
 
 def test_unknown_model_is_said_with_the_nearest_name(tmp_path):

@@ -89,6 +89,9 @@ def test_progress_moves_between_machines(arena, home):
     arena("hint", MASK)
     assert arena("progress", "--export", "events.jsonl", "--json").json == {"exported": 1, "path": "events.jsonl"}
     assert json.loads(arena("progress", "--export", "-").out)["kind"] == "hint"
+    shown = arena("progress", "--export", "-", "--json").json
+    assert (shown["exported"], shown["path"], [event["kind"] for event in shown["events"]]) == (1, "-", ["hint"])
+    assert "--export must name a file" in arena("progress", "--export", ".", "--json").json["error"]
     assert arena("progress", "--export", "events.jsonl").out == "1 event written to events.jsonl.\n"
     for file in home.iterdir():
         file.unlink()

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -66,6 +67,15 @@ def test_a_fetched_model_is_not_trained(arena):
     assert (done.code, "arena zoo fetch smollm2" in done.err) == (2, True)
 
 
+@pytest.mark.parametrize("words", [("--folder", "file"), ("--device", "abacus")])
+def test_training_looks_at_folder_and_device_before_it_begins(arena, monkeypatch, words):
+    Path("file").touch()
+    monkeypatch.setattr("arena_lib.zoo.recipes.tiny_gpt.train", lambda *_, **__: pytest.fail("it began"))
+    done = arena("zoo", "train", "tiny-gpt", *words, "--json")
+    assert done.code == (2 if "--folder" in words else 1)
+    assert {"file": "--folder must lie", "abacus": "a device must be one of"}[words[1]] in done.json["error"]
+
+
 def test_the_module_is_the_command():
     done = subprocess.run([sys.executable, "-m", "arena_lib", "--help"], capture_output=True, text=True, check=True)
     for verb in VERBS:
@@ -74,6 +84,26 @@ def test_the_module_is_the_command():
 
 def test_an_unknown_verb_is_a_wrong_use(arena):
     assert arena("learn").code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("start",), "section"),
+        (("hint", "mlp", "--tier", "x"), "--tier"),
+        (("check", "--nonsense"), "--nonsense"),
+        (("zoo", "info"), "name"),
+        (("learn",), "learn"),
+    ],
+)
+def test_a_wrong_use_is_json_too_where_that_was_asked_for(arena, words, told):
+    done = arena(*words, "--json")
+    assert done.code == 2
+    assert set(done.json) == {"error", "kind"}
+    assert done.json["kind"] == "UsageError"
+    assert told in done.json["error"]
+    assert done.json["error"] in done.err
+    assert arena(*words).out == ""
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,10 @@ def check(
     from arena_lib.course.judging.judging import JudgeServer
     from arena_lib.course.judging.targets import find_target
 
+    if device != "cpu":  # looking needs torch, which is slow to load
+        from arena_lib.core.device import pick_device
+
+        pick_device(device)
     catalog = load_catalog()
     try:
         path, found = find_target(catalog, target, section)

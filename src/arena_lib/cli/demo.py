@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from arena_lib.cli.output import FAILED, JsonFlag, print_json, show, verb
+from arena_lib.cli.output import FAILED, JsonFlag, check_writable, print_json, show, verb
 
 if TYPE_CHECKING:
     from arena_lib.course.demo import Step
@@ -40,6 +40,7 @@ def demo(
     from arena_lib.course.showcase import find
 
     zoo.path(model)
+    check_writable("--output", output)
     began = time.perf_counter()
     section = load_catalog().section("1.1")
     n_judged = sum(entry.reference is not None for entry in section.exercises)

@@ -14,6 +14,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -87,6 +88,27 @@ def show(text: str = "", *, err: bool = False) -> None:
 def print_json(record: Any) -> None:
     """One JSON document."""
     typer.echo(json.dumps(record, indent=1))
+
+
+def check_writable(option: str, path: Path) -> None:
+    """Makes the folder of a file that is to be written, and the file; UsageError if that can't be done."""
+    make_folder(option, path.parent)
+    try:
+        path.open("a", encoding="utf-8").close()
+    except OSError as error:
+        raise UsageError(
+            f"{option} must name a file that can be written: got {error.strerror!r} for {path}. Name another."
+        ) from error
+
+
+def make_folder(option: str, folder: Path) -> None:
+    """Makes a folder that is to be written into; UsageError if that can't be done."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"{option} must lie where there can be a folder: got {error.strerror!r} for {folder}. Name another."
+        ) from error
 
 
 def print_table(rows: Sequence[Sequence[str]], *, header: Sequence[str] = (), indent: str = "") -> None:

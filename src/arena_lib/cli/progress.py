@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from arena_lib.cli.output import JsonFlag, UsageError, print_json, show, verb
+from arena_lib.cli.output import JsonFlag, UsageError, check_writable, print_json, show, verb
 from arena_lib.course.tables import counted
 
 
@@ -48,14 +49,13 @@ def _export(store: Any, path: Path, as_json: bool) -> None:
     lines = list(store.export_lines())
     text = "".join(line + "\n" for line in lines)
     if str(path) == "-":
-        sys.stdout.write(text)
+        if as_json:
+            print_json({"exported": len(lines), "path": "-", "events": [json.loads(line) for line in lines]})
+        else:
+            sys.stdout.write(text)
         return
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(
-            f"--export must name a file that can be written: got {error.strerror!r} for {path}. Name another."
-        ) from error
+    check_writable("--export", path)
+    path.write_text(text, encoding="utf-8")
     print_json({"exported": len(lines), "path": str(path)}) if as_json else show(
         f"{counted(len(lines), 'event')} written to {path}."
     )

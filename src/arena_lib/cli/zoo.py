@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from arena_lib.cli.output import JsonFlag, UsageError, print_json, print_table, show, verb
+from arena_lib.cli.output import JsonFlag, UsageError, make_folder, print_json, print_table, show, verb
 
 
 def register(app: typer.Typer) -> None:
@@ -88,11 +88,14 @@ def train(
     import importlib
 
     from arena_lib import zoo
+    from arena_lib.core.device import pick_device
 
     if zoo.info(name).source != "bundled":
         raise UsageError(
             f"a model must be one of ours to be trained: got {name!r}. Bring it with: arena zoo fetch {name}"
         )
+    pick_device(device)
+    make_folder("--folder", folder / name)
     recipe = importlib.import_module(f"arena_lib.zoo.recipes.{name.replace('-', '_')}")
     figures = recipe.train(folder / name, steps=steps, device=device, resume=not fresh)
     if as_json:
