@@ -282,6 +282,8 @@ def test_the_verdict_is_coloured_and_bold_on_a_terminal():
     lines = stream.getvalue().splitlines()
     assert lines[0].startswith("\x1b[1;31m✗")
     assert any(line.startswith("\x1b[1m  Looks like:") for line in lines)
+    assert any(line.startswith("\x1b[2m  first    \x1b[0mat batch") for line in lines)
+    assert lines[-1] == "  For a hint: arena hint 1.1/attention"
 
 
 def test_compose_puts_the_diagnosis_after_the_pattern():

@@ -248,19 +248,20 @@ class RichMessage:
         """The lines, with the verdict and the diagnosis set off by weight as well as colour."""
         from rich.text import Text
 
-        composed = render_text(self.result)
+        composed, message = render_text(self.result), compose(self.result)
         said = self.result.message or composed
         lines, beyond = said.splitlines(), []
         if said.startswith(composed):
-            lines = lay_out(compose(self.result), options.encoding, min(WIDTH, options.max_width))
+            lines = lay_out(message, options.encoding, min(WIDTH, options.max_width))
             beyond = said.removeprefix(composed).strip("\n").splitlines()
+        labels = {label for label, _ in message.facts if label}
         for i, line in enumerate([*lines, *beyond]):
             text = Text(line.encode(options.encoding, "replace").decode(options.encoding))
             if i == 0:
                 text.stylize(f"bold {_STYLES[self.result.status]}")
             elif line.strip().startswith(LOOKS_LIKE):
                 text.stylize("bold")
-            elif i < len(lines) and line[:2] == "  " and line[2:3].strip():
+            elif i < len(lines) and line[2 : LABEL_WIDTH + 2].rstrip() in labels:
                 text.stylize("dim", 0, LABEL_WIDTH + 2)
             yield text
 
