@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
+from arena_lib.course.tables import counted
+
 OLDEST_PYTHON = (3, 11)
 LEAST_FREE_BYTES = 1_000_000_000
 """Enough for a fetched model and a learner's checkpoints."""
@@ -122,7 +124,7 @@ def _course() -> list[Finding]:
             _finding("course", False, str(problem), "Run: pip install --force-reinstall arena-lib")
             for problem in catalog.problems
         ]
-    detail = f"{len(catalog.sections)} sections, {len(catalog.exercises)} exercises"
+    detail = f"{counted(len(catalog.sections), 'section')}, {counted(len(catalog.exercises), 'exercise')}"
     return [_finding("course", bool(catalog.sections), detail, "Run: pip install --force-reinstall arena-lib")]
 
 
@@ -166,7 +168,7 @@ def _folders() -> list[Finding]:
             )
         )
     else:
-        findings.append(_finding("progress file", True, f"{n_events} events in {store.path}"))
+        findings.append(_finding("progress file", True, f"{counted(n_events, 'event')} in {store.path}"))
     return findings
 
 
