@@ -2,7 +2,9 @@
 
 import os
 
-os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # read when torch loads: its profiler tells of every start and stop
+# Read when torch loads. Its profiler tells of every start and stop, and of blocks that it didn't see come.
+os.environ.setdefault("KINETO_LOG_LEVEL", "99")
+os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
 
 from benchmarks.harness.cli import build_app
 
