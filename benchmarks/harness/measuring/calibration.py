@@ -34,7 +34,7 @@ class Loads:
     """Bytes that are copied: several times the last cache."""
 
 
-LOADS = {"cpu": Loads(n=2048, copied=2**28), "cuda": Loads(n=8192, copied=2**32)}
+LOADS = {"cpu": Loads(n=2048, copied=2**28), "cuda": Loads(n=8192, copied=2**30)}
 """By kind of device. The products fill the device; on a slow CPU one takes a second at most."""
 
 
