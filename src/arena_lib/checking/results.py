@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 SCHEMA = 1
+RUNS = "runs"
+"""The name of the check that every case came to its end."""
 
 Status = Literal["passed", "failed", "error", "not_started", "timeout"]
 

@@ -30,7 +30,7 @@ from arena_lib.checking.modules import Unfit
 from arena_lib.checking.observing import CHANGED, Observations
 from arena_lib.checking.reports.messages import render_text
 from arena_lib.checking.reports.reporting import without_ours
-from arena_lib.checking.results import Check, Diagnosis, Mismatch, Result, Status
+from arena_lib.checking.results import RUNS, Check, Diagnosis, Mismatch, Result, Status
 
 ERROR_LINES, ERROR_WIDTH = 6, 200
 """How much of a learner's exception a message repeats."""
@@ -209,7 +209,7 @@ def _observe(session: _Session, candidate: Any) -> Exception | None:
                 first = first or error
             session.seen.append(raised(error))
     if first is None:
-        session.checks.append(Check(name="runs", passed=True))
+        session.checks.append(Check(name=RUNS, passed=True))
     return first
 
 

@@ -1,11 +1,13 @@
 """Why an exercise may fail through no fault of its own: cells that failed first, and helpers that don't pass."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from arena_lib.checking.reports.messages import spoken
+from arena_lib.checking.reports.messages import spoken, with_note
+from arena_lib.checking.results import Check
 from arena_lib.course.content.entries import ExerciseEntry
 from arena_lib.course.judging.causes import causes_of_missing, explain_missing, helpers_of, mention_helpers
 from arena_lib.course.judging.cells import LearnerFile, SourceCell
@@ -21,6 +23,7 @@ def entry(name):
 
 NORM, MASK, ATTENTION = entry("norm"), entry("mask"), entry("Attention")
 FAILING = spoken("7.2/Attention", "failed", "no.")
+RAN = replace(FAILING, checks=(Check(name="runs", passed=True), Check(name="values", passed=False)))
 
 
 def parsed(*sources):
@@ -121,7 +124,7 @@ def test_helpers_that_fail_are_named_as_a_possible_cause():
 
     def told(**status):
         results = {f"7.2/{name}": spoken(f"7.2/{name}", one, "x") for name, one in status.items()}
-        return mention_helpers(FAILING, [NORM, MASK], results, cells).notes
+        return mention_helpers(RAN, [NORM, MASK], results, cells).notes
 
     one = "Your {} is used here and does not pass its own test yet: it may be the cause."
     assert told(norm="failed", mask="passed") == (one.format("norm"),)
@@ -130,3 +133,17 @@ def test_helpers_that_fail_are_named_as_a_possible_cause():
         "Your norm and mask are used here and do not pass their own tests yet: one of them may be the cause.",
     )
     assert told(norm="passed", mask="not_started") == ()
+
+
+def test_helpers_are_not_blamed_where_they_never_ran_or_the_cause_is_known():
+    error, unfit = replace(FAILING, status="error"), Check(name="takes these arguments", passed=False)
+    results = {NORM.id: spoken(NORM.id, "failed", "x")}
+
+    def is_told(result):
+        return any("is used here" in note for note in mention_helpers(result, [NORM], results, parsed(OWN)).notes)
+
+    assert is_told(RAN)
+    assert is_told(error)
+    assert is_told(replace(FAILING, status="timeout"))
+    assert not is_told(replace(FAILING, checks=(unfit,)))
+    assert not is_told(with_note(error, "nn is missing"))

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from arena_lib.checking.reports.messages import with_note
-from arena_lib.checking.results import Result
+from arena_lib.checking.results import RUNS, Result
 from arena_lib.course.content.entries import ExerciseEntry
 from arena_lib.course.judging.cells import CellProblem
 from arena_lib.course.judging.collect import (
@@ -72,7 +72,7 @@ def mention_helpers(
 ) -> Result:
     """The verdict with a note of the helpers that don't pass their own tests yet, as a possible cause."""
     names = [expression_of(parsed, helper) for helper in helpers if results[helper.id].status in FAULTS]
-    if not names:
+    if not names or not _may_lie_in_helpers(result):
         return result
     if len(names) == 1:
         return with_note(
@@ -82,3 +82,10 @@ def mention_helpers(
     return with_note(
         result, f"Your {listed} are used here and do not pass their own tests yet: one of them may be the cause."
     )
+
+
+def _may_lie_in_helpers(result: Result) -> bool:
+    """Whether the code ran, so that its helpers did, and no other cause is known."""
+    if result.status == "failed":
+        return any(check.name == RUNS and check.passed for check in result.checks)
+    return not result.notes
