@@ -17,6 +17,9 @@ nox.options.default_venv_backend = "none"
 nox.options.sessions = ["lint", "types", "tests", "curriculum", "build"]
 
 CONSTRAINTS = str(Path("constraints.txt").resolve())
+PEER_CONSTRAINTS = str(Path("constraints-peers.txt").resolve())
+PEERS = Path(".nox/peers").resolve()
+"""The environment of libraries that our own dependencies are too new for."""
 OUTPUT = Path("output").resolve()
 SCRIPTS = Path(sys.executable).parent
 AS_ROOT_ALREADY = hasattr(os, "geteuid") and os.geteuid() == 0
@@ -69,7 +72,7 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """The library's own tests and doctests, without a network where the system allows that."""
     install(session)
-    arguments = session.posargs or ["-n", "2", "-m", "not real", "src", "tests"]
+    arguments = session.posargs or ["-n", "2", "-m", "not real", "src", "tests", "benchmarks"]
     session.run(*offline(), sys.executable, "-m", "pytest", "-q", *arguments)
 
 
@@ -111,3 +114,30 @@ def real(session: nox.Session) -> None:
     install(session)
     session.run(str(SCRIPTS / "arena"), "zoo", "fetch", "smollm2")
     session.run(*offline(), sys.executable, "-m", "pytest", "-q", "-m", "real", "tests")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """The benchmarks at this device's published size; names and options for them follow `--`."""
+    install(session)
+    measure(session, sys.executable, "main")
+
+
+@nox.session
+def peers(session: nox.Session) -> None:
+    """The same beside older libraries, in an environment of their own, which it builds."""
+    if not PEERS.is_dir():
+        session.run(sys.executable, "-m", "venv", str(PEERS))
+    python = str(PEERS / SCRIPTS.name / "python")
+    pip = (python, "-m", "pip", "install", "-q")
+    session.run(*pip, "-c", PEER_CONSTRAINTS, "torch")
+    session.run(*pip, "--no-deps", "-r", PEER_CONSTRAINTS)
+    session.run(*pip, "--no-deps", "-e", ".")
+    measure(session, python, "peers")
+
+
+def measure(session: nox.Session, python: str, environment: str) -> None:
+    """Leaves the record in `output/benchmarks/`; a peer that the environment lists must be there."""
+    record = str(OUTPUT / "benchmarks" / f"{environment}.json")
+    options = ("--environment", environment, "--strict", "--json", record)
+    session.run(python, "-m", "benchmarks", "run", *options, *session.posargs)
