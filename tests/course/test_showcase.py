@@ -69,7 +69,7 @@ def test_the_lesson_form_takes_the_weights(model, told):
     n_parameters = sum(parameter.numel() for parameter in model.parameters())
     assert found.text.startswith(f"{told} with {n_parameters / 1e6:.1f} million parameters; its logits differ from")
     assert float(found.text.split(" by ")[1].split()[0]) < 1e-4
-    assert found.figure is None
+    assert (found.title, found.figure) == ("The learner's own classes run the trained weights:", None)
 
 
 def test_a_difference_of_the_two_forms_would_be_said(monkeypatch):
@@ -94,6 +94,7 @@ def guess(**probabilities):
 def test_the_likeliest_token_is_named_beside_the_answer():
     found = guess(w7=0.6, w3=0.3, w5=0.1)
     assert found.text == "The likeliest next token is 'w7' with 60%; the indirect object is 'w3'."
+    assert found.title == "Who receives it?"
     assert found.figure.layout.title.text == "w3 w7 w5 w7 ..."
     (bars,) = found.figure.data
     assert (len(bars.y), bars.text[:3]) == (10, ("0.600", "0.300", "0.100"))
@@ -118,6 +119,7 @@ def test_the_head_that_looks_most_at_the_answer_is_found():
     patterns[0, :, :-1, 0] = 1.0  # another query
     found = showcase.show_attention(Known(patterns=patterns), PROMPTS)
     assert found.text == "Of all heads, one in layer 1 gives 75% of the last position's attention to 'w3'."
+    assert found.title == "Where does the last position look?"
     assert len(found.figure.data) == 3
     shown = [annotation.text for annotation in found.figure.layout.annotations]
     assert "head 1.2" in shown
@@ -136,20 +138,26 @@ def test_a_layer_with_fewer_heads_shows_them_all():
 
 
 def copying_logits(tokens):
-    """Alike over the first copy, wrong where the second begins, certain and right within it."""
-    logits = torch.zeros(*tokens.shape, 1000)
-    logits[:, HALF - 1, 0] = 500.0
-    logits[:, HALF:-1] += 100 * torch.nn.functional.one_hot(tokens[:, HALF + 1 :], 1000)
-    return logits
+    """Each copy has one position that is unlike the rest of it, at its inner edge; the seam between is far wrong."""
+    alike = torch.zeros(*tokens.shape, 1000)
+    right = 100.0 * torch.nn.functional.one_hot(tokens.roll(-1, dims=1), 1000)
+    logits = torch.cat([alike[:, : HALF - 2], right[:, HALF - 2 : HALF - 1], -right[:, HALF - 1 : HALF]], dim=1)
+    return torch.cat([logits, alike[:, HALF : HALF + 1], right[:, HALF + 1 :]], dim=1)
 
 
 def test_the_loss_of_each_copy_is_said():
     model = Known(d_vocab=1000, patterns=uniform(1, 1, 2 * HALF), logits=copying_logits)
-    repetition, _ = showcase.show_induction(model)
-    assert (
-        repetition.text == f"On random tokens the loss is {math.log(1000):.2f} nats; on their second copy it is 0.00."
-    )
-    assert len(repetition.figure.data[0].y) == 2 * HALF - 1
+    repetition, which = showcase.show_induction(model)
+    n, each = HALF - 1, math.log(1000)
+    told = f"On random tokens the loss is {each * (n - 1) / n:.2f} nats; on their second copy it is {each / n:.2f}."
+    assert repetition.text == told
+    (losses,) = repetition.figure.data
+    assert (losses.name, len(losses.y)) == ("loss", 2 * HALF - 1)
+    assert repetition.figure.layout.xaxis.title.text == "position"
+    assert repetition.figure.layout.title.text == "Random tokens, then the same again"
+    assert (repetition.title, which.title) == ("Does it notice repetition?", "Which heads do it?")
+    assert which.figure.layout.title.text == "Induction heads"
+    assert which.figure.data[0].colorbar.title.text == "induction score"
 
 
 def test_the_induction_head_is_found():

@@ -56,10 +56,8 @@ def find(name: str) -> list[Finding]:
     """What can be shown of the zoo's model `name`: guesses, attention, induction, and a text of its own."""
     from arena_lib import zoo
 
-    model = zoo.load(name)
+    model = zoo.load(name).eval()
     prompts = STORYWORLD if zoo.info(name).source == "bundled" else ENGLISH
-    if hasattr(model, "eval"):
-        model.eval()
     return [
         show_lesson_form(model),
         show_guess(model, prompts),
