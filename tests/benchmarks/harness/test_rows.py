@@ -197,6 +197,11 @@ def test_where_it_is_strict_a_skipped_peer_that_should_be_here_fails(toys, measu
     assert row.reason.startswith("should run in this environment: ") is (status == "failed")
 
 
+def test_a_peer_that_fails_has_its_own_reason_where_it_is_strict(toys, measure):
+    row = measure(toys.benchmark(toys.workload(peers={"rival": raiser(ValueError("bad"))})), pins={})["rival"]
+    assert (row.status, row.reason) == ("failed", "rival: ValueError: bad")
+
+
 def test_a_case_that_this_machine_lacks_something_for_is_skipped_even_where_it_is_strict(toys, measure):
     benchmark = toys.benchmark(make=raiser(Skip("needs 80 GB")), peers=("one", "other"))
     rows = measure(benchmark, pins={})

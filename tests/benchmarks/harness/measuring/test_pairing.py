@@ -41,10 +41,11 @@ def test_short_runs_get_thirty_pairs_and_where_either_is_slow_ten(clock, ours, t
     assert pairs == Pairs([ours] * n_pairs, [theirs] * n_pairs)
 
 
-def test_pairs_go_on_while_there_is_time(clock):
-    plan = Plan(short_run=0.25, pair_seconds=20.0, most_pairs=200)
+@pytest.mark.parametrize(("pair_seconds", "n_pairs"), [(19.5, 26), (19.6, 27)])  # 26 pairs take 19.5 seconds
+def test_pairs_go_on_while_there_is_time(clock, pair_seconds, n_pairs):
+    plan = Plan(short_run=0.25, pair_seconds=pair_seconds, most_pairs=200)
     pairs = time_pairs(clock, spender(clock, 0.5), spender(clock, 0.25), nothing, plan)
-    assert len(pairs.ours) == len(pairs.theirs) == 27  # 26 take 19.5 seconds, so one more begins
+    assert len(pairs.ours) == len(pairs.theirs) == n_pairs
 
 
 def test_cheap_pairs_end_at_the_most(clock):
