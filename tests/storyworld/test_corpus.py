@@ -82,8 +82,8 @@ def test_every_word_of_random_strings_is_in_other_text_too() -> None:
     mixture = {**dict.fromkeys(kinds, 0.1), "story": 2.0}
     for document in islice(tell_many(choose, "train", mixture), 6_000):
         seen |= set(document.words)
-    # Numbers are rare, and three words only introduce speech, which random words follow.
-    assert set(list_vocabulary_words()) - seen - set(lexicon.NUMBERS) == {"aloud", "read", "wrote"}
+    # Numbers are rare, and two words only introduce speech, which random words follow.
+    assert set(list_vocabulary_words()) - seen - set(lexicon.NUMBERS) == {"aloud", "read"}
     assert seen & set(lexicon.NUMBERS)
 
 
@@ -112,4 +112,4 @@ def test_every_document_has_labels_for_each_token(kind: str) -> None:
         assert (labels.refers_to < np.arange(n_tokens)).all()
 
 
-FROZEN = (1, "a66df6e10812cac1", "c739c49a574b9842")
+FROZEN = (2, "3ffc7b69b362e31a", "b4975f4ff037b86c")

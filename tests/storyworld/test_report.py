@@ -64,7 +64,7 @@ def test_entropy_of_a_position_by_hand() -> None:
 
 def test_the_report_has_every_model_and_position() -> None:
     report = write_report(n_train=60, n_test=20)
-    assert report.startswith("# Storyworld version 1: story\n")
+    assert report.startswith("# Storyworld version 2: story\n")
     for order in range(1, 6):
         assert f"| {order}-gram | " in report
     assert "\n| 16 | " in report

@@ -13,8 +13,20 @@ from arena_lib.zoo import evaluation
 D_VOCAB = len(vocabulary())
 BUNDLED = [name for name in zoo.names() if zoo.info(name).source == "bundled"]
 TARGETS = {
-    "tiny-gpt": {"indirect_object_held_out_names": 0.95, "indirect_object_held_out_templates": 0.95},
-    "tiny-llama": {"indirect_object_held_out_names": 0.95, "indirect_object_held_out_templates": 0.95},
+    "tiny-gpt": {
+        "indirect_object_held_out_names": 0.98,
+        "indirect_object_held_out_templates": 0.97,
+        "indirect_object_held_out_both": 0.95,
+        "holders_2_things": 0.8,
+        "adjectives_five_shot": 0.95,
+        "countries_five_shot": 0.95,
+    },
+    "tiny-llama": {
+        "indirect_object_held_out_names": 0.98,
+        "indirect_object_held_out_templates": 0.93,
+        "indirect_object_held_out_both": 0.92,
+        "countries_five_shot": 0.95,
+    },
     "attn-only-2l": {},
 }
 """The least that a bundled model must reach, by figure."""

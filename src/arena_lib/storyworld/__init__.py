@@ -5,7 +5,7 @@
     >>> len(document.words) == len(document.labels.sentence)
     True
 
-Files: lexicon (words), frames (sentences), world (state), labels, grammar (stories),
+Files: lexicon (words), frames and companion_frames (sentences), world (state), labels, grammar (stories),
 tasks (in-context tasks), tokenizer, corpus (rows for training), report (entropies).
 """
 

@@ -19,7 +19,7 @@ from arena_lib.storyworld.grammar import tell_story
 from arena_lib.storyworld.labels import Document
 from arena_lib.storyworld.tokenizer import encode_words, list_vocabulary_words
 
-VERSION = 1
+VERSION = 2
 """Of lexicon, frames, grammar, tasks, tokenizer and split together: any change to what is generated raises it."""
 
 MIXTURE: dict[str, float] = {
@@ -39,8 +39,8 @@ MEAN_LENGTH: dict[str, float] = {
     "indirect_object": 29,
     "holders": 33,
     "adjectives": 31,
-    "company": 17,
-    "elsewhere": 31,
+    "nicknames": 29,
+    "company": 26,
     "countries": 31,
     "repetition": 50,
     "speech": 23,
@@ -62,8 +62,8 @@ def tell(kind: str, choose: Chooser, split: str = "train", *, longest: int = tas
             return tasks.tell_indirect_object(choose, split)
         case "holders":
             return tasks.tell_holders(choose, split)
-        case "elsewhere":
-            return tasks.tell_indirect_object(choose, split, form="distractor", is_elsewhere=True)
+        case "nicknames":
+            return tasks.tell_indirect_object(choose, split, are_nicknamed=True)
         case "company":
             return tasks.tell_company(choose, split)
         case "adjectives" | "countries":
@@ -90,7 +90,7 @@ def tell_many(
     unknown = set(mixture) - set(MEAN_LENGTH)
     if unknown:
         raise ConfigError(
-            f"a mixture must name kinds of documents: got {sorted(unknown)}. Choose from {', '.join(MIXTURE)}."
+            f"a mixture must name kinds of documents: got {sorted(unknown)}. Choose from {', '.join(MEAN_LENGTH)}."
         )
     weights = {kind: share / MEAN_LENGTH[kind] for kind, share in mixture.items()}
     while True:

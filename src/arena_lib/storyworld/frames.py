@@ -11,7 +11,8 @@ Source: own derivation.
 from collections.abc import Mapping
 from functools import cache
 
-Frames = tuple[tuple[str, ...], tuple[str, ...]]
+from arena_lib.storyworld import companion_frames
+from arena_lib.storyworld.companion_frames import Frames
 
 STORY: dict[str, Frames] = {
     "live": (
@@ -186,127 +187,6 @@ COMPARE: tuple[str, str] = ("{S} was {more} than {R} .", "So {R} was {less} than
 ASK_HOLDER: Frames = (("Who had the {o} ? {H} .", "Who was holding the {o} ? {H} ."), ("Who had the {o} now ? {H} .",))
 ASK_PLACE: Frames = (("Where was {N} ? In the {p} .",), ("Where was {N} now ? In the {p} .",))
 
-PAIR_CLAUSES: Frames = (
-    (
-        "When {A} and {B} went to the {p} ,",
-        "While {A} and {B} were working in the {p} ,",
-        "After {A} and {B} came to the {p} ,",
-        "As {A} and {B} walked through the {p} ,",
-        "When {A} met {B} in the {p} ,",
-        "Before {A} and {B} left the {p} ,",
-        "Because {A} and {B} were in the {p} ,",
-        "On {day} , when {A} and {B} were in the {p} ,",
-        "While {A} was in the {p} with {B} ,",
-        "After {A} saw {B} near the {p} ,",
-    ),
-    ("Once {A} and {B} reached the {p} ,", "While {A} and {B} walked to the {p} ,", "After {A} met {B} near the {p} ,"),
-)
-PAIR_SENTENCES: Frames = (
-    (
-        "{A} and {B} had a long talk in the {p} .",
-        "{A} was in the {p} with {B} .",
-        "One {time} , {A} and {B} sat in the {p} .",
-        "{A} saw {B} near the {p} .",
-        "{A} went to the {p} and {B} came too .",
-        "In the {p} , {A} found {B} .",
-        "The friends {A} and {B} played in the {p} .",
-        "{A} asked {B} for help in the {p} .",
-        "On {day} , {A} and {B} were in the {p} .",
-        "There were two people in the {p} , {A} and {B} .",
-    ),
-    (
-        "{A} and {B} spent the {time} in the {p} .",
-        "{A} walked to the {p} with {B} .",
-        "The {time} was {cold} , and {A} met {B} in the {p} .",
-    ),
-)
-TRIPLES: Frames = (
-    (
-        "When {A} , {B} and {C} went to the {p} ,",
-        "While {A} , {B} and {C} were working in the {p} ,",
-        "After {A} , {B} and {C} came to the {p} ,",
-        "{A} , {B} and {C} sat in the {p} .",
-        "On {day} , {A} , {B} and {C} were in the {p} .",
-        "{A} was in the {p} with {B} and {C} .",
-    ),
-    ("Once {A} , {B} and {C} reached the {p} ,", "{A} , {B} and {C} walked to the {p} ."),
-)
-MIDDLES: Frames = (
-    (
-        "{M} was {trait} .",
-        "{M} felt {mood} .",
-        "The {time} was {cold} .",
-        "Both were {mood} .",
-        "It was a {cold} {time} .",
-        "{M} lived in {city} .",
-        "{M} was a {job} .",
-    ),
-    ("{M} was {a} {trait} {job} .", "The {season} was {cold} ."),
-)
-DISTRACTORS: Frames = (
-    (
-        "{D} was not there .",
-        "{D} stayed in the {q} .",
-        "{D} was far away in {city} .",
-        "They talked about {D} .",
-        "Nobody saw {D} .",
-        "{D} lived in {city} .",
-    ),
-    ("{D} was in the {q} .", "{D} was not in the {p} ."),
-)
-ELSEWHERE: Frames = (
-    (
-        "{D} walked to the {q} .",
-        "{D} went to the {q} .",
-        "Now {D} was in the {q} .",
-        "{D} sat in the {q} .",
-        "{D} worked in the {q} .",
-        "One {time} , {D} was in the {q} .",
-        "On {day} , {D} was in the {q} .",
-        "{D} had never been to the {p} .",
-    ),
-    ("{D} was in the {q} .", "{D} was not in the {p} ."),
-)
-TRANSFERS: Frames = (
-    (
-        "{S} gave the {o} to {R} .",
-        "{S} gave {a} {adj} {o} to {R} .",
-        "{S} handed the {o} to {R} .",
-        "{S} passed the {o} to {R} .",
-        "{S} wanted to give the {o} to {R} .",
-        "{S} sold {a} {colour} {o} to {R} .",
-        "{S} wanted to sell {a} {adj} {o} to {R} .",
-        "{S} showed the {o} to {R} .",
-        "{S} brought some {foods} to {R} .",
-        "{S} threw the {o} to {R} .",
-        "{S} told a story to {R} .",
-        "{S} bought {a} {o} for {R} .",
-        "{S} made a cake for {R} .",
-        "{S} played a game with {R} .",
-        "{S} took the {o} from {R} .",
-        "{S} offered {foods} to {R} .",
-        "{S} said thank you to {R} .",
-    ),
-    (
-        "{S} brought the {o} to {R} .",
-        "{S} handed {a} {colour} {o} to {R} .",
-        "{S} bought some {foods} for {R} .",
-        "{S} wanted to hand the {o} to {R} .",
-    ),
-)
-JOINT_TRANSFERS: Frames = (
-    (
-        "{S} and {T} gave the {o} to {R} .",
-        "{S} and {T} passed the {o} to {R} .",
-        "{S} and {T} told a story to {R} .",
-        "{S} and {T} bought {a} {o} for {R} .",
-        "{S} and {T} made a cake for {R} .",
-        "{S} and {T} showed the {o} to {R} .",
-    ),
-    ("{S} and {T} brought the {o} to {R} .", "{S} and {T} gave {a} {adj} {o} to {R} ."),
-)
-OPENERS: tuple[str, ...] = ("Then", "Soon", "Later ,", "After that ,")
-
 HOLDER_STARTS: Frames = (
     ("{S} had the {o} .", "The {o} {was} with {S} .", "{S} was holding the {o} ."),
     ("Now {S} had the {o} .",),
@@ -319,16 +199,6 @@ HOLDER_MOVES: Frames = (
         "Then {S} gave the {o} to {R} .",
     ),
     ("Then {S} handed the {o} to {R} .",),
-)
-
-COMPANY: Frames = (
-    (
-        "{A} was in the {p} with {B} . Who was with {N} ? {H} .",
-        "{A} and {B} were in the {p} . Who was with {N} ? {H} .",
-        "{A} saw {B} near the {p} . Who was with {N} ? {H} .",
-        "In the {p} , {A} found {B} . Who was there with {N} ? {H} .",
-    ),
-    ("One {time} , {A} and {B} were in the {p} . Who was there with {N} ? {H} .",),
 )
 
 SPEECH: Frames = (("{S} said :", "{S} read aloud :", "{S} wrote :"), ("{S} wrote aloud :",))
@@ -371,10 +241,14 @@ def article(pieces: tuple[str, ...], fills: Mapping[str, str | tuple[object, str
 
 def list_tables() -> list[Frames]:
     """Every pair of training and held-out frames."""
-    tables = [*STORY.values(), *FACTS.values(), ASK_HOLDER, ASK_PLACE, PAIR_CLAUSES, PAIR_SENTENCES, TRIPLES, MIDDLES]
-    return [*tables, DISTRACTORS, ELSEWHERE, TRANSFERS, JOINT_TRANSFERS, HOLDER_STARTS, HOLDER_MOVES, COMPANY, SPEECH]
+    tables = [*STORY.values(), *FACTS.values(), ASK_HOLDER, ASK_PLACE, HOLDER_STARTS, HOLDER_MOVES, SPEECH]
+    return [*tables, *companion_frames.TABLES, *companion_frames.QUESTIONS]
 
 
 def list_frames() -> list[str]:
     """Every frame there is."""
-    return [frame for table in list_tables() for part in table for frame in part] + list(COMPARE) + list(OPENERS)
+    return (
+        [frame for table in list_tables() for part in table for frame in part]
+        + list(COMPARE)
+        + list(companion_frames.OPENERS)
+    )

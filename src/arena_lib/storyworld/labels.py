@@ -43,7 +43,7 @@ class Document:
     """Words, their labels, and where context alone decides the next word."""
 
     kind: str
-    """`story`, `indirect_object`, `holders`, `company`, `adjectives`, `countries`, `repetition`, `speech`, `facts` or `spelling`."""
+    """`story`, `indirect_object`, `company`, `holders`, `adjectives`, `countries`, `repetition`, `speech`, `facts` or `spelling`."""
     words: list[str]
     labels: Labels
     people: tuple[str, ...] = ()

@@ -119,6 +119,17 @@ TRAIN_NAMES: tuple[str, ...] = FEMALE_NAMES + MALE_NAMES
 ALL_NAMES: tuple[str, ...] = tuple(GENDER)
 
 
+NICKNAMES: tuple[str, ...] = (
+    *ANIMALS,
+    *ANIMALS.values(),
+    *COUNTRIES,
+    *PEOPLE_OF.values(),
+    *COMPARATIVE.values(),
+    *ADVERBS,
+)
+"""Words that stand for people in some training text; no slot of the indirect-object frames is filled with one."""
+
+
 def names_of(split: str) -> tuple[str, ...]:
     """The names that may give and get in this split: `"train"`, or those held out for `"test"`."""
     return TRAIN_NAMES if split == "train" else HELD_OUT_FEMALE + HELD_OUT_MALE

@@ -13,10 +13,10 @@ Differs: companions may be three, a distractor may be named anywhere, and anybod
          occurs once") answers.
 """
 
-from arena_lib.storyworld import frames, lexicon
+from arena_lib.storyworld import companion_frames, frames, lexicon
 from arena_lib.storyworld.choice import Chooser
 from arena_lib.storyworld.frames import article, choose_from, split_frame
-from arena_lib.storyworld.labels import PLURAL, Document
+from arena_lib.storyworld.labels import PLURAL, SINGULAR, Document
 from arena_lib.storyworld.world import Mention, Person, Teller, Thing, World, be
 
 RULES: dict[str, dict[str, dict[str, str]]] = {
@@ -33,6 +33,8 @@ RULES: dict[str, dict[str, dict[str, str]]] = {
 }
 """By kind of list: each rule's table. All rules of a kind are over the same words, so zero shots leave it open."""
 MIN_PAIRS, MAX_PAIRS = 5, 10
+FORMS = {"pair": 0.45, "triple": 0.25, "distractor": 0.3}
+"""How many are together, and whether somebody else is spoken of: how often each."""
 N_BYTES = 256
 LONGEST_STRING = 60
 
@@ -44,47 +46,48 @@ def tell_indirect_object(
     frames_of: str | None = None,
     form: str | None = None,
     n_transfers: int | None = None,
-    is_elsewhere: bool = False,
+    are_nicknamed: bool = False,
 ) -> Document:
     """Two or three people together; some of them give, up to three times, and the last word is whom to.
 
     `split` picks the names, `frames_of` the frames (the same split unless given);
-    `form` is `"pair"`, `"triple"` or `"distractor"` (any unless given). A distractor
-    that `is_elsewhere` is told of only by where he or she is.
+    `form` is `"pair"`, `"triple"` or `"distractor"` (any unless given). Who
+    `are_nicknamed` go by words that are no names, such as `Peru` or `dogs`: whoever
+    reads that must follow who did what, as such words tell nothing.
     """
     frames_of = frames_of or split
-    form = form or choose.weighted({"pair": 0.45, "triple": 0.25, "distractor": 0.3})
-    names = choose.sample(lexicon.names_of(split), 3)
+    form = form or choose.weighted(FORMS)
+    names = choose.sample(lexicon.NICKNAMES if are_nicknamed else lexicon.names_of(split), 3)
     people = [Person(i, name) for i, name in enumerate(names if form != "pair" else names[:2])]
     teller = Teller(World(people, []))
     n_transfers = n_transfers or choose.weighted({1: 0.5, 2: 0.3, 3: 0.2})
-    companions = _Companions(choose, teller, people, frames_of, form)
-    companions.distractors = frames.ELSEWHERE if is_elsewhere else frames.DISTRACTORS
-    return companions.tell(n_transfers)
+    return _Companions(choose, teller, people, frames_of, form).tell(n_transfers)
+
+
+def tell_company(choose: Chooser, split: str = "train") -> Document:
+    """Two or three people are together, and a question asks who is with one of them, or with two of three.
+
+    Training text has the held-out names here too: nobody gives or gets anything.
+    """
+    form = choose.weighted(FORMS)
+    names = choose.sample(lexicon.ALL_NAMES if split == "train" else lexicon.names_of(split), 3)
+    people = [Person(i, name) for i, name in enumerate(names if form != "pair" else names[:2])]
+    return _Companions(choose, Teller(World(people, [])), people, split, form).ask()
 
 
 class _Companions:
-    """One indirect-object document while it is being told."""
+    """One document about companions while it is being told."""
 
     def __init__(self, choose: Chooser, teller: Teller, people: list[Person], split: str, form: str) -> None:
         self.choose, self.teller, self.people, self.split, self.form = choose, teller, people, split, form
-        self.distractors = frames.DISTRACTORS
         self.place = choose.pick(lexicon.PLACES)
         self.n_present = 3 if form == "triple" else 2
 
     def tell(self, n_transfers: int) -> Document:
-        choose = self.choose
-        before = self.form == "distractor" and choose.chance(0.4)
-        if before:
-            self._say(self.distractors)
-        clause = self._set_up()
-        if not clause:
-            for _ in range(choose.weighted({0: 0.4, 1: 0.4, 2: 0.2})):
-                self._say(frames.MIDDLES)
-            if self.form == "distractor" and not before:
-                self._say(self.distractors)
+        """Who is together, and then what they give each other."""
+        clause = self._begin(is_clause_allowed=True)
         for _ in range(n_transfers):
-            giver, recipient = choose.sample(self.people[: self.n_present], 2)
+            giver, recipient = self.choose.sample(self.people[: self.n_present], 2)
             self._transfer(giver, recipient, clause)
             clause = False
         return self.teller.finish(
@@ -94,19 +97,48 @@ class _Companions:
             correct=recipient.name,
         )
 
-    def _set_up(self) -> bool:
-        """Say who is together; True if the frame is a clause that the transfer goes on."""
+    def ask(self) -> Document:
+        """Who is together, and then a question about it."""
+        self._begin(is_clause_allowed=False)
+        answer, *others = self.choose.sample(self.people[: self.n_present], self.n_present)
+        fills: dict[str, str | Mention] = {"{p}": self.place, "{H}": (answer, answer.name)}
+        fills |= {slot: (person, person.name) for slot, person in zip(("{N}", "{O}"), others, strict=False)}
+        table = companion_frames.ASK_PAIR if len(others) == 1 else companion_frames.ASK_TRIPLE
+        pieces = split_frame(self.choose.pick(choose_from(table, self.split)))
+        self.teller.say(pieces, fills, subject=answer, answer="{H}")
+        return self.teller.finish("company", form=self.form, correct=answer.name)
+
+    def _begin(self, *, is_clause_allowed: bool) -> bool:
+        """Say who is together and what is beside the point; True if that is a clause that the transfer goes on."""
+        choose = self.choose
+        before = self.form == "distractor" and choose.chance(0.4)
+        if before:
+            self._say(companion_frames.DISTRACTORS)
+        clause = self._set_up(is_clause_allowed)
+        if not clause:
+            for _ in range(choose.weighted({0: 0.4, 1: 0.4, 2: 0.2})):
+                self._say(companion_frames.MIDDLES)
+            if self.form == "distractor" and not before:
+                self._say(companion_frames.DISTRACTORS)
+        return clause
+
+    def _set_up(self, is_clause_allowed: bool) -> bool:
         if self.form == "triple":
-            table = frames.TRIPLES
+            table = companion_frames.TRIPLES
         elif self.form == "distractor":
-            table = frames.PAIR_SENTENCES
+            table = companion_frames.PAIR_SENTENCES
         else:
-            table = self.choose.pick((frames.PAIR_CLAUSES, frames.PAIR_SENTENCES))
-        frame = self.choose.pick(choose_from(table, self.split))
+            table = self.choose.pick((companion_frames.PAIR_CLAUSES, companion_frames.PAIR_SENTENCES))
+        options = choose_from(table, self.split)
+        if not is_clause_allowed:
+            sentences = [frame for frame in options if frame.endswith(".")]
+            options = tuple(sentences) or choose_from(companion_frames.PAIR_SENTENCES, self.split)
+        frame = self.choose.pick(options)
         for person in self.people[: self.n_present]:
             person.place = self.place
+        is_joint = "{A} and {B}" in frame or "{A} , {B} and {C}" in frame
         self.teller.say(
-            split_frame(frame), self._fills(), subject=self.people[0], number=PLURAL if "{A} and {B}" in frame else 0
+            split_frame(frame), self._fills(), subject=self.people[0], number=PLURAL if is_joint else SINGULAR
         )
         return frame.endswith(",")
 
@@ -120,17 +152,17 @@ class _Companions:
     def _transfer(self, giver: Person, recipient: Person, clause: bool) -> None:
         choose = self.choose
         third = [person for person in self.people[: self.n_present] if person is not giver and person is not recipient]
-        table = frames.JOINT_TRANSFERS if third else frames.TRANSFERS
+        table = companion_frames.JOINT_TRANSFERS if third else companion_frames.TRANSFERS
         pieces = split_frame(choose.pick(choose_from(table, self.split)))
         if not clause and choose.chance(0.6):
-            pieces = split_frame(choose.pick(frames.OPENERS)) + pieces
+            pieces = split_frame(choose.pick(companion_frames.OPENERS)) + pieces
         fills = self._fills()
         fills |= {"{S}": (giver, giver.name), "{R}": (recipient, recipient.name)}
         if third:
             fills["{T}"] = (third[0], third[0].name)
         if "{a}" in pieces:
             fills["{a}"] = article(pieces, fills, is_plural=False)
-        self.teller.say(pieces, fills, subject=giver, number=PLURAL if third else 0, answer="{R}")
+        self.teller.say(pieces, fills, subject=giver, number=PLURAL if third else SINGULAR, answer="{R}")
 
     def _fills(self) -> dict[str, str | Mention]:
         choose, people = self.choose, self.people
@@ -201,22 +233,6 @@ def _say_holding(
     }
     pieces = split_frame(choose.pick(choose_from(table, split)))
     teller.say(pieces, fills, subject=holder if pieces[0] == "{R}" else giver)
-
-
-def tell_company(choose: Chooser, split: str = "train") -> Document:
-    """Two people are together, and a question asks who is with one of them; held-out names too, as nobody gives."""
-    names = lexicon.ALL_NAMES if split == "train" else lexicon.names_of(split)
-    people = [Person(i, name) for i, name in enumerate(choose.sample(names, 2))]
-    teller = Teller(World(people, []))
-    asked, companion = choose.sample(people, 2)
-    for person in people:
-        person.place = choose.pick(lexicon.PLACES)
-    fills: dict[str, str | Mention] = {"{p}": str(people[0].place), "{time}": choose.pick(lexicon.TIMES)}
-    for slot, person in (("{A}", people[0]), ("{B}", people[1]), ("{N}", asked), ("{H}", companion)):
-        fills[slot] = (person, person.name)
-    people[1].place = people[0].place
-    teller.say(split_frame(choose.pick(choose_from(frames.COMPANY, split))), fills, subject=people[0], answer="{H}")
-    return teller.finish("company", correct=companion.name)
 
 
 def tell_rule(

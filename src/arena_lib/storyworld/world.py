@@ -32,9 +32,10 @@ class Person:
     visited: set[str] = field(default_factory=set)
     """Where they have been since the document began."""
     gender: str = field(init=False)
+    """`"f"` or `"m"`; empty where the name is none, so that no pronoun stands for it."""
 
     def __post_init__(self) -> None:
-        self.gender = GENDER[self.name]
+        self.gender = GENDER.get(self.name, "")
 
     def move_to(self, place: str) -> None:
         """Go somewhere."""
