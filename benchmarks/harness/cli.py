@@ -14,7 +14,7 @@ from typing import Annotated
 import torch
 import typer
 
-from arena_lib.cli.output import FAILED, INTERRUPTED, UsageError, show, verb
+from arena_lib.cli.support.output import FAILED, INTERRUPTED, UsageError, show, verb
 from arena_lib.core.device import pick_device
 from arena_lib.core.manifest import find_commit
 from arena_lib.errors import ConfigError

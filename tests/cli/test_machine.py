@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from arena_lib.cli import VERBS
-from arena_lib.cli.output import exit_code
+from arena_lib.cli.support.output import exit_code
 from arena_lib.course import health
 from arena_lib.errors import ArenaError, FetchError, MissingDependencyError, UnknownNameError
 

@@ -1,5 +1,6 @@
 """Sentence frames and their split."""
 
+import itertools
 import re
 
 from arena_lib.storyworld import companion_frames, frames
@@ -45,7 +46,7 @@ def list_neighbours(frame: str) -> set[tuple[str, str]]:
     """Each two neighbouring words, slots and articles by kind."""
     words = [KINDS.get(word.strip("{}"), word) if word[0] == "{" else word.lower() for word in frame.split()]
     words = ["ARTICLE" if word in ARTICLES else word for word in words]
-    return set(zip(words, words[1:], strict=False))
+    return set(itertools.pairwise(words))
 
 
 def test_held_out_frames_put_together_what_training_text_has() -> None:

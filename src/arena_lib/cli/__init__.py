@@ -1,4 +1,4 @@
-"""The command `arena`: one thin file for each verb.
+"""The command `arena`: one thin file for each verb, and in `support` what they share.
 
 Exit codes: 0 all well, 1 some fail, 2 usage, 3 environment. Every verb takes `--json`.
 """
@@ -6,7 +6,6 @@ Exit codes: 0 all well, 1 some fail, 2 usage, 3 environment. Every verb takes `-
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import sys
 from typing import TYPE_CHECKING
 
@@ -20,10 +19,10 @@ __all__ = ["VERBS", "build_app", "main"]
 
 
 def build_app() -> typer.Typer:
-    """The command line with every verb that is there."""
+    """The command line with every verb."""
     import typer
 
-    from arena_lib.cli.quick import QuickGroup
+    from arena_lib.cli.support.quick import QuickGroup
 
     app = typer.Typer(
         name="arena",
@@ -36,8 +35,7 @@ def build_app() -> typer.Typer:
     )
     app.callback()(_root)
     for verb in VERBS:
-        if importlib.util.find_spec(f"{__name__}.{verb}") is not None:
-            importlib.import_module(f"{__name__}.{verb}").register(app)
+        importlib.import_module(f"{__name__}.{verb}").register(app)
     return app
 
 
@@ -47,7 +45,7 @@ def _root() -> None:
 
 def main() -> None:
     """Runs the command line and exits with its code."""
-    from arena_lib.cli.output import plain_warnings
+    from arena_lib.cli.support.output import plain_warnings
 
     with plain_warnings():
         sys.exit(build_app()(standalone_mode=True))

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import typer
 
-from arena_lib.cli.output import UsageError, verb
-from arena_lib.cli.quick import Context
+from arena_lib.cli.support.output import UsageError, verb
+from arena_lib.cli.support.quick import Context
 
 
 def register(app: typer.Typer) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, get_args
 
 import typer
 
-from arena_lib.cli.output import FAILED, JsonFlag, UsageError, print_json, show, verb
+from arena_lib.cli.support.output import FAILED, JsonFlag, UsageError, print_json, show, verb
 from arena_lib.errors import WorkspaceError
 
 POLL_SECONDS = 0.3

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from arena_lib.cli.output import FAILED, JsonFlag, check_writable, print_json, show, verb
+from arena_lib.cli.support.output import FAILED, JsonFlag, check_writable, print_json, show, verb
 
 if TYPE_CHECKING:
     from arena_lib.course.demo import Step

@@ -6,7 +6,7 @@ import dataclasses
 
 import typer
 
-from arena_lib.cli.output import ENVIRONMENT, JsonFlag, print_json, show, verb
+from arena_lib.cli.support.output import ENVIRONMENT, JsonFlag, print_json, show, verb
 
 
 def register(app: typer.Typer) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 
 import typer
 
-from arena_lib.cli.output import JsonFlag, print_json, print_table, show, verb
-from arena_lib.cli.quick import Context, QuickCommand
+from arena_lib.cli.support.output import JsonFlag, print_json, print_table, show, verb
+from arena_lib.cli.support.quick import Context, QuickCommand
 
 
 def register(app: typer.Typer) -> None:

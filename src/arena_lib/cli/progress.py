@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from arena_lib.cli.output import JsonFlag, UsageError, check_writable, print_json, show, verb
+from arena_lib.cli.support.output import JsonFlag, UsageError, check_writable, print_json, show, verb
 from arena_lib.course.tables import counted
 
 

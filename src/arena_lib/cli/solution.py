@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from arena_lib.cli.output import JsonFlag, print_json, show, verb
+from arena_lib.cli.support.output import JsonFlag, print_json, show, verb
 
 
 def register(app: typer.Typer) -> None:

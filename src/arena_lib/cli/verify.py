@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from arena_lib.cli.output import FAILED, JsonFlag, print_json, show, verb
+from arena_lib.cli.support.output import FAILED, JsonFlag, print_json, show, verb
 
 
 def register(app: typer.Typer) -> None:

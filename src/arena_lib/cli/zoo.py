@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from arena_lib.cli.output import JsonFlag, UsageError, make_folder, print_json, print_table, show, verb
+from arena_lib.cli.support.output import JsonFlag, UsageError, make_folder, print_json, print_table, show, verb
 
 
 def register(app: typer.Typer) -> None:

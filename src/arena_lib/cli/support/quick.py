@@ -17,7 +17,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from arena_lib.cli.output import print_json
+from arena_lib.cli.support.output import print_json
 
 Context: Any = typer.Context.__mro__[1]
 """What a command really gets where it asks for `typer.Context`, whichever click that typer carries."""
