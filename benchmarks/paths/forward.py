@@ -63,9 +63,9 @@ BENCHMARK = Benchmark(
     peers=("huggingface", "bridge", "bridge-compatible", "transformer-lens-3", "nanogpt"),
     peer_packages={
         "huggingface": "transformers",
-        "bridge": "transformer-lens",
-        "bridge-compatible": "transformer-lens",
-        "transformer-lens-3": "transformer-lens",
+        "bridge": "transformer-lens>=4",
+        "bridge-compatible": "transformer-lens>=4",
+        "transformer-lens-3": "transformer-lens<4",
     },
     goals=(
         Goal("batch", "huggingface", 1.0, on="cpu"),

@@ -99,8 +99,8 @@ BENCHMARK = Benchmark(
     peers=("huggingface", "bridge", "transformer-lens-3"),
     peer_packages={
         "huggingface": "transformers",
-        "bridge": "transformer-lens",
-        "transformer-lens-3": "transformer-lens",
+        "bridge": "transformer-lens>=4",
+        "transformer-lens-3": "transformer-lens<4",
     },
     goals=(
         Goal("one_text", "huggingface", 1.0, on="cpu", dtype="float32"),

@@ -76,6 +76,6 @@ BENCHMARK = Benchmark(
     make=make,
     dtypes={"cpu": ("float32",), "cuda": ("float32",)},
     peers=("nanogpt", "bridge", "transformer-lens-3", "nnsight"),
-    peer_packages={"bridge": "transformer-lens", "transformer-lens-3": "transformer-lens", "nnsight": "nnsight"},
+    peer_packages={"bridge": "transformer-lens>=4", "transformer-lens-3": "transformer-lens<4", "nnsight": "nnsight"},
     goals=(Goal("one", "nnsight", 1.5), Goal("every_block", "nnsight", 1.5), Goal("every_block", "bridge", 1.3)),
 )

@@ -101,9 +101,9 @@ BENCHMARK = Benchmark(
     make=make,
     peers=("own-forward", "bridge", "bridge-compatible", "transformer-lens-3", "nnsight"),
     peer_packages={
-        "bridge": "transformer-lens",
-        "bridge-compatible": "transformer-lens",
-        "transformer-lens-3": "transformer-lens",
+        "bridge": "transformer-lens>=4",
+        "bridge-compatible": "transformer-lens>=4",
+        "transformer-lens-3": "transformer-lens<4",
         "nnsight": "nnsight",
     },
     goals=(
