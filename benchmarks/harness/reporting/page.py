@@ -22,7 +22,7 @@ body { max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a; lin
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .85rem; }
 th, td { padding: .2rem .6rem; text-align: left; vertical-align: top; border-bottom: 1px solid #d0d0d0; }
-th { border-bottom: 2px solid #1a1a1a; }
+th { vertical-align: bottom; border-bottom: 2px solid #1a1a1a; }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .reason { text-align: left; white-space: normal; }
 .missed { font-weight: bold; }
@@ -31,6 +31,8 @@ th { border-bottom: 2px solid #1a1a1a; }
 TITLE = "arena_lib: benchmarks"
 N_NAMES = 5
 """Columns of names, left of the figures."""
+CLASSES = ("",) * N_NAMES + ("number",) * (len(FIGURES) - 1) + ("",)
+"""By column: names and the goal are words."""
 
 
 def write_page(groups: Sequence[Group], path: Path) -> None:
@@ -54,7 +56,9 @@ def _describe_group(group: Group) -> list[go.Figure | str]:
 
 
 def _write_table(group: Group, title: str) -> str:
-    header = "".join(f'<th scope="col">{name}</th>' for name in ("path", "case", "peer", "device", "dtype", *FIGURES))
+    names = ("path", "case", "peer", "device", "dtype", *FIGURES)
+    columns = zip(CLASSES, names, strict=True)
+    header = "".join(f'<th scope="col" class="{alignment}">{name}</th>' for alignment, name in columns)
     body = "\n".join(_write_row(shown) for shown in group.rows)
     return (
         f'<div class="wide"><table><caption>{escape(title)}</caption>\n<thead><tr>{header}</tr></thead>\n'
@@ -65,8 +69,8 @@ def _write_table(group: Group, title: str) -> str:
 def _write_row(shown: Shown) -> str:
     """Names left, figures right; a reason may take several lines."""
     cells = write_row(shown)
-    classes = [""] * N_NAMES + ["number"] * (len(FIGURES) - 1) + ["missed" if shown.row.is_met is False else ""]
+    classes = [*CLASSES[:-1], "missed" if shown.row.is_met is False else ""]
     if not shown.has_ratio:
         classes[N_NAMES] = "reason"
     columns = zip(classes, cells, strict=True)
-    return "<tr>" + "".join(f'<td class="{name}">{escape(cell)}</td>' for name, cell in columns) + "</tr>"
+    return "<tr>" + "".join(f'<td class="{style}">{escape(cell)}</td>' for style, cell in columns) + "</tr>"

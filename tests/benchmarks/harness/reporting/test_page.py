@@ -52,12 +52,14 @@ def test_a_met_goal_is_not_marked_as_missed(page, make_record, make_row):
 
 def test_cells_stand_under_their_names(page, make_record, make_row):
     shown = body(page(make_record(make_row())))
-    names = re.findall(r'<th scope="col">(.*?)</th>', shown)
+    header = re.findall(r'<th scope="col" class="(.*?)">(.*?)</th>', shown)
+    names = [name for _, name in header]
     cells = re.findall(r"<td class=\"(.*?)\">(.*?)</td>", shown)
     row = dict(zip(names, cells, strict=True))
     assert row["peer"] == ("", "huggingface")
     assert row["CPU ratio"] == ("number", "1.25")
     assert row["goal"] == ("", "–")
+    assert [alignment for alignment, _ in header] == [alignment for alignment, _ in cells]
 
 
 def test_what_has_no_figures_has_no_plots(page, make_record, make_bare_row):
