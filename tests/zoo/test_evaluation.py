@@ -23,7 +23,7 @@ TARGETS = {
     },
     "tiny-llama": {
         "indirect_object_held_out_names": 0.98,
-        "indirect_object_held_out_templates": 0.94,
+        "indirect_object_held_out_templates": 0.95,
         "indirect_object_held_out_both": 0.92,
         "adjectives_five_shot": 0.95,
         "countries_five_shot": 0.95,

@@ -40,7 +40,7 @@ PLAN = replace(
         replace(READING.stages[-1], n_shards=78),
         Stage(mixture=LISTS, seq=128, answers_every=3),
     ),
-    steady_steps=36_000,
+    steady_steps=39_500,
 )
 """As tiny-gpt, and then more lists: with rotary positions opposites were still confused with repetitions."""
 
