@@ -94,6 +94,12 @@ def test_a_run_without_rows_is_still_shown(make_record):
     assert len(group.runs) == 1
 
 
+def test_a_row_that_failed_after_it_was_timed_has_no_ratio_to_show(make_record, make_row, make_bare_row):
+    rows = [make_row(), make_row(peer="b", status="failed"), make_bare_row("agrees", peer="c")]
+    (group,) = merge([make_record(*rows)])
+    assert [shown.has_ratio for shown in group.rows] == [True, False, False]
+
+
 def test_files_are_read(make_record, make_row, tmp_path):
     write_record(make_record(make_row()), tmp_path / "a.json")
     (group,) = read_groups([tmp_path / "a.json"])

@@ -12,15 +12,15 @@ def group_of(make_record, *rows, **changes):
 def test_the_sum_counts_losses_as_plainly_as_wins(make_record, make_row, make_bare_row):
     rows = [
         make_row(peer="a", ratio=(1.3, 1.2, 1.4), goal=1.0, is_met=True),
-        make_row(peer="b", ratio=(1.1, 0.99, 1.2), goal=1.0, is_met=False),
-        make_row(peer="c", ratio=(0.9, 0.8, 0.99)),
-        make_row(peer="d", ratio=(0.5, 0.4, 0.6)),
+        make_row(peer="b", ratio=(1.1, 1.0, 1.2), goal=1.05, is_met=False),
+        make_row(peer="c", ratio=(0.9, 0.8, 1.0), goal=1.0, is_met=False),
+        make_row(peer="d", ratio=(0.5, 0.4, 0.6), goal=1.0, is_met=False),
         make_bare_row("skipped", peer="e", goal=2.0, reason="x"),
-        make_bare_row("failed", peer="f", reason="x"),
+        make_bare_row("failed", peer="f", goal=1.0, reason="x"),
     ]
     assert summarise(group_of(make_record, *rows)) == (
-        "6 rows: ours is faster in 1 of 4 timed rows, slower in 2, level in 1; 1 skipped; 1 failed; "
-        "goals: 1 met, 1 missed, 1 not measured."
+        "6 rows: ours is faster in 1 of 4 timed rows, slower in 1, level in 2; 1 skipped; 1 failed; "
+        "goals: 1 met, 3 missed, 2 not measured."
     )
 
 
