@@ -1,0 +1,211 @@
+"""One way to see every model: `hooked(model)` takes ours, TransformerLens's bridge, and nnsight's.
+
+What the functions of `arena_lib.interp` ask of a model is here and nowhere else: its sizes, its weights
+by head, its norms, and running it with hooks or a cache. They call `hooked(model)` first, so a learner
+hands in whatever was loaded. Hook names are the canonical ones (`transformer/activations/hooks.py`).
+
+Shapes:  tokens "batch seq" -> logits "batch seq d_vocab"; W_Q, W_K, W_V by query head
+         "n_heads d_model d_head", W_O "n_heads d_head d_model"; keys and values that heads share are repeated.
+Raises:  ConfigError for a model without the hook interface; UnknownNameError for a layer, head or hook that
+         it does not have; ShapeError for a position outside the sequence.
+Source:  the interface of TransformerLens, github.com/TransformerLensOrg/TransformerLens.
+Differs: a bridge's `hook_resid_mid` can be read but not written: what is written there reaches the MLP and
+         not the residual stream. Change `hook_attn_out` instead, which is the same on every model.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from arena_lib.errors import ConfigError, ShapeError, UnknownNameError
+from arena_lib.transformer.activations.hooks import HookSpec, NamesFilter
+
+Head = tuple[int, int]
+"""(layer, head), both counted from zero."""
+
+
+def hooked(model: Any) -> "HookedLM":
+    """The model as the functions of this package see it; what is one already comes back as it is."""
+    if isinstance(model, HookedLM):
+        return model
+    if not hasattr(model, "run_with_hooks") and hasattr(model, "trace"):
+        from arena_lib.interp.nnsight_models import NNsightLM
+
+        return NNsightLM(model)
+    return HookedLM(model)
+
+
+class HookedLM:
+    """A model with TransformerLens's hook interface: our `Transformer` or a `TransformerBridge`."""
+
+    def __init__(self, model: Any) -> None:
+        missing = [name for name in ("run_with_hooks", "run_with_cache", "cfg") if not hasattr(model, name)]
+        if missing:
+            raise ConfigError(
+                f"a model must have the hook interface: got {type(model).__name__}, which has no {missing[0]}. "
+                "Load it with arena_lib.zoo.load or load_bridge, or make it ours with transformer.from_huggingface."
+            )
+        self.model = model
+        cfg = model.cfg
+        self.n_layers, self.n_heads = int(cfg.n_layers), int(cfg.n_heads)
+        self.n_kv_heads = int(
+            getattr(cfg, "n_kv_heads", None) or getattr(cfg, "n_key_value_heads", None) or cfg.n_heads
+        )
+        self.d_model, self.d_head, self.d_vocab = int(cfg.d_model), int(cfg.d_head), int(cfg.d_vocab)
+        self.has_mlp = self.n_layers > 0 and hasattr(model.blocks[0], "mlp")
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.model.parameters()).device
+
+    @property
+    def heads(self) -> list[Head]:
+        """Every head, layer by layer."""
+        return [(layer, head) for layer in range(self.n_layers) for head in range(self.n_heads)]
+
+    # -- running ------------------------------------------------------------------------------
+
+    def run(
+        self,
+        tokens: Int[Tensor, "batch seq"] | Float[Tensor, "batch seq d_model"],
+        fwd_hooks: Iterable[HookSpec] = (),
+        bwd_hooks: Iterable[HookSpec] = (),
+        *,
+        start_at_layer: int | None = None,
+        stop_at_layer: int | None = None,
+    ) -> Float[Tensor, "batch seq d_out"]:
+        """Logits (or the residual stream entering `stop_at_layer`) with these hooks attached.
+
+        With `start_at_layer`, `tokens` is the residual stream that enters that layer.
+        """
+        ends = {"start_at_layer": start_at_layer, "stop_at_layer": stop_at_layer}
+        given = {name: layer for name, layer in ends.items() if layer is not None}
+        return self.model.run_with_hooks(tokens, fwd_hooks=list(fwd_hooks), bwd_hooks=list(bwd_hooks), **given)
+
+    def run_with_cache(
+        self, tokens: Int[Tensor, "batch seq"], names: NamesFilter = None, *, stop_at_layer: int | None = None
+    ) -> tuple[Float[Tensor, "batch seq d_out"], Any]:
+        """Logits, and a mapping from hook names, full or short (`cache["z", 0]`), to tensors."""
+        given = {} if stop_at_layer is None else {"stop_at_layer": stop_at_layer}
+        return self.model.run_with_cache(tokens, names_filter=names, **given)
+
+    # -- parts --------------------------------------------------------------------------------
+
+    def W_Q(self, layer: int) -> Float[Tensor, "n_heads d_model d_head"]:
+        """Queries' weights of one layer."""
+        return self._block(layer).attn.W_Q
+
+    def W_K(self, layer: int) -> Float[Tensor, "n_heads d_model d_head"]:
+        """Keys' weights of one layer, for each query head those that it reads."""
+        return self.repeat_kv(self._block(layer).attn.W_K, axis=0)
+
+    def W_V(self, layer: int) -> Float[Tensor, "n_heads d_model d_head"]:
+        """Values' weights of one layer, for each query head those that it reads."""
+        return self.repeat_kv(self._block(layer).attn.W_V, axis=0)
+
+    def W_O(self, layer: int) -> Float[Tensor, "n_heads d_head d_model"]:
+        """Output weights of one layer."""
+        return self._block(layer).attn.W_O
+
+    def bias(self, layer: int, name: str) -> Tensor | None:
+        """`b_Q`, `b_K`, `b_V` ("n_heads d_head", keys and values repeated) or `b_O` ("d_model"); None without biases."""
+        bias = getattr(self._block(layer).attn, name, None)
+        return self.repeat_kv(bias, axis=0) if bias is not None and name in ("b_K", "b_V") else bias
+
+    @property
+    def W_E(self) -> Float[Tensor, "d_vocab d_model"]:
+        """The token embedding."""
+        return self.model.W_E
+
+    @property
+    def W_U(self) -> Float[Tensor, "d_model d_vocab"]:
+        """The unembedding."""
+        return self.model.W_U
+
+    def norm(
+        self, layer: int, part: str, resid: Float[Tensor, "*any seq d_model"]
+    ) -> Float[Tensor, "*any seq d_model"]:
+        """The block's `ln1` or `ln2`, gain and bias included."""
+        return getattr(self._block(layer), part)(resid)
+
+    def mlp_out(self, layer: int, resid_mid: Float[Tensor, "*any seq d_model"]) -> Float[Tensor, "*any seq d_model"]:
+        """What the layer's MLP adds to a residual stream, its norm included."""
+        block = self._block(layer)
+        return block.mlp(block.ln2(resid_mid))
+
+    def final_norm(self, resid: Float[Tensor, "*any seq d_model"]) -> Float[Tensor, "*any seq d_model"]:
+        """The norm before the unembedding, exact: its scale is that of `resid`."""
+        return self.model.ln_final(resid)
+
+    def unembed(self, resid: Float[Tensor, "*any seq d_model"]) -> Float[Tensor, "*any seq d_vocab"]:
+        """Logits of a residual stream that leaves the last block: final norm, then W_U and its bias."""
+        return self.model.unembed(self.final_norm(resid))
+
+    def repeat_kv(self, tensor: Tensor, axis: int) -> Tensor:
+        """A tensor by key head as one by query head: query head h reads key head h // (n_heads // n_kv_heads)."""
+        shares = self.n_heads // tensor.shape[axis]
+        return tensor.repeat_interleave(shares, dim=axis) if shares > 1 else tensor
+
+    def _block(self, layer: int) -> Any:
+        return self.model.blocks[self.check_layer(layer)]
+
+    # -- what exists --------------------------------------------------------------------------
+
+    def check_layer(self, layer: int) -> int:
+        """The layer, if there is such a one."""
+        if not 0 <= layer < self.n_layers:
+            raise UnknownNameError("layer", str(layer), map(str, range(self.n_layers)))
+        return layer
+
+    def check_heads(self, heads: Iterable[Head]) -> list[Head]:
+        """The heads, if all of them exist."""
+        known = set(self.heads)
+        wanted = [(int(layer), int(head)) for layer, head in heads]
+        for head in wanted:
+            if head not in known:
+                raise UnknownNameError("head", f"{head[0]}.{head[1]}", [f"{a}.{b}" for a, b in known])
+        return wanted
+
+    def check_hook(self, name: str) -> str:
+        """The full hook name, if the model has it."""
+        if name not in self.model.hook_dict:
+            raise UnknownNameError("hook", name, self.model.hook_dict)
+        return name
+
+
+def check_position(position: int, seq: int) -> int:
+    """A position as a number from 0 to seq - 1; negative ones count from the end."""
+    if not -seq <= position < seq:
+        raise ShapeError(
+            f"a position must lie between {-seq} and {seq - 1}: got {position}. The sequence has {seq} positions."
+        )
+    return position % seq
+
+
+def check_aligned(clean: Int[Tensor, "batch seq"], corrupted: Int[Tensor, "batch seq2"]) -> None:
+    """Two sets of prompts must have as many prompts of the same length, position for position."""
+    if clean.shape != corrupted.shape:
+        raise ShapeError(
+            f"clean and corrupted prompts must have the same shape: got {tuple(clean.shape)} and "
+            f"{tuple(corrupted.shape)}. Give as many of each, and words of as many tokens in the same places."
+        )
+
+
+def check_metric(value: Any, *, per_prompt: int | None = None) -> Tensor:
+    """A metric must give a tensor: one number, or one for each of `per_prompt` prompts if that is given."""
+    if not isinstance(value, Tensor):
+        raise ConfigError(
+            f"a metric must return a tensor: got {type(value).__name__}. Leave out .item() and float(): a number "
+            "has no gradient, and taking it out waits for the device."
+        )
+    wanted = () if per_prompt is None else (per_prompt,)
+    if value.shape != wanted:
+        said = "one number" if per_prompt is None else f"one number for each of {per_prompt} prompts"
+        raise ShapeError(
+            f"the metric must return {said}: got a tensor of shape {tuple(value.shape)}. Average the rest."
+        )
+    return value
