@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from statistics import median
 
 import torch
+import torch.nn.functional as F
 
 from benchmarks.harness.declaring import Run
 from benchmarks.harness.measuring.clocks import Clock
@@ -29,13 +30,17 @@ class Loads:
     """How large the product and the copy are."""
 
     n: int
-    """Rows and columns of the product's matrices."""
+    """Rows and columns of the product's matrices; a power of two times SMALLEST_N, or less than that."""
     copied: int
     """Bytes that are copied: several times the last cache."""
 
 
+SMALLEST_N = 256
+"""The product starts this large, and doubles while that stays cheap: some CPUs have no bfloat16 arithmetic."""
+LONGEST_RUN = 1.0
+"""Seconds that one run of the product may take."""
 LOADS = {"cpu": Loads(n=2048, copied=2**28), "cuda": Loads(n=8192, copied=2**30)}
-"""By kind of device. The products fill the device; on a slow CPU one takes a second at most."""
+"""By kind of device: enough to fill it."""
 
 
 def calibrate(device: torch.device, dtypes: Iterable[str], clock: Clock, loads: Loads | None = None) -> Calibration:
@@ -45,14 +50,24 @@ def calibrate(device: torch.device, dtypes: Iterable[str], clock: Clock, loads: 
     return Calibration(flops, measure_copy(device, clock, loads.copied))
 
 
-def measure_product(device: torch.device, dtype: str, clock: Clock, n: int) -> float:
-    """Multiplications and additions a second of a product of n by n matrices.
+def measure_product(device: torch.device, dtype: str, clock: Clock, largest_n: int) -> float:
+    """Multiplications and additions a second of a product of matrices of `largest_n` rows and columns.
 
-    The values are random, since a processor computes zeros faster.
+    Fewer where that would take longer than LONGEST_RUN. The values are random, since a processor computes
+    zeros faster, and laid out as a linear layer has them.
     """
+    n = min(SMALLEST_N, largest_n)
+    product = _make_product(device, dtype, n)
+    while n < largest_n and 8 * clock.time(product) <= LONGEST_RUN:  # twice the rows are eight times the work
+        n *= 2
+        product = _make_product(device, dtype, n)
+    return 2 * n**3 / _time_load(clock, product)
+
+
+def _make_product(device: torch.device, dtype: str, n: int) -> Run:
     generator = torch.Generator(device).manual_seed(0)
-    left, right = (torch.randn(n, n, generator=generator, device=device).to(getattr(torch, dtype)) for _ in range(2))
-    return 2 * n**3 / _time_load(clock, lambda: left @ right)
+    x, weight = (torch.randn(n, n, generator=generator, device=device).to(getattr(torch, dtype)) for _ in range(2))
+    return lambda: F.linear(x, weight)
 
 
 def measure_copy(device: torch.device, clock: Clock, n_bytes: int) -> float:

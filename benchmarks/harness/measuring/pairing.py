@@ -46,6 +46,8 @@ class Plan:
     """After two blocks, no further one starts later than this."""
     cpu_runs: int = 3
     """Runs with one thread, after one to warm up."""
+    cpu_seconds: float = 5.0
+    """After the first of them, no further one starts later than this."""
 
 
 @dataclass(frozen=True)
@@ -97,9 +99,10 @@ def _time_once(time: Callable[[Run], Seconds], run: Run, prepare: Callable[[], N
 
 def time_one_thread(clock: Clock, run: Run, prepare: Callable[[], None], plan: Plan) -> float | None:
     """The median of CPU seconds with one thread; None where the clock has no CPU time to give."""
-    seconds = []
+    seconds: list[float] = []
+    start = clock.now()
     with collector_off(), one_thread():
-        for _ in range(1 + plan.cpu_runs):
+        while len(seconds) < 2 or (len(seconds) <= plan.cpu_runs and clock.now() - start < plan.cpu_seconds):
             used = _time_once(clock.time_cpu, run, prepare)
             if used is None:
                 return None

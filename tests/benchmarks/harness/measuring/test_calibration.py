@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from benchmarks.harness.measuring.calibration import LOADS, N_RUNS, WARM_UPS, Loads, calibrate, is_noisy
+from benchmarks.harness.measuring.calibration import LOADS, N_RUNS, SMALLEST_N, WARM_UPS, Loads, calibrate, is_noisy
 from benchmarks.harness.record import Calibration
 
 CPU = torch.device("cpu")
@@ -38,6 +38,22 @@ def test_the_product_is_of_random_matrices_in_its_dtype_and_the_copy_of_all_byte
     assert (product.dtype, product.shape) == (torch.bfloat16, (5, 5))
     assert len(product.unique()) > 10
     assert (copied.numel() * copied.element_size(), copied.sum()) == (33, 33)
+
+
+@pytest.mark.parametrize(
+    ("first_runs", "n"),
+    [
+        ([0.002, 0.016], 1024),
+        ([0.125, 0.125], 1024),  # eight of these are the longest allowed
+        ([0.002, 0.126], 512),
+        ([0.126], 256),
+    ],
+)
+def test_a_product_grows_while_the_next_would_take_a_second_at_most(first_runs, n):
+    assert SMALLEST_N == 256
+    clock = ScriptedClock(first_runs + times(2.0) + times(1.0))
+    assert calibrate(CPU, ["float32"], clock, Loads(n=1024, copied=8)).flops == {"float32": 2 * n**3 / 2.0}
+    assert clock.results[-N_RUNS - WARM_UPS - 1].shape == (n, n)
 
 
 def test_both_kinds_of_device_have_loads_that_pass_their_caches():

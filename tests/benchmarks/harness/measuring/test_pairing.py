@@ -11,6 +11,10 @@ MINIMUM = Plan(short_run=0.25, pair_seconds=0.0)
 """The budget is spent at once, so that only the least pairs remain."""
 
 
+PATIENT = Plan(cpu_runs=3, cpu_seconds=1e9)
+"""As many runs with one thread as it asks for."""
+
+
 def nothing():
     """What a workload without anything to put back has."""
 
@@ -157,9 +161,17 @@ def test_one_thread_time_is_the_median_after_a_warm_up(clock, two_threads):
         assert not gc.isenabled()
         clock.spend(512.0, cpu_seconds=next(seconds))
 
-    assert time_one_thread(clock, run, lambda: calls.append(clock.spend(0.0, 1000.0)), Plan(cpu_runs=3)) == 4.0
+    assert time_one_thread(clock, run, lambda: calls.append(clock.spend(0.0, 1000.0)), PATIENT) == 4.0
     assert len(calls) == 4
     assert torch.get_num_threads() == 2
+
+
+@pytest.mark.parametrize(("cpu_seconds", "n_runs"), [(0.0, 2), (6.0, 2), (6.5, 3), (9.5, 4), (1e9, 4)])
+def test_slow_runs_with_one_thread_are_fewer_but_one_is_timed(clock, cpu_seconds, n_runs):
+    calls = []
+    run = spender(clock, 3.0)
+    time_one_thread(clock, run, lambda: calls.append(1), Plan(cpu_runs=3, cpu_seconds=cpu_seconds))
+    assert len(calls) == n_runs
 
 
 def test_the_threads_are_back_after_an_error(clock, two_threads):
