@@ -1,0 +1,252 @@
+"""A matrix of low rank kept as its two factors, A @ B, and never multiplied out unless asked.
+
+A head's OV circuit from tokens to tokens is d_vocab x d_vocab, yet everything in it passes through
+d_head numbers. Its norm, its eigenvalues and its singular vectors follow from the two thin factors.
+
+    >>> circuit = FactoredMatrix(torch.ones(5, 2), torch.ones(2, 7))
+    >>> circuit.shape, circuit.rank, float(circuit[3, 4].AB)
+    (torch.Size([5, 7]), 2, 2.0)
+
+Shapes:  A "*batch rows rank", B "*batch rank columns"; the matrix is "*batch rows columns".
+Raises:  ShapeError for factors or products that do not fit, and for an index of too many axes.
+Source:  Elhage et al. 2021, "A mathematical framework for transformer circuits", section "Working
+         with low-rank matrices"; the interface is that of TransformerLens's FactoredMatrix.
+Differs: `Vh` is what `torch.linalg.svd` gives; a product of two factored matrices is joined at the
+         smaller rank; each axis of an index is taken for itself.
+"""
+
+from collections.abc import Sequence
+from types import EllipsisType
+from typing import Union
+
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor
+
+from arena_lib.errors import ShapeError
+
+AxisIndex = Union[int, slice, list[int], Tensor]
+Factor = Float[Tensor, "..."]
+
+
+def factored_norm(
+    A: Float[Tensor, "*batch rows rank"], B: Float[Tensor, "*batch rank columns"]
+) -> Float[Tensor, "*batch"]:
+    """The Frobenius norm of A @ B, the root of the sum of its squared entries, without making A @ B.
+
+    Let A = Q R with orthonormal columns in Q. Q changes no length, so ||A B|| = ||R B||, and R B is
+    as small as B. (Equally: the squared norm is the trace of (A^T A)(B B^T), a product of two small
+    matrices.) Nothing of rows x columns entries may be built. Leading axes are a batch.
+    """
+    R = torch.linalg.qr(A).R
+    return torch.linalg.matrix_norm(R @ B)
+
+
+def factored_eigenvalues(
+    A: Float[Tensor, "*batch size rank"], B: Float[Tensor, "*batch rank size"]
+) -> Complex[Tensor, "*batch rank"]:
+    """The eigenvalues of the square matrix A @ B that may differ from zero, without making A @ B.
+
+    If B A x = lambda x, then A B (A x) = A (B A x) = lambda (A x): A x is an eigenvector of A B with
+    the same eigenvalue. So they are the `rank` eigenvalues of the small matrix B @ A, complex and in
+    any order. The remaining size - rank eigenvalues of A @ B are zero. Leading axes are a batch.
+    """
+    return torch.linalg.eigvals(B @ A)
+
+
+def factored_svd(
+    A: Float[Tensor, "*batch rows rank"], B: Float[Tensor, "*batch rank columns"]
+) -> tuple[Float[Tensor, "*batch rows k"], Float[Tensor, "*batch k"], Float[Tensor, "*batch k columns"]]:
+    """(U, S, Vh) with A @ B = U diag(S) Vh, without making A @ B.
+
+    The columns of U and the rows of Vh are orthonormal, and S falls. With A = Q_A R_A and
+    B^T = Q_B R_B, A B is Q_A (R_A R_B^T) Q_B^T: decompose the small matrix in the middle, then turn
+    its singular vectors with Q_A and Q_B. For rank up to rows and columns there are k = rank
+    singular values. Leading axes are a batch.
+    """
+    Q_A, R_A = torch.linalg.qr(A)
+    Q_B, R_B = torch.linalg.qr(B.mT)
+    U, S, Vh = torch.linalg.svd(R_A @ R_B.mT, full_matrices=False)
+    return Q_A @ U, S, Vh @ Q_B.mT
+
+
+class FactoredMatrix:
+    """The matrix A @ B by its factors."""
+
+    def __init__(self, A: Factor, B: Factor) -> None:
+        if A.ndim < 2 or B.ndim < 2 or A.shape[-1] != B.shape[-2]:
+            raise ShapeError(
+                f"the last axis of A must be as long as the last but one of B: got A {tuple(A.shape)} and "
+                f"B {tuple(B.shape)}. Give the factors in the order in which they are multiplied."
+            )
+        try:
+            batch = torch.broadcast_shapes(A.shape[:-2], B.shape[:-2])
+        except RuntimeError as error:
+            raise ShapeError(
+                f"the leading axes of A and B must broadcast: got A {tuple(A.shape)} and B {tuple(B.shape)}. "
+                "Give both the same batch, or one of them none."
+            ) from error
+        self.A = A.expand(*batch, *A.shape[-2:])
+        self.B = B.expand(*batch, *B.shape[-2:])
+
+    def __repr__(self) -> str:
+        return f"FactoredMatrix({' '.join(map(str, self.shape))}, rank {self.rank})"
+
+    # -- sizes --------------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> torch.Size:
+        """The shape that A @ B would have."""
+        return torch.Size([*self.A.shape[:-1], self.B.shape[-1]])
+
+    @property
+    def ndim(self) -> int:
+        """How many axes A @ B would have."""
+        return self.A.ndim
+
+    @property
+    def rank(self) -> int:
+        """Length of the axis in which the factors meet: the matrix's rank is this at most."""
+        return self.A.shape[-1]
+
+    # -- products -----------------------------------------------------------------------------
+
+    @property
+    def AB(self) -> Factor:
+        """The matrix itself, multiplied out: rows x columns entries."""
+        return self.A @ self.B
+
+    @property
+    def BA(self) -> Float[Tensor, "*batch rank rank"]:
+        """The small product of the factors in the other order; for square matrices only."""
+        self._check_square("BA")
+        return self.B @ self.A
+
+    @property
+    def T(self) -> "FactoredMatrix":
+        """The transpose."""
+        return FactoredMatrix(self.B.mT, self.A.mT)
+
+    def __matmul__(self, other: Union["FactoredMatrix", Tensor]) -> Union["FactoredMatrix", Tensor]:
+        """A factored matrix for a matrix or a factored one on the right, a vector for a vector."""
+        self._check_meets(self.shape, other.shape, left_is_self=True)
+        if isinstance(other, FactoredMatrix):
+            return self._joined(other)
+        if other.ndim == 1:
+            return (self.A @ (self.B @ other[:, None]))[..., 0]
+        return FactoredMatrix(self.A, self.B @ other)
+
+    def __rmatmul__(self, other: Tensor) -> Union["FactoredMatrix", Tensor]:
+        """A factored matrix for a matrix on the left, a vector for a vector."""
+        self._check_meets(other.shape, self.shape, left_is_self=False)
+        if other.ndim == 1:
+            return ((other @ self.A)[..., None, :] @ self.B)[..., 0, :]
+        return FactoredMatrix(other @ self.A, self.B)
+
+    def _joined(self, other: "FactoredMatrix") -> "FactoredMatrix":
+        """The product of two, whose four factors meet in a small matrix that goes to the larger rank's side."""
+        middle = self.B @ other.A
+        if self.rank <= other.rank:
+            return FactoredMatrix(self.A, middle @ other.B)
+        return FactoredMatrix(self.A @ middle, other.B)
+
+    def __mul__(self, scalar: float | Tensor) -> "FactoredMatrix":
+        """Every entry times one number."""
+        if isinstance(scalar, Tensor) and scalar.numel() != 1:
+            raise ShapeError(
+                f"* takes one number: got a tensor of shape {tuple(scalar.shape)}. Use @ for a product of matrices."
+            )
+        return FactoredMatrix(self.A * scalar, self.B)
+
+    __rmul__ = __mul__
+
+    # -- parts --------------------------------------------------------------------------------
+
+    def __getitem__(self, index: AxisIndex | EllipsisType | tuple[AxisIndex | EllipsisType, ...]) -> "FactoredMatrix":
+        """The batch, rows or columns that an index picks; a single row or column stays as an axis of length 1."""
+        *batch, rows, columns = self._axes(index if isinstance(index, tuple) else (index,))
+        A, B = (factor[tuple(batch)] if batch else factor for factor in (self.A, self.B))
+        return FactoredMatrix(A[..., _kept(rows), :], B[..., :, _kept(columns)])
+
+    def _axes(self, index: Sequence[AxisIndex | EllipsisType]) -> list[AxisIndex]:
+        """One index for each axis of the matrix."""
+        at = next((i for i, item in enumerate(index) if item is ...), len(index))
+        before, after = list(index[:at]), list(index[at + 1 :])
+        n_missing = self.ndim - len(before) - len(after)
+        if n_missing < 0 or any(item is ... for item in after):
+            raise ShapeError(
+                f"an index must have at most {self.ndim} axes and one ellipsis: got {len(index)}. "
+                f"The matrix has shape {tuple(self.shape)}."
+            )
+        return [*before, *[slice(None)] * n_missing, *after]  # type: ignore[list-item]
+
+    def unsqueeze(self, axis: int) -> "FactoredMatrix":
+        """A new batch axis at this place, counted from the front."""
+        if not 0 <= axis <= self.ndim - 2:
+            raise ShapeError(
+                f"a new axis must come before rows and columns, at 0 to {self.ndim - 2}: got {axis}. "
+                "Use .AB.unsqueeze for another place."
+            )
+        return FactoredMatrix(self.A.unsqueeze(axis), self.B.unsqueeze(axis))
+
+    # -- what follows from the factors ----------------------------------------------------------
+
+    def norm(self) -> Float[Tensor, "*batch"]:
+        """The Frobenius norm."""
+        return factored_norm(self.A, self.B)
+
+    @property
+    def eigenvalues(self) -> Complex[Tensor, "*batch rank"]:
+        """The eigenvalues that may differ from zero; for square matrices only."""
+        self._check_square("eigenvalues")
+        return factored_eigenvalues(self.A, self.B)
+
+    def trace(self) -> Float[Tensor, "*batch"]:
+        """The sum of the diagonal; for square matrices only."""
+        self._check_square("trace")
+        return (self.A * self.B.mT).sum(dim=(-2, -1))
+
+    def svd(
+        self,
+    ) -> tuple[Float[Tensor, "*batch rows k"], Float[Tensor, "*batch k"], Float[Tensor, "*batch k columns"]]:
+        """(U, S, Vh) as `torch.linalg.svd` gives them, the singular values that may differ from zero."""
+        return factored_svd(self.A, self.B)
+
+    @property
+    def U(self) -> Float[Tensor, "*batch rows k"]:
+        """Left singular vectors, as columns."""
+        return self.svd()[0]
+
+    @property
+    def S(self) -> Float[Tensor, "*batch k"]:
+        """Singular values, falling."""
+        return self.svd()[1]
+
+    @property
+    def Vh(self) -> Float[Tensor, "*batch k columns"]:
+        """Right singular vectors, as rows."""
+        return self.svd()[2]
+
+    # -- checks -------------------------------------------------------------------------------
+
+    def _check_square(self, what: str) -> None:
+        if self.shape[-2] != self.shape[-1]:
+            raise ShapeError(
+                f"{what} needs as many rows as columns: got {tuple(self.shape)}. Singular values (.S) exist for any."
+            )
+
+    def _check_meets(self, left: torch.Size, right: torch.Size, *, left_is_self: bool) -> None:
+        inner = right[0] if len(right) == 1 else right[-2]
+        if left[-1] != inner:
+            which = "right" if left_is_self else "left"
+            raise ShapeError(
+                f"the columns on the left of @ must be as many as the rows on its right: got {tuple(left)} and "
+                f"{tuple(right)}. Transpose the {which} one with .T or .mT if that was meant."
+            )
+
+
+def _kept(index: AxisIndex) -> AxisIndex:
+    """An index that keeps its axis: one row becomes a slice of length 1."""
+    if isinstance(index, int):
+        return slice(index, index + 1 or None)
+    return index
