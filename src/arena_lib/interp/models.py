@@ -14,6 +14,7 @@ Differs: a bridge's `hook_resid_mid` can be read but not written: what is writte
 """
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import torch
@@ -21,7 +22,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from arena_lib.errors import ConfigError, ShapeError, UnknownNameError
-from arena_lib.transformer.activations.hooks import HookSpec, NamesFilter
+from arena_lib.transformer.activations.hooks import HookFunction, HookPoint, HookSpec, NamesFilter
+from arena_lib.transformer.fast.model import Transformer
 
 Head = tuple[int, int]
 """(layer, head), both counted from zero."""
@@ -67,6 +69,17 @@ class HookedLM:
         """Every head, layer by layer."""
         return [(layer, head) for layer in range(self.n_layers) for head in range(self.n_heads)]
 
+    @property
+    def bos_token_id(self) -> int:
+        """The token that begins a text."""
+        token_id = getattr(getattr(self.model, "tokenizer", None), "bos_token_id", None)
+        if token_id is None:
+            raise ConfigError(
+                f"a text must have a token to begin with: got {type(self.model).__name__} whose tokenizer has no "
+                "bos_token_id. Set model.tokenizer, or tokenizer.bos_token_id."
+            )
+        return int(token_id)
+
     # -- running ------------------------------------------------------------------------------
 
     def run(
@@ -77,14 +90,17 @@ class HookedLM:
         *,
         start_at_layer: int | None = None,
         stop_at_layer: int | None = None,
-    ) -> Float[Tensor, "batch seq d_out"]:
+    ) -> Float[Tensor, "batch seq_out d_out"]:
         """Logits (or the residual stream entering `stop_at_layer`) with these hooks attached.
 
-        With `start_at_layer`, `tokens` is the residual stream that enters that layer.
+        With `start_at_layer`, `tokens` is the residual stream that enters that layer. On every model
+        `hook.name` is the name that the hook was given under.
         """
         ends = {"start_at_layer": start_at_layer, "stop_at_layer": stop_at_layer}
         given = {name: layer for name, layer in ends.items() if layer is not None}
-        return self.model.run_with_hooks(tokens, fwd_hooks=list(fwd_hooks), bwd_hooks=list(bwd_hooks), **given)
+        return self.model.run_with_hooks(
+            tokens, fwd_hooks=self._named(fwd_hooks), bwd_hooks=self._named(bwd_hooks), **given
+        )
 
     def run_with_cache(
         self, tokens: Int[Tensor, "batch seq"], names: NamesFilter = None, *, stop_at_layer: int | None = None
@@ -92,6 +108,23 @@ class HookedLM:
         """Logits, and a mapping from hook names, full or short (`cache["z", 0]`), to tensors."""
         given = {} if stop_at_layer is None else {"stop_at_layer": stop_at_layer}
         return self.model.run_with_cache(tokens, names_filter=names, **given)
+
+    def run_layer(
+        self, resid_pre: Float[Tensor, "batch seq d_model"], layer: int, fwd_hooks: Iterable[HookSpec]
+    ) -> None:
+        """One layer on what enters it, for the sake of what its hooks see."""
+        hooks = list(fwd_hooks)
+        if layer == self.n_layers - 1:  # a bridge cannot stop behind its last layer
+            hooks.append((self.last_meeting, lambda resid, hook: resid[:, :1]))
+        self.run(resid_pre, hooks, start_at_layer=layer, stop_at_layer=layer + 1)
+
+    def _named(self, hooks: Iterable[HookSpec]) -> list[HookSpec]:
+        """The hooks, each of which sees the canonical name where a bridge has one of its own for the place."""
+        found = list(hooks)
+        for idx, (name, fn) in enumerate(found):
+            if isinstance(name, str) and self.model.hook_dict[self.check_hook(name)].name != name:
+                found[idx] = (name, partial(_call_with_place, fn=fn, name=name))
+        return found
 
     # -- parts --------------------------------------------------------------------------------
 
@@ -132,6 +165,11 @@ class HookedLM:
         """The block's `ln1` or `ln2`, gain and bias included."""
         return getattr(self._block(layer), part)(resid)
 
+    def gain(self, layer: int | None, part: str = "ln1") -> tuple[Float[Tensor, "d_model"], bool]:
+        """What a norm multiplies by, and whether it takes the mean away first; layer None is the final norm's."""
+        norm = self.model.ln_final if layer is None else getattr(self._block(layer), part)
+        return norm.w, hasattr(norm, "b")
+
     def mlp_out(self, layer: int, resid_mid: Float[Tensor, "*any seq d_model"]) -> Float[Tensor, "*any seq d_model"]:
         """What the layer's MLP adds to a residual stream, its norm included."""
         block = self._block(layer)
@@ -145,10 +183,24 @@ class HookedLM:
         """Logits of a residual stream that leaves the last block: final norm, then W_U and its bias."""
         return self.model.unembed(self.final_norm(resid))
 
+    @property
+    def last_meeting(self) -> str:
+        """The hook after the last attention at which positions may be dropped: none of them is needed any more.
+
+        Ours lets it be the last `hook_resid_mid`, so that the last MLP is spared them too.
+        """
+        is_ours = isinstance(self.model, Transformer)
+        return f"blocks.{self.n_layers - 1}.hook_resid_{'mid' if is_ours and self.has_mlp else 'post'}"
+
     def repeat_kv(self, tensor: Tensor, axis: int) -> Tensor:
         """A tensor by key head as one by query head: query head h reads key head h // (n_heads // n_kv_heads)."""
         shares = self.n_heads // tensor.shape[axis]
         return tensor.repeat_interleave(shares, dim=axis) if shares > 1 else tensor
+
+    def input_head(self, part: str, head: int) -> int:
+        """The index in `hook_q`, `hook_k` or `hook_v` of what a query head reads: keys and values may be shared."""
+        n_of_part = self.n_heads if part == "q" else self.n_kv_heads
+        return head * n_of_part // self.n_heads
 
     def _block(self, layer: int) -> Any:
         return self.model.blocks[self.check_layer(layer)]
@@ -175,6 +227,13 @@ class HookedLM:
         if name not in self.model.hook_dict:
             raise UnknownNameError("hook", name, self.model.hook_dict)
         return name
+
+
+def _call_with_place(tensor: Tensor, hook: Any, *, fn: HookFunction, name: str) -> Tensor | None:
+    """Calls a hook with a place of this name."""
+    place = HookPoint()
+    place.name, place.ctx = name, hook.ctx
+    return fn(tensor, hook=place)
 
 
 def check_position(position: int, seq: int) -> int:

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from arena_lib.errors import ShapeError
 
-AxisIndex = Union[int, slice, list[int], Tensor]
+AxisIndex = int | slice | list[int] | Tensor
 Factor = Float[Tensor, "..."]
 
 
