@@ -185,12 +185,13 @@ class HookedLM:
 
     @property
     def last_meeting(self) -> str:
-        """The hook after the last attention at which positions may be dropped: none of them is needed any more.
+        """A hook behind the last attention at which positions may be dropped: none is needed by another any more.
 
-        Ours lets it be the last `hook_resid_mid`, so that the last MLP is spared them too.
+        On ours it stands before the last MLP, so that it is spared them too; on a bridge before the unembedding.
         """
-        is_ours = isinstance(self.model, Transformer)
-        return f"blocks.{self.n_layers - 1}.hook_resid_{'mid' if is_ours and self.has_mlp else 'post'}"
+        if not isinstance(self.model, Transformer):
+            return "unembed.hook_in"
+        return f"blocks.{self.n_layers - 1}.hook_resid_{'mid' if self.has_mlp else 'post'}"
 
     def repeat_kv(self, tensor: Tensor, axis: int) -> Tensor:
         """A tensor by key head as one by query head: query head h reads key head h // (n_heads // n_kv_heads)."""

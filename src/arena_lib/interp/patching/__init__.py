@@ -1,0 +1,1 @@
+"""What causes what: patching activations and paths, by loops that can be read and by fast forms held equal to them."""
