@@ -55,7 +55,7 @@ def sweep_blocks(
     _check_site(site, get_args(BlockSite))
     read = make_readout(lm, tokens, metric, read_at)
     own = lm.run_with_cache(tokens, _names(lm, "resid_pre", "attn_out", "resid_post", site))[1]
-    batch, seq = tokens.shape
+    seq = tokens.shape[1]
     values = []
     with progress(lm.n_layers * seq, f"patching {site}") as bar:
         for layer in range(lm.n_layers):

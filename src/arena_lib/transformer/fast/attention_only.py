@@ -96,8 +96,8 @@ class Block(AttentionBlock):
         resid_pre: Float[Tensor, "batch seq d_model"],
         positions: Float[Tensor, "*batch seq d_model"],
         kv_cache: KVCacheLike | None = None,
-    ) -> Float[Tensor, "batch seq d_model"]:
-        """The residual stream after the block."""
+    ) -> Float[Tensor, "batch seq_out d_model"]:
+        """The residual stream after the block; a hook may have dropped positions from it."""
         resid_pre = self.hook_resid_pre(resid_pre)
         inputs = self.head_inputs(resid_pre)
         attn_out = self.hook_attn_out(self.attn(self.ln1(resid_pre), inputs, positions, kv_cache))

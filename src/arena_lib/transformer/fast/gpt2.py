@@ -69,8 +69,11 @@ class MLP(nn.Module):
     def forward(self, x: Float[Tensor, "batch seq d_model"]) -> Float[Tensor, "batch seq d_model"]:
         """What the MLP adds to the residual stream, for its normalised input."""
         pre = self.hook_pre(F.linear(x, self.W_in.T, self.b_in))
-        post = self.hook_post(F.gelu(pre, approximate="tanh"))
-        return F.linear(post, self.W_out.T, self.b_out)
+        return F.linear(self.hook_post(self.activate(pre)), self.W_out.T, self.b_out)
+
+    def activate(self, pre: Float[Tensor, "batch seq d_mlp"]) -> Float[Tensor, "batch seq d_mlp"]:
+        """The neurons' outputs."""
+        return F.gelu(pre, approximate="tanh")
 
 
 class Block(AttentionBlock):
@@ -86,8 +89,8 @@ class Block(AttentionBlock):
 
     def forward(
         self, resid_pre: Float[Tensor, "batch seq d_model"], positions: None, kv_cache: KVCacheLike | None = None
-    ) -> Float[Tensor, "batch seq d_model"]:
-        """The residual stream after the block."""
+    ) -> Float[Tensor, "batch seq_out d_model"]:
+        """The residual stream after the block; a hook may have dropped positions from it."""
         resid_pre = self.hook_resid_pre(resid_pre)
         inputs = self.head_inputs(resid_pre)
         attn_out = self.hook_attn_out(self.attn(self.ln1(resid_pre), inputs, kv_cache))

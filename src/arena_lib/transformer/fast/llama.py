@@ -84,7 +84,13 @@ class MLP(nn.Module):
     def forward(self, x: Float[Tensor, "batch seq d_model"]) -> Float[Tensor, "batch seq d_model"]:
         """What the MLP adds to the residual stream, for its normalised input."""
         pre, pre_linear = self.hook_pre(x @ self.W_gate), self.hook_pre_linear(x @ self.W_in)
-        return self.hook_post(F.silu(pre) * pre_linear) @ self.W_out
+        return self.hook_post(self.activate(pre, pre_linear)) @ self.W_out
+
+    def activate(
+        self, pre: Float[Tensor, "batch seq d_mlp"], pre_linear: Float[Tensor, "batch seq d_mlp"]
+    ) -> Float[Tensor, "batch seq d_mlp"]:
+        """The neurons' outputs."""
+        return F.silu(pre) * pre_linear
 
 
 class Block(AttentionBlock):
@@ -103,8 +109,8 @@ class Block(AttentionBlock):
         resid_pre: Float[Tensor, "batch seq d_model"],
         positions: Float[Tensor, "2 seq 1 d_head"],
         kv_cache: KVCacheLike | None = None,
-    ) -> Float[Tensor, "batch seq d_model"]:
-        """The residual stream after the block."""
+    ) -> Float[Tensor, "batch seq_out d_model"]:
+        """The residual stream after the block; a hook may have dropped positions from it."""
         resid_pre = self.hook_resid_pre(resid_pre)
         inputs = self.head_inputs(resid_pre)
         attn_out = self.hook_attn_out(self.attn(self.ln1(resid_pre), inputs, positions, kv_cache))

@@ -147,7 +147,7 @@ class Transformer(HookedModel, StackedWeights, TextModel):
         *,
         start_at_layer: int | None = None,
         stop_at_layer: int | None = None,
-    ) -> Float[Tensor, "batch seq d_out"]:
+    ) -> Float[Tensor, "batch seq_out d_out"]:
         """What `forward` gives with these hooks attached, each `(name or test of names, function)`.
 
         A backward hook gets the gradient when the caller runs `backward`, also after this returned.
