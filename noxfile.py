@@ -110,11 +110,12 @@ def build(session: nox.Session) -> None:
 
 @nox.session
 def real(session: nox.Session) -> None:
-    """Fetches SmolLM2-135M-Instruct and runs the tests that need it."""
+    """Fetches SmolLM2-135M-Instruct and the sets of labelled texts, and runs the tests that need them."""
     install(session)
-    session.run(str(SCRIPTS / "arena"), "zoo", "fetch", "smollm2")
-    # Without it every one of these tests would be skipped, and the session would pass.
-    session.run(sys.executable, "-c", "from arena_lib import zoo; assert zoo.is_available('smollm2')")
+    for name in ("smollm2", "sae-probes"):
+        session.run(str(SCRIPTS / "arena"), "zoo", "fetch", name)
+        # Without it every one of its tests would be skipped, and the session would pass.
+        session.run(sys.executable, "-c", f"from arena_lib import zoo; assert zoo.is_available({name!r})")
     session.run(*offline(), sys.executable, "-m", "pytest", "-q", "-m", "real", "tests")
 
 

@@ -82,7 +82,11 @@ def test_a_fetched_card_has_its_download(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('form = "gpt2"', 'form = "rnn"', "form of toy.toml must be one of gpt2, llama, attention-only: got 'rnn'"),
+        (
+            'form = "gpt2"',
+            'form = "rnn"',
+            "form of toy.toml must be one of gpt2, llama, attention-only, texts: got 'rnn'",
+        ),
         ('"bundled"', '"stolen"', "source of toy.toml must be one of bundled, fetched: got 'stolen'"),
         (
             '"bundled"',
@@ -134,3 +138,77 @@ def test_an_unknown_model_is_answered_with_the_nearest_names(zoo_folder):
         cards.info("tiny-gtp")
     with pytest.raises(UnknownNameError, match="There are: tiny-gpt"):
         cards.info("../cards/x")
+
+
+TEXTS = """name = "toy"
+form = "texts"
+source = "fetched"
+description = "A toy."
+data = "none"
+licence = "MIT"
+recipe = "a command"
+size = 5
+sha256 = "{sha256}"
+{download}
+[sets.fruit]
+file = "1_fruit.csv.zst"
+description = "Is it a fruit?"
+origin = "us"
+licence = "CC0"
+texts = 4
+targets = ["no", "yes"]
+classes = ["vegetable", "fruit"]
+""".format(sha256="2" * 64, download=DOWNLOAD)
+
+
+def test_a_card_of_texts_has_its_sets_and_no_parameters(tmp_path):
+    card = read(tmp_path, TEXTS)
+    assert card.parameters is None
+    assert card.sets == {
+        "fruit": cards.TextSet(
+            file="1_fruit.csv.zst",
+            description="Is it a fruit?",
+            origin="us",
+            licence="CC0",
+            texts=4,
+            targets=["no", "yes"],
+            classes=["vegetable", "fruit"],
+        )
+    }
+    assert card.to_dict()["sets"]["fruit"]["classes"] == ["vegetable", "fruit"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("size = 5", "size = 5\nparameters = 3", "parameters of toy.toml must be there for models and only for them"),
+        (
+            '["no", "yes"]',
+            '["no"]',
+            "targets of toy.toml [sets.fruit] must be two or more different strings: got ['no']",
+        ),
+        ('["no", "yes"]', '["no", "no"]', "targets of toy.toml [sets.fruit] must be two or more different strings"),
+        ('["no", "yes"]', "[0, 1]", "targets of toy.toml [sets.fruit] must be a list of strings: got [0, 1]"),
+        ('["no", "yes"]', '"no"', "targets of toy.toml [sets.fruit] must be of type list: got 'no'"),
+        ('"vegetable", "fruit"', '"a", "a"', "classes of toy.toml [sets.fruit] must be two or more different strings"),
+        ('"vegetable", "fruit"', '"a", "b", "c"', "classes of toy.toml [sets.fruit] must be as many as targets, 2"),
+        ('origin = "us"\n', "", "toy.toml [sets.fruit] must have the key 'origin'"),
+        (TEXTS[TEXTS.index("[sets") :], "", "[sets] of toy.toml must be there for texts and only for them"),
+        (TEXTS[TEXTS.index("[sets") :], "[sets]\nfruit = 3", "toy.toml [sets.fruit] must be a table: got 3"),
+        ('form = "texts"', 'form = "gpt2"\nparameters = 1', "[sets] of toy.toml must be there for texts and only"),
+    ],
+)
+def test_a_card_of_texts_that_breaks_the_format_is_rejected(tmp_path, old, new, message):
+    assert old in TEXTS
+    with pytest.raises(ZooError, match=re.escape(message)):
+        read(tmp_path, TEXTS.replace(old, new))
+
+
+def test_a_model_must_say_its_parameters(tmp_path):
+    with pytest.raises(ZooError, match=r"parameters of toy.toml must be there for models"):
+        read(tmp_path, GOOD.replace("parameters = 3\n", ""))
+
+
+def test_sets_that_are_no_table_are_rejected(tmp_path):
+    with pytest.raises(ZooError, match=re.escape("[sets] of toy.toml must be a table: got 3")):
+        read(tmp_path, "sets = 3\n" + TEXTS[: TEXTS.index("[sets")])

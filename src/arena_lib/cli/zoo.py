@@ -1,4 +1,4 @@
-"""`arena zoo`: the small trained models, how each was made, and real ones brought into the cache."""
+"""`arena zoo`: the small trained models, how each was made, and real models and data sets brought into the cache."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from arena_lib.cli.support.output import JsonFlag, UsageError, make_folder, prin
 def register(app: typer.Typer) -> None:
     """Adds the verbs."""
     zoo = typer.Typer(
-        help="The models: what is bundled, how each was made, and real ones to fetch.", no_args_is_help=True
+        help="The models and data sets: what is bundled, how each was made, and real ones to fetch.",
+        no_args_is_help=True,
     )
     zoo.command("list")(list_models)
     zoo.command("info")(info)
@@ -25,18 +26,20 @@ def register(app: typer.Typer) -> None:
 
 @verb
 def list_models(as_json: JsonFlag = False) -> None:
-    """Show every model, and whether it is here."""
+    """Show every model and data set, and whether it is here."""
     from arena_lib import zoo
 
     models = [(zoo.info(name), zoo.is_available(name)) for name in zoo.names()]
     if as_json:
         print_json({"models": [_card_json(card) | {"available": is_here} for card, is_here in models]})
         return
-    rows = [
-        [card.name, card.form, f"{card.parameters / 1e6:.1f}M", card.source, _presence(card, is_here)]
-        for card, is_here in models
-    ]
-    print_table(rows, header=["name", "form", "parameters", "source", ""])
+    rows = [[card.name, card.form, _measure(card), card.source, _presence(card, is_here)] for card, is_here in models]
+    print_table(rows, header=["name", "form", "size", "source", ""])
+
+
+def _measure(card: Any) -> str:
+    """Parameters of a model, sets of texts."""
+    return f"{len(card.sets)} sets" if card.parameters is None else f"{card.parameters / 1e6:.1f}M"
 
 
 def _presence(card: Any, is_here: bool) -> str:
@@ -46,8 +49,8 @@ def _presence(card: Any, is_here: bool) -> str:
 
 
 @verb
-def info(name: Annotated[str, typer.Argument(help="The model.")], as_json: JsonFlag = False) -> None:
-    """Show a model's card: data, licence, recipe and figures."""
+def info(name: Annotated[str, typer.Argument(help="The model or data set.")], as_json: JsonFlag = False) -> None:
+    """Show a card: data, licence, recipe and figures; of texts, every set."""
     from arena_lib import zoo
 
     card = zoo.info(name)
@@ -55,20 +58,24 @@ def info(name: Annotated[str, typer.Argument(help="The model.")], as_json: JsonF
         print_json(_card_json(card) | {"available": zoo.is_available(name)})
         return
     for key, value in _card_json(card).items():
-        if isinstance(value, dict):
+        if key == "sets":
+            for set_name, part in value.items():
+                show(f"{set_name}: {part['description']} {part['texts']:,} texts, {' / '.join(part['classes'])}")
+                show(f"  {part['origin']}; {part['licence']}")
+        elif isinstance(value, dict) and value:
             show(f"{key}:")
             print_table([[str(inner), str(figure)] for inner, figure in value.items()], indent="  ")
-        elif value is not None:
+        elif value not in (None, {}):
             show(f"{key}: {value}")
 
 
 @verb
 def fetch(
-    name: Annotated[str, typer.Argument(help="The model.")],
+    name: Annotated[str, typer.Argument(help="The model or data set.")],
     force: Annotated[bool, typer.Option("--force", help="Fetch it again.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Bring a real model into the cache, once."""
+    """Bring a real model or data set into the cache, once."""
     from arena_lib import zoo
 
     folder = zoo.fetch(name, force=force)

@@ -1,4 +1,4 @@
-"""Small trained models that ship with arena_lib, and real ones one command away.
+"""Small trained models that ship with arena_lib; real ones and real data sets one command away.
 
     from arena_lib import zoo
     zoo.names()                     what there is, bundled models first
@@ -8,23 +8,31 @@
     zoo.load_bridge("tiny-gpt")     the same in TransformerLens
     zoo.load_nnsight("tiny-gpt")    the same in nnsight
     zoo.fetch("smollm2")            a real language model into the cache, once
+    zoo.fetch("sae-probes")         sets of labelled texts into the cache, once
+    zoo.load_dataset("sentiment")   [(prompt, label), ...] of one of them
 
 Importing this package loads no torch; loading a model does.
 """
 
-from arena_lib.zoo.cards import Card, Download, info, names
+from arena_lib.zoo.cards import Card, Download, TextSet, info, names
+from arena_lib.zoo.datasets import LabelledText, dataset_info, dataset_names, load_dataset
 from arena_lib.zoo.fetching import cache_folder, fetch
 from arena_lib.zoo.loading import is_available, load, load_bridge, load_nnsight, load_tokenizer, path
 
 __all__ = [
     "Card",
     "Download",
+    "LabelledText",
+    "TextSet",
     "cache_folder",
+    "dataset_info",
+    "dataset_names",
     "fetch",
     "info",
     "is_available",
     "load",
     "load_bridge",
+    "load_dataset",
     "load_nnsight",
     "load_tokenizer",
     "names",

