@@ -89,7 +89,7 @@ def get_batched_comp_scores(W_As: FactoredMatrix, W_Bs: FactoredMatrix) -> Float
     middle = _one_batch_axis(W_As.B)[:, None] @ _one_batch_axis(W_Bs.A)[None]
     products = torch.linalg.matrix_norm(R_A @ middle @ L_B)
     scores = products / (W_As.norm().reshape(-1, 1) * W_Bs.norm().reshape(1, -1))
-    return scores.reshape(*W_As.shape[:-2], *W_Bs.shape[:-2])
+    return scores.reshape(W_As.shape[:-2] + W_Bs.shape[:-2])
 
 
 def _one_batch_axis(factors: Float[Tensor, "*batch rows columns"]) -> Float[Tensor, "n rows columns"]:

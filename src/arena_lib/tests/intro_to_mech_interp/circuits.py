@@ -1,0 +1,372 @@
+"""Judges of a head's circuits between tokens: OV of one head and of several, its accuracy, K-composition.
+
+Shapes:  circuits "d_vocab d_vocab", as two factors.
+Raises:  see `arena_lib.checking`.
+Source:  own design.
+"""
+
+import copy
+from types import SimpleNamespace
+from typing import Any
+
+import einops
+import torch
+from torch import Tensor
+
+from arena_lib.checking import Case, Mistake, exercise
+from arena_lib.checking.observing import Observations
+from arena_lib.interp.weights import circuits, composition
+from arena_lib.interp.weights.factored import FactoredMatrix
+from arena_lib.tests.intro_to_mech_interp import small_models
+from arena_lib.tests.intro_to_mech_interp.factored import BUILT, LargestTensor, builds_nothing_large
+from arena_lib.transformer.fast.attention_only import AttentionOnly
+
+__test__ = False
+
+SIZES = {"n_layers": 3, "n_heads": 4, "d_head": 3}
+TOKENS_BY_TOKENS = "source logit"
+
+
+def model_for_cases(generator: torch.Generator, **sizes: int) -> dict[str, Any]:
+    """What a case is given to make its model from: a small random one in double precision."""
+    return {"model": small_models.make_model(generator, **sizes).double(), "device": torch.zeros(())}
+
+
+def fresh_model(case: Case) -> AttentionOnly:
+    """The case's model, in a copy that a learner may change."""
+    model: AttentionOnly = copy.deepcopy(case.given["model"])
+    return model.to(case.given["device"].device).requires_grad_(False)
+
+
+def circuit_observations(function: Any, case: Case) -> Observations:
+    """The circuit multiplied out, and in how many numbers its factors meet, if it has factors."""
+    made = function(fresh_model(case), *case.given["call"])
+    if not (isinstance(getattr(made, "A", None), Tensor) and isinstance(getattr(made, "B", None), Tensor)):
+        return {"output": made.detach() if isinstance(made, Tensor) else made, "factors meet in": 0}
+    return {"output": (made.A @ made.B).detach(), "factors meet in": made.A.shape[-1]}
+
+
+def is_kept_in_factors(seen: Observations, case: Case) -> str | None:
+    """Keeps the circuit as two factors that meet in d_head."""
+    meet, most = seen["factors meet in"], case.given["most"]
+    if 0 < meet <= most:
+        return None
+    got = f"factors that meet in {meet}" if meet else "no FactoredMatrix"
+    return (
+        f"It must return a FactoredMatrix whose factors meet in {most} numbers, d_head for each head: got {got}. "
+        "Multiply from both ends towards the middle: A has the rows, B the columns."
+    )
+
+
+def circuit_case(label: str, given: dict[str, Any], call: tuple[Any, ...], n_heads: int = 1) -> Case:
+    """A case that calls the learner's function with the model and `call`."""
+    return Case(
+        label=f"{label}: {', '.join(map(str, call))}",
+        given=given | {"call": call, "most": n_heads * SIZES["d_head"]},
+        axes={"output": TOKENS_BY_TOKENS},
+    )
+
+
+def full_OV_circuit_cases(generator: torch.Generator) -> list[Case]:
+    """Heads of all layers."""
+    given = model_for_cases(generator, **SIZES)
+    return [circuit_case("layer and head", given, call) for call in ((1, 2), (0, 3), (2, 1))]
+
+
+def OV_by_its_formula(model: Any, layer: int, head: int) -> Any:
+    """Writes gains and centring out, on the side of the embedding and of W_O."""
+    ln1, attn = model.blocks[layer].ln1, model.blocks[layer].attn
+    W_E = (model.W_E - model.W_E.mean(dim=1, keepdim=True)) * ln1.w
+    W_O = attn.W_O[head]
+    W_O = (W_O - W_O.mean(dim=-1, keepdim=True)) * model.ln_final.w
+    A = einops.einsum(W_E, attn.W_V[head], "d_vocab d_model, d_model d_head -> d_vocab d_head")
+    return SimpleNamespace(A=A, B=W_O @ model.unembed.W_U)
+
+
+def OV_by_products_of_factored(model: Any, layer: int, head: int) -> FactoredMatrix:
+    """Builds W_V W_O first, and multiplies it from both sides."""
+    W_V = circuits.folded_reader(model, layer, "W_V")[head]
+    inner = FactoredMatrix(W_V, model.W_O[layer, head])
+    result = model.W_E @ inner @ circuits.folded_unembedding(model)
+    assert isinstance(result, FactoredMatrix)
+    return result
+
+
+test_full_OV_circuit = exercise(  # noqa: N816 -- the name that learners know
+    reference=circuits.full_OV_circuit,
+    name="full_OV_circuit",
+    cases=full_OV_circuit_cases,
+    observe=circuit_observations,
+    properties=[is_kept_in_factors],
+    accepts=[OV_by_its_formula, OV_by_products_of_factored],
+    mistakes=[
+        Mistake(
+            "does not fold the first norm",
+            'folded_reader(model, layer, "W_V")[head]',
+            "lm.W_V(layer)[head]",
+            why="the head reads the embedding through its layer's norm, whose gain and centring belong to the circuit",
+        ),
+        Mistake(
+            "does not fold the final norm",
+            "folded_unembedding(model)",
+            "lm.W_U",
+            why="the logits read the stream through the final norm",
+        ),
+        Mistake(
+            "takes the keys' weights for the values'",
+            '"W_V"',
+            '"W_K"',
+            why="what is moved goes through W_V; W_K decides where to look",
+        ),
+        Mistake("takes another head's W_V", '"W_V")[head]', '"W_V")[0]', why="both factors belong to the same head"),
+        Mistake(
+            "takes another head's W_O",
+            "lm.W_O(layer)[head]",
+            "lm.W_O(layer)[0]",
+            why="both factors belong to the same head",
+        ),
+        Mistake("takes another layer's W_O", "lm.W_O(layer)", "lm.W_O(0)", why="both factors belong to the same layer"),
+        Mistake(
+            "puts the logits into the rows",
+            "FactoredMatrix(A, B)",
+            "FactoredMatrix(B.mT, A.mT)",
+            why="a row is a token that is attended to, a column the logit that it moves",
+        ),
+        Mistake(
+            "multiplies everything out",
+            "FactoredMatrix(A, B)",
+            "FactoredMatrix(A @ B, torch.eye(B.shape[1], dtype=B.dtype))",
+            why="the whole matrix has d_vocab x d_vocab entries, its factors d_vocab x d_head",
+        ),
+    ],
+)
+
+
+def effective_OV_circuit_cases(generator: torch.Generator) -> list[Case]:
+    """Two heads of a layer, three of several, and one."""
+    given = model_for_cases(generator, **SIZES)
+    calls = [[(1, 2), (1, 0)], [(2, 1), (0, 3), (1, 1)], [(1, 3)]]
+    return [circuit_case("heads", given, (heads,), n_heads=len(heads)) for heads in calls]
+
+
+def effective_by_layers(model: Any, heads: Any) -> FactoredMatrix:
+    """Gathers the heads' weights first."""
+    W_V = torch.cat([circuits.folded_reader(model, layer, "W_V")[head] for layer, head in heads], dim=1)
+    W_O = torch.cat([model.W_O[layer, head] for layer, head in heads], dim=0)
+    return FactoredMatrix(model.W_E @ W_V, W_O @ circuits.folded_unembedding(model))
+
+
+def effective_in_another_order(model: Any, heads: Any) -> FactoredMatrix:
+    """Stacks the heads from the last to the first."""
+    return effective_by_layers(model, list(heads)[::-1])
+
+
+test_effective_OV_circuit = exercise(  # noqa: N816 -- the name that learners know
+    reference=circuits.effective_OV_circuit,
+    name="effective_OV_circuit",
+    cases=effective_OV_circuit_cases,
+    observe=circuit_observations,
+    properties=[is_kept_in_factors],
+    accepts=[effective_by_layers, effective_in_another_order],
+    mistakes=[
+        Mistake(
+            "adds the factors up",
+            function=lambda model, heads: FactoredMatrix(
+                sum(circuits.full_OV_circuit(model, *head).A for head in heads),
+                sum(circuits.full_OV_circuit(model, *head).B for head in heads),
+            ),
+            why="(A1 + A2)(B1 + B2) also has A1 B2 and A2 B1, which mix the heads: stack the factors along d_head",
+        ),
+        Mistake(
+            "takes the first head alone",
+            "for layer, head in heads]",
+            "for layer, head in list(heads)[:1]]",
+            why="the heads attend to the same place together, and what they bring adds up",
+        ),
+        Mistake(
+            "averages over the heads",
+            "[circuit.A for circuit in circuits]",
+            "[circuit.A / len(circuits) for circuit in circuits]",
+            why="each head adds its own output to the stream, so the circuits are summed",
+        ),
+        Mistake(
+            "stacks the second factors in another order",
+            "[circuit.B for circuit in circuits]",
+            "[circuit.B for circuit in reversed(circuits)]",
+            why="the columns of A and the rows of B must belong to the same heads",
+        ),
+    ],
+)
+
+
+def top_1_acc_cases(generator: torch.Generator) -> list[Case]:
+    """A last batch that is smaller, batches of one row, everything at once, and a circuit that copies nothing."""
+
+    def case(label: str, batch_size: int | None, n: int = 23, copying: float = 1.0) -> Case:
+        A = torch.randn(n, 4, generator=generator, dtype=torch.float64)
+        B = copying * A.mT + 0.9 * torch.randn(4, n, generator=generator, dtype=torch.float64)
+        is_small = batch_size is not None and batch_size < n
+        return Case(
+            label=label,
+            given={
+                "factors": (A, B),
+                "rest": () if batch_size is None else (batch_size,),
+                "too many": n * n if is_small else 10**9,
+            },
+        )
+
+    return [
+        case("a last batch that is smaller", 5),
+        case("rows one by one", 1),
+        case("more rows in a batch than there are", 50),
+        case("the default batch size", None, n=17),
+        case("a circuit that copies nothing", 6, copying=-1.0),
+    ]
+
+
+def accuracy(function: Any, case: Case) -> Observations:
+    """The accuracy as a number, and whether all rows were multiplied out at once."""
+    with LargestTensor() as largest:
+        share = function(FactoredMatrix(*case.given["factors"]), *case.given["rest"])
+    share = share.item() if isinstance(share, Tensor) and share.numel() == 1 else share
+    return {"output": share, BUILT: largest.n_entries if largest.n_entries >= case.given["too many"] else 0}
+
+
+def top_1_by_splitting(full_OV_circuit: Any, batch_size: int = 1000) -> Tensor:
+    """Splits the first factor, and compares the diagonal with the row's largest."""
+    hits = []
+    for i, A in enumerate(full_OV_circuit.A.split(batch_size)):
+        logits = A @ full_OV_circuit.B
+        hits.append(logits.diagonal(offset=i * batch_size) >= logits.max(dim=1).values)
+    return torch.cat(hits).double().mean()
+
+
+test_top_1_acc = exercise(
+    reference=circuits.top_1_acc,
+    cases=top_1_acc_cases,
+    observe=accuracy,
+    properties=[builds_nothing_large],
+    accepts=[top_1_by_splitting, lambda circuit, batch_size=1000: circuits.top_k_acc(circuit, 1, batch_size)],
+    mistakes=[
+        Mistake(
+            "looks for the largest of each column",
+            function=lambda full_OV_circuit, batch_size=1000: circuits.top_1_acc(full_OV_circuit.T, batch_size),
+            why="a row holds the logits of one source token: its own must be the largest among them",
+        ),
+        Mistake(
+            "starts counting anew in each batch",
+            "torch.arange(start, start + rows.shape[0], device=rows.device)",
+            "torch.arange(rows.shape[0], device=rows.device)",
+            why="row i of a batch belongs to token start + i",
+        ),
+        Mistake(
+            "drops the last, smaller batch",
+            "range(0, full_OV_circuit.shape[0], batch_size)",
+            "range(0, full_OV_circuit.shape[0] - batch_size + 1, batch_size)",
+            why="the number of tokens need not be a multiple of the batch size",
+        ),
+        Mistake("looks for the smallest", "argmax", "argmin", why="copying raises the token's own logit"),
+        Mistake(
+            "counts and does not divide",
+            "return n_correct / full_OV_circuit.shape[0]",
+            "return float(n_correct)",
+            why="an accuracy is a share of the tokens",
+        ),
+        Mistake(
+            "multiplies everything out at once",
+            "full_OV_circuit[start : start + batch_size].AB",
+            "full_OV_circuit.AB[start : start + batch_size]",
+            why="for a vocabulary of 50,000 the whole matrix takes 10 GB: take rows of the factors, then multiply",
+        ),
+    ],
+)
+
+
+def find_K_comp_full_circuit_cases(generator: torch.Generator) -> list[Case]:
+    """Pairs of heads."""
+    given = model_for_cases(generator, **SIZES)
+    return [circuit_case("earlier and later head", given, call) for call in ((3, 1), (0, 2), (2, 2))]
+
+
+def K_comp_by_its_formula(model: Any, prev_token_head_index: int, ind_head_index: int) -> Any:
+    """Writes gains and centring out, and multiplies the keys from the right."""
+    first, second = model.blocks[0], model.blocks[1]
+
+    def through(norm: Any, x: Tensor) -> Tensor:
+        return (x - x.mean(dim=-1, keepdim=True)) * norm.w
+
+    queries = through(second.ln1, model.W_E) @ second.attn.W_Q[ind_head_index]
+    brought = (
+        through(first.ln1, model.W_E) @ first.attn.W_V[prev_token_head_index] @ first.attn.W_O[prev_token_head_index]
+    )
+    return SimpleNamespace(A=queries, B=(through(second.ln1, brought) @ second.attn.W_K[ind_head_index]).T)
+
+
+def K_comp_by_factored(model: Any, prev_token_head_index: int, ind_head_index: int) -> Any:
+    """Builds QK and OV as factored matrices and multiplies those."""
+    read = circuits.folded_reader
+    QK = FactoredMatrix(read(model, 1, "W_Q")[ind_head_index], read(model, 1, "W_K")[ind_head_index].mT)
+    OV = FactoredMatrix(read(model, 0, "W_V")[prev_token_head_index], model.W_O[0, prev_token_head_index])
+    return model.W_E @ QK @ OV.T @ model.W_E.mT
+
+
+test_find_K_comp_full_circuit = exercise(  # noqa: N816 -- the name that learners know
+    reference=composition.find_K_comp_full_circuit,
+    name="find_K_comp_full_circuit",
+    cases=find_K_comp_full_circuit_cases,
+    observe=circuit_observations,
+    properties=[is_kept_in_factors],
+    accepts=[K_comp_by_its_formula, K_comp_by_factored],
+    mistakes=[
+        Mistake(
+            "puts the keys into the rows",
+            "FactoredMatrix(queries, keys.mT)",
+            "FactoredMatrix(keys, queries.mT)",
+            why="a row is a query token, a column a key token",
+        ),
+        Mistake(
+            "leaves the earlier head out",
+            'keys = brought @ folded_reader(model, 1, "W_K")',
+            'keys = lm.W_E @ folded_reader(model, 1, "W_K")',
+            why="the key reads what the earlier head brought to this position, not the token that stands there",
+        ),
+        Mistake(
+            "composes with the queries",
+            "FactoredMatrix(queries, keys.mT)",
+            'FactoredMatrix(brought @ folded_reader(model, 1, "W_Q")[ind_head_index], '
+            '(lm.W_E @ folded_reader(model, 1, "W_K")[ind_head_index]).mT)',
+            why="that is Q-composition: here the earlier head's output is what the keys read",
+        ),
+        Mistake(
+            "swaps the two heads",
+            function=lambda model, prev_token_head_index, ind_head_index: composition.find_K_comp_full_circuit(
+                model, ind_head_index, prev_token_head_index
+            ),
+            why="the previous-token head is in layer 0, the induction head in layer 1",
+        ),
+        Mistake(
+            "does not fold the norm before layer 1",
+            'folded_reader(model, 1, "W_K")[ind_head_index]',
+            "lm.W_K(1)[ind_head_index]",
+            why="layer 1 reads what layer 0 wrote through its own norm",
+        ),
+        Mistake(
+            "does not fold the norm before layer 0",
+            'folded_reader(model, 0, "W_V")[prev_token_head_index]',
+            "lm.W_V(0)[prev_token_head_index]",
+            why="layer 0 reads the embedding through its norm",
+        ),
+        Mistake(
+            "takes the queries of layer 0",
+            'folded_reader(model, 1, "W_Q")[ind_head_index]',
+            'folded_reader(model, 0, "W_Q")[ind_head_index]',
+            why="queries and keys belong to the same head, in layer 1",
+        ),
+        Mistake(
+            "multiplies everything out",
+            "FactoredMatrix(queries, keys.mT)",
+            "FactoredMatrix(queries @ keys.mT, torch.eye(keys.shape[0], dtype=keys.dtype))",
+            why="the factors meet in d_head: keep them apart",
+        ),
+    ],
+)
