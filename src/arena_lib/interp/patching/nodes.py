@@ -114,10 +114,10 @@ def check_nodes(lm: HookedLM, senders: Sequence[Sender], receivers: Sequence[Rec
         if not nodes:
             raise ConfigError(f"{name} must hold at least one node: got none. Give a list such as [Head(0, 1)].")
     for sender in senders:
-        _check_kind("sender", sender, Sender)
+        _check_kind("sender", sender, (Embed, Head, MLP))
         _check_node(lm, sender)
     for receiver in receivers:
-        _check_kind("receiver", receiver, Receiver)
+        _check_kind("receiver", receiver, (HeadInput, MLPInput, FinalResidual))
         _check_node(lm, receiver)
     for sender in senders:
         if not any(reaches(sender, receiver) for receiver in receivers):
@@ -132,9 +132,9 @@ def check_nodes(lm: HookedLM, senders: Sequence[Sender], receivers: Sequence[Rec
         )
 
 
-def _check_kind(role: str, node: object, kinds: type) -> None:
+def _check_kind(role: str, node: object, kinds: tuple[type, ...]) -> None:
     if not isinstance(node, kinds):
-        names = ", ".join(kind.__name__ for kind in kinds.__args__)
+        names = ", ".join(kind.__name__ for kind in kinds)
         raise ConfigError(
             f"a {role} must be one of {names}: got {node!r}. Import them from arena_lib.interp.patching.nodes."
         )

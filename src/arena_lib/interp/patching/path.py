@@ -253,8 +253,9 @@ def get_path_patch_head_to_final_resid_post(
 
     results = []
     for layer, head in progress(lm.heads, "head to final residual"):
-        caches = {"new_cache": new_cache, "orig_cache": orig_cache}
-        freeze = partial(patch_or_freeze_head_vectors, **caches, head_to_patch=(layer, head))
+        freeze = partial(
+            patch_or_freeze_head_vectors, new_cache=new_cache, orig_cache=orig_cache, head_to_patch=(layer, head)
+        )
         recorded: dict[str, Tensor] = {}
         record = (final, partial(keep_activation, store=recorded))
         lm.run(orig_tokens, [*((name, freeze) for name in z_names), record])
@@ -297,8 +298,9 @@ def get_path_patch_head_to_heads(
     input_names = sorted({f"blocks.{layer}.attn.hook_{receiver_input}" for layer, _ in slots})
     results = []
     for layer, head in progress(lm.heads[: n_layers * lm.n_heads], f"head to {receiver_input} of heads"):
-        caches = {"new_cache": new_cache, "orig_cache": orig_cache}
-        freeze = partial(patch_or_freeze_head_vectors, **caches, head_to_patch=(layer, head))
+        freeze = partial(
+            patch_or_freeze_head_vectors, new_cache=new_cache, orig_cache=orig_cache, head_to_patch=(layer, head)
+        )
         recorded: dict[str, Tensor] = {}
         record = partial(keep_activation, store=recorded)
         lm.run(orig_tokens, [*((name, freeze) for name in z_names), *((name, record) for name in input_names)])
