@@ -1,0 +1,232 @@
+"""Judge of the mass-mean probe.
+
+Shapes:  activations "n_statements d_model", labels "n_statements" -> probabilities "n_statements"
+Raises:  see `arena_lib.checking`.
+Source:  own design.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from arena_lib.checking import Case, Mistake, Tolerance, Unfit, exercise
+from arena_lib.checking.observing import Observations
+from arena_lib.interp.probes.mean_difference import MMProbe
+
+__test__ = False
+
+AXES = {
+    "forward(x)": "n_statements",
+    "forward(x, iid=True)": "n_statements",
+    "direction": "d_model",
+    "gradient of x": "n_statements d_model",
+}
+
+
+def mm_probe_cases(generator: torch.Generator) -> list[Case]:
+    """Probes built by hand and probes of data: skewed, of classes of unequal size, with directions that never vary."""
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator)
+
+    def covariance(*spreads: float) -> Tensor:
+        turn = torch.linalg.qr(normal(len(spreads), len(spreads)))[0]
+        return turn @ torch.tensor(spreads).diag() @ turn.T
+
+    def data(n_positive: int, n_negative: int, d_model: int, rank: int) -> tuple[Tensor, Tensor]:
+        labels = torch.tensor([1] * n_positive + [0] * n_negative)
+        labels = labels[torch.randperm(len(labels), generator=generator)]
+        mixing = normal(rank, d_model)
+        shift = 0.4 * normal(rank) @ mixing
+        return normal(len(labels), rank) @ mixing + labels[:, None] * shift, labels
+
+    built = {
+        "without a covariance": (0.4 * normal(5), None),
+        "with a covariance": (0.3 * normal(4), covariance(2.0, 0.9, 0.5, 0.3)),
+        "directions that hardly vary": (0.3 * normal(4), covariance(1.0, 0.4, 0.004, 0.0003)),
+    }
+    cases = [
+        Case(label=f"built by hand, {label}", given={"build": parts, "x": normal(6, len(parts[0]))}, axes=AXES)
+        for label, parts in built.items()
+    ]
+    cases.append(
+        Case(
+            label="built by hand, another atol",
+            given={"build": (0.3 * normal(3), covariance(1.0, 0.3, 0.02), 0.1), "x": normal(5, 3)},
+            axes=AXES,
+        )
+    )
+    fitted = {
+        "of data": data(9, 8, 3, 3),
+        "of data with classes of unequal size": data(4, 13, 4, 4),
+        "of few statements in many dimensions": data(5, 4, 11, 3),
+    }
+    for label, (acts, labels) in fitted.items():
+        x = acts[:6] - acts.mean(dim=0)
+        cases.append(Case(label=label, given={"data": (acts, labels), "x": x}, axes=AXES))
+    acts, labels = data(6, 5, 3, 3)
+    cases.append(Case(label="labels that are booleans", given={"data": (acts, labels.bool()), "x": acts[:4]}, axes=AXES))
+    return cases
+
+
+def probed(cls: Any, case: Case) -> Observations:
+    """What the probe gives, plain and tilted, which way it points, and whether it changed its data."""
+    if not isinstance(cls, type):
+        raise Unfit(f"This test takes the class MMProbe itself: got {type(cls).__name__}.")
+    given = {name: _own(value) for name, value in case.given.items()}
+    before = case.given.get("data", (None, None))[0]
+    probe: Any = cls(*given["build"]) if "build" in given else cls.from_data(*given["data"])
+    if not isinstance(getattr(probe, "direction", None), Tensor):
+        raise Unfit("An MMProbe must keep its direction as the attribute direction, a tensor: it has none.")
+    x = given["x"].requires_grad_(True)
+    plain, tilted = (_call(probe, x, **how) for how in ({}, {"iid": True}))
+    seen: Observations = {
+        "direction": probe.direction.detach(),
+        "forward(x)": _detached(plain),
+        "forward(x, iid=True)": _detached(tilted),
+    }
+    if isinstance(plain, Tensor) and plain.requires_grad and plain.shape == x.shape[:1]:
+        weights = torch.arange(1.0, len(x) + 1)
+        seen["gradient of x"] = torch.autograd.grad((plain * weights).sum(), x)[0]
+    else:
+        seen["gradient of x"] = torch.zeros_like(x)
+    return seen | {"data changed in place": before is not None and not torch.equal(before, given["data"][0])}
+
+
+def _call(probe: Any, x: Tensor, **how: Any) -> Any:
+    return probe(x, **how) if callable(probe) else probe.forward(x, **how)
+
+
+def _own(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.clone()
+    return tuple(_own(part) for part in value) if isinstance(value, tuple) else value
+
+
+def _detached(value: Any) -> Any:
+    return value.detach() if isinstance(value, Tensor) else value
+
+
+class MMProbeByEigenvalues(nn.Module):
+    """Inverts the eigenvalues by hand, and fits the covariance class by class."""
+
+    def __init__(self, direction: Tensor, covariance: Tensor | None = None, atol: float = 1e-3) -> None:
+        super().__init__()
+        self.direction = nn.Parameter(direction, requires_grad=False)
+        self.tilted = direction
+        if covariance is not None:
+            values, vectors = torch.linalg.eigh(covariance)
+            kept = values.abs() > atol
+            self.tilted = vectors[:, kept] @ ((vectors[:, kept].T @ direction) / values[kept])
+
+    def forward(self, x: Tensor, iid: bool = False) -> Tensor:
+        return torch.sigmoid(torch.einsum("nd,d->n", x, self.tilted if iid else self.direction))
+
+    @staticmethod
+    def from_data(acts: Tensor, labels: Tensor, device: str = "cpu") -> "MMProbeByEigenvalues":
+        weights = labels.to(acts.dtype)
+        means = torch.stack(
+            [(acts * (1 - weights)[:, None]).sum(0) / (1 - weights).sum(), acts.T @ weights / weights.sum()]
+        )
+        centred = acts - means[labels.long()]
+        return MMProbeByEigenvalues(means[1] - means[0], torch.einsum("ni,nj->ij", centred, centred) / acts.shape[0])
+
+
+class MMProbeByTorchCov:
+    """No module, and torch.cov for the covariance."""
+
+    def __init__(self, direction: Tensor, covariance: Tensor | None = None, atol: float = 1e-3) -> None:
+        self.direction = direction
+        self.inv = torch.eye(len(direction)) if covariance is None else torch.linalg.pinv(covariance, atol=atol)
+
+    def forward(self, x: Tensor, iid: bool = False) -> Tensor:
+        return 1 / (1 + torch.exp(-(x @ self.inv @ self.direction if iid else x @ self.direction)))
+
+    def __call__(self, x: Tensor, iid: bool = False) -> Tensor:
+        return self.forward(x, iid)
+
+    @classmethod
+    def from_data(cls, acts: Tensor, labels: Tensor, device: str = "cpu") -> "MMProbeByTorchCov":
+        true, false = acts[labels.bool()], acts[~labels.bool()]
+        parts = [torch.cov(part.T, correction=0) * len(part) / len(acts) for part in (true, false)]
+        return cls(true.mean(0) - false.mean(0), parts[0] + parts[1])
+
+
+test_mm_probe = exercise(
+    reference=MMProbe,
+    cases=mm_probe_cases,
+    observe=probed,
+    accepts=[MMProbeByEigenvalues, MMProbeByTorchCov],
+    tolerance={"forward(x, iid=True)": Tolerance(rtol=1e-3, atol=1e-4)},
+    mistakes=[
+        Mistake(
+            "points from the true to the false",
+            "positive.mean(dim=0) - negative.mean(dim=0)\n",
+            "negative.mean(dim=0) - positive.mean(dim=0)\n",
+            why="the direction leads from the mean of label 0 to the mean of label 1",
+        ),
+        Mistake(
+            "points at the mean of the true",
+            "direction = positive.mean(dim=0) - negative.mean(dim=0)",
+            "direction = positive.mean(dim=0) - acts.mean(dim=0)",
+            why="the direction is the difference of the two classes' means",
+        ),
+        Mistake(
+            "makes the direction a unit vector",
+            "direction = positive.mean(dim=0) - negative.mean(dim=0)",
+            "direction = torch.nn.functional.normalize(positive.mean(dim=0) - negative.mean(dim=0), dim=0)",
+            why="its length says how far the classes lie apart, and the probabilities depend on it",
+        ),
+        Mistake(
+            "centres both classes with one mean",
+            "torch.cat([positive - positive.mean(dim=0), negative - negative.mean(dim=0)])",
+            "acts - acts.mean(dim=0)",
+            why="the covariance is within the classes: with one mean it would hold the very difference that is sought",
+        ),
+        Mistake(
+            "does not centre for the covariance",
+            "torch.cat([positive - positive.mean(dim=0), negative - negative.mean(dim=0)])",
+            "acts",
+            why="a covariance is about deviations from the mean, each class from its own",
+        ),
+        Mistake(
+            "divides the covariance by n - 1",
+            "/ len(centred)",
+            "/ (len(centred) - 1)",
+            why="Sigma is the mean over all statements",
+        ),
+        Mistake("sums where it should average", " / len(centred)", "", why="Sigma is the mean over all statements"),
+        Mistake(
+            "tilts by the covariance, not by its inverse",
+            "torch.linalg.pinv(covariance, hermitian=True, atol=atol)",
+            "covariance",
+            why="directions that vary much anyway must count less, so one divides by the covariance",
+        ),
+        Mistake(
+            "ignores atol",
+            ", atol=atol",
+            "",
+            why="an eigenvalue that is zero but for rounding would be inverted into a huge number",
+        ),
+        Mistake(
+            "always tilts",
+            "if iid and self.inverse is not None",
+            "if self.inverse is not None",
+            why="only iid=True asks for the tilted direction",
+        ),
+        Mistake(
+            "never tilts",
+            "if iid and self.inverse is not None",
+            "if False",
+            why="iid=True asks for the tilted direction",
+        ),
+        Mistake("returns the score", ".sigmoid()", "", why="forward gives a probability, sigmoid of the score"),
+        Mistake(
+            "detaches the activations",
+            "(x @ direction)",
+            "(x.detach() @ direction)",
+            why="a gradient with respect to activations is how one steers by a probe",
+        ),
+    ],
+)

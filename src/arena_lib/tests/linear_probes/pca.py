@@ -1,0 +1,127 @@
+"""Judge of principal components.
+
+Shapes:  activations "n_statements d_model" -> components "d_model k"
+Raises:  see `arena_lib.checking`.
+Source:  own design.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from arena_lib.checking import Case, Mistake, Tolerance, exercise, outputs
+from arena_lib.checking.observing import Observations
+from arena_lib.interp.probes.pca import get_pca_components
+
+__test__ = False
+
+SPREADS = (40.0, 9.0, 2.0, 0.4, 0.08)
+"""Standard deviations along the axes: far apart, so that methods that iterate find the same axes."""
+
+
+def pca_cases(generator: torch.Generator) -> list[Case]:
+    """More statements than dimensions and fewer, one component and several, double precision."""
+
+    def activations(n_statements: int, d_model: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        rank = min(n_statements - 1, d_model, len(SPREADS))
+        noise = torch.randn(n_statements, rank, generator=generator, dtype=torch.float64)
+        left = torch.linalg.qr(noise - noise.mean(dim=0))[0]
+        right = torch.linalg.qr(torch.randn(d_model, rank, generator=generator, dtype=torch.float64))[0]
+        mean = 30 * torch.randn(d_model, generator=generator, dtype=torch.float64)
+        return (mean + left * torch.tensor(SPREADS[:rank], dtype=torch.float64) @ right.T).to(dtype)
+
+    calls = {
+        "two components": (activations(11, 6), 2),
+        "fewer statements than dimensions": (activations(5, 8), 3),
+        "one component": (activations(9, 4), 1),
+        "in double precision": (activations(7, 5, torch.float64), 2),
+    }
+    return [Case(label=label, args=args, axes={"output": "d_model k"}) for label, args in calls.items()]
+
+
+def components_up_to_sign(function: Callable[..., Any], case: Case) -> Observations:
+    """The components, each with its largest entry made positive."""
+    return outputs(lambda *args: _with_sign(function(*args)), case)
+
+
+def _with_sign(components: Any) -> Any:
+    if not isinstance(components, Tensor) or components.ndim != 2 or not components.is_floating_point():
+        return components
+    largest = components.gather(0, components.abs().argmax(dim=0, keepdim=True))
+    return components * torch.where(largest < 0, -1.0, 1.0)
+
+
+def pca_by_eigenvectors(activations: Tensor, k: int = 2) -> Tensor:
+    """Eigenvectors of the covariance; `eigh` sorts them upwards."""
+    _, vectors = torch.linalg.eigh(torch.cov(activations.T))
+    return vectors.flip(dims=[1])[:, :k]
+
+
+def pca_by_lowrank(activations: Tensor, k: int = 2) -> Tensor:
+    """PyTorch's own, which centres by itself."""
+    return torch.pca_lowrank(activations, q=k, center=True, niter=4)[2]
+
+
+def pca_standardised(activations: Tensor, k: int = 2) -> Tensor:
+    """The mistake of dividing every entry by its standard deviation."""
+    return get_pca_components(activations / activations.std(dim=0), k)
+
+
+test_get_pca_components = exercise(
+    reference=get_pca_components,
+    cases=pca_cases,
+    observe=components_up_to_sign,
+    accepts=[pca_by_eigenvectors, pca_by_lowrank],
+    tolerance={"output": Tolerance(rtol=1e-3, atol=1e-3)},
+    mistakes=[
+        Mistake(
+            "does not subtract the mean",
+            "activations - activations.mean(dim=0)",
+            "activations",
+            why="without it the first component points at the mean, and says where the cloud lies, not how it spreads",
+        ),
+        Mistake(
+            "subtracts each statement's own mean",
+            "activations.mean(dim=0)",
+            "activations.mean(dim=1, keepdim=True)",
+            why="the mean is taken over statements, entry by entry",
+        ),
+        Mistake(
+            "takes the smallest components",
+            "directions[:k].T",
+            "directions.flip(0)[:k].T",
+            why="what is wanted is where statements differ most: the largest singular values, or eigenvalues, which eigh sorts last",
+        ),
+        Mistake(
+            "returns them in the wrong order",
+            "directions[:k].T",
+            "directions[:k].flip(0).T",
+            why="the direction of the greatest variance comes first",
+        ),
+        Mistake(
+            "returns components of another length",
+            "directions[:k].T",
+            "(directions[:k] * torch.linalg.svdvals(centred)[:k, None]).T",
+            why="the columns are directions, of length 1; the singular values say how far the data spreads along them",
+        ),
+        Mistake(
+            "returns the statements' coordinates",
+            "directions[:k].T",
+            "centred @ directions[:k].T",
+            why="the components are directions in activation space; projecting onto them is the next step",
+        ),
+        Mistake(
+            "gives every entry the same variance first",
+            function=pca_standardised,
+            why="PCA of activations keeps their scale: only the mean is removed",
+        ),
+        Mistake(
+            "changes the activations in place",
+            "centred = activations - activations.mean(dim=0)",
+            "centred = activations.sub_(activations.mean(dim=0))",
+            why="the caller goes on using the activations",
+        ),
+    ],
+)
