@@ -26,6 +26,12 @@ def test_norms_follow_from_the_stream_they_read(make_random: Callable[..., Trans
     assert sources(model, "ln_final.hook_scale") == ["blocks.1.hook_resid_post"]
 
 
+def test_neurons_outputs_follow_from_their_inputs(make_random: Callable[..., Transformer]) -> None:
+    assert sources(make_random("gpt2"), "blocks.1.mlp.hook_post") == ["blocks.1.mlp.hook_pre"]
+    gated = ["blocks.0.mlp.hook_pre", "blocks.0.mlp.hook_pre_linear"]
+    assert sources(make_random("llama"), "blocks.0.mlp.hook_post") == gated
+
+
 def test_a_model_without_layers_makes_its_final_norm_in_the_pass(
     make_random: Callable[..., Transformer], tokens: torch.Tensor
 ) -> None:

@@ -1,7 +1,7 @@
 """The activations of one forward pass by name, and the usual ways to take them apart.
 
 Tensors in the cache are references to what flowed through the model (see `hooks.py` for what
-writing in place does); scores, patterns, norms' scales and heads' results are made on first
+writing in place does); scores, patterns, norms' scales, neurons' and heads' outputs are made on first
 access (`derived.py`).
 
 Shapes:  cache["pattern", layer] and the like as in the table of `hooks.py`; stacks have a first axis "component".

@@ -1,7 +1,7 @@
 """Activations that a forward pass need not make, because what it makes holds them.
 
 Scores and patterns follow from q and k, a norm's scale and normalised input from the residual
-stream, the heads' results from z. So caching "everything" keeps references to what flowed by
+stream, the heads' results from z, the neurons' outputs from their inputs. So caching "everything" keeps references to what flowed by
 and leaves these for when someone looks. They are made during the pass after all where a hook
 sits on them, or where a filter names them while gradients are on, so that a gradient can be
 taken of them.
@@ -48,6 +48,10 @@ def find_derivations(model: Any) -> dict[str, Derivation]:
         found[attn.hook_attn_scores.name] = Derivation((q, k), attention_scores, made_together)
         found[attn.hook_pattern.name] = Derivation((q, k), attn.pattern, made_together)
         found[attn.hook_result.name] = Derivation((attn.hook_z,), attn.head_results, (attn.hook_result,))
+        if hasattr(block, "mlp"):
+            mlp = block.mlp
+            inputs = (mlp.hook_pre, mlp.hook_pre_linear) if hasattr(mlp, "hook_pre_linear") else (mlp.hook_pre,)
+            found[mlp.hook_post.name] = Derivation(inputs, mlp.activate, (mlp.hook_post,))
         found |= _derive_norm(block.ln1, block.hook_resid_pre)
         if hasattr(block, "ln2"):
             found |= _derive_norm(block.ln2, block.hook_resid_mid, block.hook_mlp_in)
