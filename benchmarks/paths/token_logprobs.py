@@ -19,14 +19,21 @@ from benchmarks.sizes import TINY, Shape, compare_tensors, make_gpt2, make_token
 CFG = GPT2Config(
     d_model=256, d_vocab=50257, n_ctx=1024, n_layers=1, n_heads=4, d_head=64, d_mlp=1024, tie_embeddings=True
 )
-SHAPES: Mapping[str, Shape] = {"tiny": Shape(2, 12), "cpu": Shape(8, 512), "gpu": Shape(8, 512)}
+SHAPES: Mapping[tuple[str, str], Shape] = {
+    ("values", "tiny"): Shape(2, 12),
+    ("values", "cpu"): Shape(8, 512),
+    ("values", "gpu"): Shape(8, 512),
+    ("gradient", "tiny"): Shape(2, 12),
+    ("gradient", "cpu"): Shape(2, 512),
+    ("gradient", "gpu"): Shape(8, 512),
+}
 
 
 def make(place: Place) -> Workload:
     """Runs return the log-probabilities, or the gradient of their sum by the tied embedding."""
     cfg = TINY if place.size == "tiny" else CFG
     model = make_gpt2(place, cfg)
-    shape = SHAPES[place.size]
+    shape = SHAPES[place.case, place.size]
     tokens = make_tokens(place, shape, cfg)
     has_grad = place.case == "gradient"
 
