@@ -183,6 +183,15 @@ class HookedLM:
         """Logits of a residual stream that leaves the last block: final norm, then W_U and its bias."""
         return self.model.unembed(self.final_norm(resid))
 
+    def unembed_tokens(
+        self, resid: Float[Tensor, "*any batch seq d_model"], tokens: Int[Tensor, "batch n"]
+    ) -> Float[Tensor, "*any batch seq n"]:
+        """`unembed` for a few tokens of each prompt, without making the logits of the others."""
+        columns = self.W_U.T[tokens]
+        logits = torch.einsum("...bsm,bnm->...bsn", self.final_norm(resid), columns)
+        bias = getattr(self.model.unembed, "b_U", None)
+        return logits if bias is None else logits + bias[tokens][:, None]
+
     @property
     def last_meeting(self) -> str:
         """A hook behind the last attention at which positions may be dropped: none is needed by another any more.
@@ -199,8 +208,8 @@ class HookedLM:
         return tensor.repeat_interleave(shares, dim=axis) if shares > 1 else tensor
 
     def input_head(self, part: str, head: int) -> int:
-        """The index in `hook_q`, `hook_k` or `hook_v` of what a query head reads: keys and values may be shared."""
-        n_of_part = self.n_heads if part == "q" else self.n_kv_heads
+        """The index in `hook_q`, `hook_k`, `hook_v` or `hook_z` of a query head's part: keys and values may be shared."""
+        n_of_part = self.n_kv_heads if part in ("k", "v") else self.n_heads
         return head * n_of_part // self.n_heads
 
     def _block(self, layer: int) -> Any:

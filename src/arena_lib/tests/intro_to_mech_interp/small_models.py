@@ -1,0 +1,46 @@
+"""The small random models that this section's judges run.
+
+Shapes:  tokens "batch seq" -> logits "batch seq d_vocab".
+Raises:  see `arena_lib.checking`.
+Source:  own design.
+"""
+
+import types
+from typing import Any
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from arena_lib.transformer.fast.attention_only import AttentionOnly, AttentionOnlyConfig
+from arena_lib.transformer.fast.model import Transformer
+
+__test__ = False
+
+BOS = 4
+"""The token that begins a text: neither the first nor the last of the vocabulary."""
+
+
+def make_model(generator: torch.Generator, **sizes: int) -> AttentionOnly:
+    """Two layers of three heads, unless `sizes` says otherwise; no weight, bias or gain is zero or one."""
+    chosen: dict[str, Any] = {"d_model": 10, "d_vocab": 13, "n_ctx": 40, "n_layers": 2, "n_heads": 3, "d_head": 4}
+    model = AttentionOnly(AttentionOnlyConfig(**(chosen | sizes)))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(0.6 * torch.randn(parameter.shape, generator=generator))
+    model.tokenizer = types.SimpleNamespace(bos_token_id=BOS)
+    return model
+
+
+def make_repeated(model: Transformer, n: int, batch: int, generator: torch.Generator) -> Int[Tensor, "batch seq"]:
+    """The first token, and twice the same n."""
+    drawn = torch.randint(0, model.cfg.d_vocab, (batch, n), generator=generator)
+    return torch.cat([torch.full((batch, 1), BOS), drawn, drawn], dim=1)
+
+
+def state_of(model: Transformer) -> dict[str, Any]:
+    """What a run may leave behind: hooks, and changed weights."""
+    return {
+        "hooks left on the model": sum(len(point.fwd) + len(point.bwd) for point in model.hook_dict.values()),
+        "sum of the model's weights": float(sum(parameter.detach().double().sum() for parameter in model.parameters())),
+    }
