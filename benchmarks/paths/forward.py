@@ -13,7 +13,7 @@ from benchmarks.sizes import Shape, compare_tensors, count_forward_flops, count_
 
 SHAPES: Mapping[tuple[str, str], Shape] = {
     ("batch", "tiny"): Shape(3, 12),
-    ("batch", "cpu"): Shape(8, 128),
+    ("batch", "cpu"): Shape(2, 128),
     ("batch", "gpu"): Shape(16, 1024),
     ("one_token", "tiny"): Shape(1, 1),
     ("one_token", "cpu"): Shape(1, 1),

@@ -28,10 +28,10 @@ class Writing:
 
 SIZES: Mapping[tuple[str, str], Writing] = {
     ("one_text", "tiny"): Writing(Shape(1, 5), 6),
-    ("one_text", "cpu"): Writing(Shape(1, 32), 32),
+    ("one_text", "cpu"): Writing(Shape(1, 16), 16),
     ("one_text", "gpu"): Writing(Shape(1, 128), 256),
     ("batch", "tiny"): Writing(Shape(3, 5), 6),
-    ("batch", "cpu"): Writing(Shape(16, 16), 16),
+    ("batch", "cpu"): Writing(Shape(16, 8), 8),
     ("batch", "gpu"): Writing(Shape(16, 128), 256),
 }
 HAS_BFLOAT16 = "AVX512" in torch.backends.cpu.get_cpu_capability()

@@ -21,8 +21,8 @@ SMALL = GPT2Config(
     d_model=128, d_vocab=929, n_ctx=128, n_layers=4, n_heads=4, d_head=32, d_mlp=512, tie_embeddings=True
 )
 SHAPES: Mapping[str, tuple[GPT2Config, dict[str, Shape]]] = {
-    "all": (GPT2_SMALL, {"cpu": Shape(4, 64), "gpu": Shape(8, 1024)}),
-    "residual": (GPT2_SMALL, {"cpu": Shape(4, 64), "gpu": Shape(8, 1024)}),
+    "all": (GPT2_SMALL, {"cpu": Shape(2, 64), "gpu": Shape(8, 1024)}),
+    "residual": (GPT2_SMALL, {"cpu": Shape(2, 64), "gpu": Shape(8, 1024)}),
     "all_one_prompt": (GPT2_SMALL, {"cpu": Shape(1, 16), "gpu": Shape(1, 16)}),
     "all_small_model": (SMALL, {"cpu": Shape(8, 32), "gpu": Shape(8, 32)}),
 }

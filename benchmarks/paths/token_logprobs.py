@@ -21,10 +21,10 @@ CFG = GPT2Config(
 )
 SHAPES: Mapping[tuple[str, str], Shape] = {
     ("values", "tiny"): Shape(2, 12),
-    ("values", "cpu"): Shape(8, 512),
+    ("values", "cpu"): Shape(2, 512),
     ("values", "gpu"): Shape(8, 512),
     ("gradient", "tiny"): Shape(2, 12),
-    ("gradient", "cpu"): Shape(2, 512),
+    ("gradient", "cpu"): Shape(1, 512),
     ("gradient", "gpu"): Shape(8, 512),
 }
 

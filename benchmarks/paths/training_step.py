@@ -19,7 +19,7 @@ from benchmarks import peers
 from benchmarks.harness.declaring import Benchmark, Goal, Place, Run, Workload
 from benchmarks.sizes import Shape, compare_tensors, count_forward_flops, make_gpt2, make_tokens
 
-SHAPES: Mapping[str, Shape] = {"tiny": Shape(2, 12), "cpu": Shape(2, 128), "gpu": Shape(16, 1024)}
+SHAPES: Mapping[str, Shape] = {"tiny": Shape(2, 12), "cpu": Shape(1, 128), "gpu": Shape(16, 1024)}
 LR, BETAS, DECAY, CLIP = 6e-4, (0.9, 0.95), 0.1, 1.0
 
 
