@@ -2,6 +2,9 @@
 
     attention            heads side by side, query by key, tokens as labels
     heads                one number for each head: layer by head
+    matrix               any matrix with named rows and columns: circuits, attributions
+    bars                 bars with names, one series or several
+    clouds               points in the plane by class, panel by panel: PCA by layer
     lines                training curves and other series
     token_probabilities  the likeliest next tokens, as bars
     comparison           expected, actual and difference, with numbers and marks
@@ -14,19 +17,25 @@ Source:  own design (DESIGN 2).
 """
 
 from arena_lib.plots.attention import attention
+from arena_lib.plots.bars import bars
+from arena_lib.plots.clouds import clouds
 from arena_lib.plots.comparison import comparison
 from arena_lib.plots.heads import heads
 from arena_lib.plots.lines import lines
+from arena_lib.plots.matrix import matrix
 from arena_lib.plots.saving import save_html, to_png
 from arena_lib.plots.text import coloured_text
 from arena_lib.plots.tokens import token_probabilities
 
 __all__ = [
     "attention",
+    "bars",
+    "clouds",
     "coloured_text",
     "comparison",
     "heads",
     "lines",
+    "matrix",
     "save_html",
     "to_png",
     "token_probabilities",

@@ -1,0 +1,68 @@
+"""Bars with names: what each part adds to a logit, accuracies, a circuit's heads.
+
+Shapes:  values "n_bars", for each series.
+Raises:  ShapeError if the names are not as many; ConfigError for no series.
+Source:  own design.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+
+from arena_lib.errors import ConfigError, ShapeError
+from arena_lib.plots.arrays import with_axes
+from arena_lib.plots.style import SEQUENCE, escape, finish, token_text
+
+PATTERNS = ("", "/", "x", ".", "|", "-", "+")
+"""Hatching, so that series are told apart without colour."""
+MAX_WRITTEN = 24
+"""Bars up to which each shows its number."""
+
+
+def bars(
+    values: Any,
+    names: Sequence[str],
+    *,
+    y_title: str = "value",
+    x_title: str = "",
+    title: str = "",
+    references: Mapping[str, float] | None = None,
+) -> go.Figure:
+    """One bar for each name, or, where `values` maps series to values, one of each series side by side.
+
+    `references` are level lines.
+
+    >>> [bar.name for bar in bars({"zero": [1.0, 2.0], "mean": [0.5, 1.5]}, ["0.0", "0.1"]).data]
+    ['zero', 'mean']
+    """
+    series: Mapping[str, Any] = values if isinstance(values, Mapping) else {y_title: values}
+    if not series:
+        raise ConfigError("bars needs at least one series: got none. Pass values, or {name: values}.")
+    n_bars = len(series) * len(names)
+    figure = go.Figure()
+    for i, (name, heights) in enumerate(series.items()):
+        array = with_axes(heights, "n_bars")
+        if len(array) != len(names):
+            raise ShapeError(f"names must be as many as the bars: got {len(names)} for {len(array)}. Name each bar.")
+        figure.add_trace(
+            go.Bar(
+                x=list(range(len(names))),
+                y=array,
+                name=escape(name),
+                marker={"color": SEQUENCE[i % len(SEQUENCE)], "pattern": {"shape": PATTERNS[i % len(PATTERNS)]}},
+                text=[f"{value:.2f}" for value in array] if n_bars <= MAX_WRITTEN else None,
+                textposition="outside",
+                cliponaxis=False,
+                customdata=[token_text(label) for label in names],
+                hovertemplate=f"%{{customdata}}<br>{y_title} %{{y:.4g}}<extra>{escape(name)}</extra>",
+            )
+        )
+    for name, height in (references or {}).items():
+        line = {"color": "#555555", "dash": "dot", "width": 1.5}
+        figure.add_hline(y=height, line=line, annotation_text=f"{escape(name)} {height:.3g}")
+    labels = [token_text(label) for label in names]
+    figure.update_xaxes(title_text=escape(x_title), tickvals=list(range(len(names))), ticktext=labels, showgrid=False)
+    figure.update_yaxes(title_text=escape(y_title), zeroline=True, zerolinecolor="#1a1a1a")
+    figure.update_layout(barmode="group", showlegend=len(series) > 1)
+    return finish(figure, title, width=min(1100, max(480, 160 + 34 * n_bars)), height=420)
