@@ -79,7 +79,9 @@ def resample_knockout(model: Any, tokens: Int[Tensor, "batch seq"]) -> Knockout:
     return {name: cache[name].detach() for name in _hook_names(lm)}
 
 
-def mean_knockout(model: Any, tokens: Int[Tensor, "batch seq"], groups: Int[Tensor, "batch"] | None = None) -> Knockout:
+def mean_knockout(
+    model: Any, tokens: Int[Tensor, "batch seq"], groups: Int[Tensor, "n_prompts"] | None = None
+) -> Knockout:
     """Mean outputs over a reference set, position by position.
 
     With `groups`, prompt i gets the mean over the reference prompts of its own group (its template, in the

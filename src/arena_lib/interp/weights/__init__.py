@@ -11,6 +11,7 @@ from arena_lib.interp.weights.circuits import (
 from arena_lib.interp.weights.composition import (
     CompositionScores,
     compute_composition_scores,
+    effective_K_comp_circuit,
     find_K_comp_full_circuit,
     generate_single_random_comp_score,
     get_batched_comp_scores,
@@ -41,6 +42,7 @@ __all__ = [
     "decompose_k",
     "decompose_q",
     "decompose_qk_input",
+    "effective_K_comp_circuit",
     "effective_OV_circuit",
     "factored_eigenvalues",
     "factored_norm",

@@ -11,11 +11,13 @@ Source:  Elhage et al. 2021, "A mathematical framework for transformer circuits"
          "Composition of heads"; the batched form by factors is our own derivation.
 Differs: what reads the stream has its norm's gain and centring folded in (`folding.py`). With rotary
          positions queries and keys are those at distance zero. A large score says that a path is there in
-         the weights; whether anything flows along it only activations tell.
+         the weights; whether anything flows along it only activations tell. A head
+         whose W_V W_O is zero has no score: NaN.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -26,7 +28,6 @@ from arena_lib.interp.models import hooked
 from arena_lib.interp.weights.factored import FactoredMatrix
 from arena_lib.interp.weights.folding import folded_reader
 
-Kind = Literal["Q", "K", "V"]
 N_RANDOM = 20
 """Random writers, and as many readers, whose scores make the baseline."""
 
@@ -46,6 +47,17 @@ def find_K_comp_full_circuit(model: Any, prev_token_head_index: int, ind_head_in
     brought = lm.W_E @ folded_reader(model, 0, "W_V")[prev_token_head_index] @ lm.W_O(0)[prev_token_head_index]
     keys = brought @ folded_reader(model, 1, "W_K")[ind_head_index]
     return FactoredMatrix(queries, keys.mT)
+
+
+def effective_K_comp_circuit(model: Any, prev_token_heads: Sequence[int], ind_head_index: int) -> FactoredMatrix:
+    """The sum of `find_K_comp_full_circuit` over several heads of layer 0, which bring the same token together.
+
+    The queries are the same for all, so the keys that the heads bring are added up.
+    """
+    if not prev_token_heads:
+        raise ConfigError("a sum of heads needs at least one: got none. Give indices of heads of layer 0.")
+    circuits = [find_K_comp_full_circuit(model, head, ind_head_index) for head in prev_token_heads]
+    return FactoredMatrix(circuits[0].A, torch.stack([circuit.B for circuit in circuits]).sum(dim=0))
 
 
 def get_comp_score(W_A: Float[Tensor, "in_A out_A"], W_B: Float[Tensor, "out_A out_B"]) -> float:
@@ -100,7 +112,7 @@ def _one_batch_axis(factors: Float[Tensor, "*batch rows columns"]) -> Float[Tens
 class CompositionScores:
     """The composition scores of all pairs of heads of a model, and what chance gives."""
 
-    kind: Kind
+    kind: str
     """What of the later head is composed with: Q, K or V."""
     scores: Float[Tensor, "n_layers n_heads n_layers n_heads"]
     """[layer, head, later layer, later head]; NaN where the second layer is not later."""
@@ -116,7 +128,7 @@ class CompositionScores:
 
 
 def compute_composition_scores(
-    model: Any, kind: Kind, *, n_random: int = N_RANDOM, generator: torch.Generator | None = None
+    model: Any, kind: str, *, n_random: int = N_RANDOM, generator: torch.Generator | None = None
 ) -> CompositionScores:
     """Q-, K- or V-composition of every head with every head of a later layer, with the random baseline."""
     if kind not in ("Q", "K", "V"):
@@ -135,7 +147,7 @@ def compute_composition_scores(
     )
 
 
-def _qk_reader(model: Any, layer: int, kind: Kind) -> FactoredMatrix:
+def _qk_reader(model: Any, layer: int, kind: str) -> FactoredMatrix:
     """W_Q W_K^T of each head, or its transpose for K: what meets the earlier head's output comes first."""
     W_Q, W_K = folded_reader(model, layer, "W_Q"), folded_reader(model, layer, "W_K")
     return FactoredMatrix(W_Q, W_K.mT) if kind == "Q" else FactoredMatrix(W_K, W_Q.mT)

@@ -172,8 +172,8 @@ test_effective_OV_circuit = exercise(  # noqa: N816 -- the name that learners kn
         Mistake(
             "adds the factors up",
             function=lambda model, heads: FactoredMatrix(
-                sum(circuits.full_OV_circuit(model, *head).A for head in heads),
-                sum(circuits.full_OV_circuit(model, *head).B for head in heads),
+                torch.stack([circuits.full_OV_circuit(model, *head).A for head in heads]).sum(dim=0),
+                torch.stack([circuits.full_OV_circuit(model, *head).B for head in heads]).sum(dim=0),
             ),
             why="(A1 + A2)(B1 + B2) also has A1 B2 and A2 B1, which mix the heads: stack the factors along d_head",
         ),
