@@ -8,15 +8,10 @@ from arena_lib.interp.heads.ablation import (
 )
 from arena_lib.interp.heads.detectors import (
     current_attn_detector,
-    current_attn_scores,
-    duplicate_attn_scores,
     duplicate_token_detector,
     first_attn_detector,
-    first_attn_scores,
     induction_attn_detector,
     prev_attn_detector,
-    prev_attn_scores,
-    scores_by_layer,
 )
 from arena_lib.interp.heads.induction import (
     compute_induction_scores,
@@ -25,6 +20,14 @@ from arena_lib.interp.heads.induction import (
     induction_score,
     induction_score_hook,
     run_and_cache_model_repeated_tokens,
+)
+from arena_lib.interp.heads.pattern_scores import (
+    current_attn_scores,
+    duplicate_attn_scores,
+    first_attn_scores,
+    induction_attn_scores,
+    prev_attn_scores,
+    scores_by_layer,
 )
 
 __all__ = [
@@ -42,6 +45,7 @@ __all__ = [
     "head_resample_ablation_hook",
     "head_zero_ablation_hook",
     "induction_attn_detector",
+    "induction_attn_scores",
     "induction_score",
     "induction_score_hook",
     "prev_attn_detector",

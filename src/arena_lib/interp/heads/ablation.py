@@ -23,17 +23,17 @@ from arena_lib.interp.heads.induction import check_repeated
 from arena_lib.interp.models import hooked
 from arena_lib.transformer.loss import next_token_logprobs
 
-Z = Float[Tensor, "batch seq n_heads d_head"]
 
-
-def check_head(z: Z, head: int) -> int:
+def check_head(z: Float[Tensor, "batch seq n_heads d_head"], head: int) -> int:
     """The head, if z has it."""
     if not 0 <= head < z.shape[2]:
         raise UnknownNameError("head", str(head), map(str, range(z.shape[2])))
     return head
 
 
-def head_zero_ablation_hook(z: Z, hook: Any, head_index_to_ablate: int) -> Z:
+def head_zero_ablation_hook(
+    z: Float[Tensor, "batch seq n_heads d_head"], hook: Any, head_index_to_ablate: int
+) -> Float[Tensor, "batch seq n_heads d_head"]:
     """A hook for `attn.hook_z`: the z of this head becomes 0 at every position of every example.
 
     The other heads stay as they are. You may write into z, or return a tensor to take its place.
@@ -44,7 +44,9 @@ def head_zero_ablation_hook(z: Z, hook: Any, head_index_to_ablate: int) -> Z:
     return z
 
 
-def head_mean_ablation_hook(z: Z, hook: Any, head_index_to_ablate: int) -> Z:
+def head_mean_ablation_hook(
+    z: Float[Tensor, "batch seq n_heads d_head"], hook: Any, head_index_to_ablate: int
+) -> Float[Tensor, "batch seq n_heads d_head"]:
     """A hook for `attn.hook_z`: the z of this head becomes its mean over the batch, position by position.
 
     So at each position every example gets the same vector, and what the head knew of the single
@@ -56,7 +58,9 @@ def head_mean_ablation_hook(z: Z, hook: Any, head_index_to_ablate: int) -> Z:
     return z
 
 
-def head_resample_ablation_hook(z: Z, hook: Any, head_index_to_ablate: int) -> Z:
+def head_resample_ablation_hook(
+    z: Float[Tensor, "batch seq n_heads d_head"], hook: Any, head_index_to_ablate: int
+) -> Float[Tensor, "batch seq n_heads d_head"]:
     """A hook for `attn.hook_z`: each example gets this head's z of the example before it, the first of the last."""
     if z.shape[0] < 2:
         raise ConfigError(

@@ -204,35 +204,52 @@ def _edited_in_place(cache: Any) -> list[str]:
 
 ONE_LAYER_ONLY = Mistake(
     "looks at the first layer only",
-    "while True:",
-    "while not found:",
-    within="scores_by_layer",
+    "in is_above.nonzero().tolist()",
+    "in is_above[:1].nonzero().tolist()",
+    within="heads_above",
     why="every layer of the cache has heads to look at",
 )
 SWAPPED_NAMES = Mistake(
     "names head and layer the wrong way round",
     'f"{layer}.{head}"',
     'f"{head}.{layer}"',
-    within="_names",
+    within="heads_above",
     why="the layer comes first: 0.7 is head 7 of layer 0",
 )
 COUNTS_FROM_ONE = Mistake(
     "counts heads from one",
     'f"{layer}.{head}"',
     'f"{layer}.{head + 1}"',
-    within="_names",
+    within="heads_above",
     why="layers and heads are both counted from zero",
 )
 
 
-def _any_query(within: str, old: str, new: str) -> Mistake:
+BELOW_THE_THRESHOLD = Mistake(
+    "finds the heads below the threshold",
+    "> threshold",
+    "< threshold",
+    within="heads_above",
+    why="a large mean is the mark",
+)
+
+
+def _any_query(score: Callable[[Tensor], float]) -> Mistake:
     return Mistake(
         "counts a head of which one query does it",
-        old,
-        new,
-        within=within,
+        function=_head_by_head(score, 0.4),
         why="a single query that looks there is no habit; take the mean over the queries",
     )
+
+
+def _largest(entries: Tensor) -> float:
+    """The largest but for the first two, where there are few keys to look at."""
+    return float(entries[2:].max())
+
+
+def _mean_below(offset: int) -> Callable[..., list[str]]:
+    """The heads whose diagonal of this offset has a large mean."""
+    return _head_by_head(lambda pattern: float(pattern.diagonal(offset).mean()), 0.4)
 
 
 test_current_attn_detector = exercise(
@@ -247,11 +264,11 @@ test_current_attn_detector = exercise(
             "prev_attn_scores",
             why="a position that looks at itself lies on the main diagonal",
         ),
-        Mistake("finds the heads below the threshold", "> threshold", "< threshold", why="a large mean is the mark"),
+        BELOW_THE_THRESHOLD,
         ONE_LAYER_ONLY,
         SWAPPED_NAMES,
         COUNTS_FROM_ONE,
-        _any_query("current_attn_scores", "dim1=-2, dim2=-1).mean(dim=-1)", "dim1=-2, dim2=-1)[..., 1:].amax(dim=-1)"),
+        _any_query(lambda pattern: _largest(pattern.diag())),
     ],
 )
 
@@ -273,16 +290,12 @@ test_prev_attn_detector = exercise(
         ),
         Mistake(
             "looks above the diagonal",
-            "offset=-1",
-            "offset=1",
-            within="prev_attn_scores",
+            function=_mean_below(1),
             why="above the diagonal lie keys of the future, and the mask makes them all zero",
         ),
         Mistake(
             "looks two positions back",
-            "offset=-1",
-            "offset=-2",
-            within="prev_attn_scores",
+            function=_mean_below(-2),
             why="the position before is one back: offset -1",
         ),
         Mistake(
@@ -290,11 +303,7 @@ test_prev_attn_detector = exercise(
         ),
         ONE_LAYER_ONLY,
         SWAPPED_NAMES,
-        _any_query(
-            "prev_attn_scores",
-            "offset=-1, dim1=-2, dim2=-1).mean(dim=-1)",
-            "offset=-1, dim1=-2, dim2=-1)[..., 1:].amax(dim=-1)",
-        ),
+        _any_query(lambda pattern: _largest(pattern.diagonal(-1))),
     ],
 )
 
@@ -309,22 +318,18 @@ test_first_attn_detector = exercise(
     mistakes=[
         Mistake(
             "reads the first row, not the first column",
-            "pattern[..., 1:, 0]",
-            "pattern[..., 0, :]",
-            within="first_attn_scores",
+            function=_head_by_head(lambda pattern: float(pattern[0].mean()), 0.4),
             why="rows are queries: what all queries pay to key 0 is the first column",
         ),
         Mistake(
             "looks at the second position",
-            "pattern[..., 1:, 0]",
-            "pattern[..., 1:, 1]",
-            within="first_attn_scores",
+            function=_head_by_head(lambda pattern: float(pattern[:, 1].mean()), 0.4),
             why="positions are counted from zero",
         ),
-        Mistake("finds the heads below the threshold", "> threshold", "< threshold", why="a large mean is the mark"),
+        BELOW_THE_THRESHOLD,
         ONE_LAYER_ONLY,
         SWAPPED_NAMES,
-        _any_query("first_attn_scores", ".mean(dim=-1)", "[..., 2:].amax(dim=-1)"),
+        _any_query(lambda pattern: _largest(pattern[1:, 0])),
     ],
 )
 
@@ -370,7 +375,7 @@ test_induction_attn_detector = exercise(
             function=lambda cache: _stripe(cache, 1, lambda seq: seq - 1),
             why="the sequence is one token and twice n, so n = (seq - 1) / 2",
         ),
-        Mistake("finds the heads below the threshold", "> threshold", "< threshold", why="a large mean is the mark"),
+        BELOW_THE_THRESHOLD,
         ONE_LAYER_ONLY,
         SWAPPED_NAMES,
     ],
