@@ -10,20 +10,18 @@ Raises:  ShapeError for positions that don't fit the prompts; what `check_metric
 Source:  own derivation: positions meet in attention alone, so what follows the last one is free to skip them.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from arena_lib.errors import ShapeError
 from arena_lib.interp.models import HookedLM, check_metric, check_position
+from arena_lib.interp.patching.metrics import Metric
 from arena_lib.transformer.activations.hooks import HookSpec
-
-Metric = Callable[[Tensor], Tensor]
-"""From logits "batch seq d_vocab" to one number."""
 
 ReadAt = int | Tensor | None
 """Where a metric reads: one position, one for each prompt ("batch"), or None for all."""
@@ -37,7 +35,7 @@ MAX_TOKENS_CUDA = 65536
 Item = TypeVar("Item")
 
 
-def chunks(items: Sequence[Item], tokens: Int[Tensor, "batch seq"], max_tokens: int | None) -> Iterator[list[Item]]:
+def chunks(items: Sequence[Item], tokens: Int[Tensor, "batch seq_out"], max_tokens: int | None) -> Iterator[list[Item]]:
     """The patches in parts of which each has at most `max_tokens` tokens when every patch is one run of `tokens`."""
     if max_tokens is None:
         max_tokens = MAX_TOKENS_CUDA if tokens.is_cuda else MAX_TOKENS
@@ -57,6 +55,32 @@ def difference(source: Any, own: Any, name: str) -> Tensor:
     return there - here
 
 
+def find_positions(shape: Sequence[int], read_at: ReadAt) -> Int[Tensor, "batch"] | None:
+    """The position that is read of each prompt, counted from the start; None where all are read."""
+    batch, seq = shape
+    if read_at is None:
+        return None
+    if isinstance(read_at, int):
+        read_at = torch.full((batch,), read_at)
+    if read_at.shape != (batch,):
+        raise ShapeError(
+            f"read_at must be one position, or one for each of {batch} prompts: got shape {tuple(read_at.shape)}. "
+            "Leave it out for a metric that reads several."
+        )
+    return torch.tensor([check_position(place, seq) for place in read_at.tolist()], device=read_at.device)
+
+
+def keep_positions(
+    rows: Shaped[Tensor, "rows seq *any"], positions: Int[Tensor, "batch"] | None
+) -> Shaped[Tensor, "rows seq_out *any"]:
+    """The positions that are read; rows are the prompts, or several runs of them with prompts fastest."""
+    if positions is None:
+        return rows
+    n_rows = rows.shape[0]
+    places = positions.to(rows.device).repeat(n_rows // len(positions))
+    return rows[torch.arange(n_rows, device=rows.device), places][:, None]
+
+
 @dataclass(frozen=True, eq=False)
 class Readout:
     """A metric, and how to get from a residual stream to it."""
@@ -69,11 +93,7 @@ class Readout:
 
     def keep(self, resid: Float[Tensor, "rows seq d_model"]) -> Float[Tensor, "rows seq_out d_model"]:
         """The positions that the metric reads."""
-        if self.positions is None:
-            return resid
-        n_rows = resid.shape[0]
-        rows = torch.arange(n_rows, device=resid.device)
-        return resid[rows, self.positions.repeat(n_rows // self.batch)][:, None]
+        return keep_positions(resid, self.positions)
 
     def of_logits(self, logits: Float[Tensor, "rows seq_out d_vocab"]) -> Float[Tensor, "patches"]:
         """The metric of each patch."""
@@ -106,15 +126,4 @@ class Readout:
 
 def make_readout(lm: HookedLM, tokens: Int[Tensor, "batch seq"], metric: Metric, read_at: ReadAt) -> Readout:
     """The readout of patched runs of `tokens`."""
-    batch, seq = tokens.shape
-    if read_at is None:
-        return Readout(lm, metric, batch, None)
-    if isinstance(read_at, int):
-        read_at = torch.full((batch,), read_at)
-    if read_at.shape != (batch,):
-        raise ShapeError(
-            f"read_at must be one position, or one for each of {batch} prompts: got shape {tuple(read_at.shape)}. "
-            "Leave it out for a metric that reads several."
-        )
-    places = [check_position(place, seq) for place in read_at.tolist()]
-    return Readout(lm, metric, batch, torch.tensor(places, device=tokens.device))
+    return Readout(lm, metric, tokens.shape[0], find_positions(tokens.shape, read_at))
