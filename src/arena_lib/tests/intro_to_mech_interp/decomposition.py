@@ -17,7 +17,7 @@ from arena_lib.tests.intro_to_mech_interp.circuits import fresh_model, model_for
 
 __test__ = False
 
-N_PARTS, D_MODEL, D_HEAD, D_VOCAB = 5, 10, 4, 13
+N_PARTS, D_MODEL, D_HEAD, D_VOCAB = 5, 10, 8, 13
 """Of the small model: 3 heads, and what they read."""
 PARTS = "n_comp seq d_model"
 
@@ -266,7 +266,7 @@ def decompose_attn_scores_cases(generator: torch.Generator) -> list[Case]:
     given = model_for_cases(generator, d_model=D_MODEL, d_head=D_HEAD, d_vocab=D_VOCAB)
 
     def parts(seq: int) -> Tensor:
-        return torch.randn(N_PARTS, seq, D_HEAD, generator=generator, dtype=torch.float64)
+        return torch.randn(N_PARTS, seq, D_HEAD, generator=generator)
 
     return [
         Case(

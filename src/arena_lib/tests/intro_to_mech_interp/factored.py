@@ -304,6 +304,7 @@ def fold_norm_cases(generator: torch.Generator) -> list[Case]:
         case("a LayerNorm and one matrix", 7, 11, is_centred=True),
         case("a LayerNorm and a square matrix", 5, 5, is_centred=True),
         case("an RMSNorm", 3, 6, 4, is_centred=False),
+        Case(label="a LayerNorm unless said otherwise", args=(weight(6, 4), gain(6))),
     ]
 
 
