@@ -64,9 +64,23 @@ def model_of() -> Callable[[str], Transformer]:
     return make_random
 
 
-@pytest.fixture(scope="session")
-def bridged() -> Callable[[str], Any]:
-    """The bridge over the model of a form."""
+@pytest.fixture
+def bridged(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
+    """Give the bridge over the model of a form, all of it in float64.
+
+    transformers computes Llama's norms and the softmax in float32 whatever the model's dtype, which
+    would hide differences below 1e-6.
+    """
+    from transformers.models.llama.modeling_llama import LlamaRMSNorm
+
+    def norm(self: Any, x: Tensor) -> Tensor:
+        return self.weight * x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.variance_epsilon)
+
+    def softmax(x: Tensor, dim: int, dtype: torch.dtype | None = None) -> Tensor:
+        return x.softmax(dim)
+
+    monkeypatch.setattr(LlamaRMSNorm, "forward", norm)
+    monkeypatch.setattr(torch.nn.functional, "softmax", softmax)
     return make_bridge
 
 

@@ -16,7 +16,6 @@ Differs: where query heads share a key and a value, patching a head's key or val
          shares, for its whole group, so heads of a group have the same number there.
 """
 
-from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import product
 from typing import Any
@@ -28,9 +27,10 @@ from torch import Tensor
 from arena_lib.core.progress import progress
 from arena_lib.errors import ShapeError, UnknownNameError
 from arena_lib.interp.models import check_metric, check_position, hooked
+from arena_lib.interp.patching.metrics import Metric
 
-Cache = Mapping[Any, Tensor]
-Metric = Callable[[Tensor], Tensor]
+Cache = Any
+"""Activations by hook name, as `run_with_cache` gives them: ours or a bridge's."""
 
 HEAD_PARTS = ("z", "q", "k", "v", "pattern")
 """What is patched of a head, in the order of `get_act_patch_attn_head_all_pos_every`."""

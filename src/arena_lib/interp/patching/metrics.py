@@ -8,13 +8,18 @@ Differs: prompts may end at different positions. Where the model's norm has a ga
          includes it, so that weights need not be folded and shares add up to the logit difference.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from arena_lib.errors import ConfigError, ShapeError
 from arena_lib.interp.models import hooked
-from arena_lib.transformer.activations.cache import ActivationCache
+
+Metric = Callable[[Tensor], Tensor]
+"""From logits "batch seq d_vocab" to one number, kept as a tensor."""
 
 
 def logits_to_ave_logit_diff(
@@ -39,7 +44,7 @@ def logits_to_ave_logit_diff(
 
 def residual_stack_to_logit_diff(
     residual_stack: Float[Tensor, "*stack batch d_model"],
-    cache: ActivationCache,
+    cache: Any,
     logit_diff_directions: Float[Tensor, "batch d_model"],
     end: Int[Tensor, "batch"] | None = None,
 ) -> Float[Tensor, "*stack"]:

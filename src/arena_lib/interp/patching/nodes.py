@@ -15,7 +15,7 @@ Differs: where query heads share keys and values, the key and value of a head ar
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from arena_lib.errors import ConfigError, UnknownNameError
 from arena_lib.interp.models import HookedLM
@@ -108,7 +108,7 @@ def reaches(sender: Sender, receiver: Receiver) -> bool:
     return sender.writes_at < receiver.reads_at
 
 
-def check_nodes(lm: HookedLM, senders: Sequence[Sender], receivers: Sequence[Receiver]) -> None:
+def check_nodes(lm: HookedLM, senders: Sequence[Any], receivers: Sequence[Any]) -> None:
     """Refuses what does not exist, what no effect could reach, and no senders or receivers at all."""
     for name, nodes in (("senders", senders), ("receivers", receivers)):
         if not nodes:

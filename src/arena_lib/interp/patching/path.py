@@ -19,7 +19,7 @@ Differs: `through="direct"` freezes MLPs as well, which the first paper recomput
          always, the final one included, so no effect is approximated.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -30,6 +30,8 @@ from torch import Tensor
 from arena_lib.core.progress import progress
 from arena_lib.errors import ConfigError, UnknownNameError
 from arena_lib.interp.models import HookedLM, check_aligned, check_metric, hooked
+from arena_lib.interp.patching.activation import Cache
+from arena_lib.interp.patching.metrics import Metric
 from arena_lib.interp.patching.nodes import (
     MLP,
     PARTS,
@@ -43,8 +45,6 @@ from arena_lib.interp.patching.nodes import (
     check_nodes,
 )
 
-Cache = Mapping[Any, Tensor]
-Metric = Callable[[Tensor], Tensor]
 Through = Literal["direct", "mlps"]
 """What an effect may pass on its way: nothing, or MLPs between sender and receiver."""
 
@@ -108,8 +108,7 @@ def path_patch_logits(
 
 def keep_outputs(lm: HookedLM, tokens: Int[Tensor, "batch seq"]) -> Cache:
     """Step 1: what every head and MLP writes, and what enters the first block."""
-    cache: Cache = lm.run_with_cache(tokens, names_to_keep(lm))[1]
-    return cache
+    return lm.run_with_cache(tokens, names_to_keep(lm))[1]
 
 
 def names_to_keep(model: Any) -> list[str]:
