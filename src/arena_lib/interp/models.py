@@ -255,7 +255,7 @@ def check_position(position: int, seq: int) -> int:
     return position % seq
 
 
-def check_aligned(clean: Int[Tensor, "batch seq"], corrupted: Int[Tensor, "batch seq2"]) -> None:
+def check_aligned(clean: Int[Tensor, "batch seq"], corrupted: Int[Tensor, "batch2 seq2"]) -> None:
     """Two sets of prompts must have as many prompts of the same length, position for position."""
     if clean.shape != corrupted.shape:
         raise ShapeError(
