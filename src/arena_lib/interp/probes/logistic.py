@@ -80,7 +80,9 @@ class LRProbe(nn.Module):
 
 
 def minimise_logistic_loss(
-    z: Float[Tensor, "n_statements d_model"], labels: Int[Tensor, "n_statements"] | Bool[Tensor, "n_statements"], C: float
+    z: Float[Tensor, "n_statements d_model"],
+    labels: Int[Tensor, "n_statements"] | Bool[Tensor, "n_statements"],
+    C: float,
 ) -> Float[Tensor, "d_model"]:
     """The weights that minimise 1/2 |w|^2 + C * (sum of log losses), by L-BFGS in double precision."""
     if not C > 0:

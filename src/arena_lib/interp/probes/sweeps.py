@@ -9,7 +9,7 @@ Differs: nothing to differ from.
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from arena_lib.errors import ConfigError, ShapeError

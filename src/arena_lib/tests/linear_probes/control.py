@@ -45,7 +45,9 @@ def control_labels_drawn(function: Callable[..., Any], case: Case) -> Observatio
         labels = function(list(types), torch.Generator().manual_seed(seed))
         if not isinstance(labels, Tensor) or labels.shape != (len(types),):
             shape = tuple(labels.shape) if isinstance(labels, Tensor) else type(labels).__name__
-            raise Unfit(f"make_control_labels must return a tensor with one label a statement, here {len(types)}: got {shape}.")
+            raise Unfit(
+                f"make_control_labels must return a tensor with one label a statement, here {len(types)}: got {shape}."
+            )
         again = function(list(types), torch.Generator().manual_seed(seed))
         is_repeated = is_repeated and torch.equal(labels, again)
         kinds.add(str(labels.dtype).removeprefix("torch."))

@@ -14,7 +14,7 @@ from torch import Tensor
 from arena_lib.checking import Case, Mistake, Unfit, exercise
 from arena_lib.checking.observing import Observations
 from arena_lib.interp.probes.extraction import extract_activations, find_blocks
-from arena_lib.tests.linear_probes.tiny_models import PAD, make_model, make_tokenizer
+from arena_lib.tests.linear_probes.tiny_models import PAD, count_hooks, make_model, make_tokenizer
 
 __test__ = False
 
@@ -55,26 +55,18 @@ def extracted(function: Callable[..., Any], case: Case) -> Observations:
     model, tokenizer = make_model(), make_tokenizer(given["side"])
     found = function(list(given["statements"]), model, tokenizer, list(given["layers"]), given["batch_size"])
     if not isinstance(found, dict):
-        raise Unfit(f"extract_activations must return a dictionary from layer to activations: got {type(found).__name__}.")
+        raise Unfit(
+            f"extract_activations must return a dictionary from layer to activations: got {type(found).__name__}."
+        )
     if sorted(found) != sorted(given["layers"]):
         raise Unfit(f"the dictionary must have the keys {given['layers']}, the layers asked for: got {list(found)}.")
     seen: Observations = {f"layer {layer}": _plain(found[layer]) for layer in given["layers"]}
     has_gradient = any(isinstance(acts, Tensor) and acts.requires_grad for acts in found.values())
-    return seen | {"carries a gradient": has_gradient, "hooks left on the model": _count_hooks(model)}
+    return seen | {"carries a gradient": has_gradient, "hooks left on the model": count_hooks(model)}
 
 
 def _plain(acts: Any) -> Any:
     return acts.detach() if isinstance(acts, Tensor) else acts
-
-
-def _count_hooks(model: Any) -> int:
-    """Without those of transformers' own, which it attaches once when hidden states are asked for."""
-    hooks = [
-        hook
-        for module in model.modules()
-        for hook in (*module._forward_hooks.values(), *module._forward_pre_hooks.values())
-    ]
-    return sum(not getattr(hook, "__module__", "").startswith("transformers.") for hook in hooks)
 
 
 def _by_hidden_states(
@@ -175,10 +167,7 @@ test_extract_activations = exercise(
         Mistake(
             "takes padding for every token with the padding's id",
             function=_by_hidden_states(
-                pick=lambda hidden, mask, ids: _pick_last(hidden, (ids != 0).long(), ids)[:, :]
-                if not (ids[:, 0] == 0).any()
-                else hidden[torch.arange(len(ids)), ((ids != 0).sum(1) - 1).clamp(min=0)],
-                side="right",
+                pick=lambda hidden, mask, ids: hidden[torch.arange(len(ids)), (ids != 0).sum(dim=1) - 1], side="right"
             ),
             why="a text may hold that token too, here at its start: the attention mask says what is padding",
         ),

@@ -23,7 +23,9 @@ FITTED = Tolerance(rtol=0.0, atol=4e-3)
 def lr_probe_cases(generator: torch.Generator) -> list[Case]:
     """Entries of very different scale, one that never varies, unequal classes, more dimensions than statements."""
 
-    def data(n_positive: int, n_negative: int, d_model: int, constant: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    def data(
+        n_positive: int, n_negative: int, d_model: int, constant: int | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         labels = torch.tensor([1] * n_positive + [0] * n_negative)
         labels = labels[torch.randperm(len(labels), generator=generator)]
         towards = torch.randn(d_model, generator=generator)

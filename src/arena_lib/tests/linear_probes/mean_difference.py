@@ -66,7 +66,9 @@ def mm_probe_cases(generator: torch.Generator) -> list[Case]:
         x = acts[:6] - acts.mean(dim=0)
         cases.append(Case(label=label, given={"data": (acts, labels), "x": x}, axes=AXES))
     acts, labels = data(6, 5, 3, 3)
-    cases.append(Case(label="labels that are booleans", given={"data": (acts, labels.bool()), "x": acts[:4]}, axes=AXES))
+    cases.append(
+        Case(label="labels that are booleans", given={"data": (acts, labels.bool()), "x": acts[:4]}, axes=AXES)
+    )
     return cases
 
 

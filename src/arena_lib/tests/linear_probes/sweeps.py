@@ -55,14 +55,22 @@ def swept(function: Callable[..., Any], case: Case) -> Observations:
 
 
 def sweep_by_distance(
-    statements: Any, labels: Tensor, model: Any, tokenizer: Any, layers: Any, train_frac: float = 0.8, batch_size: int = 25
+    statements: Any,
+    labels: Tensor,
+    model: Any,
+    tokenizer: Any,
+    layers: Any,
+    train_frac: float = 0.8,
+    batch_size: int = 25,
 ) -> dict[str, list[float]]:
     """Says 1 where the mean of class 1 is the nearer one, which is the same; one layer after the other."""
     shuffled = torch.randperm(len(statements), generator=torch.Generator().manual_seed(0)).tolist()
     n_train = int(train_frac * len(statements))
     accuracies: dict[str, list[float]] = {"train_acc": [], "test_acc": []}
     for layer in layers:
-        x = extract_activations([statements[i] for i in shuffled], model, tokenizer, [layer], batch_size)[layer].double()
+        x = extract_activations([statements[i] for i in shuffled], model, tokenizer, [layer], batch_size)[
+            layer
+        ].double()
         y = labels[shuffled].bool()
         means = [x[:n_train][y[:n_train] == value].mean(0) for value in (False, True)]
         guess = (x - means[1]).norm(dim=1) < (x - means[0]).norm(dim=1)

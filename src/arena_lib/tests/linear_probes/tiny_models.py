@@ -13,12 +13,22 @@ __test__ = False
 
 PAD = "<|endoftext|>"
 """Pads, and begins a text too: so only the attention mask tells which is which."""
-WORDS = (PAD, "cats", "dogs", "owls", "see", "hear", "like", "red", "green", "lamps", "at", "night", ".", "true", "false")
+WORDS = (
+    *(PAD, "cats", "dogs", "owls", "see", "hear", "like", "red", "green", "lamps", "at", "night", ".", "true", "false"),
+    *("This", "statement", "is:", "is", "Pretend", "you", "are", "an", "honest", "person,", "a", "liar,", "and", "say"),
+    *("something", "true.", "false.", "user", "assistant", "system", "<end>"),
+)
+"""The words that some function here puts into its prompts are among them, so that none is left out unseen."""
 N_LAYERS, D_MODEL = 5, 12
+CHAT_TEMPLATE = (
+    "{% for message in messages %}{{ message['role'] }} {% generation %}{{ message['content'] }}"
+    "{% endgeneration %} <end> {% endfor %}"
+)
+"""Each message between its speaker's role and a marker of its end."""
 
 
-def make_tokenizer(padding_side: str = "right") -> Any:
-    """A tokenizer of transformers that splits at blanks."""
+def make_tokenizer(padding_side: str = "right", chat_template: str | None = None) -> Any:
+    """A tokenizer of transformers that splits at blanks, with a chat template if one is given."""
     from tokenizers import Tokenizer
     from tokenizers.models import WordLevel
     from tokenizers.pre_tokenizers import WhitespaceSplit
@@ -26,9 +36,11 @@ def make_tokenizer(padding_side: str = "right") -> Any:
 
     words = Tokenizer(WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token=PAD))
     words.pre_tokenizer = WhitespaceSplit()
-    return PreTrainedTokenizerFast(
+    tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=words, pad_token=PAD, bos_token=PAD, eos_token=PAD, padding_side=padding_side
     )
+    tokenizer.chat_template = chat_template
+    return tokenizer
 
 
 def make_model(seed: int = 0) -> Any:
@@ -51,6 +63,16 @@ def make_model(seed: int = 0) -> Any:
     model = LlamaForCausalLM(config).eval()
     model.load_state_dict(_weights(seed, model))
     return model
+
+
+def count_hooks(model: Any) -> int:
+    """Forward hooks on the model, without those that transformers attaches once when hidden states are asked for."""
+    hooks = [
+        hook
+        for module in model.modules()
+        for hook in (*module._forward_hooks.values(), *module._forward_pre_hooks.values())
+    ]
+    return sum(not getattr(hook, "__module__", "").startswith("transformers.") for hook in hooks)
 
 
 def _weights(seed: int, model: Any) -> dict[str, torch.Tensor]:

@@ -1,0 +1,169 @@
+"""Judge of the attention probe: where it looks, what it takes from there, and gradients to every weight.
+
+Shapes:  x "batch seq d_model", mask "batch seq" -> logits "batch", pattern "batch seq n_heads"
+Raises:  see `arena_lib.checking`.
+Source:  own design.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from arena_lib.checking import Case, Mistake, exercise, outputs_and_gradients
+from arena_lib.checking.observing import Observations
+from arena_lib.interp.probes.attention_probe import attention_probe_forward
+
+__test__ = False
+
+
+def attention_probe_cases(generator: torch.Generator) -> list[Case]:
+    """Padding on either side, one head and several, a mask of each dtype, one text, one token."""
+
+    def make(label: str, batch: int, seq: int, d_model: int, n_heads: int, mask: Tensor, scale: float) -> Case:
+        def draw(*shape: int) -> Tensor:
+            return torch.randn(*shape, generator=generator)
+
+        x = 2 * draw(batch, seq, d_model) + 1
+        weights = (draw(d_model, n_heads), draw(n_heads * d_model, 1), draw(1))
+        return Case(
+            label=label, args=(x, mask, *weights, scale), axes={"output[0]": "batch", "output[1]": "batch seq n_heads"}
+        )
+
+    right = torch.arange(6) < torch.tensor([[4], [6], [1]])
+    left = torch.arange(5) >= torch.tensor([[0], [3], [2], [4]])
+    return [
+        make("padding on the right", 3, 6, 5, 2, right, 0.5),
+        make("padding on the left, a mask of integers", 4, 5, 3, 4, left.long(), 0.3),
+        make("one head, half of one text padded", 2, 7, 4, 1, torch.tensor([[1] * 7, [1] * 3 + [0] * 4]), 0.45),
+        make("one text without padding", 1, 4, 6, 3, torch.ones(1, 4, dtype=torch.bool), 0.4),
+        make("one token", 2, 1, 3, 2, torch.ones(2, 1, dtype=torch.bool), 0.7),
+    ]
+
+
+def pattern_is_zero_at_padding(seen: Observations, case: Case) -> str | None:
+    """The pattern is 0 at padding and sums to 1 over each text."""
+    pattern, mask = seen["output"][1], case.args[1]
+    if (pattern[mask == 0] != 0).any():
+        return "The pattern must be exactly 0 at padding: it is not. Hide padding before the softmax."
+    if not torch.allclose(pattern.sum(dim=1), torch.ones(()), atol=1e-4):
+        return "Each head's pattern must sum to 1 over the text's tokens: it does not."
+    return None
+
+
+def probe_by_loops(x: Tensor, mask: Tensor, W_q: Tensor, W_out: Tensor, b_out: Tensor, scale: float):  # type: ignore[no-untyped-def]
+    """Text by text and head by head, without padding at all."""
+    logits, pattern = [], torch.zeros(*x.shape[:2], W_q.shape[1])
+    for i in range(len(x)):
+        real = mask[i].bool()
+        total = b_out[0]
+        for n in range(W_q.shape[1]):
+            weights = torch.softmax(x[i, real] @ W_q[:, n] * scale, 0)
+            pattern[i, real, n] = weights
+            total = total + (weights @ x[i, real]) @ W_out[n * x.shape[-1] : (n + 1) * x.shape[-1], 0]
+        logits.append(total)
+    return torch.stack(logits), pattern
+
+
+def probe_by_values(x: Tensor, mask: Tensor, W_q: Tensor, W_out: Tensor, b_out: Tensor, scale: float):  # type: ignore[no-untyped-def]
+    """Reads every token first and averages what was read; hides padding by a large negative number."""
+    n_heads = W_q.shape[1]
+    scores = torch.matmul(x, W_q).mul(scale)
+    scores = scores + (1 - mask.to(x.dtype)).unsqueeze(-1) * torch.finfo(x.dtype).min
+    pattern = F.softmax(scores, dim=-2)
+    values = x @ W_out.reshape(n_heads, -1).T
+    return (pattern * values).sum((1, 2)) + b_out, pattern
+
+
+test_attention_probe_forward = exercise(
+    reference=attention_probe_forward,
+    cases=attention_probe_cases,
+    observe=outputs_and_gradients,
+    properties=[pattern_is_zero_at_padding],
+    accepts=[probe_by_loops, probe_by_values],
+    mistakes=[
+        Mistake(
+            "looks at padding",
+            ".masked_fill((mask == 0)[..., None], -torch.inf)",
+            "",
+            why="padding belongs to no text: its score is minus infinity before the softmax",
+        ),
+        Mistake(
+            "hides the text instead of the padding",
+            "(mask == 0)[..., None], -torch.inf",
+            "(mask != 0)[..., None], -1e9",
+            why="the mask is 1 at the text's own tokens",
+        ),
+        Mistake(
+            "hides padding after the softmax",
+            "scores.masked_fill((mask == 0)[..., None], -torch.inf).softmax(dim=1)",
+            "scores.softmax(dim=1) * (mask != 0)[..., None]",
+            why="then padding has taken its share, and what is left doesn't sum to 1",
+        ),
+        Mistake(
+            "gives padding the score 0",
+            "-torch.inf",
+            "0.0",
+            why="exp(0) is 1: padding would get weight; its score is minus infinity",
+        ),
+        Mistake(
+            "takes the softmax over the heads",
+            "softmax(dim=1)",
+            "softmax(dim=2)",
+            why="each head shares its attention among the tokens of one text",
+        ),
+        Mistake(
+            "takes the softmax over the batch",
+            "softmax(dim=1)",
+            "softmax(dim=0).nan_to_num()",
+            why="each head shares its attention among the tokens of one text, not among texts",
+        ),
+        Mistake(
+            "ignores the scale",
+            'n_heads") * scale',
+            'n_heads")',
+            why="without it the scores grow with d_model, and a head looks at one token only",
+        ),
+        Mistake(
+            "divides by the scale",
+            'n_heads") * scale',
+            'n_heads") / scale',
+            why="the scale is a factor, such as 1 / sqrt(d_model)",
+        ),
+        Mistake(
+            "joins dimension after dimension",
+            "(n_heads d_model)",
+            "(d_model n_heads)",
+            why="a row is head after head: entry n * d_model + m of W_out belongs to head n",
+        ),
+        Mistake(
+            "forgets b_out",
+            " + b_out",
+            "",
+            why="the bias says how common the class is",
+        ),
+        Mistake(
+            "takes the mean over all tokens",
+            "einops.einsum(pattern, x,",
+            "einops.einsum(pattern * 0 + pattern.mean(dim=1, keepdim=True), x,",
+            why="each head weighs the tokens by its pattern",
+        ),
+        Mistake(
+            "returns probabilities",
+            "logits.squeeze(-1)",
+            "logits.squeeze(-1).sigmoid()",
+            why="logits are asked for: the loss takes the sigmoid",
+        ),
+        Mistake(
+            "returns the scores for the pattern",
+            "logits.squeeze(-1), pattern",
+            "logits.squeeze(-1), scores",
+            why="the pattern is what the softmax makes of them: it sums to 1",
+        ),
+        Mistake(
+            "lets no gradient through the pattern",
+            "softmax(dim=1)",
+            "softmax(dim=1).detach()",
+            why="W_q learns where to look through the pattern",
+        ),
+    ],
+)
