@@ -5,6 +5,7 @@ from arena_lib.tests.intro_to_mech_interp.ablation import (
     test_head_mean_ablation_hook,
     test_head_zero_ablation_hook,
 )
+from arena_lib.tests.intro_to_mech_interp.attribution import test_logit_attribution
 from arena_lib.tests.intro_to_mech_interp.circuits import (
     test_effective_OV_circuit,
     test_find_K_comp_full_circuit,
@@ -67,6 +68,7 @@ __all__ = [
     "test_induction_attn_detector",
     "test_induction_score",
     "test_induction_score_hook",
+    "test_logit_attribution",
     "test_prev_attn_detector",
     "test_run_and_cache_model_repeated_tokens",
     "test_top_1_acc",
