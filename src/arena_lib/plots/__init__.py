@@ -5,6 +5,8 @@
     matrix               any matrix with named rows and columns: circuits, attributions
     bars                 bars with names, one series or several
     clouds               points in the plane by class, panel by panel: PCA by layer
+    scatter              points with two numbers each, by class
+    circuit              nodes by layer, and edges by their effect
     lines                training curves and other series
     token_probabilities  the likeliest next tokens, as bars
     comparison           expected, actual and difference, with numbers and marks
@@ -20,6 +22,8 @@ from arena_lib.plots.attention import attention
 from arena_lib.plots.bars import bars
 from arena_lib.plots.clouds import clouds
 from arena_lib.plots.comparison import comparison
+from arena_lib.plots.graphs.circuit import circuit
+from arena_lib.plots.graphs.scatter import scatter
 from arena_lib.plots.heads import heads
 from arena_lib.plots.lines import lines
 from arena_lib.plots.matrix import matrix
@@ -30,6 +34,7 @@ from arena_lib.plots.tokens import token_probabilities
 __all__ = [
     "attention",
     "bars",
+    "circuit",
     "clouds",
     "coloured_text",
     "comparison",
@@ -37,6 +42,7 @@ __all__ = [
     "lines",
     "matrix",
     "save_html",
+    "scatter",
     "to_png",
     "token_probabilities",
 ]

@@ -17,7 +17,7 @@ import string
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from jaxtyping import Int
@@ -27,7 +27,6 @@ from arena_lib.errors import ConfigError, ShapeError, TokenError, UnknownNameErr
 from arena_lib.storyworld import lexicon
 from arena_lib.transformer.fast.text import TextModel
 
-Form = Literal["ABBA", "BABA", "mixed"]
 SLOTS = ("A", "B", "S", "place", "object")
 """What a template must have: the first and the second who are named, the giver, where, and what is given."""
 
@@ -51,6 +50,10 @@ class IOIWords:
                 )
         if not (self.templates and self.places and self.objects):
             raise ConfigError("prompts need at least one template, place and object: got an empty list. Add some.")
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
 
 
 STORYWORLD = IOIWords(
@@ -77,8 +80,11 @@ ENGLISH = IOIWords(
         "Once {A} and {B} arrived at the {place}, {S} offered a {object} to",
         "As {A} and {B} drove to the {place}, {S} lent a {object} to",
     ),
-    names=tuple(
-        ["Mary", "John", "Anna", "Peter", "Emma", "Paul", "Alice", "James", "Clara", "David", "Julia", "Robert", "Laura", "Thomas", "Sarah", "Henry", "Ruth", "George", "Lucy", "Frank", "Helen", "Simon", "Maria", "Daniel", "Jane", "Kevin", "Kate", "Brian", "Linda", "Edward", "Diana", "Jason", "Susan", "Jacob", "Karen", "Eric", "Nancy", "Adam", "Emily", "Martin", "Rachel", "Walter", "Amy", "Arthur", "Martha", "Albert", "Grace", "Carl", "Tina", "Harry", "Lisa", "Fred", "Ella", "Bruce", "Jack", "Tom", "Sam", "Max", "Leo"]
+    names=_words(
+        """Mary John Anna Peter Emma Paul Alice James Clara David Julia Robert Laura Thomas Sarah Henry Ruth George Lucy
+        Frank Helen Simon Maria Daniel Jane Kevin Kate Brian Linda Edward Diana Jason Susan Jacob Karen Eric Nancy Adam
+        Emily Martin Rachel Walter Amy Arthur Martha Albert Grace Carl Tina Harry Lisa Fred Ella Bruce Jack Tom Sam
+        Max Leo"""
     ),
     places=("school", "store", "park", "station", "church", "hospital", "office", "restaurant", "library", "market"),
     objects=("book", "ring", "bottle", "key", "letter", "drink", "ball", "ticket", "basket", "cup"),
@@ -115,10 +121,18 @@ class IOIDataset:
     "batch". Shorter prompts are filled up behind "end", which no causal model sees from there.
     """
 
-    def __init__(self, prompts: Sequence[IOIPrompt], tokenizer: Any, *, prepend_bos: bool = True) -> None:
+    def __init__(
+        self,
+        prompts: Sequence[IOIPrompt],
+        tokenizer: Any,
+        *,
+        prepend_bos: bool = True,
+        device: str | torch.device = "cpu",
+    ) -> None:
         if not prompts:
             raise ConfigError("a data set must have a prompt: got none. Ask for at least one.")
-        self.prompts, self.tokenizer, self.prepend_bos = tuple(prompts), tokenizer, prepend_bos
+        self.prompts, self.tokenizer = tuple(prompts), tokenizer
+        self.prepend_bos, self.device = prepend_bos, device
         encoder = TextModel()
         encoder.tokenizer = tokenizer
         bos = getattr(tokenizer, "bos_token_id", None)
@@ -126,12 +140,13 @@ class IOIDataset:
         rows = [start + encoder.encode(prompt.text) for prompt in prompts]
         longest = max(map(len, rows))
         pad = next((i for i in (getattr(tokenizer, "eos_token_id", None), bos) if i is not None), 0)
-        self.toks: Int[Tensor, "batch seq"] = torch.tensor([row + [pad] * (longest - len(row)) for row in rows])
+        padded = [row + [pad] * (longest - len(row)) for row in rows]
+        self.toks: Int[Tensor, "batch seq"] = torch.tensor(padded, device=device)
         names = {name for prompt in prompts for name in (prompt.io, prompt.subject, prompt.giver)}
         ids = {name: encoder.to_single_token(f" {name}") for name in sorted(names)}
-        self.io_tokens: Int[Tensor, "batch"] = torch.tensor([ids[prompt.io] for prompt in prompts])
-        self.s_tokens: Int[Tensor, "batch"] = torch.tensor([ids[prompt.subject] for prompt in prompts])
-        self.word_idx = _find_roles(prompts, rows, ids)
+        self.io_tokens: Int[Tensor, "batch"] = torch.tensor([ids[p.io] for p in prompts], device=device)
+        self.s_tokens: Int[Tensor, "batch"] = torch.tensor([ids[p.subject] for p in prompts], device=device)
+        self.word_idx = {role: at.to(device) for role, at in _find_roles(prompts, rows, ids).items()}
 
     def __len__(self) -> int:
         """How many prompts there are."""
@@ -153,7 +168,7 @@ class IOIDataset:
     @property
     def groups(self) -> Int[Tensor, "batch"]:
         """The index of each prompt's template."""
-        return torch.tensor([prompt.template_idx for prompt in self.prompts])
+        return torch.tensor([prompt.template_idx for prompt in self.prompts], device=self.device)
 
     @property
     def seq_labels(self) -> list[str]:
@@ -179,10 +194,7 @@ class IOIDataset:
     def swap_givers(self) -> "IOIDataset":
         """The same sentences with the other person giving: what was the IO is now the subject."""
         return self._with(
-            [
-                replace(p, io=p.subject, subject=p.io, giver=p.io, is_io_first=not p.is_io_first)
-                for p in self.prompts
-            ]
+            [replace(p, io=p.subject, subject=p.io, giver=p.io, is_io_first=not p.is_io_first) for p in self.prompts]
         )
 
     def abc(self, generator: torch.Generator, names: Sequence[str]) -> "IOIDataset":
@@ -194,7 +206,7 @@ class IOIDataset:
         return self._with(prompts)
 
     def _with(self, prompts: Sequence[IOIPrompt]) -> "IOIDataset":
-        return IOIDataset(prompts, self.tokenizer, prepend_bos=self.prepend_bos)
+        return IOIDataset(prompts, self.tokenizer, prepend_bos=self.prepend_bos, device=self.device)
 
 
 def make_ioi_dataset(
@@ -203,8 +215,9 @@ def make_ioi_dataset(
     *,
     generator: torch.Generator,
     words: IOIWords = STORYWORLD,
-    form: Form = "mixed",
+    form: str = "mixed",
     prepend_bos: bool = True,
+    device: str | torch.device = "cpu",
 ) -> IOIDataset:
     """Prompts from all templates in turn, each form as often if `form` is "mixed"; names, places, objects drawn.
 
@@ -229,7 +242,8 @@ def make_ioi_dataset(
                 object=_draw(words.objects, generator),
             )
         )
-    return IOIDataset(prompts, getattr(tokenizer, "tokenizer", tokenizer), prepend_bos=prepend_bos)
+    tokenizer = getattr(tokenizer, "tokenizer", tokenizer)
+    return IOIDataset(prompts, tokenizer, prepend_bos=prepend_bos, device=device)
 
 
 def keep_single_tokens(tokenizer: Any, words: Iterable[str]) -> tuple[str, ...]:

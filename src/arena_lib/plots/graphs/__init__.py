@@ -1,0 +1,1 @@
+"""Figures of single points: nodes with edges between them, and scatter plots."""
