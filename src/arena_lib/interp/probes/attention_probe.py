@@ -14,7 +14,7 @@ Differs: several heads, whose values are the activations themselves; there, one 
 
 import math
 from dataclasses import dataclass
-from typing import Self
+
 
 import einops
 import torch
@@ -117,7 +117,7 @@ class AttentionProbe(nn.Module):
         labels: Tensor,
         generator: torch.Generator,
         config: AttentionProbeConfig | None = None,
-    ) -> Self:
+    ) -> "AttentionProbe":
         """A probe fitted by cross-entropy on whole sequences; the generator draws its first weights."""
         config = config or AttentionProbeConfig()
         check_sequences(acts, mask)

@@ -9,7 +9,7 @@ Differs: the direction is normalised first, so that the coefficient is the lengt
 
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -53,7 +53,7 @@ class DeceptionSteeringHook:
         steered = resid + (self.coefficient * self.direction).to(resid)
         return steered if isinstance(output, Tensor) else (steered, *output[1:])
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "DeceptionSteeringHook":
         """Register `_hook_fn` on every block, keep the handles, and return the hook itself."""
         self.handles = [block.register_forward_hook(self._hook_fn) for block in self.blocks]
         return self
