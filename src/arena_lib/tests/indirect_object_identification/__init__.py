@@ -1,0 +1,41 @@
+"""Judges of section 1.4.1, Indirect object identification."""
+
+from arena_lib.tests.indirect_object_identification.activation_patching import (
+    test_get_act_patch_attn_head_all_pos_every,
+    test_get_act_patch_attn_head_out_all_pos,
+    test_get_act_patch_block_every,
+    test_get_act_patch_resid_pre,
+    test_patch_attn_patterns,
+    test_patch_head_vector,
+    test_patch_residual_component,
+)
+from arena_lib.tests.indirect_object_identification.metrics import (
+    test_ioi_metric,
+    test_logits_to_ave_logit_diff,
+    test_residual_stack_to_logit_diff,
+)
+from arena_lib.tests.indirect_object_identification.path_patching import (
+    test_get_path_patch_head_to_final_resid_post,
+    test_get_path_patch_head_to_heads,
+    test_patch_head_input,
+    test_patch_or_freeze_head_vectors,
+)
+
+__test__ = False
+
+__all__ = [
+    "test_get_act_patch_attn_head_all_pos_every",
+    "test_get_act_patch_attn_head_out_all_pos",
+    "test_get_act_patch_block_every",
+    "test_get_act_patch_resid_pre",
+    "test_get_path_patch_head_to_final_resid_post",
+    "test_get_path_patch_head_to_heads",
+    "test_ioi_metric",
+    "test_logits_to_ave_logit_diff",
+    "test_patch_attn_patterns",
+    "test_patch_head_input",
+    "test_patch_head_vector",
+    "test_patch_or_freeze_head_vectors",
+    "test_patch_residual_component",
+    "test_residual_stack_to_logit_diff",
+]

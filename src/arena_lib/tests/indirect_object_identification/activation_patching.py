@@ -1,0 +1,580 @@
+"""Judges of activation patching: the hooks that exchange one activation, and the sweeps over all of them.
+
+Shapes:  an activation and a cache -> an activation; corrupted tokens "batch seq" and a cache -> metrics.
+Raises:  see `arena_lib.checking`.
+Source:  own design.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from arena_lib.checking import Case, Mistake, Tolerance, exercise
+from arena_lib.checking.observing import Observations
+from arena_lib.interp.patching import activation
+from arena_lib.tests.indirect_object_identification.small_models import (
+    ATTENTION_ONLY_CONFIG,
+    GPT2_CONFIG,
+    LLAMA_CONFIG,
+    contrast,
+    hook_at,
+    make_model,
+    make_tokens,
+    what_a_sweep_gives,
+    what_goes_on,
+)
+
+__test__ = False
+
+RESIDUAL, HEADS, PATTERN = "batch seq d_model", "batch seq n_heads d_head", "batch n_heads seq_q seq_k"
+CLOSE = {"results": Tolerance(rtol=1e-4, atol=2e-5)}
+
+
+def hook_case(label: str, name: str, shape: tuple[int, ...], index: int, axes: str, generator: torch.Generator) -> Case:
+    """An activation at one place and a clean run's cache, which holds another place too."""
+    now, clean, elsewhere = torch.randn(3, *shape, generator=generator)
+    cache = {"blocks.9.hook_elsewhere": elsewhere, name: clean}
+    return Case(
+        label=label,
+        given={"now": now, "cache": cache, "name": name, "index": index},
+        axes={"what goes on": axes},
+    )
+
+
+def exchanged(function: Callable[..., Any], case: Case) -> Observations:
+    """What the model reads after the hook, and whether it left the cache alone."""
+    now, cache, name, index = (case.given[key] for key in ("now", "cache", "name", "index"))
+    return what_goes_on(function, now, hook_at(name), index, cache, caches={"clean_cache": cache})
+
+
+def residual_cases(generator: torch.Generator) -> list[Case]:
+    """Different places and positions; one prompt; a prompt of one token."""
+    calls = {
+        "a position in the middle": ("blocks.1.hook_resid_pre", (3, 5, 4), 2),
+        "the first position": ("blocks.0.hook_attn_out", (2, 4, 3), 0),
+        "the last position": ("blocks.2.hook_mlp_out", (4, 3, 5), 2),
+        "one prompt": ("blocks.0.hook_resid_pre", (1, 4, 6), 1),
+        "prompts of one token": ("blocks.1.hook_attn_out", (2, 1, 3), 0),
+    }
+    return [hook_case(label, *call, RESIDUAL, generator) for label, call in calls.items()]
+
+
+def residual_in_place(corrupted_residual_component: Tensor, hook: Any, pos: int, clean_cache: Any) -> None:
+    """Writes into what it got."""
+    corrupted_residual_component[:, pos, :] = clean_cache[hook.name][:, pos, :]
+
+
+def residual_by_where(corrupted_residual_component: Tensor, hook: Any, pos: int, clean_cache: Any) -> Tensor:
+    """Chooses by position."""
+    is_patched = torch.arange(corrupted_residual_component.shape[1]) == pos
+    return torch.where(is_patched[:, None], clean_cache[hook.name], corrupted_residual_component)
+
+
+WRITES_INTO_THE_CACHE = "the cache is needed for the next patch: write into the model's tensor, or make a new one"
+RETURNS_NOTHING = "patched is another tensor than the one that came in: return it, or write into that one"
+
+test_patch_residual_component = exercise(
+    reference=activation.patch_residual_component,
+    cases=residual_cases,
+    observe=exchanged,
+    accepts=[residual_in_place, residual_by_where],
+    mistakes=[
+        Mistake(
+            "patches all positions",
+            "patched[:, pos] = clean_cache[hook.name][:, pos]",
+            "patched[:] = clean_cache[hook.name]",
+            why="only the position pos comes from the clean run; the others stay corrupted",
+        ),
+        Mistake(
+            "patches a prompt in place of a position",
+            function=lambda resid, hook, pos, clean_cache: _exchange(
+                resid, clean_cache[hook.name], (pos % len(resid),)
+            ),
+            why="the axes are batch, seq, d_model: positions are the second",
+        ),
+        Mistake(
+            "patches from this position on",
+            "patched[:, pos] = clean_cache[hook.name][:, pos]",
+            "patched[:, pos:] = clean_cache[hook.name][:, pos:]",
+            why="one position at a time, or nobody knows which of them mattered",
+        ),
+        Mistake(
+            "patches all but the position",
+            "patched = corrupted_residual_component.clone()",
+            "patched, clean_cache = clean_cache[hook.name].clone(), {hook.name: corrupted_residual_component}",
+            why="pos comes from the clean run, all else stays as it was",
+        ),
+        Mistake(
+            "changes a copy and returns nothing",
+            "return patched",
+            "return None",
+            why=RETURNS_NOTHING,
+        ),
+        Mistake(
+            "writes into the clean run's cache",
+            "patched[:, pos] = clean_cache[hook.name][:, pos]",
+            "clean_cache[hook.name][:, pos] = patched[:, pos]",
+            why=WRITES_INTO_THE_CACHE,
+        ),
+        Mistake(
+            "adds the clean activation",
+            "patched[:, pos] = clean_cache",
+            "patched[:, pos] += clean_cache",
+            why="patching replaces: the corrupted value goes",
+        ),
+        Mistake(
+            "takes the first thing in the cache",
+            "clean_cache[hook.name][:, pos]",
+            "next(iter(clean_cache.values()))[:, pos]",
+            why="the clean value must come from the place where the hook is: clean_cache[hook.name]",
+        ),
+    ],
+)
+
+
+def _exchange(tensor: Tensor, clean: Tensor, index: Any) -> Tensor:
+    tensor[index] = clean[index]
+    return tensor
+
+
+def head_cases(generator: torch.Generator) -> list[Case]:
+    """Outputs, queries and keys; heads at both ends and in the middle; one prompt."""
+    calls = {
+        "the output of a head": ("blocks.1.attn.hook_z", (3, 5, 4, 2), 2),
+        "the query of the first head": ("blocks.0.attn.hook_q", (4, 3, 2, 5), 0),
+        "the key of the last head": ("blocks.2.attn.hook_k", (2, 6, 3, 4), 2),
+        "one prompt": ("blocks.1.attn.hook_v", (1, 4, 5, 3), 3),
+    }
+    return [hook_case(label, *call, HEADS, generator) for label, call in calls.items()]
+
+
+def head_in_place(corrupted_head_vector: Tensor, hook: Any, head_index: int, clean_cache: Any) -> Tensor:
+    """Copies into what it got, and returns that."""
+    corrupted_head_vector[..., head_index, :].copy_(clean_cache[hook.name][..., head_index, :])
+    return corrupted_head_vector
+
+
+def head_by_mask(corrupted_head_vector: Tensor, hook: Any, head_index: int, clean_cache: Any) -> Tensor:
+    """Chooses by head."""
+    is_patched = (torch.arange(corrupted_head_vector.shape[-2]) == head_index)[:, None]
+    return clean_cache[hook.name].where(is_patched, corrupted_head_vector)
+
+
+PATCHES_ONE_HEAD = "patched[:, :, head_index] = clean_cache[hook.name][:, :, head_index]"
+
+test_patch_head_vector = exercise(
+    reference=activation.patch_head_vector,
+    cases=head_cases,
+    observe=exchanged,
+    accepts=[head_in_place, head_by_mask],
+    mistakes=[
+        Mistake(
+            "patches all heads",
+            PATCHES_ONE_HEAD,
+            "patched[:] = clean_cache[hook.name]",
+            why="the other heads of the layer keep their corrupted values",
+        ),
+        Mistake(
+            "takes the axis of positions for the heads",
+            function=lambda z, hook, head_index, clean_cache: _exchange(
+                z, clean_cache[hook.name], (slice(None), head_index)
+            ),
+            why="the axes are batch, seq, n_heads, d_head: heads are the third",
+        ),
+        Mistake(
+            "patches the last position only",
+            PATCHES_ONE_HEAD,
+            "patched[:, -1, head_index] = clean_cache[hook.name][:, -1, head_index]",
+            why="the head is patched at all positions",
+        ),
+        Mistake(
+            "takes the first head's clean value",
+            "clean_cache[hook.name][:, :, head_index]",
+            "clean_cache[hook.name][:, :, 0]",
+            why="a head gets what the same head had in the clean run",
+        ),
+        Mistake("changes a copy and returns nothing", "return patched", "return None", why=RETURNS_NOTHING),
+        Mistake(
+            "writes into the clean run's cache",
+            PATCHES_ONE_HEAD,
+            "clean_cache[hook.name][:, :, head_index] = patched[:, :, head_index]",
+            why=WRITES_INTO_THE_CACHE,
+        ),
+        Mistake(
+            "sets the head to zero",
+            "clean_cache[hook.name][:, :, head_index]",
+            "0.0",
+            why="that is ablation: patching puts the clean run's value there",
+        ),
+    ],
+)
+
+
+def pattern_cases(generator: torch.Generator) -> list[Case]:
+    """Patterns of different sizes: heads at both ends and in the middle; one prompt."""
+    calls = {
+        "a head in the middle": ("blocks.1.attn.hook_pattern", (2, 4, 3, 3), 1),
+        "the first head": ("blocks.0.attn.hook_pattern", (3, 2, 5, 5), 0),
+        "the last head": ("blocks.2.attn.hook_pattern", (4, 3, 6, 6), 2),
+        "one prompt": ("blocks.1.attn.hook_pattern", (1, 3, 4, 4), 1),
+    }
+    return [hook_case(label, *call, PATTERN, generator) for label, call in calls.items()]
+
+
+def pattern_in_place(corrupted_head_vector: Tensor, hook: Any, head_index: int, clean_cache: Any) -> None:
+    """Writes into what it got."""
+    corrupted_head_vector[:, head_index, :, :] = clean_cache[hook.name][:, head_index, :, :]
+
+
+test_patch_attn_patterns = exercise(
+    reference=activation.patch_attn_patterns,
+    cases=pattern_cases,
+    observe=exchanged,
+    accepts=[pattern_in_place],
+    mistakes=[
+        Mistake(
+            "takes the queries' axis for the heads",
+            "patched[:, head_index] = clean_cache[hook.name][:, head_index]",
+            "patched[:, :, head_index] = clean_cache[hook.name][:, :, head_index]",
+            why="a pattern has the axes batch, n_heads, seq_q, seq_k: heads are the second",
+        ),
+        Mistake(
+            "patches all heads",
+            "patched[:, head_index] = clean_cache[hook.name][:, head_index]",
+            "patched[:] = clean_cache[hook.name]",
+            why="the other heads keep looking where they look",
+        ),
+        Mistake(
+            "patches the last query only",
+            "patched[:, head_index] = clean_cache[hook.name][:, head_index]",
+            "patched[:, head_index, -1] = clean_cache[hook.name][:, head_index, -1]",
+            why="the whole pattern of the head is patched, every query's row",
+        ),
+        Mistake("changes a copy and returns nothing", "return patched", "return None", why=RETURNS_NOTHING),
+        Mistake(
+            "writes into the clean run's cache",
+            "patched[:, head_index] = clean_cache[hook.name][:, head_index]",
+            "clean_cache[hook.name][:, head_index] = patched[:, head_index]",
+            why=WRITES_INTO_THE_CACHE,
+        ),
+    ],
+)
+
+
+def sweep_cases(generator: torch.Generator, axes: str, configs: dict[str, Any]) -> list[Case]:
+    """One case for each model, with prompts of another number and length each time."""
+    cases = []
+    for i, (label, cfg) in enumerate(configs.items()):
+        model = make_model(cfg, generator)
+        corrupted, clean = (make_tokens(3 - i, 4 - i, generator) for _ in range(2))
+        given = {"model": model, "corrupted": corrupted, "cache": model.run_with_cache(clean)[1]}
+        cases.append(Case(label=label, given=given, axes={"results": axes}))
+    return cases
+
+
+def position_cases(generator: torch.Generator) -> list[Case]:
+    """GPT-2's form, Llama's, and one prompt for attention alone."""
+    forms = {"GPT-2's form": GPT2_CONFIG, "Llama's form": LLAMA_CONFIG, "one prompt": ATTENTION_ONLY_CONFIG}
+    return sweep_cases(generator, "n_layers seq", forms)
+
+
+def place_cases(generator: torch.Generator) -> list[Case]:
+    """GPT-2's form and Llama's."""
+    return sweep_cases(generator, "n_places n_layers seq", {"GPT-2's form": GPT2_CONFIG, "Llama's form": LLAMA_CONFIG})
+
+
+def head_output_cases(generator: torch.Generator) -> list[Case]:
+    """GPT-2's form, Llama's, and one prompt for attention alone."""
+    forms = {"GPT-2's form": GPT2_CONFIG, "Llama's form": LLAMA_CONFIG, "one prompt": ATTENTION_ONLY_CONFIG}
+    return sweep_cases(generator, "n_layers n_heads", forms)
+
+
+def head_part_cases(generator: torch.Generator) -> list[Case]:
+    """GPT-2's form, and Llama's with shared keys and values."""
+    forms = {"GPT-2's form": GPT2_CONFIG, "heads that share keys and values": replace(LLAMA_CONFIG, n_layers=2)}
+    return sweep_cases(generator, "n_parts n_layers n_heads", forms)
+
+
+def swept(function: Callable[..., Any], case: Case) -> Observations:
+    """The metrics, and what the sweep leaves behind."""
+    model, corrupted, cache = (case.given[key] for key in ("model", "corrupted", "cache"))
+    args = (model, corrupted.clone(), cache, contrast)
+    return what_a_sweep_gives(function, model, *args, caches={"clean_cache": cache})
+
+
+def resid_pre_by_hooks(model: Any, corrupted_tokens: Tensor, clean_cache: Any, patching_metric: Any) -> Tensor:
+    """Fills a table of zeros, with hooks that are added and taken off again."""
+    seq = corrupted_tokens.size(1)
+    results = torch.zeros(model.cfg.n_layers, seq)
+    for layer in range(model.cfg.n_layers):
+        for pos in range(seq):
+            hook = partial(residual_in_place, pos=pos, clean_cache=clean_cache)
+            model.add_hook(f"blocks.{layer}.hook_resid_pre", hook)
+            results[layer, pos] = patching_metric(model(corrupted_tokens)).item()
+            model.reset_hooks()
+    return results
+
+
+def resid_pre_from_the_stream(model: Any, corrupted_tokens: Tensor, clean_cache: Any, patching_metric: Any) -> Tensor:
+    """Goes on from the patched stream, layer by layer."""
+    own = model.run_with_cache(corrupted_tokens)[1]
+    rows = []
+    for layer in range(model.cfg.n_layers):
+        for pos in range(corrupted_tokens.shape[-1]):
+            stream = own["resid_pre", layer].clone()
+            stream[:, pos] = clean_cache["resid_pre", layer][:, pos]
+            rows.append(patching_metric(model(stream, start_at_layer=layer)))
+    return torch.stack(rows).view(model.cfg.n_layers, -1)
+
+
+def misplaced(name: str, old: str, right: str, why: str) -> list[Mistake]:
+    """The mistakes that any sweep can make with its hook's place: all at once, always one layer, none."""
+    call = f"lm.run(corrupted_tokens, [({old}, patch)])"
+    wrong_layer = old.replace("{layer}", "{lm.n_layers - 1}")
+    return [
+        Mistake("always patches the last layer", call, call.replace(old, wrong_layer), why=why),
+        Mistake(
+            "patches all layers at once",
+            call,
+            f"lm.run(corrupted_tokens, [({old.replace('{layer}', '{any_layer}')}, patch) for any_layer in range(lm.n_layers)])",
+            why="one patch at a time: the other layers are computed anew from what they then read",
+        ),
+        Mistake("measures the corrupted run without a patch", call, "lm.run(corrupted_tokens)", why=right),
+        Mistake(
+            "leaves its hooks on the model",
+            f"logits = {call}",
+            f"lm.model.add_hook({old}, patch); logits = lm.run(corrupted_tokens)",
+            why=f"{name} that stay patch the next runs as well; run_with_hooks takes them off again",
+        ),
+    ]
+
+
+LAYER_WHY = "the place of the hook must change with the layer"
+UNPATCHED_WHY = "the hook must be attached while the model runs: run_with_hooks(tokens, fwd_hooks=[(name, hook)])"
+
+test_get_act_patch_resid_pre = exercise(
+    reference=activation.get_act_patch_resid_pre,
+    cases=position_cases,
+    observe=swept,
+    tolerance=CLOSE,
+    accepts=[resid_pre_by_hooks, resid_pre_from_the_stream],
+    mistakes=[
+        *misplaced("hooks", 'f"blocks.{layer}.hook_resid_pre"', UNPATCHED_WHY, LAYER_WHY),
+        Mistake(
+            "patches the stream behind the layer",
+            '(f"blocks.{layer}.hook_resid_pre", patch)',
+            '(f"blocks.{layer}.hook_resid_post", patch)',
+            why="resid_pre is the stream that enters the layer",
+        ),
+        Mistake(
+            "puts positions first",
+            ".unflatten(0, (lm.n_layers, -1))",
+            ".unflatten(0, (lm.n_layers, -1)).T",
+            why="the result is [layer, position]",
+        ),
+        Mistake(
+            "always patches the same position",
+            "pos=pos, ",
+            "pos=corrupted_tokens.shape[1] - 1, ",
+            why="each entry is for its own position; a lambda in a loop sees the variable as it is when it is called",
+        ),
+        Mistake(
+            "is one position off",
+            "pos=pos, ",
+            "pos=(pos + 1) % corrupted_tokens.shape[1], ",
+            why="entry [layer, pos] is for position pos",
+        ),
+        Mistake(
+            "subtracts the corrupted run's metric",
+            "check_metric(patching_metric(logits))",
+            "patching_metric(logits) - patching_metric(lm.run(corrupted_tokens))",
+            why="the metric itself is asked for; it has its own zero",
+        ),
+    ],
+)
+
+
+def places_by_hooks(model: Any, corrupted_tokens: Tensor, clean_cache: Any, patching_metric: Any) -> Tensor:
+    """A table filled entry by entry, with a closure as the hook."""
+    places, seq = ("resid_pre", "attn_out", "mlp_out"), corrupted_tokens.shape[1]
+    results = torch.zeros(len(places), model.cfg.n_layers, seq)
+    for i, layer, pos in results.isfinite().nonzero().tolist():
+
+        def hook(tensor: Tensor, hook: Any, pos: int = pos) -> Tensor:
+            return residual_by_where(tensor, hook, pos, clean_cache)
+
+        logits = model.run_with_hooks(corrupted_tokens, fwd_hooks=[(f"blocks.{layer}.hook_{places[i]}", hook)])
+        results[i, layer, pos] = patching_metric(logits)
+    return results
+
+
+test_get_act_patch_block_every = exercise(
+    reference=activation.get_act_patch_block_every,
+    cases=place_cases,
+    observe=swept,
+    tolerance=CLOSE,
+    accepts=[places_by_hooks],
+    mistakes=[
+        *misplaced("hooks", 'f"blocks.{layer}.hook_{place}"', UNPATCHED_WHY, LAYER_WHY),
+        Mistake(
+            "has attention and MLP the wrong way round",
+            '["resid_pre", "attn_out", "mlp_out"] if',
+            '["resid_pre", "mlp_out", "attn_out"] if',
+            why="the order is resid_pre, attn_out, mlp_out",
+        ),
+        Mistake(
+            "patches resid_mid in place of attn_out",
+            '["resid_pre", "attn_out", "mlp_out"] if',
+            '["resid_pre", "resid_mid", "mlp_out"] if',
+            why="resid_mid holds everything up to there; attn_out is what this layer's attention adds",
+        ),
+        Mistake(
+            "patches the stream three times",
+            '(f"blocks.{layer}.hook_{place}", patch)',
+            '(f"blocks.{layer}.hook_resid_pre", patch)',
+            why="each of the three places has a hook of its own",
+        ),
+        Mistake(
+            "puts the places behind the layers",
+            ".unflatten(0, (len(places), lm.n_layers, -1))",
+            ".unflatten(0, (len(places), lm.n_layers, -1)).transpose(0, 1)",
+            why="the result is [place, layer, position]",
+        ),
+        Mistake(
+            "patches the first position only",
+            "pos=pos, ",
+            "pos=0, ",
+            why="each entry is for its own position",
+        ),
+    ],
+)
+
+
+def heads_by_hooks(model: Any, corrupted_tokens: Tensor, clean_cache: Any, patching_metric: Any) -> Tensor:
+    """Fills a table; hooks that write in place."""
+    results = torch.zeros(model.cfg.n_layers, model.cfg.n_heads)
+    for layer in range(model.cfg.n_layers):
+        for head in range(model.cfg.n_heads):
+            hook = partial(head_in_place, head_index=head, clean_cache=clean_cache)
+            logits = model.run_with_hooks(corrupted_tokens, fwd_hooks=[(f"blocks.{layer}.attn.hook_z", hook)])
+            results[layer, head] = patching_metric(logits)
+    return results
+
+
+def heads_by_results(model: Any, corrupted_tokens: Tensor, clean_cache: Any, patching_metric: Any) -> Tensor:
+    """Exchanges a head's share of attn_out."""
+    own = model.run_with_cache(corrupted_tokens)[1]
+    rows = []
+    for layer in range(model.cfg.n_layers):
+        difference = clean_cache["z", layer] - own["z", layer]
+        for head in range(model.cfg.n_heads):
+            change = difference[:, :, head] @ model.blocks[layer].attn.W_O[head]
+            hook = (f"blocks.{layer}.hook_attn_out", lambda out, hook, change=change: out + change)
+            rows.append(patching_metric(model.run_with_hooks(corrupted_tokens, fwd_hooks=[hook])))
+    return torch.stack(rows).reshape(model.cfg.n_layers, model.cfg.n_heads)
+
+
+test_get_act_patch_attn_head_out_all_pos = exercise(
+    reference=activation.get_act_patch_attn_head_out_all_pos,
+    cases=head_output_cases,
+    observe=swept,
+    tolerance=CLOSE,
+    accepts=[heads_by_hooks, heads_by_results],
+    mistakes=[
+        *misplaced("hooks", 'f"blocks.{layer}.attn.hook_z"', UNPATCHED_WHY, LAYER_WHY),
+        Mistake(
+            "patches the queries",
+            '(f"blocks.{layer}.attn.hook_z", patch)',
+            '(f"blocks.{layer}.attn.hook_q", patch)',
+            why="a head's output is z, what its pattern brought together",
+        ),
+        Mistake(
+            "always patches head 0",
+            "head_index=head, ",
+            "head_index=0, ",
+            why="each entry is for a head of its own; a lambda in a loop sees the variable as it is when it is called",
+        ),
+        Mistake(
+            "puts heads first",
+            ".unflatten(0, (lm.n_layers, lm.n_heads))",
+            ".unflatten(0, (lm.n_layers, lm.n_heads)).T",
+            why="the result is [layer, head]",
+        ),
+        Mistake(
+            "numbers the heads backwards",
+            "head_index=head, ",
+            "head_index=lm.n_heads - 1 - head, ",
+            why="entry [layer, head] is for that head",
+        ),
+    ],
+)
+
+
+def parts_by_hooks(model: Any, corrupted_tokens: Tensor, clean_cache: Any, patching_metric: Any) -> Tensor:
+    """A table for each part; how many query heads share is read from the cache."""
+    n_layers, n_heads = model.cfg.n_layers, model.cfg.n_heads
+    tables = []
+    for part in ("z", "q", "k", "v", "pattern"):
+        table = torch.zeros(n_layers, n_heads)
+        for layer in range(n_layers):
+            for head in range(n_heads):
+                axis = 1 if part == "pattern" else 2
+                own = head // (n_heads // clean_cache[part, layer].shape[axis])
+                patch = pattern_in_place if part == "pattern" else head_in_place
+                hook = partial(patch, head_index=own, clean_cache=clean_cache)
+                logits = model.run_with_hooks(corrupted_tokens, fwd_hooks=[(f"blocks.{layer}.attn.hook_{part}", hook)])
+                table[layer, head] = patching_metric(logits)
+        tables.append(table)
+    return torch.stack(tables)
+
+
+test_get_act_patch_attn_head_all_pos_every = exercise(
+    reference=activation.get_act_patch_attn_head_all_pos_every,
+    cases=head_part_cases,
+    observe=swept,
+    tolerance=CLOSE,
+    accepts=[parts_by_hooks],
+    mistakes=[
+        *misplaced("hooks", 'f"blocks.{layer}.attn.hook_{part}"', UNPATCHED_WHY, LAYER_WHY),
+        Mistake(
+            "treats patterns as vectors of heads",
+            'if part == "pattern":',
+            "if False:",
+            why="in a pattern heads are the second axis; elsewhere they are the third",
+        ),
+        Mistake(
+            "patches all keys and values with the number of the query head",
+            "head_index=lm.input_head(part, head)",
+            "head_index=head % lm.n_kv_heads if part in ('k', 'v') else head",
+            why="heads in a row share: query head h reads key head h // (n_heads // n_kv_heads)",
+        ),
+        Mistake(
+            "always patches head 0",
+            "head_index=lm.input_head(part, head)",
+            "head_index=0",
+            why="each entry is for a head of its own",
+        ),
+        Mistake(
+            "puts layers first",
+            ".unflatten(0, (len(HEAD_PARTS), lm.n_layers, lm.n_heads))",
+            ".unflatten(0, (len(HEAD_PARTS), lm.n_layers, lm.n_heads)).transpose(0, 1)",
+            why="the result is [part, layer, head]",
+        ),
+        Mistake(
+            "patches outputs in place of inputs",
+            '(f"blocks.{layer}.attn.hook_{part}", patch)',
+            "(f\"blocks.{layer}.attn.hook_{part if part == 'pattern' else 'z'}\", patch)",
+            why="q, k and v have hooks of their own, and what they change is computed anew",
+        ),
+        Mistake(
+            "has queries and keys the wrong way round",
+            "product(HEAD_PARTS, lm.heads)",
+            "product(('z', 'k', 'q', 'v', 'pattern'), lm.heads)",
+            why="the order is z, q, k, v, pattern",
+        ),
+    ],
+)
