@@ -127,7 +127,8 @@ def _make_job(names: list[str], device: str, size: str | None, environment: str,
     ):
         if chosen not in choices:
             raise UsageError(f"{what} must be {' or '.join(choices)}: got {chosen!r}. Choose one.")
-    return Job(benchmarks, place, size, environment, read_pins(environment) if strict else None)
+    pins = read_pins(environment) if strict else None
+    return Job(benchmarks, place, size, environment, pins, None if environment == "main" else read_pins("main"))
 
 
 def _find_device(name: str) -> torch.device:

@@ -55,6 +55,8 @@ class Terms:
     """The machine's calibrated limits; None where nothing is timed."""
     pins: Mapping[str, str] | None = None
     """Versions that the environment lists, where a skipped peer among them is a failure."""
+    main_pins: Mapping[str, str] | None = None
+    """In another environment than `main`: what `main` lists, and so measures; those peers have no row here."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +81,12 @@ class _Ended(Exception):
 def measure_case(benchmark: Benchmark, place: Place, terms: Terms, tools: Tools) -> Iterator[Row]:
     """Every row of a case, each as soon as it is finished."""
     rows = make_rows(benchmark, place, terms)
+    if not rows:
+        return
     try:
         with _stage("ours"):
             workload = benchmark.make(place)
-            rows = _keep_peers(rows, workload)
+            rows = _keep_peers(rows, benchmark, workload)
             with _autograd(workload):
                 ours = _measure_ours(workload, place, terms, tools)
     except _Ended as end:
@@ -112,6 +116,7 @@ def make_rows(benchmark: Benchmark, place: Place, terms: Terms) -> list[Row]:
             bound=benchmark.limits.get(place.case),
         )
         for peer in benchmark.peers
+        if terms.main_pins is None or not should_be_here(benchmark.peer_packages.get(peer), terms.main_pins)
     ]
     for row in rows:
         _set_goal(benchmark, row)
@@ -124,9 +129,9 @@ def _set_goal(benchmark: Benchmark, row: Row) -> None:
         row.goal, row.measure, row.is_met = verdict.goal.at_least, verdict.goal.measure, verdict.is_met
 
 
-def _keep_peers(rows: list[Row], workload: Workload) -> list[Row]:
+def _keep_peers(rows: list[Row], benchmark: Benchmark, workload: Workload) -> list[Row]:
     """The rows of the peers that this case has."""
-    unknown = set(workload.peers) - {row.peer for row in rows}
+    unknown = set(workload.peers) - set(benchmark.peers)
     if unknown:
         raise ValueError(f"a case's peers must be among the benchmark's: {', '.join(sorted(unknown))} are not")
     return [row for row in rows if row.peer in workload.peers]

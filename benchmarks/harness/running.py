@@ -31,6 +31,8 @@ class Job:
     environment: str = "main"
     pins: Mapping[str, str] | None = None
     """Versions that the environment lists, where a skipped peer among them is a failure."""
+    main_pins: Mapping[str, str] | None = None
+    """In another environment than `main`: what `main` lists, and so measures."""
 
     @property
     def is_timed(self) -> bool:
@@ -84,7 +86,7 @@ def run_benchmarks(
 
 def measure_all(job: Job, limits: Calibration | None, tools: Tools) -> Iterator[Row]:
     """Every row, benchmark by benchmark."""
-    terms = Terms(job.environment, limits, job.pins)
+    terms = Terms(job.environment, limits, job.pins, job.main_pins)
     for benchmark in job.benchmarks:
         dtypes = benchmark.dtypes.get(job.device.type, ())
         for case in benchmark.cases:

@@ -92,8 +92,12 @@ def test_a_run_prints_its_rows_and_keeps_its_record(bench, tmp_path):
     assert record.commit
 
 
+def test_the_peers_environment_leaves_out_what_the_main_one_measures(bench):
+    assert bench("run", "forward", "--environment", "peers")[:2] == (0, "0 rows: none.\n")
+
+
 def test_without_a_size_it_is_the_devices_and_without_a_file_none_is_written(bench, tmp_path):
-    code, out, _ = bench("run", "forward", "--environment", "peers")
+    code, out, _ = bench("run", "forward")
     assert (code, out.splitlines()[-1]) == (0, "1 row: 1 measured.")
     assert "forward only float32, rival: 2.00x as fast (2.00 to 2.00 in 4 pairs)" in out
     assert list(tmp_path.iterdir()) == []

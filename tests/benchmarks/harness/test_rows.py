@@ -17,9 +17,9 @@ from benchmarks.harness.rows import Terms, describe_error, is_out_of_memory, mea
 def measure(toys):
     """The rows of a benchmark by peer."""
 
-    def run(benchmark, *, size="cpu", pins=None, **tools):
+    def run(benchmark, *, size="cpu", pins=None, main_pins=None, **tools):
         place = Place(torch.device("cpu"), torch.float32, size, "only")
-        terms = Terms("main", None if size == "tiny" else toys.limits, pins)
+        terms = Terms("main", None if size == "tiny" else toys.limits, pins, main_pins)
         rows = list(measure_case(benchmark, place, terms, toys.tools(**tools)))
         assert len({row.peer for row in rows}) == len(rows)
         return {row.peer: row for row in rows}
@@ -275,6 +275,17 @@ def test_where_ours_raises_every_row_of_the_case_fails(toys, measure, error, is_
     reason = f"ours: {type(error).__name__}: broken"
     assert [(row.status, row.reason) for row in rows.values()] == [("failed", reason)] * 2
     assert not {"one", "other"} & set(toys.clock.log)
+
+
+def test_another_environment_measures_what_the_main_one_cannot(toys, measure):
+    peers = {name: toys.rival(name) for name in ("ours-too", "new", "old")}
+    packages = {"new": "torch>=2", "old": "torch<2"}
+    benchmark = toys.benchmark(toys.workload(peers=peers), peer_packages=packages | {"old": "numpy>=1"})
+    assert set(measure(benchmark, main_pins={"torch": "2.13.0"})) == {"old"}
+    built = []
+    idle = toys.benchmark(make=lambda place: built.append(place), peers=("ours-too", "new"), peer_packages=packages)
+    assert measure(idle, main_pins={"torch": "2.13.0"}) == {}
+    assert built == []
 
 
 def test_only_the_peers_of_the_case_have_rows(toys, measure):
