@@ -37,3 +37,8 @@ def test_what_does_not_fit_is_refused():
         matrix(torch.rand(3))
     with pytest.raises(ShapeError, match="rows must have one name each: got 1 for 2"):
         matrix(torch.rand(2, 3), rows=["a"])
+
+
+def test_figures_can_share_a_scale():
+    heat = matrix([[1.0, -2.0]], limit=5.0).data[0]
+    assert (heat.zmin, heat.zmax) == (-5, 5)

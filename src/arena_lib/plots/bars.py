@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 
 from arena_lib.errors import ConfigError, ShapeError
 from arena_lib.plots.arrays import with_axes
-from arena_lib.plots.style import SEQUENCE, escape, finish, token_text
+from arena_lib.plots.style import SEQUENCE, escape, finish, name_text
 
 PATTERNS = ("", "/", "x", ".", "|", "-", "+")
 """Hatching, so that series are told apart without colour."""
@@ -54,15 +54,15 @@ def bars(
                 text=[f"{value:.2f}" for value in array] if n_bars <= MAX_WRITTEN else None,
                 textposition="outside",
                 cliponaxis=False,
-                customdata=[token_text(label) for label in names],
+                customdata=[name_text(label) for label in names],
                 hovertemplate=f"%{{customdata}}<br>{y_title} %{{y:.4g}}<extra>{escape(name)}</extra>",
             )
         )
     for name, height in (references or {}).items():
         line = {"color": "#555555", "dash": "dot", "width": 1.5}
         figure.add_hline(y=height, line=line, annotation_text=f"{escape(name)} {height:.3g}")
-    labels = [token_text(label) for label in names]
+    labels = [name_text(label) for label in names]
     figure.update_xaxes(title_text=escape(x_title), tickvals=list(range(len(names))), ticktext=labels, showgrid=False)
     figure.update_yaxes(title_text=escape(y_title), zeroline=True, zerolinecolor="#1a1a1a")
     figure.update_layout(barmode="group", showlegend=len(series) > 1)
-    return finish(figure, title, width=min(1100, max(480, 160 + 34 * n_bars)), height=420)
+    return finish(figure, title, width=min(1100, max(480, 200 + 42 * n_bars)), height=420)

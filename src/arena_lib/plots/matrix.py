@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 
 from arena_lib.errors import ShapeError
 from arena_lib.plots.arrays import with_axes
-from arena_lib.plots.style import DIVERGING, LIGHT_TO_DARK, finish, token_text
+from arena_lib.plots.style import DIVERGING, LIGHT_TO_DARK, finish, name_text
 
 MAX_WRITTEN = 18
 """Rows and columns up to which every cell shows its number."""
@@ -33,8 +33,11 @@ def matrix(
     quantity: str = "value",
     title: str = "",
     digits: int = 2,
+    limit: float | None = None,
 ) -> go.Figure:
     """A heat map, white at zero, two colours where values have both signs; small ones with their numbers.
+
+    The colours end at `limit`, so that figures can share a scale; without it at the largest value.
 
     >>> matrix([[0.5, -1.0]], rows=["a"], columns=["b", "c"]).data[0].zmin
     -1.0
@@ -42,7 +45,7 @@ def matrix(
     array = with_axes(values, "rows columns")
     names = [_names(rows, array.shape[0], "rows"), _names(columns, array.shape[1], "columns")]
     finite = np.abs(array[np.isfinite(array)])
-    top = float(finite.max()) if finite.size and finite.max() > 0 else 1.0
+    top = limit or (float(finite.max()) if finite.size and finite.max() > 0 else 1.0)
     has_both_signs = bool((array < 0).any())
     has_room = max(array.shape) <= MAX_WRITTEN
     figure = go.Figure(
@@ -80,4 +83,4 @@ def _names(given: Sequence[str] | None, n: int, kind: str) -> list[str]:
         return [str(i) for i in range(n)]
     if len(given) != n:
         raise ShapeError(f"{kind} must have one name each: got {len(given)} for {n}. Leave them out to count from 0.")
-    return [token_text(name) for name in given]
+    return [name_text(name) for name in given]

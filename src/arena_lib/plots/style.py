@@ -53,6 +53,15 @@ def token_text(token: str) -> str:
     return escape(visible) if visible else "(empty)"
 
 
+def name_text(name: str) -> str:
+    """A name as it is; a token that begins or ends with a blank, with its blanks made visible.
+
+    >>> name_text("best five"), name_text(" cat")
+    ('best five', '␣cat')
+    """
+    return escape(name) if name and name == name.strip() else token_text(name)
+
+
 def token_labels(tokens: Sequence[str]) -> list[str]:
     """One label for each position, short, and unlike all others because it carries its index."""
     return [f"{token_text(_shorten(token))} {i}" for i, token in enumerate(tokens)]
