@@ -15,7 +15,6 @@ Differs: several heads, whose values are the activations themselves; there, one 
 import math
 from dataclasses import dataclass
 
-
 import einops
 import torch
 import torch.nn.functional as F
@@ -23,6 +22,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from arena_lib.errors import ConfigError, ShapeError
+from arena_lib.interp.probes.mean_difference import split_by_label
 
 
 def attention_probe_forward(
@@ -121,7 +121,10 @@ class AttentionProbe(nn.Module):
         """A probe fitted by cross-entropy on whole sequences; the generator draws its first weights."""
         config = config or AttentionProbeConfig()
         check_sequences(acts, mask)
-        targets = _check_labels(labels, len(acts)).to(acts)
+        if len(labels) != len(acts):
+            raise ShapeError(f"each text must have one label: got {len(acts)} texts and {len(labels)} labels.")
+        split_by_label(acts[:, 0], labels)
+        targets = labels.to(acts)
         probe = cls(acts.shape[-1], config.n_heads).to(acts)
         real = acts[mask != 0]
         probe.mean, probe.deviation = real.mean(dim=0), real.std(dim=0, correction=0).clamp(min=1e-6)
@@ -148,10 +151,3 @@ def check_sequences(acts: Tensor, mask: Tensor) -> None:
         raise ShapeError(
             f"each text must have at least one token: got none in text {int(is_empty.nonzero()[0])}. Leave empty texts out."
         )
-
-
-def _check_labels(labels: Tensor, n_texts: int) -> Tensor:
-    from arena_lib.interp.probes.mean_difference import split_by_label
-
-    split_by_label(torch.zeros(n_texts, 1), labels.cpu())
-    return labels.float()
