@@ -4,6 +4,7 @@ import torch
 from arena_lib.errors import ConfigError, ShapeError, UnknownNameError
 from arena_lib.interp.circuits import compute_faithfulness
 from arena_lib.interp.ioi import (
+    SEQ_POS_TO_KEEP,
     add_mean_ablation_hook,
     compute_means_by_template,
     make_circuit_mask,
@@ -50,7 +51,7 @@ def test_the_hooks_agree_with_the_general_knockout(model, datasets, metric):
     F = make_heads_metric(model, dataset, abc, CIRCUIT, metric)
     heads = [head for heads in CIRCUIT.values() for head in heads]
     whole = float(metric(model(dataset.toks)))
-    assert add_mean_ablation_hook(model, abc, CIRCUIT) is model
+    assert add_mean_ablation_hook(model, abc, CIRCUIT, SEQ_POS_TO_KEEP) is model
     measured = float(metric(model(dataset.toks)))
     model.reset_hooks(including_permanent=True)
     assert F(heads) == pytest.approx(measured, abs=1e-9)
@@ -61,7 +62,7 @@ def test_the_hooks_agree_with_the_general_knockout(model, datasets, metric):
 def test_an_empty_circuit_gives_means_everywhere(model, datasets, metric):
     dataset, abc = datasets
     F = make_heads_metric(model, dataset, abc, CIRCUIT, metric)
-    add_mean_ablation_hook(model, abc, {})
+    add_mean_ablation_hook(model, abc, {}, SEQ_POS_TO_KEEP)
     measured = float(metric(model(dataset.toks)))
     model.reset_hooks(including_permanent=True)
     assert compute_faithfulness(F, []).circuit == pytest.approx(measured, abs=1e-9)
@@ -69,13 +70,13 @@ def test_an_empty_circuit_gives_means_everywhere(model, datasets, metric):
 
 def test_circuits_do_not_pile_up_and_permanent_ones_outlive_a_reset(model, datasets):
     dataset, abc = datasets
-    add_mean_ablation_hook(model, abc, {"name mover": [(0, 0)]})
-    add_mean_ablation_hook(model, abc, CIRCUIT)
+    add_mean_ablation_hook(model, abc, {"name mover": [(0, 0)]}, SEQ_POS_TO_KEEP)
+    add_mean_ablation_hook(model, abc, CIRCUIT, SEQ_POS_TO_KEEP)
     second = model(dataset.toks)
     model.reset_hooks()
     assert torch.equal(model(dataset.toks), second)
     model.reset_hooks(including_permanent=True)
-    add_mean_ablation_hook(model, abc, CIRCUIT, is_permanent=False)
+    add_mean_ablation_hook(model, abc, CIRCUIT, SEQ_POS_TO_KEEP, is_permanent=False)
     assert torch.equal(model(dataset.toks), second)
     model.reset_hooks()
     assert not torch.equal(model(dataset.toks), second)
@@ -84,16 +85,16 @@ def test_circuits_do_not_pile_up_and_permanent_ones_outlive_a_reset(model, datas
 def test_what_does_not_exist_is_refused(model, datasets):
     _, abc = datasets
     with pytest.raises(UnknownNameError, match=r"'3\.0'"):
-        add_mean_ablation_hook(model, abc, {"name mover": [(3, 0)]})
+        add_mean_ablation_hook(model, abc, {"name mover": [(3, 0)]}, SEQ_POS_TO_KEEP)
     with pytest.raises(ConfigError, match="got none for 'mover'"):
-        add_mean_ablation_hook(model, abc, {"mover": [(1, 0)]})
+        add_mean_ablation_hook(model, abc, {"mover": [(1, 0)]}, SEQ_POS_TO_KEEP)
     with pytest.raises(UnknownNameError, match="'finish'"):
         add_mean_ablation_hook(model, abc, {"mover": [(1, 0)]}, {"mover": "finish"})
 
 
 def test_prompts_that_do_not_align_with_the_means_are_refused(model, datasets):
     dataset, abc = datasets
-    add_mean_ablation_hook(model, abc, CIRCUIT)
+    add_mean_ablation_hook(model, abc, CIRCUIT, SEQ_POS_TO_KEEP)
     with pytest.raises(ShapeError, match="must align with those of the means"):
         model(dataset.toks[:5])
     model.reset_hooks(including_permanent=True)

@@ -66,7 +66,8 @@ def measures(**changes):
         "random": dict.fromkeys(("duplicate", "prev", "induction"), nothing) | changes.pop("random", {}),
         "copying": torch.zeros(2, 2, 3),
         "to_logits": torch.zeros(2, 2, 3),
-        "at": dict.fromkeys(("S1+1", "S2", "end"), nothing) | changes.pop("at", {}),
+        "output": dict.fromkeys(("previous token", "duplicate token", "induction"), nothing)
+        | changes.pop("output", {}),
         "to_movers": nothing,
     }
     return HeadMeasures(**(found | changes))
@@ -104,7 +105,7 @@ def only(kind):
             {
                 "attention": {"S2->S1+1": one(0.5, 1, 2)},
                 "random": {"induction": one(0.8, 1, 2)},
-                "at": {"S2": one(-0.1, 1, 2)},
+                "output": {"induction": one(-0.1, 1, 2)},
             },
         ),
         (
@@ -112,7 +113,7 @@ def only(kind):
             {
                 "attention": {"S2->S1": one(0.5, 1, 2)},
                 "random": {"duplicate": one(0.8, 1, 2)},
-                "at": {"S2": one(0.1, 1, 2)},
+                "output": {"duplicate token": one(0.1, 1, 2)},
             },
         ),
         (
@@ -120,10 +121,10 @@ def only(kind):
             {
                 "attention": {"S1+1->S1": one(0.5, 1, 2)},
                 "random": {"prev": one(0.8, 1, 2)},
-                "at": {"S1+1": one(-0.1, 1, 2)},
+                "output": {"previous token": one(-0.1, 1, 2)},
             },
         ),
-        ("unexplained", {"at": {"end": one(0.1, 1, 2)}}),
+        ("unexplained", {"to_logits": one(0.1, 1, 1, 2)}),
     ],
 )
 def test_a_head_is_of_a_class_by_all_of_its_evidence_and_no_less(kind, seen):
@@ -135,7 +136,7 @@ def test_a_head_is_of_a_class_by_all_of_its_evidence_and_no_less(kind, seen):
 
 
 def test_a_head_that_is_explained_is_not_unexplained():
-    seen = {"attention": {"end->S2": one(0.5, 1, 2)}, "to_movers": one(-0.3, 1, 2), "at": {"end": one(-0.3, 1, 2)}}
+    seen = {"attention": {"end->S2": one(0.5, 1, 2)}, "to_movers": one(-0.3, 1, 2), "to_logits": one(-0.3, 0, 1, 2)}
     assert classify_heads(measures(**seen)) == only("S-inhibition")
 
 
@@ -152,7 +153,7 @@ def test_an_untrained_model_has_no_heads_of_any_class_but_effects_by_chance(mode
         model, dataset, dataset.abc(seeded(1), words.names), names, generator=seeded(2), thresholds=Thresholds()
     )
     assert found.copying[:, 0].eq(0).all()
-    for values in (*found.attention.values(), *found.random.values(), *found.at.values(), found.to_movers):
+    for values in (*found.attention.values(), *found.random.values(), *found.output.values(), found.to_movers):
         assert values.shape == (3, 4)
     assert set(found.of((1, 2))) >= {"attention end->IO", "copying", "to logits, ABBA", "to movers' queries"}
 
@@ -169,3 +170,28 @@ def test_the_heads_of_tiny_llama_are_found():
     assert found["name mover"] == [(2, 0), (2, 1), (2, 2), (2, 3)]
     assert found["S suppression"] == [(1, 2)]
     assert found["induction"] == found["duplicate token"] == found["previous token"] == []
+
+
+def test_an_output_is_patched_at_its_place_alone(model, words):
+    from arena_lib.interp.ioi.heads import patch_outputs_at
+    from arena_lib.interp.models import hooked
+
+    dataset = make_ioi_dataset(model, 8, generator=seeded(), words=words)
+    (logits, own), (new_logits, other) = (
+        model.run_with_cache(toks) for toks in (dataset.toks, dataset.abc(seeded(1), words.names).toks)
+    )
+    metric = share_lost(logits, new_logits, dataset)
+    among = torch.zeros(3, 4, dtype=torch.bool)
+    among[1, 2] = among[0, 3] = True
+    effects = patch_outputs_at(hooked(model), dataset, "S2", (own, other), metric, among)
+    for layer, head in ((1, 2), (0, 3)):
+
+        def patch(z, hook, head=head):
+            z = z.clone()
+            for row, place in enumerate(dataset.at("S2")):
+                z[row, place, head] = other[hook.name][row, place, head]
+            return z
+
+        patched = model.run_with_hooks(dataset.toks, fwd_hooks=[(f"blocks.{layer}.attn.hook_z", patch)])
+        assert float(effects[layer, head]) == pytest.approx(float(metric(patched)), abs=1e-6)
+    assert effects[~among].eq(0).all()

@@ -81,6 +81,24 @@ def test_swapping_givers_keeps_the_sentence_up_to_the_giver_and_turns_the_answer
     assert torch.equal(swapped.at("IO"), dataset.at("S1"))
 
 
+def test_swapping_the_order_keeps_people_and_answers(dataset):
+    swapped = dataset.swap_order()
+    assert torch.equal(swapped.answer_tokens, dataset.answer_tokens)
+    assert torch.equal(swapped.at("IO"), dataset.at("S1"))
+    assert torch.equal(swapped.at("S2"), dataset.at("S2"))
+    assert [prompt.is_io_first for prompt in swapped.prompts] == [not prompt.is_io_first for prompt in dataset.prompts]
+
+
+def test_renaming_keeps_the_form_and_no_name(dataset, words):
+    renamed = dataset.rename(seeded(3), words.names)
+    for role, places in dataset.word_idx.items():
+        assert torch.equal(renamed.at(role), places)
+    for old, new in zip(dataset.prompts, renamed.prompts, strict=True):
+        assert new.giver == new.subject != new.io
+        assert not {new.io, new.subject} & {old.io, old.subject}
+        assert new.text.replace(new.io, old.io).replace(new.subject, old.subject) == old.text
+
+
 def test_abc_has_three_other_names_in_the_same_places(dataset, words):
     abc = dataset.abc(seeded(3), words.names)
     rows = torch.arange(24)

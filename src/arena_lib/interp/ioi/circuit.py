@@ -98,7 +98,7 @@ def add_mean_ablation_hook(
     model: Any,
     means_dataset: IOIDataset,
     circuit: Circuit,
-    seq_pos_to_keep: Mapping[str, str] = SEQ_POS_TO_KEEP,
+    seq_pos_to_keep: Mapping[str, str],
     is_permanent: bool = True,
 ) -> Any:
     """Leaves of the model nothing but the circuit, and returns the model: the same object, with hooks.

@@ -14,6 +14,7 @@ Differs: classes are decided by thresholds, which are stated, in place of by eye
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, get_args
 
 import torch
@@ -34,14 +35,13 @@ from arena_lib.interp.models import Head, HookedLM, hooked
 from arena_lib.interp.patching import nodes
 from arena_lib.interp.patching.metrics import Metric, ioi_path_metric, logits_to_ave_logit_diff
 from arena_lib.interp.patching.path_fast import names_for_paths, path_patch_heads
-from arena_lib.interp.patching.sweeps import sweep_heads
 
 HeadType = Literal["duplicate", "prev", "induction"]
 Measure = Float[Tensor, "n_layers n_heads"]
 ATTENTION = (("end", "IO"), ("end", "S1"), ("end", "S2"), ("S2", "S1"), ("S2", "S1+1"), ("S1+1", "S1"))
 """From where to where attention is measured."""
-PLACES = ("S1+1", "S2", "end")
-"""Where each head's output is replaced, one place at a time."""
+LOOKS_AT = {"previous token": ("S1+1", "S1"), "duplicate token": ("S2", "S1"), "induction": ("S2", "S1+1")}
+"""For the classes before the end, where their heads stand and where they look."""
 RANDOM_SIZES = (20, 12)
 """How many random tokens are written twice, and in how many texts."""
 
@@ -89,8 +89,9 @@ class HeadMeasures:
     """Positive and negative copying scores; 0 in layer 0, where there are none."""
     to_logits: Float[Tensor, "2 n_layers n_heads"]
     """The effect of path patching each head to the final residual stream, on ABBA and on BABA prompts."""
-    at: Mapping[str, Measure]
-    """The effect of patching each head's output at one place, however it goes on from there."""
+    output: Mapping[str, Measure]
+    """By class of `LOOKS_AT`: the effect of patching a head's output where it stands, however that goes on from
+    there, for the heads that look where the class does; 0 for the others."""
     to_movers: Measure
     """The effect of path patching each head to the queries of the name movers; 0 without any."""
 
@@ -100,7 +101,7 @@ class HeadMeasures:
         named |= {f"{name} on random tokens": values for name, values in self.random.items()}
         named |= {"copying": self.copying[0], "negative copying": self.copying[1]}
         named |= {"to logits, ABBA": self.to_logits[0], "to logits, BABA": self.to_logits[1]}
-        named |= {f"output at {place}": values for place, values in self.at.items()}
+        named |= {f"output as {kind}": values for kind, values in self.output.items()}
         named["to movers' queries"] = self.to_movers
         return {name: float(values[head]) for name, values in named.items()}
 
@@ -158,7 +159,12 @@ def measure_heads(
         random={kind: get_attn_scores(lm, *RANDOM_SIZES, kind, token_ids, generator) for kind in get_args(HeadType)},
         copying=copying,
         to_logits=torch.stack(to_logits),
-        at={place: patch_outputs_at(lm, dataset, place, cache, new_cache, metric) for place in PLACES},
+        output={
+            kind: patch_outputs_at(
+                lm, dataset, place, (cache, new_cache), metric, attention[f"{place}->{key}"] >= t.attention
+            )
+            for kind, (place, key) in LOOKS_AT.items()
+        },
         to_movers=patch_to(queries, metric) if queries else nothing,
     )
 
@@ -200,15 +206,23 @@ def share_lost(
 
 
 def patch_outputs_at(
-    lm: HookedLM, dataset: IOIDataset, role: str, cache: Any, new_cache: Any, metric: Metric
+    lm: HookedLM, dataset: IOIDataset, role: str, caches: tuple[Any, Any], metric: Metric, among: Tensor
 ) -> Measure:
-    """The metric with each head's output at one role's position taken from the other run."""
+    """The metric with one head's output at a role's position taken from the other run, for the heads in `among`."""
+    own, other = caches
     rows, places = torch.arange(len(dataset)), dataset.at(role)
-    source = {}
-    for name in (f"blocks.{layer}.attn.hook_z" for layer in range(lm.n_layers)):
-        source[name] = cache[name].clone()
-        source[name][rows, places] = new_cache[name][rows, places]
-    return sweep_heads(lm, dataset.toks, source, metric, "z", read_at=dataset.at("end"))
+    effects = torch.zeros(lm.n_layers, lm.n_heads)
+    for layer, head in as_heads(among):
+        name = f"blocks.{layer}.attn.hook_z"
+        z = own[name].clone()
+        z[rows, places, head] = other[name][rows, places, head]
+        resid = own[f"blocks.{layer}.hook_resid_pre"]
+        effects[layer, head] = metric(lm.run(resid, [(name, partial(_put, value=z))], start_at_layer=layer))
+    return effects
+
+
+def _put(z: Tensor, hook: Any, value: Tensor) -> Tensor:
+    return value
 
 
 def find_movers(
@@ -231,25 +245,25 @@ def classify_heads(measures: HeadMeasures, thresholds: Thresholds | None = None)
     - "induction": S2 -> S1+1 and so on random tokens; its output at S2 matters.
     - "duplicate token": S2 -> S1 and so on random tokens; its output at S2 matters.
     - "previous token": S1+1 -> S1 and so on random tokens; its output at S1+1 matters.
-    - "unexplained": its output at the end matters, and it's in no other class.
+    - "unexplained": in no other class, and logit difference is lost or gained when it is path patched to the logits.
     """
     t = thresholds or Thresholds()
     looks = {name: values >= t.attention for name, values in measures.attention.items()}
     kind = {name: values >= t.random for name, values in measures.random.items()}
     copies, suppresses = measures.copying >= t.copying
     loses, gains = measures.to_logits.amin(dim=0) <= -t.effect, measures.to_logits.amax(dim=0) >= t.effect
-    matters = {place: effect.abs() >= t.effect for place, effect in measures.at.items()}
+    matters = {name: effect.abs() >= t.effect for name, effect in measures.output.items()}
     classes = {
         "name mover": as_heads(looks["end->IO"] & copies & loses),
         "negative name mover": as_heads((looks["end->IO"] | looks["end->S1"]) & suppresses & gains),
         "S suppression": as_heads(looks["end->S2"] & suppresses & loses),
         "S-inhibition": as_heads(looks["end->S2"] & (measures.to_movers <= -t.effect)),
-        "induction": as_heads(looks["S2->S1+1"] & kind["induction"] & matters["S2"]),
-        "duplicate token": as_heads(looks["S2->S1"] & kind["duplicate"] & matters["S2"]),
-        "previous token": as_heads(looks["S1+1->S1"] & kind["prev"] & matters["S1+1"]),
+        "induction": as_heads(looks["S2->S1+1"] & kind["induction"] & matters["induction"]),
+        "duplicate token": as_heads(looks["S2->S1"] & kind["duplicate"] & matters["duplicate token"]),
+        "previous token": as_heads(looks["S1+1->S1"] & kind["prev"] & matters["previous token"]),
     }
     known = {head for heads in classes.values() for head in heads}
-    return classes | {"unexplained": [head for head in as_heads(matters["end"]) if head not in known]}
+    return classes | {"unexplained": [head for head in as_heads(loses | gains) if head not in known]}
 
 
 def as_heads(is_in: Tensor) -> list[Head]:

@@ -197,6 +197,18 @@ class IOIDataset:
             [replace(p, io=p.subject, subject=p.io, giver=p.io, is_io_first=not p.is_io_first) for p in self.prompts]
         )
 
+    def swap_order(self) -> "IOIDataset":
+        """The same people, giver and answer, with the other one named first: ABBA becomes BABA, and back."""
+        return self._with([replace(prompt, is_io_first=not prompt.is_io_first) for prompt in self.prompts])
+
+    def rename(self, generator: torch.Generator, names: Sequence[str]) -> "IOIDataset":
+        """The same sentences and forms with two other people in place of each prompt's own."""
+        prompts = []
+        for prompt in self.prompts:
+            io, subject = _draw_names([n for n in names if n not in (prompt.io, prompt.subject)], 2, generator)
+            prompts.append(replace(prompt, io=io, subject=subject, giver=subject))
+        return self._with(prompts)
+
     def abc(self, generator: torch.Generator, names: Sequence[str]) -> "IOIDataset":
         """The same sentences with three unrelated names, drawn from `names` less the prompt's own (p_ABC)."""
         prompts = []

@@ -1,0 +1,348 @@
+"""Judges of a circuit on its own: means by template, the mask of what is kept, and the model that is left.
+
+Shapes:  z "batch seq n_heads d_head"; a mask "n_layers batch seq n_heads".
+Raises:  see `arena_lib.checking`.
+Source:  own design.
+"""
+
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from arena_lib.checking import Case, Mistake, exercise, outputs, outputs_and_gradients
+from arena_lib.checking.observing import Observations
+from arena_lib.interp.ioi import circuit
+from arena_lib.tests.indirect_object_identification.small_prompts import make_prompts, make_reader
+
+__test__ = False
+
+
+def means_cases(generator: torch.Generator) -> list[Case]:
+    """Groups of different sizes that are mixed, one group, and each prompt by itself."""
+    calls = {
+        "groups of different sizes": ((6, 4, 2, 3), [2, 0, 2, 5, 2, 0]),
+        "one template": ((3, 5, 2, 4), [1, 1, 1]),
+        "each prompt by itself": ((2, 3, 4, 1), [3, 0]),
+    }
+    return [
+        Case(
+            label=label,
+            args=(torch.randn(*shape, generator=generator), torch.tensor(groups)),
+            axes={"output": "batch seq n_heads d_head"},
+        )
+        for label, (shape, groups) in calls.items()
+    ]
+
+
+def means_by_matrix(z: Tensor, groups: Tensor) -> Tensor:
+    """Averages by a matrix of who is in whose group."""
+    same = (groups[:, None] == groups).to(z)
+    return torch.einsum("ij,j...->i...", same / same.sum(dim=1, keepdim=True), z)
+
+
+def means_by_list(z: Tensor, groups: Tensor) -> Tensor:
+    """Prompt by prompt."""
+    return torch.stack([z[groups == group].sum(0) / (groups == group).sum() for group in groups])
+
+
+test_compute_means_by_template = exercise(
+    reference=circuit.compute_means_by_template,
+    cases=means_cases,
+    observe=outputs_and_gradients,
+    accepts=[means_by_matrix, means_by_list],
+    mistakes=[
+        Mistake(
+            "averages over all prompts",
+            "= z[groups == group].mean(dim=0)",
+            "= z.mean(dim=0)",
+            why="a position means something else in another template, so each has its own mean",
+        ),
+        Mistake(
+            "averages over positions as well",
+            ".mean(dim=0)",
+            ".mean(dim=(0, 1))",
+            why="each position keeps a mean of its own",
+        ),
+        Mistake("adds up and does not divide", ".mean(dim=0)", ".sum(dim=0)", why="it's the mean that is asked for"),
+        Mistake(
+            "takes the first prompt of each template for the mean",
+            ".mean(dim=0)",
+            "[0]",
+            why="one prompt still knows its own names; the mean over many doesn't",
+        ),
+        Mistake(
+            "writes the means into z",
+            "means = torch.empty_like(z)",
+            "means = z",
+            why="z belongs to the cache: make a tensor of your own",
+        ),
+        Mistake(
+            "cuts the gradient off",
+            "means = torch.empty_like(z)",
+            "z = z.detach()\n    means = torch.empty_like(z)",
+            why="nothing here needs to be detached, and an average can be differentiated",
+        ),
+    ],
+)
+
+
+CIRCUITS: dict[str, dict[str, list[tuple[int, int]]]] = {
+    "heads of two classes": {"name mover": [(2, 1), (1, 3)], "induction": [(1, 0), (0, 2)]},
+    "a head in two classes": {"induction": [(2, 0), (0, 1)], "previous token": [(1, 2)], "name mover": [(2, 0)]},
+    "one head": {"previous token": [(0, 3)]},
+}
+POSITIONS = {"name mover": "end", "induction": "S2", "previous token": "S1+1", "unused": "IO"}
+
+
+def mask_cases(generator: torch.Generator) -> list[Case]:
+    """Circuits over prompts whose roles stand in different places, and the empty one."""
+    circuits = CIRCUITS | {"the empty circuit": {}}
+    cases = []
+    for n_prompts, (label, heads) in enumerate(circuits.items(), start=4):
+        dataset, _ = make_prompts(n_prompts, generator)
+        sizes = (3, dataset.toks.shape[1], 4)
+        cases.append(
+            Case(
+                label=label,
+                args=(heads, POSITIONS, dict(dataset.word_idx), sizes),
+                axes={"output": "n_layers batch seq n_heads"},
+            )
+        )
+    return cases
+
+
+def mask_by_loop(circuit: Any, seq_pos_to_keep: Any, word_idx: Any, sizes: Any) -> Tensor:
+    """Entry by entry."""
+    n_layers, seq, n_heads = sizes
+    mask = torch.zeros(n_layers, len(word_idx["end"]), seq, n_heads).bool()
+    for kind in circuit:
+        for layer, head in circuit[kind]:
+            for prompt, place in enumerate(word_idx[seq_pos_to_keep[kind]].tolist()):
+                mask[layer, prompt, place, head] = True
+    return mask
+
+
+def mask_by_comparison(circuit: Any, seq_pos_to_keep: Any, word_idx: Any, sizes: Any) -> Tensor:
+    """Compares positions, and joins the classes by or."""
+    n_layers, seq, n_heads = sizes
+    mask = torch.zeros(n_layers, word_idx["end"].shape[0], seq, n_heads, dtype=torch.bool)
+    for kind, heads in circuit.items():
+        is_place = torch.arange(seq)[None, :] == word_idx[seq_pos_to_keep[kind]][:, None]
+        for layer, head in heads:
+            mask[layer, :, :, head] |= is_place
+    return mask
+
+
+test_make_circuit_mask = exercise(
+    reference=circuit.make_circuit_mask,
+    cases=mask_cases,
+    observe=outputs,
+    accepts=[mask_by_loop, mask_by_comparison],
+    mistakes=[
+        Mistake(
+            "keeps every prompt's positions in every prompt",
+            "mask[layer, prompts, word_idx",
+            "mask[layer, :, word_idx",
+            why="each prompt has its own position: pair prompts and positions by indexing with both",
+        ),
+        Mistake(
+            "keeps heads at all positions",
+            "mask[layer, prompts, word_idx[seq_pos_to_keep[kind]], head]",
+            "mask[layer, prompts, :, head]",
+            why="a class does its work at one position, and the claim is that it's needed nowhere else",
+        ),
+        Mistake(
+            "takes the first prompt's position for all",
+            "word_idx[seq_pos_to_keep[kind]]",
+            "word_idx[seq_pos_to_keep[kind]][0]",
+            why="a role stands elsewhere in another template or form",
+        ),
+        Mistake(
+            "forgets a head's other class",
+            "        for layer, head in heads:\n",
+            "        for layer, head in heads:\n            mask[layer, :, :, head] = False\n",
+            why="a head in two classes is kept at the positions of both",
+        ),
+        Mistake(
+            "marks what is ablated",
+            "    return mask",
+            "    return ~mask",
+            why="True stands for what is kept",
+        ),
+        Mistake(
+            "keeps every head at the end",
+            "word_idx[seq_pos_to_keep[kind]]",
+            'word_idx["end"]',
+            why="seq_pos_to_keep says which role a class works at",
+        ),
+        Mistake(
+            "keeps all heads of a layer that has one",
+            "word_idx[seq_pos_to_keep[kind]], head]",
+            "word_idx[seq_pos_to_keep[kind]]]",
+            why="heads are the last axis, and the others of the layer are ablated",
+        ),
+    ],
+)
+
+
+def ablation_cases(generator: torch.Generator) -> list[Case]:
+    """Circuits in two forms of models; hooks that stay and hooks that go; a model that had a circuit before."""
+    calls: dict[str, tuple[str, str, bool, bool]] = {
+        "hooks that stay": ("llama", "heads of two classes", True, False),
+        "hooks that go": ("llama", "one head", False, False),
+        "a model that had another circuit": ("llama", "a head in two classes", True, True),
+    }
+    cases = []
+    for n_prompts, (label, (form, name, is_permanent, had_one)) in enumerate(calls.items(), start=6):
+        dataset, means_dataset = make_prompts(n_prompts, generator)
+        given = {"model": make_reader(form, generator), "dataset": dataset, "means_dataset": means_dataset}
+        given |= {"circuit": CIRCUITS[name], "is_permanent": is_permanent, "had_one": had_one}
+        axes = {"logits": "batch seq d_vocab", "logits after reset_hooks": "batch seq d_vocab"}
+        cases.append(Case(label=label, given=given, axes=axes))
+    return cases
+
+
+def what_is_left(function: Any, case: Case) -> Observations:
+    """The logits with the hooks and after a reset, and whether the model came back."""
+    model, dataset, means_dataset = (case.given[key] for key in ("model", "dataset", "means_dataset"))
+    try:
+        if case.given["had_one"]:
+            model.add_hook("blocks.1.attn.hook_z", lambda z, hook: 2 * z, is_permanent=True)
+            model.add_hook("blocks.0.hook_mlp_out", lambda out, hook: out + 1)
+        returned = function(model, means_dataset, case.given["circuit"], POSITIONS, case.given["is_permanent"])
+        with_hooks = model(dataset.toks)
+        model.reset_hooks()
+        return {
+            "the same model comes back": returned is model,
+            "logits": with_hooks.detach(),
+            "logits after reset_hooks": model(dataset.toks).detach(),
+        }
+    finally:
+        model.reset_hooks(including_permanent=True)
+
+
+def ablate_by_writing(
+    model: Any, means_dataset: Any, circuit: Any, seq_pos_to_keep: Any, is_permanent: bool = True
+) -> Any:
+    """One hook for all layers, which writes into z; the means are computed in the hook, from a cache of everything."""
+    model.reset_hooks(including_permanent=True)
+    _, cache = model.run_with_cache(means_dataset.toks)
+    n_layers, n_heads = model.cfg.n_layers, model.cfg.n_heads
+    mask = mask_by_loop(
+        circuit, seq_pos_to_keep, means_dataset.word_idx, (n_layers, means_dataset.toks.shape[1], n_heads)
+    )
+
+    def hook_z(z: Tensor, hook: Any) -> None:
+        drop = ~mask[hook.layer()]
+        z[drop] = means_by_matrix(cache[hook.name], means_dataset.groups)[drop]
+
+    model.add_hook(lambda name: name.endswith("hook_z"), hook_z, is_permanent=is_permanent)
+    return model
+
+
+def ablate_by_template(
+    model: Any, means_dataset: Any, circuit: Any, seq_pos_to_keep: Any, is_permanent: bool = True
+) -> Any:
+    """Runs each template by itself, and keeps head by head."""
+    model.reset_hooks(including_permanent=True)
+    n_layers = model.cfg.n_layers
+    means: dict[int, Tensor] = {}
+    for group in means_dataset.groups.unique():
+        rows = means_dataset.groups == group
+        _, cache = model.run_with_cache(means_dataset.toks[rows], names_filter=lambda name: name.endswith("hook_z"))
+        for layer in range(n_layers):
+            z = cache["z", layer]
+            means.setdefault(layer, torch.zeros(len(rows), *z.shape[1:]))[rows] = z.mean(0, keepdim=True)
+
+    def hook_z(z: Tensor, hook: Any, layer: int) -> Tensor:
+        result = means[layer].clone()
+        for kind, heads in circuit.items():
+            for other, head in heads:
+                if other == layer:
+                    places = means_dataset.word_idx[seq_pos_to_keep[kind]]
+                    rows = torch.arange(len(places))
+                    result[rows, places, head] = z[rows, places, head]
+        return result
+
+    for layer in range(n_layers):
+        add = model.add_perma_hook if is_permanent else model.add_hook
+        add(f"blocks.{layer}.attn.hook_z", partial(hook_z, layer=layer))
+    return model
+
+
+test_add_mean_ablation_hook = exercise(
+    reference=circuit.add_mean_ablation_hook,
+    cases=ablation_cases,
+    observe=what_is_left,
+    accepts=[ablate_by_writing, ablate_by_template],
+    mistakes=[
+        Mistake(
+            "leaves the hooks that were there",
+            "    model.reset_hooks(including_permanent=True)\n",
+            "",
+            why="another circuit's hooks would act as well, and the means would be taken with them",
+        ),
+        Mistake(
+            "removes only hooks that are not permanent",
+            "model.reset_hooks(including_permanent=True)",
+            "model.reset_hooks()",
+            why="an earlier circuit may be permanent: reset_hooks(including_permanent=True)",
+        ),
+        Mistake(
+            "never makes its hooks permanent",
+            "is_permanent=is_permanent",
+            "is_permanent=False",
+            why="with is_permanent the circuit outlives model.reset_hooks()",
+        ),
+        Mistake(
+            "always makes its hooks permanent",
+            "is_permanent=is_permanent",
+            "is_permanent=True",
+            why="without is_permanent the circuit goes with model.reset_hooks()",
+        ),
+        Mistake(
+            "hooks only layers with a head of the circuit",
+            "        means = compute",
+            "        if not is_kept.any():\n            continue\n        means = compute",
+            why="in the other layers every head is outside the circuit, and gives its mean",
+        ),
+        Mistake(
+            "keeps what is outside the circuit",
+            "is_kept=is_kept)",
+            "is_kept=~is_kept)",
+            why="the circuit keeps its own outputs, everything else gets the means",
+        ),
+        Mistake(
+            "averages over all prompts",
+            "compute_means_by_template(cache[name], means_dataset.groups)",
+            "cache[name].mean(dim=0, keepdim=True).expand_as(cache[name])",
+            why="a position means something else in another template, so each has its own mean",
+        ),
+        Mistake(
+            "takes single prompts for means",
+            "compute_means_by_template(cache[name], means_dataset.groups)",
+            "cache[name]",
+            why="that is resampling: one ABC prompt still has names of its own",
+        ),
+        Mistake(
+            "ablates with zeros",
+            "compute_means_by_template(cache[name], means_dataset.groups)",
+            "torch.zeros_like(cache[name])",
+            why="heads also write what all prompts share; zero takes that away as well",
+        ),
+        Mistake(
+            "keeps every head at the end",
+            "make_circuit_mask(circuit, seq_pos_to_keep,",
+            'make_circuit_mask(circuit, dict.fromkeys(circuit, "end"),',
+            why="seq_pos_to_keep says which role a class works at",
+        ),
+        Mistake(
+            "returns nothing",
+            "    return model\n",
+            "    return None\n",
+            why="the model comes back, so that calls can be chained",
+        ),
+    ],
+)

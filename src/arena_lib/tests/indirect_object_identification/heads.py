@@ -1,0 +1,220 @@
+"""Judge of the scores on random tokens written twice.
+
+Models here attend by position alone, so that a score does not depend on which tokens were drawn.
+
+Shapes:  a model -> "n_layers n_heads".
+Raises:  see `arena_lib.checking`.
+Source:  own design.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from arena_lib.checking import Case, Mistake, exercise
+from arena_lib.checking.observing import Observations
+from arena_lib.interp.heads import generate_repeated_tokens
+from arena_lib.interp.ioi import heads
+from arena_lib.tests.indirect_object_identification.small_models import (
+    ATTENTION_ONLY_CONFIG,
+    GPT2_CONFIG,
+    make_model,
+)
+from arena_lib.transformer.fast.model import Transformer
+
+__test__ = False
+
+BOS = 4
+
+
+def make_positional(cfg: Any, generator: torch.Generator) -> Transformer:
+    """A model to which all tokens look the same."""
+    model = make_model(replace(cfg, n_ctx=15), generator)
+    model.embed.W_E.copy_(model.embed.W_E[:1].clone().expand_as(model.embed.W_E))
+    model.tokenizer = SimpleNamespace(bos_token_id=BOS)
+    return model
+
+
+def attn_scores_cases(generator: torch.Generator) -> list[Case]:
+    """Each kind, several lengths and numbers of texts; tokens from the whole vocabulary and from a part of it."""
+    some = torch.tensor([3, 5, 9, 11, 16])
+    calls = {
+        "duplicate token heads": (GPT2_CONFIG, 5, 3, "duplicate", None),
+        "previous token heads": (ATTENTION_ONLY_CONFIG, 6, 2, "prev", None),
+        "induction heads": (GPT2_CONFIG, 4, 4, "induction", None),
+        "induction heads on chosen tokens": (ATTENTION_ONLY_CONFIG, 7, 3, "induction", some),
+        "previous token heads in one text": (GPT2_CONFIG, 3, 1, "prev", some),
+    }
+    return [
+        Case(
+            label=label,
+            given={"model": make_positional(cfg, generator), "call": (seq_len, batch, kind), "token_ids": token_ids},
+            axes={"scores": "n_layers n_heads"},
+        )
+        for label, (cfg, seq_len, batch, kind, token_ids) in calls.items()
+    ]
+
+
+def scores_and_tokens(function: Any, case: Case) -> Observations:
+    """The scores, what the model was made to read, and whether the generator decides about it."""
+    model, (seq_len, batch, kind), token_ids = (case.given[key] for key in ("model", "call", "token_ids"))
+    read: list[Tensor] = []
+    watch = model.embed.register_forward_pre_hook(lambda module, args: read.append(args[0].clone()))
+    try:
+        for seed in (7, 7):
+            generator = torch.Generator().manual_seed(seed)
+            scores = function(model, seq_len, batch, kind, token_ids, generator)
+        n_left = sum(len(point.fwd) + len(point.bwd) for point in model.hook_dict.values())
+    finally:
+        watch.remove()
+        model.reset_hooks(including_permanent=True)
+    if not read:
+        return {"scores": scores, "the model was run": False}
+    texts = torch.cat(read[: len(read) // 2]) if len({part.shape[1:] for part in read}) == 1 else read[0]
+    again = torch.cat(read[len(read) // 2 :]) if len({part.shape[1:] for part in read}) == 1 else read[0]
+    known = set(range(model.cfg.d_vocab) if token_ids is None else token_ids.tolist())
+    drawn, second = texts[:, 1 : seq_len + 1], texts[:, seq_len + 1 :]
+    return {
+        "length of each text": texts.shape[1],
+        "number of texts": texts.shape[0],
+        "each text begins with the first token": bool((texts[:, 0] == BOS).all()),
+        "the second half repeats the first": torch.equal(drawn, second),
+        "tokens are drawn, and texts differ": len(drawn.unique()) > 1 and len(drawn.unique(dim=0)) == len(drawn),
+        "tokens are from token_ids": set(drawn.flatten().tolist()) <= known,
+        "the generator decides": torch.equal(texts, again),
+        "scores": scores.detach() if isinstance(scores, Tensor) else scores,
+        "hooks left on the model": n_left,
+    }
+
+
+def scores_by_pairs(
+    model: Any, seq_len: int, batch: int, head_type: str, token_ids: Any = None, generator: Any = None
+) -> Tensor:
+    """Indexes queries and keys, in a cache of everything."""
+    tokens = generate_repeated_tokens(model, seq_len, batch, token_ids, generator)
+    _, cache = model.run_with_cache(tokens)
+    n = torch.arange(seq_len)
+    if head_type == "prev":
+        query = torch.arange(1, 2 * seq_len + 1)
+        key = query - 1
+    else:
+        query = seq_len + 1 + n
+        key = 1 + n if head_type == "duplicate" else 2 + n
+    return torch.stack([cache["pattern", i][:, :, query, key].mean(dim=(0, 2)) for i in range(model.cfg.n_layers)])
+
+
+def scores_by_hooks(
+    model: Any, seq_len: int, batch: int, head_type: str, token_ids: Any = None, generator: Any = None
+) -> Tensor:
+    """Sums over a mask, in a hook; draws its own tokens, two texts at a time."""
+    ids = torch.arange(model.cfg.d_vocab) if token_ids is None else token_ids
+    drawn = ids[torch.randint(len(ids), (batch, seq_len), generator=generator)]
+    tokens = torch.cat([torch.full((batch, 1), model.tokenizer.bos_token_id), drawn, drawn], dim=1)
+    seq = 2 * seq_len + 1
+    offset = {"prev": 1, "duplicate": seq_len, "induction": seq_len - 1}[head_type]
+    mask = torch.eye(seq).roll(-offset, dims=1).tril(-1)
+    if head_type != "prev":
+        mask[: seq_len + 1] = 0
+    scores = torch.zeros(model.cfg.n_layers, model.cfg.n_heads)
+
+    def add(pattern: Tensor, hook: Any) -> None:
+        scores[hook.layer()] += (pattern * mask).sum(dim=(0, 2, 3)) / mask.sum() / batch
+
+    for part in tokens.split(2):
+        model.run_with_hooks(part, fwd_hooks=[(lambda name: name.endswith("pattern"), add)])
+    return scores
+
+
+def scores_at(pairs: Callable[[int], dict[str, tuple[int, int, int]]]) -> Callable[..., Tensor]:
+    """A wrong version: for each kind the first query, its key and how many pairs follow each other from there."""
+
+    def get_attn_scores(
+        model: Any, seq_len: int, batch: int, head_type: str, token_ids: Any = None, generator: Any = None
+    ) -> Tensor:
+        _, cache = model.run_with_cache(generate_repeated_tokens(model, seq_len, batch, token_ids, generator))
+        query, key, n = pairs(seq_len)[head_type]
+        i = torch.arange(n)
+        return torch.stack(
+            [cache["pattern", layer][:, :, query + i, key + i].mean(dim=(0, 2)) for layer in range(model.cfg.n_layers)]
+        )
+
+    return get_attn_scores
+
+
+test_get_attn_scores = exercise(
+    reference=heads.get_attn_scores,
+    cases=attn_scores_cases,
+    observe=scores_and_tokens,
+    accepts=[scores_by_pairs, scores_by_hooks],
+    mistakes=[
+        Mistake(
+            "forgets the token that begins the text",
+            why="it stands before the first copy, so all positions are one further along",
+            function=scores_at(
+                lambda n: {"duplicate": (n, 0, n), "prev": (1, 0, 2 * n), "induction": (n, 1, n)},
+            ),
+        ),
+        Mistake(
+            "looks at the same token for induction",
+            '"induction": induction_attn_scores',
+            '"induction": duplicate_attn_scores',
+            why="an induction head looks at what came after the same token, one position further along",
+        ),
+        Mistake(
+            "looks one past the same token for duplicates",
+            '"duplicate": duplicate_attn_scores',
+            '"duplicate": induction_attn_scores',
+            why="a duplicate token head looks at the same token itself",
+        ),
+        Mistake(
+            "looks one before the same token for induction",
+            why="what came after the same token stands one position further along, not one before",
+            function=scores_at(
+                lambda n: {"duplicate": (n + 1, 1, n), "prev": (1, 0, 2 * n), "induction": (n + 2, 1, n - 1)},
+            ),
+        ),
+        Mistake(
+            "takes each position's attention to itself for the previous token",
+            why="the key stands one position before the query",
+            function=scores_at(
+                lambda n: {"duplicate": (n + 1, 1, n), "prev": (1, 1, 2 * n), "induction": (n + 1, 2, n)},
+            ),
+        ),
+        Mistake(
+            "counts the previous token in the second copy alone",
+            why="every position but the first has one before it",
+            function=scores_at(
+                lambda n: {"duplicate": (n + 1, 1, n), "prev": (n + 1, n, n), "induction": (n + 1, 2, n)},
+            ),
+        ),
+        Mistake(
+            "leaves out the last pair",
+            why="i goes from 0 to n - 1, which is n pairs",
+            function=scores_at(
+                lambda n: {"duplicate": (n + 1, 1, n - 1), "prev": (1, 0, 2 * n - 1), "induction": (n + 1, 2, n - 1)},
+            ),
+        ),
+        Mistake(
+            "writes one text whatever the batch",
+            "generate_repeated_tokens(model, seq_len, batch, token_ids, generator)",
+            "generate_repeated_tokens(model, seq_len, 1, token_ids, generator)",
+            why="there are batch texts",
+        ),
+        Mistake(
+            "draws from the whole vocabulary",
+            "seq_len, batch, token_ids, generator",
+            "seq_len, batch, None, generator",
+            why="token_ids says which tokens may be drawn",
+        ),
+        Mistake(
+            "does not use the generator",
+            "token_ids, generator)",
+            "token_ids, None)",
+            why="whoever hands one in wants to see the same numbers again",
+        ),
+    ],
+)
