@@ -1,3 +1,5 @@
+import inspect
+
 import pytest
 import torch
 
@@ -68,3 +70,9 @@ def test_mistake_in_a_helper_is_seen_by_the_reference(toy):
 
 def test_mistake_may_be_given_as_a_function(toy):
     assert Mistake("whole", function=toy.scale).build(toy.half_norm) is toy.scale
+
+
+def test_the_source_of_a_mistake_can_be_read_back(toy):
+    wrong = Mistake("adds", "x * weight", "x + weight", within="scale").build(toy.half_norm)
+    assert "x + weight" in inspect.getsource(wrong.__globals__["scale"])
+    assert "x * weight" in inspect.getsource(toy.scale)

@@ -12,7 +12,9 @@ Source:  own design (DESIGN 4.2).
 
 import ast
 import functools
+import hashlib
 import inspect
+import linecache
 import types
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -52,9 +54,16 @@ def _mutated_module(mistake: Mistake, module: types.ModuleType, qualname: str) -
     source = Path(str(file)).read_text(encoding="utf-8")
     mutated = types.ModuleType(f"{module.__name__}__mistake")
     mutated.__file__, mutated.__package__ = file, module.__package__
-    code = compile(substitute(source, qualname, mistake.old, mistake.new), str(file), "exec", dont_inherit=True)
-    exec(code, mutated.__dict__)
+    wrong = substitute(source, qualname, mistake.old, mistake.new)
+    exec(compile(wrong, _remember(wrong, str(file)), "exec", dont_inherit=True), mutated.__dict__)
     return mutated
+
+
+def _remember(source: str, file: str) -> str:
+    """A file name under which tools that read code back (nnsight compiles the body of a trace) find this source."""
+    name = f"{file} ({hashlib.sha256(source.encode()).hexdigest()[:12]})"
+    linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+    return name
 
 
 def substitute(source: str, qualname: str, old: str, new: str) -> str:
