@@ -1,0 +1,242 @@
+"""Judges of heads' mean z, and of the effect that each has by itself.
+
+Shapes:  prompts -> mean z "n_layers n_heads d_head", effects "n_layers n_heads".
+Raises:  see `arena_lib.checking`.
+Source:  own design.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from arena_lib.checking import Case, Mistake, exercise
+from arena_lib.checking.observing import Observations
+from arena_lib.interp.steering import function_vectors
+from arena_lib.interp.steering.icl import ICLDataset
+from arena_lib.tests.function_vectors.tiny_models import dataset, tiny_model
+
+__test__ = False
+
+N_HEADS, D_HEAD = 4, 6
+
+
+def tensor_output(function: Any, case: Case) -> Observations:
+    """What it returns, without a gradient."""
+    out = function(*case.args)
+    return {"output": out.detach() if isinstance(out, Tensor) else out}
+
+
+def calculate_mean_z_cases(generator: torch.Generator) -> list[Case]:
+    """Several prompts, and one."""
+    axes = {"output": "n_layers n_heads d_head"}
+    return [
+        Case(label="three prompts", args=(tiny_model(0), dataset(3, 2)), axes=axes),
+        Case(label="a single prompt", args=(tiny_model(1), dataset(1, 3, seed=1)), axes=axes),
+    ]
+
+
+def mean_z_layer_by_layer(model: Any, data: ICLDataset) -> Tensor:
+    """A trace for each layer, and saved tensors."""
+    means = []
+    for block in model.model.layers:
+        with model.trace(data.prompts):
+            z = block.self_attn.o_proj.input.save()
+        means.append(z.unflatten(-1, (N_HEADS, D_HEAD))[:, -1].mean(0))
+    return torch.stack(means)
+
+
+def mean_z_in_one_list(model: Any, data: ICLDataset) -> Tensor:
+    """Everything stacked inside the trace."""
+    with model.trace(data.prompts):
+        zs = [block.self_attn.o_proj.input[:, -1] for block in model.model.layers]
+        stacked = torch.stack(zs, dim=1).mean(dim=0).save()
+    return stacked.reshape(-1, N_HEADS, D_HEAD)
+
+
+READS_Z = "out_projection(model, layer).input[:, -1].mean(dim=0)"
+
+test_calculate_mean_z = exercise(
+    reference=function_vectors.calculate_mean_z,
+    cases=calculate_mean_z_cases,
+    observe=tensor_output,
+    accepts=[mean_z_layer_by_layer, mean_z_in_one_list],
+    mistakes=[
+        Mistake(
+            "averages over all positions",
+            READS_Z,
+            "out_projection(model, layer).input.mean(dim=(0, 1))",
+            why="what counts is what a head gathers at the last position",
+        ),
+        Mistake(
+            "reads the first position",
+            READS_Z,
+            "out_projection(model, layer).input[:, 0].mean(dim=0)",
+            why="only the last position can have gathered the task from all pairs",
+        ),
+        Mistake(
+            "takes the first prompt in place of the mean",
+            READS_Z,
+            "out_projection(model, layer).input[0, -1]",
+            why="the mean keeps what all prompts of the task share",
+        ),
+        Mistake("adds up in place of averaging", ".mean(dim=0)", ".sum(dim=0)", why="it is a mean over the prompts"),
+        Mistake(
+            "reads what attention puts out",
+            READS_Z,
+            "out_projection(model, layer).output[:, -1].mean(dim=0)",
+            why="behind the projection the heads are added up; in front of it they stand side by side",
+        ),
+        Mistake(
+            "splits the heads with their axes swapped",
+            "z.reshape(lm.n_heads, lm.d_head)",
+            "z.reshape(lm.d_head, lm.n_heads).T",
+            why="all entries of head 0 come first, then those of head 1",
+        ),
+        Mistake(
+            "reads the same layer again and again",
+            "out_projection(model, layer)",
+            "out_projection(model, 0)",
+            why="each layer has an output projection of its own",
+        ),
+    ],
+)
+
+
+def calculate_fn_vectors_and_intervene_cases(generator: torch.Generator) -> list[Case]:
+    """All layers, some of them, and a single prompt."""
+    axes = {"output": "n_layers n_heads"}
+    return [
+        Case(label="all layers", args=(tiny_model(0), dataset(3, 2)), axes=axes),
+        Case(label="two of three layers", args=(tiny_model(1), dataset(4, 1, seed=1), [1, 2]), axes=axes),
+        Case(label="the last layer, one prompt", args=(tiny_model(0), dataset(1, 3, seed=2), [2]), axes=axes),
+    ]
+
+
+def effects_head_by_head(model: Any, data: ICLDataset, layers: Any = None) -> Tensor:
+    """A trace for each head, on a copy of z."""
+    layers = list(range(len(model.model.layers))) if layers is None else layers
+    mean_z = mean_z_layer_by_layer(model, data)
+    prompts = data.create_corrupted_dataset().prompts
+    ids = torch.tensor([model.tokenizer(c, add_special_tokens=False).input_ids for c in data.completions])
+    with model.trace(prompts):
+        before = model.lm_head.output[:, -1].save()
+    before = before.log_softmax(-1).gather(-1, ids).mean()
+    effects = torch.zeros(len(layers), N_HEADS)
+    for row, layer in enumerate(layers):
+        for head in range(N_HEADS):
+            with model.trace(prompts):
+                z = model.model.layers[layer].self_attn.o_proj.input.clone()
+                z.unflatten(-1, (N_HEADS, D_HEAD))[:, -1, head] = mean_z[layer, head]
+                model.model.layers[layer].self_attn.o_proj.input = z
+                logits = model.lm_head.output[:, -1].save()
+            effects[row, head] = (logits.log_softmax(-1).gather(-1, ids)).mean() - before
+    return effects
+
+
+def effects_as_rows(model: Any, data: ICLDataset, layers: Any = None) -> Tensor:
+    """All heads of a layer as one batch, the unchanged prompts first."""
+    mean_z = mean_z_in_one_list(model, data)
+    prompts = data.create_corrupted_dataset().prompts
+    n = len(prompts)
+    ids = torch.tensor([model.tokenizer(c, add_special_tokens=False).input_ids[0] for c in data.completions])
+    rows = []
+    for layer in range(len(model.model.layers)) if layers is None else layers:
+        with model.trace(prompts * (N_HEADS + 1)):
+            z = model.model.layers[layer].self_attn.o_proj.input
+            for head in range(N_HEADS):
+                z[n * (head + 1) : n * (head + 2), -1, D_HEAD * head : D_HEAD * (head + 1)] = mean_z[layer, head]
+            logprobs = model.lm_head.output[:, -1].log_softmax(dim=-1).save()
+        by_head = logprobs.unflatten(0, (N_HEADS + 1, n))[:, torch.arange(n), ids].mean(dim=1)
+        rows.append(by_head[1:] - by_head[0])
+    return torch.stack(rows)
+
+
+SLICE = "z[:, -1, head * lm.d_head : (head + 1) * lm.d_head] = mean_z[layer, head]"
+
+test_calculate_fn_vectors_and_intervene = exercise(
+    reference=function_vectors.calculate_fn_vectors_and_intervene,
+    cases=calculate_fn_vectors_and_intervene_cases,
+    observe=tensor_output,
+    accepts=[effects_head_by_head, effects_as_rows],
+    mistakes=[
+        Mistake(
+            "changes the clean prompts",
+            "corrupted = dataset.create_corrupted_dataset()",
+            "corrupted = dataset",
+            why="where the task is shown already, no head can add it: the change is made in corrupted prompts",
+        ),
+        Mistake(
+            "takes the mean z of the corrupted prompts",
+            "calculate_mean_z(model, dataset)",
+            "calculate_mean_z(model, corrupted)",
+            why="what is put in must come from prompts that show the task",
+        ),
+        Mistake(
+            "changes every position",
+            "z[:, -1, head",
+            "z[:, :, head",
+            why="only the last position gives the answer: what reaches it otherwise stays",
+        ),
+        Mistake(
+            "changes the first position",
+            "z[:, -1, head",
+            "z[:, 0, head",
+            why="the mean was taken at the last position",
+        ),
+        Mistake(
+            "adds the mean to what the head gathered",
+            SLICE,
+            SLICE.replace(" = ", " += "),
+            why="the head's own z is replaced",
+        ),
+        Mistake(
+            "picks entries of all heads",
+            SLICE,
+            "z[:, -1, head :: lm.n_heads] = mean_z[layer, head]",
+            why="a head's entries stand next to each other",
+        ),
+        Mistake(
+            "puts in another head's mean",
+            "mean_z[layer, head]",
+            "mean_z[layer, head - 1]",
+            why="each head gets its own mean",
+        ),
+        Mistake(
+            "leaves out what the prompts give by themselves",
+            "torch.stack(with_mean) - without",
+            "torch.stack(with_mean)",
+            why="an effect is a difference: with the change, less without",
+        ),
+        Mistake(
+            "turns the sign round",
+            "torch.stack(with_mean) - without",
+            "without - torch.stack(with_mean)",
+            why="a head that helps has a positive effect",
+        ),
+        Mistake(
+            "adds the prompts up in place of averaging",
+            "return torch.stack(effects)",
+            "return torch.stack(effects) * len(rows)",
+            why="the effect is a mean over the prompts",
+        ),
+        Mistake(
+            "compares probabilities",
+            "torch.stack(with_mean) - without",
+            "torch.stack(with_mean).exp() - without.exp()",
+            why="the effect is a difference of log-probabilities",
+        ),
+        Mistake(
+            "ignores the layers asked for",
+            "range(lm.n_layers) if layers is None else layers",
+            "range(lm.n_layers)",
+            why="row i is layer layers[i], and there are no others",
+        ),
+        Mistake(
+            "takes the means from the row's number",
+            "mean_z[layer, head]",
+            "mean_z[len(effects), head]",
+            why="row i of the result belongs to layers[i], and so do the means",
+        ),
+    ],
+)

@@ -1,0 +1,66 @@
+"""Tiny random models in nnsight, and tiny in-context tasks in Storyworld's words, for the judges of this section.
+
+Shapes:  3 layers, 4 query heads on 2 of keys and values, d_head 6, d_model 24, Storyworld's vocabulary.
+Raises:  nothing.
+Source:  own design.
+"""
+
+from functools import cache
+from typing import Any
+
+import torch
+from nnsight import TransformersModel
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from arena_lib import zoo
+from arena_lib.interp.steering.icl import RULE_LIST, ICLDataset
+
+__test__ = False
+
+SIZES: dict[str, Any] = {
+    "hidden_size": 24,
+    "intermediate_size": 20,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 6,
+    "max_position_embeddings": 128,
+}
+PAIRS = [
+    ("hot", "cold"),
+    ("big", "small"),
+    ("wet", "dry"),
+    ("tall", "short"),
+    ("old", "young"),
+    ("rich", "poor"),
+    ("loud", "quiet"),
+    ("dark", "bright"),
+]
+
+
+class TinyModel(TransformersModel):
+    """A model whose name is short where a message shows it."""
+
+    def __repr__(self) -> str:
+        return "a tiny Llama in nnsight: 3 layers, 4 heads, d_head 6, random weights"
+
+
+@cache
+def tiny_model(seed: int = 0, sharpness: float = 1.0) -> TinyModel:
+    """A random model in Llama's form that speaks Storyworld's words; its logits are multiplied by `sharpness`."""
+    tokenizer = zoo.load_tokenizer("tiny-llama")
+    special = dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"), 0)
+    model = LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), tie_word_embeddings=False, **SIZES, **special))
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            mean, std = (0.0, 0.4) if parameter.ndim == 2 else (1.0, 0.2)
+            parameter.copy_(torch.randn(parameter.shape, generator=generator) * std + mean)
+        model.lm_head.weight.mul_(sharpness)
+        model.lm_head.weight[0] = 0.0  # it never ends a text
+    return TinyModel(model.eval(), tokenizer=tokenizer, task="text-generation")
+
+
+def dataset(size: int, n_prepended: int, seed: int = 0, **options: Any) -> ICLDataset:
+    """A few lists of opposites."""
+    return ICLDataset(PAIRS, size, n_prepended, seed=seed, form=RULE_LIST, **options)
