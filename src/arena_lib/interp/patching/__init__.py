@@ -10,7 +10,11 @@ from arena_lib.interp.patching.activation import (
     patch_residual_component,
 )
 from arena_lib.interp.patching.attribution import attribute_patches
-from arena_lib.interp.patching.direct_path import direct_path_head_inputs, direct_path_logits
+from arena_lib.interp.patching.direct_path import (
+    direct_path_head_inputs,
+    direct_path_logits,
+    direct_path_to_heads,
+)
 from arena_lib.interp.patching.edges import all_edges, find_edges, run_edges, score_edges
 from arena_lib.interp.patching.metrics import (
     ioi_metric,
@@ -39,6 +43,7 @@ __all__ = [
     "attribute_patches",
     "direct_path_head_inputs",
     "direct_path_logits",
+    "direct_path_to_heads",
     "find_edges",
     "get_act_patch_attn_head_all_pos_every",
     "get_act_patch_attn_head_out_all_pos",

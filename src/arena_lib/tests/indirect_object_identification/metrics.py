@@ -326,7 +326,7 @@ test_ioi_metric = exercise(
         Mistake(
             "returns a float",
             SCALED,
-            f"float({SCALED})",
+            f"({SCALED}).item()",
             why="the metric stays a tensor: a float has no gradient, and taking it out waits for the device",
         ),
         Mistake(

@@ -21,10 +21,12 @@ from arena_lib.transformer.fast.model import Transformer
 __test__ = False
 
 D_VOCAB = 17
-SHARED = {"d_vocab": D_VOCAB, "n_ctx": 8}
-GPT2_CONFIG = GPT2Config(**SHARED, d_model=10, n_layers=2, n_heads=3, d_head=4, d_mlp=14)
-LLAMA_CONFIG = LlamaConfig(**SHARED, d_model=12, n_layers=3, n_heads=4, n_kv_heads=2, d_head=6, d_mlp=9)
-ATTENTION_ONLY_CONFIG = AttentionOnlyConfig(**SHARED, d_model=10, n_layers=2, n_heads=3, d_head=5)
+N_CTX = 8
+GPT2_CONFIG = GPT2Config(d_vocab=D_VOCAB, n_ctx=N_CTX, d_model=10, n_layers=2, n_heads=3, d_head=4, d_mlp=14)
+LLAMA_CONFIG = LlamaConfig(
+    d_vocab=D_VOCAB, n_ctx=N_CTX, d_model=12, n_layers=3, n_heads=4, n_kv_heads=2, d_head=6, d_mlp=9
+)
+ATTENTION_ONLY_CONFIG = AttentionOnlyConfig(d_vocab=D_VOCAB, n_ctx=N_CTX, d_model=10, n_layers=2, n_heads=3, d_head=5)
 
 
 def make_model(cfg: Any, generator: torch.Generator) -> Transformer:
