@@ -1,13 +1,15 @@
 """Judges of section 1.4.1, Indirect object identification."""
 
+from arena_lib.tests.indirect_object_identification.activation_hooks import (
+    test_patch_attn_patterns,
+    test_patch_head_vector,
+    test_patch_residual_component,
+)
 from arena_lib.tests.indirect_object_identification.activation_patching import (
     test_get_act_patch_attn_head_all_pos_every,
     test_get_act_patch_attn_head_out_all_pos,
     test_get_act_patch_block_every,
     test_get_act_patch_resid_pre,
-    test_patch_attn_patterns,
-    test_patch_head_vector,
-    test_patch_residual_component,
 )
 from arena_lib.tests.indirect_object_identification.circuit import (
     test_add_mean_ablation_hook,
@@ -24,11 +26,13 @@ from arena_lib.tests.indirect_object_identification.metrics import (
     test_logits_to_ave_logit_diff,
     test_residual_stack_to_logit_diff,
 )
+from arena_lib.tests.indirect_object_identification.path_hooks import (
+    test_patch_head_input,
+    test_patch_or_freeze_head_vectors,
+)
 from arena_lib.tests.indirect_object_identification.path_patching import (
     test_get_path_patch_head_to_final_resid_post,
     test_get_path_patch_head_to_heads,
-    test_patch_head_input,
-    test_patch_or_freeze_head_vectors,
 )
 from arena_lib.tests.indirect_object_identification.writing import test_calculate_scatter_embedding_vs_attn
 

@@ -1,6 +1,6 @@
-"""Judges of path patching: the hooks of its second and fourth step, and the sweeps over all senders.
+"""Judges of path patching's sweeps over all senders, to the final residual stream and to heads.
 
-Shapes:  z, q, k, v "batch seq n_heads d_head"; two data sets with .toks "batch seq" -> "n_layers n_heads".
+Shapes:  two data sets with .toks "batch seq" -> metrics "n_layers n_heads".
 Raises:  see `arena_lib.checking`.
 Source:  own design.
 """
@@ -16,242 +16,20 @@ from torch import Tensor
 from arena_lib.checking import Case, Mistake, Tolerance, exercise
 from arena_lib.checking.observing import Observations
 from arena_lib.interp.patching import path
+from arena_lib.tests.indirect_object_identification.path_hooks import freeze_by_where, freeze_in_place, input_in_place
 from arena_lib.tests.indirect_object_identification.small_models import (
     ATTENTION_ONLY_CONFIG,
     GPT2_CONFIG,
     LLAMA_CONFIG,
     contrast,
-    hook_at,
     make_model,
     make_tokens,
     what_a_sweep_gives,
-    what_goes_on,
 )
 
 __test__ = False
 
-HEADS = "batch seq n_heads d_head"
 CLOSE = {"results": Tolerance(rtol=1e-4, atol=2e-5)}
-
-
-def freeze_cases(generator: torch.Generator) -> list[Case]:
-    """The sender in this layer and in another one; the first head and the last; one prompt."""
-    calls = {
-        "a sender of this layer": (1, (3, 5, 4, 2), (1, 2)),
-        "a sender of another layer": (2, (2, 4, 3, 5), (1, 2)),
-        "the first head of layer 0": (0, (4, 3, 2, 6), (0, 0)),
-        "a head with the number of its layer, in another layer": (1, (2, 3, 4, 5), (2, 1)),
-        "one prompt": (3, (1, 4, 5, 3), (3, 4)),
-    }
-    cases = []
-    for label, (layer, shape, sender) in calls.items():
-        now, orig, new, other_orig, other_new = torch.randn(5, *shape, generator=generator)
-        name = f"blocks.{layer}.attn.hook_z"
-        given = {
-            "now": now,
-            "name": name,
-            "orig": {"blocks.9.attn.hook_z": other_orig, name: orig},
-            "new": {"blocks.9.attn.hook_z": other_new, name: new},
-            "sender": sender,
-        }
-        cases.append(Case(label=label, given=given, axes={"what goes on": HEADS}))
-    return cases
-
-
-def frozen(function: Callable[..., Any], case: Case) -> Observations:
-    """What the model reads after the hook, and whether it left the caches alone."""
-    now, name, orig, new, sender = (case.given[key] for key in ("now", "name", "orig", "new", "sender"))
-    caches = {"new_cache": new, "orig_cache": orig}
-    return what_goes_on(function, now, hook_at(name), new, orig, sender, caches=caches)
-
-
-def freeze_in_place(
-    orig_head_vector: Tensor, hook: Any, new_cache: Any, orig_cache: Any, head_to_patch: tuple[int, int]
-) -> Tensor:
-    """Writes everything into what it got."""
-    orig_head_vector[...] = orig_cache[hook.name][...]
-    if head_to_patch[0] == hook.layer():
-        orig_head_vector[:, :, head_to_patch[1]] = new_cache[hook.name][:, :, head_to_patch[1]]
-    return orig_head_vector
-
-
-def freeze_by_where(
-    orig_head_vector: Tensor, hook: Any, new_cache: Any, orig_cache: Any, head_to_patch: tuple[int, int]
-) -> Tensor:
-    """Chooses by head; the layer is read from the hook's name."""
-    heads = torch.arange(orig_head_vector.shape[2])[:, None]
-    is_sender = (heads == head_to_patch[1]) & (int(hook.name.split(".")[1]) == head_to_patch[0])
-    return torch.where(is_sender, new_cache[hook.name], orig_cache[hook.name])
-
-
-test_patch_or_freeze_head_vectors = exercise(
-    reference=path.patch_or_freeze_head_vectors,
-    cases=freeze_cases,
-    observe=frozen,
-    accepts=[freeze_in_place, freeze_by_where],
-    mistakes=[
-        Mistake(
-            "does not freeze the other heads",
-            "patched = orig_cache[hook.name].clone()",
-            "patched = orig_head_vector.clone()",
-            why="in later layers the heads have already read the change: they must have their original values",
-        ),
-        Mistake(
-            "patches the head in every layer",
-            "if layer == hook.layer():",
-            "if head < patched.shape[2]:",
-            why="the sender is one head of one layer: compare hook.layer()",
-        ),
-        Mistake(
-            "patches the head in all layers but its own",
-            "if layer == hook.layer():",
-            "if layer != hook.layer() and head < patched.shape[2]:",
-            why="the sender's new value belongs into its own layer",
-        ),
-        Mistake(
-            "has the two caches the wrong way round",
-            "patched = orig_cache[hook.name].clone()",
-            "new_cache, orig_cache = orig_cache, new_cache; patched = orig_cache[hook.name].clone()",
-            why="the sender is new, everything else original",
-        ),
-        Mistake(
-            "writes the new value into the cache",
-            "orig_cache[hook.name].clone()",
-            "orig_cache[hook.name]",
-            why="the cache serves the next senders, too: write into the model's tensor or into a copy",
-        ),
-        Mistake(
-            "takes the axis of positions for the heads",
-            "patched[:, :, head] = new_cache[hook.name][:, :, head]",
-            "patched[:, head] = new_cache[hook.name][:, head]",
-            why="the axes are batch, seq, n_heads, d_head: heads are the third",
-        ),
-        Mistake(
-            "patches the last position only",
-            "patched[:, :, head] = new_cache[hook.name][:, :, head]",
-            "patched[:, -1, head] = new_cache[hook.name][:, -1, head]",
-            why="the sender is patched at all positions",
-        ),
-        Mistake(
-            "patches the whole layer",
-            "patched[:, :, head] = new_cache[hook.name][:, :, head]",
-            "patched[:] = new_cache[hook.name]",
-            why="the other heads of the sender's layer are frozen as well",
-        ),
-        Mistake(
-            "never patches",
-            "if layer == hook.layer():",
-            "if False:",
-            why="in the sender's layer its head gets the new value",
-        ),
-        Mistake(
-            "changes a copy and returns nothing",
-            "return patched",
-            "return None",
-            why="patched is another tensor than the one that came in: return it, or write into that one",
-        ),
-    ],
-)
-
-
-def input_cases(generator: torch.Generator) -> list[Case]:
-    """Several receivers, one, none in this layer; receivers of other layers; one prompt."""
-    calls = {
-        "two receivers of this layer and one of another": (
-            "blocks.1.attn.hook_q",
-            (3, 5, 4, 2),
-            [(1, 3), (2, 2), (1, 0)],
-        ),
-        "one receiver": ("blocks.2.attn.hook_v", (2, 4, 3, 5), [(2, 1)]),
-        "no receiver in this layer": ("blocks.0.attn.hook_k", (4, 3, 5, 2), [(1, 4), (3, 0)]),
-        "the same receiver twice": ("blocks.1.attn.hook_k", (2, 6, 3, 4), [(1, 1), (1, 1)]),
-        "one prompt": ("blocks.3.attn.hook_q", (1, 3, 4, 5), [(0, 1), (3, 2)]),
-    }
-    cases = []
-    for label, (name, shape, receivers) in calls.items():
-        now, recorded, elsewhere = torch.randn(3, *shape, generator=generator)
-        cache = {"blocks.9.attn.hook_q": elsewhere, name: recorded}
-        given = {"now": now, "name": name, "cache": cache, "receivers": receivers}
-        cases.append(Case(label=label, given=given, axes={"what goes on": HEADS}))
-    return cases
-
-
-def received(function: Callable[..., Any], case: Case) -> Observations:
-    """What the model reads after the hook, and whether it left the cache alone."""
-    now, name, cache, receivers = (case.given[key] for key in ("now", "name", "cache", "receivers"))
-    return what_goes_on(function, now, hook_at(name), cache, list(receivers), caches={"patched_cache": cache})
-
-
-def input_in_place(orig_activation: Tensor, hook: Any, patched_cache: Any, head_list: Any) -> None:
-    """Writes head by head into what it got."""
-    for layer, head in head_list:
-        if f"blocks.{layer}." in hook.name:
-            orig_activation[:, :, head] = patched_cache[hook.name][:, :, head]
-
-
-def input_by_where(orig_activation: Tensor, hook: Any, patched_cache: Any, head_list: Any) -> Tensor:
-    """Chooses by head."""
-    heads = range(orig_activation.shape[2])
-    is_receiver = torch.tensor([(hook.layer(), head) in head_list for head in heads])
-    return torch.where(is_receiver[:, None], patched_cache[hook.name], orig_activation)
-
-
-test_patch_head_input = exercise(
-    reference=path.patch_head_input,
-    cases=input_cases,
-    observe=received,
-    accepts=[input_in_place, input_by_where],
-    mistakes=[
-        Mistake(
-            "patches receivers of all layers here",
-            "for layer, head in head_list if layer == hook.layer()]",
-            "for layer, head in head_list if head < patched.shape[2]]",
-            why="a hook sees one layer: of the receivers only those of hook.layer() are there",
-        ),
-        Mistake(
-            "patches the whole layer",
-            "patched[:, :, heads] = patched_cache[hook.name][:, :, heads]",
-            "patched[:] = patched_cache[hook.name]",
-            why="the other heads must get what they get in an ordinary run",
-        ),
-        Mistake(
-            "patches the whole layer if there is a receiver in it",
-            "patched[:, :, heads] = patched_cache[hook.name][:, :, heads]",
-            "patched = patched_cache[hook.name].clone() if heads else patched",
-            why="the other heads of the layer must get what they get in an ordinary run",
-        ),
-        Mistake(
-            "patches the first receiver only",
-            "heads = [head for layer, head in head_list if layer == hook.layer()]",
-            "heads = [head for layer, head in head_list if layer == hook.layer()][:1]",
-            why="all receivers of the layer are patched at once",
-        ),
-        Mistake(
-            "takes the axis of positions for the heads",
-            "patched[:, :, heads] = patched_cache[hook.name][:, :, heads]",
-            "heads = [head % patched.shape[1] for head in heads]; patched[:, heads] = patched_cache[hook.name][:, heads]",
-            why="the axes are batch, seq, n_heads, d_head: heads are the third",
-        ),
-        Mistake(
-            "changes a copy and returns nothing",
-            "return patched",
-            "return None",
-            why="patched is another tensor than the one that came in: return it, or write into that one",
-        ),
-        Mistake(
-            "writes into the cache",
-            "patched[:, :, heads] = patched_cache[hook.name][:, :, heads]",
-            "patched_cache[hook.name][:, :, heads] = patched[:, :, heads]",
-            why="what was recorded goes into the model's tensor, not the other way round",
-        ),
-        Mistake(
-            "adds what was recorded",
-            "patched[:, :, heads] = patched_cache",
-            "patched[:, :, heads] += patched_cache",
-            why="the receiver's input is replaced",
-        ),
-    ],
-)
 
 
 def dataset(tokens: Tensor) -> Any:
