@@ -60,5 +60,5 @@ def test_one_class():
 
 
 def test_strength_that_cannot_work():
-    with pytest.raises(ConfigError, match="C, the inverse strength .* must be above 0: got 0"):
+    with pytest.raises(ConfigError, match=r"C, the inverse strength .* must be above 0: got 0"):
         LRProbe.from_data(*make_data(10, 3), C=0.0)

@@ -54,7 +54,7 @@ def test_one_class(label):
 
 
 def test_other_labels():
-    with pytest.raises(ConfigError, match="labels must be 1 .true. and 0 .false.: got -1"):
+    with pytest.raises(ConfigError, match=r"labels must be 1 \(true\) and 0 \(false\): got -1"):
         split_by_label(torch.randn(3, 2), torch.tensor([1, -1, 0]))
 
 

@@ -19,13 +19,16 @@ def test_what_the_last_token_says_is_found_at_every_layer():
 
 def test_seed_decides_the_split():
     labels = torch.tensor([0, 0, 1, 0, 1, 1, 0, 1] * 2)
-    runs = [layer_sweep_accuracy(STATEMENTS, labels, make_model(), make_tokenizer(), [1], seed=s) for s in (0, 0, 1, 2)]
+    runs = [
+        layer_sweep_accuracy(STATEMENTS, labels, make_model(), make_tokenizer(), [1], seed=seed)
+        for seed in (0, 0, 1, 2, 3, 4)
+    ]
     assert runs[0] == runs[1]
-    assert runs[2] != runs[0] or runs[3] != runs[0]
+    assert any(run != runs[0] for run in runs[2:])
 
 
 def test_share_that_leaves_nothing_to_test():
-    with pytest.raises(ConfigError, match="train_frac must leave statements on both sides: got 1.0 of 16"):
+    with pytest.raises(ConfigError, match=r"train_frac must leave statements on both sides: got 1\.0 of 16"):
         layer_sweep_accuracy(STATEMENTS, LABELS, make_model(), make_tokenizer(), [0], train_frac=1.0)
 
 

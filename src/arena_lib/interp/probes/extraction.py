@@ -32,8 +32,10 @@ def extract_activations(
 
     For each layer one row a statement, in the order of `statements`. Layer l means the vector that leaves
     block l, counted from 0. The statements are read in batches of `batch_size`, without gradients. A batch
-    must be padded to one length; the last token is the last one of the *statement*, never padding. The
-    tokenizer's `attention_mask` says which is which (a padding token may occur in a text, too).
+    must be padded to one length; the last token is the last one of the *statement*, never padding. Tokenizers
+    pad on the right or on the left, as they are set; an argument decides, `tokenizer(batch, return_tensors="pt",
+    padding=True, padding_side="right")`. The `attention_mask` that comes along is 1 at real tokens and 0 at
+    padding (the padding token itself may occur in a text, too).
 
     Two ways to the vectors: `model(**inputs, output_hidden_states=True).hidden_states` is a tuple whose
     entry 0 is the embedding and whose entry l + 1 leaves block l (but the very last entry has been through

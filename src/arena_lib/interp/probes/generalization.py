@@ -6,7 +6,6 @@ Source:  Marks and Tegmark 2023, arXiv:2310.06824, section 5.2.
 Differs: nothing to differ from.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -30,8 +29,10 @@ def compute_generalization_matrix(
     fitted once for each row; called with activations it gives probabilities, and it says 1 where they are
     above 0.5. The result is float32, on the CPU, and carries no gradient.
     """
-    for name in dataset_names:
-        _check_is_there(name, train_acts, train_labels, test_acts, test_labels)
+    for table in (train_acts, train_labels, test_acts, test_labels):
+        for name in dataset_names:
+            if name not in table:
+                raise UnknownNameError("data set", name, table)
     matrix = torch.zeros(len(dataset_names), len(dataset_names))
     for i, train_name in enumerate(dataset_names):
         probe = probe_cls.from_data(train_acts[train_name], train_labels[train_name])
@@ -45,9 +46,3 @@ def compute_accuracy(probe: Any, acts: Float[Tensor, "n_statements d_model"], la
     """The share of statements whose probability lies on its label's side of 0.5."""
     is_right = (probe(acts) > 0.5) == (labels == 1)
     return is_right.double().mean().item()
-
-
-def _check_is_there(name: str, *tables: Mapping[str, Tensor]) -> None:
-    for table in tables:
-        if name not in table:
-            raise UnknownNameError("data set", name, table)

@@ -52,7 +52,7 @@ def intervention_experiment(
     "batch seq d_model", or in some libraries a tuple that begins with it. Remove the hooks afterwards, also
     after an error, so that the model is left as it was.
     """
-    _check_intervention(statements, direction, model, intervene_layers, intervention)
+    check_intervention(statements, direction, model, intervene_layers, intervention)
     blocks, sign = find_blocks(model), SIGNS[intervention]
     differences = []
     for start in range(0, len(statements), batch_size):
@@ -106,9 +106,10 @@ def make_random_direction(direction: Float[Tensor, "d_model"], generator: torch.
     return drawn * (direction.norm() / drawn.norm())
 
 
-def _check_intervention(
+def check_intervention(
     statements: Sequence[str], direction: Tensor, model: Any, layers: Sequence[int], intervention: str
 ) -> None:
+    """Statements, word, layers and direction must fit the model."""
     n_layers = len(find_blocks(model))
     if not statements:
         raise ConfigError("intervention_experiment needs at least one statement: got none. Pass a list of texts.")

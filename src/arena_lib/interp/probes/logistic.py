@@ -16,10 +16,6 @@ from torch import Tensor, nn
 from arena_lib.errors import ConfigError
 from arena_lib.interp.probes.mean_difference import split_by_label
 
-MAX_STEPS = 1000
-"""Of L-BFGS, the most; a few dozen are usual."""
-GRADIENT_TOLERANCE = 1e-9
-
 
 class LRProbe(nn.Module):
     """Logistic regression on standardised activations, without an intercept.
@@ -69,41 +65,27 @@ class LRProbe(nn.Module):
         device: str = "cpu",
     ) -> "LRProbe":
         """The probe of labelled activations, on `device`: scaler and weights as the class says."""
+        if not C > 0:
+            raise ConfigError(f"C, the inverse strength of the pull towards zero, must be above 0: got {C}. Try 0.1.")
         acts, labels = acts.to(device), labels.to(device)
         split_by_label(acts, labels)
         scale = acts.std(dim=0, correction=0)
         probe = cls(acts.shape[1], acts.mean(dim=0), torch.where(scale > 0, scale, 1.0)).to(acts)
-        z = (acts - probe.scaler_mean) / probe.scaler_scale
-        with torch.no_grad():
-            probe.weight.copy_(minimise_logistic_loss(z, labels, C))
+        z = ((acts - probe.scaler_mean) / probe.scaler_scale).double()
+        targets = labels.double()
+        weight = torch.zeros(z.shape[1], dtype=torch.float64, device=z.device, requires_grad=True)
+        optimizer = torch.optim.LBFGS(
+            [weight], max_iter=1000, tolerance_grad=1e-9, tolerance_change=0.0, line_search_fn="strong_wolfe"
+        )
+
+        def compute_loss() -> Tensor:
+            optimizer.zero_grad()
+            log_loss = F.binary_cross_entropy_with_logits(z @ weight, targets, reduction="sum")
+            loss = weight.square().sum() / 2 + C * log_loss
+            loss.backward()
+            return loss
+
+        with torch.enable_grad():
+            optimizer.step(compute_loss)
+        probe.weight.data.copy_(weight.detach())
         return probe
-
-
-def minimise_logistic_loss(
-    z: Float[Tensor, "n_statements d_model"],
-    labels: Int[Tensor, "n_statements"] | Bool[Tensor, "n_statements"],
-    C: float,
-) -> Float[Tensor, "d_model"]:
-    """The weights that minimise 1/2 |w|^2 + C * (sum of log losses), by L-BFGS in double precision."""
-    if not C > 0:
-        raise ConfigError(f"C, the inverse strength of the pull towards zero, must be above 0: got {C}. Try 0.1.")
-    inputs, targets = z.double(), labels.double()
-    weight = torch.zeros(z.shape[1], dtype=torch.float64, device=z.device, requires_grad=True)
-    optimizer = torch.optim.LBFGS(
-        [weight],
-        max_iter=MAX_STEPS,
-        tolerance_grad=GRADIENT_TOLERANCE,
-        tolerance_change=0.0,
-        line_search_fn="strong_wolfe",
-    )
-
-    def loss() -> Tensor:
-        optimizer.zero_grad()
-        log_loss = F.binary_cross_entropy_with_logits(inputs @ weight, targets, reduction="sum")
-        total = weight.square().sum() / 2 + C * log_loss
-        total.backward()
-        return total
-
-    with torch.enable_grad():
-        optimizer.step(loss)
-    return weight.detach().to(z)

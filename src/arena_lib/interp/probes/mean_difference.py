@@ -71,7 +71,7 @@ class MMProbe(nn.Module):
 
 def split_by_label(
     acts: Float[Tensor, "n_statements d_model"],
-    labels: Int[Tensor, "n_statements"] | Bool[Tensor, "n_statements"] | Float[Tensor, "n_statements"],
+    labels: Int[Tensor, "n_labels"] | Bool[Tensor, "n_labels"] | Float[Tensor, "n_labels"],
 ) -> tuple[Float[Tensor, "n_positive d_model"], Float[Tensor, "n_negative d_model"]]:
     """The activations labelled 1 and those labelled 0; an error unless there are both, and nothing else."""
     if len(acts) != len(labels):

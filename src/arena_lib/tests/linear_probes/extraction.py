@@ -137,9 +137,15 @@ test_extract_activations = exercise(
     mistakes=[
         Mistake(
             "takes the last column of a batch, padding or not",
-            "last = mask.sum(dim=1) - 1",
-            "last = torch.full((len(mask),), mask.shape[1] - 1)",
-            why="a short statement ends before its row does: behind it there is padding, which says nothing about it",
+            function=_by_hidden_states(pick=lambda hidden, mask, ids: hidden[:, -1]),
+            why="where padding stands on the right, a short statement ends before its row does, and padding says nothing about it",
+        ),
+        Mistake(
+            "takes it for granted that padding stands on the right",
+            function=_by_hidden_states(
+                pick=lambda hidden, mask, ids: hidden[torch.arange(len(mask)), mask.sum(dim=1) - 1]
+            ),
+            why='some tokenizers pad on the left: say padding_side="right" when you call it, or find the last 1 of the mask',
         ),
         Mistake(
             "takes the token after the last",
