@@ -422,7 +422,8 @@ print(f"three induction heads {share_of_three:.0%}, layer 0 {share_of_layer_0:.0
 # head_index_to_ablate=3)` makes a function whose third argument is fixed.
 #
 # Now do it for every head, one at a time, and see by how much the loss *on the second copy* grows. The mean over
-# all positions would hide it: half of them can't be predicted anyway.
+# all positions would hide it: half of them can't be predicted anyway. `next_token_logprobs(logits, tokens)` from the
+# set-up cell gives log-probabilities of the tokens that came, "batch seq-1": its entry `i` is about token `i + 1`.
 # %% exercise="get_ablation_scores" title="One head at a time" difficulty=3 importance=4 minutes=30
 # hint: One run without a hook, then one for each head. Every score is a difference of two losses.
 # hint: Loop over layers and heads; in each step run_with_hooks with the one hook on f"blocks.{layer}.attn.hook_z". The logprobs of the right tokens come from next_token_logprobs(logits, tokens), "batch seq-1".
@@ -782,6 +783,7 @@ for kind, reader in readers.items():
         column_title="reads",
         quantity="score less chance",
         limit=0.04,
+        is_signed=True,
         digits=3,
         title=f"{kind}-composition",
     ).show()
@@ -877,12 +879,19 @@ plots.bars(
 # ## 8. Any model
 #
 # None of your tools is bound to a small model. Put another name here: `"tiny-gpt"`, or `"smollm2"`, a real language model
-# with 30 layers of 9 heads (run `arena zoo fetch smollm2` once, a download of about 100 MB). With a network, any model of
-# TransformerLens's families works by its name, `"gpt2"` for example.
+# with 30 layers of 9 heads (run `arena zoo fetch smollm2` once, a download of about 100 MB). With a network, GPT-2 and
+# Llama models from the Hugging Face hub work by their names, `"gpt2"` for example.
+#
+# What we found in SmolLM2, with the cells as they are: the loss falls from 14.9 nats in the first copy to 4.8 in the second
+# (these are random tokens out of 49 152, far from any text that it has seen). Seven heads of its 270 have an induction score above
+# 0.4, the first of them in layer 17: 17.3, 17.4, 17.5, 18.6, 20.6, 23.2 and 23.7. Without these seven the loss rises from 4.8 to 8.3;
+# without seven other heads drawn from layer 17 upwards it stays at 4.9. And direct attribution says that nearly all of the
+# answer's logit (19 of 22) is written by the *last MLP*. That is where attribution is blind: the
+# MLP must have read the answer from what the induction heads brought, and their share isn't in their own column.
 # %%
-MODEL = "tiny-llama"  # "smollm2" takes about a minute on two cores, and 2 GB of memory
+MODEL = "tiny-llama"  # "smollm2" takes one to two minutes on two cores, and 1.5 GB of memory
 
-subject = zoo.load(MODEL) if zoo.is_available(MODEL) else llama
+subject = zoo.load(MODEL)
 token_ids = WORDS if subject.cfg.d_vocab == model.cfg.d_vocab else None
 subject_tokens, subject_logits, _ = run_and_cache_model_repeated_tokens(
     subject, 20, 4, token_ids, torch.Generator().manual_seed(0)

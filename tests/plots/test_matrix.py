@@ -42,3 +42,4 @@ def test_what_does_not_fit_is_refused():
 def test_figures_can_share_a_scale():
     heat = matrix([[1.0, -2.0]], limit=5.0).data[0]
     assert (heat.zmin, heat.zmax) == (-5, 5)
+    assert matrix([[1.0, 2.0]], limit=5.0, is_signed=True).data[0].zmin == -5

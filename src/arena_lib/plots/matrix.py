@@ -34,10 +34,12 @@ def matrix(
     title: str = "",
     digits: int = 2,
     limit: float | None = None,
+    is_signed: bool = False,
 ) -> go.Figure:
     """A heat map, white at zero, two colours where values have both signs; small ones with their numbers.
 
-    The colours end at `limit`, so that figures can share a scale; without it at the largest value.
+    For figures that share a scale: the colours end at `limit` (without it at the largest value), and
+    `is_signed` gives two colours also where no value is negative.
 
     >>> matrix([[0.5, -1.0]], rows=["a"], columns=["b", "c"]).data[0].zmin
     -1.0
@@ -46,7 +48,7 @@ def matrix(
     names = [_names(rows, array.shape[0], "rows"), _names(columns, array.shape[1], "columns")]
     finite = np.abs(array[np.isfinite(array)])
     top = limit or (float(finite.max()) if finite.size and finite.max() > 0 else 1.0)
-    has_both_signs = bool((array < 0).any())
+    has_both_signs = is_signed or bool((array < 0).any())
     has_room = max(array.shape) <= MAX_WRITTEN
     figure = go.Figure(
         go.Heatmap(

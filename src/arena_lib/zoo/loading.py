@@ -62,9 +62,12 @@ def load(
 
 def load_tokenizer(name: str) -> Any:
     """The model's tokenizer, as transformers' class."""
-    from transformers import AutoTokenizer
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-    return AutoTokenizer.from_pretrained(_model_path(name))
+    folder = _model_path(name)
+    # AutoTokenizer looks up the model's kind, and warns of one that it doesn't know: our attention-only form.
+    kind = PreTrainedTokenizerFast if folder.parent == WEIGHTS else AutoTokenizer
+    return kind.from_pretrained(folder)
 
 
 def load_bridge(name: str, device: str | torch.device = "cpu", dtype: torch.dtype | None = None) -> Any:

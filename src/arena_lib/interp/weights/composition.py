@@ -96,15 +96,16 @@ def get_batched_comp_scores(W_As: FactoredMatrix, W_Bs: FactoredMatrix) -> Float
             f"each W_A must have as many columns as each W_B has rows: got {tuple(W_As.shape)} and "
             f"{tuple(W_Bs.shape)}. What one head writes the other reads; transpose one with .T if that was meant."
         )
-    R_A = torch.linalg.qr(_one_batch_axis(W_As.A)).R[:, None]
-    L_B = torch.linalg.qr(_one_batch_axis(W_Bs.B).mT).R.mT[None]
-    middle = _one_batch_axis(W_As.B)[:, None] @ _one_batch_axis(W_Bs.A)[None]
+    R_A = torch.linalg.qr(one_batch_axis(W_As.A)).R[:, None]
+    L_B = torch.linalg.qr(one_batch_axis(W_Bs.B).mT).R.mT[None]
+    middle = one_batch_axis(W_As.B)[:, None] @ one_batch_axis(W_Bs.A)[None]
     products = torch.linalg.matrix_norm(R_A @ middle @ L_B)
     scores = products / (W_As.norm().reshape(-1, 1) * W_Bs.norm().reshape(1, -1))
     return scores.reshape(W_As.shape[:-2] + W_Bs.shape[:-2])
 
 
-def _one_batch_axis(factors: Float[Tensor, "*batch rows columns"]) -> Float[Tensor, "n rows columns"]:
+def one_batch_axis(factors: Float[Tensor, "*batch rows columns"]) -> Float[Tensor, "n rows columns"]:
+    """The same with all leading axes as one."""
     return factors.reshape(-1, *factors.shape[-2:])
 
 

@@ -43,7 +43,7 @@ def decompose_qk_input(cache: ActivationCache) -> Float[Tensor, "n_comp seq d_mo
     the norm had in this run and multiplies by the gain. What comes in after that is added to part 1:
     the norm's bias (`model.blocks[1].ln1.b`) and the position embedding, `cache["pos_embed"]`.
     """
-    model = _attention_only(cache.model)
+    model = attention_only_model(cache.model)
     if cache["embed"].ndim != 2:
         raise ShapeError(
             f"the cache must be of one sequence, without a batch axis: got embed of shape {tuple(cache['embed'].shape)}. "
@@ -64,8 +64,8 @@ def decompose_q(
     The head's weights are `model.W_Q[1, ind_head_index]` ("d_model d_head") and `model.b_Q[1, ind_head_index]`.
     The sum over the parts is `cache["q", 1][:, ind_head_index]`.
     """
-    attn = _attention_only(model).blocks[1].attn
-    return _project(decomposed_qk_input, attn.W_Q[ind_head_index], attn.b_Q[ind_head_index])
+    attn = attention_only_model(model).blocks[1].attn
+    return project_parts(decomposed_qk_input, attn.W_Q[ind_head_index], attn.b_Q[ind_head_index])
 
 
 def decompose_k(
@@ -76,8 +76,8 @@ def decompose_k(
     The head's weights are `model.W_K[1, ind_head_index]` ("d_model d_head") and `model.b_K[1, ind_head_index]`.
     The sum over the parts is `cache["k", 1][:, ind_head_index]`.
     """
-    attn = _attention_only(model).blocks[1].attn
-    return _project(decomposed_qk_input, attn.W_K[ind_head_index], attn.b_K[ind_head_index])
+    attn = attention_only_model(model).blocks[1].attn
+    return project_parts(decomposed_qk_input, attn.W_K[ind_head_index], attn.b_K[ind_head_index])
 
 
 def decompose_attn_scores(
@@ -99,14 +99,16 @@ def component_labels(model: Any) -> list[str]:
     return ["token", "position", *(f"0.{head}" for head in range(hooked(model).n_heads))]
 
 
-def _project(
+def project_parts(
     parts: Float[Tensor, "n_comp seq d_model"], weight: Float[Tensor, "d_model d_head"], bias: Float[Tensor, "d_head"]
 ) -> Float[Tensor, "n_comp seq d_head"]:
+    """Each part times the weight; the bias counts with part 1."""
     projected = parts @ weight
     return torch.cat([projected[:1], projected[1:2] + bias, projected[2:]])
 
 
-def _attention_only(model: Any) -> Any:
+def attention_only_model(model: Any) -> Any:
+    """The model, if it is attention-only and has two layers."""
     lm = hooked(model)
     if lm.has_mlp or lm.n_layers < 2 or not hasattr(lm.model, "pos_embed"):
         raise ConfigError(

@@ -307,8 +307,8 @@ test_get_batched_comp_scores = exercise(
         ),
         Mistake(
             "forgets to turn the second R around",
-            "(_one_batch_axis(W_Bs.B).mT).R.mT[None]",
-            "(_one_batch_axis(W_Bs.B).mT).R[None]",
+            "(one_batch_axis(W_Bs.B).mT).R.mT[None]",
+            "(one_batch_axis(W_Bs.B).mT).R[None]",
             why="W_B's second factor is R^T Q^T: its small part is the transpose of R",
         ),
     ],

@@ -52,7 +52,7 @@ def look_at_tokens(tokens: Any, case: Case) -> Observations:
     """What must hold of repeated tokens, whichever were drawn."""
     seq_len, batch, _ = case.given["call"]
     if not isinstance(tokens, Tensor) or tokens.is_floating_point():
-        raise Unfit(f"Tokens are a tensor of integers: got {_described(tokens)}.")
+        raise Unfit(f"Tokens are a tensor of integers: got {_described(tokens)}. torch.full with an int makes one.")
     seen: Observations = {"shape (batch, seq)": tuple(tokens.shape)}
     if tokens.shape != (batch, 1 + 2 * seq_len):
         return seen
