@@ -5,13 +5,22 @@ import torch
 
 from arena_lib.errors import ConfigError, ShapeError
 from arena_lib.interp.models import hooked
-from arena_lib.interp.patching.direct_path import direct_path_head_inputs, direct_path_logits, sender_changes
-from arena_lib.interp.patching.nodes import MLP, Embed, FinalResidual, Head
-from arena_lib.interp.patching.path import freeze_all_but, path_patch_logits
+from arena_lib.interp.patching.direct_path import (
+    direct_path_head_inputs,
+    direct_path_logits,
+    direct_path_to_heads,
+    sender_changes,
+)
+from arena_lib.interp.patching.nodes import MLP, Embed, FinalResidual, Head, HeadInput
+from arena_lib.interp.patching.path import freeze_all_but, path_patch, path_patch_logits
 from arena_lib.transformer.activations.hooks import get_act_name
 from arena_lib.transformer.fast.model import Transformer
 
 SENDERS = [Head(1, 2), Embed(), Head(0, 3), Head(0, 0), MLP(1), Head(2, 1)]
+
+
+def metric(logits):
+    return logits[:, -1, 3].mean() - logits[:, -1, 5].square().mean()
 
 
 @pytest.fixture(params=["gpt2", "llama", "attention_only", "gpt2 bridge", "llama bridge"])
@@ -69,6 +78,19 @@ def test_head_inputs_are_those_of_a_run_with_all_else_frozen(any_model, prompts,
         hold = [(place, lambda tensor, hook, value=value: value) for place, value in frozen.items()]
         lm.run(prompts[0], [*hold, (name, lambda tensor, hook, kept=kept: kept.update(got=tensor))])
         torch.testing.assert_close(inputs, lm.repeat_kv(kept["got"], axis=2), rtol=0, atol=1e-8)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("part", ["q", "k", "v"])
+def test_one_sender_to_each_head_is_path_patching_to_each_head(any_model, prompts, caches, part):
+    lm = hooked(any_model)
+    sender = Head(0, 3)
+    found = direct_path_to_heads(any_model, prompts[0], *caches, sender, part, metric, read_at=-1)
+    for layer, head in ((1, 0), (1, 3), (2, 2)):
+        expected = path_patch(any_model, *prompts, [sender], [HeadInput(layer, head, part)], metric, through="direct")
+        torch.testing.assert_close(found[layer, head], expected, rtol=0, atol=1e-8)
+    torch.testing.assert_close(found[0], metric(lm.run(prompts[0])).expand(4), rtol=0, atol=1e-8)
+    assert (found[1:] - found[0, 0]).abs().min() > 1e-9
 
 
 @torch.no_grad()

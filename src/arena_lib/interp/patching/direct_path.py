@@ -26,6 +26,7 @@ from torch import Tensor
 
 from arena_lib.interp.models import HookedLM, hooked
 from arena_lib.interp.patching.activation import Cache
+from arena_lib.interp.patching.metrics import Metric
 from arena_lib.interp.patching.nodes import (
     MLP,
     Embed,
@@ -35,8 +36,10 @@ from arena_lib.interp.patching.nodes import (
     Part,
     Sender,
     check_nodes,
+    reaches,
 )
 from arena_lib.interp.patching.readout import ReadAt, difference, find_positions, keep_positions
+from arena_lib.interp.patching.sweeps import sweep_heads
 
 Keep = Callable[[Tensor], Tensor]
 """Takes the positions that matter out of "batch seq ..."."""
@@ -81,6 +84,35 @@ def direct_path_head_inputs(
     changes = sender_changes(lm, senders, orig_cache, new_cache)
     own = lm.repeat_kv(orig_cache[f"blocks.{layer}.attn.hook_{part}"], axis=2)
     return own + head_input_changes(lm, orig_cache, layer, part, heads, changes)
+
+
+def direct_path_to_heads(
+    model: Any,
+    orig_tokens: Int[Tensor, "batch seq"],
+    orig_cache: Cache,
+    new_cache: Cache,
+    sender: Sender,
+    part: Part,
+    metric: Metric,
+    *,
+    read_at: ReadAt = None,
+    max_tokens: int | None = None,
+) -> Float[Tensor, "n_layers n_heads"]:
+    """The metric if one head alone made its query (key, value) from what the sender has in the new cache, head by head.
+
+    What arrives at the heads is the closed form; `sweep_heads` does the rest. Heads that the sender doesn't come
+    before have the original metric.
+    """
+    lm = hooked(model)
+    check_nodes(lm, [sender], [HeadInput(lm.n_layers - 1, 0, part)])
+    arrived = {}
+    for layer in range(lm.n_layers):
+        name = f"blocks.{layer}.attn.hook_{part}"
+        arrived[name] = orig_cache[name]
+        if reaches(sender, HeadInput(layer, 0, part)):
+            by_head = direct_path_head_inputs(lm, orig_cache, new_cache, [sender], layer, part)[0]
+            arrived[name] = by_head[:, :, :: lm.n_heads // orig_cache[name].shape[2]]
+    return sweep_heads(lm, orig_tokens, arrived, metric, part, read_at=read_at, max_tokens=max_tokens)
 
 
 # -- what senders change ---------------------------------------------------------------------------
