@@ -95,16 +95,26 @@ def score_edges(
     lm = hooked(model)
     check_aligned(new_tokens, orig_tokens)
     chosen = check_edges(lm, all_edges(lm) if edges is None else edges)
-    caches = {"orig_cache": _keep(lm, orig_tokens), "new_cache": _keep(lm, new_tokens)}
-    settings = {"through": "direct", "read_at": read_at, "max_tokens": max_tokens}
-    scores = {}
+    orig_cache, new_cache = _keep(lm, orig_tokens), _keep(lm, new_tokens)
+    scores: dict[Edge, Tensor] = {}
     for receiver in dict.fromkeys(receiver for _, receiver in chosen):
         senders = [sender for sender, other in chosen if other == receiver]
-        given = (lm, orig_tokens, new_tokens, senders, [receiver], metric)
-        values = path_patch_each(*given, **caches, **settings)  # type: ignore[arg-type]
+        values = path_patch_each(
+            lm,
+            orig_tokens,
+            new_tokens,
+            senders,
+            [receiver],
+            metric,
+            through="direct",
+            orig_cache=orig_cache,
+            new_cache=new_cache,
+            read_at=read_at,
+            max_tokens=max_tokens,
+        )
         scores |= {(sender, receiver): value for sender, value in zip(senders, values, strict=True)}
     read = make_readout(lm, orig_tokens, metric, read_at)
-    final = caches["orig_cache"][f"blocks.{lm.n_layers - 1}.hook_resid_post"]
+    final = orig_cache[f"blocks.{lm.n_layers - 1}.hook_resid_post"]
     return torch.stack([scores[edge] for edge in chosen]) - read.of_pre(final, lm.n_layers)
 
 

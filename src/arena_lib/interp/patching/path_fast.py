@@ -214,6 +214,7 @@ class _Walk:
     def run_receivers(self, arrived: _Arrived) -> Float[Tensor, "rows"]:
         """The metric of the original prompts with what arrived at the receivers, run from the first of them on."""
         first = min(self.receivers, key=lambda receiver: receiver.reads_at)
+        assert not isinstance(first, FinalResidual)
         hooks = [self.hook_of_heads(layer, part, arrived) for layer, part in self.parts()]
         if isinstance(first, MLPInput):
             resid = self.orig[f"blocks.{first.layer}.hook_resid_post"] + arrived.mlps.pop(first.layer)

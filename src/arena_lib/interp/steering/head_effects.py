@@ -65,7 +65,7 @@ def compute_head_effects(
                 by_head[head, :, -1, head] = mean_z[layer, head]
             return by_head.flatten(0, 1)
 
-        hooks = [(f"blocks.{layer}.attn.hook_z", set_one_head_each), (lm.last_meeting, _keep_last)]
+        hooks: list[HookSpec] = [(f"blocks.{layer}.attn.hook_z", set_one_head_each), (lm.last_meeting, _keep_last)]
         after = _pick(lm.run(resid, hooks, start_at_layer=layer), answers.repeat(lm.n_heads))
         effects.append(after.unflatten(0, (lm.n_heads, -1)).sub(before).mean(dim=-1))
     return torch.stack(effects)

@@ -50,7 +50,8 @@ def mean_z_in_one_list(model: Any, data: ICLDataset) -> Tensor:
     """Everything stacked inside the trace."""
     with model.trace(data.prompts):
         zs = [block.self_attn.o_proj.input[:, -1] for block in model.model.layers]
-        stacked = torch.stack(zs, dim=1).mean(dim=0).save()
+        stacked: Any = torch.stack(zs, dim=1).mean(dim=0)
+        stacked = stacked.save()
     return stacked.reshape(-1, N_HEADS, D_HEAD)
 
 

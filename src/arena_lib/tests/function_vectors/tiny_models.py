@@ -49,7 +49,7 @@ class TinyModel(TransformersModel):
 def tiny_model(seed: int = 0, sharpness: float = 1.0) -> TinyModel:
     """A random model in Llama's form that speaks Storyworld's words; its logits are multiplied by `sharpness`."""
     tokenizer = zoo.load_tokenizer("tiny-llama")
-    special = dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"), 0)
+    special: dict[str, Any] = dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"), 0)
     model = LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), tie_word_embeddings=False, **SIZES, **special))
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():

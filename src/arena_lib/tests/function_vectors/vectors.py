@@ -41,7 +41,7 @@ def vector_by_masking(model: Any, data: ICLDataset, head_list: Any) -> Tensor:
     kept = torch.zeros_like(mean_z)
     for layer, head in head_list:
         kept[layer, head] = mean_z[layer, head]
-    total = 0
+    total: Any = 0
     for layer, block in enumerate(model.model.layers):
         total = total + block.self_attn.o_proj(kept[layer].flatten())
     return total
