@@ -11,7 +11,7 @@ Differs: two classes, dealt out so that half of the types (or one more) are in c
 """
 
 from collections.abc import Hashable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -54,7 +54,7 @@ def compute_selectivity(
     labels: Int[Tensor, "n_statements"],
     types: Sequence[Hashable],
     is_train: Tensor,
-    probe_cls: type,
+    probe_cls: type[Any],
     generator: torch.Generator,
 ) -> Selectivity:
     """Test accuracy of a probe on the task and of one on a control task, both fitted on the same statements.

@@ -21,7 +21,7 @@ def compute_generalization_matrix(
     test_acts: dict[str, Float[Tensor, "_ d_model"]],
     test_labels: dict[str, Tensor],
     dataset_names: list[str],
-    probe_cls: type,
+    probe_cls: type[Any],
 ) -> Float[Tensor, "n_datasets n_datasets"]:
     """Entry (i, j): accuracy on data set j's test part of a probe fitted on data set i's training part.
 

@@ -56,9 +56,10 @@ def probed(cls: Any, case: Case) -> Observations:
     """Probabilities for new activations, the direction, and whether either can be steered by or spoils its data."""
     if not isinstance(cls, type):
         raise Unfit(f"This test takes the class LRProbe itself: got {type(cls).__name__}.")
+    probe_cls: Any = cls
     given = case.given
     acts, labels, x = given["acts"].clone(), given["labels"].clone(), given["x"].clone().requires_grad_(True)
-    probe: Any = cls.from_data(acts, labels, **given["how"])
+    probe = probe_cls.from_data(acts, labels, **given["how"])
     probabilities = probe(x)
     if not isinstance(probabilities, Tensor):
         raise Unfit(f"A probe must give a tensor of probabilities: got {type(probabilities).__name__}.")
@@ -87,16 +88,16 @@ class LRProbeByNewton(nn.Module):
 
     def __init__(self, d_in: int, scaler_mean: Tensor | None = None, scaler_scale: Tensor | None = None) -> None:
         super().__init__()
-        self.net = nn.Sequential(nn.Linear(d_in, 1, bias=False), nn.Sigmoid())
+        self.linear = nn.Linear(d_in, 1, bias=False)
         self.mean = torch.zeros(d_in) if scaler_mean is None else scaler_mean
         self.scale = torch.ones(d_in) if scaler_scale is None else scaler_scale
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.net((x - self.mean) / self.scale).squeeze(-1)
+        return self.linear((x - self.mean) / self.scale).squeeze(-1).sigmoid()
 
     @property
     def direction(self) -> Tensor:
-        return self.net[0].weight.data[0] / self.scale
+        return self.linear.weight.data[0] / self.scale
 
     @staticmethod
     def from_data(acts: Tensor, labels: Tensor, C: float = 0.1, device: str = "cpu") -> "LRProbeByNewton":
@@ -109,7 +110,7 @@ class LRProbeByNewton(nn.Module):
             gradient = w + C * z.T @ (p - labels)
             hessian = torch.eye(len(w), dtype=torch.float64) + C * z.T @ (z * (p * (1 - p))[:, None])
             w = w - torch.linalg.solve(hessian, gradient)
-        probe.net[0].weight.data[0] = w.float()
+        probe.linear.weight.data[0] = w.float()
         return probe
 
 
@@ -123,7 +124,7 @@ class LRProbeByAdam(LRProbe):
         optimizer = torch.optim.Adam(probe.parameters(), lr=0.05)
         for _ in range(300):
             optimizer.zero_grad()
-            p = probe(acts).clamp(1e-7, 1 - 1e-7)
+            p = probe.forward(acts).clamp(1e-7, 1 - 1e-7)
             log_loss = -(labels * p.log() + (1 - labels) * (1 - p).log()).sum()
             (probe.weight.square().sum() / 2 + C * log_loss).backward()
             optimizer.step()

@@ -76,9 +76,10 @@ def probed(cls: Any, case: Case) -> Observations:
     """What the probe gives, plain and tilted, which way it points, and whether it changed its data."""
     if not isinstance(cls, type):
         raise Unfit(f"This test takes the class MMProbe itself: got {type(cls).__name__}.")
+    probe_cls: Any = cls
     given = {name: _own(value) for name, value in case.given.items()}
     before = case.given.get("data", (None, None))[0]
-    probe: Any = cls(*given["build"]) if "build" in given else cls.from_data(*given["data"])
+    probe = probe_cls(*given["build"]) if "build" in given else probe_cls.from_data(*given["data"])
     if not isinstance(getattr(probe, "direction", None), Tensor):
         raise Unfit("An MMProbe must keep its direction as the attribute direction, a tensor: it has none.")
     x = given["x"].requires_grad_(True)

@@ -62,11 +62,11 @@ def sweep_by_distance(
     layers: Any,
     train_frac: float = 0.8,
     batch_size: int = 25,
-) -> dict[str, list[float]]:
+) -> dict[str, list[Any]]:
     """Says 1 where the mean of class 1 is the nearer one, which is the same; one layer after the other."""
     shuffled = torch.randperm(len(statements), generator=torch.Generator().manual_seed(0)).tolist()
     n_train = int(train_frac * len(statements))
-    accuracies: dict[str, list[float]] = {"train_acc": [], "test_acc": []}
+    accuracies: dict[str, list[Any]] = {"train_acc": [], "test_acc": []}
     for layer in layers:
         x = extract_activations([statements[i] for i in shuffled], model, tokenizer, [layer], batch_size)[
             layer
@@ -75,8 +75,8 @@ def sweep_by_distance(
         means = [x[:n_train][y[:n_train] == value].mean(0) for value in (False, True)]
         guess = (x - means[1]).norm(dim=1) < (x - means[0]).norm(dim=1)
         right = (guess == y).float()
-        accuracies["train_acc"].append(right[:n_train].mean())  # type: ignore[arg-type]
-        accuracies["test_acc"].append(right[n_train:].mean())  # type: ignore[arg-type]
+        accuracies["train_acc"].append(right[:n_train].mean())
+        accuracies["test_acc"].append(right[n_train:].mean())
     return accuracies
 
 

@@ -58,7 +58,6 @@ def make_model(seed: int = 0) -> Any:
         pad_token_id=0,
         bos_token_id=0,
         eos_token_id=0,
-        attn_implementation="eager",
     )
     model = LlamaForCausalLM(config).eval()
     model.load_state_dict(_weights(seed, model))
