@@ -39,6 +39,14 @@ def test_later_layers_stand_higher_and_nodes_of_a_layer_side_by_side():
     assert nodes["induction"].x[0] != nodes["induction"].x[1]
 
 
+def test_a_kind_may_stand_aside():
+    nodes = {"0.1": (0, "head"), "MLP 0": (0.5, "MLP"), "1.0": (1, "head"), "1.1": (1, "head"), "MLP 1": (1.5, "MLP")}
+    found = nodes_of(circuit(nodes, {}, aside="MLP"))
+    assert len(set(found["MLP"].x)) == 1
+    assert max(found["head"].x) < found["MLP"].x[0]
+    assert found["MLP"].y == (1.0, 3.0)
+
+
 def test_kinds_differ_in_colour_and_marker():
     kinds = list(nodes_of(circuit(NODES, EDGES)).values())
     assert len({kind.marker.color for kind in kinds}) == 3

@@ -16,6 +16,8 @@ NODE = 26
 """Pixels of a node."""
 WIDEST = 9.0
 """Pixels of the strongest edge."""
+COLUMN = 0.88
+"""Where the column of those aside stands, as a share of the width."""
 WIDTH, LAYER = 860, 86
 """Pixels across, and from one layer to the next."""
 HELPS, HURTS = DIVERGING[0][1], DIVERGING[-1][1]
@@ -28,10 +30,12 @@ def circuit(
     *,
     title: str = "",
     quantity: str = "change when patched",
+    aside: str = "",
 ) -> go.Figure:
     """Nodes with their names, coloured by kind, and edges as thick as their effect: blue below zero, red above.
 
-    `nodes` maps a name to its layer and its kind; nodes of a layer stand side by side in the order given.
+    `nodes` maps a name to its layer and its kind; nodes of a layer stand side by side in the order given, those of
+    the kind `aside` in a column of their own at the right.
 
     >>> circuit({"1.2": (1, "mover"), "logits": (4, "output")}, {("1.2", "logits"): -0.9}).data[0].line.width
     9.0
@@ -41,7 +45,7 @@ def circuit(
     for name in (end for edge in edges for end in edge):
         if name not in nodes:
             raise UnknownNameError("node", name, nodes)
-    places = _places(nodes)
+    places = _places(nodes, aside)
     strongest = max((abs(effect) for effect in edges.values()), default=1.0) or 1.0
     figure = go.Figure()
     for (source, target), effect in sorted(edges.items(), key=lambda edge: -abs(edge[1])):
@@ -63,17 +67,21 @@ def circuit(
     return finish(figure, title, width=WIDTH, height=130 + LAYER * len(layers))
 
 
-def _places(nodes: Mapping[str, tuple[int | float, str]]) -> dict[str, tuple[float, float]]:
+def _places(nodes: Mapping[str, tuple[int | float, str]], aside: str) -> dict[str, tuple[float, float]]:
     """Where each node stands: layers that have any are equally far apart, and their nodes spread over the width."""
-    rows: dict[int | float, list[str]] = {}
-    for name, (layer, _) in nodes.items():
-        rows.setdefault(layer, []).append(name)
-    # Rows are set off by a little, so that an edge over several layers passes beside the nodes between.
-    return {
-        name: ((idx + 1 + 0.12 * (height % 3 - 1)) / (len(rows[layer]) + 1), float(height))
-        for height, layer in enumerate(sorted(rows))
-        for idx, name in enumerate(rows[layer])
-    }
+    rows: dict[int | float, list[str]] = {layer: [] for layer in sorted({layer for layer, _ in nodes.values()})}
+    places = {}
+    for name, (layer, kind) in nodes.items():
+        if aside and kind == aside:
+            places[name] = (COLUMN, float(list(rows).index(layer)))
+        else:
+            rows[layer].append(name)
+    width = COLUMN - 0.1 if places else 1.0
+    for height, row in enumerate(rows.values()):
+        # Rows are set off by a little, so that an edge over several layers passes beside the nodes between.
+        shift = 0.12 * (height % 3 - 1)
+        places |= {name: (width * (idx + 1 + shift) / (len(row) + 1), float(height)) for idx, name in enumerate(row)}
+    return places
 
 
 def _edge(source: tuple[float, float], target: tuple[float, float], effect: float, strongest: float) -> go.Scatter:
