@@ -61,7 +61,7 @@ def test_an_unknown_exercise_offers_the_nearest(arena):
     assert done.code == 2
     assert "'causal_mask'" in done.err
     done = arena("hint", "zzzz")
-    assert re.search(r"There are \d\d, the nearest are: (\w+, ){2}\w+\. All of them: arena list$", done.err.strip())
+    assert re.search(r"There are \d+, the nearest are: (\w+, ){2}\w+\. All of them: arena list$", done.err.strip())
 
 
 def test_the_solution_waits_for_a_pass_or_for_giving_up(arena, solved):

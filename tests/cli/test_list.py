@@ -28,7 +28,7 @@ def test_one_section_can_be_asked_for(arena):
     assert [s["id"] for s in arena("list", "transformer_from_scratch", "--json").json["sections"]] == ["1.1"]
     done = arena("list", "1.7")
     assert done.code == 2
-    assert "no section is called '1.7'. Did you mean '1.1'" in done.err
+    assert "no section is called '1.7'. Did you mean '1.2' or '1.1'" in done.err
 
 
 @pytest.mark.parametrize(("is_current", "mark"), [(True, "✓"), (False, "~")])

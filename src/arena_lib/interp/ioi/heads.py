@@ -34,7 +34,7 @@ from arena_lib.interp.ioi.prompts import IOIDataset
 from arena_lib.interp.models import Head, HookedLM, hooked
 from arena_lib.interp.patching import nodes
 from arena_lib.interp.patching.metrics import Metric, ioi_path_metric, logits_to_ave_logit_diff
-from arena_lib.interp.patching.path_fast import names_for_paths, path_patch_heads
+from arena_lib.interp.patching.path_fast import names_for_paths, path_patch_each, path_patch_heads
 
 HeadType = Literal["duplicate", "prev", "induction"]
 Measure = Float[Tensor, "n_layers n_heads"]
@@ -88,12 +88,14 @@ class HeadMeasures:
     copying: Float[Tensor, "2 n_layers n_heads"]
     """Positive and negative copying scores; 0 in layer 0, where there are none."""
     to_logits: Float[Tensor, "2 n_layers n_heads"]
-    """The effect of path patching each head to the final residual stream, on ABBA and on BABA prompts."""
+    """The effect of path patching each head to the final residual stream, on ABBA and on BABA prompts; on all, for a
+    form that there is none of."""
     output: Mapping[str, Measure]
     """By class of `LOOKS_AT`: the effect of patching a head's output where it stands, however that goes on from
     there, for the heads that look where the class does; 0 for the others."""
     to_movers: Measure
-    """The effect of path patching each head to the queries of the name movers; 0 without any."""
+    """The effect of path patching a head to the queries of the name movers, for the heads that look from the end to
+    S2; 0 for the others, and where there is no name mover."""
 
     def of(self, head: Head) -> dict[str, float]:
         """Every measure of one head, by name."""
@@ -138,22 +140,23 @@ def measure_heads(
     new_logits, new_cache = lm.run_with_cache(abc_dataset.toks, names_for_paths(lm))
     metric = share_lost(logits, new_logits, dataset)
 
-    def patch_to(receivers: list[nodes.Receiver], metric: Metric) -> Measure:
-        caches = {"orig_cache": cache, "new_cache": new_cache}
-        return path_patch_heads(
-            lm, dataset.toks, abc_dataset.toks, receivers, metric, read_at=dataset.at("end"), **caches
-        )
-
+    shared: dict[str, Any] = {"orig_cache": cache, "new_cache": new_cache, "read_at": dataset.at("end")}
     attention = mean_attention(lm, dataset, cache)
     copying = torch.nn.functional.pad(get_copying_scores(lm, 5, names), (0, 0, 1, 0))
     is_abba = torch.tensor([prompt.is_io_first for prompt in dataset.prompts])
-    nothing = torch.zeros(lm.n_layers, lm.n_heads)
-    to_logits = [
-        patch_to([nodes.FinalResidual()], share_lost(logits, new_logits, dataset, form)) if form.any() else nothing
-        for form in (is_abba, ~is_abba)
-    ]
+    to_logits = []
+    for form in (is_abba, ~is_abba):
+        of_form = share_lost(logits, new_logits, dataset, form if form.any() else None)
+        final = [nodes.FinalResidual()]
+        to_logits.append(path_patch_heads(lm, dataset.toks, abc_dataset.toks, final, of_form, **shared))
     movers = find_movers(attention, copying, torch.stack(to_logits), t)
-    queries: list[nodes.Receiver] = [nodes.HeadInput(layer, head, "q") for layer, head in movers]
+    to_movers = torch.zeros(lm.n_layers, lm.n_heads)
+    queries = [nodes.HeadInput(layer, head, "q") for layer, head in movers]
+    looking = [nodes.Head(*head) for head in as_heads(attention["end->S2"] >= t.attention)]
+    senders = [head for head in looking if any(nodes.reaches(head, query) for query in queries)]
+    if senders:
+        effects = path_patch_each(lm, dataset.toks, abc_dataset.toks, senders, queries, metric, **shared)
+        to_movers[[head.layer for head in senders], [head.head for head in senders]] = effects
     return HeadMeasures(
         attention=attention,
         random={kind: get_attn_scores(lm, *RANDOM_SIZES, kind, token_ids, generator) for kind in get_args(HeadType)},
@@ -165,7 +168,7 @@ def measure_heads(
             )
             for kind, (place, key) in LOOKS_AT.items()
         },
-        to_movers=patch_to(queries, metric) if queries else nothing,
+        to_movers=to_movers,
     )
 
 
