@@ -503,7 +503,8 @@ plots.bars(
 # %% [markdown]
 # That is as clear as it gets. The model prefers " She" after women by 2.4 nats (the mean difference of the
 # logits), and " He" after men by 1.5. One step along $\theta$ at layer 2 moves both by more than three nats up, or
-# as much down, and TURNED_TEXT; a random direction of the same length turns nobody. The direction
+# as much down, and **every** one of the 100 men and 100 women
+# changes the pronoun; a random direction of the same length turns nobody. The direction
 # isn't only there: the model takes its pronouns from it.
 #
 # Mind also what the early layers show. There the difference of the means is tiny compared with the
@@ -852,7 +853,11 @@ for beginning in ("Bernard was a sailor.", "Elena was a baker."):
             )
         print(f"{coefficient:+5.0f}  {tokenizer.decode(out[0]).removeprefix(START)}")
 # %% [markdown]
-# STEERING_TEXT
+# With half of what turned the pronouns (14, where $\theta$ is 29 long), Bernard becomes a "she" with
+# something "in her hands", while his name stays as it is. The other way the model doesn't say "He" of Elena. It
+# repeats her name instead: the direction moves what the model says, not always as we expect. And a rudder can be
+# turned too far: try 45, and the text falls apart into "her her her", since no activation in training ever
+# lay there.
 #
 # ### Token by token
 #

@@ -277,7 +277,8 @@ def _read_keys(path: Path, raw: _RawCell) -> dict[str, Any]:
         if key not in _EXERCISE_KEYS or key in keys:
             _fail(path, raw.line, f"an exercise has each of {sorted(_EXERCISE_KEYS)} at most once", key, "Drop it.")
         try:
-            keys[key] = ast.literal_eval(value)
+            is_plain = value.startswith('"') and "\\" not in value
+            keys[key] = value[1:-1] if is_plain else ast.literal_eval(value)
         except (ValueError, SyntaxError):
             _fail(path, raw.line, f"{key} must be a number or a text in quotes", value, "Mend it.")
     left_over = _KEY_VALUE.sub("", raw.marker).strip()
