@@ -740,8 +740,124 @@ drawn = {
 }
 plots.circuit(nodes, drawn, aside="MLP", title="How tiny-llama finds the indirect object (ABBA prompts)")
 # %% [markdown]
-# ## 7. A real model
+# Read it from below. The giver's name at S2 goes through MLP 0 and is taken by 1.2, which tells MLP 1: not this one. MLPs 1 to 3 turn it into logits.
+# On the left are the name movers. In ABBA prompts the first name is right, so its movers help (blue) and those of the second harm (red); in BABA it's the other
+# way round. (What the name movers read isn't drawn: two of them share one value head, so an edge into one would change both.)
 #
-# REAL TEXT
+# ## 7. Another model, and a real one
+#
+# Is this how it's done, then? It's how *one* model does it. Put another name here, and the same cells give you its circuit, by the same measures:
+# `"tiny-gpt"`, or `"smollm2"`, a real language model with 30 layers of 9 heads (run `arena zoo fetch smollm2` once, a download of
+# about 100 MB). With a network, `"gpt2"` works as well, and there you can compare with the paper.
 # %%
-MODEL = "tiny-gpt"
+from dataclasses import replace
+
+from arena_lib.interp.ioi import ENGLISH, keep_single_tokens
+from arena_lib.interp.patching import path_patch_each
+
+MODEL = "tiny-gpt"  # "smollm2" takes REALTIME
+N_REAL = 12 if SCALE == "tiny" else 16
+
+subject = zoo.load(MODEL)
+is_storyworld = subject.cfg.d_vocab == model.cfg.d_vocab
+source = STORYWORLD if is_storyworld else ENGLISH
+source = replace(source, names=keep_single_tokens(subject, source.names))  # answers must be single tokens
+real_set = make_ioi_dataset(
+    subject,
+    N_REAL,
+    generator=torch.Generator().manual_seed(0),
+    words=source,
+    prepend_bos=MODEL != "smollm2",  # its first token begins a message of a chat
+)
+real_abc = real_set.abc(torch.Generator().manual_seed(1), source.names)
+real_logits, real_abc_logits = subject(real_set.toks), subject(real_abc.toks)
+real_measure = partial(logits_to_ave_logit_diff, answer_tokens=real_set.answer_tokens)
+print(real_set.prompts[0].text, "...")
+print(f"{MODEL}: logit difference {real_measure(real_logits):.2f}, on ABC prompts {real_measure(real_abc_logits):.2f}")
+print(f"IO above S in {(real_measure(real_logits, per_prompt=True) > 0).float().mean():.0%} of prompts")
+# %% result
+# the classes of its heads, and what each has to the logits.
+real_names = torch.tensor([subject.to_single_token(f" {name}") for name in source.names])
+real_measures = measure_heads(
+    subject,
+    real_set,
+    real_abc,
+    real_names,
+    generator=torch.Generator().manual_seed(3),
+    token_ids=words if is_storyworld else torch.arange(1000, subject.cfg.d_vocab // 2),
+)
+real_classes = classify_heads(real_measures)
+for kind, found in real_classes.items():
+    print(f"{kind:20} {', '.join(f'{layer}.{head}' for layer, head in found) or '-'}")
+is_classed = torch.zeros(subject.cfg.n_layers, subject.cfg.n_heads)
+for kind, found in real_classes.items():
+    for head in found:
+        is_classed[head] = kind != "unexplained"
+plots.heads(
+    real_measures.to_logits.mean(dim=0),
+    quantity="change",
+    mark=is_classed,
+    title=f"{MODEL}: path patching to the final residual stream (squares: heads with a class)",
+)
+# %% result
+# its circuit on its own: faithful, complete, minimal?
+real_circuit = {kind: found for kind, found in real_classes.items() if found}
+F = make_heads_metric(subject, real_set, real_abc, real_circuit, real_measure)
+with_a_class = {head for kind, found in real_circuit.items() if kind != "unexplained" for head in found}
+everybody = {head for found in real_circuit.values() for head in found}
+for label, heads in (("heads with a class", with_a_class), ("the unexplained, too", everybody)):
+    found = compute_faithfulness(F, heads)
+    print(
+        f"{label:20} {len(heads):3} heads: F(C) = {found.circuit:5.2f}, F(M) = {found.full:.2f}, "
+        f"F(nothing) = {found.empty:.2f}, share {found.share:.2f}"
+    )
+worth = {}
+for kind, heads in real_circuit.items():
+    for head in heads if kind != "unexplained" else []:
+        others = set(heads) - {head}  # K: the others of its class
+        worth[kind, head] = abs(F(everybody - others - {head}) - F(everybody - others)) / F.full
+plots.bars(
+    list(worth.values()),
+    [f"{layer}.{head} {kind}" for kind, (layer, head) in worth],
+    y_title="share of the model's logit difference",
+    title=f"{MODEL}: what each head is worth when the others of its class are gone",
+)
+# %% result
+# its circuit, drawn: from each head to the logits, and from S-inhibition heads to the name movers' queries.
+real_nodes = {"logits": (subject.cfg.n_layers, "answer")}
+real_edges = {}
+for kind, found in real_classes.items():
+    for layer, head in found if kind != "unexplained" else []:
+        real_nodes.setdefault(f"{layer}.{head}", (layer, kind))
+        real_edges[f"{layer}.{head}", "logits"] = float(real_measures.to_logits.mean(dim=0)[layer, head])
+real_metric = share_lost(real_logits, real_abc_logits, real_set)
+inhibitors = [Head(*head) for head in real_classes["S-inhibition"]]
+for layer, head in real_classes["name mover"]:
+    senders = [sender for sender in inhibitors if sender.layer < layer]
+    if senders:
+        query = [HeadInput(layer, head, "q")]
+        effects = path_patch_each(subject, real_set.toks, real_abc.toks, senders, query, real_metric, read_at=-1)
+        names_of_edges = [(label(sender), f"{layer}.{head}") for sender in senders]
+        real_edges |= dict(zip(names_of_edges, effects.tolist(), strict=True))
+real_edges = {edge: effect for edge, effect in real_edges.items() if abs(effect) > 0.005}
+plots.circuit(real_nodes, real_edges, title=f"{MODEL}: the heads with a class")
+# %% [markdown]
+# REAL TEXT
+#
+# ## What you have now
+#
+# You can take a behaviour, turn it into a number, and find the parts of a model that it depends on; you can follow paths from part to part; and you can say how
+# much of the behaviour your circuit explains. And you have seen how each method misleads when it's used alone:
+#
+# - Attribution named the MLPs, who only finished what a head had brought.
+# - Denoising against the swapped prompts showed one head, and hid those that both runs share.
+# - An average over two forms made four heads invisible.
+# - The logit difference called a circuit good that never gets the answer right.
+# - A circuit without its dampers was better than the model, so it wasn't the model's.
+#
+# Read on:
+#
+# - Wang et al. 2022, [Interpretability in the wild](https://arxiv.org/abs/2211.00593): the circuit in GPT-2, with everything that you did here
+# - Goldowsky-Dill et al. 2023, [Localizing model behavior with path patching](https://arxiv.org/abs/2304.05969)
+# - Heimersheim and Nanda 2024, [How to use and interpret activation patching](https://arxiv.org/abs/2404.15255)
+# - McDougall et al. 2023, [Copy suppression](https://arxiv.org/abs/2310.04625): what a negative name mover of GPT-2 does everywhere
