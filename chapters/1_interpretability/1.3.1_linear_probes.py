@@ -11,8 +11,8 @@
 # %% [markdown]
 # ## What you will do
 #
-# A language model reads "Elena was a baker." and goes on with "She". Somewhere between reading and writing
-# it must have worked out that Elena is a woman. Where? And in what form?
+# A language model reads "Elena was a baker." and goes on with "She". Somewhere between reading and writing it
+# must have worked out that Elena is a woman. Where? And in what form?
 #
 # The surprising answer of many papers is that the form is often the simplest one there is. Take the vector
 # that the model holds at the full stop, a few hundred numbers. There is a **direction** in the space of these
@@ -50,7 +50,9 @@ from arena_lib.storyworld import lexicon
 transformers.utils.logging.disable_progress_bar()
 
 MODEL = "tiny-llama"  # "smollm2" runs the real parts, too
-REAL = MODEL == "smollm2" and zoo.is_available("smollm2") and zoo.is_available("sae-probes")
+REAL = MODEL == "smollm2"
+if REAL:
+    print(zoo.path("smollm2"), zoo.path("sae-probes"))  # says what to fetch where one of them is missing
 
 model = AutoModelForCausalLM.from_pretrained(zoo.path("tiny-llama"), dtype=torch.float32)
 tokenizer = zoo.load_tokenizer("tiny-llama")
@@ -177,9 +179,9 @@ genders = ["woman" if label else "man" for label in seen["job"].labels]
 plots.clouds(panels, genders, names=seen["job"].subjects, title="tiny-llama at the full stop of 'Elena was a baker.'")
 # %% [markdown]
 # What the early layers differ by isn't gender. The three clumps are the three sentences: "was a", "worked as
-# a", "wanted to be a". At the full stop the first two layers mostly hold what stood nearby. Then, from layer 1 to layer 2,
-# the subject arrives, at the other end of the sentence. Something moved it there: attention, the only part
-# that moves anything.
+# a", "wanted to be a". At the full stop the first two layers mostly hold what stood nearby. Then, from layer
+# 1 to layer 2, the subject arrives, at the other end of the sentence. Something moved it there: attention,
+# the only part that moves anything.
 #
 # ## 3. Which layer knows it?
 #
@@ -210,8 +212,9 @@ plots.lines(
 ).update_xaxes(dtick=1)
 # %% [markdown]
 # The untrained model isn't there for decoration. Its activations are random functions of the words, and
-# random functions in many dimensions can be surprisingly useful to a probe: about 0.65 here, better than layers 0
-# and 1 of the trained model (part 6 says how). A probe of a trained model shows something only where it beats that.
+# random functions in many dimensions can be surprisingly useful to a probe: about 0.65 here, better than
+# layers 0 and 1 of the trained model (part 6 says how). A probe of a trained model shows something only where
+# it beats that.
 #
 # ## 4. Two probes to keep
 #
@@ -220,11 +223,11 @@ plots.lines(
 # **Mass-mean probe** (Marks and Tegmark 2023). The difference of means again, as a classifier with
 # probabilities: $p(x) = \sigma(x \cdot \theta)$, where $\sigma$ is the sigmoid. It has one refinement.
 # Suppose that some feature that has nothing to do with gender varies a lot, and happens to lie at an angle to
-# $\theta$ that isn't quite a right one. Then it disturbs the score. If $\Sigma$ is the covariance *within* the
-# classes (how activations of one class vary among themselves), $\Sigma^{-1} \theta$ is the direction that best
-# separates the two, with such disturbances taken out: Fisher's linear discriminant. It's better on data of
-# the same kind (`iid`), and often worse on other data, where features vary together in other ways. The plain
-# $\theta$ is the one to steer by.
+# $\theta$ that isn't quite a right one. Then it disturbs the score. If $\Sigma$ is the covariance *within*
+# the classes (how activations of one class vary among themselves), $\Sigma^{-1} \theta$ is the direction that
+# best separates the two, with such disturbances taken out: Fisher's linear discriminant. It's better on data
+# of the same kind (`iid`), and often worse on other data, where features vary together in other ways. The
+# plain $\theta$ is the one to steer by.
 #
 # With 128 dimensions and few statements, $\Sigma$ has directions in which nothing varies at all, so it has no
 # inverse; the **pseudoinverse** leaves those out.
@@ -237,8 +240,9 @@ plots.lines(
 # hint: torch.linalg.pinv(covariance, hermitian=True, atol=atol) in __init__; forward is (x @ direction).sigmoid(), with inverse @ direction in its place if iid.
 # %% [markdown]
 # **Logistic regression** asks for the direction with the best classification, wherever it is: the weights $w$
-# that make the labels likeliest. In 128 dimensions many directions separate a few hundred statements perfectly,
-# so one adds a pull towards zero. With $p_i$ the probability for statement $i$ and $y_i$ its label, minimise
+# that make the labels likeliest. In 128 dimensions many directions separate a few hundred statements
+# perfectly, so one adds a pull towards zero. With $p_i$ the probability for statement $i$ and $y_i$ its
+# label, minimise
 #
 # $$\tfrac{1}{2} |w|^2 + C \sum_i \big( -y_i \log p_i - (1 - y_i) \log (1 - p_i) \big)$$
 #
@@ -318,14 +322,14 @@ plots.matrix(
 # Four kinds agree: a probe for jobs works on traits (0.89), on who got something (1.00), and on whole stories
 # (0.90). That is good evidence for *one* direction that means the gender of the one who is spoken of.
 #
-# And then there is "gave". On its own kind, with new names, that probe merely guesses. But on jobs it is wrong
-# nine times out of ten, which is far stranger: a probe that knew nothing would be wrong half of the time. It has found the
-# direction, and it points backwards. Why?
+# And then there is "gave". On its own kind, with new names, that probe merely guesses. But on jobs it is
+# wrong nine times out of ten, which is far stranger: a probe that knew nothing would be wrong half of the
+# time. It has found the direction, and it points backwards. Why?
 #
-# Remember how these statements were made: the receiver is always of the other gender. So "the giver is a woman" and
-# "the receiver is a man" are the same label, and nothing tells the probe which of them we meant. Labels that
-# always go together are called **confounded**, and no cleverness in fitting will part them. What does is
-# other data. Make it: let the second person's gender be drawn independently, and see whose gender the
+# Remember how these statements were made: the receiver is always of the other gender. So "the giver is a
+# woman" and "the receiver is a man" are the same label, and nothing tells the probe which of them we meant.
+# Labels that always go together are called **confounded**, and no cleverness in fitting will part them. What
+# does is other data. Make it: let the second person's gender be drawn independently, and see whose gender the
 # direction from the job statements reads there.
 # %% exercise="who_is_read" title="Part what goes together" difficulty=2 importance=4 minutes=15
 # hint: If giver and receiver have genders that are drawn independently, one set of scores can be compared with two sets of labels.
@@ -352,14 +356,14 @@ for kind, (first, second) in read.items():
 assert read["got"][0] > 0.9 and read["got"][1] < 0.7, "after 'A got it from B' the direction holds A's gender"
 assert min(read["gave"]) > 0.6, "after 'A gave it to B' it holds something of both"
 # %% [markdown]
-# After "Elena got the lamp from Theo." the direction holds Elena's gender, and Theo's is gone. After "Elena gave the lamp
-# to Theo." it holds both, added up: each can be read off for about three in four. So with a man and a woman
-# the two nearly **cancel**. That is why our confounded statements had so little to offer, and why what was left of the
-# direction was as likely to point backwards as forwards.
+# After "Elena got the lamp from Theo." the direction holds Elena's gender, and Theo's is gone. After "Elena
+# gave the lamp to Theo." it holds both, added up: each can be read off for about three in four. So with a man
+# and a woman the two nearly **cancel**. That is why our confounded statements had so little to offer, and why
+# what was left of the direction was as likely to point backwards as forwards.
 #
-# So the model doesn't hold "the gender of the grammatical subject" at all. It holds something about whoever the
-# story may go on with; in Storyworld, as in English, that is often the one who has just received something. A label is what *we*
-# think a direction means. The model's own reasons are its own.
+# So the model doesn't hold "the gender of the grammatical subject" at all. It holds something about whoever
+# the story may go on with; in Storyworld, as in English, that is often the one who has just received
+# something. A label is what *we* think a direction means. The model's own reasons are its own.
 #
 # ## 6. What was learned by heart?
 #
@@ -368,8 +372,8 @@ assert min(read["gave"]) > 0.6, "after 'A gave it to B' it holds something of bo
 # statements about these names, and test it on *other statements about the same names*. It does well.
 #
 # It must have learned the names by heart. In 128 dimensions there is room for that: a probe needs only a
-# direction that lies well to a hundred names. So when a probe does well on a *real* task with the same
-# names on both sides, how do we know that it isn't doing the same?
+# direction that lies well to a hundred names. So when a probe does well on a *real* task with the same names
+# on both sides, how do we know that it isn't doing the same?
 #
 # Hewitt and Liang (2019) make this a measure. A **control task** has the same inputs, and a random label for
 # each *type* (here: each name). **Selectivity** is the accuracy on the task less the accuracy on the control
@@ -407,12 +411,12 @@ plots.bars(
     series, list(rows), y_title="accuracy", title="What a probe can learn by heart", references={"guessing": 0.5}
 )
 # %% [markdown]
-# Three lessons. The untrained model's probes do better than chance here, on the *real* task, because they know
-# the names by heart: their control bars are as high. Without those bars one might have written a paper. The
-# stronger probe, logistic regression, memorises nearly everything (0.91), so its high accuracy on seen names says
-# little; the mass-mean probe (0.71) has less room for it and is more selective. And what settled the matter for logistic
-# regression was not selectivity but the test on *new* names in part 4, on which memory is of no use. If you can hold out
-# whole types, do.
+# Three lessons. The untrained model's probes do better than chance here, on the *real* task, because they
+# know the names by heart: their control bars are as high. Without those bars one might have written a paper.
+# The stronger probe, logistic regression, memorises nearly everything (0.91), so its high accuracy on seen
+# names says little; the mass-mean probe (0.71) has less room for it and is more selective. And what settled
+# the matter for logistic regression was not selectivity but the test on *new* names in part 4, on which
+# memory is of no use. If you can hold out whole types, do.
 #
 # ## 7. Does the model use it?
 #
@@ -421,8 +425,8 @@ plots.bars(
 # activation along the direction, and see what the model does.
 #
 # For gender there is a behaviour to watch. After "Elena was a baker." the model's logit for " She" is above
-# that for " He", after "Bernard was a baker." below. Add $\theta$ to the residual stream at the full stop (for
-# men this leads from the mean man to the mean woman), or subtract it, and let the rest of the model run.
+# that for " He", after "Bernard was a baker." below. Add $\theta$ to the residual stream at the full stop
+# (for men this leads from the mean man to the mean woman), or subtract it, and let the rest of the model run.
 #
 # A hook on a block can do that: what a forward hook *returns* takes the place of the block's output.
 # `find_blocks(model)` gives the list of blocks.
@@ -502,10 +506,9 @@ plots.bars(
 
 # %% [markdown]
 # That is as clear as it gets. The model prefers " She" after women by 2.4 nats (the mean difference of the
-# logits), and " He" after men by 1.5. One step along $\theta$ at layer 2 moves both by more than three nats up, or
-# as much down, and **every** one of the 100 men and 100 women
-# changes the pronoun; a random direction of the same length turns nobody. The direction
-# isn't only there: the model takes its pronouns from it.
+# logits), and " He" after men by 1.5. One step along $\theta$ at layer 2 moves both by more than three nats
+# up, or as much down, and **every** one of the 100 men and 100 women changes the pronoun; a random direction
+# of the same length turns nobody. The direction isn't only there: the model takes its pronouns from it.
 #
 # Mind also what the early layers show. There the difference of the means is tiny compared with the
 # activations, and pushing along it does nothing, whatever accuracy a probe may reach. **Being decodable and
@@ -516,8 +519,8 @@ plots.bars(
 # Now the direction that everybody wants. Is there one along which a model's *true* statements lie on one side
 # and its *false* ones on the other?
 #
-# First `tiny-llama`, whose training text contained facts like "The capital of France is Paris." We make true and false ones, fit
-# probes on some countries or words, and test them on others.
+# First `tiny-llama`, whose training text contained facts like "The capital of France is Paris." We make true
+# and false ones, fit probes on some countries or words, and test them on others.
 # %%
 def state(kind, frame, table, is_negated=False, start=""):
     """For each key of the table a statement with its own value and one with another's; label 1 where it is true."""
@@ -585,10 +588,10 @@ plots.lines(
 # the probe remembers the word.)
 #
 # Nobody should be surprised. A model learns what helps it to guess the next word. In Storyworld **nothing
-# false is ever said**, so after "The capital of France is Lisbon." there is nothing to prepare for, and the model doesn't.
-# Knowing that France goes with Paris and holding "that was false" are two things. A model that has
-# read the internet, where people err and lie and are contradicted in the next sentence, has a reason. Does
-# SmolLM2 do it?
+# false is ever said**, so after "The capital of France is Lisbon." there is nothing to prepare for, and the
+# model doesn't. Knowing that France goes with Paris and holding "that was false" are two things. A model that
+# has read the internet, where people err and lie and are contradicted in the next sentence, has a reason.
+# Does SmolLM2 do it?
 #
 # ### Truth in a real model
 #
@@ -640,11 +643,12 @@ if REAL:
     figure.show()
 else:
     print(
-        "Say MODEL = 'smollm2' for this. Ours: about 0.6 at layer 4, 0.95 to 1.00 from layer 12 on (opposites: 0.80)."
+        "For this, MODEL = 'smollm2'. Ours: about 0.6 at layer 4, 0.95 to 1.00 from layer 12 on (opposites: 0.80)."
     )
 # %% [markdown]
 # So SmolLM2, unlike `tiny-llama`, does hold something about each statement when it ends. Have we found truth?
-# You know by now what to ask. Here is the matrix, with mass-mean probes at layer 16, each kind centred by itself.
+# You know by now what to ask. Here is the matrix, with mass-mean probes at layer 16, each kind centred by
+# itself.
 # %% result
 # on the real model, whether the truth of one kind of statement predicts that of another.
 # Look at the rows and columns with "not".
@@ -665,7 +669,7 @@ if REAL:
     )
     figure.show()
 else:
-    print("Say MODEL = 'smollm2' for this. Ours: 'cities' on 'plurals' 0.96, on 'sorts' 0.96, on 'cities:not' 0.04.")
+    print("For this, MODEL = 'smollm2'. Ours: 'cities' on 'plurals' 0.96, on 'sorts' 0.96, on 'cities:not' 0.04.")
 # %% [markdown]
 # What a matrix! A direction that was found with cities classifies plurals (0.96), sorts of things (0.96) and
 # languages (0.92), which have nothing in common with geography. If the three kinds with "not" were missing,
@@ -677,9 +681,9 @@ else:
 # receiver were.
 #
 # Marks and Tegmark found the same kind of thing in smaller models, and a truth direction that survives
-# negation only in larger ones (13 billion parameters and more; later work finds two directions, one for truth and one
-# for truth times polarity: Bürger et al. 2024). And the way out is again other data: fit on statements with
-# and without "not" *together*, so that "belongs together" is no help. UNION_TEXT
+# negation only in larger ones (13 billion parameters and more; later work finds two directions, one for truth
+# and one for truth times polarity: Bürger et al. 2024). And the way out is again other data: fit on
+# statements with and without "not" *together*, so that "belongs together" is no help. UNION_TEXT
 # %% result
 # on the real model, probes that were fitted on cities, with and without "not", and tested on all else.
 # What is left is the part of the direction that follows the meaning through the negation.
@@ -696,7 +700,7 @@ if REAL:
     )
     figure.show()
 else:
-    print("Say MODEL = 'smollm2' for this. UNION_NUMBERS")
+    print("For this, MODEL = 'smollm2'. UNION_NUMBERS")
 # %% result
 # on the real model, real texts that nobody made for us, next to a model of the same build with random weights.
 # Each bar is logistic regression at layer 16, fitted on 140 texts and tested on 60.
@@ -722,7 +726,7 @@ if REAL:
     )
     figure.show()
 else:
-    print("Say MODEL = 'smollm2' for this. REAL_SETS_NUMBERS")
+    print("For this, MODEL = 'smollm2'. REAL_SETS_NUMBERS")
 # %% [markdown]
 # REAL_SETS_TEXT
 #
@@ -736,9 +740,9 @@ else:
 #     The plural of lamp is coins. This statement is: false
 #     The plural of drum is drums. This statement is:
 #
-# The measure is $P(\text{true}) - P(\text{false})$, from the model's probabilities for the next token. Each of
-# the two answers must be *one* token. Look before you choose: for SmolLM2 " true" is one token, but " TRUE"
-# is two and " FALSE" three.
+# The measure is $P(\text{true}) - P(\text{false})$, from the model's probabilities for the next token. Each
+# of the two answers must be *one* token. Look before you choose: for SmolLM2 " true" is one token, but "
+# TRUE" is two and " FALSE" three.
 # %% exercise="few_shot_evaluate" title="Ask the model" difficulty=2 importance=3 minutes=15
 # hint: It's one forward pass for each batch of prompts. At which position of each row is the verdict predicted?
 # hint: The prompt is few_shot_prompt + statement + " This statement is:", and the verdict comes after its last real token. Softmax over the whole vocabulary, then two columns.
@@ -746,15 +750,16 @@ else:
 # %% [markdown]
 # Now the intervention: while the model reads the prompt, add the direction to the residual stream where the
 # statement ends, at its last word and its full stop, and nowhere else. It's your hook from part 7, with one
-# difficulty more: the statement now stands in the *middle* of the prompt, and at a different place in each row.
+# difficulty more: the statement now stands in the *middle* of the prompt, and at a different place in each
+# row.
 #
-# How large is an effect? Marks and Tegmark take the **normalised indirect effect**. For false statements to which the direction
-# is added: how far has the mean of $P(\text{true}) - P(\text{false})$ moved, as a share of the way to where true
-# statements lie? 0 is nothing at all, 1 means that the model now treats false statements as true ones. The same work
-# asks this of the direction of logistic regression, and finds it weaker than the plain difference of means
-# in just this respect, though it's the better classifier. **Inference-time intervention** (Li et al. 2023) turns it into
-# a method: it shifts a few heads along such directions while a model writes, and the answers become more
-# truthful.
+# How large is an effect? Marks and Tegmark take the **normalised indirect effect**. For false statements to
+# which the direction is added: how far has the mean of $P(\text{true}) - P(\text{false})$ moved, as a share
+# of the way to where true statements lie? 0 is nothing at all, 1 means that the model now treats false
+# statements as true ones. The same work asks this of the direction of logistic regression, and finds it
+# weaker than the plain difference of means in just this respect, though it's the better classifier.
+# **Inference-time intervention** (Li et al. 2023) turns it into a method: it shifts a few heads along such
+# directions while a model writes, and the answers become more truthful.
 # %% exercise="intervention_experiment" title="Change its mind" difficulty=3 importance=5 minutes=25
 # hint: Where does the statement end within the prompt? The prompt without its question ends exactly there.
 # hint: Tokenize few_shot_prompt + statement for each row: if it has n tokens, the two places are n - 2 and n - 1. Register a hook on each block of intervene_layers that adds sign * direction there, and call few_shot_evaluate on the batch.
@@ -809,19 +814,19 @@ if REAL:
             f"taken from true {taken.mean():+.3f}, NIE {compute_indirect_effect(on_true, taken, on_false):.2f}"
         )
 else:
-    print("Say MODEL = 'smollm2' for this. INTERVENTION_NUMBERS")
+    print("For this, MODEL = 'smollm2'. INTERVENTION_NUMBERS")
 # %% [markdown]
 # INTERVENTION_TEXT
 #
 # ## 9. Lies
 #
-# A statement may be false without anybody lying. To find *deception* we need texts that differ only in whether
-# the speaker is honest. **Instructed pairs** are a simple way to make them: tell the model to be honest, or to
-# be a liar, and then let it say the very same fact, word for word. Whatever differs at the end of the fact can only come from the
-# instruction.
+# A statement may be false without anybody lying. To find *deception* we need texts that differ only in
+# whether the speaker is honest. **Instructed pairs** are a simple way to make them: tell the model to be
+# honest, or to be a liar, and then let it say the very same fact, word for word. Whatever differs at the end
+# of the fact can only come from the instruction.
 #
-# The price is plain, too. The direction may mean "I was told to lie", or "liar" was mentioned, or "this is a story",
-# rather than "I am deceiving". Confounds again.
+# The price is plain, too. The direction may mean "I was told to lie", or "liar" was mentioned, or "this is a
+# story", rather than "I am deceiving". Confounds again.
 # %% exercise="construct_instructed_pairs" title="The same fact, two speakers" difficulty=3 importance=4 minutes=15
 # hint: Two sets of texts, and your extract_activations does the rest.
 # hint: `instruct(instruction, fact, tokenizer)` makes one text, with the chat template if there is one. It ends where the fact ends, so the last token is the fact's.
@@ -829,8 +834,8 @@ else:
 # %% [markdown]
 # ### Steering
 #
-# A direction can be more than read: added at *every* token while a model writes, it becomes a rudder. In
-# code this wants a context manager, so that the hooks certainly come off:
+# A direction can be more than read: added at *every* token while a model writes, it becomes a rudder. In code
+# this wants a context manager, so that the hooks certainly come off:
 #
 #     with DeceptionSteeringHook(model, direction, layers=[3], coefficient=6.0):
 #         model.generate(...)
@@ -854,17 +859,17 @@ for beginning in ("Bernard was a sailor.", "Elena was a baker."):
         print(f"{coefficient:+5.0f}  {tokenizer.decode(out[0]).removeprefix(START)}")
 # %% [markdown]
 # With half of what turned the pronouns (14, where $\theta$ is 29 long), Bernard becomes a "she" with
-# something "in her hands", while his name stays as it is. The other way the model doesn't say "He" of Elena. It
-# repeats her name instead: the direction moves what the model says, not always as we expect. And a rudder can be
-# turned too far: try 45, and the text falls apart into "her her her", since no activation in training ever
-# lay there.
+# something "in her hands", while his name stays as it is. The other way the model doesn't say "He" of Elena.
+# It repeats her name instead: the direction moves what the model says, not always as we expect. And a rudder
+# can be turned too far: try 45, and the text falls apart into "her her her", since no activation in training
+# ever lay there.
 #
 # ### Token by token
 #
-# A probe can be asked at every token, not only at the last. In a conversation one looks at what the *assistant* says: at
-# the tokens of its turns, not at those of the user or of the chat template's markers. Which tokens are these?
-# The template gives a text; we know which characters of it the assistant speaks; and the tokenizer
-# can say for every token from which character to which it reaches (its **offsets**).
+# A probe can be asked at every token, not only at the last. In a conversation one looks at what the
+# *assistant* says: at the tokens of its turns, not at those of the user or of the chat template's markers.
+# Which tokens are these? The template gives a text; we know which characters of it the assistant speaks; and
+# the tokenizer can say for every token from which character to which it reaches (its **offsets**).
 # %% exercise="score_dialogue" title="Who says what, and how does it score?" difficulty=2 importance=4 minutes=15
 # hint: Scores are the easy half: one dot product a token. The mask needs two kinds of places in characters: spans of turns, and spans of tokens.
 # hint: `render_dialogue` gives the text and the assistant's spans; the tokenizer with return_offsets_mapping=True gives each token's. A token belongs to a turn if the two overlap.
@@ -931,24 +936,24 @@ if REAL:
         said_to_lie = (lie_probe(other[TRUTH_LAYER] - middle) > 0.5).float().mean()
         print(f"'{instruction}' counts as lying for {said_to_lie:.0%} of the facts")
 else:
-    print("Say MODEL = 'smollm2' for this. LIES_NUMBERS")
+    print("For this, MODEL = 'smollm2'. LIES_NUMBERS")
 # %% [markdown]
 # LIES_TEXT
 #
 # ## 10. Let the probe look for itself
 #
 # All our probes have read one token. But what gives a text away may stand anywhere. Take whole stories, in
-# which somebody is glad or somebody is sad in one sentence, and ask at the end of the story which it was.
-# By then `tiny-llama` has moved on to who holds the umbrella. The last token has forgotten, and a mean over all tokens
-# drowns the few that know.
+# which somebody is glad or somebody is sad in one sentence, and ask at the end of the story which it was. By
+# then `tiny-llama` has moved on to who holds the umbrella. The last token has forgotten, and a mean over all
+# tokens drowns the few that know.
 #
-# An **attention probe** learns where to look. A direction $q$ scores each token, a softmax over the tokens turns the scores into
-# weights, and the weighted mean of the activations is classified:
+# An **attention probe** learns where to look. A direction $q$ scores each token, a softmax over the tokens
+# turns the scores into weights, and the weighted mean of the activations is classified:
 #
 # $$a_s = \text{softmax}_s(x_s \cdot q \cdot \text{scale}) \qquad \text{logit} = \Big(\sum_s a_s x_s\Big) \cdot w + b$$
 #
-# Several heads, each with its own $q$, may look at different things; what they bring back is put side by side.
-# It's still nearly linear: one soft choice, then a flat boundary.
+# Several heads, each with its own $q$, may look at different things; what they bring back is put side by
+# side. It's still nearly linear: one soft choice, then a flat boundary.
 #
 # For this we need the activations of whole texts, padded to one length, with a mask that says which are real.
 # %% exercise="extract_full_sequence_activations" title="Every token of every text" difficulty=3 importance=4 minutes=20
