@@ -113,12 +113,19 @@ class SourceModule:
 
 
 def _outline(source: str) -> str:
-    """The source with every line blank that belongs to no import and no `test_*` at the left margin."""
-    is_kept, lines = False, []
+    """The source with every line blank that belongs to no import and no `test_*` at the left margin.
+
+    A test's mistakes, most of its text, are left out as well, where they stand as the formatter writes them.
+    """
+    is_kept, are_mistakes, lines = False, False, []
     for line in source.splitlines():
         if line and line[0] not in " \t)]}#":
             is_kept = line.startswith(("import ", "from ", "test_"))
-        lines.append(line if is_kept else "")
+        if line == "    mistakes=[":
+            are_mistakes = True
+        lines.append(line if is_kept and not are_mistakes else "")
+        if line == "    ],":
+            are_mistakes = False
     return "\n".join(lines)
 
 
