@@ -37,8 +37,8 @@
 # Everything runs on `tiny-llama`, four layers that speak Storyworld, within seconds. Some results are about a
 # real language model, SmolLM2 with 135 million parameters. For these say `MODEL = "smollm2"` below, after
 # `arena zoo fetch smollm2` and `arena zoo fetch sae-probes` in a terminal (two downloads of 93 and 45 MB,
-# once). The parts marked *real* then take about REAL_MINUTES minutes together, on two cores. Without it their
-# cells say in one line what they would have shown, and the text gives our numbers.
+# once). The parts marked *real* then take minutes rather than seconds on two cores. Without it their
+# cells say in one line what they need.
 # %%
 import torch
 import transformers
@@ -642,9 +642,7 @@ if REAL:
     )
     figure.show()
 else:
-    print(
-        "For this, MODEL = 'smollm2'. Ours: about 0.6 at layer 4, 0.95 to 1.00 from layer 12 on (opposites: 0.80)."
-    )
+    print("For this, MODEL = 'smollm2'. Ours: about 0.6 at layer 4, 0.95 to 1.00 from layer 12 on (opposites: 0.80).")
 # %% [markdown]
 # So SmolLM2, unlike `tiny-llama`, does hold something about each statement when it ends. Have we found truth?
 # You know by now what to ask. Here is the matrix, with mass-mean probes at layer 16, each kind centred by
@@ -726,10 +724,8 @@ if REAL:
     )
     figure.show()
 else:
-    print("For this, MODEL = 'smollm2'. REAL_SETS_NUMBERS")
+    print("For this, MODEL = 'smollm2'.")
 # %% [markdown]
-# REAL_SETS_TEXT
-#
 # ### What does the model itself say?
 #
 # If a direction is to be tested by intervention, there must be a behaviour in which truth shows. Marks and

@@ -648,7 +648,7 @@ plots.bars(
 #     Q: big
 #     A:
 # %%
-MODEL = "tiny-llama"  # "smollm2" takes about REAL_MINUTES minutes on two cores, and 3 GB of memory
+MODEL = "tiny-llama"  # "smollm2" takes minutes on two cores, and 3 GB of memory
 
 if MODEL == "smollm2":
     from arena_lib.interp.steering.word_pairs import ANTONYMS
@@ -716,7 +716,7 @@ if MODEL == "smollm2":
 else:
     print("Set MODEL to 'smollm2' for this cell.")
 # %% [markdown]
-# REAL_TEXT
+# Compare what you got with `tiny-llama`'s: the same method, other layers and other heads.
 #
 # ## What you have now
 #

@@ -837,12 +837,13 @@ for layer, head in real_classes["name mover"]:
     if senders:
         query = [HeadInput(layer, head, "q")]
         effects = path_patch_each(subject, real_set.toks, real_abc.toks, senders, query, real_metric, read_at=-1)
-        names_of_edges = [(label(sender), f"{layer}.{head}") for sender in senders]
+        names_of_edges = [(f"{sender.layer}.{sender.head}", f"{layer}.{head}") for sender in senders]
         real_edges |= dict(zip(names_of_edges, effects.tolist(), strict=True))
 real_edges = {edge: effect for edge, effect in real_edges.items() if abs(effect) > 0.005}
 plots.circuit(real_nodes, real_edges, title=f"{MODEL}: the heads with a class")
 # %% [markdown]
-# REAL TEXT
+# The classes were found by the same thresholds as for `tiny-llama`, and a head may miss one narrowly. Read the
+# drawing beside the numbers that you printed, not instead of them.
 #
 # ## What you have now
 #
