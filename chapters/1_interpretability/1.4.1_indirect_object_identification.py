@@ -10,16 +10,16 @@
 # %% [markdown]
 # ## What you will find
 #
-# "When Mary and John went to the park, John gave the ball to". Who comes next? Mary, of course. You know it
-# without thinking, and so do language models, even small ones. In 2022 five researchers (Wang et al.,
+# "When Mary and John went to the park, John gave the ball to". Who comes next? Mary, of course. You know
+# it without thinking, and so do language models, even small ones. In 2022 five researchers (Wang et al.,
 # [Interpretability in the wild](https://arxiv.org/abs/2211.00593)) asked *how* GPT-2 knows. The task is
 # called **indirect object identification** (IOI): Mary is the indirect object, the one who gets something.
 # They found a circuit of 26 attention heads, and a set of methods that the field has used ever since.
 #
-# In this section you learn the methods, one after the other, and apply them to a model for which nobody has
-# drawn the circuit: `tiny-llama`. It has four layers of four heads, so every one of them fits on the screen.
-# You will see that it solves the task, that it solves it in **another way** than GPT-2, and you will be able
-# to prove both. At the end, the same cells run on a real language model.
+# In this section you learn the methods, one after the other, and apply them to a model for which nobody
+# has drawn the circuit: `tiny-llama`. It has four layers of four heads, so every one of them fits on the
+# screen. You will see that it solves the task, that it solves it in **another way** than GPT-2, and you
+# will be able to prove both. At the end, the same cells run on a real language model.
 #
 # The question behind every method here is: *what depends on what?* You will ask it in four ways.
 #
@@ -28,15 +28,16 @@
 # 3. **Path patching**: along which connection? (Replace what one part tells one other part.)
 # 4. **Ablation**: is that all? (Take everything else away.)
 #
-# You should have done section 1.2: hooks, caches, and what queries, keys, values and the residual stream are.
-# As there, the set-up cell imports what the library's solutions use, such as `hooked`, which makes models of other
-# libraries look like ours. You may use it or not.
+# You should have done section 1.2: hooks, caches, and what queries, keys, values and the residual stream
+# are. As there, the set-up cell imports what the library's solutions use, such as `hooked`, which makes
+# models of other libraries look like ours. You may use it or not.
 #
 # ## 1. The task
 #
-# Let us make prompts. Each has two names, one of them twice, and stops before the answer. We call the names by
-# their roles: **IO** (the indirect object, the right answer), **S1** (the subject, where it is first named)
-# and **S2** (where it is named again). The last position, where the answer is predicted, is the **end**.
+# Let us make prompts. Each has two names, one of them twice, and stops before the answer. We call the
+# names by their roles: **IO** (the indirect object, the right answer), **S1** (the subject, where it is
+# first named) and **S2** (where it is named again). The last position, where the answer is predicted, is
+# the **end**.
 # %%
 from functools import partial
 
@@ -53,16 +54,16 @@ answer_tokens = dataset.answer_tokens  # "batch 2": the token of IO, the token o
 for prompt in dataset.prompts[:6]:
     print(f"{'ABBA' if prompt.is_io_first else 'BABA'}  {prompt.text} ... {prompt.io}")
 # %% [markdown]
-# In form ABBA the IO is named first, in BABA the subject; the data set has each as often, so that "the first
-# name" is right half of the time, and so is "the second". All six sentences were chosen so that their words align: S2 is
-# at position 10 and the end at position 14 in each of them. `dataset.toks` holds the tokens,
-# `dataset.word_idx["S2"]` the position of a role in each prompt.
+# In form ABBA the IO is named first, in BABA the subject; the data set has each as often, so that "the
+# first name" is right half of the time, and so is "the second". All six sentences were chosen so that
+# their words align: S2 is at position 10 and the end at position 14 in each of them. `dataset.toks` holds
+# the tokens, `dataset.word_idx["S2"]` the position of a role in each prompt.
 #
 # ### One number for the behaviour
 #
-# We could count right answers. But a count doesn't move until a guess flips, and we want to see small changes.
-# So we take the **logit difference**: the logit of IO less the logit of S, at the end. Above zero the
-# model prefers the right name; at 3 it finds it $e^3 \approx 20$ times as likely. It has a second
+# We could count right answers. But a count doesn't move until a guess flips, and we want to see small
+# changes. So we take the **logit difference**: the logit of IO less the logit of S, at the end. Above zero
+# the model prefers the right name; at 3 it finds it $e^3 \approx 20$ times as likely. It has a second
 # advantage: whatever raises both names alike (knowing that a name must come, say) cancels. We measure
 # whether the model knows *which* name, and nothing else.
 # %% exercise="logits_to_ave_logit_diff" title="How sure is it?" difficulty=2 importance=4 minutes=10
@@ -72,8 +73,8 @@ for prompt in dataset.prompts[:6]:
 # %% [markdown]
 # A number needs something to be compared with. We make two more sets of the same sentences:
 #
-# - **ABC**: three unrelated names in place of the two. "When Ann and Tom went to the park, Lisa gave the ball
-#   to". Everything is there that makes a name come next, and nothing that says which.
+# - **ABC**: three unrelated names in place of the two. "When Ann and Tom went to the park, Lisa gave the
+#   ball to". Everything is there that makes a name come next, and nothing that says which.
 # - **swapped**: the other one gives. One word changes (S2), and the right answer turns into the wrong one.
 # %% result
 # the model knows: far above zero, about zero without the clue, and far below where the other one gives.
@@ -94,14 +95,14 @@ accuracy = (logits[:, -1].argmax(dim=-1) == dataset.io_tokens).float().mean()
 print(f"likeliest token of all is the IO: {accuracy:.0%}")
 plots.bars(list(differences.values()), list(differences), y_title="logit difference", title="tiny-llama on three sets")
 # %% [markdown]
-# In 240 such prompts `tiny-llama` never fails, and with names that gave or got nothing in training it doesn't either
-# (there its logit difference is 7.5 rather than 12.2). So there is something to explain.
+# In 240 such prompts `tiny-llama` never fails, and with names that gave or got nothing in training it
+# doesn't either (there its logit difference is 7.5 rather than 12.2). So there is something to explain.
 #
 # ## 2. Who wrote the answer?
 #
-# The residual stream at the end is a sum of what all parts wrote there. The logit difference is linear
-# in it, up to the final norm: it's the dot product of the normalised stream with the **direction**
-# $W_U[:, \text{IO}] - W_U[:, \text{S}]$. So each part has a share, and the shares add up to the whole. That is
+# The residual stream at the end is a sum of what all parts wrote there. The logit difference is linear in
+# it, up to the final norm: it's the dot product of the normalised stream with the **direction** $W_U[:,
+# \text{IO}] - W_U[:, \text{S}]$. So each part has a share, and the shares add up to the whole. That is
 # direct logit attribution, as in section 1.2, for a difference of two logits.
 #
 # The norm divides by a scale that depends on the whole stream. We hold it at what it was in this run, and
@@ -130,21 +131,21 @@ plots.bars(
 by_head = residual_stack_to_logit_diff(cache.stack_head_results(pos_slice=-1), cache, directions)
 plots.heads(by_head.unflatten(0, (4, 4)), quantity="share", title="Shares of the logit difference, by head")
 # %% [markdown]
-# Ten of twelve points are written by the **MLPs** of layers 1 to 3, and hardly anything by heads: 1.2 (head 2 of layer 1)
-# adds 0.9, and 3.2 and 2.1 less than half a point each. Is the task then solved by MLPs? It can't be: an MLP sees one
-# position, and at the end stands the word "to". Whatever MLPs know of names, attention brought it. They must be *working
-# on* something that heads carried there.
+# Ten of twelve points are written by the **MLPs** of layers 1 to 3, and hardly anything by heads: 1.2
+# (head 2 of layer 1) adds 0.9, and 3.2 and 2.1 less than half a point each. Is the task then solved by
+# MLPs? It can't be: an MLP sees one position, and at the end stands the word "to". Whatever MLPs know of
+# names, attention brought it. They must be *working on* something that heads carried there.
 #
-# That is the blind spot of direct attribution. It shows the last hand that touched the answer. What that hand
-# was given, and by whom, it can't show. For that we have to intervene.
+# That is the blind spot of direct attribution. It shows the last hand that touched the answer. What that
+# hand was given, and by whom, it can't show. For that we have to intervene.
 #
 # ## 3. Patching activations
 #
-# Take two runs that differ in one thing: the IOI prompts and the swapped ones. Between them only the word S2
-# changes, and the answer turns round. Somewhere in the model there are activations that carry this change from
-# S2 to the end. To find them, run the model on the **corrupted** (swapped) prompts, and while it runs, replace *one*
-# activation with its value from the **clean** (IOI) run. If the right answer comes back, this activation
-# holds everything that the answer needs. This is called **denoising**.
+# Take two runs that differ in one thing: the IOI prompts and the swapped ones. Between them only the word
+# S2 changes, and the answer turns round. Somewhere in the model there are activations that carry this
+# change from S2 to the end. To find them, run the model on the **corrupted** (swapped) prompts, and while
+# it runs, replace *one* activation with its value from the **clean** (IOI) run. If the right answer comes
+# back, this activation holds everything that the answer needs. This is called **denoising**.
 #
 # To read it off, we put the metric on a scale: 0 is the corrupted run, 1 is the clean one.
 #
@@ -166,8 +167,9 @@ print(f"clean {metric(logits):.2f}, corrupted {metric(swapped_logits):.2f}, ABC 
 # %% [markdown]
 # ### The simplest patch: the residual stream
 #
-# First the coarsest question: at which position, and from which layer on, does the stream hold the answer? A hook at
-# `blocks.{layer}.hook_resid_pre` gets the stream that enters a layer, "batch seq d_model", and we replace one position of it.
+# First the coarsest question: at which position, and from which layer on, does the stream hold the answer?
+# A hook at `blocks.{layer}.hook_resid_pre` gets the stream that enters a layer, "batch seq d_model", and
+# we replace one position of it.
 # %% exercise="patch_residual_component" title="Replace one position" difficulty=2 importance=4 minutes=10
 # hint: A hook gets the activation of the corrupted run. What should it give back at pos, and what elsewhere?
 # hint: The clean run's activation of the same name is clean_cache[hook.name]; take one position of it, in all prompts.
@@ -191,9 +193,9 @@ plots.matrix(
     title="The stream that enters a layer, patched at one position",
 )
 # %% [markdown]
-# Clean-cut. Before layers 0 and 1 everything is at S2; before layers 2 and 3 everything is at the end. So attention of
-# layer 1 carries it from the one to the other. Which of a layer's two parts is it, and does the MLP of
-# layer 0 matter?
+# Clean-cut. Before layers 0 and 1 everything is at S2; before layers 2 and 3 everything is at the end. So
+# attention of layer 1 carries it from the one to the other. Which of a layer's two parts is it, and does
+# the MLP of layer 0 matter?
 # %% exercise="get_act_patch_block_every" title="Attention or MLP?" difficulty=2 importance=3 minutes=10
 # hint: It's the same loop with another hook name. Which names do the outputs of attention and MLP have?
 # hint: Loop over ["resid_pre", "attn_out", "mlp_out"]; all three have the shape of the stream, so the hook is the same.
@@ -214,14 +216,16 @@ for place, values in zip(["attention's output", "the MLP's output"], patched[1:]
 # %% [markdown]
 # Three steps are visible:
 #
-# 1. The MLP of **layer 0** at S2 takes the name's embedding and writes something that the rest of the model uses.
+# 1. The MLP of **layer 0** at S2 takes the name's embedding and writes something that the rest of the
+#    model uses.
 # 2. **Attention of layer 1** moves it to the end, alone and completely (1.00).
-# 3. The **MLPs of layers 1 to 3** at the end turn it into logits: 0.81 comes back with MLP 1 alone, less with the later ones.
+# 3. The **MLPs of layers 1 to 3** at the end turn it into logits: 0.81 comes back with MLP 1 alone, less
+#    with the later ones.
 #
 # ### Heads
 #
-# Which of the four heads of layer 1? The output of a head before $W_O$ is `z`, at `blocks.{layer}.attn.hook_z`,
-# "batch seq n_heads d_head". We now patch one head, at all positions.
+# Which of the four heads of layer 1? The output of a head before $W_O$ is `z`, at
+# `blocks.{layer}.attn.hook_z`, "batch seq n_heads d_head". We now patch one head, at all positions.
 # %% exercise="patch_head_vector" title="Replace one head" difficulty=2 importance=4 minutes=5
 # hint: It's patch_residual_component with another axis.
 # hint: The axes are batch, seq, n_heads, d_head: the head's index is on the third.
@@ -236,9 +240,9 @@ patched = get_act_patch_attn_head_out_all_pos(model, swapped_dataset.toks, cache
 plots.heads(patched, quantity="metric", title="Each head's output, patched")
 # %% [markdown]
 # It's **1.2**, and nobody else. So much for *where*. A head's output can change for two reasons: it looks
-# elsewhere (pattern, made of queries and keys), or it finds something else where it looks (values). Patch each of
-# them by itself and you know which. One thing to mind: in `tiny-llama` two query heads share one key head and
-# one value head, so `hook_k` and `hook_v` have half as many heads.
+# elsewhere (pattern, made of queries and keys), or it finds something else where it looks (values). Patch
+# each of them by itself and you know which. One thing to mind: in `tiny-llama` two query heads share one
+# key head and one value head, so `hook_k` and `hook_v` have half as many heads.
 # %% exercise="patch_attn_patterns" title="Look where it looked" difficulty=2 importance=3 minutes=5
 # hint: A pattern has no axis d_head, and its axes stand in another order.
 # hint: The axes are batch, n_heads, seq_q, seq_k.
@@ -258,41 +262,43 @@ for part, values in zip(["output", "query", "key", "value", "pattern"], patched,
 first_words = model.to_str_tokens(dataset.toks[0])
 plots.attention(cache["pattern", 1][0, 2], first_words, head_names=["head 1.2"], title="The first prompt")
 # %% [markdown]
-# So 1.2 always looks from the end to S2, and brings whatever name it finds there. The model doesn't need to know
-# that this name occurred before, or where. It takes **the name in front of the verb**.
+# So 1.2 always looks from the end to S2, and brings whatever name it finds there. The model doesn't need
+# to know that this name occurred before, or where. It takes **the name in front of the verb**.
 #
 # ### Denoising finds what suffices
 #
-# But is that all of it? The swapped prompts contain the same two names. Patching against them, we only see what
-# tells *who of the two* gives. How the model knows which two names there are in the first place is the
-# same in both runs, and so invisible. What a patch shows is always relative to what you corrupt.
+# But is that all of it? The swapped prompts contain the same two names. Patching against them, we only see
+# what tells *who of the two* gives. How the model knows which two names there are in the first place is
+# the same in both runs, and so invisible. What a patch shows is always relative to what you corrupt.
 #
-# So corrupt more, and turn the direction round: run on the *clean* prompts, and patch in activations of the **ABC** run, with its three other names.
-# What falls is *needed*. This is called **noising**. Your functions do that without a change: just swap what runs and what is patched in.
+# So corrupt more, and turn the direction round: run on the *clean* prompts, and patch in activations of
+# the **ABC** run, with its three other names. What falls is *needed*. This is called **noising**. Your
+# functions do that without a change: just swap what runs and what is patched in.
 # %% result
 # noising: the clean prompts with one head's output from the ABC run; -1 is all that the model knows.
 path_metric = lambda logits: ioi_metric(logits, answer_tokens, differences["ABC"], differences["IOI"]) - 1
 noised = get_act_patch_attn_head_out_all_pos(model, dataset.toks, abc_cache, path_metric)
 plots.heads(noised, quantity="change", title="Each head's output, from the ABC run")
 # %% [markdown]
-# Without 1.2 everything is lost. The heads of layer 2 now show up, with about a tenth each, and those of layer 3 with the
-# other sign: without them the model is *better*. But a head in layer 2 acts in two ways: what it writes reaches the
-# logits, and it reaches the heads of layer 3, which then do something else. These two are mixed in one number here. To
-# keep them apart we must patch not activations but *paths*.
+# Without 1.2 everything is lost. The heads of layer 2 now show up, with about a tenth each, and those of
+# layer 3 with the other sign: without them the model is *better*. But a head in layer 2 acts in two ways:
+# what it writes reaches the logits, and it reaches the heads of layer 3, which then do something else.
+# These two are mixed in one number here. To keep them apart we must patch not activations but *paths*.
 #
 # ## 4. Patching paths
 #
-# Think of the model as a graph. Heads and MLPs are nodes, and wherever one reads what another has written, there
-# is an edge. Path patching (Wang et al. 2022, and Goldowsky-Dill et al. [2023](https://arxiv.org/abs/2304.05969)) changes what flows along chosen
-# edges and nothing else. Like in the paper, we let effects pass through MLPs, and not through other heads.
+# Think of the model as a graph. Heads and MLPs are nodes, and wherever one reads what another has written,
+# there is an edge. Path patching (Wang et al. 2022, and Goldowsky-Dill et al.
+# [2023](https://arxiv.org/abs/2304.05969)) changes what flows along chosen edges and nothing else. Like in
+# the paper, we let effects pass through MLPs, and not through other heads.
 #
 # ### From a head to the logits
 #
 # The simplest path goes from one head, the **sender**, to the final residual stream. Three steps:
 #
 # 1. Run the model on the original prompts (IOI) and on the new ones (ABC), and keep every head's `z`.
-# 2. Run it on the original prompts with **all** heads held at their original `z`, except the sender, which gets
-#    its new one. Later heads can't react, since they are held. MLPs and norms are computed anew.
+# 2. Run it on the original prompts with **all** heads held at their original `z`, except the sender, which
+#    gets its new one. Later heads can't react, since they are held. MLPs and norms are computed anew.
 # 3. Turn the final residual stream into logits, and measure.
 #
 # All the work of step 2 is in one hook, which sits on `z` of every layer.
@@ -309,8 +315,9 @@ plots.heads(noised, quantity="change", title="Each head's output, from the ABC r
 direct = get_path_patch_head_to_final_resid_post(model, path_metric, abc_dataset, dataset, abc_cache, cache)
 plots.heads(direct, quantity="change", title="Path patching: head to the final residual stream")
 # %% [markdown]
-# The heads of layer 2 have all but vanished. Are they idle after all? Careful. The average is over prompts of *two* forms. A head that helps in
-# one form and harms in the other would average to nothing. Look at the forms one by one.
+# The heads of layer 2 have all but vanished. Are they idle after all? Careful. The average is over prompts
+# of *two* forms. A head that helps in one form and harms in the other would average to nothing. Look at
+# the forms one by one.
 # %% result
 # ABBA and BABA by themselves: layer 2 is anything but idle.
 is_abba = torch.tensor([prompt.is_io_first for prompt in dataset.prompts])
@@ -327,9 +334,9 @@ for form, chosen in (("ABBA", is_abba), ("BABA", ~is_abba)):
     values = get_path_patch_head_to_final_resid_post(model, form_metric, abc_dataset, dataset, abc_cache, cache)
     plots.heads(values, quantity="change", title=f"Head to the final residual stream, {form} prompts").show()
 # %% [markdown]
-# In ABBA, where the IO is named first, the answer suffers without 2.1 and 2.2, and gets better without 2.0 and 2.3. In
-# BABA it's the other way round. That suggests: 2.1 and 2.2 write the **first name**, 2.0 and 2.3 the **second**, whoever that is. Their patterns say
-# the same.
+# In ABBA, where the IO is named first, the answer suffers without 2.1 and 2.2, and gets better without 2.0
+# and 2.3. In BABA it's the other way round. That suggests: 2.1 and 2.2 write the **first name**, 2.0 and
+# 2.3 the **second**, whoever that is. Their patterns say the same.
 # %% result
 # where the heads of layer 2 look from the end: two at the first name, two at the second.
 at_end = cache["pattern", 2][:, :, -1]
@@ -349,10 +356,11 @@ plots.bars(
 #
 # ### From head to head
 #
-# GPT-2 does it otherwise. There the heads that write the answer (the paper's *name movers*) look at the IO alone, and earlier heads
-# (*S-inhibition heads*) tell their **queries** to leave the subject out. Does 1.2 do that, too? Path patching answers this:
-# the sender is 1.2, the **receivers** are the queries of layer 2. Now there are four steps: the first two as before, but in step 2
-# we record what *arrives* at the receivers' queries; then
+# GPT-2 does it otherwise. There the heads that write the answer (the paper's *name movers*) look at the IO
+# alone, and earlier heads (*S-inhibition heads*) tell their **queries** to leave the subject out. Does 1.2
+# do that, too? Path patching answers this: the sender is 1.2, the **receivers** are the queries of layer
+# 2. Now there are four steps: the first two as before, but in step 2 we record what *arrives* at the
+#    receivers' queries; then
 #
 # 3. run the original prompts once more, untouched, except that the receivers get what was recorded;
 # 4. measure the logits of that run.
@@ -372,13 +380,14 @@ layer_2 = [(2, head) for head in range(4)]
 to_queries = get_path_patch_head_to_heads(layer_2, "q", model, path_metric, abc_dataset, dataset, abc_cache, cache)
 plots.heads(to_queries, quantity="change", title="Path patching: head to the queries of layer 2")
 # %% [markdown]
-# There is an effect, of about five in a hundred, where the path to the logits carries ninety. So 1.2 works on the queries
-# of layer 2 a little, and for the most part it doesn't.
+# There is an effect, of about five in a hundred, where the path to the logits carries ninety. So 1.2 works
+# on the queries of layer 2 a little, and for the most part it doesn't.
 #
 # ## 5. What kind of head is it?
 #
-# The paper sorts heads into classes. A class isn't a label that one glues on by looking at a pattern; it takes three kinds of evidence: where
-# the head looks, what it does with what it finds, and what is lost without it.
+# The paper sorts heads into classes. A class isn't a label that one glues on by looking at a pattern; it
+# takes three kinds of evidence: where the head looks, what it does with what it finds, and what is lost
+# without it.
 #
 # | class | looks from, to | does |
 # |---|---|---|
@@ -389,8 +398,9 @@ plots.heads(to_queries, quantity="change", title="Path patching: head to the que
 # | induction | S2, what follows S1 | the same, by way of a |
 # | previous token | what follows S1, S1 | ... previous-token head |
 #
-# In GPT-2 the last three classes detect that S is named twice, S-inhibition heads carry that to the end, and name movers copy the other name.
-# You have seen the first two columns of evidence for some heads. Now for the second: does a head *write* what it looks at?
+# In GPT-2 the last three classes detect that S is named twice, S-inhibition heads carry that to the end,
+# and name movers copy the other name. You have seen the first two columns of evidence for some heads. Now
+# for the second: does a head *write* what it looks at?
 # %% exercise="calculate_scatter_embedding_vs_attn" title="What it writes, against where it looks" difficulty=3 importance=3 minutes=20
 # hint: For each prompt you need two numbers for IO and two for S: an entry of the pattern, and a dot product. Which position do all of them come from?
 # hint: Index with rows = torch.arange(batch) and end = dataset.word_idx["end"]: the pattern's axes are batch, head, query, key; z's are batch, position, head, d_head. The head's output is z @ W_O[layer, head].
@@ -412,13 +422,13 @@ for layer, head in [(2, 1), (1, 2)]:
 # %% [markdown]
 # ### Copying scores
 #
-# That was on our prompts. The question can be asked of the weights alone, for every name: *if* the head looked at this name and nothing
-# else, which tokens would its output make likely? The **copying score** is the share of names that come out among the
-# $k$ likeliest tokens. With the output's sign turned, the same gives the **negative** copying score, of heads that push down what
-# they look at.
+# That was on our prompts. The question can be asked of the weights alone, for every name: *if* the head
+# looked at this name and nothing else, which tokens would its output make likely? The **copying score** is
+# the share of names that come out among the $k$ likeliest tokens. With the output's sign turned, the same
+# gives the **negative** copying score, of heads that push down what they look at.
 #
-# What is a name, for a head in a later layer? Not its embedding: you have seen that MLP 0 rewrites names. So the name passes
-# that first.
+# What is a name, for a head in a later layer? Not its embedding: you have seen that MLP 0 rewrites names.
+# So the name passes that first.
 # %% exercise="embed_names" title="A name, as later heads see it" difficulty=2 importance=2 minutes=10
 # hint: Think of the stream at a position where attention of layer 0 has written nothing.
 # hint: It holds the embedding, and what MLP 0 adds to it when it reads it (through its norm).
@@ -436,15 +446,17 @@ for sign, scores in zip(["Copying", "Negative copying"], copying, strict=True):
         torch.cat([torch.zeros(1, 4), scores]), quantity="share of names", title=f"{sign} scores (k = 5)"
     ).show()
 # %% [markdown]
-# Heads of layers 2 and 3 copy nearly every one of 96 names. 1.2 has a negative score of 0.76: hand it a name, and in three
-# of four cases this very name is among the five tokens that its output makes *least* likely. That is the piece that was missing. It doesn't tell
-# others to avoid the subject, as GPT-2's S-inhibition heads do. It **suppresses the subject itself**. We call it an
-# *S suppression* head; the paper has no such class.
+# Heads of layers 2 and 3 copy nearly every one of 96 names. 1.2 has a negative score of 0.76: hand it a
+# name, and in three of four cases this very name is among the five tokens that its output makes *least*
+# likely. That is the piece that was missing. It doesn't tell others to avoid the subject, as GPT-2's
+# S-inhibition heads do. It **suppresses the subject itself**. We call it an *S suppression* head; the
+# paper has no such class.
 #
 # ### Validation on random tokens
 #
-# Is there a duplicate-token, induction or previous-token head? What a head does in our sentences might be an accident of them. So the paper also looks at
-# random tokens, written twice, where nothing but the repetition can guide a head.
+# Is there a duplicate-token, induction or previous-token head? What a head does in our sentences might be
+# an accident of them. So the paper also looks at random tokens, written twice, where nothing but the
+# repetition can guide a head.
 # %% exercise="get_attn_scores" title="On random tokens" difficulty=3 importance=3 minutes=20
 # hint: Where in the text does the second copy of a token stand, and where what it should look at? Draw a short example, with the first token that begins the text.
 # hint: For each kind there is one diagonal of the pattern. With n random tokens, the same token stands n positions before, what came after it n - 1, and the previous one 1.
@@ -456,8 +468,9 @@ for kind in ["duplicate", "induction", "prev"]:
     scores = get_attn_scores(model, 20, 8, kind, words, torch.Generator().manual_seed(0))
     plots.heads(scores, quantity="attention", title=f"On random tokens: {kind}").show()
 # %% [markdown]
-# The same heads that copy names here perform induction there: "look at what came after", and copy it. On our prompts they look at names for another reason.
-# One model, one head, two uses: the class of a head is what it does *in a task*.
+# The same heads that copy names here perform induction there: "look at what came after", and copy it. On
+# our prompts they look at names for another reason. One model, one head, two uses: the class of a head is
+# what it does *in a task*.
 #
 # Does anything at S1 or S2 depend on previous-token heads, as it does in GPT-2? Test it, the way you know.
 # %% exercise="validate_prev_token_heads" title="Does looking back matter?" difficulty=2 importance=2 minutes=15
@@ -484,9 +497,10 @@ assert abs(float(effect)) < 0.02, "and the answer doesn't depend on it"
 # %% [markdown]
 # ### What does 1.2 tell?
 #
-# The paper asks one more question of S-inhibition heads: do they say *which name* to avoid, or *which position*? The prompts come in pairs, so both can be
-# changed separately. Renaming both people changes names and not positions. Naming the same two people in the other order (ABBA to BABA) changes
-# positions and not names. In GPT-2 it was mostly the position. Here?
+# The paper asks one more question of S-inhibition heads: do they say *which name* to avoid, or *which
+# position*? The prompts come in pairs, so both can be changed separately. Renaming both people changes
+# names and not positions. Naming the same two people in the other order (ABBA to BABA) changes positions
+# and not names. In GPT-2 it was mostly the position. Here?
 # %% exercise="decompose_S_suppression" title="Name or position?" difficulty=3 importance=3 minutes=20
 # hint: You want the answer of the clean prompts if 1.2 reports from another prompt: one with the same names in other places, or with other names in the same places.
 # hint: dataset.swap_order() and dataset.rename(generator, names) make the two, prompt by prompt. Patch z of head 2 in layer 1 from their caches into the clean run.
@@ -521,9 +535,10 @@ plots.bars(
 # %% [markdown]
 # ### All measures together
 #
-# The library's `measure_heads` takes all these measures for every head, and `classify_heads` sorts by thresholds that are stated, so that
-# nobody's eye decides: attention of at least 0.3, copying of at least 0.5, an effect of at least two in a hundred. A head with an effect that
-# fits no class is called unexplained, so that it isn't forgotten.
+# The library's `measure_heads` takes all these measures for every head, and `classify_heads` sorts by
+# thresholds that are stated, so that nobody's eye decides: attention of at least 0.3, copying of at least
+# 0.5, an effect of at least two in a hundred. A head with an effect that fits no class is called
+# unexplained, so that it isn't forgotten.
 # %% result
 # the classes of tiny-llama, and of the same model before training.
 from arena_lib.interp.ioi import classify_heads, measure_heads
@@ -542,25 +557,27 @@ for name, measures in measured.items():
     for kind, found in classify_heads(measures).items():
         print(f"    {kind:20} {', '.join(f'{layer}.{head}' for layer, head in found) or '-'}")
 # %% [markdown]
-# The untrained model is the control: it has attention patterns and outputs like any other, and its heads have effects (on a logit difference of about
-# nothing, so these are shares of noise, and all end up as unexplained). But none of its heads has the evidence of a class.
+# The untrained model is the control: it has attention patterns and outputs like any other, and its heads
+# have effects (on a logit difference of about nothing, so these are shares of noise, and all end up as
+# unexplained). But none of its heads has the evidence of a class.
 #
 # ## 6. A circuit on its own
 #
-# A circuit is a claim: *these heads, at these positions, and no others, do the task.* The strongest test of it is to take everything
-# else away and see whether the task is still done.
+# A circuit is a claim: *these heads, at these positions, and no others, do the task.* The strongest test
+# of it is to take everything else away and see whether the task is still done.
 #
-# What does it mean to take a head away? If we put zeros in its place, the rest of the model gets something that it has never
-# seen. So the paper puts the head's **mean** over ABC prompts: what it writes when the names could be any. It still says "here comes a
-# name", and doesn't know which. Means are taken for each template by itself, because position 5 is "went" in one and
-# "walked" in another.
+# What does it mean to take a head away? If we put zeros in its place, the rest of the model gets something
+# that it has never seen. So the paper puts the head's **mean** over ABC prompts: what it writes when the
+# names could be any. It still says "here comes a name", and doesn't know which. Means are taken for each
+# template by itself, because position 5 is "went" in one and "walked" in another.
 # %% exercise="compute_means_by_template" title="The mean, template by template" difficulty=2 importance=3 minutes=10
 # hint: Each prompt gets the mean over the prompts with the same number in groups.
 # hint: Loop over groups.unique(); groups == group picks its rows.
 # hint: means[groups == group] = z[groups == group].mean(dim=0): one mean is broadcast to all rows of the group.
 # %% [markdown]
-# The circuit's heads keep their output, and only at the position where their class does its work. For name movers that is the
-# end; for a previous-token head it's the position after S1. `SEQ_POS_TO_KEEP` holds this for each class.
+# The circuit's heads keep their output, and only at the position where their class does its work. For name
+# movers that is the end; for a previous-token head it's the position after S1. `SEQ_POS_TO_KEEP` holds
+# this for each class.
 # %% exercise="make_circuit_mask" title="What is kept" difficulty=3 importance=3 minutes=15
 # hint: For each head of each class there is one True in each prompt. Where?
 # hint: word_idx[seq_pos_to_keep[kind]] has one position for each prompt: pair prompts and positions by indexing with two tensors of the same length.
@@ -601,15 +618,18 @@ plots.bars(
     title="Circuits on their own: how often IO is the likeliest token",
 )
 # %% [markdown]
-# Look at both pictures before you read on. By the logit difference, 1.2 alone does four fifths of the task. By accuracy it does *nothing*: IO
-# is the likeliest token in no prompt at all. Both are true. 1.2 pushes S down and says nothing of IO, which is one name among ninety-five others.
-# With the name movers alone the likeliest token is one of the two names nearly always, and the right one half of the time. Only
+# Look at both pictures before you read on. By the logit difference, 1.2 alone does four fifths of the
+# task. By accuracy it does *nothing*: IO is the likeliest token in no prompt at all. Both are true. 1.2
+# pushes S down and says nothing of IO, which is one name among ninety-five others. With the name movers
+# alone the likeliest token is one of the two names nearly always, and the right one half of the time. Only
 # together they solve the task: two names, minus one.
 #
-# A metric is a question, and it gets the answer to what it asks. The logit difference asks "IO or S?" and takes for granted that one of them comes.
+# A metric is a question, and it gets the answer to what it asks. The logit difference asks "IO or S?" and
+# takes for granted that one of them comes.
 #
-# There is something else. The five heads alone reach 15, *more* than the whole model, 11.8. A circuit that is better than its model isn't faithful: something
-# in the model works against the answer, and we have left it out. It must be the heads of layer 3, the ones that we called unexplained. Without them the logit
+# There is something else. The five heads alone reach 15, *more* than the whole model, 11.8. A circuit that
+# is better than its model isn't faithful: something in the model works against the answer, and we have
+# left it out. It must be the heads of layer 3, the ones that we called unexplained. Without them the logit
 # difference rose.
 # %% exercise="explain_the_rest" title="What holds the model back?" difficulty=4 importance=3 minutes=30
 # hint: Where do the heads of layer 3 look from the end? cache["pattern", 3][:, :, -1] averages to one row for each head. And what did heads of layer 2 bring to that place?
@@ -630,22 +650,27 @@ assert abs(of_circuit - differences["IOI"]) < 0.05 * differences["IOI"], (
 )
 print(f"the circuit alone {of_circuit:.2f}, the whole model {differences['IOI']:.2f}")
 # %% [markdown]
-# So layer 2 brings the names not only to the end but also to the comma, in the middle of the sentence, and there layer 3 reads them. What it makes of them
-# works *against* the answer, by a fifth or so. Why? We don't know. GPT-2 has such heads as well, its negative name movers, and a guess is that they
-# keep the model from being too sure, since a confident mistake is expensive in training. In `tiny-llama` they look at the
-# comma and not at a name, so no detector of patterns would have found them.
+# So layer 2 brings the names not only to the end but also to the comma, in the middle of the sentence, and
+# there layer 3 reads them. What it makes of them works *against* the answer, by a fifth or so. Why? We
+# don't know. GPT-2 has such heads as well, its negative name movers, and a guess is that they keep the
+# model from being too sure, since a confident mistake is expensive in training. In `tiny-llama` they look
+# at the comma and not at a name, so no detector of patterns would have found them.
 #
 # ### Three criteria
 #
-# Write $F(C)$ for the logit difference of circuit $C$ on its own, and $M$ for the whole model. The paper asks for three things.
+# Write $F(C)$ for the logit difference of circuit $C$ on its own, and $M$ for the whole model. The paper
+# asks for three things.
 #
 # - **Faithful**: $|F(M) - F(C)|$ is small. The circuit does what the model does.
-# - **Complete**: whatever part $K$ you take out of both, circuit and model suffer alike: $|F(C \setminus K) - F(M \setminus K)|$ is small. If the model
-#   suffers less, it has understudies that the circuit lacks.
-# - **Minimal**: every head $v$ of the circuit counts. There is some $K$ without which its loss is felt: $|F(C \setminus (K \cup \{v\})) - F(C \setminus K)|$ is large.
+# - **Complete**: whatever part $K$ you take out of both, circuit and model suffer alike: $|F(C \setminus
+#   K) - F(M \setminus K)|$ is small. If the model suffers less, it has understudies that the circuit
+#   lacks.
+# - **Minimal**: every head $v$ of the circuit counts. There is some $K$ without which its loss is felt:
+#   $|F(C \setminus (K \cup \{v\})) - F(C \setminus K)|$ is large.
 #
-# Why is $K$ needed in the third? Because of heads that do the same. Take one of two away and the other does the work: each looks idle as long as the
-# other is there. So for each head we first take away those that do the same, and then look at what it's worth.
+# Why is $K$ needed in the third? Because of heads that do the same. Take one of two away and the other
+# does the work: each looks idle as long as the other is there. So for each head we first take away those
+# that do the same, and then look at what it's worth.
 # %% exercise="compute_minimality_scores" title="Is every head needed?" difficulty=4 importance=3 minutes=30
 # hint: For each head v: which heads do the same? These are K. You then need two numbers.
 # hint: Build two circuits as dictionaries: one without K, one without K and v. run_alone gives the logits of each.
@@ -695,11 +720,15 @@ worst = greedy_completeness(F, everybody, n_steps=2 if SCALE == "tiny" else 5)
 names_of_worst = sorted(f"{node.layer}.{node.head}" for node in worst.knocked_out)
 print(f"complete: worst K {names_of_worst}, F(C - K) = {worst.circuit:.2f}, F(M - K) = {worst.model:.2f}")
 # %% [markdown]
-# TEXT ABOUT NUMBERS
+# With 48 prompts the circuit's logit difference is 11.6 and the model's 11.8: it's faithful. Minimality is
+# less clear. 1.2 and the four name movers are worth a lot each, the four dampers next to nothing one by
+# one: only together do they hold the model back. By the letter of the criterion, most of them would have
+# to go.
 #
 # ### The circuit, drawn
 #
-# For the drawing we patch single edges: what one part tells one other part, directly, through nothing in between. Here MLPs are parts as well.
+# For the drawing we patch single edges: what one part tells one other part, directly, through nothing in
+# between. Here MLPs are parts as well.
 # %% result
 # the circuit of tiny-llama: thick edges carry much, blue ones help, red ones harm.
 # ABBA prompts, on which the two pairs of name movers come apart.
@@ -740,22 +769,25 @@ drawn = {
 }
 plots.circuit(nodes, drawn, aside="MLP", title="How tiny-llama finds the indirect object (ABBA prompts)")
 # %% [markdown]
-# Read it from below. The giver's name at S2 goes through MLP 0 and is taken by 1.2, which tells MLP 1: not this one. MLPs 1 to 3 turn it into logits.
-# On the left are the name movers. In ABBA prompts the first name is right, so its movers help (blue) and those of the second harm (red); in BABA it's the other
-# way round. (What the name movers read isn't drawn: two of them share one value head, so an edge into one would change both.)
+# Read it from below. The giver's name at S2 goes through MLP 0 and is taken by 1.2, which tells MLP 1: not
+# this one. MLPs 1 to 3 turn it into logits. On the left are the name movers. In ABBA prompts the first
+# name is right, so its movers help (blue) and those of the second harm (red); in BABA it's the other way
+# round. (What the name movers read isn't drawn: two of them share one value head, so an edge into one
+# would change both.)
 #
 # ## 7. Another model, and a real one
 #
-# Is this how it's done, then? It's how *one* model does it. Put another name here, and the same cells give you its circuit, by the same measures:
-# `"tiny-gpt"`, or `"smollm2"`, a real language model with 30 layers of 9 heads (run `arena zoo fetch smollm2` once, a download of
-# about 100 MB). With a network, `"gpt2"` works as well, and there you can compare with the paper.
+# Is this how it's done, then? It's how *one* model does it. Put another name here, and the same cells give
+# you its circuit, by the same measures: `"tiny-gpt"`, or `"smollm2"`, a real language model with 30 layers
+# of 9 heads (run `arena zoo fetch smollm2` once, a download of about 100 MB). With a network, `"gpt2"`
+# works as well, and there you can compare with the paper.
 # %%
 from dataclasses import replace
 
 from arena_lib.interp.ioi import ENGLISH, keep_single_tokens
 from arena_lib.interp.patching import path_patch_each
 
-MODEL = "tiny-gpt"  # "smollm2" takes REALTIME
+MODEL = "tiny-gpt"  # "smollm2" takes several minutes on two cores, and 2 GB of memory
 N_REAL = 12 if SCALE == "tiny" else 16
 
 subject = zoo.load(MODEL)
@@ -842,13 +874,14 @@ for layer, head in real_classes["name mover"]:
 real_edges = {edge: effect for edge, effect in real_edges.items() if abs(effect) > 0.005}
 plots.circuit(real_nodes, real_edges, title=f"{MODEL}: the heads with a class")
 # %% [markdown]
-# The classes were found by the same thresholds as for `tiny-llama`, and a head may miss one narrowly. Read the
-# drawing beside the numbers that you printed, not instead of them.
+# The classes were found by the same thresholds as for `tiny-llama`, and a head may miss one narrowly. Read
+# the drawing beside the numbers that you printed, not instead of them.
 #
 # ## What you have now
 #
-# You can take a behaviour, turn it into a number, and find the parts of a model that it depends on; you can follow paths from part to part; and you can say how
-# much of the behaviour your circuit explains. And you have seen how each method misleads when it's used alone:
+# You can take a behaviour, turn it into a number, and find the parts of a model that it depends on; you
+# can follow paths from part to part; and you can say how much of the behaviour your circuit explains. And
+# you have seen how each method misleads when it's used alone:
 #
 # - Attribution named the MLPs, who only finished what a head had brought.
 # - Denoising against the swapped prompts showed one head, and hid those that both runs share.
@@ -858,7 +891,11 @@ plots.circuit(real_nodes, real_edges, title=f"{MODEL}: the heads with a class")
 #
 # Read on:
 #
-# - Wang et al. 2022, [Interpretability in the wild](https://arxiv.org/abs/2211.00593): the circuit in GPT-2, with everything that you did here
-# - Goldowsky-Dill et al. 2023, [Localizing model behavior with path patching](https://arxiv.org/abs/2304.05969)
-# - Heimersheim and Nanda 2024, [How to use and interpret activation patching](https://arxiv.org/abs/2404.15255)
-# - McDougall et al. 2023, [Copy suppression](https://arxiv.org/abs/2310.04625): what a negative name mover of GPT-2 does everywhere
+# - Wang et al. 2022, [Interpretability in the wild](https://arxiv.org/abs/2211.00593): the circuit in
+#   GPT-2, with everything that you did here
+# - Goldowsky-Dill et al. 2023, [Localizing model behavior with path
+#   patching](https://arxiv.org/abs/2304.05969)
+# - Heimersheim and Nanda 2024, [How to use and interpret activation
+#   patching](https://arxiv.org/abs/2404.15255)
+# - McDougall et al. 2023, [Copy suppression](https://arxiv.org/abs/2310.04625): what a negative name mover
+#   of GPT-2 does everywhere
