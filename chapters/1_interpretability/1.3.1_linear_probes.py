@@ -642,7 +642,9 @@ if REAL:
     )
     figure.show()
 else:
-    print("For this, MODEL = 'smollm2'. Ours: about 0.6 at layer 4, 0.95 to 1.00 from layer 12 on (opposites: 0.80).")
+    print(
+        "For this, MODEL = 'smollm2'. Ours: 0.45 to 0.68 at layer 2, 0.92 to 1.00 from layer 12 on (opposites: 0.84)."
+    )
 # %% [markdown]
 # So SmolLM2, unlike `tiny-llama`, does hold something about each statement when it ends. Have we found truth?
 # You know by now what to ask. Here is the matrix, with mass-mean probes at layer 16, each kind centred by
@@ -667,21 +669,22 @@ if REAL:
     )
     figure.show()
 else:
-    print("For this, MODEL = 'smollm2'. Ours: 'cities' on 'plurals' 0.96, on 'sorts' 0.96, on 'cities:not' 0.04.")
+    print("For this, MODEL = 'smollm2'. Ours: 'cities' on 'plurals' 0.96, on 'sorts' 0.94, on 'cities:not' 0.02.")
 # %% [markdown]
-# What a matrix! A direction that was found with cities classifies plurals (0.96), sorts of things (0.96) and
-# languages (0.92), which have nothing in common with geography. If the three kinds with "not" were missing,
+# What a matrix! A direction that was found with cities classifies plurals (0.96), sorts of things (0.94) and
+# comparatives (0.78), which have nothing in common with geography. If the three kinds with "not" were missing,
 # who would not call it the truth direction?
 #
-# But on "The city of Paris is *not* in France." it is wrong 96 times in 100. That statement is false, and the
+# But on "The city of Paris is *not* in France." it is wrong 98 times in 100. That statement is false, and the
 # direction says true. So it isn't truth. It is something like **"these two belong together"**: Paris and
 # France, ball and balls. In statements without a negation the two are confounded, exactly as giver and
-# receiver were.
+# receiver were. (The three kinds with "not" agree with each other, 0.79 to 0.98, and so they must: there true
+# means that the two do *not* belong together. And "opposites" go along with neither, since hot and cold both do and don't.)
 #
 # Marks and Tegmark found the same kind of thing in smaller models, and a truth direction that survives
 # negation only in larger ones (13 billion parameters and more; later work finds two directions, one for truth
 # and one for truth times polarity: Bürger et al. 2024). And the way out is again other data: fit on
-# statements with and without "not" *together*, so that "belongs together" is no help. UNION_TEXT
+# statements with and without "not" *together*, so that "belongs together" is no help.
 # %% result
 # on the real model, probes that were fitted on cities, with and without "not", and tested on all else.
 # What is left is the part of the direction that follows the meaning through the negation.
@@ -698,7 +701,16 @@ if REAL:
     )
     figure.show()
 else:
-    print("For this, MODEL = 'smollm2'. UNION_NUMBERS")
+    print(
+        "For this, MODEL = 'smollm2'. Ours, mass-mean: capitals 0.92, plurals 0.92, 'languages:not' 0.79, 'sorts:not' 0.31."
+    )
+# %% [markdown]
+# That helps, part of the way. The new direction still gets capitals and plurals right (0.92 both), and now also
+# languages with *and* without "not" (0.79 and 0.83). But sorts of things with "not" remain wrong (0.31), so
+# it isn't *the* truth direction of this model, if it has one. And we have learned it from two kinds of statement:
+# a claim such as "we found the direction of truth" stands for exactly the data on which it was tried.
+#
+# How about real texts, by people who had no probe in mind?
 # %% result
 # on the real model, real texts that nobody made for us, next to a model of the same build with random weights.
 # Each bar is logistic regression at layer 16, fitted on 140 texts and tested on 60.
@@ -810,9 +822,19 @@ if REAL:
             f"taken from true {taken.mean():+.3f}, NIE {compute_indirect_effect(on_true, taken, on_false):.2f}"
         )
 else:
-    print("For this, MODEL = 'smollm2'. INTERVENTION_NUMBERS")
+    print(
+        "For this, MODEL = 'smollm2'. Ours, on plurals: NIE of 'cities' 0.73 added, 0.79 taken; random 0.26 and 0.36."
+    )
 # %% [markdown]
-# INTERVENTION_TEXT
+# NIE is the share of the way from the verdict on false statements to that on true ones (or back). Asked about
+# 34 true and 34 false plurals, SmolLM2 says true a little more readily of the true ones (+0.036 against -0.072).
+# Added at layers 10, 12 and 14, the direction of cities goes 0.73 of the way, and taken away 0.79. Beside it
+# stand four random directions of the same length: 0.26 on average when added (one of them 0.57), 0.36 when
+# taken away. So the direction does more than any push of that size, but by less than the bare number suggests:
+# **an intervention without a random control proves little.**
+#
+# The direction fitted on cities with and without "not" does nothing here (-0.02). Look at its length before you
+# conclude anything: it is 1.7, a fifth of the other's, so it hardly pushes at all.
 #
 # ## 9. Lies
 #
@@ -932,9 +954,10 @@ if REAL:
         said_to_lie = (lie_probe(other[TRUTH_LAYER] - middle) > 0.5).float().mean()
         print(f"'{instruction}' counts as lying for {said_to_lie:.0%} of the facts")
 else:
-    print("For this, MODEL = 'smollm2'. LIES_NUMBERS")
+    print("For this, MODEL = 'smollm2'. It needs both downloads.")
 # %% [markdown]
-# LIES_TEXT
+# Read the last line with care. A probe that flags every unusual instruction has not found lying: it has found that
+# the instruction was unusual. The controls that matter here are instructions that change the tone and not the truth.
 #
 # ## 10. Let the probe look for itself
 #
@@ -1028,7 +1051,8 @@ plots.bars(
     references={"guessing": 0.5},
 )
 # %% [markdown]
-# ATTENTION_TEXT
+# Compare the bars. The last token has to remember the whole story, the mean waters down what only a few tokens
+# say, and the attention probe learns where to look, and shows it.
 #
 # ## What you have now
 #

@@ -219,7 +219,7 @@ kept = [
 assert kept == [("dog", "dogs"), ("apple", "apples"), ("owl", "owls")], f"{kept} isn't it"
 # %% result
 # how many examples the model needs.
-# With none it guesses among the three rules; with two it knows. Spoiled answers help it little, except for one rule: why?
+# With none it guesses among the three rules; one is enough. Spoiled answers help it little, except for one rule: why?
 shots = [0, 1, 5] if SCALE == "tiny" else [0, 1, 2, 3, 5]
 curves = {}
 for rule in RULES:
@@ -297,7 +297,7 @@ plots.lines(
     y_title="accuracy",
     title="Zero-shot accuracy with h",
     references={"one of three": 1 / 3},
-)
+).update_xaxes(dtick=1)
 # %% [markdown]
 # It does. Behind layer 2 there is a state that knows the task, and putting it into an empty prompt makes the
 # model perform it. Behind layers 0 and 1 there's nothing of the kind yet: the task hasn't reached the last
@@ -419,7 +419,7 @@ plots.lines(
     y_title="accuracy",
     title="Zero-shot accuracy with a function vector",
     references={"one of three": 1 / 3},
-)
+).update_xaxes(dtick=1)
 # %% [markdown]
 # That's the paper's result, as clear as one could wish: the vector of two heads does more than the whole
 # state $h$ did. It even works when added behind layer 1, *before* the heads that wrote it.
@@ -545,7 +545,7 @@ plots.matrix(
     columns=names,
     row_title="vector",
     column_title="answers",
-    title="Each vector on bare words of both kinds: which answers it brings",
+    title="Vectors on words of both kinds",
     quantity="share",
 )
 # %% [markdown]
@@ -565,7 +565,7 @@ plots.matrix(
 # lists (section 3.3 of the paper).
 # %% result
 # in our model it doesn't.
-# A switch with three positions has none in between.
+# A switch with three positions has none in between: `hot: colder` never comes out for more than one word in 26.
 summed = vectors["opposite"] + vectors["comparative"] - vectors["same"]
 composed = {word: RULES["comparative"][RULES["opposite"][word]] for word in ASKED}
 targets = {**{rule: {word: RULES[rule][word] for word in ASKED} for rule in RULES}, "comparative of opposite": composed}

@@ -30,6 +30,7 @@ from arena_lib.interp.steering.icl import (
     answer_tokens,
     corrupt_pairs,
     decode_each,
+    decode_texts,
     make_prompt,
 )
 
@@ -57,6 +58,7 @@ __all__ = [
     "compute_mean_z",
     "corrupt_pairs",
     "decode_each",
+    "decode_texts",
     "intervene_with_fn_vector",
     "intervene_with_h",
     "make_prompt",

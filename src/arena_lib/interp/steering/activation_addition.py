@@ -14,6 +14,7 @@ import torch
 
 from arena_lib.errors import ConfigError
 from arena_lib.interp.nnsight_models import block
+from arena_lib.interp.steering.icl import decode_texts
 
 SAMPLING: dict[str, Any] = {"do_sample": True, "temperature": 1.0, "top_p": 0.3, "top_k": 0}
 """How continuations are drawn: from the likeliest tokens that make up 0.3 of the probability (section 4 of the paper)."""
@@ -56,11 +57,7 @@ def calculate_and_apply_steering_vector(
             for layer, vector in sorted(vectors, key=lambda addition: addition[0]):
                 block(model, layer).input[:, : len(vector)] += vector
             steered = tracer.result.save()
-    return _decode_texts(model, plain), _decode_texts(model, steered)
-
-
-def _decode_texts(model: Any, tokens: torch.Tensor) -> list[str]:
-    return [model.tokenizer.decode(row, skip_special_tokens=True) for row in tokens]
+    return decode_texts(model.tokenizer, plain), decode_texts(model.tokenizer, steered)
 
 
 def check_additions(model: Any, prompt: str, texts: Sequence[tuple[int, str]]) -> None:

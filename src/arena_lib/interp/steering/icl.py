@@ -220,6 +220,11 @@ def decode_each(tokenizer: Any, tokens: Int[Tensor, "batch"]) -> list[str]:
     return [tokenizer.decode([int(token)]) for token in tokens]
 
 
+def decode_texts(tokenizer: Any, tokens: Int[Tensor, "batch seq"]) -> list[str]:
+    """Each row as a text, special tokens left out."""
+    return [tokenizer.decode(row, skip_special_tokens=True) for row in tokens]
+
+
 def accuracy(guesses: Sequence[str], completions: Sequence[str]) -> float:
     """The share of guesses that are the answers asked for."""
     if len(guesses) != len(completions) or not completions:

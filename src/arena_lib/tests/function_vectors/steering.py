@@ -190,8 +190,8 @@ test_calculate_and_apply_steering_vector = exercise(
         ),
         Mistake(
             "returns one text of each kind",
-            "_decode_texts(model, plain), _decode_texts(model, steered)",
-            "_decode_texts(model, plain)[:1], _decode_texts(model, steered)[:1]",
+            "decode_texts(model.tokenizer, plain), decode_texts(model.tokenizer, steered)",
+            "decode_texts(model.tokenizer, plain)[:1], decode_texts(model.tokenizer, steered)[:1]",
             why="there are n_comparisons of each kind",
         ),
         Mistake(
