@@ -37,16 +37,11 @@ Item = TypeVar("Item")
 
 def chunks(items: Sequence[Item], tokens: Int[Tensor, "batch seq_out"], max_tokens: int | None) -> Iterator[list[Item]]:
     """The patches in parts of which each has at most `max_tokens` tokens when every patch is one run of `tokens`."""
-    size = find_chunk_size(tokens, max_tokens)
-    for start in range(0, len(items), size):
-        yield list(items[start : start + size])
-
-
-def find_chunk_size(tokens: Int[Tensor, "batch seq_out"], max_tokens: int | None) -> int:
-    """How many runs of `tokens` have at most `max_tokens` tokens together; at least one."""
     if max_tokens is None:
         max_tokens = MAX_TOKENS_CUDA if tokens.is_cuda else MAX_TOKENS
-    return max(1, max_tokens // max(1, tokens.numel()))
+    size = max(1, max_tokens // max(1, tokens.numel()))
+    for start in range(0, len(items), size):
+        yield list(items[start : start + size])
 
 
 def difference(source: Any, own: Any, name: str) -> Tensor:

@@ -4,7 +4,7 @@ A loop runs the whole model for each place that it patches. Here a patch is what
 stream, and only what lies behind it runs:
 
 - nothing before the patched layer runs again: the stream there is cached;
-- the patches go through the rest of the model as one batch, which those of later layers join (`relay.py`);
+- the patches of a layer go through the rest of the model as one batch;
 - heads of a layer don't see each other, so one run of the layer with all its queries (keys, values,
   patterns) replaced gives what every head's output changes by when it alone is patched;
 - what the metric doesn't read is not computed (`readout.py`).
@@ -31,8 +31,7 @@ from arena_lib.core.progress import progress
 from arena_lib.errors import UnknownNameError
 from arena_lib.interp.models import HookedLM, hooked
 from arena_lib.interp.patching.metrics import Metric
-from arena_lib.interp.patching.readout import ReadAt, chunks, difference, find_chunk_size, make_readout
-from arena_lib.interp.patching.relay import Relay
+from arena_lib.interp.patching.readout import ReadAt, chunks, difference, make_readout
 from arena_lib.transformer.activations.hooks import get_act_name
 
 BlockSite = Literal["resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out"]
@@ -58,20 +57,20 @@ def sweep_blocks(
     read = make_readout(lm, tokens, metric, read_at)
     own = lm.run_with_cache(tokens, _names(lm, "resid_pre", "attn_out", "resid_post", site))[1]
     seq = tokens.shape[1]
-    relay = Relay(read, find_chunk_size(tokens, max_tokens) * len(tokens))
+    values = []
     with progress(lm.n_layers * seq, f"patching {site}") as bar:
         for layer in range(lm.n_layers):
             change = difference(source_cache, own, get_act_name(site, layer))
             for positions in chunks(range(seq), tokens, max_tokens):
                 changes = change * _mask(positions, seq, change)[:, None, :, None]
                 if site == "resid_pre":
-                    relay.join_pre(_fold(own["resid_pre", layer] + changes), layer)
+                    values.append(read.of_pre(_fold(own["resid_pre", layer] + changes), layer))
                 elif site in ("resid_mid", "attn_out"):
-                    relay.join_mid(_fold(_resid_mid(own, layer) + changes), layer)
+                    values.append(read.of_mid(_fold(_resid_mid(own, layer) + changes), layer))
                 else:
-                    relay.join_pre(_fold(own["resid_post", layer] + changes), layer + 1)
+                    values.append(read.of_pre(_fold(own["resid_post", layer] + changes), layer + 1))
                 bar.update(len(positions))
-        return relay.metrics().unflatten(0, (lm.n_layers, seq))
+    return torch.cat(values).unflatten(0, (lm.n_layers, seq))
 
 
 @torch.no_grad()
@@ -97,16 +96,17 @@ def sweep_heads(
     seq = tokens.shape[1]
     n_sets = lm.n_kv_heads if site in ("k", "v") else lm.n_heads
     patches = [(head, place) for head in range(n_sets) for place in (range(seq) if by_position else [-1])]
-    relay = Relay(read, find_chunk_size(tokens, max_tokens) * len(tokens))
+    values = []
     with progress(lm.n_layers * len(patches), f"patching {site}") as bar:
         for layer in range(lm.n_layers):
             z_changes = _z_changes(lm, tokens, own, source_cache, site, layer, by_position, max_tokens)
             resid_mid = _resid_mid(own, layer)
             for some in chunks(patches, tokens, max_tokens):
                 changes = _written(lm, z_changes, layer, n_sets, some, by_position)
-                relay.join_mid(_fold(resid_mid + changes), layer)
+                values.append(read.of_mid(_fold(resid_mid + changes), layer))
                 bar.update(len(some))
-        result = lm.repeat_kv(relay.metrics().unflatten(0, (lm.n_layers, n_sets, -1)), axis=1)
+    result = torch.cat(values).unflatten(0, (lm.n_layers, n_sets, -1))
+    result = lm.repeat_kv(result, axis=1)
     return result if by_position else result[..., 0]
 
 
