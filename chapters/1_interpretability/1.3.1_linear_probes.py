@@ -774,7 +774,7 @@ else:
 # hint: places = mask.sum(dim=1, keepdim=True) - torch.tensor([2, 1]); in the hook: resid = output.clone(); resid[torch.arange(batch)[:, None], places] += sign * direction. Remove the hooks in a finally.
 # %% result
 # on the real model, its verdicts as they are, and with the direction of the cities added or subtracted.
-# The statements are about plurals: nothing about cities could help. Beside it a random direction of the same length.
+# The statements are about plurals: nothing about cities could help. Beside it are random directions of the same length.
 from arena_lib.interp.probes import compute_indirect_effect
 
 
@@ -793,34 +793,29 @@ if REAL:
     ASKED, N_SHOTS, CHANGED = "plurals", 8, [10, 12, 14]
     (TRUE,), (FALSE,) = (smol_tokenizer(word).input_ids for word in (" true", " false"))  # one token each
     prompt, used = make_shots(ASKED, N_SHOTS)
-    rows = [i for i, subject in enumerate(facts[ASKED].subjects) if subject not in used][:32]
+    rows = [i for i, subject in enumerate(facts[ASKED].subjects) if subject not in used]
     asked, is_true = [facts[ASKED].texts[i] for i in rows], facts[ASKED].labels[rows] == 1
     trues = [text for text, label in zip(asked, is_true, strict=True) if label]
     falses = [text for text, label in zip(asked, is_true, strict=True) if not label]
     verdicts = few_shot_evaluate(asked, smollm2, smol_tokenizer, prompt, TRUE, FALSE)
     on_true, on_false = verdicts[is_true], verdicts[~is_true]
     print(f"unchanged: true {on_true.mean():+.3f}, false {on_false.mean():+.3f}")
-    truth = {
-        name: torch.cat([fact_acts[kind][12] - fact_acts[kind][12].mean(dim=0) for kind in kinds])
-        for name, kinds in {"cities": ["cities"], "cities and not": both}.items()
-    }
+    x = {kind: fact_acts[kind][12] - fact_acts[kind][12].mean(dim=0) for kind in both}
+    y = {kind: truths[kind] for kind in both}
+    mean_direction = MMProbe.from_data(x["cities"], y["cities"]).direction
+    logistic = LRProbe.from_data(x["cities"], y["cities"]).direction
     directions = {
-        "cities": MMProbe.from_data(truth["cities"], truths["cities"]).direction,
-        "cities and not": MMProbe.from_data(
-            truth["cities and not"], torch.cat([truths[kind] for kind in both])
-        ).direction,
+        "cities": mean_direction,
+        "cities, logistic": logistic * (mean_direction.norm() / logistic.norm()),
+        "cities and not": MMProbe.from_data(torch.cat(list(x.values())), torch.cat(list(y.values()))).direction,
     }
-    directions["random"] = make_random_direction(directions["cities"], torch.Generator().manual_seed(0))
+    for seed in range(4):
+        directions[f"random {seed}"] = make_random_direction(mean_direction, torch.Generator().manual_seed(seed))
     for name, direction in directions.items():
         given = (smollm2, smol_tokenizer, direction, prompt, TRUE, FALSE, CHANGED)
-        added, taken = (
-            intervention_experiment(part, *given, how) for part, how in ((falses, "add"), (trues, "subtract"))
-        )
-        print(
-            f"{name:14} (length {direction.norm():.1f}): "
-            f"added to false {added.mean():+.3f}, NIE {compute_indirect_effect(on_false, added, on_true):.2f}; "
-            f"taken from true {taken.mean():+.3f}, NIE {compute_indirect_effect(on_true, taken, on_false):.2f}"
-        )
+        added = compute_indirect_effect(on_false, intervention_experiment(falses, *given, "add"), on_true)
+        taken = compute_indirect_effect(on_true, intervention_experiment(trues, *given, "subtract"), on_false)
+        print(f"{name:16} length {direction.norm():4.1f}  NIE added {added:+.2f}, taken away {taken:+.2f}")
 else:
     print(
         "For this, MODEL = 'smollm2'. Ours, on plurals: NIE of 'cities' 0.73 added, 0.79 taken; random 0.26 and 0.36."
@@ -831,7 +826,8 @@ else:
 # Added at layers 10, 12 and 14, the direction of cities goes 0.73 of the way, and taken away 0.79. Beside it
 # stand four random directions of the same length: 0.26 on average when added (one of them 0.57), 0.36 when
 # taken away. So the direction does more than any push of that size, but by less than the bare number suggests:
-# **an intervention without a random control proves little.**
+# **an intervention without a random control proves little.** The direction of logistic regression, made as
+# long, does more still (1.04 and 1.09), unlike in Marks and Tegmark's larger models.
 #
 # The direction fitted on cities with and without "not" does nothing here (-0.02). Look at its length before you
 # conclude anything: it is 1.7, a fifth of the other's, so it hardly pushes at all.
