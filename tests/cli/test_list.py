@@ -1,17 +1,21 @@
-"""`arena list` and what starts with it: keys, marks, speed, and no torch."""
+"""`arena list` and what starts with it: keys, marks, and how little is loaded and parsed."""
 
-import os
+import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import arena_lib.tests
 from arena_lib.checking.results import Result
+from arena_lib.course.content import references
 from arena_lib.course.content.catalog import load_catalog
 from arena_lib.course.record.progress import ProgressStore
 from arena_lib.course.record.staleness import current_test_hash
 
 MASK = "1.1/causal_mask"
+TESTS = Path(arena_lib.tests.__file__).parent
 
 
 def test_json_has_the_keys_of_the_contract(arena):
@@ -59,12 +63,17 @@ def test_pydantic_is_not_loaded_since_it_takes_as_long_as_the_rest(home):
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
 
 
-def test_it_takes_less_than_four_tenths_of_a_second_of_the_processor(home):
-    """Time of the processor, so that a busy machine doesn't fail it; on an idle one it is the time that passes."""
-    times = []
-    for _ in range(3):
-        before = os.times()
-        subprocess.run([sys.executable, "-m", "arena_lib", "list"], capture_output=True, check=True)
-        after = os.times()
-        times.append(after.children_user - before.children_user)
-    assert min(times) < 0.4
+def test_no_file_of_the_library_is_parsed_whole(arena, monkeypatch):
+    """What `arena list` asks for stands in a file's imports and the heads of its tests, a fraction of its text."""
+    references._read.cache_clear()
+    n_parsed, parse = [], ast.parse
+
+    def count(text, *args, **mode):
+        n_parsed.append(len(text.split()))
+        return parse(text, *args, **mode)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ast, "parse", count)
+        assert arena("list").code == 0
+    n_words = sum(len(file.read_text(encoding="utf-8").split()) for file in TESTS.rglob("*.py"))
+    assert 0 < sum(n_parsed) < n_words / 10

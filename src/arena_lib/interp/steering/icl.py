@@ -107,15 +107,15 @@ class ICLSequence:
 
 
 class ICLDataset:
-    r"""`size` prompts of one task, each with `n_prepended` pairs in front of the one that is asked.
+    """`size` prompts of one task, each with `n_prepended` pairs in front of the one that is asked.
 
     The questions go through `word_pairs` in random order, as often as needed; the pairs shown come from
     `demonstrations` (by default `word_pairs` too) and share no word with the question. With `bidirectional`
     each pair is turned round half of the time (for opposites). `corrupted` gives the pairs shown wrong answers.
 
     >>> pairs = [("hot", "cold"), ("big", "small"), ("wet", "dry")]
-    >>> ICLDataset(pairs, size=2, n_prepended=1, bidirectional=False).prompts[0]
-    'Q: wet\nA: dry\n\nQ: big\nA:'
+    >>> sorted(ICLDataset(pairs, size=3, n_prepended=1, bidirectional=False).completions)
+    [' cold', ' dry', ' small']
     """
 
     def __init__(

@@ -35,10 +35,9 @@ from arena_lib.tests.intro_to_mech_interp.factored import (
     test_factored_svd,
     test_fold_norm,
 )
-from arena_lib.tests.intro_to_mech_interp.induction import (
+from arena_lib.tests.intro_to_mech_interp.induction import test_induction_score, test_induction_score_hook
+from arena_lib.tests.intro_to_mech_interp.repeated_tokens import (
     test_generate_repeated_tokens,
-    test_induction_score,
-    test_induction_score_hook,
     test_run_and_cache_model_repeated_tokens,
 )
 

@@ -2,9 +2,10 @@
 
 from arena_lib.tests.linear_probes.attention_probe import test_attention_probe_forward
 from arena_lib.tests.linear_probes.control import test_compute_selectivity, test_make_control_labels
-from arena_lib.tests.linear_probes.dialogue import test_extract_full_sequence_activations, test_score_dialogue
+from arena_lib.tests.linear_probes.dialogue import test_score_dialogue
 from arena_lib.tests.linear_probes.extraction import test_extract_activations
 from arena_lib.tests.linear_probes.few_shot import test_few_shot_evaluate
+from arena_lib.tests.linear_probes.full_sequences import test_extract_full_sequence_activations
 from arena_lib.tests.linear_probes.generalization import test_compute_generalization_matrix
 from arena_lib.tests.linear_probes.instructed_pairs import test_construct_instructed_pairs
 from arena_lib.tests.linear_probes.intervention import test_intervention_experiment
