@@ -5,6 +5,7 @@ Raises:  see `arena_lib.checking`.
 Source:  own design.
 """
 
+import itertools
 from collections.abc import Callable
 from functools import partial
 from types import SimpleNamespace
@@ -266,7 +267,7 @@ def heads_by_hooks(
     n_heads, before = model.cfg.n_heads, max(layer for layer, _ in receiver_heads)
     names = {f"blocks.{layer}.attn.hook_{receiver_input}" for layer, _ in receiver_heads}
     results = torch.zeros(before, n_heads)
-    for sender in results.isfinite().nonzero().tolist():
+    for sender in itertools.product(range(before), range(n_heads)):
         freeze = partial(freeze_in_place, new_cache=new_cache, orig_cache=orig_cache, head_to_patch=sender)
         model.add_hook(lambda name: name.endswith("hook_z"), freeze)
         _, arrived = model.run_with_cache(orig_dataset.toks, names_filter=lambda name: name in names)
@@ -277,7 +278,7 @@ def heads_by_hooks(
             input_in_place(tensor, hook, arrived, [(layer, head // shares) for layer, head in receiver_heads])
 
         hooks = [(lambda name: name in names, patch)]
-        results[tuple(sender)] = patching_metric(model.run_with_hooks(orig_dataset.toks, fwd_hooks=hooks))
+        results[sender] = patching_metric(model.run_with_hooks(orig_dataset.toks, fwd_hooks=hooks))
     return results
 
 
