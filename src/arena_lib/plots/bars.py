@@ -62,7 +62,8 @@ def bars(
         line = {"color": "#555555", "dash": "dot", "width": 1.5}
         figure.add_hline(y=height, line=line, annotation_text=f"{escape(name)} {height:.3g}")
     labels = [name_text(label) for label in names]
-    figure.update_xaxes(title_text=escape(x_title), tickvals=list(range(len(names))), ticktext=labels, showgrid=False)
+    ticks = {"tickvals": list(range(len(names))), "ticktext": labels, "ticklabeloverflow": "allow"}
+    figure.update_xaxes(title_text=escape(x_title), **ticks, showgrid=False, automargin=True)
     figure.update_yaxes(title_text=escape(y_title), zeroline=True, zerolinecolor="#1a1a1a")
     figure.update_layout(barmode="group", showlegend=len(series) > 1)
     return finish(figure, title, width=min(1100, max(480, 200 + 42 * n_bars)), height=420)

@@ -89,6 +89,30 @@ def test_gap_keeps_its_indentation_and_several_gaps_are_cut():
     )
 
 
+@pytest.mark.parametrize(
+    ("solution", "later", "wanted"),
+    [
+        ("a, b = 1, 2", ["print(b)"], "b"),
+        ("a, b = 1, 2", ["b = 3", "print(a, b)"], "a"),
+        ("a = 1", ["a = a + 1"], "a"),
+        ("a = 1", ["x = [a for a in 'abc']", "def g(a):\n    return a", "print('a')"], ""),
+        ("a = 1", ["def g():\n    return a"], "a"),
+        ("for n in 'xyz':\n    last = n", ["print(n, last)"], "last"),
+        ("a = [k for k in 'xyz']", ["print(a, k)"], "a"),
+        ("def twice(x):\n    y = 2 * x\n    return y", ["print(twice(1), y)"], "twice"),
+    ],
+)
+def test_a_gap_names_what_later_cells_read_of_it(solution, later, wanted):
+    asked = f"; it must define {wanted}" if wanted else ""
+    shown = hide_solution(f"# region solution\n{solution}\n# endregion\n", later)
+    assert shown.splitlines()[0] == f"# Your code here{asked}. Then delete the next line."
+
+
+def test_a_gap_in_a_function_names_what_the_function_reads_of_it():
+    source = "def f():\n    # region solution\n    a, b = 1, 2\n    # endregion\n    return a\n\n\nb = f()\nprint(b)"
+    assert "it must define a. Then" in hide_solution(source)
+
+
 def test_head_of_an_exercise_states_its_facts_in_marks_and_numbers(section):
     about = by_id(section)["about-scaler"]
     assert about.startswith(

@@ -14,15 +14,16 @@ import ast
 import hashlib
 import json
 import re
+import symtable
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from arena_lib.course.content.entries import SOLUTION_BEGINS, SOLUTION_ENDS, Cell, ExerciseEntry, Section
+from arena_lib.course.content.entries import SOLUTION_BEGINS, SOLUTION_ENDS, ExerciseEntry, Section
 from arena_lib.course.content.figures import embed_figures
 from arena_lib.course.content.imports import builds_on, fallback_import, setup_imports
-from arena_lib.course.content.stubs import NOT_STARTED, exercise_text
+from arena_lib.course.content.stubs import NOT_STARTED, exercise_text, global_names
 from arena_lib.errors import AuthoringError
 
 Kind = Literal["exercises", "solutions"]
@@ -78,10 +79,10 @@ def build_cells(
     """The cells of the section's notebook; without folds, hints are named instead of hidden."""
     _check_code(section)
     cells = list(_opening(section, kind, scale))
-    for cell in section.cells:
+    for index, cell in enumerate(section.cells):
         if cell.exercise is not None:
             cells.append(_about(section, cell.exercise, kind, has_folds))
-            cells.append(_exercise(section, cell, cell.exercise, kind))
+            cells.append(_exercise(section, index, cell.exercise, kind))
         elif cell.kind == "markdown":
             cells.append(NotebookCell(kind="markdown", source=cell.source))
         else:
@@ -173,9 +174,10 @@ def _fallback(earlier: list[ExerciseEntry]) -> tuple[str, str]:
     )
 
 
-def _exercise(section: Section, cell: Cell, entry: ExerciseEntry, kind: Kind) -> NotebookCell:
+def _exercise(section: Section, index: int, entry: ExerciseEntry, kind: Kind) -> NotebookCell:
     if entry.reference is None:
-        source = reveal_solution(cell.source) if kind == "solutions" else hide_solution(cell.source)
+        text, *later = (cell.source for cell in section.cells[index:] if cell.kind != "markdown")
+        source = reveal_solution(text) if kind == "solutions" else hide_solution(text, later)
     else:
         text = exercise_text(section, entry, is_solution=kind == "solutions")
         source = f"{text.rstrip()}\n\n\ntests.{entry.test_name}({entry.object_name})"
@@ -187,23 +189,47 @@ def reveal_solution(source: str) -> str:
     return "\n".join(line for line in source.splitlines() if line.strip() not in (SOLUTION_BEGINS, SOLUTION_ENDS))
 
 
-def hide_solution(source: str) -> str:
-    """The code of an exploratory exercise with a gap where its solution is."""
+def hide_solution(source: str, later: Sequence[str] = ()) -> str:
+    """The code of an exploratory exercise with a gap where its solution is, which says what is read from it.
+
+    What is read after the gap counts, in the same cell or in one of the `later` ones.
+    """
     before, *regions = source.split(SOLUTION_BEGINS)
     shown = before
-    for region in regions:
+    for number, region in enumerate(regions, start=1):
         solution, _, after = region.partition(SOLUTION_ENDS)
         indent = shown.rpartition("\n")[2]
-        wanted = [name for name in _assigned(solution) if re.search(rf"\b{name}\b", after)]
+        rest = "".join([after, *(SOLUTION_BEGINS + following for following in regions[number:])])
+        # Inside a function only what follows in it can read the function's names.
+        sources = [f"if True:\n{indent}pass\n{rest}"] if indent else [rest, *later]
+        wanted = [name for name in _defined(textwrap.dedent(solution)) if _is_read(name, sources)]
         asked = f"; it must define {', '.join(wanted)}" if wanted else ""
         shown += f"# Your code here{asked}. Then delete the next line.\n{indent}{NOT_STARTED}{after}"
     return shown
 
 
-def _assigned(solution: str) -> list[str]:
-    """The names that a piece of code assigns, in order."""
-    names = [node for node in ast.walk(ast.parse(textwrap.dedent(solution))) if isinstance(node, ast.Name)]
-    return list(dict.fromkeys(node.id for node in names if isinstance(node.ctx, ast.Store)))
+def _defined(solution: str) -> list[str]:
+    """The names that a solution gives to the code after it, in order; those of its loops don't count."""
+    loops = [node for node in ast.walk(ast.parse(solution)) if isinstance(node, ast.For)]
+    of_loops = {name.id for loop in loops for name in ast.walk(loop.target) if isinstance(name, ast.Name)}
+    written = _written(solution) - of_loops
+    return [name for name in dict.fromkeys(re.findall(r"\w+", solution)) if name in written]
+
+
+def _written(source: str) -> set[str]:
+    """The names that code assigns or defines at its left margin."""
+    symbols = symtable.symtable(source, "cell", "exec").get_symbols()
+    return {symbol.get_name() for symbol in symbols if symbol.is_assigned()}
+
+
+def _is_read(name: str, sources: Sequence[str]) -> bool:
+    """Whether the first statement of this code that has the name reads it, rather than giving it a new value."""
+    for statement in (statement for source in sources for statement in ast.parse(source).body):
+        text = ast.unparse(statement)
+        is_read, is_written = name in global_names(text), name in _written(text)
+        if is_read or is_written:
+            return is_read and (not is_written or isinstance(statement, ast.Assign | ast.AugAssign))
+    return False
 
 
 def _headed(source: str) -> str:

@@ -113,7 +113,7 @@ def needed_names(reference: str) -> list[NeededName]:
     """Every global name that the reference uses, itself and builtins aside, in alphabetic order."""
     module, node = _definition(reference)
     found = []
-    for name in sorted(_global_names(source_of(reference)) - set(dir(builtins)) - {node.name}):
+    for name in sorted(global_names(source_of(reference)) - set(dir(builtins)) - {node.name}):
         if name in module.imports:
             origin, statement = module.imports[name], module.import_statements[name]
         elif name in _top_level_names(module.tree):
@@ -197,7 +197,7 @@ def _end_of_signature(node: ast.FunctionDef | ast.AsyncFunctionDef, source: str)
     raise AssertionError("every signature ends in a colon")
 
 
-def _global_names(source: str) -> set[str]:
+def global_names(source: str) -> set[str]:
     """The names that the code looks up outside itself."""
 
     def tables(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
