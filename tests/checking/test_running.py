@@ -1,4 +1,5 @@
 import torch
+from einops import rearrange
 from torch import nn
 
 from arena_lib.checking import run
@@ -282,8 +283,23 @@ def test_exception_shows_the_learners_line(toy):
         return x.no_such_method()
 
     message = run(toy.test_half_norm, mine).message
+    assert "  line     " in message
     assert "of mine: return x.no_such_method()" in message
+    assert "  within" not in message
     assert "AttributeError" in message
+
+
+def test_exception_in_a_library_shows_the_call_the_learners_line_and_the_librarys(toy):
+    def mine(x, weight):
+        return rearrange(x, "a b c d e -> a")
+
+    lines = run(toy.test_half_norm, mine).message.splitlines()
+    (call,) = [line for line in lines if line.startswith("  call     half_norm(x=")]
+    (line,) = [line for line in lines if line.startswith("  line     ")]
+    (within,) = [line for line in lines if line.startswith("  within   ")]
+    assert line.endswith('of mine: return rearrange(x, "a b c d e -> a")')
+    assert "of rearrange: " in within or "of reduce: " in within
+    assert lines.index(call) < lines.index(line) < lines.index(within)
 
 
 def test_call_writes_short_values_out(toy):

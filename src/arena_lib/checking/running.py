@@ -29,7 +29,7 @@ from arena_lib.checking.isolation import isolated
 from arena_lib.checking.modules import Unfit
 from arena_lib.checking.observing import CHANGED, Observations
 from arena_lib.checking.reports.messages import render_text
-from arena_lib.checking.reports.reporting import without_ours
+from arena_lib.checking.reports.reporting import is_library, without_ours
 from arena_lib.checking.results import RUNS, Check, Diagnosis, Mismatch, Result, Status
 
 ERROR_LINES, ERROR_WIDTH = 6, 200
@@ -106,7 +106,7 @@ def judge(test: Exercise, obj: Any, *, device: str = "cpu", exercise_id: str | N
         test_hash=test.fingerprint(),
     )
     error = found.get("error")
-    result = replace(result, message=_error_message(result, error) if error else render_text(result))
+    result = replace(result, message=_error_message(result, error, found) if error else render_text(result))
     return Outcome(result=result, error=error, expected=found.get("expected"), actual=found.get("actual"))
 
 
@@ -132,9 +132,10 @@ def _look(session: _Session, obj: Any) -> None:
     _check_callable(session, obj)
     candidate = _adapt(session, obj)
     _check_arguments(session, candidate)
-    error = _observe(session, candidate)
-    if error is not None:
-        raise _Verdict("error", error=error, diagnosis=_diagnosis(session))
+    stopped = _observe(session, candidate)
+    if stopped is not None:
+        error, case = stopped
+        raise _Verdict("error", error=error, call=_call_text(session.test, case), diagnosis=_diagnosis(session))
     mismatches = _mismatches(session)
     _decide(session, "types and shapes", [m for m in mismatches if m[0].kind not in ("nonfinite", "values")])
     _decide(session, "finite values", [m for m in mismatches[:1] if m[0].kind == "nonfinite"])
@@ -190,9 +191,9 @@ def _arguments(test: Exercise, case: Case) -> tuple[tuple[Any, ...], Mapping[str
     return tuple(None for p in parameters if p.default is p.empty), {}
 
 
-def _observe(session: _Session, candidate: Any) -> Exception | None:
-    """Fills `session.seen`; returns the first exception that the learner's code raised where the reference's didn't."""
-    first: Exception | None = None
+def _observe(session: _Session, candidate: Any) -> tuple[Exception, Case] | None:
+    """Fills `session.seen`; returns the first exception of the learner's code where the reference's had none."""
+    first: tuple[Exception, Case] | None = None
     for case, expected in zip(session.cases, session.expected, strict=True):
         try:
             session.seen.append(session.test.observe(candidate, case))
@@ -202,11 +203,11 @@ def _observe(session: _Session, candidate: Any) -> Exception | None:
             if not error.args:
                 _note_unwritten(session, candidate, error)
                 raise _Verdict("not_started") from None
-            first = first or error
+            first = first or (error, case)
             session.seen.append(raised(error))
         except Exception as error:
             if RAISED not in expected:
-                first = first or error
+                first = first or (error, case)
             session.seen.append(raised(error))
     if first is None:
         session.checks.append(Check(name=RUNS, passed=True))
@@ -313,12 +314,20 @@ def _has_address(text: str) -> bool:
     return " at 0x" in text
 
 
-def _error_message(result: Result, error: BaseException) -> str:
-    """The verdict, the learner's line that raised, and the first lines of the exception."""
+def _error_message(result: Result, error: BaseException, found: Mapping[str, Any]) -> str:
+    """The verdict, the call, the learner's line that raised and the library's within it, and the first lines of the exception."""
     frames = traceback.extract_tb(without_ours(error.__traceback__))
-    place = [f"  line     {frames[-1].lineno} of {frames[-1].name}: {frames[-1].line}"] if frames else []
+    own = [frame for frame in frames if not is_library(frame.filename)] or frames
+    facts = [("call", found["call"])] if "call" in found else []
+    facts += [("line", _frame_text(frame)) for frame in own[-1:]]
+    facts += [("within", _frame_text(frame)) for frame in frames[-1:] if frame is not own[-1]]
+    told = [f"  {label:<9}{text}" for label, text in facts]
     lines = f"{type(error).__name__}: {error}".splitlines()[:ERROR_LINES]
-    return "\n".join([render_text(result), *(line[:ERROR_WIDTH] for line in [*place, *lines])])
+    return "\n".join([render_text(result), *(line[:ERROR_WIDTH] for line in [*told, *lines])])
+
+
+def _frame_text(frame: traceback.FrameSummary) -> str:
+    return f"{frame.lineno} of {frame.name}: {frame.line}"
 
 
 def _source_hash(obj: Any) -> str | None:

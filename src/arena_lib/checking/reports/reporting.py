@@ -97,10 +97,11 @@ def _raise_learners(error: BaseException, result: Result) -> None:
 def without_ours(traceback: types.TracebackType | None) -> types.TracebackType | None:
     """The traceback from the learner's first frame on; whole if no frame is the learner's."""
     learners = traceback
-    while learners is not None and _is_library(learners.tb_frame.f_code.co_filename):
+    while learners is not None and is_library(learners.tb_frame.f_code.co_filename):
         learners = learners.tb_next
     return learners or traceback
 
 
-def _is_library(file: str) -> bool:
+def is_library(file: str) -> bool:
+    """Whether the file of a frame belongs to this library or to an installed one, not to the learner."""
     return file.startswith(_PACKAGE) or "site-packages" in file
