@@ -179,7 +179,22 @@ def test_activation_patching_handed_in_as_path_patching_is_named():
 
     result = run(judges.test_get_path_patch_head_to_final_resid_post, no_freeze)
     assert result.status == "failed"
-    assert result.diagnosis.mistake == "freezes nothing"
+    assert result.diagnosis.mistake == "leaves later heads free"
+
+
+@pytest.mark.parametrize("first", [lambda layer: layer, lambda layer: 0], ids=["the sender's", "up to the sender's"])
+def test_freezing_hooks_that_miss_later_layers_are_named(first):
+    def frozen_early(model, patching_metric, new_dataset, orig_dataset, *caches):
+        caches = caches or [model.run_with_cache(dataset.toks)[1] for dataset in (new_dataset, orig_dataset)]
+        results = torch.zeros(model.cfg.n_layers, model.cfg.n_heads)
+        for layer, head in results.isfinite().nonzero().tolist():
+            hook = partial(freeze, new_cache=caches[0], orig_cache=caches[1], head_to_patch=(layer, head))
+            hooks = [(get_act_name("z", at), hook) for at in range(first(layer), layer + 1)]
+            results[layer, head] = patching_metric(model.run_with_hooks(orig_dataset.toks, fwd_hooks=hooks))
+        return results
+
+    result = run(judges.test_get_path_patch_head_to_final_resid_post, frozen_early)
+    assert result.diagnosis.mistake == "leaves later heads free"
 
 
 def test_untouched_stubs_are_not_started():

@@ -109,8 +109,8 @@ def add_mean_ablation_hook(
        the circuit: the hook keeps z where `make_circuit_mask` says so, and elsewhere puts
        `compute_means_by_template` of step 2. A permanent hook outlives `model.reset_hooks()`.
 
-    `means_dataset` has `toks` "batch seq", `groups` "batch" and `word_idx`; its prompts stand in, one for
-    one, for those that the model will be run on.
+    `means_dataset` has `toks` "batch seq", `groups` "batch" and `word_idx`: prompt i has the template and
+    positions of prompt i of the data that the model will be run on.
     """
     lm = hooked(model)
     check_circuit(lm, means_dataset, circuit, seq_pos_to_keep)

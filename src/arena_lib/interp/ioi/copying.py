@@ -48,8 +48,8 @@ def get_copying_scores(model: Any, k: int, names: Int[Tensor, "n_names"]) -> Flo
     push down what they look at. Heads of layer 0, which can't see what MLP 0 made of a name, are left out,
     so the second axis has n_layers - 1 entries.
 
-    `hooked(model)` has `norm(l, "ln1", resid)`, `W_V(l)` and `W_O(l)` with heads first, and
-    `unembed(resid)`, the end of the model.
+    `hooked(model)` has `norm(l, "ln1", resid)`, `W_V(l)` and `W_O(l)` (one for each query head, heads first),
+    and `unembed(resid)`, the end of the model.
     """
     lm = hooked(model)
     if k < 1 or lm.n_layers < 2:

@@ -235,8 +235,8 @@ def get_path_patch_head_to_final_resid_post(
 ) -> Float[Tensor, "n_layers n_heads"]:
     """Path patching from each head to the final residual stream, through MLPs but no other head.
 
-    The datasets hold their tokens, "batch seq", as `.toks`, or are the tokens themselves. Without the caches,
-    run the model to make them: z of all layers is all that is needed. Then, for each head as the sender:
+    The datasets hold their tokens, "batch seq", as `.toks`. Without the caches, run the model to make them: z of
+    all layers is all that is needed. Then, for each head as the sender:
 
     1. Run the model on the original tokens with `patch_or_freeze_head_vectors` at every layer's z: the sender
        has its new value, all other heads their original one; MLPs and norms are recomputed. Keep

@@ -34,11 +34,12 @@ def calculate_and_apply_steering_vector(
     Each of `activation_additions` is (layer, coefficient, text): take the residual stream that enters layer
     `layer` when the model reads `text` by itself (`block(model, layer).input`), multiply it by the coefficient,
     and add it, while the model reads the prompt, to what enters that layer: position by position, from the
-    first on, as far as the text goes. The additions are in no order, and each is computed from a run without
-    the others. They act on the prompt alone, not while the tokens behind it are made.
+    first on, as far as the text goes. A text must not be longer than the prompt (`check_additions` refuses
+    that). The additions are in no order, and each is computed from a run without the others. They act on the
+    prompt alone, not while the tokens behind it are made.
 
-    With `use_bos` the tokenizer's `bos_token` stands in front of the prompt and of each text. Continuations
-    have `n_tokens` tokens (fewer where the model ends) and are drawn as `SAMPLING` says: `model.generate(
+    With `use_bos` the tokenizer's `bos_token` stands in front of the prompt and of each text (as a string: our
+    tokenizers add none by themselves). Continuations have `n_tokens` tokens (fewer where the model ends) and are drawn as `SAMPLING` says: `model.generate(
     max_new_tokens=n_tokens, **SAMPLING)`. Results: the whole texts, prompt included, special tokens left out.
     """
     start = model.tokenizer.bos_token if use_bos else ""

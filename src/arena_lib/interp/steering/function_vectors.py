@@ -142,17 +142,21 @@ def calculate_fn_vectors_and_intervene(
     answers = answer_tokens(model.tokenizer, dataset.completions)
     rows = torch.arange(len(answers))
     mean_z = calculate_mean_z(model, dataset)
+
+    def mean_logprob(logits: Float[Tensor, "batch seq d_vocab"]) -> Float[Tensor, ""]:
+        return logits[:, -1].log_softmax(dim=-1)[rows, answers].mean()
+
     effects = []
     for layer in range(lm.n_layers) if layers is None else layers:
         logprobs = []
         with model.trace() as tracer:
             with tracer.invoke(corrupted.prompts):
-                logprobs.append(model.lm_head.output[:, -1].log_softmax(dim=-1)[rows, answers].mean())
+                logprobs.append(mean_logprob(model.lm_head.output))
             for head in range(lm.n_heads):
                 with tracer.invoke(corrupted.prompts):
                     z = out_projection(model, layer).input
                     z[:, -1, head * lm.d_head : (head + 1) * lm.d_head] = mean_z[layer, head]
-                    logprobs.append(model.lm_head.output[:, -1].log_softmax(dim=-1)[rows, answers].mean())
+                    logprobs.append(mean_logprob(model.lm_head.output))
         without, *with_mean = logprobs
         effects.append(torch.stack(with_mean) - without)
     return torch.stack(effects)

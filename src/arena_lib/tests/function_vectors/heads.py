@@ -222,10 +222,22 @@ test_calculate_fn_vectors_and_intervene = exercise(
             why="the effect is a mean over the prompts",
         ),
         Mistake(
-            "compares probabilities",
-            "torch.stack(with_mean) - without",
-            "torch.stack(with_mean).exp() - without.exp()",
-            why="the effect is a difference of log-probabilities",
+            "takes probabilities",
+            ".log_softmax(dim=-1)",
+            ".softmax(dim=-1)",
+            why="the effect is a difference of log-probabilities: log_softmax",
+        ),
+        Mistake(
+            "takes logits",
+            "logits[:, -1].log_softmax(dim=-1)[rows, answers]",
+            "logits[:, -1][rows, answers]",
+            why="a logit means something only beside the others: log_softmax makes it a log-probability",
+        ),
+        Mistake(
+            "compares with the clean prompts",
+            "with tracer.invoke(corrupted.prompts):\n                logprobs",
+            "with tracer.invoke(dataset.prompts):\n                logprobs",
+            why="both terms are of the corrupted prompts: with the change, less without",
         ),
         Mistake(
             "ignores the layers asked for",

@@ -129,6 +129,19 @@ test_calculate_and_apply_steering_vector = exercise(
             why="position by position, from the first one on",
         ),
         Mistake(
+            "puts the texts in place of the prompt",
+            ADDS,
+            ADDS.replace("+=", "="),
+            why="the prompt's own activations stay, and the text's are added: +=",
+        ),
+        Mistake(
+            "reads all texts in one batch",
+            f"with model.trace(start + text):\n            resid = {READS}",
+            "texts = [start + other for _, _, other in activation_additions]\n"
+            f"        with model.trace(texts):\n            resid = {READS.replace('[0]', '[len(vectors)]')}",
+            why="in a batch short texts are padded on the left, which shifts their positions: one trace for each text",
+        ),
+        Mistake(
             "adds the mean of each text everywhere",
             ADDS,
             "block(model, layer).input[:] += vector.mean(dim=0)",
@@ -165,6 +178,24 @@ test_calculate_and_apply_steering_vector = exercise(
             why="with use_bos it stands in front of the prompt, too",
         ),
         Mistake(
+            "puts the first token in front twice",
+            'model.tokenizer.bos_token if use_bos else ""',
+            '2 * model.tokenizer.bos_token if use_bos else ""',
+            why="one is enough, in front of the prompt and of each text",
+        ),
+        Mistake(
+            "puts the first token in front of the prompt twice",
+            "prompts = [start + prompt] * n_comparisons",
+            "prompts = [start + start + prompt] * n_comparisons",
+            why="one is enough, and with two the texts stand one position too early",
+        ),
+        Mistake(
+            "puts the first token in front of the texts twice",
+            "with model.trace(start + text):",
+            "with model.trace(start + start + text):",
+            why="one is enough, and with two the texts stand one position too late",
+        ),
+        Mistake(
             "always puts the first token in front",
             'model.tokenizer.bos_token if use_bos else ""',
             "model.tokenizer.bos_token",
@@ -193,6 +224,12 @@ test_calculate_and_apply_steering_vector = exercise(
             "decode_texts(model.tokenizer, plain), decode_texts(model.tokenizer, steered)",
             "decode_texts(model.tokenizer, plain)[:1], decode_texts(model.tokenizer, steered)[:1]",
             why="there are n_comparisons of each kind",
+        ),
+        Mistake(
+            "leaves special tokens in",
+            "decode_texts(model.tokenizer, plain), decode_texts(model.tokenizer, steered)",
+            "model.tokenizer.batch_decode(plain), model.tokenizer.batch_decode(steered)",
+            why="the results are texts to be read: skip_special_tokens=True",
         ),
         Mistake(
             "goes on adding while it writes",

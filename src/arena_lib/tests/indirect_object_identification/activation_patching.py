@@ -35,6 +35,7 @@ from arena_lib.tests.indirect_object_identification.small_models import (
 __test__ = False
 
 CLOSE = {"results": Tolerance(rtol=1e-4, atol=2e-5)}
+FORMS: dict[str, Any] = {"a model of GPT-2's form": GPT2_CONFIG, "a model of Llama's form": LLAMA_CONFIG}
 
 
 def sweep_cases(generator: torch.Generator, axes: str, configs: dict[str, Any]) -> list[Case]:
@@ -50,24 +51,27 @@ def sweep_cases(generator: torch.Generator, axes: str, configs: dict[str, Any]) 
 
 def position_cases(generator: torch.Generator) -> list[Case]:
     """GPT-2's form, Llama's, and one prompt for attention alone."""
-    forms = {"GPT-2's form": GPT2_CONFIG, "Llama's form": LLAMA_CONFIG, "one prompt": ATTENTION_ONLY_CONFIG}
+    forms = FORMS | {"one prompt, a model of attention alone": ATTENTION_ONLY_CONFIG}
     return sweep_cases(generator, "n_layers seq", forms)
 
 
 def place_cases(generator: torch.Generator) -> list[Case]:
     """GPT-2's form and Llama's."""
-    return sweep_cases(generator, "n_places n_layers seq", {"GPT-2's form": GPT2_CONFIG, "Llama's form": LLAMA_CONFIG})
+    return sweep_cases(generator, "n_places n_layers seq", FORMS)
 
 
 def head_output_cases(generator: torch.Generator) -> list[Case]:
     """GPT-2's form, Llama's, and one prompt for attention alone."""
-    forms = {"GPT-2's form": GPT2_CONFIG, "Llama's form": LLAMA_CONFIG, "one prompt": ATTENTION_ONLY_CONFIG}
+    forms = FORMS | {"one prompt, a model of attention alone": ATTENTION_ONLY_CONFIG}
     return sweep_cases(generator, "n_layers n_heads", forms)
 
 
 def head_part_cases(generator: torch.Generator) -> list[Case]:
     """GPT-2's form, and Llama's with shared keys and values."""
-    forms = {"GPT-2's form": GPT2_CONFIG, "heads that share keys and values": replace(LLAMA_CONFIG, n_layers=2)}
+    forms = {
+        "a model of GPT-2's form": GPT2_CONFIG,
+        "a model whose heads share keys and values": replace(LLAMA_CONFIG, n_layers=2),
+    }
     return sweep_cases(generator, "n_parts n_layers n_heads", forms)
 
 

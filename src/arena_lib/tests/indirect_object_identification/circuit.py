@@ -190,9 +190,9 @@ test_make_circuit_mask = exercise(
 def ablation_cases(generator: torch.Generator) -> list[Case]:
     """Circuits in two forms of models; hooks that stay and hooks that go; a model that had a circuit before."""
     calls: dict[str, tuple[str, str, bool, bool]] = {
-        "hooks that stay": ("llama", "heads of two classes", True, False),
-        "hooks that go": ("llama", "one head", False, False),
-        "a model that had another circuit": ("llama", "a head in two classes", True, True),
+        "with is_permanent=True, heads of two classes": ("llama", "heads of two classes", True, False),
+        "with is_permanent=False, one head": ("llama", "one head", False, False),
+        "on a model that had another circuit": ("llama", "a head in two classes", True, True),
     }
     cases = []
     for n_prompts, (label, (form, name, is_permanent, had_one)) in enumerate(calls.items(), start=6):
@@ -272,6 +272,9 @@ def ablate_by_template(
     return model
 
 
+BINDS = "partial(mean_ablation_hook, means=means, is_kept=is_kept)"
+LATE = "a hook made in a loop sees the loop's last values when it runs: bind them by partial or default arguments"
+
 test_add_mean_ablation_hook = exercise(
     reference=circuit.add_mean_ablation_hook,
     cases=ablation_cases,
@@ -289,6 +292,24 @@ test_add_mean_ablation_hook = exercise(
             "model.reset_hooks(including_permanent=True)",
             "model.reset_hooks()",
             why="an earlier circuit may be permanent: reset_hooks(including_permanent=True)",
+        ),
+        Mistake(
+            "every layer uses the last layer's means and mask",
+            BINDS,
+            "lambda z, hook: mean_ablation_hook(z, hook, means=means, is_kept=is_kept)",
+            why=LATE,
+        ),
+        Mistake(
+            "every layer uses the last layer's means",
+            BINDS,
+            "lambda z, hook, is_kept=is_kept: mean_ablation_hook(z, hook, means=means, is_kept=is_kept)",
+            why=LATE,
+        ),
+        Mistake(
+            "every layer uses the last layer's mask",
+            BINDS,
+            "lambda z, hook, means=means: mean_ablation_hook(z, hook, means=means, is_kept=is_kept)",
+            why=LATE,
         ),
         Mistake(
             "never makes its hooks permanent",

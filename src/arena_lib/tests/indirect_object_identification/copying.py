@@ -126,6 +126,9 @@ def copying_by_counting(model: Any, k: int, names: Tensor) -> Tensor:
     return hits / len(names)
 
 
+HEAD = """values = torch.einsum("nm,hmd->hnd", lm.norm(layer, "ln1", embedded[None])[0], lm.W_V(layer))
+        outputs = values @ lm.W_O(layer)"""
+
 test_get_copying_scores = exercise(
     reference=copying.get_copying_scores,
     cases=copying_cases,
@@ -149,6 +152,24 @@ test_get_copying_scores = exercise(
             "lm.unembed(sign * outputs)",
             "(sign * outputs @ lm.W_U)",
             why="the unembedding reads the stream through the final norm, whose gain counts dimensions differently",
+        ),
+        Mistake(
+            "turns the logits round",
+            "lm.unembed(sign * outputs)",
+            "(sign * lm.unembed(outputs))",
+            why="it's the head's output that is turned: the final norm and b_U come after it, and b_U keeps its sign",
+        ),
+        Mistake(
+            "adds the stream to the head's output",
+            "lm.unembed(sign * outputs)",
+            "lm.unembed(embedded + sign * outputs)",
+            why="what the head writes is looked at by itself; the name's own stream would make the name likely anyway",
+        ),
+        Mistake(
+            "scores the layers from 0 on",
+            HEAD,
+            HEAD.replace("(layer", "(layer - 1"),
+            why="layer 0 is left out: index 0 of the second axis is layer 1",
         ),
         Mistake(
             "takes W_V of the layer before",

@@ -58,9 +58,9 @@ def path_case(
 def final_cases(generator: torch.Generator) -> list[Case]:
     """Each form of the model; caches handed in, and to be made; one prompt."""
     return [
-        path_case("GPT-2's form", GPT2_CONFIG, (3, 5), generator, has_caches=True),
-        path_case("Llama's form, without caches", LLAMA_CONFIG, (2, 4), generator, has_caches=False),
-        path_case("attention alone, one prompt", ATTENTION_ONLY_CONFIG, (1, 6), generator, has_caches=True),
+        path_case("a model of GPT-2's form", GPT2_CONFIG, (3, 5), generator, has_caches=True),
+        path_case("a model of Llama's form, without caches", LLAMA_CONFIG, (2, 4), generator, has_caches=False),
+        path_case("a model of attention alone, one prompt", ATTENTION_ONLY_CONFIG, (1, 6), generator, has_caches=True),
     ]
 
 
@@ -68,13 +68,19 @@ def heads_cases(generator: torch.Generator) -> list[Case]:
     """Queries, keys, values; receivers in several layers; shared keys; with and without caches."""
     return [
         path_case(
-            "values of two heads", GPT2_CONFIG, (3, 5), generator, has_caches=True, receivers=[(1, 0), (1, 2)], part="v"
+            "to the values of two heads",
+            GPT2_CONFIG,
+            (3, 5),
+            generator,
+            has_caches=True,
+            receivers=[(1, 0), (1, 2)],
+            part="v",
         ),
         path_case(
-            "values that heads share", LLAMA_CONFIG, (1, 5), generator, has_caches=True, receivers=[(2, 3)], part="v"
+            "to values that heads share", LLAMA_CONFIG, (1, 5), generator, has_caches=True, receivers=[(2, 3)], part="v"
         ),
         path_case(
-            "queries of heads in two layers, without caches",
+            "to the queries of heads in two layers, without caches",
             LLAMA_CONFIG,
             (2, 4),
             generator,
@@ -83,7 +89,7 @@ def heads_cases(generator: torch.Generator) -> list[Case]:
             part="q",
         ),
         path_case(
-            "the key of a head in the middle",
+            "to the key of a head in the middle",
             LLAMA_CONFIG,
             (2, 3),
             generator,
@@ -159,10 +165,10 @@ ORIG_CACHE = "orig_cache = lm.run_with_cache(orig_tokens, z_names)[1] if orig_ca
 
 COMMON = [
     Mistake(
-        "freezes nothing",
+        "leaves later heads free",
         "patch_or_freeze_head_vectors, new_cache=new_cache, orig_cache=orig_cache,",
         "lambda z, hook, head_to_patch: patch_head_input(z, hook, new_cache, [head_to_patch]),",
-        why="without freezing the effect passes through later heads as well: that is activation patching",
+        why="they react to the sender, which is activation patching: the freezing hook belongs on z of every layer",
     ),
     Mistake(
         "has new and original caches the wrong way round",
