@@ -541,6 +541,16 @@ print(
 # `W_V` of all heads of a layer with the layer's norm in it, "n_heads d_model d_head", and
 # `folded_unembedding(model)` gives `W_U` with the final norm.
 #
+# What these weights make, you keep as a `FactoredMatrix`. With `M = FactoredMatrix(A, B)`:
+#
+# - `M.A` and `M.B` are the factors, `M.shape` is the shape that $A B$ would have, and `M.AB` multiplies it out.
+# - `M.norm()`, `M.eigenvalues` and `M.svd()` are your three functions. `M.T` is the transpose.
+# - `M @ N` is a factored matrix again, if `N` is one or an ordinary matrix.
+# - `M[3]`, `M[:, 5:9]` picks rows and columns, and is a `FactoredMatrix` again (a single row stays a row).
+# - Leading axes are a batch, such as one of heads: they come first in `M.shape` and in an index, `M.norm()`
+#   has one number for each matrix, and in `M @ N` they broadcast. `M.unsqueeze(i)` puts a new axis of length 1 among
+#   them, at place `i`. To reshape them, reshape the factors, and make a new `FactoredMatrix`.
+#
 # ### What an induction head moves
 #
 # If an induction head looks at `sailor`, it should raise the logit of `sailor`: it should **copy**. In
@@ -770,8 +780,8 @@ print({f"1.{head}": round(accuracy, 3) for head, accuracy in through_all.items()
 # hint: torch.randn(d_model, d_head, generator=generator) @ torch.randn(d_head, d_model, generator=generator), twice, into get_comp_score.
 # %% exercise="get_batched_comp_scores" title="All pairs, without large matrices" difficulty=4 importance=2 minutes=30
 # hint: Every norm here is the norm of a product of thin matrices, and you know how to take it without multiplying out.
-# hint: Give the As a second axis and the Bs a first one, so that all pairs broadcast; the product of two factored matrices is one again, and has a .norm().
-# hint: (W_As.unsqueeze(1) @ W_Bs.unsqueeze(0)).norm() / (W_As.norm()[:, None] * W_Bs.norm()[None]) for one batch axis each; reshape others to one axis first.
+# hint: Make one batch axis of each side's. Give the As a second axis and the Bs a first one, so that all pairs broadcast; the product of two factored matrices is one again, and has a .norm().
+# hint: A = FactoredMatrix(W_As.A.reshape(-1, *W_As.A.shape[-2:]), W_As.B.reshape(-1, *W_As.B.shape[-2:])) has one batch axis; B likewise. scores = (A.unsqueeze(1) @ B.unsqueeze(0)).norm() / (A.norm()[:, None] * B.norm()[None]); scores.reshape(W_As.shape[:-2] + W_Bs.shape[:-2]).
 # %% result
 # Q-, K- and V-composition between the layers, and what chance gives.
 # White is chance. K-composition is above it for every pair, by up to two thirds; Q and V are mostly below.
@@ -918,7 +928,7 @@ plots.bars(
 # logit (19 of 22) is written by the *last MLP*. That is where attribution is blind: the MLP must have
 # read the answer from what the induction heads brought, and their share isn't in their own column.
 # %%
-MODEL = "tiny-llama"  # "smollm2" takes one to two minutes on two cores, and 1.5 GB of memory
+MODEL = "tiny-llama"  # "smollm2" takes half a minute on two cores, and 1.5 GB of memory
 
 subject = zoo.load(MODEL)
 token_ids = WORDS if subject.cfg.d_vocab == model.cfg.d_vocab else None

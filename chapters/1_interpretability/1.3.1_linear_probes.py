@@ -32,12 +32,15 @@
 #
 # You should have done 1.1: tokens, the residual stream, blocks.
 #
+# The set-up cell above imports what you need, and a few things that the library's own solutions use, such as
+# `SIGNS` and the functions that check arguments (`check_...`). You may use them or not.
+#
 # ### Two models
 #
 # Everything runs on `tiny-llama`, four layers that speak Storyworld, within seconds. Some results are about a
 # real language model, SmolLM2 with 135 million parameters. For these say `MODEL = "smollm2"` below, after
 # `arena zoo fetch smollm2` and `arena zoo fetch sae-probes` in a terminal (two downloads of 93 and 45 MB,
-# once). The parts marked *real* then take minutes rather than seconds on two cores. Without it their
+# once). The parts marked *real* then take eight to nine minutes in all on two cores. Without it their
 # cells say in one line what they need.
 # %%
 import torch
@@ -757,9 +760,9 @@ else:
 # hint: logits[torch.arange(batch), mask.sum(dim=1) - 1].softmax(dim=-1), then [:, true_id] - [:, false_id]; join the batches.
 # %% [markdown]
 # Now the intervention: while the model reads the prompt, add the direction to the residual stream where the
-# statement ends, at its last word and its full stop, and nowhere else. It's your hook from part 7, with one
-# difficulty more: the statement now stands in the *middle* of the prompt, and at a different place in each
-# row.
+# statement ends, at its last two tokens, and nowhere else. These are its full stop and its last word, or the
+# last piece of that word where it takes several tokens. It's your hook from part 7, with one difficulty more:
+# the statement now stands in the *middle* of the prompt, and at a different place in each row.
 #
 # How large is an effect? Marks and Tegmark take the **normalised indirect effect**. For false statements to
 # which the direction is added: how far has the mean of $P(\text{true}) - P(\text{false})$ moved, as a share
@@ -770,7 +773,7 @@ else:
 # directions while a model writes, and the answers become more truthful.
 # %% exercise="intervention_experiment" title="Change its mind" difficulty=3 importance=5 minutes=25
 # hint: Where does the statement end within the prompt? The prompt without its question ends exactly there.
-# hint: Tokenize few_shot_prompt + statement for each row: if it has n tokens, the two places are n - 2 and n - 1. Register a hook on each block of intervene_layers that adds sign * direction there, and call few_shot_evaluate on the batch.
+# hint: Tokenize few_shot_prompt + statement for each row: if it has n tokens, the two places are n - 2 and n - 1. Register a hook on each block of intervene_layers that adds sign * direction there, and call few_shot_evaluate on the batch, with the same batch_size. The places count from a row's first token, so the prompts must be padded on the right.
 # hint: places = mask.sum(dim=1, keepdim=True) - torch.tensor([2, 1]); in the hook: resid = output.clone(); resid[torch.arange(batch)[:, None], places] += sign * direction. Remove the hooks in a finally.
 # %% result
 # on the real model, its verdicts as they are, and with the direction of the cities added or subtracted.
