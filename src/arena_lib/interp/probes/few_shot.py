@@ -40,7 +40,9 @@ def few_shot_evaluate(
     -1 and 1, in the order of `statements`, without a gradient.
 
     The statements are read in batches of `batch_size`, padded to one length: read the logits at the last token
-    of each *prompt*, never at padding, and use the tokenizer's `attention_mask` to find it.
+    of each *prompt*, never at padding, and use the tokenizer's `attention_mask` to find it. Either side will do
+    for padding here; but pad on the right (as `tokenize` does) if you want to call this function in
+    `intervention_experiment`, which counts tokens from the row's beginning.
     """
     check_answers(model, true_id, false_id)
     if not statements:

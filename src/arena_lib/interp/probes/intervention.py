@@ -44,13 +44,13 @@ def intervention_experiment(
 
     `intervention` is "none", "add" (+ direction) or "subtract" (- direction); the direction is used as it is,
     not normalised. It changes what leaves each block of `intervene_layers`, at two tokens of every prompt and
-    nowhere else: the last two tokens of the *statement*, which are its last word and its full stop. The prompt
+    nowhere else: the last two tokens of the *statement*, its full stop and the end of its last word. The prompt
     is `few_shot_prompt + statement + " This statement is:"`, so they stand just in front of the tokens of
-    " This statement is:". Rows of a batch are of different length: find the two tokens in each row.
+    " This statement is:". Rows of a batch are of different length: find the two tokens in each row. (Places
+    counted from a row's first token, as `tokenize` gives them, hold only if the prompts are padded on the right.)
 
-    Use forward hooks on the blocks (`find_blocks(model)[layer]`). What a block returns is a tensor
-    "batch seq d_model", or in some libraries a tuple that begins with it. Remove the hooks afterwards, also
-    after an error, so that the model is left as it was.
+    Use forward hooks on the blocks (`find_blocks(model)[layer]`), whose output is a tensor "batch seq d_model".
+    Remove the hooks afterwards, also after an error, so that the model is left as it was.
     """
     check_intervention(statements, direction, model, intervene_layers, intervention)
     blocks, sign = find_blocks(model), SIGNS[intervention]

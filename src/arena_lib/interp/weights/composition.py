@@ -88,8 +88,10 @@ def get_batched_comp_scores(W_As: FactoredMatrix, W_Bs: FactoredMatrix) -> Float
     """The composition score of each W_A with each W_B, without multiplying any of them out.
 
     `W_As` has the shape (*A_idx, in_A, out_A), `W_Bs` (*B_idx, out_A, out_B); the result (*A_idx, *B_idx).
-    Element [a, b] is ||W_As[a] @ W_Bs[b]|| / (||W_As[a]|| ||W_Bs[b]||). Since A = Q R with orthonormal
-    columns in Q, and Q changes no length, each norm is that of a small matrix.
+    *A_idx and *B_idx stand for any number of batch axes on either side: none, one (heads) or several
+    (layers, heads). Every W_A is paired with every W_B: element [a, b] is
+    ||W_As[a] @ W_Bs[b]|| / (||W_As[a]|| ||W_Bs[b]||). A `FactoredMatrix` takes each of these norms from
+    its factors: A = Q R with orthonormal columns in Q, and Q changes no length.
     """
     if W_As.shape[-1] != W_Bs.shape[-2]:
         raise ShapeError(

@@ -16,7 +16,7 @@ from torch import Tensor
 from arena_lib.checking import Case, Mistake, Tolerance, exercise
 from arena_lib.checking.observing import Observations
 from arena_lib.interp.heads.ablation import get_ablation_scores, head_mean_ablation_hook, head_zero_ablation_hook
-from arena_lib.tests.intro_to_mech_interp.small_models import make_model, make_repeated, state_of
+from arena_lib.tests.intro_to_mech_interp.small_models import WEIGHTS, left_behind, make_model, make_repeated, state_of
 from arena_lib.transformer.activations.hooks import HookPoint
 
 __test__ = False
@@ -189,10 +189,10 @@ def score_cases(generator: torch.Generator) -> list[Case]:
     second = make_model(generator, d_model=12, d_vocab=11, n_layers=3, n_heads=2, d_head=5)
     calls: dict[str, tuple[Any, int, int, Callable[..., Any] | None]] = {
         "zeroing, which is the default": (first, 5, 3, None),
-        "zeroing, one example": (second, 7, 1, zero_in_place),
-        "the mean": (second, 4, 3, mean_by_where),
-        "an ablation that writes in place": (first, 6, 2, _doubled_in_place),
-        "an ablation that changes nothing": (first, 3, 2, _as_it_is),
+        "zeroing, one example": (second, 7, 1, _told_which_head(zero_in_place)),
+        "the mean": (second, 4, 3, _told_which_head(mean_by_where)),
+        "an ablation that writes in place": (first, 6, 2, _told_which_head(_doubled_in_place)),
+        "an ablation that changes nothing": (first, 3, 2, _told_which_head(_as_it_is)),
     }
     return [
         Case(
@@ -202,6 +202,21 @@ def score_cases(generator: torch.Generator) -> list[Case]:
         )
         for label, (model, n, batch, ablation) in calls.items()
     ]
+
+
+class HeadNotGiven(TypeError):
+    """What the judge's own ablations raise where they are called without a head."""
+
+
+def _told_which_head(ablation: Callable[..., Any]) -> Callable[..., Any]:
+    """The ablation, which says so by an exception of its own where nobody has told it the head."""
+
+    def ablate(z: Tensor, hook: Any, head_index_to_ablate: int | None = None) -> Any:
+        if head_index_to_ablate is None:
+            raise HeadNotGiven("ablation_function(z, hook, head_index_to_ablate) was called with z and hook alone.")
+        return ablation(z, hook, head_index_to_ablate)
+
+    return ablate
 
 
 def _doubled_in_place(z: Tensor, hook: Any, head_index_to_ablate: int) -> None:
@@ -225,7 +240,7 @@ def scores_and_what_is_left(function: Callable[..., Any], case: Case) -> Observa
     return {
         "scores": scores.detach() if isinstance(scores, Tensor) else scores,
         "tokens left as they were": torch.equal(own, tokens),
-    } | {name: value - before[name] for name, value in after.items()}
+    } | left_behind(before, after)
 
 
 def scores_by_lambda(model: Any, tokens: Tensor, ablation_function: Any = zero_in_place) -> Tensor:
@@ -274,7 +289,7 @@ test_get_ablation_scores = exercise(
     accepts=[scores_by_lambda, scores_by_added_hooks],
     tolerance={
         "scores": Tolerance(rtol=1e-3, atol=2e-5),
-        "sum of the model's weights": Tolerance(rtol=0.0, atol=1e-6),
+        WEIGHTS: Tolerance(rtol=0.0, atol=1e-6),
     },
     mistakes=[
         Mistake(
@@ -324,6 +339,12 @@ test_get_ablation_scores = exercise(
             "partial(ablation_function,",
             "partial(head_zero_ablation_hook,",
             why="what becomes of z is for ablation_function to say",
+        ),
+        Mistake(
+            "hooks ablation_function without its head",
+            "partial(ablation_function, head_index_to_ablate=head)",
+            "ablation_function",
+            why="a hook is called with z and hook alone: partial(..., head_index_to_ablate=head) binds the head",
         ),
         Mistake(
             "always ablates head 0",

@@ -212,10 +212,10 @@ def get_batched_comp_scores_cases(generator: torch.Generator) -> list[Case]:
         )
 
     return [
-        case("as many of each", (3,), (3,)),
-        case("different numbers", (2,), (5,)),
-        case("layers and heads", (2, 3), (4,), n=60),
-        case("single matrices", (), ()),
+        case("three W_A and three W_B", (3,), (3,)),
+        case("two W_A and five W_B", (2,), (5,)),
+        case("W_As by layer and head, 2 x 3 of them, and four W_B", (2, 3), (4,), n=60),
+        case("a single W_A and a single W_B, without a batch axis", (), ()),
     ]
 
 
@@ -229,7 +229,7 @@ def batched_scores(function: Any, case: Case) -> Observations:
     return {
         "output": output,
         CHANGED: [] if all(map(torch.equal, now, (*A, *B))) else ["W_As or W_Bs"],
-        BUILT: largest.n_entries if largest.n_entries >= _too_many(case) else 0,
+        BUILT: largest.in_words(_too_many(case)),
     }
 
 
@@ -269,12 +269,50 @@ def scores_multiplied_out(W_As: Any, W_Bs: Any) -> Tensor:
     return scores.reshape(W_As.shape[:-2] + W_Bs.shape[:-2])
 
 
+def _as_one_axis(matrices: Any) -> FactoredMatrix:
+    return FactoredMatrix(_flat(matrices.A), _flat(matrices.B))
+
+
+def scores_by_broadcasting(W_As: Any, W_Bs: Any) -> Tensor:
+    """Makes one batch axis of each side's, and lets factored matrices broadcast over all pairs."""
+    A, B = _as_one_axis(W_As), _as_one_axis(W_Bs)
+    scores = (A.unsqueeze(1) @ B.unsqueeze(0)).norm() / (A.norm()[:, None] * B.norm()[None])
+    return scores.reshape(W_As.shape[:-2] + W_Bs.shape[:-2])
+
+
+def scores_of_one_axis(W_As: Any, W_Bs: Any) -> Tensor:
+    """The mistake of leaving the batch axes as they are."""
+    return (W_As.unsqueeze(1) @ W_Bs.unsqueeze(0)).norm() / (W_As.norm()[:, None] * W_Bs.norm()[None])
+
+
+def scores_entry_by_entry(W_As: Any, W_Bs: Any) -> Tensor:
+    """The mistake of pairing what has the same number."""
+    return (W_As @ W_Bs).norm() / (W_As.norm() * W_Bs.norm())
+
+
+def _turned(*, as_one_axis: bool, turns_norms: bool, turns_result: bool = False) -> Callable[..., Any]:
+    """The mistake of giving W_Bs the first axis, in the products and perhaps in the norms and the result."""
+
+    def scores(W_As: Any, W_Bs: Any) -> Tensor:
+        A, B = (_as_one_axis(W_As), _as_one_axis(W_Bs)) if as_one_axis else (W_As, W_Bs)
+        products = (A.unsqueeze(0) @ B.unsqueeze(1)).norm()
+        norms = A.norm()[None] * B.norm()[:, None] if turns_norms else A.norm()[:, None] * B.norm()[None]
+        shape = W_Bs.shape[:-2] + W_As.shape[:-2] if turns_result else W_As.shape[:-2] + W_Bs.shape[:-2]
+        return (products / norms).reshape(shape) if as_one_axis else products / norms
+
+    return scores
+
+
+PAIRS = "pairs each W_A with the W_B of the same number alone"
+TURNED = "puts the axes of W_Bs first"
+A_FIRST = "the first axes belong to W_As, the last to W_Bs, in the products and in the norms: entry [a, b]"
+
 test_get_batched_comp_scores = exercise(
     reference=composition.get_batched_comp_scores,
     cases=get_batched_comp_scores_cases,
     observe=batched_scores,
     properties=[builds_nothing_large],
-    accepts=[scores_pair_by_pair, scores_by_traces],
+    accepts=[scores_pair_by_pair, scores_by_traces, scores_by_broadcasting],
     mistakes=[
         Mistake(
             "multiplies the matrices out",
@@ -282,11 +320,36 @@ test_get_batched_comp_scores = exercise(
             why="every norm can be had from the small sides of the factors",
         ),
         Mistake(
+            "takes one batch axis on each side for granted",
+            function=scores_of_one_axis,
+            why="either side may have none or several: make them one, and give the scores all axes at the end",
+        ),
+        Mistake(
+            PAIRS,
+            function=scores_entry_by_entry,
+            why="every W_A meets every W_B: give W_As an axis behind its own, and W_Bs one in front",
+        ),
+        Mistake(
+            PAIRS,
+            function=lambda W_As, W_Bs: scores_entry_by_entry(_as_one_axis(W_As), _as_one_axis(W_Bs)).reshape(
+                W_As.shape[:-2] + W_Bs.shape[:-2]
+            ),
+            why="every W_A meets every W_B: give W_As an axis behind its own, and W_Bs one in front",
+        ),
+        Mistake(
+            TURNED,
+            function=_turned(as_one_axis=True, turns_norms=True, turns_result=True),
+            why=A_FIRST,
+        ),
+        Mistake(
             "turns the table of pairs around",
             "scores.reshape(W_As",
             "scores.mT.reshape(W_As",
-            why="the first axes belong to W_As, the last to W_Bs",
+            why="the first axes belong to W_As, the last to W_Bs: a reshape changes no order",
         ),
+        Mistake(TURNED, function=_turned(as_one_axis=True, turns_norms=False), why=A_FIRST),
+        Mistake(TURNED, function=_turned(as_one_axis=False, turns_norms=True), why=A_FIRST),
+        Mistake(TURNED, function=_turned(as_one_axis=False, turns_norms=False), why=A_FIRST),
         Mistake(
             "does not divide by the norm of W_B",
             "(W_As.norm().reshape(-1, 1) * W_Bs.norm().reshape(1, -1))",

@@ -20,7 +20,8 @@ from arena_lib.interp.weights import factored, folding
 
 __test__ = False
 
-BUILT = "entries of the largest tensor that was built, if too many"
+BUILT = "the largest tensor that was built"
+THIN, WHOLE = "a thin one", "a whole matrix"
 
 
 class LargestTensor(TorchDispatchMode):
@@ -40,21 +41,25 @@ class LargestTensor(TorchDispatchMode):
             self.n_entries = max(self.n_entries, min(tensor.numel(), held))
         return result
 
+    def in_words(self, too_many: int) -> str:
+        """Whether it is as large as a matrix that should never have been multiplied out."""
+        return WHOLE if self.n_entries >= too_many else THIN
+
 
 def watched(function: Callable[..., Any], case: Case) -> Observations:
-    """What the call returns, and the largest tensor that it built if that is as large as `case.given["too many"]`."""
+    """What the call returns, and whether it built a tensor of as many entries as `case.given["too many"]`."""
     with LargestTensor() as largest:
         seen = outputs(function, case)
-    return seen | {BUILT: largest.n_entries if largest.n_entries >= case.given["too many"] else 0}
+    return seen | {BUILT: largest.in_words(case.given["too many"])}
 
 
 def builds_nothing_large(seen: Observations, case: Case) -> str | None:
     """Never multiplies the factors out."""
-    if not seen.get(BUILT):
+    if seen.get(BUILT) != WHOLE:
         return None
     return (
-        f"It must work with the factors alone: it built a tensor of {seen[BUILT]} entries, as many as the whole matrix "
-        "or more. Multiply the small sides first, so that the long axes never meet."
+        "It must work with the factors alone: it built a tensor with as many entries as the whole matrix, or more. "
+        "Multiply the small sides first, so that the long axes never meet."
     )
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from arena_lib.checking import Case, Mistake, Unfit, exercise
 from arena_lib.checking.observing import Observations
 from arena_lib.interp.heads.induction import generate_repeated_tokens, run_and_cache_model_repeated_tokens
-from arena_lib.tests.intro_to_mech_interp.small_models import BOS, make_model, state_of
+from arena_lib.tests.intro_to_mech_interp.small_models import BOS, left_behind, make_model, state_of
 
 __test__ = False
 
@@ -203,7 +203,7 @@ def run_observations(function: Callable[..., Any], case: Case) -> Observations:
     seen["logits are the model's on these tokens"] = _is_close(logits, wanted)
     for name in ("hook_embed", "blocks.0.attn.hook_z", "blocks.1.attn.hook_pattern", "blocks.1.hook_resid_post"):
         seen[f"{name} in the cache"] = _is_close(_get(cache, name), own[name])
-    return seen | {name: value == before[name] for name, value in state_of(model).items()}
+    return seen | left_behind(before, state_of(model))
 
 
 def _n_positional(function: Callable[..., Any]) -> int:

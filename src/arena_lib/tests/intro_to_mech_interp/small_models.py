@@ -19,6 +19,7 @@ __test__ = False
 
 BOS = 4
 """The token that begins a text: neither the first nor the last of the vocabulary."""
+WEIGHTS = "change in the sum of the model's weights"
 
 
 def make_model(generator: torch.Generator, **sizes: int) -> AttentionOnly:
@@ -38,9 +39,16 @@ def make_repeated(model: Transformer, n: int, batch: int, generator: torch.Gener
     return torch.cat([torch.full((batch, 1), BOS), drawn, drawn], dim=1)
 
 
-def state_of(model: Transformer) -> dict[str, Any]:
-    """What a run may leave behind: hooks, and changed weights."""
+def state_of(model: Transformer) -> tuple[int, float]:
+    """What a run may change: how many hooks there are, and the sum of all weights."""
+    n_hooks = sum(len(point.fwd) + len(point.bwd) for point in model.hook_dict.values())
+    return n_hooks, float(sum(parameter.detach().double().sum() for parameter in model.parameters()))
+
+
+def left_behind(before: tuple[int, float], after: tuple[int, float]) -> dict[str, Any]:
+    """What a run has left on the model, from `state_of` before and after it."""
+    n_hooks = after[0] - before[0]
     return {
-        "hooks left on the model": sum(len(point.fwd) + len(point.bwd) for point in model.hook_dict.values()),
-        "sum of the model's weights": float(sum(parameter.detach().double().sum() for parameter in model.parameters())),
+        "hooks left on the model": f"{n_hooks} hook{'s' if n_hooks != 1 else ''}" if n_hooks else "none",
+        WEIGHTS: after[1] - before[1],
     }

@@ -5,11 +5,14 @@ Raises:  see `arena_lib.checking`.
 Source:  own design.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from arena_lib.checking import Case, Mistake, exercise, outputs_and_gradients
+from arena_lib.checking import Case, Mistake, Unfit, exercise, outputs_and_gradients
 from arena_lib.checking.observing import Observations
 from arena_lib.interp.probes.attention_probe import attention_probe_forward
 
@@ -26,7 +29,7 @@ def attention_probe_cases(generator: torch.Generator) -> list[Case]:
         x = 2 * draw(batch, seq, d_model) + 1
         weights = (draw(d_model, n_heads), draw(n_heads * d_model, 1), draw(1))
         return Case(
-            label=label, args=(x, mask, *weights, scale), axes={"output[0]": "batch", "output[1]": "batch seq n_heads"}
+            label=label, args=(x, mask, *weights, scale), axes={"logits": "batch", "pattern": "batch seq n_heads"}
         )
 
     right = torch.arange(6) < torch.tensor([[4], [6], [1]])
@@ -40,9 +43,19 @@ def attention_probe_cases(generator: torch.Generator) -> list[Case]:
     ]
 
 
+def logits_pattern_and_gradients(function: Callable[..., Any], case: Case) -> Observations:
+    """The two things that it returns by their names, and the gradients of both."""
+    seen = outputs_and_gradients(function, case)
+    returned = seen.pop("output")
+    if not (isinstance(returned, tuple | list) and len(returned) == 2):
+        n = f"{len(returned)} things" if isinstance(returned, tuple | list) else f"a {type(returned).__name__}"
+        raise Unfit(f"Return two things, (logits, pattern): got {n}.")
+    return dict(zip(("logits", "pattern"), returned, strict=True)) | seen
+
+
 def pattern_is_zero_at_padding(seen: Observations, case: Case) -> str | None:
     """The pattern is 0 at padding and sums to 1 over each text."""
-    pattern, mask = seen["output"][1], case.args[1]
+    pattern, mask = seen["pattern"], case.args[1]
     if (pattern[mask == 0] != 0).any():
         return "The pattern must be exactly 0 at padding: it is not. Hide padding before the softmax."
     if not torch.allclose(pattern.sum(dim=1), torch.ones(()), atol=1e-4):
@@ -77,7 +90,7 @@ def probe_by_values(x: Tensor, mask: Tensor, W_q: Tensor, W_out: Tensor, b_out: 
 test_attention_probe_forward = exercise(
     reference=attention_probe_forward,
     cases=attention_probe_cases,
-    observe=outputs_and_gradients,
+    observe=logits_pattern_and_gradients,
     properties=[pattern_is_zero_at_padding],
     accepts=[probe_by_loops, probe_by_values],
     mistakes=[
@@ -92,6 +105,12 @@ test_attention_probe_forward = exercise(
             "(mask == 0)[..., None], -torch.inf",
             "(mask != 0)[..., None], -1e9",
             why="the mask is 1 at the text's own tokens",
+        ),
+        Mistake(
+            "turns a mask of integers around with ~",
+            "(mask == 0)[..., None]",
+            "~mask[..., None]",
+            why="~ turns the bits of an integer, 1 becomes -2: mask == 0 is right for every dtype",
         ),
         Mistake(
             "hides padding after the softmax",
@@ -122,6 +141,12 @@ test_attention_probe_forward = exercise(
             'n_heads") * scale',
             'n_heads")',
             why="without it the scores grow with d_model, and a head looks at one token only",
+        ),
+        Mistake(
+            "uses a scale of its own",
+            'n_heads") * scale',
+            'n_heads") * x.shape[-1] ** -0.5',
+            why="how sharply the heads look is the caller's choice: the factor is the argument scale",
         ),
         Mistake(
             "divides by the scale",

@@ -18,6 +18,7 @@ from arena_lib.tests.linear_probes.tiny_models import (
     CHAT_TEMPLATE,
     D_MODEL,
     count_hooks,
+    hooks_in_words,
     make_model,
     make_tokenizer,
 )
@@ -85,7 +86,7 @@ def scored(function: Callable[..., Any], case: Case) -> Observations:
         "scores": scores.detach() if isinstance(scores, Tensor) else scores,
         "mask": (mask != 0) if isinstance(mask, Tensor) else mask,
         "carries a gradient": isinstance(scores, Tensor) and scores.requires_grad,
-        "hooks left on the model": count_hooks(model),
+        "hooks left on the model": hooks_in_words(count_hooks(model)),
         "messages afterwards": messages,
     }
 

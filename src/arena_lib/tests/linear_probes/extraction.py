@@ -14,7 +14,7 @@ from torch import Tensor
 from arena_lib.checking import Case, Mistake, Unfit, exercise
 from arena_lib.checking.observing import Observations
 from arena_lib.interp.probes.extraction import extract_activations, find_blocks
-from arena_lib.tests.linear_probes.tiny_models import PAD, count_hooks, make_model, make_tokenizer
+from arena_lib.tests.linear_probes.tiny_models import PAD, count_hooks, hooks_in_words, make_model, make_tokenizer
 
 __test__ = False
 
@@ -62,7 +62,7 @@ def extracted(function: Callable[..., Any], case: Case) -> Observations:
         raise Unfit(f"the dictionary must have the keys {given['layers']}, the layers asked for: got {list(found)}.")
     seen: Observations = {f"layer {layer}": _plain(found[layer]) for layer in given["layers"]}
     has_gradient = any(isinstance(acts, Tensor) and acts.requires_grad for acts in found.values())
-    return seen | {"carries a gradient": has_gradient, "hooks left on the model": count_hooks(model)}
+    return seen | {"carries a gradient": has_gradient, "hooks left on the model": hooks_in_words(count_hooks(model))}
 
 
 def _plain(acts: Any) -> Any:

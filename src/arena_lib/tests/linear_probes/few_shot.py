@@ -14,7 +14,14 @@ from torch import Tensor
 from arena_lib.checking import Case, Mistake, exercise
 from arena_lib.checking.observing import Observations
 from arena_lib.interp.probes.few_shot import few_shot_evaluate
-from arena_lib.tests.linear_probes.tiny_models import PAD, WORDS, count_hooks, make_model, make_tokenizer
+from arena_lib.tests.linear_probes.tiny_models import (
+    PAD,
+    WORDS,
+    count_hooks,
+    hooks_in_words,
+    make_model,
+    make_tokenizer,
+)
 
 __test__ = False
 
@@ -68,7 +75,7 @@ def asked(function: Callable[..., Any], case: Case) -> Observations:
     return {
         "P(TRUE) - P(FALSE)": found.detach() if isinstance(found, Tensor) else found,
         "carries a gradient": isinstance(found, Tensor) and found.requires_grad,
-        "hooks left on the model": count_hooks(model),
+        "hooks left on the model": hooks_in_words(count_hooks(model)),
     }
 
 

@@ -14,7 +14,14 @@ from torch import Tensor
 from arena_lib.checking import Case, Mistake, Unfit, exercise
 from arena_lib.checking.observing import Observations
 from arena_lib.interp.probes.dialogue import extract_full_sequence_activations
-from arena_lib.tests.linear_probes.tiny_models import D_MODEL, PAD, count_hooks, make_model, make_tokenizer
+from arena_lib.tests.linear_probes.tiny_models import (
+    D_MODEL,
+    PAD,
+    count_hooks,
+    hooks_in_words,
+    make_model,
+    make_tokenizer,
+)
 
 __test__ = False
 
@@ -68,7 +75,7 @@ def extracted_whole(function: Callable[..., Any], case: Case) -> Observations:
     return own | {
         "activations at padding are zero": bool((at_padding == 0).all()),
         "carries a gradient": acts.requires_grad,
-        "hooks left on the model": count_hooks(model),
+        "hooks left on the model": hooks_in_words(count_hooks(model)),
     }
 
 

@@ -15,7 +15,13 @@ from arena_lib.checking import Case, Mistake, Unfit, exercise
 from arena_lib.checking.observing import Observations
 from arena_lib.interp.probes.extraction import extract_activations
 from arena_lib.interp.probes.instructed_pairs import construct_instructed_pairs
-from arena_lib.tests.linear_probes.tiny_models import CHAT_TEMPLATE, count_hooks, make_model, make_tokenizer
+from arena_lib.tests.linear_probes.tiny_models import (
+    CHAT_TEMPLATE,
+    count_hooks,
+    hooks_in_words,
+    make_model,
+    make_tokenizer,
+)
 
 __test__ = False
 
@@ -74,7 +80,7 @@ def paired(function: Callable[..., Any], case: Case) -> Observations:
             value = acts[layer]
             seen[f"{kind}, layer {layer}"] = value.detach() if isinstance(value, Tensor) else value
     carries = any(isinstance(a, Tensor) and a.requires_grad for acts in both for a in acts.values())
-    return seen | {"carries a gradient": carries, "hooks left on the model": count_hooks(model)}
+    return seen | {"carries a gradient": carries, "hooks left on the model": hooks_in_words(count_hooks(model))}
 
 
 HONEST = "Pretend you are an honest person, and say something true."

@@ -15,13 +15,15 @@ from arena_lib.checking import Case, Mistake, exercise
 from arena_lib.checking.observing import Observations
 from arena_lib.interp.probes.extraction import find_blocks
 from arena_lib.interp.probes.few_shot import few_shot_evaluate
-from arena_lib.interp.probes.intervention import intervention_experiment
+from arena_lib.interp.probes.intervention import SIGNS, intervention_experiment
 from arena_lib.tests.linear_probes.few_shot import EXAMPLES, FALSE, QUESTION, STATEMENTS, TRUE
-from arena_lib.tests.linear_probes.tiny_models import D_MODEL, count_hooks, make_model, make_tokenizer
+from arena_lib.tests.linear_probes.tiny_models import D_MODEL, count_hooks, hooks_in_words, make_model, make_tokenizer
 
 __test__ = False
 
 N_QUESTION = len(QUESTION.split())
+MANY = [STATEMENTS[i % len(STATEMENTS)] for i in range(40)]
+"""More than `few_shot_evaluate` reads at once unless it is told to."""
 
 
 def intervention_cases(generator: torch.Generator) -> list[Case]:
@@ -34,6 +36,7 @@ def intervention_cases(generator: torch.Generator) -> list[Case]:
         "adding in the last layer, which comes too late": ("add", [4], STATEMENTS[:3], EXAMPLES, 4, "right"),
         "subtracting, a tokenizer that pads on the left": ("subtract", [2], STATEMENTS, EXAMPLES, 4, "left"),
         "adding, no examples": ("add", [0, 3], STATEMENTS[:5], "", 5, "right"),
+        "adding, 40 statements in one batch of 40": ("add", [1], MANY, "", 40, "right"),
     }
     return [
         Case(
@@ -74,8 +77,8 @@ def intervened(function: Callable[..., Any], case: Case) -> Observations:
         "P(TRUE) - P(FALSE)": found.detach() if isinstance(found, Tensor) else found,
         "carries a gradient": isinstance(found, Tensor) and found.requires_grad,
         "the direction afterwards": direction,
-        "hooks left on the model": count_hooks(model),
-        "hooks left after an error": _count_after_an_error(call, model),
+        "hooks left on the model": hooks_in_words(count_hooks(model)),
+        "hooks left after an error": hooks_in_words(_count_after_an_error(call, model)),
     }
 
 
@@ -141,6 +144,42 @@ def _intervene(
     return experiment
 
 
+def _count_from_the_left(side: str | None) -> Callable[..., Any]:
+    """The mistake of counting from the left where padding stands there; a side of None is the tokenizer's own."""
+
+    def experiment(
+        statements: Any, model: Any, tokenizer: Any, direction: Tensor, examples: Any, true_id: int, false_id: int,
+        intervene_layers: Any, intervention: str = "none", batch_size: int = 32,
+    ) -> Any:  # fmt: skip
+        found = []
+        for start in range(0, len(statements), batch_size):
+            batch = statements[start : start + batch_size]
+            n = torch.tensor([len(tokenizer.tokenize(examples + statement)) for statement in batch])
+
+            def hook(module: Any, inputs: Any, output: Tensor, n: Tensor = n) -> Tensor:
+                output = output.clone()
+                output[torch.arange(len(n))[:, None], n[:, None] - torch.tensor([2, 1])] += (
+                    SIGNS[intervention] * direction
+                )
+                return output
+
+            prompts = [examples + statement + QUESTION for statement in batch]
+            inputs = tokenizer(prompts, return_tensors="pt", padding=True, padding_side=side or tokenizer.padding_side)
+            mask = inputs["attention_mask"]
+            last = (mask * torch.arange(mask.shape[1])).argmax(dim=1)
+            handles = [find_blocks(model)[layer].register_forward_hook(hook) for layer in intervene_layers]
+            try:
+                with torch.no_grad():
+                    probs = model(**inputs).logits[torch.arange(len(batch)), last].softmax(-1)
+            finally:
+                for handle in handles:
+                    handle.remove()
+            found.append(probs[:, true_id] - probs[:, false_id])
+        return torch.cat(found)
+
+    return experiment
+
+
 def intervene_one_by_one(
     statements: Any, model: Any, tokenizer: Any, direction: Tensor, examples: Any, true_id: int, false_id: int,
     intervene_layers: Any, intervention: str = "none", batch_size: int = 32,
@@ -183,6 +222,22 @@ test_intervention_experiment = exercise(
             why="statements are of different length: each row has its two tokens elsewhere",
         ),
         Mistake(
+            "calls few_shot_evaluate without the batch size",
+            "true_id, false_id, len(batch))",
+            "true_id, false_id)",
+            why="it reads at most 32 at once unless told, and the hook has places for the whole batch: pass batch_size",
+        ),
+        Mistake(
+            "counts from the left in rows that are padded on the left",
+            function=_count_from_the_left("left"),
+            why="the places n - 2 and n - 1 count from a row's first token: few_shot_evaluate must pad on the right",
+        ),
+        Mistake(
+            "lets the tokenizer choose the side of the padding",
+            function=_count_from_the_left(None),
+            why="the places n - 2 and n - 1 hold only in rows padded on the right: padding_side='right' says so",
+        ),
+        Mistake(
             "changes every token",
             function=_intervene(span=(-10_000, 0)),
             why="only the statement's end is changed, where the model sums it up: examples and question stay",
@@ -196,13 +251,13 @@ test_intervention_experiment = exercise(
             "changes the full stop alone",
             "torch.tensor([2, 1])",
             "torch.tensor([1])",
-            why="two tokens are changed: the statement's last word and its full stop",
+            why="two tokens are changed: the statement's full stop and the one before it, where its last word ends",
         ),
         Mistake(
             "changes the last word alone",
             "torch.tensor([2, 1])",
             "torch.tensor([2])",
-            why="two tokens are changed: the statement's last word and its full stop",
+            why="two tokens are changed: the statement's full stop and the one before it, where its last word ends",
         ),
         Mistake(
             "is one token late",
@@ -260,6 +315,12 @@ test_intervention_experiment = exercise(
             "blocks[layer].register_forward_hook(shift)",
             "blocks[min(layer + 1, len(blocks) - 1)].register_forward_hook(shift)",
             why="layer l is what leaves block l, counted from 0",
+        ),
+        Mistake(
+            "changes the layer before",
+            "blocks[layer].register_forward_hook(shift)",
+            "blocks[layer - 1].register_forward_hook(shift)",
+            why="layer l is what leaves block l, counted from 0: hook blocks[l] itself",
         ),
         Mistake(
             "changes what enters the block",

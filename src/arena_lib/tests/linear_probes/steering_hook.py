@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from arena_lib.checking import Case, Mistake, Unfit, exercise
 from arena_lib.checking.observing import Observations
 from arena_lib.interp.steering.deception import DeceptionSteeringHook
-from arena_lib.tests.linear_probes.tiny_models import D_MODEL, N_LAYERS, count_hooks, make_model
+from arena_lib.tests.linear_probes.tiny_models import D_MODEL, N_LAYERS, count_hooks, hooks_in_words, make_model
 
 __test__ = False
 
@@ -91,16 +91,19 @@ def steered(cls: Any, case: Case) -> Observations:
     model, direction = given["model"], given["direction"].clone()
     n_before = count_hooks(model)
     hook: Any = cls(model, direction, list(given["layers"]), given["coefficient"])
-    seen: Observations = {"hooks before it is entered": count_hooks(model) - n_before}
+    seen: Observations = {"hooks before it is entered": hooks_in_words(count_hooks(model) - n_before)}
     try:
         with hook as entered:
             seen["inside"] = _run(model, given["inputs"])
             hook.coefficient = 2 * given["coefficient"]
             seen["inside, twice the coefficient"] = _run(model, given["inputs"])
-        seen |= {"it is what `as` gives": entered is hook, "hooks afterwards": count_hooks(model) - n_before}
+        seen |= {
+            "it is what `as` gives": entered is hook,
+            "hooks afterwards": hooks_in_words(count_hooks(model) - n_before),
+        }
         seen["afterwards"] = _run(model, given["inputs"])
         seen["an error goes on its way"] = _goes_through(hook)
-        seen["hooks after an error"] = count_hooks(model) - n_before
+        seen["hooks after an error"] = hooks_in_words(count_hooks(model) - n_before)
     finally:
         _remove_all(model)
     hook.coefficient = given["coefficient"]
