@@ -276,7 +276,9 @@ def test_strings_say_where_they_differ():
     assert compare("a" * 20, "b" * 20).pattern is None
     assert compare("a" * 21, "b" * 20).pattern is not None
     assert compare("the", "the dog").first_index == (3,)
-    assert compare("x" * 50 + "a", "x" * 50 + "b").expected == repr("x" * 20 + "b")
+    assert compare("x" * 50 + "a", "x" * 50 + "b").expected == "..." + repr("x" * 20 + "b")
+    assert compare("a" + "x" * 59, "b" + "x" * 60).expected == repr("b" + "x" * 59) + "..."
+    assert compare("a" + "x" * 59, "b" + "x" * 60).actual == repr("a" + "x" * 59)
 
 
 def test_dataclasses_are_compared_field_by_field():

@@ -51,6 +51,8 @@ __all__ = ["Raised", "Tolerance", "compare", "equal", "tolerance_for"]
 
 SHORT_STRING = 20
 """Strings up to this length are seen at a glance; of longer ones the part around the difference is shown."""
+EXCERPT = 60
+"""Characters of that part."""
 EXACT_INTEGER = 2**53
 """Integers up to this are exact in float64."""
 
@@ -139,10 +141,16 @@ def _compare_strings(actual: object, expected: str, place: Place) -> Mismatch | 
     return place.mismatch(
         "values",
         first_index=(at,),
-        expected=quote(expected[start : start + 60]),
-        actual=quote(text[start : start + 60]),
+        expected=_excerpt(expected, start),
+        actual=_excerpt(text, start),
         pattern=f"the strings differ from character {at} on; {lengths}" if is_long else None,
     )
+
+
+def _excerpt(text: str, start: int) -> str:
+    """The part of a string from `start` on, with dots where there is more."""
+    end = start + EXCERPT
+    return ("..." if start else "") + quote(text[start:end]) + ("..." if len(text) > end else "")
 
 
 def _numbers(values: Sequence[object]) -> np.ndarray | None:
