@@ -19,10 +19,10 @@ from arena_lib.transformer.fast.gpt2 import GPT2, GPT2Config
 from benchmarks.harness.declaring import Place, Run
 from benchmarks.sizes import TINY, Shape, make_gpt2, make_tokens
 
-HALF = GPT2Config(
-    d_model=384, d_vocab=50257, n_ctx=1024, n_layers=12, n_heads=12, d_head=32, d_mlp=1536, tie_embeddings=True
+NARROW = GPT2Config(
+    d_model=192, d_vocab=8192, n_ctx=1024, n_layers=12, n_heads=12, d_head=16, d_mlp=768, tie_embeddings=True
 )
-"""GPT-2 small's 12 x 12 heads at half its width, for loops that would take minutes with all of it."""
+"""GPT-2 small's 12 x 12 heads at a quarter of its width, for loops that would take minutes with all of it."""
 
 SPREAD = 5.0
 """Weights drawn at GPT-2's size make heads that hardly act; larger ones by this act on the logits."""

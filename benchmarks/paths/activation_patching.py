@@ -15,7 +15,7 @@ from arena_lib.interp.patching import activation, sweeps
 from arena_lib.transformer.fast.gpt2 import GPT2Config
 from benchmarks import peers
 from benchmarks.harness.declaring import Benchmark, Goal, Place, Run, Workload
-from benchmarks.paths._patching import DTYPES, HALF, Task, make_task, quietly, set_up
+from benchmarks.paths._patching import DTYPES, NARROW, Task, make_task, quietly, set_up
 from benchmarks.sizes import GPT2_SMALL, Shape, compare_tensors
 
 SMALL = GPT2Config(
@@ -23,7 +23,7 @@ SMALL = GPT2Config(
 )
 SHAPES: Mapping[str, tuple[GPT2Config, dict[str, Shape]]] = {
     "heads": (GPT2_SMALL, {"cpu": Shape(1, 12), "gpu": Shape(8, 16)}),
-    "heads_half_width": (HALF, {"cpu": Shape(4, 12), "gpu": Shape(8, 16)}),
+    "heads_narrow": (NARROW, {"cpu": Shape(4, 12), "gpu": Shape(8, 16)}),
     "all_of_heads": (SMALL, {"cpu": Shape(2, 12), "gpu": Shape(8, 16)}),
     "blocks": (SMALL, {"cpu": Shape(2, 12), "gpu": Shape(8, 16)}),
 }
@@ -95,7 +95,7 @@ BENCHMARK = Benchmark(
     title="Activation patching",
     cases={
         "heads": "the output of each of GPT-2 small's 12 x 12 heads, one prompt",
-        "heads_half_width": "the same for four prompts, at half the width",
+        "heads_narrow": "the same for four prompts, at a quarter of the width",
         "all_of_heads": "outputs, queries, keys, values and patterns of 4 x 8 heads",
         "blocks": "residual stream, attention and MLP at every layer and position",
     },

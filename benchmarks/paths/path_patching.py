@@ -22,7 +22,7 @@ from arena_lib.interp.patching.path import (
 from arena_lib.interp.patching.path_fast import path_patch_heads
 from benchmarks import peers
 from benchmarks.harness.declaring import Benchmark, Goal, Place, Run, Skip, Workload
-from benchmarks.paths._patching import DTYPES, HALF, Task, make_task, quietly, set_up
+from benchmarks.paths._patching import DTYPES, NARROW, Task, make_task, quietly, set_up
 from benchmarks.sizes import Shape, compare_tensors
 
 SHAPES = {"cpu": Shape(1, 12), "gpu": Shape(8, 16)}
@@ -155,7 +155,7 @@ CASES: Mapping[str, tuple[Callable[[Task, Caches], Tensor], Callable[[Task, Cach
 
 def make(place: Place) -> Workload:
     """Every run returns the effect of each path."""
-    task = make_task(place, HALF, SHAPES.get(place.size, Shape(2, 9)))
+    task = make_task(place, NARROW, SHAPES.get(place.size, Shape(2, 9)))
     ours, loop = CASES[place.case]
     caches = task.caches(task.model)
 
