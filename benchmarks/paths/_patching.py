@@ -24,8 +24,8 @@ NARROW = GPT2Config(
 )
 """GPT-2 small's 12 x 12 heads at a quarter of its width, for loops that would take minutes with all of it."""
 
-SPREAD = 5.0
-"""Weights drawn at GPT-2's size make heads that hardly act; larger ones by this act on the logits."""
+SPREAD, NARROW_SPREAD = 5.0, 20.0
+"""Weights drawn at GPT-2's size make heads that hardly act; larger ones by this act on the logits, far above rounding."""
 
 DTYPES = {"cpu": ("float32",), "cuda": ("float32",)}
 """Effects are differences of nearly equal numbers, which bfloat16 would round away."""
@@ -66,7 +66,7 @@ def make_task(place: Place, cfg: GPT2Config, shape: Shape) -> Task:
     model = make_gpt2(place, cfg).requires_grad_(False)
     for name, parameter in model.named_parameters():
         if name.startswith("blocks") and parameter.ndim > 1:
-            parameter.mul_(SPREAD)
+            parameter.mul_(NARROW_SPREAD if cfg is NARROW else SPREAD)
     tokens = make_tokens(place, Shape(3 * shape.batch, shape.seq), cfg)
     orig, new, others = tokens.chunk(3)
     answers = others[:, :2]
