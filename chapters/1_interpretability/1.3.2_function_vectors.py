@@ -648,7 +648,7 @@ plots.bars(
 #     Q: big
 #     A:
 # %%
-MODEL = "tiny-llama"  # "smollm2" takes about four minutes on two cores, and 3 GB of memory
+MODEL = "tiny-llama"  # "smollm2" takes three to four minutes on two cores, and 3 GB of memory
 
 if MODEL == "smollm2":
     from arena_lib.interp.steering.word_pairs import ANTONYMS

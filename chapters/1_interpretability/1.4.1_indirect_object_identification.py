@@ -686,7 +686,7 @@ print(f"the circuit alone {of_circuit:.2f}, the whole model {differences['IOI']:
 # region solution
 everybody = {head for heads in whole.values() for head in heads}
 rest = {(2, 0): {(2, 3)}, (2, 3): {(2, 0)}, (2, 1): {(2, 2)}, (2, 2): {(2, 1)}, (1, 2): set()}
-rest |= {head: set(layer_3) - {head} for head in layer_3}
+rest |= {head: set(whole["damper"]) - {head} for head in whole["damper"]}
 
 
 def F(kept):
@@ -792,7 +792,7 @@ from dataclasses import replace
 from arena_lib.interp.ioi import ENGLISH, keep_single_tokens
 from arena_lib.interp.patching import path_patch_each
 
-MODEL = "tiny-gpt"  # "smollm2" takes about four minutes on two cores, and 2 GB of memory
+MODEL = "tiny-gpt"  # "smollm2" takes three to four minutes on two cores, and 2 GB of memory
 N_REAL = 12 if SCALE == "tiny" else 16
 
 subject = zoo.load(MODEL)
@@ -892,8 +892,8 @@ plots.circuit(real_nodes, real_edges, title=f"{MODEL}: the heads with a class")
 #   19.2 and 20.0, which reach the name movers' queries: the parts that the paper found, in the same order.
 #   Before them stand an induction head (17.4), a previous-token head (16.0) and four duplicate-token heads
 #   (5.6, 8.0, 8.1, 14.3).
-# - One head has more to say than all of these: 23.3 looks at the *subject* and makes it less likely. It
-#   alone carries half of the effect on the logits (0.54), and it does what 1.2 does in `tiny-llama`.
+# - One head has more to say than any of these: 23.3 looks at the *subject* and makes it less likely, as 1.2
+#   does in `tiny-llama`. Its path to the logits alone carries half of the logit difference (0.54).
 # - **Faithful** in part: the 14 heads with a class reach 3.85 of 5.05, four fifths of what heads do at all
 #   (with none of them it's -0.85). The seven unexplained ones make it worse, not better (3.44).
 # - Not **complete**: without 24.4 and 8.1 the circuit falls to 2.82, while the model rises to 5.84. So it

@@ -27,6 +27,15 @@ CHANGED = "arguments changed in place"
 _GRADIENT_SEED = 7
 
 
+def hooks_in_words(n_hooks: int) -> str:
+    """How many hooks there are, as a learner reads it, for observers of what a call leaves on a model.
+
+    >>> hooks_in_words(0), hooks_in_words(1), hooks_in_words(2)
+    ('none', '1 hook', '2 hooks')
+    """
+    return f"{n_hooks} hook{'s' if n_hooks != 1 else ''}" if n_hooks else "none"
+
+
 def outputs(function: Callable[..., Any], case: Case) -> Observations:
     """What the call returns, and which arguments it changed."""
     return _call(function, case, with_gradients=False)[0]

@@ -106,7 +106,8 @@ def judge(test: Exercise, obj: Any, *, device: str = "cpu", exercise_id: str | N
         test_hash=test.fingerprint(),
     )
     error = found.get("error")
-    result = replace(result, message=_error_message(result, error, found) if error else render_text(result))
+    message = _error_message(result, error, found.get("call")) if error else render_text(result)
+    result = replace(result, message=message)
     return Outcome(result=result, error=error, expected=found.get("expected"), actual=found.get("actual"))
 
 
@@ -314,11 +315,11 @@ def _has_address(text: str) -> bool:
     return " at 0x" in text
 
 
-def _error_message(result: Result, error: BaseException, found: Mapping[str, Any]) -> str:
-    """The verdict, the call, the learner's line that raised and the library's within it, and the first lines of the exception."""
+def _error_message(result: Result, error: BaseException, call: str | None) -> str:
+    """The verdict, the call, the learner's line and the library's that raised within it, and what was raised."""
     frames = traceback.extract_tb(without_ours(error.__traceback__))
     own = [frame for frame in frames if not is_library(frame.filename)] or frames
-    facts = [("call", found["call"])] if "call" in found else []
+    facts = [("call", call)] if call else []
     facts += [("line", _frame_text(frame)) for frame in own[-1:]]
     facts += [("within", _frame_text(frame)) for frame in frames[-1:] if frame is not own[-1]]
     told = [f"  {label:<9}{text}" for label, text in facts]

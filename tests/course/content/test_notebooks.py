@@ -95,6 +95,7 @@ def test_gap_keeps_its_indentation_and_several_gaps_are_cut():
         ("a, b = 1, 2", ["print(b)"], "b"),
         ("a, b = 1, 2", ["b = 3", "print(a, b)"], "a"),
         ("a = 1", ["a = a + 1"], "a"),
+        ("a = 1", ["a += 1"], "a"),
         ("a = 1", ["x = [a for a in 'abc']", "def g(a):\n    return a", "print('a')"], ""),
         ("a = 1", ["def g():\n    return a"], "a"),
         ("for n in 'xyz':\n    last = n", ["print(n, last)"], "last"),

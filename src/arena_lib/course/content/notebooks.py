@@ -227,8 +227,10 @@ def _is_read(name: str, sources: Sequence[str]) -> bool:
     for statement in (statement for source in sources for statement in ast.parse(source).body):
         text = ast.unparse(statement)
         is_read, is_written = name in global_names(text), name in _written(text)
+        if is_written and isinstance(statement, ast.AugAssign):
+            return True
         if is_read or is_written:
-            return is_read and (not is_written or isinstance(statement, ast.Assign | ast.AugAssign))
+            return is_read and (not is_written or isinstance(statement, ast.Assign))
     return False
 
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from arena_lib.checking import Case, Mistake, exercise
-from arena_lib.checking.observing import Observations
+from arena_lib.checking.observing import Observations, hooks_in_words
 from arena_lib.interp.heads import generate_repeated_tokens
 from arena_lib.interp.ioi import heads
 from arena_lib.tests.indirect_object_identification.small_models import (
@@ -87,7 +87,7 @@ def scores_and_tokens(function: Any, case: Case) -> Observations:
         "tokens are from token_ids": set(drawn.flatten().tolist()) <= known,
         "the generator decides": torch.equal(texts, again),
         "scores": scores.detach() if isinstance(scores, Tensor) else scores,
-        "hooks left on the model": n_left,
+        "hooks left on the model": hooks_in_words(n_left),
     }
 
 

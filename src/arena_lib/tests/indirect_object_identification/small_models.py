@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from arena_lib.checking.observing import Observations
+from arena_lib.checking.observing import Observations, hooks_in_words
 from arena_lib.transformer.activations.hooks import HookPoint
 from arena_lib.transformer.fast.attention_only import AttentionOnly, AttentionOnlyConfig
 from arena_lib.transformer.fast.gpt2 import GPT2, GPT2Config
@@ -87,7 +87,7 @@ def what_a_sweep_gives(
     return {
         "results": results.detach() if isinstance(results, Tensor) else results,
         "caches changed in place": _changed(caches, before),
-        "hooks left on the model": n_left,
+        "hooks left on the model": hooks_in_words(n_left),
     }
 
 

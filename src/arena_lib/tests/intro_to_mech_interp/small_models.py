@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from arena_lib.checking.observing import hooks_in_words
 from arena_lib.transformer.fast.attention_only import AttentionOnly, AttentionOnlyConfig
 from arena_lib.transformer.fast.model import Transformer
 
@@ -47,8 +48,4 @@ def state_of(model: Transformer) -> tuple[int, float]:
 
 def left_behind(before: tuple[int, float], after: tuple[int, float]) -> dict[str, Any]:
     """What a run has left on the model, from `state_of` before and after it."""
-    n_hooks = after[0] - before[0]
-    return {
-        "hooks left on the model": f"{n_hooks} hook{'s' if n_hooks != 1 else ''}" if n_hooks else "none",
-        WEIGHTS: after[1] - before[1],
-    }
+    return {"hooks left on the model": hooks_in_words(after[0] - before[0]), WEIGHTS: after[1] - before[1]}

@@ -12,13 +12,12 @@ import torch
 from torch import Tensor
 
 from arena_lib.checking import Case, Mistake, Unfit, exercise
-from arena_lib.checking.observing import Observations
+from arena_lib.checking.observing import Observations, hooks_in_words
 from arena_lib.interp.probes.dialogue import score_dialogue
 from arena_lib.tests.linear_probes.tiny_models import (
     CHAT_TEMPLATE,
     D_MODEL,
     count_hooks,
-    hooks_in_words,
     make_model,
     make_tokenizer,
 )

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from arena_lib.checking import Case, Mistake, Unfit, exercise
-from arena_lib.checking.observing import Observations
+from arena_lib.checking.observing import Observations, hooks_in_words
 from arena_lib.interp.probes.extraction import extract_activations, find_blocks
-from arena_lib.tests.linear_probes.tiny_models import PAD, count_hooks, hooks_in_words, make_model, make_tokenizer
+from arena_lib.tests.linear_probes.tiny_models import PAD, count_hooks, make_model, make_tokenizer
 
 __test__ = False
 

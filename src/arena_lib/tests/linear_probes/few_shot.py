@@ -12,13 +12,12 @@ import torch
 from torch import Tensor
 
 from arena_lib.checking import Case, Mistake, exercise
-from arena_lib.checking.observing import Observations
+from arena_lib.checking.observing import Observations, hooks_in_words
 from arena_lib.interp.probes.few_shot import few_shot_evaluate
 from arena_lib.tests.linear_probes.tiny_models import (
     PAD,
     WORDS,
     count_hooks,
-    hooks_in_words,
     make_model,
     make_tokenizer,
 )

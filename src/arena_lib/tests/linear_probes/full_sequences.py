@@ -12,13 +12,12 @@ import torch
 from torch import Tensor
 
 from arena_lib.checking import Case, Mistake, Unfit, exercise
-from arena_lib.checking.observing import Observations
+from arena_lib.checking.observing import Observations, hooks_in_words
 from arena_lib.interp.probes.dialogue import extract_full_sequence_activations
 from arena_lib.tests.linear_probes.tiny_models import (
     D_MODEL,
     PAD,
     count_hooks,
-    hooks_in_words,
     make_model,
     make_tokenizer,
 )

@@ -12,13 +12,12 @@ import torch
 from torch import Tensor
 
 from arena_lib.checking import Case, Mistake, Unfit, exercise
-from arena_lib.checking.observing import Observations
+from arena_lib.checking.observing import Observations, hooks_in_words
 from arena_lib.interp.probes.extraction import extract_activations
 from arena_lib.interp.probes.instructed_pairs import construct_instructed_pairs
 from arena_lib.tests.linear_probes.tiny_models import (
     CHAT_TEMPLATE,
     count_hooks,
-    hooks_in_words,
     make_model,
     make_tokenizer,
 )

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from arena_lib.checking import Case, Mistake, exercise
-from arena_lib.checking.observing import Observations
+from arena_lib.checking.observing import Observations, hooks_in_words
 from arena_lib.interp.probes.extraction import find_blocks
 from arena_lib.interp.probes.few_shot import few_shot_evaluate
 from arena_lib.interp.probes.intervention import SIGNS, intervention_experiment
 from arena_lib.tests.linear_probes.few_shot import EXAMPLES, FALSE, QUESTION, STATEMENTS, TRUE
-from arena_lib.tests.linear_probes.tiny_models import D_MODEL, count_hooks, hooks_in_words, make_model, make_tokenizer
+from arena_lib.tests.linear_probes.tiny_models import D_MODEL, count_hooks, make_model, make_tokenizer
 
 __test__ = False
 

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from arena_lib.checking import Case, Mistake, Unfit, exercise
-from arena_lib.checking.observing import Observations
+from arena_lib.checking.observing import Observations, hooks_in_words
 from arena_lib.interp.steering.deception import DeceptionSteeringHook
-from arena_lib.tests.linear_probes.tiny_models import D_MODEL, N_LAYERS, count_hooks, hooks_in_words, make_model
+from arena_lib.tests.linear_probes.tiny_models import D_MODEL, N_LAYERS, count_hooks, make_model
 
 __test__ = False
 

@@ -74,11 +74,6 @@ def count_hooks(model: Any) -> int:
     return sum(not getattr(hook, "__module__", "").startswith("transformers.") for hook in hooks)
 
 
-def hooks_in_words(n_hooks: int) -> str:
-    """How many hooks there are, as a learner reads it: "none", "1 hook", "2 hooks"."""
-    return f"{n_hooks} hook{'s' if n_hooks != 1 else ''}" if n_hooks else "none"
-
-
 def _weights(seed: int, model: Any) -> dict[str, torch.Tensor]:
     """Weights large enough that every part is heard in the residual stream; no gain is 1."""
     generator = torch.Generator().manual_seed(seed)
