@@ -28,7 +28,7 @@ from arena_lib.checking.exercises import Exercise, ignored
 from arena_lib.checking.isolation import isolated
 from arena_lib.checking.modules import Unfit
 from arena_lib.checking.observing import CHANGED, Observations
-from arena_lib.checking.reports.messages import render_text
+from arena_lib.checking.reports.messages import LABEL_WIDTH, WIDTH, fact_lines, render_text
 from arena_lib.checking.reports.reporting import is_library, without_ours
 from arena_lib.checking.results import RUNS, Check, Diagnosis, Mismatch, Result, Status
 
@@ -319,16 +319,12 @@ def _error_message(result: Result, error: BaseException, call: str | None) -> st
     """The verdict, the call, the learner's line and the library's that raised within it, and what was raised."""
     frames = traceback.extract_tb(without_ours(error.__traceback__))
     own = [frame for frame in frames if not is_library(frame.filename)] or frames
-    facts = [("call", call)] if call else []
-    facts += [("line", _frame_text(frame)) for frame in own[-1:]]
-    facts += [("within", _frame_text(frame)) for frame in frames[-1:] if frame is not own[-1]]
-    told = [f"  {label:<9}{text}" for label, text in facts]
+    places = [("line", frame) for frame in own[-1:]]
+    places += [("within", frame) for frame in frames[-1:] if frame is not own[-1]]
+    told = [f"  {label:<{LABEL_WIDTH}}{frame.lineno} of {frame.name}: {frame.line}" for label, frame in places]
     lines = f"{type(error).__name__}: {error}".splitlines()[:ERROR_LINES]
-    return "\n".join([render_text(result), *(line[:ERROR_WIDTH] for line in [*told, *lines])])
-
-
-def _frame_text(frame: traceback.FrameSummary) -> str:
-    return f"{frame.lineno} of {frame.name}: {frame.line}"
+    called = fact_lines("call", call, WIDTH) if call else []
+    return "\n".join([render_text(result), *called, *(line[:ERROR_WIDTH] for line in [*told, *lines])])
 
 
 def _source_hash(obj: Any) -> str | None:

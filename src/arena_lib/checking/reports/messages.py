@@ -187,7 +187,7 @@ def _kind_facts(mismatch: Mismatch) -> list[tuple[str, str]]:
     return [("wrong", f"{mismatch.observation} {what}"), *_two(label, mismatch.expected, mismatch.actual)]
 
 
-def _fact_lines(label: str, text: str, width: int) -> list[str]:
+def fact_lines(label: str, text: str, width: int) -> list[str]:
     """One fact, wrapped, with its word in a column of its own."""
     body = clean(text, MAX_FACT)
     indent = " " * (LABEL_WIDTH + 2)
@@ -202,7 +202,7 @@ def lay_out(message: Message, encoding: str | None = None, width: int = WIDTH) -
     width = max(width, MIN_WIDTH)
     head = textwrap.wrap(f"{message.mark(encoding)} {message.headline}", width, subsequent_indent="  ")[:3]
     tail = textwrap.wrap(message.next_step, width - 2, initial_indent="  ", subsequent_indent="  ")[:3]
-    body = [line for label, text in message.facts for line in _fact_lines(label, text, width)]
+    body = [line for label, text in message.facts for line in fact_lines(label, text, width)]
     room = MAX_LINES - len(head) - len(tail)
     if len(body) > room:
         body = [*body[: room - 1], "  ..."]
@@ -235,7 +235,7 @@ def with_note(result: Result, note: str) -> Result:
     noted = replace(result, notes=(note, *result.notes))
     if result.message.startswith(composed):
         return replace(noted, message=render_text(noted) + result.message.removeprefix(composed))
-    return replace(noted, message="\n".join([result.message, *_fact_lines("note", note, WIDTH)]))
+    return replace(noted, message="\n".join([result.message, *fact_lines("note", note, WIDTH)]))
 
 
 @dataclass(frozen=True)

@@ -120,6 +120,11 @@ test_induction_score = exercise(
     accepts=[score_by_loop, score_by_whole_stripe, score_by_mask],
     mistakes=[
         Mistake(
+            "looks at the copy itself",
+            function=lambda pattern: pattern.diagonal(-(pattern.shape[-1] // 2), -2, -1).mean(dim=(0, -1)),
+            why="that finds the same token again, not what followed it; induction looks one further on",
+        ),
+        Mistake(
             "keeps the examples apart",
             "dim=(0, -1)",
             "dim=-1",

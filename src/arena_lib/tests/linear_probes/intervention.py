@@ -293,6 +293,11 @@ test_intervention_experiment = exercise(
             why='"none" is the model as it is: what the others are compared with',
         ),
         Mistake(
+            "changes nothing",
+            function=_intervene(signs=(0.0, 0.0, 0.0)),
+            why="what the hook returns takes the output's place: return the changed tensor, and hook before the run",
+        ),
+        Mistake(
             "puts the direction in place of the stream",
             "resid[rows, places] += sign * direction.to(resid)",
             "resid[rows, places] = sign * direction.to(resid)",
