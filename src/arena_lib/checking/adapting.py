@@ -1,8 +1,6 @@
 """Turns what a learner may hand in, a method or its class, into the function that a test calls.
 
-Shapes:  those of the exercise.
 Raises:  Unfit if the class has no such method.
-Source:  own design (DESIGN 4.2).
 """
 
 import inspect

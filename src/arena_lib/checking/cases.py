@@ -1,8 +1,6 @@
 """One call that a test makes: its arguments, the words for its axes, and what else the observer needs.
 
 Shapes:  whatever the exercise takes; `axes` names them for messages.
-Raises:  nothing.
-Source:  own design (DESIGN 4.2).
 """
 
 import copy

@@ -1,8 +1,6 @@
 """Which known mistake reproduces what a learner's object does.
 
-Shapes:  those of the exercise.
 Raises:  nothing of a mistake's own: what it raises is an observation.
-Source:  own design (DESIGN 4.2).
 """
 
 from collections.abc import Callable, Sequence

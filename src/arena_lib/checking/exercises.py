@@ -10,9 +10,7 @@
     )
     test_causal_mask(causal_mask)      # a learner's function
 
-Shapes:  those of the exercise.
 Raises:  CheckFailed when a learner's object fails; the learner's own exception where it raises one.
-Source:  own design (DESIGN 4.1, 4.2).
 """
 
 import hashlib

@@ -1,9 +1,4 @@
-"""Leaves the process as it was: random states, grad mode, default dtype, folders, plotting defaults.
-
-Shapes:  none.
-Raises:  nothing of its own.
-Source:  own design (DESIGN 4.1).
-"""
+"""Leaves the process as it was: random states, grad mode, default dtype, folders, plotting defaults."""
 
 import contextlib
 import copy

@@ -5,9 +5,7 @@ name, and CI proves that the test rejects it. The reference's whole module is
 executed again under another name with the substitution inside the named
 definition, so that classes and helpers which use the definition see it too.
 
-Shapes:  those of the reference.
 Raises:  AuthoringError if the substitution does not match exactly once.
-Source:  own design (DESIGN 4.2).
 """
 
 import ast

@@ -1,8 +1,6 @@
 """Building a learner's module class for a case, with given weights copied in by name.
 
-Shapes:  those of the exercise.
 Raises:  Unfit if the object isn't such a class or its parameters don't fit, with what must hold.
-Source:  own design (DESIGN 4.2).
 """
 
 from collections.abc import Callable, Mapping

@@ -5,9 +5,7 @@ observations: outputs, gradients, arguments that were changed in place. The
 verdict, the properties and the diagnosis read nothing else. So a missing
 `detach` or a factor in a gradient is seen as surely as a wrong value.
 
-Shapes:  those of the exercise.
 Raises:  Unfit if a module class cannot be observed at all, with what must hold.
-Source:  own design (DESIGN 4.2).
 """
 
 from collections.abc import Callable, Mapping

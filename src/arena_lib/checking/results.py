@@ -1,8 +1,6 @@
 """What one run of one test found: the same record for a notebook, the CLI, pytest and CI.
 
-Shapes:  none; a `Result` is plain data and goes to JSON and back unchanged.
 Raises:  ValueError for JSON of another schema.
-Source:  own design (DESIGN 4.1).
 """
 
 from __future__ import annotations

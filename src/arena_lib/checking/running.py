@@ -4,9 +4,7 @@ It looks in this order: is it callable, and with these arguments; can it be
 observed; types, shapes, dtypes, finite values; properties; values. The first
 thing that doesn't hold decides, and the known mistakes are tried on it.
 
-Shapes:  those of the exercise.
 Raises:  AuthoringError for a test that is itself broken. `judge` and `run` never raise for a learner's object.
-Source:  own design (DESIGN 4.1).
 """
 
 import hashlib

@@ -4,9 +4,7 @@ For each exercise the reference passes, each accepted solution passes, the stub
 is not started, and each mistake is rejected and named. Since a mistake is named
 after the first one that looks like it, no two can look the same.
 
-Shapes:  none.
 Raises:  nothing; what doesn't hold stands in the Verification.
-Source:  own design (DESIGN 4.2).
 """
 
 import time

@@ -8,7 +8,6 @@ either the whole old checkpoint or the whole new one. Nothing is ever unpickled.
 Shapes:  any tensors, by name
 Raises:  CheckpointError if it cannot be written (no space, no rights) or read (missing, damaged).
 Source:  own derivation; rename over a file is atomic on POSIX and, by `os.replace`, on Windows.
-Differs: nothing to differ from.
 """
 
 import errno

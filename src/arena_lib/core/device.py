@@ -1,9 +1,7 @@
 """Which device to compute on.
 
-Shapes:  none
 Raises:  ConfigError for a device that is unknown or is not in this machine.
 Source:  own derivation.
-Differs: nothing to differ from.
 """
 
 import torch

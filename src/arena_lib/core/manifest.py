@@ -1,9 +1,7 @@
 """What made a result: commit, configuration, seed, versions and machine, as JSON beside it.
 
-Shapes:  none
 Raises:  OSError if the folder cannot be written.
 Source:  own derivation.
-Differs: nothing to differ from.
 """
 
 import json

@@ -3,10 +3,8 @@
 `metrics.csv` has one row for each logged step and one column for each metric;
 a metric that first appears later gets its column then, empty above.
 
-Shapes:  none
 Raises:  MissingDependencyError for a tracker that is not installed, UnknownNameError for an unknown one.
 Source:  own derivation.
-Differs: nothing to differ from.
 """
 
 import csv

@@ -1,6 +1,5 @@
 """Progress bars that suit where they run, and are silent with ARENA_QUIET=1.
 
-Shapes:  none
 Raises:  TypeError from tqdm for what is neither a number nor iterable.
 Source:  own derivation, over tqdm.
 Differs: in a notebook without ipywidgets the text bar is drawn, without tqdm's warning.

@@ -4,9 +4,7 @@ For each exercise three objects are judged: the stub as it stands in the noteboo
 known mistake, and the solution typed into a module of the learner's own. Every verdict comes
 from `checking.run`; what it should have been is known, so the demo can fail.
 
-Shapes:  none.
 Raises:  nothing of its own; an unexpected verdict stands in its `Step`.
-Source:  own design (DESIGN 4.3).
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ notebook, and a page with its plots that opens without a network, are written to
 also when a cell fails. The seconds are those of the whole execution: the kernel's start, every cell
 and the kernel's end, but not the writing of the files.
 
-Shapes:  none.
 Raises:  MissingDependencyError without nbclient (it comes with JupyterLab); UnknownNameError for no such section.
 Source:  own design; executed by nbclient, pages by nbconvert.
 """

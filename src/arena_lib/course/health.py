@@ -1,8 +1,6 @@
 """What a machine needs for the course, looked at one thing at a time: for `arena doctor`.
 
-Shapes:  none.
 Raises:  nothing; what can't be looked at is what is wrong.
-Source:  own design (DESIGN 4.3).
 """
 
 from __future__ import annotations

@@ -6,9 +6,7 @@
     %arena progress
     %arena solution causal_mask [--give-up]
 
-Shapes:  none.
 Raises:  nothing; errors are shown as messages.
-Source:  own design (DESIGN 4.3).
 """
 
 from __future__ import annotations

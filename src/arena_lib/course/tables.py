@@ -1,9 +1,4 @@
-"""Counts and plain tables for people, in a terminal and in a notebook.
-
-Shapes:  none.
-Raises:  nothing.
-Source:  own design.
-"""
+"""Counts and plain tables for people, in a terminal and in a notebook."""
 
 from __future__ import annotations
 

@@ -3,9 +3,7 @@
 For an exercise with a test that is `checking.verify`; for an exploratory one, in the first process only,
 its solution in the chapter must satisfy the cell's own assertions, and its gap must raise NotImplementedError.
 
-Shapes:  none.
 Raises:  ArenaError if a process ends without its records.
-Source:  own design (DESIGN 4.2).
 """
 
 from __future__ import annotations

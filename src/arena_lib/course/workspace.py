@@ -1,8 +1,6 @@
 """A learner's folder: writes a section's notebook into it, and never over what is there.
 
-Shapes:  none.
 Raises:  WorkspaceError for a file that is there already, or a folder that cannot be written to.
-Source:  own design (DESIGN 4.3).
 """
 
 from __future__ import annotations

@@ -165,7 +165,7 @@ class HookedLM:
         """The block's `ln1` or `ln2`, gain and bias included."""
         return getattr(self._block(layer), part)(resid)
 
-    def gain(self, layer: int | None, part: str = "ln1") -> tuple[Float[Tensor, "d_model"], bool]:
+    def gain(self, layer: int | None, part: str = "ln1") -> tuple[Float[Tensor, " d_model"], bool]:
         """What a norm multiplies by, and whether it takes the mean away first; layer None is the final norm's."""
         norm = self.model.ln_final if layer is None else getattr(self._block(layer), part)
         return norm.w, hasattr(norm, "b")

@@ -341,7 +341,7 @@ class NNsightLM(HookedLM):
         """The block's `ln1` or `ln2`, gain and bias included."""
         return self._norm_module(layer, part)(resid)
 
-    def gain(self, layer: int | None, part: str = "ln1") -> tuple[Float[Tensor, "d_model"], bool]:
+    def gain(self, layer: int | None, part: str = "ln1") -> tuple[Float[Tensor, " d_model"], bool]:
         """What a norm multiplies by, and whether it takes the mean away first; layer None is the final norm's."""
         norm = self._final_norm_module() if layer is None else self._norm_module(layer, part)
         return norm.weight, hasattr(norm, "bias")

@@ -15,7 +15,6 @@
 
 Shapes:  in each function.
 Raises:  ShapeError for other shapes; ArenaError where an image cannot be made.
-Source:  own design (DESIGN 2).
 """
 
 from arena_lib.plots.attention import attention

@@ -2,7 +2,6 @@
 
 Shapes:  any; each figure says which it takes.
 Raises:  ShapeError for another number of axes.
-Source:  own design.
 """
 
 from typing import Any

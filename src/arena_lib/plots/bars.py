@@ -2,7 +2,6 @@
 
 Shapes:  values "n_bars", for each series.
 Raises:  ShapeError if the names are not as many; ConfigError for no series.
-Source:  own design.
 """
 
 from collections.abc import Mapping, Sequence

@@ -2,7 +2,6 @@
 
 Shapes:  each panel "n_points 2"; classes "n_points".
 Raises:  ShapeError for other shapes; ConfigError for no panels.
-Source:  own design.
 """
 
 from collections.abc import Mapping, Sequence

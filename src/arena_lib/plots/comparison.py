@@ -2,7 +2,6 @@
 
 Shapes:  expected, actual "rows columns"; wrong "rows columns" (true where an entry is wrong).
 Raises:  ShapeError for other shapes.
-Source:  own design.
 """
 
 from typing import Any

@@ -2,7 +2,6 @@
 
 Shapes:  values "n_layers n_heads".
 Raises:  ShapeError for other shapes.
-Source:  own design.
 """
 
 from typing import Any

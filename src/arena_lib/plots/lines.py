@@ -2,7 +2,6 @@
 
 Shapes:  each series "n_points"; x "n_points" if given.
 Raises:  ShapeError for other shapes, ConfigError for no series.
-Source:  own design.
 """
 
 from collections.abc import Mapping

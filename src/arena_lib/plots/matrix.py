@@ -2,7 +2,6 @@
 
 Shapes:  values "rows columns".
 Raises:  ShapeError for other shapes, or names that are not as many.
-Source:  own design.
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,6 @@
 """Figures as files: HTML that opens without a network, or PNG where a browser can be found.
 
-Shapes:  none.
 Raises:  ArenaError if an image cannot be made, because kaleido or a browser is missing.
-Source:  own design.
 """
 
 import html

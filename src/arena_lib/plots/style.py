@@ -1,7 +1,5 @@
 """What all figures share: colours that differ in lightness too, fonts, margins, labels for tokens.
 
-Shapes:  none.
-Raises:  nothing.
 Source:  Okabe and Ito 2008, "Color Universal Design" (the eight colours that most colour-blind readers tell apart).
 """
 

@@ -2,7 +2,6 @@
 
 Shapes:  values "seq", as many as the tokens.
 Raises:  ShapeError if they are not as many.
-Source:  own design.
 """
 
 import html

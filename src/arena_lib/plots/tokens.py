@@ -2,7 +2,6 @@
 
 Shapes:  probabilities "d_vocab".
 Raises:  ShapeError if the tokens are not as many as the probabilities.
-Source:  own design.
 """
 
 from collections.abc import Sequence

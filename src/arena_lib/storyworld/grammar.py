@@ -5,7 +5,6 @@ event changes the world, so what a later sentence can say follows from the
 earlier ones.
 
 Shapes:  see `labels`.
-Raises:  nothing.
 Source:  own derivation.
 Differs: test stories use held-out frames where an event has them, and only
          there do people with held-out names give or get things.

@@ -1,7 +1,6 @@
 """A document of Storyworld and the truth about the world at each of its tokens.
 
 Shapes:  sentence, subject, number, sentiment, refers_to "seq"; holders "seq n_things"; places "seq n_people"
-Raises:  nothing.
 Source:  own derivation.
 Differs: the state of the world (holders, places) changes at the last token of
          the sentence that tells of the change; the tokens before it carry the
@@ -22,15 +21,15 @@ SINGULAR, PLURAL = 0, 1
 class Labels:
     """What is true at each token of a document; indices are into its `people` and `things`."""
 
-    sentence: Int[np.ndarray, "seq"]
+    sentence: Int[np.ndarray, " seq"]
     """Index of the sentence, from 0."""
-    subject: Int[np.ndarray, "seq"]
+    subject: Int[np.ndarray, " seq"]
     """Person who is the sentence's subject, or -1."""
-    number: Int[np.ndarray, "seq"]
+    number: Int[np.ndarray, " seq"]
     """Grammatical number of the sentence's subject: 0 singular, 1 plural, -1 none."""
-    sentiment: Int[np.ndarray, "seq"]
+    sentiment: Int[np.ndarray, " seq"]
     """Of the sentence: 1 good, -1 bad, 0 neither."""
-    refers_to: Int[np.ndarray, "seq"]
+    refers_to: Int[np.ndarray, " seq"]
     """Index of the token that last mentioned the same person or thing, or -1."""
     holders: Int[np.ndarray, "seq n_things"]
     """Person who holds each thing, or -1."""

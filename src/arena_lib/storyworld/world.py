@@ -1,7 +1,6 @@
 """The tracked world of one document, and the teller who writes words and labels together.
 
 Shapes:  see `labels`.
-Raises:  nothing.
 Source:  own derivation.
 """
 

@@ -54,7 +54,7 @@ class Beams:
     """Maps tokens "batch seq" to logits "batch seq d_vocab"."""
     tokens: Int[Tensor, "n_beams seq"]
     """The texts, prompt included."""
-    logprob_sums: Float[Tensor, "n_beams"]
+    logprob_sums: Float[Tensor, " n_beams"]
     """For each text the sum of its tokens' log-probabilities, in nats, the prompt's left out."""
     eos_token_id: int | None = None
     """The token at which a text is finished; None if none is."""
@@ -67,7 +67,7 @@ class Beams:
         """The k most likely beams, parted into (unfinished, finished): `filter_beams`."""
         return filter_beams(self, k)
 
-    def select(self, beam_idx: Int[Tensor, "n_selected"]) -> "Beams":
+    def select(self, beam_idx: Int[Tensor, " n_selected"]) -> "Beams":
         """The beams at these indices, in this order."""
         return replace(self, tokens=self.tokens[beam_idx], logprob_sums=self.logprob_sums[beam_idx])
 

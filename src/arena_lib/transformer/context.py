@@ -1,6 +1,5 @@
 """How many tokens a model can read, and whether a text will fit.
 
-Shapes:  none
 Raises:  TokenError if prompt and new tokens do not fit into the model's context.
 Source:  own derivation: the last new token is written but never read.
 Differs: nothing.

@@ -1,6 +1,5 @@
 """config.json of GPT-2 and Llama as transformers writes it, to and from our configs.
 
-Shapes:  no tensors.
 Raises:  ConfigError for a config or a model that the other side cannot express.
 Source:  transformers, models/gpt2/configuration_gpt2.py and models/llama/configuration_llama.py.
 Differs: dropout rates are written as 0. The attention-only form, which transformers does not have,

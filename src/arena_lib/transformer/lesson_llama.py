@@ -73,7 +73,7 @@ class LlamaConfig:
             )
 
 
-def rotary_angles(positions: Int[Tensor, "seq"], d_head: int, rope_theta: float) -> Float[Tensor, "seq pair"]:
+def rotary_angles(positions: Int[Tensor, " seq"], d_head: int, rope_theta: float) -> Float[Tensor, "seq pair"]:
     """How far each pair of dimensions turns at each position, in radians.
 
     A head has d_head / 2 pairs. Pair i turns by rope_theta ** (-2i / d_head) for each

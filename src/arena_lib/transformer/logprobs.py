@@ -39,8 +39,8 @@ def compute_token_logprobs(
 
 
 def _logprobs_of_chunk(
-    model: Transformer, resid: Float[Tensor, "chunk d_model"], targets: Int[Tensor, "chunk"]
-) -> Float[Tensor, "chunk"]:
+    model: Transformer, resid: Float[Tensor, "chunk d_model"], targets: Int[Tensor, " chunk"]
+) -> Float[Tensor, " chunk"]:
     def compute(resid: Tensor, targets: Tensor) -> Tensor:
         logits = model.unembed(model.ln_final(resid[None]))[0].float()
         return logits.gather(1, targets[:, None].long()).squeeze(1) - logits.logsumexp(dim=-1)

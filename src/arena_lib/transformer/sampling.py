@@ -74,7 +74,7 @@ GREEDY = SamplingConfig(temperature=0.0)
 """Always the most likely token."""
 
 
-def greedy_search(logits: Float[Tensor, "d_vocab"]) -> int:
+def greedy_search(logits: Float[Tensor, " d_vocab"]) -> int:
     """The most likely token: the index of the largest logit, as an int.
 
     >>> greedy_search(torch.tensor([0.5, 3.0, -1.0]))
@@ -83,7 +83,7 @@ def greedy_search(logits: Float[Tensor, "d_vocab"]) -> int:
     return int(logits.argmax())
 
 
-def sample_basic(logits: Float[Tensor, "d_vocab"], generator: torch.Generator | None = None) -> int:
+def sample_basic(logits: Float[Tensor, " d_vocab"], generator: torch.Generator | None = None) -> int:
     """Draw one token id, each with probability softmax(logits), as an int.
 
     `generator`, if given, is the only source of randomness.
@@ -95,7 +95,7 @@ def sample_basic(logits: Float[Tensor, "d_vocab"], generator: torch.Generator | 
     return int(torch.multinomial(probabilities, num_samples=1, generator=generator))
 
 
-def apply_temperature(logits: Float[Tensor, "d_vocab"], temperature: float) -> Float[Tensor, "d_vocab"]:
+def apply_temperature(logits: Float[Tensor, " d_vocab"], temperature: float) -> Float[Tensor, " d_vocab"]:
     """Logits divided by the temperature, which is above 0; the argument stays as it was.
 
     Below 1 the distribution gets sharper, above 1 flatter.
@@ -107,8 +107,8 @@ def apply_temperature(logits: Float[Tensor, "d_vocab"], temperature: float) -> F
 
 
 def apply_frequency_penalty(
-    input_ids: Int[Tensor, "seq"], logits: Float[Tensor, "d_vocab"], freq_penalty: float
-) -> Float[Tensor, "d_vocab"]:
+    input_ids: Int[Tensor, " seq"], logits: Float[Tensor, " d_vocab"], freq_penalty: float
+) -> Float[Tensor, " d_vocab"]:
     """Logits less freq_penalty for each time that their token occurs in input_ids.
 
     A token that occurs n times loses n * freq_penalty; one that doesn't occur keeps its
@@ -121,7 +121,7 @@ def apply_frequency_penalty(
     return logits - freq_penalty * counts
 
 
-def sample_top_k(logits: Float[Tensor, "d_vocab"], k: int, generator: torch.Generator | None = None) -> int:
+def sample_top_k(logits: Float[Tensor, " d_vocab"], k: int, generator: torch.Generator | None = None) -> int:
     """Draw one token id among the k most likely, as an int.
 
     Their probabilities are those of softmax(logits), scaled up to sum to one; every other
@@ -133,7 +133,7 @@ def sample_top_k(logits: Float[Tensor, "d_vocab"], k: int, generator: torch.Gene
 
 
 def sample_top_p(
-    logits: Float[Tensor, "d_vocab"],
+    logits: Float[Tensor, " d_vocab"],
     top_p: float,
     min_tokens_to_keep: int = 1,
     generator: torch.Generator | None = None,
@@ -154,8 +154,8 @@ def sample_top_p(
 
 
 def sample_next_token(
-    input_ids: Int[Tensor, "seq"],
-    logits: Float[Tensor, "d_vocab"],
+    input_ids: Int[Tensor, " seq"],
+    logits: Float[Tensor, " d_vocab"],
     options: SamplingConfig,
     generator: torch.Generator | None = None,
 ) -> int:
@@ -242,7 +242,7 @@ class TransformerSampler:
         found = beam_search(start, n_beams, max_tokens_generated, n_return, no_repeat_ngram_size)
         return [(logprob, self.tokenizer.decode(ids)) for logprob, ids in found]
 
-    def encode(self, prompt: str) -> Int[Tensor, "seq"]:
+    def encode(self, prompt: str) -> Int[Tensor, " seq"]:
         """The prompt's token ids, on the model's device."""
         ids = self.tokenizer.encode(prompt)
         if not ids:

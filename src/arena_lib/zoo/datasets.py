@@ -2,7 +2,6 @@
 
 The sets lie together in one card of the form `texts`; `fetch` brings them all, `load_dataset` reads one.
 
-Shapes:  none.
 Raises:  UnknownNameError for a set that no card has; FetchError for one that was not fetched; ZooError for a
          file that does not hold what its card says; MissingDependencyError without the extra `real`.
 Source:  own derivation.

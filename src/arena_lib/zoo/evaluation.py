@@ -1,7 +1,6 @@
 """What a bundled model can do, measured on generated documents: the figures of the cards.
 
 Shapes:  logits_of maps tokens "batch seq" to logits "batch seq d_vocab"
-Raises:  nothing.
 Source:  own derivation; the induction measure is the loss on the second copy of random
          tokens after Olsson et al. 2022, arXiv:2209.11895.
 Differs: an answer counts when its token is the likeliest of the whole vocabulary.

@@ -115,7 +115,7 @@ def test_known_exception_gets_the_name_of_its_mistake(toy):
     raising = Mistake("uses a missing name", "scaled / 2", "scaled / undefined", why="there is no such name")
     test = replace(toy.test_half_norm, mistakes=(raising,))
     with pytest.raises(NameError) as caught:
-        test(lambda x, weight: x / undefined)
+        test(lambda x, weight: x / undefined)  # noqa: F821
     assert "Looks like: uses a missing name. Remember: there is no such name." in caught.value.__notes__
 
 

@@ -4,9 +4,7 @@ The order is type, rank, shape, dtype, finite, values; the first difference is
 reported. Nothing broadcasts. Containers are compared element by element, with
 the index in the name of the observation.
 
-Shapes:  any.
 Raises:  AuthoringError if the expected value is of a kind that cannot be compared. Never for what a learner gave.
-Source:  own design (DESIGN 4.1).
 """
 
 from __future__ import annotations

@@ -4,9 +4,7 @@ Nothing here runs the learner's code (`__repr__`, `__len__`, `__class__` and the
 like are looked up on the built-in types), consumes a generator, or reads more
 of a tensor than its shape.
 
-Shapes:  any.
 Raises:  nothing, whatever the value.
-Source:  own design (DESIGN 4.1).
 """
 
 from __future__ import annotations

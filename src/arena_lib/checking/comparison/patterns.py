@@ -5,8 +5,6 @@ the comparison, and if the entries are many and varied enough that it is not
 the only thing that could have been said.
 
 Shapes:  actual and expected have one shape.
-Raises:  nothing.
-Source:  own design (DESIGN 4.1).
 """
 
 from __future__ import annotations

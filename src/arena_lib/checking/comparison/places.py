@@ -4,7 +4,6 @@ What is said is always true of every wrong entry; the place named is the one
 that the wrong entries fill best.
 
 Shapes:  a boolean array with as many axes as there are words.
-Raises:  nothing.
 Source:  own derivation: places are ranked by the share of their entries that are wrong.
 """
 

@@ -3,8 +3,6 @@
 Nothing is said where there are several ways.
 
 Shapes:  two that differ.
-Raises:  nothing.
-Source:  own design (DESIGN 4.1).
 """
 
 from __future__ import annotations

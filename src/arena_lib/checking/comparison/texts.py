@@ -1,9 +1,4 @@
-"""Strings and shapes as short, printable text; without torch, so that the command line starts fast.
-
-Shapes:  any.
-Raises:  nothing.
-Source:  own design (DESIGN 4.1).
-"""
+"""Strings and shapes as short, printable text; without torch, so that the command line starts fast."""
 
 from collections.abc import Iterable
 

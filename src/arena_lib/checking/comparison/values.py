@@ -2,7 +2,6 @@
 
 Shapes:  any; nothing broadcasts.
 Raises:  AuthoringError for an expected tensor without values. Never for what a learner gave.
-Source:  own design (DESIGN 4.1).
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ same in a notebook that isn't trusted, and on dark and light backgrounds.
 
 Shapes:  any tensors; the two axes with the first wrong entry are drawn.
 Raises:  nothing, whatever the learner's object gave.
-Source:  own design (DESIGN 4.1).
 """
 
 from __future__ import annotations

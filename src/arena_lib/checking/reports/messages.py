@@ -3,9 +3,7 @@
 Text, terminal and HTML are three views of one `Message`, so they say the same. Nothing here loads
 torch, so that `arena check` prints as a notebook does without waiting for it.
 
-Shapes:  none.
 Raises:  nothing, whatever the learner's object gave.
-Source:  own design (DESIGN 4.1).
 """
 
 from __future__ import annotations

@@ -4,9 +4,7 @@ One line on success. On failure it raises CheckFailed, whose text is the whole
 message; in a notebook the heat maps are displayed first. A learner's own
 exception goes on, with our frames cut out of its traceback.
 
-Shapes:  none.
 Raises:  CheckFailed; the learner's exception.
-Source:  own design (DESIGN 4.1).
 """
 
 import os

@@ -1,8 +1,6 @@
 """What every verb does alike: JSON or text, messages instead of tracebacks, and exit codes.
 
-Shapes:  none.
 Raises:  typer.Exit with the code of the command.
-Source:  own design (DESIGN 4.3).
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 Typer loads pydantic for every parameter whose value isn't of its type yet, and the value of `--help` that
 wasn't given is None. With False it is a flag like any other, and needs nothing.
 
-Shapes:  none.
 Raises:  what typer raises.
 Source:  typer's `core.process_value`; `tests/cli/test_list.py` measures it.
 """

@@ -4,9 +4,7 @@ A course is a package named by an entry point of the group `arena_lib.courses`. 
 `chapters/` beside its `src/` in a checkout, or inside the package in a wheel; its tests in
 `<package>.tests.<slug>`. Our own course is found the same way.
 
-Shapes:  none.
 Raises:  UnknownNameError for a section or exercise that isn't there; AuthoringError for a broken chapter.
-Source:  own design (DESIGN 4.2, 4.3).
 """
 
 from __future__ import annotations
@@ -98,7 +96,7 @@ class Catalog:
         return self.section(entry.id.rpartition("/")[0])
 
     def to_json(self) -> dict[str, Any]:
-        """What `arena list --json` prints (DESIGN 4.3)."""
+        """What `arena list --json` prints."""
         return {"sections": [_section_json(section) for section in self.sections]}
 
 

@@ -1,6 +1,6 @@
 """One chapter file, read as text: its head, its cells and its exercises.
 
-The format is jupytext's py:percent with a YAML head and a few keys (DESIGN 4.2):
+The format is jupytext's py:percent with a YAML head and a few keys:
 
     # ---
     # arena: {id: "1.1", slug: transformer_from_scratch, title: ..., hours: 8, needs: [tiny-gpt]}
@@ -21,9 +21,7 @@ The format is jupytext's py:percent with a YAML head and a few keys (DESIGN 4.2)
     # endregion
     assert heads
 
-Shapes:  none.
 Raises:  AuthoringError, with file and line, for a chapter that breaks the format.
-Source:  own design (DESIGN 4.2).
 """
 
 from __future__ import annotations
@@ -41,7 +39,7 @@ from arena_lib.course.content.entries import SOLUTION_BEGINS, SOLUTION_ENDS, Cel
 from arena_lib.errors import AuthoringError
 
 N_HINTS = 3
-"""From concept to approach to the step (DESIGN 4.2)."""
+"""From concept to approach to the step."""
 HEAD_FENCE = "# ---"
 
 _HEAD_KEYS = {"arena", "objectives"}

@@ -1,9 +1,4 @@
-"""What the catalog knows: sections, their cells and their exercises, as plain data.
-
-Shapes:  none.
-Raises:  nothing.
-Source:  own design (DESIGN 4.2).
-"""
+"""What the catalog knows: sections, their cells and their exercises, as plain data."""
 
 from __future__ import annotations
 

@@ -2,9 +2,8 @@
 
 A chapter names a picture relative to its own file: `![An attention pattern](figures/attention.svg)`.
 
-Shapes:  none.
 Raises:  AuthoringError for a picture that isn't there or has a format that browsers don't show.
-Source:  own design; attachments as in nbformat 4.5.
+Source:  attachments as in nbformat 4.5.
 """
 
 from __future__ import annotations

@@ -3,9 +3,7 @@
 They follow from the references: whatever a reference uses is imported in the set-up cell, unless the
 learner has written it in an earlier exercise. So an author lists no imports for exercises.
 
-Shapes:  none.
 Raises:  AuthoringError if two references need different things under one name.
-Source:  own design (DESIGN 4.2).
 """
 
 from __future__ import annotations

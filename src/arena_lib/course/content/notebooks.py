@@ -3,9 +3,8 @@
 The same input gives the same bytes; the ids of cells depend on their exercise or their text, not on
 their place, so they stay when a cell is put before them.
 
-Shapes:  none.
 Raises:  AuthoringError for a chapter or reference that breaks the contract.
-Source:  own design (DESIGN 4.2); notebook format 4.5 of nbformat.
+Source:  notebook format 4.5 of nbformat.
 """
 
 from __future__ import annotations

@@ -4,9 +4,7 @@
 `arena_lib.tests.<slug>` gives the test `arena_lib.tests.<slug>.<file>:test_causal_mask` and, through
 that file's imports, the reference `arena_lib.transformer.lesson:causal_mask`.
 
-Shapes:  none.
 Raises:  AuthoringError for a test whose reference cannot be found by reading.
-Source:  own design (DESIGN 4.2).
 """
 
 from __future__ import annotations

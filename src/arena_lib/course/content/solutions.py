@@ -1,8 +1,6 @@
 """The solution of an exercise as text, as a difference from the learner's code, and run.
 
-Shapes:  none.
 Raises:  AuthoringError for a reference that isn't there.
-Source:  own design (DESIGN 4.2, 4.3).
 """
 
 from __future__ import annotations

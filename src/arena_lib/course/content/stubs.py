@@ -3,9 +3,7 @@
 Text is cut by position, so types, comments in the signature, decorators and docstrings stay as
 they are written in the library.
 
-Shapes:  none.
 Raises:  AuthoringError for a reference whose text cannot be cut, or that uses a name from nowhere.
-Source:  own design (DESIGN 4.2).
 """
 
 from __future__ import annotations

@@ -2,10 +2,6 @@
 
 A cell that failed is known to be the cause: a name is missing that it should have bound. A helper is
 only said to be a possible one, since both may be wrong.
-
-Shapes:  none.
-Raises:  nothing.
-Source:  own design (DESIGN 4.3).
 """
 
 from __future__ import annotations

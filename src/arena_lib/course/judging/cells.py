@@ -2,9 +2,8 @@
 
 IPython's magics and shell lines are blanked; a cell that is a magic as a whole (`%%bash`) is left out.
 
-Shapes:  none.
 Raises:  WorkspaceError for a file that is neither a notebook nor a Python file.
-Source:  own design (DESIGN 4.3); nbformat 4; jupytext's py:percent.
+Source:  nbformat 4; jupytext's py:percent.
 """
 
 from __future__ import annotations

@@ -9,9 +9,7 @@ that one that fails stops no other:
 
 Calls on their own never run: no tests, training, plots or seeds.
 
-Shapes:  none.
 Raises:  nothing; what couldn't run stands in `Collected.problems`.
-Source:  own design (DESIGN 4.3).
 """
 
 from __future__ import annotations

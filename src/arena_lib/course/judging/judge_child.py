@@ -1,8 +1,6 @@
 """Judges one exercise of a learner's file in this process, and leaves the Result in a file.
 
-Shapes:  none.
 Raises:  nothing; whatever the learner's code raises is in the Result.
-Source:  own design (DESIGN 4.3).
 """
 
 from __future__ import annotations

@@ -3,10 +3,6 @@
 On Linux the children are forked after torch and the tests were loaded, which takes milliseconds.
 That is safe because this process never computes and has one thread. Elsewhere (macOS's system
 libraries don't survive a fork, Windows has none) each child is a new interpreter.
-
-Shapes:  none.
-Raises:  nothing of its own.
-Source:  own design (DESIGN 4.3).
 """
 
 from __future__ import annotations

@@ -5,9 +5,7 @@ only. The processes are forked from a server (`judge_server`) that has loaded to
 
     results = judge_file(Path("1.1_transformer_from_scratch.ipynb"), section)
 
-Shapes:  none.
 Raises:  WorkspaceError for a file that can't be read; ArenaError if the server itself fails.
-Source:  own design (DESIGN 4.3).
 """
 
 from __future__ import annotations

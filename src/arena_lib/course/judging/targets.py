@@ -1,8 +1,6 @@
 """What `arena check` is to judge: a file and its section, from a file, a section or nothing.
 
-Shapes:  none.
 Raises:  WorkspaceError if there is no such file, or no telling which section it is; UnknownNameError.
-Source:  own design (DESIGN 4.3).
 """
 
 from __future__ import annotations

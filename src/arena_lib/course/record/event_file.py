@@ -3,9 +3,8 @@
 A damaged file is set aside and a new one begun. A file that can't be written, or that a newer
 version wrote, costs the learner one warning, never a verdict.
 
-Shapes:  none.
 Raises:  nothing; what can't be done is warned of, once for each cause.
-Source:  own design (DESIGN 4.4); SQLite's write-ahead log, sqlite.org/wal.html.
+Source:  SQLite's write-ahead log, sqlite.org/wal.html.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
 """Hints and solutions as a learner gets them: one hint further at each call, the solution once it is earned.
 
-Shapes:  none.
 Raises:  WorkspaceError for a solution that isn't earned yet.
-Source:  own design (DESIGN 4.3).
 """
 
 from __future__ import annotations

@@ -4,9 +4,7 @@
     store.record(result, "1.1/causal_mask")      a verdict; the reference's own isn't recorded
     store.status(hashes)["1.1/causal_mask"]      done, stale or tried, attempts, minutes
 
-Shapes:  none.
 Raises:  ProgressError for an import that isn't an export. Recording never raises: it warns.
-Source:  own design (DESIGN 4.4).
 """
 
 from __future__ import annotations

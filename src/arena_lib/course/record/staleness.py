@@ -2,9 +2,7 @@
 
 It is `Exercise.fingerprint()` without importing what it hashes, so that `arena progress` loads no torch.
 
-Shapes:  none.
 Raises:  nothing; an exercise that can't be read has no hash.
-Source:  own design (DESIGN 4.4).
 """
 
 from __future__ import annotations

@@ -1,9 +1,4 @@
-"""Where a learner stands in a course: the catalog and the progress file put together.
-
-Shapes:  none.
-Raises:  nothing of its own.
-Source:  own design (DESIGN 4.3, 4.4).
-"""
+"""Where a learner stands in a course: the catalog and the progress file put together."""
 
 from __future__ import annotations
 

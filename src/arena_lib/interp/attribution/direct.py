@@ -33,7 +33,7 @@ class Attribution:
     values: Float[Tensor, "component batch"]
 
     @property
-    def total(self) -> Float[Tensor, "batch"]:
+    def total(self) -> Float[Tensor, " batch"]:
         """The logits, or differences of logits, that the parts sum to."""
         return self.values.sum(dim=0)
 
@@ -161,7 +161,9 @@ def attribute_head_by_source(
     return (scaled * unembedding_directions(lm, answers, wrong)).sum(dim=-1).T
 
 
-def _logits_of(logits: Float[Tensor, "batch d_vocab"], answers: Tensor, wrong: Tensor | None) -> Float[Tensor, "batch"]:
+def _logits_of(
+    logits: Float[Tensor, "batch d_vocab"], answers: Tensor, wrong: Tensor | None
+) -> Float[Tensor, " batch"]:
     rows = torch.arange(len(answers), device=logits.device)
     right = logits[rows, answers]
     return right if wrong is None else right - logits[rows, wrong]

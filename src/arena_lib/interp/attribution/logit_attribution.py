@@ -4,7 +4,6 @@ The stream that leaves the last layer is a sum: the embedding, and what each hea
 is linear, so each logit is the sum of the parts' own logits.
 
 Shapes:  embed "seq d_model", results "seq n_heads d_model", W_U "d_model d_vocab" -> "seq-1 1+2*n_heads".
-Raises:  nothing of its own.
 Source:  Elhage et al. 2021, "A mathematical framework for transformer circuits" (paths through the residual stream).
 Differs: our models end in a LayerNorm; hand in parts that it has scaled (`cache.apply_ln_to_stack`).
 """
@@ -19,7 +18,7 @@ def logit_attribution(
     l1_results: Float[Tensor, "seq n_heads d_model"],
     l2_results: Float[Tensor, "seq n_heads d_model"],
     W_U: Float[Tensor, "d_model d_vocab"],
-    tokens: Int[Tensor, "seq"],
+    tokens: Int[Tensor, " seq"],
 ) -> Float[Tensor, "seq-1 n_components"]:
     """What each component adds, at each position, to the logit of the token that really comes next.
 

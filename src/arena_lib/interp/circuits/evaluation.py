@@ -80,7 +80,7 @@ def resample_knockout(model: Any, tokens: Int[Tensor, "batch seq"]) -> Knockout:
 
 
 def mean_knockout(
-    model: Any, tokens: Int[Tensor, "batch seq"], groups: Int[Tensor, "n_prompts"] | None = None
+    model: Any, tokens: Int[Tensor, "batch seq"], groups: Int[Tensor, " n_prompts"] | None = None
 ) -> Knockout:
     """Mean outputs over a reference set, position by position.
 

@@ -27,7 +27,7 @@ def generate_repeated_tokens(
     model: Any,
     seq_len: int,
     batch_size: int = 1,
-    token_ids: Int[Tensor, "n_ids"] | None = None,
+    token_ids: Int[Tensor, " n_ids"] | None = None,
     generator: torch.Generator | None = None,
 ) -> Int[Tensor, "batch seq"]:
     """The token that begins a text, then `seq_len` random tokens, then the same ones again, in each row.
@@ -47,7 +47,7 @@ def run_and_cache_model_repeated_tokens(
     model: Any,
     seq_len: int,
     batch_size: int = 1,
-    token_ids: Int[Tensor, "n_ids"] | None = None,
+    token_ids: Int[Tensor, " n_ids"] | None = None,
     generator: torch.Generator | None = None,
 ) -> tuple[Int[Tensor, "batch seq"], Float[Tensor, "batch seq d_vocab"], Any]:
     """Runs the model on repeated tokens; returns (tokens, logits, cache), the cache of all activations.
@@ -88,7 +88,7 @@ def check_repeated(tokens: Int[Tensor, "batch seq"]) -> int:
     return n
 
 
-def induction_score(pattern: Float[Tensor, "batch n_heads seq seq"]) -> Float[Tensor, "n_heads"]:
+def induction_score(pattern: Float[Tensor, "batch n_heads seq seq"]) -> Float[Tensor, " n_heads"]:
     """How much each head, in the second copy, looks one past the earlier copy of its token; from 0 to 1.
 
     The pattern belongs to repeated tokens, of length seq = 1 + 2n. Query n + 1 + i holds the same token

@@ -17,31 +17,31 @@ from torch import Tensor
 from arena_lib.errors import ConfigError
 from arena_lib.interp.heads.induction import copy_length, induction_score
 
-PatternScores = Callable[[Float[Tensor, "*batch n_heads seq seq"]], Float[Tensor, "n_heads"]]
+PatternScores = Callable[[Float[Tensor, "*batch n_heads seq seq"]], Float[Tensor, " n_heads"]]
 
 
-def current_attn_scores(pattern: Float[Tensor, "*batch n_heads seq seq"]) -> Float[Tensor, "n_heads"]:
+def current_attn_scores(pattern: Float[Tensor, "*batch n_heads seq seq"]) -> Float[Tensor, " n_heads"]:
     """Mean attention of each head from a position to itself."""
     return _over_batch(pattern.diagonal(dim1=-2, dim2=-1).mean(dim=-1))
 
 
-def prev_attn_scores(pattern: Float[Tensor, "*batch n_heads seq seq"]) -> Float[Tensor, "n_heads"]:
+def prev_attn_scores(pattern: Float[Tensor, "*batch n_heads seq seq"]) -> Float[Tensor, " n_heads"]:
     """Mean attention of each head to the position before; the first position, which has none, doesn't count."""
     return _over_batch(pattern.diagonal(offset=-1, dim1=-2, dim2=-1).mean(dim=-1))
 
 
-def first_attn_scores(pattern: Float[Tensor, "*batch n_heads seq seq"]) -> Float[Tensor, "n_heads"]:
+def first_attn_scores(pattern: Float[Tensor, "*batch n_heads seq seq"]) -> Float[Tensor, " n_heads"]:
     """Mean attention of each head to the first position; the first itself, which has no choice, doesn't count."""
     return _over_batch(pattern[..., 1:, 0].mean(dim=-1))
 
 
-def duplicate_attn_scores(pattern: Float[Tensor, "*batch n_heads seq seq"]) -> Float[Tensor, "n_heads"]:
+def duplicate_attn_scores(pattern: Float[Tensor, "*batch n_heads seq seq"]) -> Float[Tensor, " n_heads"]:
     """Mean attention of each head, in the second copy of repeated tokens, to the earlier copy of the same token."""
     n = copy_length(pattern.shape[-1])
     return _over_batch(pattern.diagonal(offset=-n, dim1=-2, dim2=-1)[..., 1:].mean(dim=-1))
 
 
-def induction_attn_scores(pattern: Float[Tensor, "*batch n_heads seq seq"]) -> Float[Tensor, "n_heads"]:
+def induction_attn_scores(pattern: Float[Tensor, "*batch n_heads seq seq"]) -> Float[Tensor, " n_heads"]:
     """`induction_score`, with or without an axis of examples."""
     return induction_score(pattern.reshape(-1, *pattern.shape[-3:]))
 
@@ -63,5 +63,5 @@ def scores_by_layer(cache: Any, scores: PatternScores) -> Float[Tensor, "n_layer
     return torch.stack(found)
 
 
-def _over_batch(scores: Float[Tensor, "*batch n_heads"]) -> Float[Tensor, "n_heads"]:
+def _over_batch(scores: Float[Tensor, "*batch n_heads"]) -> Float[Tensor, " n_heads"]:
     return scores.reshape(-1, scores.shape[-1]).mean(dim=0)

@@ -43,7 +43,7 @@ SEQ_POS_TO_KEEP: dict[str, str] = {
 
 
 def compute_means_by_template(
-    z: Float[Tensor, "batch seq n_heads d_head"], groups: Int[Tensor, "batch"]
+    z: Float[Tensor, "batch seq n_heads d_head"], groups: Int[Tensor, " batch"]
 ) -> Float[Tensor, "batch seq n_heads d_head"]:
     """For each prompt the mean of z over all prompts of its group, position by position.
 
@@ -59,7 +59,7 @@ def compute_means_by_template(
 def make_circuit_mask(
     circuit: Circuit,
     seq_pos_to_keep: Mapping[str, str],
-    word_idx: Mapping[str, Int[Tensor, "batch"]],
+    word_idx: Mapping[str, Int[Tensor, " batch"]],
     sizes: tuple[int, int, int],
 ) -> Bool[Tensor, "n_layers batch seq n_heads"]:
     """True where a head keeps its own output: each head of the circuit at the position of its class.

@@ -22,7 +22,7 @@ from arena_lib.interp.models import hooked
 
 
 @torch.no_grad()
-def embed_names(model: Any, names: Int[Tensor, "n_names"]) -> Float[Tensor, "n_names d_model"]:
+def embed_names(model: Any, names: Int[Tensor, " n_names"]) -> Float[Tensor, "n_names d_model"]:
     """The stream of each name after the first block, if attention there did nothing: W_E[name] + MLP_0(W_E[name]).
 
     `hooked(model)` has `W_E` "d_vocab d_model", and `mlp_out(0, resid)`, what the MLP of layer 0 adds to a
@@ -38,7 +38,7 @@ def embed_names(model: Any, names: Int[Tensor, "n_names"]) -> Float[Tensor, "n_n
 
 
 @torch.no_grad()
-def get_copying_scores(model: Any, k: int, names: Int[Tensor, "n_names"]) -> Float[Tensor, "2 n_later_layers n_heads"]:
+def get_copying_scores(model: Any, k: int, names: Int[Tensor, " n_names"]) -> Float[Tensor, "2 n_later_layers n_heads"]:
     """How often each head's output, when it looks at a name alone, has that name among its k likeliest tokens.
 
     For each name (a token id) take its stream, `embed_names(model, names)`, through the head of layer l:

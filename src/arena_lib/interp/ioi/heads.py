@@ -52,7 +52,7 @@ def get_attn_scores(
     seq_len: int,
     batch: int,
     head_type: str,
-    token_ids: Int[Tensor, "n_ids"] | None = None,
+    token_ids: Int[Tensor, " n_ids"] | None = None,
     generator: torch.Generator | None = None,
 ) -> Float[Tensor, "n_layers n_heads"]:
     """How much each head of a model looks where its kind would, on random tokens written twice; from 0 to 1.
@@ -127,10 +127,10 @@ def measure_heads(
     model: Any,
     dataset: IOIDataset,
     abc_dataset: IOIDataset,
-    names: Int[Tensor, "n_names"],
+    names: Int[Tensor, " n_names"],
     *,
     generator: torch.Generator,
-    token_ids: Int[Tensor, "n_ids"] | None = None,
+    token_ids: Int[Tensor, " n_ids"] | None = None,
     thresholds: Thresholds | None = None,
 ) -> HeadMeasures:
     """Everything that decides about classes. `names` are tokens; random tokens are drawn from `token_ids`."""

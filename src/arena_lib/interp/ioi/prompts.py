@@ -144,8 +144,8 @@ class IOIDataset:
         self.toks: Int[Tensor, "batch seq"] = torch.tensor(padded, device=device)
         names = {name for prompt in prompts for name in (prompt.io, prompt.subject, prompt.giver)}
         ids = {name: encoder.to_single_token(f" {name}") for name in sorted(names)}
-        self.io_tokens: Int[Tensor, "batch"] = torch.tensor([ids[p.io] for p in prompts], device=device)
-        self.s_tokens: Int[Tensor, "batch"] = torch.tensor([ids[p.subject] for p in prompts], device=device)
+        self.io_tokens: Int[Tensor, " batch"] = torch.tensor([ids[p.io] for p in prompts], device=device)
+        self.s_tokens: Int[Tensor, " batch"] = torch.tensor([ids[p.subject] for p in prompts], device=device)
         self.word_idx = {role: at.to(device) for role, at in _find_roles(prompts, rows, ids).items()}
 
     def __len__(self) -> int:
@@ -166,7 +166,7 @@ class IOIDataset:
         return torch.stack([self.io_tokens, self.s_tokens], dim=1)
 
     @property
-    def groups(self) -> Int[Tensor, "batch"]:
+    def groups(self) -> Int[Tensor, " batch"]:
         """The index of each prompt's template."""
         return torch.tensor([prompt.template_idx for prompt in self.prompts], device=self.device)
 
@@ -175,7 +175,7 @@ class IOIDataset:
         """A label for each position, the first prompt's tokens, for figures of aligned data sets."""
         return [str(self.tokenizer.decode([token])) for token in self.toks[0].tolist()]
 
-    def at(self, role: str) -> Int[Tensor, "batch"]:
+    def at(self, role: str) -> Int[Tensor, " batch"]:
         """The position of a role in each prompt."""
         if role not in self.word_idx:
             raise UnknownNameError("role in a prompt", role, self.word_idx)
@@ -278,7 +278,7 @@ def _draw_names(names: Sequence[str], n: int, generator: torch.Generator) -> lis
 
 def _find_roles(
     prompts: Sequence[IOIPrompt], rows: Sequence[Sequence[int]], ids: Mapping[str, int]
-) -> dict[str, Int[Tensor, "batch"]]:
+) -> dict[str, Int[Tensor, " batch"]]:
     """The position of every role in each row: names are found by their token."""
     found: dict[str, list[int]] = {"IO": [], "S1": [], "S2": []}
     for prompt, row in zip(prompts, rows, strict=True):

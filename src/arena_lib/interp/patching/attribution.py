@@ -79,7 +79,7 @@ def attribute_patches(
 
 def _reduce(
     site: str, products: Float[Tensor, "batch ..."], by_position: bool
-) -> Float[Tensor, "seq"] | Float[Tensor, "n_heads"] | Float[Tensor, "n_heads seq"]:
+) -> Float[Tensor, " seq"] | Float[Tensor, " n_heads"] | Float[Tensor, "n_heads seq"]:
     """The sum over all that is patched together."""
     if site in BLOCK_SITES:
         return products.sum(dim=(0, 2))

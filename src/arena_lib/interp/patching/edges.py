@@ -86,7 +86,7 @@ def score_edges(
     *,
     read_at: ReadAt = None,
     max_tokens: int | None = None,
-) -> Float[Tensor, "edges"]:
+) -> Float[Tensor, " edges"]:
     """What the metric of the original prompts changes by when one edge alone carries what it carries on the new ones.
 
     Exact, for every edge of the model or those given: the receiver's input changes by the sender's difference, and

@@ -26,7 +26,7 @@ def logits_to_ave_logit_diff(
     logits: Float[Tensor, "batch seq d_vocab"],
     answer_tokens: Int[Tensor, "batch 2"],
     per_prompt: bool = False,
-    end: Int[Tensor, "batch"] | None = None,
+    end: Int[Tensor, " batch"] | None = None,
 ) -> Float[Tensor, "*batch"]:
     """How much higher the right answer's logit is than the wrong one's, at each prompt's last position.
 
@@ -46,7 +46,7 @@ def residual_stack_to_logit_diff(
     residual_stack: Float[Tensor, "*stack batch d_model"],
     cache: Any,
     logit_diff_directions: Float[Tensor, "batch d_model"],
-    end: Int[Tensor, "batch"] | None = None,
+    end: Int[Tensor, " batch"] | None = None,
 ) -> Float[Tensor, "*stack"]:
     """What each part of the final residual stream adds to the logit difference, on average over prompts.
 
@@ -77,7 +77,7 @@ def ioi_metric(
     answer_tokens: Int[Tensor, "batch 2"],
     corrupted_logit_diff: float | Float[Tensor, ""],
     clean_logit_diff: float | Float[Tensor, ""],
-    end: Int[Tensor, "batch"] | None = None,
+    end: Int[Tensor, " batch"] | None = None,
 ) -> Float[Tensor, ""]:
     """How much of the clean run's performance is there: 0 for the corrupted run's logit difference, 1 for the clean.
 
@@ -93,7 +93,7 @@ def ioi_path_metric(
     answer_tokens: Int[Tensor, "batch 2"],
     orig_logit_diff: float | Float[Tensor, ""],
     new_logit_diff: float | Float[Tensor, ""],
-    end: Int[Tensor, "batch"] | None = None,
+    end: Int[Tensor, " batch"] | None = None,
 ) -> Float[Tensor, ""]:
     """How much performance changed: 0 for no change, -1 if it fell to the new prompts' logit difference (ABC)."""
     return ioi_metric(logits, answer_tokens, new_logit_diff, orig_logit_diff, end) - 1

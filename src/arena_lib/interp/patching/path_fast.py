@@ -63,7 +63,7 @@ def path_patch_each(
     orig_cache: Cache | None = None,
     new_cache: Cache | None = None,
     max_tokens: int | None = None,
-) -> Float[Tensor, "senders"]:
+) -> Float[Tensor, " senders"]:
     """`path.path_patch` for each sender by itself, in the order given.
 
     Caches that are there already (all activations, or `names_for_paths(model)`) save the two runs that make them.
@@ -172,7 +172,7 @@ class _Walk:
         tensor = self.orig[f"blocks.{layer}.{kind}"]
         return keep_positions(tensor, self.read.positions) if self.is_final else tensor
 
-    def metrics(self, senders: Sequence[Sender]) -> Float[Tensor, "senders"]:
+    def metrics(self, senders: Sequence[Sender]) -> Float[Tensor, " senders"]:
         """The metric for each sender; they come in the order in which they write."""
         keep = partial(keep_positions, positions=self.read.positions if self.is_final else None)
         changes = sender_changes(self.lm, senders, self.orig, self.new, keep)
@@ -211,7 +211,7 @@ class _Walk:
         out = self.lm.mlp_out(layer, resid_mid.flatten(0, 1)).unflatten(0, changes.shape[:2])
         return out - self.at("hook_mlp_out", layer)
 
-    def run_receivers(self, arrived: _Arrived) -> Float[Tensor, "rows"]:
+    def run_receivers(self, arrived: _Arrived) -> Float[Tensor, " rows"]:
         """The metric of the original prompts with what arrived at the receivers, run from the first of them on."""
         first = min(self.receivers, key=lambda receiver: receiver.reads_at)
         assert not isinstance(first, FinalResidual)

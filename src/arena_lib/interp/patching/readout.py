@@ -55,7 +55,7 @@ def difference(source: Any, own: Any, name: str) -> Tensor:
     return there - here
 
 
-def find_positions(shape: Sequence[int], read_at: ReadAt) -> Int[Tensor, "batch"] | None:
+def find_positions(shape: Sequence[int], read_at: ReadAt) -> Int[Tensor, " batch"] | None:
     """The position that is read of each prompt, counted from the start; None where all are read."""
     batch, seq = shape
     if read_at is None:
@@ -71,7 +71,7 @@ def find_positions(shape: Sequence[int], read_at: ReadAt) -> Int[Tensor, "batch"
 
 
 def keep_positions(
-    rows: Shaped[Tensor, "rows seq *any"], positions: Int[Tensor, "batch"] | None
+    rows: Shaped[Tensor, "rows seq *any"], positions: Int[Tensor, " batch"] | None
 ) -> Shaped[Tensor, "rows seq_out *any"]:
     """The positions that are read; rows are the prompts, or several runs of them with prompts fastest."""
     if positions is None:
@@ -88,24 +88,24 @@ class Readout:
     lm: HookedLM
     metric: Metric
     batch: int
-    positions: Int[Tensor, "batch"] | None
+    positions: Int[Tensor, " batch"] | None
     """The position that the metric reads of each prompt; None if it reads all."""
 
     def keep(self, resid: Float[Tensor, "rows seq d_model"]) -> Float[Tensor, "rows seq_out d_model"]:
         """The positions that the metric reads."""
         return keep_positions(resid, self.positions)
 
-    def of_logits(self, logits: Float[Tensor, "rows seq_out d_vocab"]) -> Float[Tensor, "patches"]:
+    def of_logits(self, logits: Float[Tensor, "rows seq_out d_vocab"]) -> Float[Tensor, " patches"]:
         """The metric of each patch."""
         return torch.stack([check_metric(self.metric(part)) for part in logits.split(self.batch)])
 
-    def of_final(self, resid: Float[Tensor, "rows seq_out d_model"]) -> Float[Tensor, "patches"]:
+    def of_final(self, resid: Float[Tensor, "rows seq_out d_model"]) -> Float[Tensor, " patches"]:
         """The same from what leaves the last block, at the positions that are read."""
         return self.of_logits(self.lm.unembed(resid))
 
     def of_pre(
         self, resid: Float[Tensor, "rows seq d_model"], layer: int, fwd_hooks: Iterable[HookSpec] = ()
-    ) -> Float[Tensor, "patches"]:
+    ) -> Float[Tensor, " patches"]:
         """The same from what enters a layer; that of layer n_layers leaves the last block."""
         if layer == self.lm.n_layers:
             return self.of_final(self.keep(resid))
@@ -114,7 +114,7 @@ class Readout:
             hooks.append((self.lm.last_meeting, lambda resid, hook: self.keep(resid)))
         return self.of_logits(self.lm.run(resid, hooks, start_at_layer=layer))
 
-    def of_mid(self, resid: Float[Tensor, "rows seq d_model"], layer: int) -> Float[Tensor, "patches"]:
+    def of_mid(self, resid: Float[Tensor, "rows seq d_model"], layer: int) -> Float[Tensor, " patches"]:
         """The same from what stands between a layer's attention and its MLP."""
         is_last = layer == self.lm.n_layers - 1
         if is_last:

@@ -32,7 +32,7 @@ def attention_probe_forward(
     W_out: Float[Tensor, "n_heads_times_d_model 1"],
     b_out: Float[Tensor, "1"],
     scale: float,
-) -> tuple[Float[Tensor, "batch"], Float[Tensor, "batch seq n_heads"]]:
+) -> tuple[Float[Tensor, " batch"], Float[Tensor, "batch seq n_heads"]]:
     """The logit of each sequence, and where each head looked: (logits, pattern).
 
     With n a head, column n of W_q is what it looks for:
@@ -81,8 +81,8 @@ class AttentionProbe(nn.Module):
     `token_scores(x)` each token's own share before attention weighs it.
     """
 
-    mean: Float[Tensor, "d_model"]
-    deviation: Float[Tensor, "d_model"]
+    mean: Float[Tensor, " d_model"]
+    deviation: Float[Tensor, " d_model"]
 
     def __init__(self, d_model: int, n_heads: int = 2) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ class AttentionProbe(nn.Module):
         self.register_buffer("mean", torch.zeros(d_model))
         self.register_buffer("deviation", torch.ones(d_model))
 
-    def forward(self, x: Float[Tensor, "batch seq d_model"], mask: Tensor) -> Float[Tensor, "batch"]:
+    def forward(self, x: Float[Tensor, "batch seq d_model"], mask: Tensor) -> Float[Tensor, " batch"]:
         """The probability that each text is of class 1."""
         return self.logits(x, mask)[0].sigmoid()
 
@@ -103,7 +103,7 @@ class AttentionProbe(nn.Module):
 
     def logits(
         self, x: Float[Tensor, "batch seq d_model"], mask: Tensor
-    ) -> tuple[Float[Tensor, "batch"], Float[Tensor, "batch seq n_heads"]]:
+    ) -> tuple[Float[Tensor, " batch"], Float[Tensor, "batch seq n_heads"]]:
         """Logits and pattern of activations as they come from a model."""
         check_sequences(x, mask)
         standardised = (x - self.mean) / self.deviation

@@ -33,7 +33,7 @@ class Selectivity(NamedTuple):
         return self.task_accuracy - self.control_accuracy
 
 
-def make_control_labels(types: Sequence[Hashable], generator: torch.Generator) -> Int[Tensor, "n_statements"]:
+def make_control_labels(types: Sequence[Hashable], generator: torch.Generator) -> Int[Tensor, " n_statements"]:
     """A random label, 0 or 1, for each *type*: everything of the same type gets the same one.
 
     `types` says of each statement which type it is (its subject, its last word). Half of the different types
@@ -51,7 +51,7 @@ def make_control_labels(types: Sequence[Hashable], generator: torch.Generator) -
 
 def compute_selectivity(
     acts: Float[Tensor, "n_statements d_model"],
-    labels: Int[Tensor, "n_statements"],
+    labels: Int[Tensor, " n_statements"],
     types: Sequence[Hashable],
     is_train: Tensor,
     probe_cls: type[Any],

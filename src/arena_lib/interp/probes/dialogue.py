@@ -53,9 +53,9 @@ def score_dialogue(
     messages: list[dict[str, str]],
     model: Any,
     tokenizer: Any,
-    probe_direction: Float[Tensor, "d_model"],
+    probe_direction: Float[Tensor, " d_model"],
     layer: int,
-) -> tuple[list[str], Float[Tensor, "seq"], Bool[Tensor, "seq"]]:
+) -> tuple[list[str], Float[Tensor, " seq"], Bool[Tensor, " seq"]]:
     """A probe's score at every token of a conversation: (tokens, scores, mask).
 
     `messages` are dictionaries with a "role" and a "content", as chat templates take them;

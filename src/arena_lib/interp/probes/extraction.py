@@ -9,7 +9,6 @@ Shapes:  statements -> {layer: "n_statements d_model"}
 Raises:  ConfigError for a model without blocks, a tokenizer without a padding token, no statements;
          UnknownNameError for a layer that there isn't.
 Source:  Marks and Tegmark 2023, arXiv:2310.06824, section 4 (the last token of a statement).
-Differs: nothing to differ from.
 """
 
 from collections.abc import Sequence

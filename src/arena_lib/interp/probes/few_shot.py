@@ -7,7 +7,6 @@ asked in `intervention.py`, by this very measure.
 Shapes:  statements -> P(TRUE) - P(FALSE) "n_statements"
 Raises:  ConfigError for no statements or one token as both answers; TokenError for a token outside the vocabulary.
 Source:  Marks and Tegmark 2023, arXiv:2310.06824, section 6 and appendix G.
-Differs: nothing to differ from.
 """
 
 from typing import Any
@@ -31,7 +30,7 @@ def few_shot_evaluate(
     true_id: int,
     false_id: int,
     batch_size: int = 32,
-) -> Float[Tensor, "n_statements"]:
+) -> Float[Tensor, " n_statements"]:
     """P(TRUE) - P(FALSE) for each statement, from the model's own next-token probabilities.
 
     The prompt of a statement is `few_shot_prompt + statement + " This statement is:"`. The probabilities are

@@ -3,7 +3,6 @@
 Shapes:  activations by data set "n_statements d_model", labels "n_statements" -> accuracies "n_datasets n_datasets"
 Raises:  UnknownNameError for a data set that isn't there; what the probe's `from_data` raises.
 Source:  Marks and Tegmark 2023, arXiv:2310.06824, section 5.2.
-Differs: nothing to differ from.
 """
 
 from typing import Any

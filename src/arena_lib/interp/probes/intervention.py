@@ -32,14 +32,14 @@ def intervention_experiment(
     statements: list[str],
     model: Any,
     tokenizer: Any,
-    direction: Float[Tensor, "d_model"],
+    direction: Float[Tensor, " d_model"],
     few_shot_prompt: str,
     true_id: int,
     false_id: int,
     intervene_layers: list[int],
     intervention: str = "none",
     batch_size: int = 32,
-) -> Float[Tensor, "n_statements"]:
+) -> Float[Tensor, " n_statements"]:
     """P(TRUE) - P(FALSE) as in `few_shot_evaluate`, while `direction` is added to the residual stream.
 
     `intervention` is "none", "add" (+ direction) or "subtract" (- direction); the direction is used as it is,
@@ -77,7 +77,7 @@ def intervention_experiment(
 
 
 def compute_indirect_effect(
-    before: Float[Tensor, "n_statements"], after: Float[Tensor, "n_statements"], wanted: Float[Tensor, "n_others"]
+    before: Float[Tensor, " n_statements"], after: Float[Tensor, " n_statements"], wanted: Float[Tensor, " n_others"]
 ) -> float:
     """How far an intervention moves statements of one class towards the other: the normalised indirect effect.
 
@@ -100,7 +100,9 @@ def compute_indirect_effect(
     return (after.mean() - before.mean()).item() / gap
 
 
-def make_random_direction(direction: Float[Tensor, "d_model"], generator: torch.Generator) -> Float[Tensor, "d_model"]:
+def make_random_direction(
+    direction: Float[Tensor, " d_model"], generator: torch.Generator
+) -> Float[Tensor, " d_model"]:
     """A random direction as long as `direction`: the control of an intervention."""
     drawn = torch.randn(direction.shape, generator=generator).to(direction)
     return drawn * (direction.norm() / drawn.norm())

@@ -32,14 +32,14 @@ class LRProbe(nn.Module):
     L-BFGS, or scikit-learn's `LogisticRegression(C=C, fit_intercept=False)`.
     """
 
-    scaler_mean: Float[Tensor, "d_model"]
-    scaler_scale: Float[Tensor, "d_model"]
+    scaler_mean: Float[Tensor, " d_model"]
+    scaler_scale: Float[Tensor, " d_model"]
 
     def __init__(
         self,
         d_in: int,
-        scaler_mean: Float[Tensor, "d_model"] | None = None,
-        scaler_scale: Float[Tensor, "d_model"] | None = None,
+        scaler_mean: Float[Tensor, " d_model"] | None = None,
+        scaler_scale: Float[Tensor, " d_model"] | None = None,
     ) -> None:
         """A probe with weights zero; without a scaler the activations are taken as they are."""
         super().__init__()
@@ -47,12 +47,12 @@ class LRProbe(nn.Module):
         self.register_buffer("scaler_mean", torch.zeros(d_in) if scaler_mean is None else scaler_mean)
         self.register_buffer("scaler_scale", torch.ones(d_in) if scaler_scale is None else scaler_scale)
 
-    def forward(self, x: Float[Tensor, "n_statements d_model"]) -> Float[Tensor, "n_statements"]:
+    def forward(self, x: Float[Tensor, "n_statements d_model"]) -> Float[Tensor, " n_statements"]:
         """The probability that each row is of class 1."""
         return (((x - self.scaler_mean) / self.scaler_scale) @ self.weight).sigmoid()
 
     @property
-    def direction(self) -> Float[Tensor, "d_model"]:
+    def direction(self) -> Float[Tensor, " d_model"]:
         """Which way the activations themselves must move to look more like class 1: w / scaler_scale, detached."""
         return self.weight.detach() / self.scaler_scale
 
@@ -60,7 +60,7 @@ class LRProbe(nn.Module):
     def from_data(
         cls,
         acts: Float[Tensor, "n_statements d_model"],
-        labels: Int[Tensor, "n_statements"] | Bool[Tensor, "n_statements"],
+        labels: Int[Tensor, " n_statements"] | Bool[Tensor, " n_statements"],
         C: float = 0.1,
         device: str = "cpu",
     ) -> "LRProbe":

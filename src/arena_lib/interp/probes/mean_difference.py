@@ -30,12 +30,12 @@ class MMProbe(nn.Module):
     activations are expected centred, so that 0 lies between the classes.
     """
 
-    direction: Float[Tensor, "d_model"]
+    direction: Float[Tensor, " d_model"]
     inverse: Float[Tensor, "d_model d_model"] | None
 
     def __init__(
         self,
-        direction: Float[Tensor, "d_model"],
+        direction: Float[Tensor, " d_model"],
         covariance: Float[Tensor, "d_model d_model"] | None = None,
         atol: float = 1e-3,
     ) -> None:
@@ -45,7 +45,7 @@ class MMProbe(nn.Module):
         inverse = None if covariance is None else torch.linalg.pinv(covariance, hermitian=True, atol=atol)
         self.register_buffer("inverse", inverse)
 
-    def forward(self, x: Float[Tensor, "n_statements d_model"], iid: bool = False) -> Float[Tensor, "n_statements"]:
+    def forward(self, x: Float[Tensor, "n_statements d_model"], iid: bool = False) -> Float[Tensor, " n_statements"]:
         """The probability that each row is of class 1; tilted by the inverse covariance if `iid`.
 
         Without a covariance there is nothing to tilt by, and `iid` changes nothing.
@@ -59,7 +59,7 @@ class MMProbe(nn.Module):
     def from_data(
         cls,
         acts: Float[Tensor, "n_statements d_model"],
-        labels: Int[Tensor, "n_statements"] | Bool[Tensor, "n_statements"],
+        labels: Int[Tensor, " n_statements"] | Bool[Tensor, " n_statements"],
         device: str = "cpu",
     ) -> "MMProbe":
         """The probe of labelled activations, on `device`: direction and covariance as the class says."""
@@ -71,7 +71,7 @@ class MMProbe(nn.Module):
 
 def split_by_label(
     acts: Float[Tensor, "n_statements d_model"],
-    labels: Int[Tensor, "n_labels"] | Bool[Tensor, "n_labels"] | Float[Tensor, "n_labels"],
+    labels: Int[Tensor, " n_labels"] | Bool[Tensor, " n_labels"] | Float[Tensor, " n_labels"],
 ) -> tuple[Float[Tensor, "n_positive d_model"], Float[Tensor, "n_negative d_model"]]:
     """The activations labelled 1 and those labelled 0; an error unless there are both, and nothing else."""
     if len(acts) != len(labels):

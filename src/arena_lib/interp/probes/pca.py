@@ -3,7 +3,6 @@
 Shapes:  activations "n_statements d_model" -> components "d_model k"
 Raises:  ShapeError for more components than the activations can have.
 Source:  Pearson 1901; as used on activations by Marks and Tegmark 2023, arXiv:2310.06824, section 4.
-Differs: nothing to differ from.
 """
 
 import torch

@@ -3,7 +3,6 @@
 Shapes:  statements and labels "n_statements" -> accuracies, one a layer
 Raises:  ConfigError for a split that leaves a side empty or a class out; what `extract_activations` raises.
 Source:  Marks and Tegmark 2023, arXiv:2310.06824, section 4.
-Differs: nothing to differ from.
 """
 
 from typing import Any
@@ -19,7 +18,7 @@ from arena_lib.interp.probes.mean_difference import split_by_label
 
 def layer_sweep_accuracy(
     statements: list[str],
-    labels: Int[Tensor, "n_statements"] | Bool[Tensor, "n_statements"],
+    labels: Int[Tensor, " n_statements"] | Bool[Tensor, " n_statements"],
     model: Any,
     tokenizer: Any,
     layers: list[int],

@@ -33,7 +33,7 @@ class DeceptionSteeringHook:
     """
 
     def __init__(
-        self, model: Any, direction: Float[Tensor, "d_model"], layers: Sequence[int], coefficient: float = 1.0
+        self, model: Any, direction: Float[Tensor, " d_model"], layers: Sequence[int], coefficient: float = 1.0
     ) -> None:
         blocks = find_blocks(model)
         check_steering(model, direction, layers, len(blocks))

@@ -25,7 +25,7 @@ from arena_lib.interp.steering.icl import ICLDataset, answer_tokens, decode_each
 
 
 @torch.no_grad()
-def calculate_h(model: Any, dataset: ICLDataset, layer: int = -1) -> tuple[list[str], Float[Tensor, "d_model"]]:
+def calculate_h(model: Any, dataset: ICLDataset, layer: int = -1) -> tuple[list[str], Float[Tensor, " d_model"]]:
     """What the model answers to each prompt, and the mean hidden state at the last token behind one layer.
 
     Trace `dataset.prompts`. The first result is the list of answers: the likeliest token behind each prompt,
@@ -40,7 +40,7 @@ def calculate_h(model: Any, dataset: ICLDataset, layer: int = -1) -> tuple[list[
 
 @torch.no_grad()
 def intervene_with_h(
-    model: Any, zero_shot_dataset: ICLDataset, h: Float[Tensor, "d_model"], layer: int
+    model: Any, zero_shot_dataset: ICLDataset, h: Float[Tensor, " d_model"], layer: int
 ) -> tuple[list[str], list[str]]:
     """Answers to `zero_shot_dataset.prompts` without and with h added to the output of layer `layer`.
 
@@ -163,7 +163,7 @@ def calculate_fn_vectors_and_intervene(
 
 
 @torch.no_grad()
-def calculate_fn_vector(model: Any, dataset: ICLDataset, head_list: Sequence[Head]) -> Float[Tensor, "d_model"]:
+def calculate_fn_vector(model: Any, dataset: ICLDataset, head_list: Sequence[Head]) -> Float[Tensor, " d_model"]:
     """The function vector: the sum of what these heads write, on average, at the last token of a clean prompt.
 
     A head writes z @ W_O into the residual stream, where W_O, "d_head d_model", is its own part of the layer's
@@ -183,7 +183,7 @@ def intervene_with_fn_vector(
     model: Any,
     word: str,
     layer: int,
-    fn_vector: Float[Tensor, "d_model"],
+    fn_vector: Float[Tensor, " d_model"],
     prompt_template: str = 'The word "{x}" means',
     n_tokens: int = 5,
 ) -> tuple[str, str]:

@@ -33,8 +33,8 @@ def compute_mean_z(model: Any, tokens: Int[Tensor, "batch seq"]) -> Float[Tensor
 
 @torch.no_grad()
 def compute_answer_logprobs(
-    model: Any, tokens: Int[Tensor, "batch seq"], answers: Int[Tensor, "n_answers"], fwd_hooks: Iterable[HookSpec] = ()
-) -> Float[Tensor, "batch"]:
+    model: Any, tokens: Int[Tensor, "batch seq"], answers: Int[Tensor, " n_answers"], fwd_hooks: Iterable[HookSpec] = ()
+) -> Float[Tensor, " batch"]:
     """The log-probability, in nats, of each prompt's answer behind its last token, with these hooks attached."""
     check_answers(tokens, answers)
     return _pick(hooked(model).run(tokens, fwd_hooks), answers)
@@ -44,7 +44,7 @@ def compute_answer_logprobs(
 def compute_head_effects(
     model: Any,
     corrupted_tokens: Int[Tensor, "batch seq"],
-    answers: Int[Tensor, "n_answers"],
+    answers: Int[Tensor, " n_answers"],
     mean_z: Float[Tensor, "n_layers n_heads d_head"],
     *,
     layers: Sequence[int] | None = None,
@@ -73,14 +73,14 @@ def compute_head_effects(
 
 def compute_function_vector(
     model: Any, mean_z: Float[Tensor, "n_layers n_heads d_head"], heads: Iterable[Head]
-) -> Float[Tensor, "d_model"]:
+) -> Float[Tensor, " d_model"]:
     """The sum of what these heads write on average."""
     lm = hooked(model)
     written = [mean_z[layer, head] @ lm.W_O(layer)[head] for layer, head in lm.check_heads(heads)]
     return torch.stack(written).sum(dim=0).detach()
 
 
-def add_at_last(layer: int, vector: Float[Tensor, "d_model"], coefficient: float = 1.0) -> HookSpec:
+def add_at_last(layer: int, vector: Float[Tensor, " d_model"], coefficient: float = 1.0) -> HookSpec:
     """A hook that adds the vector to what leaves a layer, at the last position."""
 
     def add(resid: Tensor, hook: Any) -> Tensor:
@@ -103,12 +103,12 @@ def _keep_last(resid: Tensor, hook: Any) -> Tensor:
     return resid[:, -1:]
 
 
-def _pick(logits: Float[Tensor, "batch seq d_vocab"], answers: Int[Tensor, "batch"]) -> Float[Tensor, "batch"]:
+def _pick(logits: Float[Tensor, "batch seq d_vocab"], answers: Int[Tensor, " batch"]) -> Float[Tensor, " batch"]:
     logprobs = logits[:, -1].log_softmax(dim=-1)
     return logprobs[torch.arange(len(answers)), answers]
 
 
-def check_answers(tokens: Int[Tensor, "batch seq"], answers: Int[Tensor, "n_answers"]) -> None:
+def check_answers(tokens: Int[Tensor, "batch seq"], answers: Int[Tensor, " n_answers"]) -> None:
     """There must be one answer for each prompt."""
     if len(tokens) != len(answers):
         raise ShapeError(

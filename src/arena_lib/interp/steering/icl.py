@@ -202,7 +202,7 @@ def _shuffled_over_and_over(n: int, size: int, generator: torch.Generator) -> li
     return [int(idx) for idx in torch.cat(rounds)[:size]]
 
 
-def answer_tokens(tokenizer: Any, completions: Sequence[str]) -> Int[Tensor, "batch"]:
+def answer_tokens(tokenizer: Any, completions: Sequence[str]) -> Int[Tensor, " batch"]:
     """The token of each answer, which must be one token: the model is asked for it in one step."""
     ids = [tokenizer(answer, add_special_tokens=False).input_ids for answer in completions]
     for answer, tokens in zip(completions, ids, strict=True):
@@ -215,7 +215,7 @@ def answer_tokens(tokenizer: Any, completions: Sequence[str]) -> Int[Tensor, "ba
     return torch.tensor([tokens[0] for tokens in ids])
 
 
-def decode_each(tokenizer: Any, tokens: Int[Tensor, "batch"]) -> list[str]:
+def decode_each(tokenizer: Any, tokens: Int[Tensor, " batch"]) -> list[str]:
     """The text of each token by itself, where `batch_decode` would take one axis for one text."""
     return [tokenizer.decode([int(token)]) for token in tokens]
 

@@ -38,7 +38,7 @@ class HeadShift:
 
     head: Head
     """(layer, head)."""
-    direction: Float[Tensor, "d_head"]
+    direction: Float[Tensor, " d_head"]
     """From the mean of the false to the mean of the true, of length 1."""
     deviation: float
     """Standard deviation of the head's output along it, over the training statements."""
@@ -66,8 +66,8 @@ def extract_head_outputs(
 
 def find_head_shifts(
     acts: Float[Tensor, "n_statements n_layers n_heads d_head"],
-    labels: Int[Tensor, "n_statements"] | Bool[Tensor, "n_statements"],
-    is_train: Bool[Tensor, "n_statements"],
+    labels: Int[Tensor, " n_statements"] | Bool[Tensor, " n_statements"],
+    is_train: Bool[Tensor, " n_statements"],
     n_heads_kept: int,
 ) -> list[HeadShift]:
     """The heads that tell held-out statements apart best, with the shift of each, best first.

@@ -2,8 +2,6 @@
 
 In the vocabularies of GPT-2's kind each word here is one token, with the space in front.
 
-Shapes:  no tensors.
-Raises:  nothing.
 Source:  own choice of common words.
 """
 

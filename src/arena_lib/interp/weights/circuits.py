@@ -107,7 +107,7 @@ def top_k_acc(full_OV_circuit: FactoredMatrix, k: int = 5, batch_size: int = 100
     return n_correct / full_OV_circuit.shape[0]
 
 
-def _is_among_top(rows: Float[Tensor, "batch d_vocab"], start: int, k: int) -> Bool[Tensor, "batch"]:
+def _is_among_top(rows: Float[Tensor, "batch d_vocab"], start: int, k: int) -> Bool[Tensor, " batch"]:
     """Whether fewer than k logits of each row are larger than the row's own."""
     own = rows.diagonal(offset=start)
     return (rows > own[:, None]).sum(dim=-1) < k

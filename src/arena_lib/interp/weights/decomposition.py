@@ -100,7 +100,7 @@ def component_labels(model: Any) -> list[str]:
 
 
 def project_parts(
-    parts: Float[Tensor, "n_comp seq d_model"], weight: Float[Tensor, "d_model d_head"], bias: Float[Tensor, "d_head"]
+    parts: Float[Tensor, "n_comp seq d_model"], weight: Float[Tensor, "d_model d_head"], bias: Float[Tensor, " d_head"]
 ) -> Float[Tensor, "n_comp seq d_head"]:
     """Each part times the weight; the bias counts with part 1."""
     projected = parts @ weight

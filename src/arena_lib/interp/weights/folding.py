@@ -23,7 +23,7 @@ from arena_lib.interp.models import hooked
 
 
 def fold_norm(
-    weight: Float[Tensor, "*heads d_model d_out"], gain: Float[Tensor, "d_model"], is_centred: bool = True
+    weight: Float[Tensor, "*heads d_model d_out"], gain: Float[Tensor, " d_model"], is_centred: bool = True
 ) -> Float[Tensor, "*heads d_model d_out"]:
     """The weight that does to the stream, up to the norm's scale, what norm and `weight` do together.
 

@@ -2,7 +2,6 @@
 
 Shapes:  x and y of each class "n_points".
 Raises:  ShapeError for an x without its y; ConfigError for no classes.
-Source:  own design.
 """
 
 from collections.abc import Mapping

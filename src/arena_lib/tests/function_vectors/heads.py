@@ -1,8 +1,6 @@
 """Judges of heads' mean z, and of the effect that each has by itself.
 
 Shapes:  prompts -> mean z "n_layers n_heads d_head", effects "n_layers n_heads".
-Raises:  see `arena_lib.checking`.
-Source:  own design.
 """
 
 from typing import Any

@@ -1,8 +1,6 @@
 """Judges of h: the mean hidden state of prompts that show a task, and what it does where nothing is shown.
 
 Shapes:  prompts -> answers and h "d_model"; h added -> answers, or log-probabilities.
-Raises:  see `arena_lib.checking`.
-Source:  own design.
 """
 
 from typing import Any

@@ -1,8 +1,6 @@
 """Judges of in-context prompts: how pairs are written down, and how their answers are spoiled.
 
 Shapes:  pairs of words -> a prompt and its answer, or pairs.
-Raises:  see `arena_lib.checking`.
-Source:  own design.
 """
 
 from typing import Any

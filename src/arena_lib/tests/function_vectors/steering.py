@@ -1,8 +1,6 @@
 """Judge of activation addition: which activations are added where, and what is written then.
 
 Shapes:  a prompt and texts with coefficients -> texts.
-Raises:  see `arena_lib.checking`.
-Source:  own design.
 """
 
 from typing import Any

@@ -1,8 +1,6 @@
 """Tiny random models in nnsight, and tiny in-context tasks in Storyworld's words, for the judges of this section.
 
 Shapes:  3 layers, 4 query heads on 2 of keys and values, d_head 6, d_model 24, Storyworld's vocabulary.
-Raises:  nothing.
-Source:  own design.
 """
 
 from functools import cache

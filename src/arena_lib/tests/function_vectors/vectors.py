@@ -1,8 +1,6 @@
 """Judges of the function vector, and of what it does to a text that the model goes on to write.
 
 Shapes:  prompts and heads -> vector "d_model"; a word and a vector -> two texts.
-Raises:  see `arena_lib.checking`.
-Source:  own design.
 """
 
 from typing import Any

@@ -1,8 +1,6 @@
 """Judges of the hooks of activation patching, which exchange one activation for the clean run's.
 
 Shapes:  an activation and a cache -> an activation.
-Raises:  see `arena_lib.checking`.
-Source:  own design.
 """
 
 from collections.abc import Callable

@@ -1,8 +1,6 @@
 """Judges of activation patching's sweeps over positions, places in a block, and heads.
 
 Shapes:  corrupted tokens "batch seq" and a cache -> metrics by layer and position, or by layer and head.
-Raises:  see `arena_lib.checking`.
-Source:  own design.
 """
 
 from collections.abc import Callable

@@ -1,8 +1,6 @@
 """Judges of a circuit on its own: means by template, the mask of what is kept, and the model that is left.
 
 Shapes:  z "batch seq n_heads d_head"; a mask "n_layers batch seq n_heads".
-Raises:  see `arena_lib.checking`.
-Source:  own design.
 """
 
 from functools import partial

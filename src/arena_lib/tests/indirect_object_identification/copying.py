@@ -1,8 +1,6 @@
 """Judges of copying scores: names as the heads see them, and what each head's output makes likely.
 
 Shapes:  names "n_names" -> "n_names d_model", and "2 n_layers-1 n_heads".
-Raises:  see `arena_lib.checking`.
-Source:  own design.
 """
 
 from dataclasses import replace

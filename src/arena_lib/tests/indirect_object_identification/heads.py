@@ -3,8 +3,6 @@
 Models here attend by position alone, so that a score does not depend on which tokens were drawn.
 
 Shapes:  a model -> "n_layers n_heads".
-Raises:  see `arena_lib.checking`.
-Source:  own design.
 """
 
 from collections.abc import Callable

@@ -1,8 +1,6 @@
 """Judges of the metrics: the logit difference, a component's share of it, and a scale from corrupted to clean.
 
 Shapes:  logits "batch seq d_vocab", answer tokens "batch 2" -> one number or "batch".
-Raises:  see `arena_lib.checking`.
-Source:  own design.
 """
 
 from typing import Any

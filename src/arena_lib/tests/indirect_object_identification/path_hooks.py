@@ -1,8 +1,6 @@
 """Judges of the hooks of path patching: freezing all heads but one, and patching receivers.
 
 Shapes:  z, q, k, v "batch seq n_heads d_head" -> the same.
-Raises:  see `arena_lib.checking`.
-Source:  own design.
 """
 
 from collections.abc import Callable

@@ -1,8 +1,6 @@
 """Judges of path patching's sweeps over all senders, to the final residual stream and to heads.
 
 Shapes:  two data sets with .toks "batch seq" -> metrics "n_layers n_heads".
-Raises:  see `arena_lib.checking`.
-Source:  own design.
 """
 
 import itertools

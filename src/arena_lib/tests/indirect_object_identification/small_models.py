@@ -1,8 +1,6 @@
 """The small random models that this section's judges run, and how they look at hooks and sweeps.
 
 Shapes:  tokens "batch seq" -> logits "batch seq d_vocab".
-Raises:  see `arena_lib.checking`.
-Source:  own design.
 """
 
 from collections.abc import Callable, Mapping

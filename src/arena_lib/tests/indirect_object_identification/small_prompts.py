@@ -1,8 +1,6 @@
 """Prompts in a language of two dozen words, and random models that read it, for this section's judges.
 
 Shapes:  toks "batch seq"; the two templates have different lengths, so ends and names stand in different places.
-Raises:  see `arena_lib.checking`.
-Source:  own design.
 """
 
 import re

@@ -1,8 +1,6 @@
 """Judge of what a head writes along a name's direction, against its attention to the name.
 
 Shapes:  two tensors "2 batch".
-Raises:  see `arena_lib.checking`.
-Source:  own design.
 """
 
 from typing import Any

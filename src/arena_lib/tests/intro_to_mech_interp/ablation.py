@@ -1,8 +1,6 @@
 """Judges of ablation: a head's output made zero or the mean over examples, and what the loss says to it.
 
 Shapes:  z "batch seq n_heads d_head"; tokens "batch seq" -> "n_layers n_heads".
-Raises:  see `arena_lib.checking`.
-Source:  own design.
 """
 
 from collections.abc import Callable

@@ -1,8 +1,6 @@
 """Judge of logit attribution in a two-layer attention-only model.
 
 Shapes:  embed "seq d_model", results "seq n_heads d_model", W_U "d_model d_vocab" -> "seq-1 n_components".
-Raises:  see `arena_lib.checking`.
-Source:  own design.
 """
 
 import einops

@@ -1,8 +1,6 @@
 """Judges of a head's circuits between tokens: OV of one head and of several, its accuracy, K-composition.
 
 Shapes:  circuits "d_vocab d_vocab", as two factors.
-Raises:  see `arena_lib.checking`.
-Source:  own design.
 """
 
 import copy

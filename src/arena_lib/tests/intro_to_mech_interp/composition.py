@@ -1,8 +1,6 @@
 """Judges of composition scores: of two matrices, of random ones, and of batches by their factors.
 
 Shapes:  W_A "in_A out_A", W_B "out_A out_B"; batches "*A_idx ..." and "*B_idx ..." -> "*A_idx *B_idx".
-Raises:  see `arena_lib.checking`.
-Source:  own design.
 """
 
 from collections.abc import Callable

@@ -1,8 +1,6 @@
 """Judges of attention scores taken apart: the input of queries and keys by part, queries, keys, scores.
 
 Shapes:  parts "n_comp seq d_model" -> "n_comp seq d_head" -> "q_comp k_comp q_pos k_pos".
-Raises:  see `arena_lib.checking`.
-Source:  own design.
 """
 
 from typing import Any

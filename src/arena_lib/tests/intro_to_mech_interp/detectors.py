@@ -4,8 +4,6 @@ Every head of the patterns here is clearly of a kind or clearly not, so that any
 the same names; some of each kind's queries look elsewhere.
 
 Shapes:  cache["pattern", layer] "n_heads seq_q seq_k".
-Raises:  see `arena_lib.checking`.
-Source:  own design.
 """
 
 import types

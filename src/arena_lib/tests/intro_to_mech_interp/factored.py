@@ -1,8 +1,6 @@
 """Judges of what follows from the factors of a matrix alone, and of a norm folded into a weight.
 
 Shapes:  A "*batch rows rank", B "*batch rank columns"; a weight "*heads d_model d_out".
-Raises:  see `arena_lib.checking`.
-Source:  own design.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,8 +1,6 @@
 """Judges of the induction score, by itself and as a hook.
 
 Shapes:  pattern "batch n_heads seq seq" -> "n_heads", with seq = 1 + 2n.
-Raises:  see `arena_lib.checking`.
-Source:  own design.
 """
 
 from collections.abc import Callable

@@ -1,8 +1,6 @@
 """Judges of repeated tokens, and of the model's run on them.
 
 Shapes:  tokens "batch seq" with seq = 1 + 2n.
-Raises:  see `arena_lib.checking`.
-Source:  own design.
 """
 
 import inspect

@@ -1,8 +1,6 @@
 """The small random models that this section's judges run.
 
 Shapes:  tokens "batch seq" -> logits "batch seq d_vocab".
-Raises:  see `arena_lib.checking`.
-Source:  own design.
 """
 
 import types

@@ -1,8 +1,6 @@
 """Judge of the attention probe: where it looks, what it takes from there, and gradients to every weight.
 
 Shapes:  x "batch seq d_model", mask "batch seq" -> logits "batch", pattern "batch seq n_heads"
-Raises:  see `arena_lib.checking`.
-Source:  own design.
 """
 
 from collections.abc import Callable

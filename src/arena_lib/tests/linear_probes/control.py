@@ -1,8 +1,6 @@
 """Judges of control tasks and selectivity.
 
 Shapes:  types "n_statements" -> labels "n_statements"
-Raises:  see `arena_lib.checking`.
-Source:  own design.
 """
 
 from collections import defaultdict

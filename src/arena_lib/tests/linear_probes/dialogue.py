@@ -1,8 +1,6 @@
 """Judge of a dialogue's scores, read at every token.
 
 Shapes:  messages -> tokens, scores "seq", mask "seq".
-Raises:  see `arena_lib.checking`.
-Source:  own design.
 """
 
 from collections.abc import Callable

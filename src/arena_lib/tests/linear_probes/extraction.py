@@ -1,8 +1,6 @@
 """Judge of extracting activations: the right layer, the right token, every statement in its place.
 
 Shapes:  statements -> {layer: "n_statements d_model"}
-Raises:  see `arena_lib.checking`.
-Source:  own design.
 """
 
 from collections.abc import Callable

@@ -1,8 +1,6 @@
 """Judge of asking the model by example: the right prompt, the right token, probabilities of the whole vocabulary.
 
 Shapes:  statements -> P(TRUE) - P(FALSE) "n_statements"
-Raises:  see `arena_lib.checking`.
-Source:  own design.
 """
 
 from collections.abc import Callable

@@ -1,8 +1,6 @@
 """Judge of the activations of whole texts, and of the mask that says where their padding is.
 
 Shapes:  texts -> activations "n_texts seq d_model", mask "n_texts seq".
-Raises:  see `arena_lib.checking`.
-Source:  own design.
 """
 
 from collections.abc import Callable

@@ -1,8 +1,6 @@
 """Judge of the matrix of generalisation between data sets.
 
 Shapes:  activations by data set "n_statements d_model" -> accuracies "n_datasets n_datasets"
-Raises:  see `arena_lib.checking`.
-Source:  own design.
 """
 
 from collections.abc import Callable

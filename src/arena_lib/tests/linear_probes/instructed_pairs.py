@@ -1,8 +1,6 @@
 """Judge of instructed pairs: the right instruction in front of the right fact, read where the fact ends.
 
 Shapes:  facts -> ({layer: "n_facts d_model"}, {layer: "n_facts d_model"})
-Raises:  see `arena_lib.checking`.
-Source:  own design.
 """
 
 from collections.abc import Callable

@@ -1,8 +1,6 @@
 """Judge of the intervention: the right vector, in the right layers, at each row's own two tokens, and then gone.
 
 Shapes:  statements, direction "d_model" -> P(TRUE) - P(FALSE) "n_statements"
-Raises:  see `arena_lib.checking`.
-Source:  own design.
 """
 
 from collections.abc import Callable

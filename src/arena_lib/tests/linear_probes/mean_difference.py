@@ -1,8 +1,6 @@
 """Judge of the mass-mean probe.
 
 Shapes:  activations "n_statements d_model", labels "n_statements" -> probabilities "n_statements"
-Raises:  see `arena_lib.checking`.
-Source:  own design.
 """
 
 from typing import Any

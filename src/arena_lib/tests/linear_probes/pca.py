@@ -1,8 +1,6 @@
 """Judge of principal components.
 
 Shapes:  activations "n_statements d_model" -> components "d_model k"
-Raises:  see `arena_lib.checking`.
-Source:  own design.
 """
 
 from collections.abc import Callable

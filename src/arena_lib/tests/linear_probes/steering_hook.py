@@ -1,8 +1,6 @@
 """Judge of steering: what a block returns with the hook and without, in every form and dtype, and after an error.
 
 Shapes:  a block's output "batch seq d_model"
-Raises:  see `arena_lib.checking`.
-Source:  own design.
 """
 
 from types import SimpleNamespace

@@ -1,8 +1,6 @@
 """Judge of the sweep over layers.
 
 Shapes:  statements and labels "n_statements" -> accuracies, one a layer
-Raises:  see `arena_lib.checking`.
-Source:  own design.
 """
 
 from collections.abc import Callable

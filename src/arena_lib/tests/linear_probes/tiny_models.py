@@ -1,8 +1,6 @@
 """A tiny model of transformers with random weights, and a tokenizer of single words, made without any file.
 
 Shapes:  texts of these words -> tokens "batch seq"
-Raises:  nothing.
-Source:  own design.
 """
 
 from typing import Any

@@ -1,8 +1,6 @@
 """Judges of the MLPs, of the block, and of whole models: GPT-2's and Llama's.
 
 Shapes:  residual stream "batch seq d_model"; tokens "batch seq"; logits "batch seq d_vocab".
-Raises:  see `arena_lib.checking`.
-Source:  own design.
 """
 
 import torch

@@ -1,8 +1,6 @@
 """Judges of the causal masks, without a cache and with one, and of attention.
 
 Shapes:  attention scores "batch n_heads seq_q seq_k"; residual stream "batch seq d_model".
-Raises:  see `arena_lib.checking`.
-Source:  own design.
 """
 
 from collections.abc import Callable

@@ -1,8 +1,6 @@
 """Judges of the beam search exercises of section 1.1.
 
 Shapes:  tokens "n_beams seq", their log-probabilities "n_beams".
-Raises:  see `arena_lib.checking`.
-Source:  own design.
 """
 
 from collections.abc import Callable

@@ -1,9 +1,4 @@
-"""Judges of using learned merges: words into symbols, and symbols back into text.
-
-Shapes:  none; words are tuples of symbols.
-Raises:  see `arena_lib.checking`.
-Source:  own design.
-"""
+"""Judges of using learned merges: words into symbols, and symbols back into text."""
 
 from itertools import pairwise
 from typing import Any

@@ -1,9 +1,4 @@
-"""Judges of learning the merges of byte-pair encoding: counting pairs, joining them, and both in turn.
-
-Shapes:  none; words are tuples of symbols.
-Raises:  see `arena_lib.checking`.
-Source:  own design.
-"""
+"""Judges of learning the merges of byte-pair encoding: counting pairs, joining them, and both in turn."""
 
 from collections import Counter
 from itertools import pairwise

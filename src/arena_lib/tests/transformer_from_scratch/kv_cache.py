@@ -1,8 +1,6 @@
 """Judges of the KV cache: what it keeps, attention and a model that read from it, and the loop that writes with it.
 
 Shapes:  keys and values "batch seq n_heads d_head"; residual stream "batch seq d_model"; tokens "batch seq".
-Raises:  see `arena_lib.checking`.
-Source:  own design.
 """
 
 from dataclasses import replace

@@ -1,8 +1,6 @@
 """Judges of Llama's attention: positions as rotations, and key heads that queries share.
 
 Shapes:  heads "batch seq n_heads d_head", angles "seq pair"; residual stream "batch seq d_model".
-Raises:  see `arena_lib.checking`.
-Source:  own design.
 """
 
 import math

@@ -1,8 +1,6 @@
 """Judges of the norms, and of the ways from tokens to vectors and back; with small models for the other parts.
 
 Shapes:  residual stream "batch seq d_model"; tokens "batch seq"; logits "batch seq d_vocab".
-Raises:  see `arena_lib.checking`.
-Source:  own design.
 """
 
 from collections.abc import Callable

@@ -1,8 +1,6 @@
 """Judges of the sampler: temperature and penalty, the next token by all options together, and the loop that writes.
 
 Shapes:  token ids "seq", logits "d_vocab" -> logits "d_vocab" or one token id; a prompt -> a text.
-Raises:  see `arena_lib.checking`.
-Source:  own design.
 """
 
 from types import SimpleNamespace

@@ -7,8 +7,6 @@ of 0.17, over five of them, less than once in ten million times; every token tha
 drawn has a probability of at least 0.04 and is missed less than once in 1e8.
 
 Shapes:  logits "d_vocab" -> one token id.
-Raises:  see `arena_lib.checking`.
-Source:  own design.
 """
 
 import inspect

@@ -1,8 +1,6 @@
 """Judges of the loss and the training step of section 1.1.
 
 Shapes:  logits "batch seq d_vocab", tokens "batch seq" -> a scalar.
-Raises:  see `arena_lib.checking`.
-Source:  own design.
 """
 
 from collections.abc import Callable

@@ -3,7 +3,7 @@
 A `HookPoint` is called on an activation and gives it back. While nothing is attached it does
 nothing else, so a model may have hundreds of them. The interface is TransformerLens's.
 
-Canonical names, with L the layer (the axes are STYLE's; the table is tested against
+Canonical names, with L the layer (axes as in docs/STYLE.md; the table is tested against
 TransformerLens's bridge):
 
     hook_embed                      token embeddings                     batch seq d_model

@@ -95,7 +95,7 @@ def choose_tokens(
     logits: Float[Tensor, "batch d_vocab"],
     options: SamplingConfig,
     generator: torch.Generator | None = None,
-) -> Int[Tensor, "batch"]:
+) -> Int[Tensor, " batch"]:
     """For each text, the token that follows it: what `sampling.sample_next_token` chooses for one.
 
     The same distribution, in other draws.

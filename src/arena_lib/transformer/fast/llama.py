@@ -26,7 +26,7 @@ from arena_lib.transformer.lesson_llama import LlamaConfig, rotary_angles
 __all__ = ["MLP", "Attention", "Block", "Llama", "LlamaConfig", "rotate", "rotation_table"]
 
 
-def rotation_table(positions: Int[Tensor, "seq"], d_head: int, rope_theta: float) -> Float[Tensor, "2 seq 1 d_head"]:
+def rotation_table(positions: Int[Tensor, " seq"], d_head: int, rope_theta: float) -> Float[Tensor, "2 seq 1 d_head"]:
     """Cosines, and sines with the sign that `rotate` needs, of each position's angles (Su et al., equation 34)."""
     angles = rotary_angles(positions, d_head, rope_theta)
     cosines = torch.cat([angles.cos(), angles.cos()], dim=-1)

@@ -1,7 +1,6 @@
 """LayerNorm and RMSNorm with their two hook points: what they divide by, and the result before the gain.
 
 Shapes:  resid "batch seq d_model" -> "batch seq d_model"
-Raises:  nothing of its own.
 Source:  Ba et al. 2016, arXiv:1607.06450, equation 4; Zhang and Sennrich 2019, arXiv:1910.07467,
          equation 4.
 Differs: torch's fused operation does the work while nothing is attached to the hook points.

@@ -1,7 +1,6 @@
 """Causal attention from q, k and v as pure functions: with scores and pattern, or without building them.
 
 Shapes:  q "batch seq_q n_heads d_head"; k, v "batch seq_k n_kv_heads d_head" -> z as q
-Raises:  nothing of its own.
 Source:  Vaswani et al. 2017, arXiv:1706.03762, equation 1; Ainslie et al. 2023, arXiv:2305.13245
          (query head h reads key head h // (n_heads // n_kv_heads)).
 Differs: queries may be the last seq_q of seq_k positions, for a KV cache.

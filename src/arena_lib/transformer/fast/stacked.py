@@ -49,7 +49,7 @@ class StackedWeights(nn.Module):
         return self.get_submodule("unembed").W_U  # type: ignore[return-value]
 
     @property
-    def b_U(self) -> Float[Tensor, "d_vocab"]:
+    def b_U(self) -> Float[Tensor, " d_vocab"]:
         """The unembedding's bias; zeros if the form has none."""
         bias = self.get_submodule("unembed").b_U
         return self.W_U.new_zeros(self.W_U.shape[1]) if bias is None else bias  # type: ignore[return-value]

@@ -5,7 +5,6 @@ character (a space is "Ġ"); each merge joins two symbols that stand side by sid
 functions are what learners write in section 1.1; `bpe_fast.py` gives the same merges and
 the same encodings in less time, and `BPETokenizer` wires them into a tokenizer.
 
-Shapes:  none
 Raises:  TokenError for a character that stands for no byte.
 Source:  Gage 1994, "A new algorithm for data compression"; Sennrich et al. 2016,
          arXiv:1508.07909, section 3.2; Radford et al. 2019, "Language models are

@@ -1,7 +1,5 @@
 """The merges and encodings of `bpe.py` in less time: only what a merge touches is counted again.
 
-Shapes:  none
-Raises:  nothing of its own.
 Source:  own derivation; that a heap and a linked list make encoding O(n log n) is common knowledge.
 Differs: nothing; tests hold each function equal to its plain form.
 """

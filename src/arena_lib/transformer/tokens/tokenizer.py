@@ -137,7 +137,7 @@ class BPETokenizer:
                     ids += self._encode_word(word)
         return ids
 
-    def decode(self, ids: Iterable[int] | Int[Tensor, "seq"]) -> str:
+    def decode(self, ids: Iterable[int] | Int[Tensor, " seq"]) -> str:
         """Return the text of `ids`; bytes that are no UTF-8 become U+FFFD."""
         special = set(self.special_tokens)
         tokens = [self.token(int(token_id)) for token_id in ids]

@@ -7,7 +7,6 @@ with JSON-able data, and `Trainer` keeps that in its checkpoints.
 Shapes:  tokens "batch seq", mask "batch seq"
 Raises:  ConfigError if there is too little data for one batch.
 Source:  own derivation.
-Differs: nothing to differ from.
 """
 
 from collections.abc import Callable, Mapping
@@ -40,7 +39,7 @@ Batches = Callable[[torch.Generator], Tensor | Batch]
 """Makes the next batch, with randomness from the generator alone; see `random_windows` and `ShuffledBatches`."""
 
 
-def random_windows(stream: Int[Tensor, "n_tokens"], batch_size: int, seq: int) -> Batches:
+def random_windows(stream: Int[Tensor, " n_tokens"], batch_size: int, seq: int) -> Batches:
     """Batches of `seq` consecutive tokens of one long text, each starting anywhere."""
     if len(stream) < seq:
         raise ConfigError(
