@@ -28,15 +28,22 @@ def test_white_is_zero():
     assert LIGHT_TO_DARK[0] == [0.0, "#ffffff"]
 
 
+def test_figures_that_are_compared_share_a_scale():
+    large, small = (heads(values, limit=2.0, is_signed=True).data[0] for values in ([[1.0, -1.5]], [[0.03, 0.0]]))
+    assert (large.zmin, large.zmax) == (small.zmin, small.zmax) == (-2.0, 2.0)
+    assert [list(stop) for stop in small.colorscale] == DIVERGING
+    assert heads([[0.03, 0.0]], limit=2.0).data[0].zmin == 0
+
+
 def test_all_zero_and_not_a_number_are_drawn():
     assert heads([[0.0, 0.0]]).data[0].zmax == 1
     assert heads([[float("nan"), 2.0]]).data[0].zmax == 2
 
 
-def test_marked_heads_get_a_ring():
-    rings = heads(torch.rand(2, 3), mark=[[0, 0, 1], [1, 0, 0]]).data[1]
-    assert list(zip(rings.y, rings.x, strict=True)) == [("0", "2"), ("1", "0")]
-    assert rings.marker.symbol == "square-open"
+def test_marked_heads_get_a_square():
+    squares = heads(torch.rand(2, 3), mark=[[0, 0, 1], [1, 0, 0]]).data[1]
+    assert list(zip(squares.y, squares.x, strict=True)) == [("0", "2"), ("1", "0")]
+    assert squares.marker.symbol == "square-open"
     assert len(heads(torch.rand(2, 3)).data) == 1
 
 

@@ -18,10 +18,20 @@ CELL = 44
 """Pixels of one cell."""
 
 
-def heads(values: Any, *, title: str = "", quantity: str = "score", mark: Any = None) -> go.Figure:
-    """A heat map by layer and head; `mark` (true or false for each head) sets heads off by a ring.
+def heads(
+    values: Any,
+    *,
+    title: str = "",
+    quantity: str = "score",
+    mark: Any = None,
+    limit: float | None = None,
+    is_signed: bool = False,
+) -> go.Figure:
+    """A heat map by layer and head; `mark` (true or false for each head) puts a square around heads.
 
-    White is zero. Values of both signs get two colours, and their numbers are written in.
+    White is zero. Values of both signs get two colours, and their numbers are written in. Figures that are
+    compared share a scale: the colours end at `limit` (without it at the largest value), and `is_signed` gives
+    two colours also where no value is negative.
 
     >>> heads([[0.1, 0.9]], quantity="induction score").data[0].z.shape
     (1, 2)
@@ -29,8 +39,8 @@ def heads(values: Any, *, title: str = "", quantity: str = "score", mark: Any = 
     array = with_axes(values, "n_layers n_heads")
     n_layers, n_heads = array.shape
     finite = np.abs(array[np.isfinite(array)])
-    top = float(finite.max()) if finite.size and finite.max() > 0 else 1.0
-    has_both_signs = bool((array < 0).any())
+    top = limit or (float(finite.max()) if finite.size and finite.max() > 0 else 1.0)
+    has_both_signs = is_signed or bool((array < 0).any())
     figure = go.Figure(
         go.Heatmap(
             z=array,
@@ -47,13 +57,13 @@ def heads(values: Any, *, title: str = "", quantity: str = "score", mark: Any = 
         )
     )
     if mark is not None:
-        figure.add_trace(_rings(np.asarray(with_axes(mark, "n_layers n_heads"), dtype=bool)))
+        figure.add_trace(_squares(np.asarray(with_axes(mark, "n_layers n_heads"), dtype=bool)))
     figure.update_xaxes(title_text="head", type="category", showgrid=False)
     figure.update_yaxes(title_text="layer", type="category", autorange="reversed", showgrid=False)
     return finish(figure, title, width=max(420, 220 + CELL * n_heads), height=max(260, 150 + CELL * n_layers))
 
 
-def _rings(mark: np.ndarray) -> go.Scatter:
+def _squares(mark: np.ndarray) -> go.Scatter:
     layers, chosen = np.nonzero(mark)
     return go.Scatter(
         x=[str(i) for i in chosen],
