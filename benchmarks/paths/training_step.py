@@ -13,8 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from arena_lib.transformer import Trainer, TrainingConfig
-from arena_lib.transformer.train.batches import Batch
+from arena_lib.core.batches import Batch
+from arena_lib.core.optimization import TrainingConfig
+from arena_lib.core.training import Trainer
 from benchmarks import peers
 from benchmarks.harness.declaring import Benchmark, Goal, Place, Run, Workload
 from benchmarks.sizes import Shape, compare_tensors, count_forward_flops, make_gpt2, make_tokens

@@ -1,4 +1,4 @@
-"""Transformers: the plain lesson forms, the fast forms, and what trains and samples them.
+"""Transformers: the plain lesson forms, the fast forms, and what samples them.
 
 `lesson` and `lesson_llama` hold the classes that learners write. The fast forms `GPT2`, `Llama`
 and `AttentionOnly` read the same weights and add hooks, a cache and exchange with Hugging Face.
@@ -23,8 +23,6 @@ from arena_lib.transformer.logprobs import compute_token_logprobs
 from arena_lib.transformer.loss import cross_entropy_next_token, next_token_logprobs
 from arena_lib.transformer.sampling import SamplingConfig, TransformerSampler
 from arena_lib.transformer.tokens.tokenizer import BPETokenizer
-from arena_lib.transformer.train.optimization import TrainingConfig
-from arena_lib.transformer.train.training import Trainer
 
 __all__ = [
     "GPT2",
@@ -41,8 +39,6 @@ __all__ = [
     "Llama",
     "LlamaConfig",
     "SamplingConfig",
-    "Trainer",
-    "TrainingConfig",
     "Transformer",
     "TransformerSampler",
     "compute_token_logprobs",

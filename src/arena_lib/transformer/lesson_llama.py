@@ -23,8 +23,9 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from arena_lib.core.configs import check_numbers, check_sizes
 from arena_lib.errors import ConfigError
-from arena_lib.transformer.lesson import causal_mask, check_numbers, check_sizes
+from arena_lib.transformer.lesson import causal_mask
 
 
 @dataclass(frozen=True, kw_only=True)

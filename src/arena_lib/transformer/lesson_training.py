@@ -14,8 +14,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from arena_lib.core.configs import check_numbers, check_sizes
 from arena_lib.core.progress import progress
-from arena_lib.transformer.lesson import check_numbers, check_sizes
 from arena_lib.transformer.loss import cross_entropy_next_token
 
 

@@ -17,12 +17,12 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from arena_lib.core.configs import check_numbers, check_sizes
 from arena_lib.transformer.activations.hooks import HookPoint
 from arena_lib.transformer.fast.attention import AttentionBlock, FusedAttention, KVCacheLike
 from arena_lib.transformer.fast.embeddings import Embed, PosEmbed, Unembed
 from arena_lib.transformer.fast.model import Transformer
 from arena_lib.transformer.fast.norms import LayerNorm
-from arena_lib.transformer.lesson import check_numbers, check_sizes
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,10 +18,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from arena_lib.core.optimization import TrainingConfig
+from arena_lib.core.training import Trainer
 from arena_lib.storyworld import save_tokenizer
 from arena_lib.transformer.fast.model import Transformer
 from arena_lib.transformer.huggingface import load_pretrained, save_pretrained
-from arena_lib.transformer.train.training import Trainer, TrainingConfig
 from arena_lib.zoo import evaluation
 from arena_lib.zoo.recipes.story_batches import Stage, StoryBatches
 

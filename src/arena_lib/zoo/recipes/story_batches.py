@@ -13,10 +13,10 @@ from typing import Any
 
 import torch
 
+from arena_lib.core.batches import Batch
 from arena_lib.errors import ConfigError
 from arena_lib.storyworld import make_marked_rows
 from arena_lib.storyworld.tasks import LONGEST_STRING
-from arena_lib.transformer.train.batches import Batch
 
 SHARD = 64
 """Batches whose rows are made at once."""

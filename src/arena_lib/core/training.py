@@ -33,25 +33,14 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from arena_lib.core.batches import Batch, Batches
 from arena_lib.core.checkpoints import has_checkpoint, load_checkpoint, remove_checkpoint, save_checkpoint
 from arena_lib.core.manifest import find_commit, find_versions, make_manifest, read_manifest, write_manifest
 from arena_lib.core.metrics import MetricsLog
+from arena_lib.core.optimization import AUTOCAST_DTYPES, TrainingConfig, compute_lr, make_optimizer
 from arena_lib.core.progress import progress
 from arena_lib.core.seeds import get_random_states, make_generator, seed_everything, set_random_states
 from arena_lib.errors import CheckpointError, TrainingError
-from arena_lib.transformer.train.batches import Batch, Batches, ShuffledBatches, random_windows
-from arena_lib.transformer.train.optimization import AUTOCAST_DTYPES, TrainingConfig, compute_lr, make_optimizer
-
-__all__ = [
-    "Batch",
-    "Batches",
-    "ShuffledBatches",
-    "Trainer",
-    "TrainingConfig",
-    "TrainingSummary",
-    "next_token_loss",
-    "random_windows",
-]
 
 NOT_COMPARED = frozenset({"log_every", "checkpoint_every", "trackers"})
 """Fields that may change between a checkpoint and its continuation: they do not alter the weights."""

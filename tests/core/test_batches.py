@@ -1,9 +1,9 @@
 import pytest
 import torch
 
+from arena_lib.core.batches import Batch, ShuffledBatches, random_windows
 from arena_lib.core.seeds import make_generator
 from arena_lib.errors import ConfigError
-from arena_lib.transformer.train.batches import Batch, ShuffledBatches, random_windows
 
 
 def test_windows_are_consecutive_tokens_that_start_anywhere():
@@ -31,6 +31,13 @@ def test_each_epoch_has_every_example_at_most_once_in_a_new_order():
     assert all(len(set(epoch)) == 6 for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) == 6
     assert set().union(*epochs) == set(range(7))
+
+
+def test_an_epoch_of_whole_batches_has_every_example_once():
+    batches, generator = ShuffledBatches(torch.arange(6)[:, None], 2), make_generator(1)
+    for _ in range(4):
+        epoch = [row for rows in rows_of(batches, generator, 3) for row in rows]
+        assert sorted(epoch) == list(range(6))
 
 
 def test_masks_go_with_their_examples():

@@ -15,12 +15,12 @@ import pytest
 import torch
 from torch import nn
 
+from arena_lib.core.batches import ShuffledBatches, random_windows
 from arena_lib.core.checkpoints import load_checkpoint
 from arena_lib.core.manifest import find_commit
+from arena_lib.core.training import Trainer, next_token_loss
 from arena_lib.errors import CheckpointError, TrainingError
 from arena_lib.transformer.fast.gpt2 import GPT2, GPT2Config
-from arena_lib.transformer.train.batches import ShuffledBatches, random_windows
-from arena_lib.transformer.train.training import Trainer, next_token_loss
 
 toys = runpy.run_path(str(Path(__file__).with_name("training_toys.py")))
 D_VOCAB = toys["D_VOCAB"]
@@ -253,7 +253,8 @@ def test_ctrl_c_in_a_real_process_keeps_a_checkpoint(tmp_path):
     program = """
         import sys, torch
         from torch import nn
-        from arena_lib.transformer.train.training import Trainer, TrainingConfig
+        from arena_lib.core.optimization import TrainingConfig
+        from arena_lib.core.training import Trainer
         model = nn.Sequential(nn.Embedding(5, 3), nn.Linear(3, 5))
         def batches(generator):
             print("batch", flush=True)

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from arena_lib.core.batches import Batch, ShuffledBatches, random_windows
 from arena_lib.core.metrics import read_metrics
+from arena_lib.core.optimization import TrainingConfig, compute_lr
+from arena_lib.core.training import Trainer, next_token_loss
 from arena_lib.transformer.lesson import Config, DemoTransformer
 from arena_lib.transformer.lesson_training import TransformerTrainer, TransformerTrainingArgs
 from arena_lib.transformer.loss import cross_entropy_next_token
-from arena_lib.transformer.train.batches import Batch, ShuffledBatches, random_windows
-from arena_lib.transformer.train.optimization import TrainingConfig, compute_lr
-from arena_lib.transformer.train.training import Trainer, next_token_loss
 
 toys = runpy.run_path(str(Path(__file__).with_name("training_toys.py")))
 D_VOCAB = toys["D_VOCAB"]

@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from arena_lib.core.batches import Batch, ShuffledBatches
+from arena_lib.core.optimization import TrainingConfig
 from arena_lib.core.seeds import make_generator
-from arena_lib.transformer.train.batches import Batch, ShuffledBatches
-from arena_lib.transformer.train.optimization import TrainingConfig
-from arena_lib.transformer.train.training import Trainer, next_token_loss
+from arena_lib.core.training import Trainer, next_token_loss
 
 D_VOCAB, SEQ = 11, 7
 STREAM = torch.randint(D_VOCAB, (60,), generator=make_generator(5))

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
+from arena_lib.core.optimization import TrainingConfig, compute_lr, is_decayed, make_optimizer
 from arena_lib.errors import ConfigError, UnknownNameError
 from arena_lib.transformer.lesson import Config, DemoTransformer
-from arena_lib.transformer.train.optimization import TrainingConfig, compute_lr, is_decayed, make_optimizer
 
 
 def test_warmup_grows_linearly_from_the_first_update_to_the_peak():

@@ -1,1 +1,0 @@
-"""Training for real runs: batches, optimizer and schedule, and the loop with its checkpoints."""
