@@ -6,7 +6,6 @@ import sys
 import pytest
 
 from arena_lib.cli.verify import _show_records, verify
-from arena_lib.course import verifying
 
 GOOD = {
     "id": "7.3/plus", "reference": "passed", "accepts": ["passed"], "stub": "not_started", "seconds": 0.5,
@@ -44,7 +43,7 @@ def test_progress_is_shown_in_a_terminal_and_nowhere_else(monkeypatch, capsys, i
             return is_terminal
 
     monkeypatch.delenv("ARENA_QUIET", raising=False)
-    monkeypatch.setattr(verifying, "verify_sections", verify_sections)
+    monkeypatch.setattr("arena_lib.course.verify_sections.verify_sections", verify_sections)
     monkeypatch.setattr(sys, "stderr", Terminal())
     verify("1.1/causal_mask", as_json=as_json)
     told = sys.stderr.getvalue()

@@ -9,7 +9,7 @@ import pytest
 
 from arena_lib.course import executing
 from arena_lib.course.content.catalog import load_catalog
-from arena_lib.course.content.entries import Section
+from arena_lib.course.content.catalog_types import Section
 from arena_lib.course.executing import execute, main
 from arena_lib.errors import MissingDependencyError
 

@@ -36,7 +36,7 @@ def check(
 ) -> None:
     """Judge your code: each exercise in a process of its own, with a time limit."""
     from arena_lib.course.content.catalog import load_catalog
-    from arena_lib.course.judging.judging import JudgeServer
+    from arena_lib.course.judging.judge_file import JudgeServer
     from arena_lib.course.judging.targets import find_target
 
     if device != "cpu":  # looking needs torch, which is slow to load
@@ -70,7 +70,7 @@ def _in_section(catalog: Any, section: Any, name: str) -> str:
 
 def _check_once(path: Path, section: Any, options: dict[str, Any], as_json: bool) -> bool:
     """Judges and shows; whether nothing that was begun fails."""
-    from arena_lib.course.judging.judging import judge_file
+    from arena_lib.course.judging.judge_file import judge_file
     from arena_lib.course.record.progress import ProgressStore
 
     try:

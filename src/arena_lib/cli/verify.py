@@ -24,7 +24,7 @@ def verify(
 ) -> None:
     """For authors: prove that the tests accept the solutions, and reject and name the mistakes."""
     from arena_lib.course.content.catalog import load_catalog
-    from arena_lib.course.verifying import verify_sections
+    from arena_lib.course.verify_sections import verify_sections
 
     catalog = load_catalog(strict=True)
     names: list[str] = []

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from arena_lib.course.content.catalog import load_catalog
-from arena_lib.course.content.entries import Section
+from arena_lib.course.content.catalog_types import Section
 from arena_lib.course.content.notebooks import Scale, render
 from arena_lib.errors import ArenaError, MissingDependencyError
 

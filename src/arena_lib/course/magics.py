@@ -20,7 +20,7 @@ from typing import Any
 from arena_lib.checking.reports.reporting import Course, use_course
 from arena_lib.checking.results import Result
 from arena_lib.course.content.catalog import Catalog, load_catalog
-from arena_lib.course.content.entries import ExerciseEntry
+from arena_lib.course.content.catalog_types import ExerciseEntry
 from arena_lib.course.record.hints import give_hint, give_solution
 from arena_lib.course.record.progress import ProgressStore
 from arena_lib.course.record.standing import load_standing

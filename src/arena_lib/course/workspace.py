@@ -15,7 +15,7 @@ from itertools import count
 from pathlib import Path
 from typing import TypeVar
 
-from arena_lib.course.content.entries import Section
+from arena_lib.course.content.catalog_types import Section
 from arena_lib.course.content.notebooks import Format, Scale, build_cells, render
 from arena_lib.errors import WorkspaceError
 

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from arena_lib.course.content.catalog_types import Section
 from arena_lib.course.content.chapters import parse_chapter
-from arena_lib.course.content.entries import Section
 from arena_lib.errors import AuthoringError
 
 HEAD = '# ---\n# arena: {id: "7.2", slug: little, title: Little, hours: 1.5}\n# ---\n'

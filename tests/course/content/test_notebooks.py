@@ -7,7 +7,7 @@ import nbformat
 import pytest
 
 from arena_lib.course.content.catalog import load_catalog
-from arena_lib.course.content.entries import Section
+from arena_lib.course.content.catalog_types import Section
 from arena_lib.course.content.notebooks import build_cells, build_notebook, hide_solution, render
 from arena_lib.errors import AuthoringError
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from arena_lib.course.content.entries import ExerciseEntry
+from arena_lib.course.content.catalog_types import ExerciseEntry
 from arena_lib.course.judging.cells import LearnerFile, SourceCell
 from arena_lib.course.judging.collect import (
     MODULE_NAME,

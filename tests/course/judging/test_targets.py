@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from arena_lib.course.content.catalog import Catalog
-from arena_lib.course.content.entries import Cell, ExerciseEntry, Section
+from arena_lib.course.content.catalog_types import Cell, ExerciseEntry, Section
 from arena_lib.course.judging.cells import read_learner_file
 from arena_lib.course.judging.targets import find_target, section_of_file
 from arena_lib.errors import UnknownNameError, WorkspaceError

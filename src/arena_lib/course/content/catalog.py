@@ -16,8 +16,8 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+from arena_lib.course.content.catalog_types import Cell, CellKind, ExerciseEntry, Section
 from arena_lib.course.content.chapters import parse_chapter
-from arena_lib.course.content.entries import Cell, CellKind, ExerciseEntry, Section
 from arena_lib.course.content.references import find_tests, is_offered, module_path
 from arena_lib.errors import AuthoringError, UnknownNameError
 

@@ -35,7 +35,7 @@ from typing import Any, NoReturn
 
 import yaml
 
-from arena_lib.course.content.entries import SOLUTION_BEGINS, SOLUTION_ENDS, Cell, ExerciseEntry, Section
+from arena_lib.course.content.catalog_types import SOLUTION_BEGINS, SOLUTION_ENDS, Cell, ExerciseEntry, Section
 from arena_lib.errors import AuthoringError
 
 N_HINTS = 3

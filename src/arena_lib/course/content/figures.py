@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import re
 
-from arena_lib.course.content.entries import Section
+from arena_lib.course.content.catalog_types import Section
 from arena_lib.errors import AuthoringError
 
 MEDIA_TYPES = {".svg": "image/svg+xml", ".png": "image/png", ".jpg": "image/jpeg", ".gif": "image/gif"}

@@ -12,7 +12,7 @@ import ast
 import sys
 from collections.abc import Iterable
 
-from arena_lib.course.content.entries import ExerciseEntry, Section
+from arena_lib.course.content.catalog_types import ExerciseEntry, Section
 from arena_lib.course.content.stubs import NeededName, needed_names
 from arena_lib.errors import AuthoringError
 

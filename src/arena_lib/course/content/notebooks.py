@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from arena_lib.course.content.entries import SOLUTION_BEGINS, SOLUTION_ENDS, ExerciseEntry, Section
+from arena_lib.course.content.catalog_types import SOLUTION_BEGINS, SOLUTION_ENDS, ExerciseEntry, Section
 from arena_lib.course.content.figures import embed_figures
 from arena_lib.course.content.imports import builds_on, fallback_import, setup_imports
 from arena_lib.course.content.stubs import NOT_STARTED, exercise_text, global_names

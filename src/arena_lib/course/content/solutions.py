@@ -13,7 +13,7 @@ import sys
 import types
 from collections.abc import Iterator
 
-from arena_lib.course.content.entries import ExerciseEntry, Section
+from arena_lib.course.content.catalog_types import ExerciseEntry, Section
 from arena_lib.course.content.notebooks import NotebookCell, Scale, build_cells, reveal_solution
 from arena_lib.course.content.stubs import exercise_text
 from arena_lib.errors import AuthoringError

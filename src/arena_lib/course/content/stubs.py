@@ -17,7 +17,7 @@ import tokenize
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from arena_lib.course.content.entries import ExerciseEntry, Section
+from arena_lib.course.content.catalog_types import ExerciseEntry, Section
 from arena_lib.course.content.references import Definitions, SourceModule, find_definition, locate, read_module
 from arena_lib.errors import AuthoringError
 

@@ -24,7 +24,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from arena_lib.course.content.entries import ExerciseEntry
+from arena_lib.course.content.catalog_types import ExerciseEntry
 from arena_lib.course.judging.cells import CellProblem, LearnerFile, SourceCell, parse_cell
 
 MODULE_NAME = "learner"

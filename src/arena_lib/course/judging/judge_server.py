@@ -23,7 +23,7 @@ from typing import Any
 
 from arena_lib.checking.reports.messages import spoken
 from arena_lib.checking.results import Result
-from arena_lib.course.judging.judge_child import judge_job
+from arena_lib.course.judging.judge_exercise import judge_job
 
 POLL_SECONDS = 0.01
 IS_FORKING = sys.platform == "linux"
@@ -159,7 +159,7 @@ def silence() -> None:
 def spawn(job: dict[str, Any], answer: Path, deadline: float) -> Child:
     """A child that loads everything anew."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "arena_lib.course.judging.judge_child", json.dumps(job), str(answer)],
+        [sys.executable, "-m", "arena_lib.course.judging.judge_exercise", json.dumps(job), str(answer)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from arena_lib.course.content.catalog import Catalog
-from arena_lib.course.content.entries import Section
+from arena_lib.course.content.catalog_types import Section
 from arena_lib.course.judging.cells import LearnerFile, read_learner_file
 from arena_lib.course.judging.collect import ParsedFile, parse_file, problem_of_name, source_of_name
 from arena_lib.course.record.hints import find_files

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from arena_lib.course.content.entries import ExerciseEntry, Section
+from arena_lib.course.content.catalog_types import ExerciseEntry, Section
 from arena_lib.course.content.solutions import solution_diff, solution_text
 from arena_lib.course.judging.cells import read_learner_file
 from arena_lib.course.judging.collect import expression_of, parse_file, source_of_name

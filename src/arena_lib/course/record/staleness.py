@@ -11,7 +11,7 @@ import ast
 import hashlib
 from collections.abc import Iterable
 
-from arena_lib.course.content.entries import ExerciseEntry
+from arena_lib.course.content.catalog_types import ExerciseEntry
 from arena_lib.course.content.references import SourceModule, find_definition, read_module
 from arena_lib.errors import AuthoringError
 

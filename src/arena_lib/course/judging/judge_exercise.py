@@ -17,10 +17,10 @@ from typing import Any
 
 from arena_lib.checking.reports.messages import spoken
 from arena_lib.checking.results import Result
-from arena_lib.course.content.entries import ExerciseEntry
-from arena_lib.course.judging.causes import causes_of_missing, explain_missing
+from arena_lib.course.content.catalog_types import ExerciseEntry
 from arena_lib.course.judging.cells import CellProblem, read_learner_file
 from arena_lib.course.judging.collect import collect, expression_of, parse_file
+from arena_lib.course.judging.earlier_failures import causes_of_missing, explain_missing
 
 
 def judge_job(job: dict[str, Any], answer: Path) -> None:

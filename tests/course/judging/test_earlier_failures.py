@@ -8,10 +8,10 @@ import pytest
 
 from arena_lib.checking.reports.messages import spoken, with_note
 from arena_lib.checking.results import Check
-from arena_lib.course.content.entries import ExerciseEntry
-from arena_lib.course.judging.causes import causes_of_missing, explain_missing, helpers_of, mention_helpers
+from arena_lib.course.content.catalog_types import ExerciseEntry
 from arena_lib.course.judging.cells import LearnerFile, SourceCell
 from arena_lib.course.judging.collect import MODULE_NAME, collect, parse_file
+from arena_lib.course.judging.earlier_failures import causes_of_missing, explain_missing, helpers_of, mention_helpers
 
 
 def entry(name):

@@ -23,8 +23,7 @@ from typing import Any
 
 from arena_lib.checking.reports.messages import spoken
 from arena_lib.checking.results import Result
-from arena_lib.course.content.entries import ExerciseEntry, Section
-from arena_lib.course.judging.causes import FAULTS, helpers_of, mention_helpers
+from arena_lib.course.content.catalog_types import ExerciseEntry, Section
 from arena_lib.course.judging.cells import CellProblem, LearnerFile, read_learner_file
 from arena_lib.course.judging.collect import (
     ParsedFile,
@@ -34,6 +33,7 @@ from arena_lib.course.judging.collect import (
     problem_of_name,
     source_of_name,
 )
+from arena_lib.course.judging.earlier_failures import FAULTS, helpers_of, mention_helpers
 from arena_lib.course.record.staleness import current_test_hash
 from arena_lib.errors import ArenaError
 

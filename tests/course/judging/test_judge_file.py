@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from arena_lib.course.content.entries import Cell, ExerciseEntry, Section
+from arena_lib.course.content.catalog_types import Cell, ExerciseEntry, Section
 from arena_lib.course.judging import judge_server
-from arena_lib.course.judging.judging import JudgeServer, judge_file
+from arena_lib.course.judging.judge_file import JudgeServer, judge_file
 from arena_lib.errors import WorkspaceError
 
 HERE = Path(__file__).parents[1]

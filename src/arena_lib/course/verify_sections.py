@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from arena_lib.course.content.catalog import load_catalog
-from arena_lib.course.content.entries import ExerciseEntry, Section
+from arena_lib.course.content.catalog_types import ExerciseEntry, Section
 from arena_lib.errors import ArenaError, AuthoringError
 
 HASH_SEEDS = ("0", "4711")
@@ -58,7 +58,7 @@ def verify_sections(
 
 def _start(request: str, seed: str, answer: Path) -> subprocess.Popen[bytes]:
     environment = os.environ | {"PYTHONHASHSEED": seed, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "arena_lib.course.verifying", request, str(answer)]
+    command = [sys.executable, "-m", "arena_lib.course.verify_sections", request, str(answer)]
     return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from arena_lib.course import verifying
+from arena_lib.course import verify_sections
 from arena_lib.course.content.catalog import load_catalog
-from arena_lib.course.content.entries import ExerciseEntry
+from arena_lib.course.content.catalog_types import ExerciseEntry
 from arena_lib.errors import ArenaError
 
 HERE = Path(__file__).parent
@@ -27,7 +27,7 @@ def _path(monkeypatch):
 
 
 def test_a_record_has_the_keys_of_the_contract():
-    record = verifying.verify_entry(entry("plus"))
+    record = verify_sections.verify_entry(entry("plus"))
     assert {"id", "reference", "accepts", "stub", "mistakes", "seconds"} <= set(record)
     assert (record["id"], record["reference"], record["stub"]) == ("7.3/plus", "passed", "not_started")
     assert {"name", "rejected", "named"} <= set(record["mistakes"][0])
@@ -37,7 +37,7 @@ def test_a_record_has_the_keys_of_the_contract():
 
 
 def test_the_stub_is_run_among_the_names_of_its_module():
-    stub = verifying.make_stub_object(entry("plus"))
+    stub = verify_sections.make_stub_object(entry("plus"))
     with pytest.raises(NotImplementedError):
         stub(1, 2)
 
@@ -52,8 +52,8 @@ def test_two_runs_that_differ_are_a_problem():
         "problems": [],
         "seconds": 1,
     }
-    assert verifying._merge(one, one | {"seconds": 2.0}) == one | {"seconds": 1.5, "holds": True}
-    merged = verifying._merge(one, one | {"stub": "failed"})
+    assert verify_sections._merge(one, one | {"seconds": 2.0}) == one | {"seconds": 1.5, "holds": True}
+    merged = verify_sections._merge(one, one | {"stub": "failed"})
     assert not merged["holds"]
     assert merged["problems"] == ["two runs with different hash seeds must agree: got stub 'not_started' and 'failed'"]
 
@@ -67,7 +67,7 @@ def little(course):
 
 def test_an_exploratory_exercise_runs_its_solution(little):
     section = load_catalog([little]).sections[0]
-    (record,) = verifying.verify_here(section, ["find_largest"])
+    (record,) = verify_sections.verify_here(section, ["find_largest"])
     assert (record["id"], record["reference"], record["stub"], record["problems"]) == (
         "7.2/find_largest", "passed", "not_started", [],
     )  # fmt: skip
@@ -76,7 +76,7 @@ def test_an_exploratory_exercise_runs_its_solution(little):
 def test_an_exploratory_exercise_whose_solution_is_wrong_fails(little):
     chapter = next(little.chapters.glob("*/*.py"))
     chapter.write_text(chapter.read_text().replace("max(numbers)", "min(numbers)"))
-    (record,) = verifying.verify_here(load_catalog([little]).sections[0], ["find_largest"])
+    (record,) = verify_sections.verify_here(load_catalog([little]).sections[0], ["find_largest"])
     assert record["reference"] == "failed"
     assert "the largest of 3, 9 and 4 is 9" in record["problems"][0]
 
@@ -84,13 +84,13 @@ def test_an_exploratory_exercise_whose_solution_is_wrong_fails(little):
 def test_a_chapter_that_does_not_run_is_a_problem_of_its_exploratory_exercises(little):
     chapter = next(little.chapters.glob("*/*.py"))
     chapter.write_text(chapter.read_text().replace("import math\n", "import no_such_module\n"))
-    (record,) = verifying.verify_here(load_catalog([little]).sections[0], ["find_largest"])
+    (record,) = verify_sections.verify_here(load_catalog([little]).sections[0], ["find_largest"])
     assert "a chapter must run with its solutions" in record["problems"][0]
 
 
 def test_two_processes_verify_one_exercise_of_the_course_and_each_tells_of_it():
     told = []
-    (record,) = verifying.verify_sections(["1.1"], ["causal_mask"], told.append)
+    (record,) = verify_sections.verify_sections(["1.1"], ["causal_mask"], told.append)
     assert record["holds"], record["problems"]
     assert record["id"] == "1.1/causal_mask"
     assert told == ["1.1/causal_mask"] * 2
@@ -114,7 +114,7 @@ answer.write_text('{"id": "a"}\\n{"id": "b"}\\n')
         seen.touch()
 
     process = subprocess.Popen([sys.executable, "-c", script, str(answer), str(seen)])
-    verifying._wait([process], [answer], on_record)
+    verify_sections._wait([process], [answer], on_record)
     assert told == ["a", "b"]
 
 
@@ -124,4 +124,4 @@ def test_a_process_that_fails_is_said_even_after_records(tmp_path):
     process = subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"])
     process.wait()
     with pytest.raises(ArenaError, match="exit code 3"):
-        verifying._read(answer, process)
+        verify_sections._read(answer, process)

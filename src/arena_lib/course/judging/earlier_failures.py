@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from arena_lib.checking.reports.messages import with_note
 from arena_lib.checking.results import RUNS, Result
-from arena_lib.course.content.entries import ExerciseEntry
+from arena_lib.course.content.catalog_types import ExerciseEntry
 from arena_lib.course.judging.cells import CellProblem
 from arena_lib.course.judging.collect import (
     Collected,
