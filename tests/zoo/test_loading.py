@@ -5,12 +5,11 @@ import pytest
 import torch
 
 from arena_lib import zoo
-from arena_lib.errors import FetchError, HashError, UnknownNameError, ZooError
+from arena_lib.errors import FetchError, HashError, ZooError
 from arena_lib.transformer.fast.attention_only import AttentionOnly, AttentionOnlyConfig
 from arena_lib.transformer.fast.gpt2 import GPT2, GPT2Config
 from arena_lib.transformer.fast.llama import Llama, LlamaConfig
 from arena_lib.transformer.huggingface import save_pretrained
-from arena_lib.zoo import loading
 
 SIZES = {"d_model": 24, "d_vocab": 6, "n_ctx": 13, "n_layers": 2, "n_heads": 4, "d_head": 6}
 MODELS = {
@@ -82,18 +81,6 @@ def test_attention_only_opens_in_our_code_alone(zoo_folder):
 # -- folders and hashes ---------------------------------------------------------------------
 
 
-def test_path_is_the_folder_once_its_hash_is_right(zoo_folder):
-    zoo_folder.add_card("toy", content=b"weights")
-    folder = zoo_folder.weights / "toy"
-    assert not zoo.is_available("toy")
-    with pytest.raises(ZooError, match=r"model.safetensors must lie in .*toy: it does not. Reinstall arena-lib"):
-        zoo.path("toy")
-    folder.mkdir()
-    (folder / "model.safetensors").write_bytes(b"weights")
-    assert zoo.path("toy") == folder
-    assert zoo.is_available("toy")
-
-
 def test_other_weights_than_the_cards_are_refused(zoo_folder):
     _, folder = add_model(zoo_folder, "gpt2")
     content = bytearray((folder / "model.safetensors").read_bytes())
@@ -102,16 +89,6 @@ def test_other_weights_than_the_cards_are_refused(zoo_folder):
     for load in (zoo.path, zoo.load, zoo.load_tokenizer, zoo.load_bridge, zoo.load_nnsight):
         with pytest.raises(HashError, match=r"must have the sha256 .*: got .* bytes\). It is damaged .* Reinstall"):
             load("toy")
-
-
-def test_an_unknown_name_is_answered_with_the_nearest(zoo_folder):
-    zoo_folder.add_card("tiny-gpt")
-    with pytest.raises(UnknownNameError, match=r"no model is called 'tiny-gtp'. Did you mean 'tiny-gpt'"):
-        zoo.load("tiny-gtp")
-    with pytest.raises(UnknownNameError, match="Did you mean 'gpt2'"):
-        zoo.load("gpt-2")
-    with pytest.raises(UnknownNameError):
-        zoo.is_available("tiny-gtp")
 
 
 # -- the hub --------------------------------------------------------------------------------
@@ -166,14 +143,6 @@ def test_a_model_without_safetensors_is_refused(zoo_folder, hub, tmp_path):
     hub(tmp_path)
     with pytest.raises(ZooError, match="must have its weights as safetensors: it has none, and nothing is unpickled"):
         zoo.load("someone/old")
-
-
-def test_a_card_goes_before_a_hub_name(zoo_folder, hub):
-    zoo_folder.add_card("gpt2")
-    assert not loading.is_hub_name("gpt2")
-    assert loading.is_hub_name("gpt2-xl")
-    assert loading.is_hub_name("a/b")
-    assert not loading.is_hub_name("pythia")
 
 
 # -- importing ------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import torch
 
 from arena_lib import zoo
 from arena_lib.transformer.fast.llama import Llama
-from arena_lib.zoo.fetching import MANIFEST
+from arena_lib.zoo.places import MANIFEST
 
 pytestmark = [
     pytest.mark.real,

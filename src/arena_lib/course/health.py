@@ -139,7 +139,7 @@ def _models() -> list[Finding]:
 
 
 def _disk() -> list[Finding]:
-    from arena_lib.zoo.fetching import cache_folder
+    from arena_lib.zoo.places import cache_folder
 
     free = shutil.disk_usage(_nearest(cache_folder())).free
     fix = "Free some disk, or set ARENA_CACHE to a folder on another one."
@@ -149,7 +149,7 @@ def _disk() -> list[Finding]:
 def _folders() -> list[Finding]:
     """Whether the cache can be written, and progress read and written."""
     from arena_lib.course.record.progress import ProgressStore
-    from arena_lib.zoo.fetching import cache_folder
+    from arena_lib.zoo.places import cache_folder
 
     store = ProgressStore()
     findings = [

@@ -1,7 +1,7 @@
 """Mechanistic interpretability: what the parts of a transformer do, and which of them matter.
 
 Every function takes our `Transformer`, TransformerLens's `TransformerBridge`, or where it makes sense
-a model of nnsight: `models.hooked` makes them look alike.
+a model of nnsight: `hooking.hooked` makes them look alike.
 
     heads         what attention heads look at; what is lost without them
     attribution   which part wrote a logit; the logit lens

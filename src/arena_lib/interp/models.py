@@ -1,8 +1,7 @@
-"""One way to see every model: `hooked(model)` takes ours, TransformerLens's bridge, and nnsight's.
+"""What the functions of `arena_lib.interp` ask of a model: sizes, weights by head, norms, running with hooks.
 
-What the functions of `arena_lib.interp` ask of a model is here and nowhere else: its sizes, its weights
-by head, its norms, and running it with hooks or a cache. They call `hooked(model)` first, so a learner
-hands in whatever was loaded. Hook names are the canonical ones (`transformer/activations/hooks.py`).
+They call `hooked(model)` first (`hooking.py`), so a learner passes whatever was loaded. Hook names are the
+canonical ones (`transformer/activations/hooks.py`).
 
 Shapes:  tokens "batch seq" -> logits "batch seq d_vocab"; W_Q, W_K, W_V by query head
          "n_heads d_model d_head", W_O "n_heads d_head d_model"; keys and values that heads share are repeated.
@@ -27,17 +26,6 @@ from arena_lib.transformer.fast.model import Transformer
 
 Head = tuple[int, int]
 """(layer, head), both counted from zero."""
-
-
-def hooked(model: Any) -> "HookedLM":
-    """The model as the functions of this package see it; what is one already comes back as it is."""
-    if isinstance(model, HookedLM):
-        return model
-    if not hasattr(model, "run_with_hooks") and hasattr(model, "trace"):
-        from arena_lib.interp.nnsight_models import NNsightLM
-
-        return NNsightLM(model)
-    return HookedLM(model)
 
 
 class HookedLM:

@@ -18,6 +18,7 @@ from arena_lib.transformer.huggingface import (
     to_huggingface,
 )
 from arena_lib.transformer.lesson import Config, DemoTransformer
+from arena_lib.transformer.lesson_conversion import from_lesson
 from arena_lib.transformer.lesson_llama import DemoLlama, LlamaConfig
 from arena_lib.transformer.logprobs import compute_token_logprobs
 from arena_lib.transformer.loss import cross_entropy_next_token, next_token_logprobs
@@ -44,6 +45,7 @@ __all__ = [
     "compute_token_logprobs",
     "cross_entropy_next_token",
     "from_huggingface",
+    "from_lesson",
     "get_act_name",
     "load_pretrained",
     "next_token_logprobs",

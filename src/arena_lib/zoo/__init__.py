@@ -16,8 +16,9 @@ Importing this package loads no torch; loading a model does.
 
 from arena_lib.zoo.cards import Card, Download, TextSet, info, names
 from arena_lib.zoo.datasets import LabelledText, dataset_info, dataset_names, load_dataset
-from arena_lib.zoo.fetching import cache_folder, fetch
-from arena_lib.zoo.loading import is_available, load, load_bridge, load_nnsight, load_tokenizer, path
+from arena_lib.zoo.fetching import fetch
+from arena_lib.zoo.loading import load, load_bridge, load_nnsight, load_tokenizer
+from arena_lib.zoo.places import cache_folder, is_available, path
 
 __all__ = [
     "Card",

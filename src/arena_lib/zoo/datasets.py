@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from arena_lib.errors import HashError, MissingDependencyError, UnknownNameError, ZooError
 from arena_lib.zoo.cards import Card, Download, TextSet, info, names
-from arena_lib.zoo.fetching import fetched_folder, verify_fetched
+from arena_lib.zoo.places import fetched_folder, verify_fetched
 
 LONGEST_UNPACKED = 50_000_000
 """Bytes to which one file may unpack; ours unpack to 600,000 at most."""

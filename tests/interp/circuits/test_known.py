@@ -11,7 +11,7 @@ from arena_lib.interp.circuits import (
     run_circuit,
     zero_knockout,
 )
-from arena_lib.interp.models import hooked
+from arena_lib.interp.hooking import hooked
 from arena_lib.interp.patching.nodes import Embed, FinalResidual, Head, HeadInput, reaches
 
 LENGTH = 12

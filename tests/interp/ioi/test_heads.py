@@ -173,8 +173,8 @@ def test_the_heads_of_tiny_llama_are_found():
 
 
 def test_an_output_is_patched_at_its_place_alone(model, words):
+    from arena_lib.interp.hooking import hooked
     from arena_lib.interp.ioi.heads import patch_outputs_at
-    from arena_lib.interp.models import hooked
 
     dataset = make_ioi_dataset(model, 8, generator=seeded(), words=words)
     (logits, own), (new_logits, other) = (

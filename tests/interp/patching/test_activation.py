@@ -5,7 +5,7 @@ import torch
 from tests.interp.patching.conftest import make_random
 
 from arena_lib.errors import ConfigError, ShapeError, UnknownNameError
-from arena_lib.interp.models import hooked
+from arena_lib.interp.hooking import hooked
 from arena_lib.interp.patching.activation import (
     get_act_patch_attn_head_all_pos_every,
     get_act_patch_attn_head_out_all_pos,

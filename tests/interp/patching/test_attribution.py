@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from arena_lib.errors import ConfigError, UnknownNameError
-from arena_lib.interp.models import hooked
+from arena_lib.interp.hooking import hooked
 from arena_lib.interp.patching.attribution import BLOCK_SITES, HEAD_SITES, attribute_patches
 from arena_lib.interp.patching.sweeps import sweep_blocks, sweep_heads
 

@@ -5,7 +5,7 @@ import torch
 
 from arena_lib.errors import ConfigError, ShapeError
 from arena_lib.interp.circuits.known import make_known_induction_model, make_repeated_tokens
-from arena_lib.interp.models import hooked
+from arena_lib.interp.hooking import hooked
 from arena_lib.interp.patching.edges import all_edges, check_edges, find_edges, run_edges, score_edges
 from arena_lib.interp.patching.nodes import MLP, Embed, FinalResidual, Head, HeadInput, MLPInput
 from arena_lib.interp.patching.path import path_patch

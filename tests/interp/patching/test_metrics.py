@@ -5,7 +5,7 @@ import torch
 from tests.interp.patching.conftest import make_random
 
 from arena_lib.errors import ConfigError, ShapeError
-from arena_lib.interp.models import hooked
+from arena_lib.interp.hooking import hooked
 from arena_lib.interp.patching.metrics import (
     check_answers,
     ioi_metric,

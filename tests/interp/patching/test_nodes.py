@@ -4,7 +4,7 @@ import pytest
 from tests.interp.patching.conftest import make_random
 
 from arena_lib.errors import ConfigError, UnknownNameError
-from arena_lib.interp.models import hooked
+from arena_lib.interp.hooking import hooked
 from arena_lib.interp.patching.nodes import (
     MLP,
     Embed,

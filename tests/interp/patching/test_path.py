@@ -7,7 +7,7 @@ import torch
 from tests.interp.patching.conftest import make_random
 
 from arena_lib.errors import ConfigError, ShapeError, UnknownNameError
-from arena_lib.interp.models import hooked
+from arena_lib.interp.hooking import hooked
 from arena_lib.interp.patching.nodes import MLP, Embed, FinalResidual, Head, HeadInput, MLPInput
 from arena_lib.interp.patching.path import (
     get_path_patch_head_to_final_resid_post,

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from arena_lib.errors import ConfigError, ShapeError
-from arena_lib.interp.models import hooked
+from arena_lib.interp.hooking import hooked
 from arena_lib.interp.patching.nodes import (
     MLP,
     Embed,

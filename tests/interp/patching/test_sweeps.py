@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from arena_lib.errors import ConfigError, ShapeError, UnknownNameError
-from arena_lib.interp.models import hooked
+from arena_lib.interp.hooking import hooked
 from arena_lib.interp.patching.sweeps import (
     EVERY_HEAD_SITE,
     sweep_blocks,

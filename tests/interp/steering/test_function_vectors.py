@@ -5,7 +5,7 @@ import torch
 
 from arena_lib import storyworld, zoo
 from arena_lib.errors import ShapeError, TokenError, UnknownNameError
-from arena_lib.interp.models import hooked
+from arena_lib.interp.hooking import hooked
 from arena_lib.interp.steering import (
     RULE_LIST,
     ICLDataset,

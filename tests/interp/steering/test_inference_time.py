@@ -3,7 +3,7 @@ import torch
 
 from arena_lib import zoo
 from arena_lib.errors import ConfigError
-from arena_lib.interp.models import hooked
+from arena_lib.interp.hooking import hooked
 from arena_lib.interp.steering.inference_time import HeadShift, extract_head_outputs, find_head_shifts, make_shift_hooks
 
 STATEMENTS = ["<|endoftext|> Tina was a sailor.", "<|endoftext|> He ran.", "<|endoftext|> Jack had a ring."]

@@ -4,7 +4,7 @@ from tests.interp.patching.conftest import make_bridge, make_random
 
 from arena_lib import zoo
 from arena_lib.errors import ConfigError, UnknownNameError
-from arena_lib.interp.models import hooked
+from arena_lib.interp.hooking import hooked
 from arena_lib.interp.weights import (
     FactoredMatrix,
     effective_OV_circuit,

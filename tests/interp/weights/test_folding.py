@@ -3,7 +3,7 @@ import torch
 from tests.interp.patching.conftest import make_bridge, make_random
 
 from arena_lib.errors import UnknownNameError
-from arena_lib.interp.models import hooked
+from arena_lib.interp.hooking import hooked
 from arena_lib.interp.weights import fold_norm, folded_reader, folded_unembedding
 
 FORMS = ["gpt2", "llama", "attention_only"]

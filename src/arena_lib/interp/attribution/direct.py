@@ -21,7 +21,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from arena_lib.errors import ConfigError, ShapeError, TokenError
-from arena_lib.interp.models import Head, HookedLM, check_position, hooked
+from arena_lib.interp.hooking import hooked
+from arena_lib.interp.models import Head, HookedLM, check_position
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from torch import Tensor
 
 from arena_lib.errors import ShapeError
 from arena_lib.interp.attribution.direct import accumulated_residual
-from arena_lib.interp.models import check_position, hooked
+from arena_lib.interp.hooking import hooked
+from arena_lib.interp.models import check_position
 
 
 @dataclass(frozen=True)

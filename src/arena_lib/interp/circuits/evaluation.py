@@ -33,7 +33,8 @@ from torch import Tensor
 
 from arena_lib.errors import ConfigError, ShapeError
 from arena_lib.interp import models
-from arena_lib.interp.models import HookedLM, check_metric, hooked
+from arena_lib.interp.hooking import hooked
+from arena_lib.interp.models import HookedLM, check_metric
 from arena_lib.interp.patching.nodes import MLP, Head
 
 Node = Head | MLP

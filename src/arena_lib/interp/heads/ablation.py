@@ -20,7 +20,7 @@ from torch import Tensor
 
 from arena_lib.errors import ConfigError, UnknownNameError
 from arena_lib.interp.heads.induction import check_repeated
-from arena_lib.interp.models import hooked
+from arena_lib.interp.hooking import hooked
 from arena_lib.transformer.loss import next_token_logprobs
 
 

@@ -21,8 +21,9 @@ from torch import Tensor
 
 from arena_lib.errors import ConfigError, ShapeError, UnknownNameError
 from arena_lib.interp.circuits.evaluation import CircuitMetric, Node, mean_knockout
+from arena_lib.interp.hooking import hooked
 from arena_lib.interp.ioi.prompts import IOIDataset
-from arena_lib.interp.models import Head, HookedLM, hooked
+from arena_lib.interp.models import Head, HookedLM
 from arena_lib.interp.patching import nodes
 from arena_lib.interp.patching.metrics import Metric
 

@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from arena_lib.errors import ConfigError, TokenError
-from arena_lib.interp.models import hooked
+from arena_lib.interp.hooking import hooked
 
 
 @torch.no_grad()

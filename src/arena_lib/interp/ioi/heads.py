@@ -29,9 +29,10 @@ from arena_lib.interp.heads import (
     prev_attn_scores,
     scores_by_layer,
 )
+from arena_lib.interp.hooking import hooked
 from arena_lib.interp.ioi.copying import get_copying_scores
 from arena_lib.interp.ioi.prompts import IOIDataset
-from arena_lib.interp.models import Head, HookedLM, hooked
+from arena_lib.interp.models import Head, HookedLM
 from arena_lib.interp.patching import nodes
 from arena_lib.interp.patching.metrics import Metric, ioi_path_metric, logits_to_ave_logit_diff
 from arena_lib.interp.patching.path_fast import names_for_paths, path_patch_each, path_patch_heads

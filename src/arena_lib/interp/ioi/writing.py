@@ -18,8 +18,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from arena_lib.interp.hooking import hooked
 from arena_lib.interp.ioi.prompts import IOIDataset
-from arena_lib.interp.models import hooked
 from arena_lib.interp.weights.folding import folded_unembedding
 
 

@@ -26,7 +26,8 @@ from torch import Tensor
 
 from arena_lib.core.progress import progress
 from arena_lib.errors import ShapeError, UnknownNameError
-from arena_lib.interp.models import check_metric, check_position, hooked
+from arena_lib.interp.hooking import hooked
+from arena_lib.interp.models import check_metric, check_position
 from arena_lib.interp.patching.metrics import Metric
 
 Cache = Any

@@ -24,7 +24,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from arena_lib.interp.models import HookedLM, hooked
+from arena_lib.interp.hooking import hooked
+from arena_lib.interp.models import HookedLM
 from arena_lib.interp.patching.activation import Cache
 from arena_lib.interp.patching.metrics import Metric
 from arena_lib.interp.patching.nodes import (

@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from arena_lib.errors import ConfigError, ShapeError
-from arena_lib.interp.models import hooked
+from arena_lib.interp.hooking import hooked
 
 Metric = Callable[[Tensor], Tensor]
 """From logits "batch seq d_vocab" to one number, kept as a tensor."""

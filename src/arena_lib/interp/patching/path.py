@@ -29,7 +29,8 @@ from torch import Tensor
 
 from arena_lib.core.progress import progress
 from arena_lib.errors import ConfigError, UnknownNameError
-from arena_lib.interp.models import HookedLM, check_aligned, check_metric, hooked
+from arena_lib.interp.hooking import hooked
+from arena_lib.interp.models import HookedLM, check_aligned, check_metric
 from arena_lib.interp.patching.activation import Cache
 from arena_lib.interp.patching.metrics import Metric
 from arena_lib.interp.patching.nodes import (

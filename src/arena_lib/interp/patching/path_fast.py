@@ -29,7 +29,8 @@ from torch import Tensor
 
 from arena_lib.core.progress import progress
 from arena_lib.errors import ConfigError
-from arena_lib.interp.models import HookedLM, check_aligned, hooked
+from arena_lib.interp.hooking import hooked
+from arena_lib.interp.models import HookedLM, check_aligned
 from arena_lib.interp.patching.activation import Cache
 from arena_lib.interp.patching.direct_path import head_input_changes, sender_changes
 from arena_lib.interp.patching.metrics import Metric

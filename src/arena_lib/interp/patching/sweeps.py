@@ -29,7 +29,8 @@ from torch import Tensor
 
 from arena_lib.core.progress import progress
 from arena_lib.errors import UnknownNameError
-from arena_lib.interp.models import HookedLM, hooked
+from arena_lib.interp.hooking import hooked
+from arena_lib.interp.models import HookedLM
 from arena_lib.interp.patching.metrics import Metric
 from arena_lib.interp.patching.readout import ReadAt, chunks, difference, make_readout
 from arena_lib.transformer.activations.hooks import get_act_name

@@ -19,7 +19,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from arena_lib.interp.models import Head, hooked
+from arena_lib.interp.hooking import hooked
+from arena_lib.interp.models import Head
 from arena_lib.interp.nnsight_models import block, out_projection
 from arena_lib.interp.steering.icl import ICLDataset, answer_tokens, decode_each
 

@@ -18,7 +18,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from arena_lib.errors import ShapeError
-from arena_lib.interp.models import Head, hooked
+from arena_lib.interp.hooking import hooked
+from arena_lib.interp.models import Head
 from arena_lib.transformer.activations.hooks import HookSpec
 
 

@@ -26,7 +26,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from arena_lib.errors import ConfigError
-from arena_lib.interp.models import Head, hooked
+from arena_lib.interp.hooking import hooked
+from arena_lib.interp.models import Head
 from arena_lib.interp.probes.extraction import tokenize
 from arena_lib.interp.probes.mean_difference import split_by_label
 from arena_lib.transformer.activations.hooks import HookSpec

@@ -21,7 +21,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from arena_lib.errors import ConfigError
-from arena_lib.interp.models import Head, hooked
+from arena_lib.interp.hooking import hooked
+from arena_lib.interp.models import Head
 from arena_lib.interp.weights.factored import FactoredMatrix
 from arena_lib.interp.weights.folding import folded_reader, folded_unembedding
 

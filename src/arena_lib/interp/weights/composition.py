@@ -24,7 +24,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from arena_lib.errors import ConfigError, ShapeError
-from arena_lib.interp.models import hooked
+from arena_lib.interp.hooking import hooked
 from arena_lib.interp.weights.factored import FactoredMatrix
 from arena_lib.interp.weights.folding import folded_reader
 

@@ -26,7 +26,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from arena_lib.errors import ConfigError, ShapeError
-from arena_lib.interp.models import hooked
+from arena_lib.interp.hooking import hooked
 from arena_lib.transformer.activations.cache import ActivationCache
 
 

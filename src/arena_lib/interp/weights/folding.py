@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from arena_lib.errors import UnknownNameError
-from arena_lib.interp.models import hooked
+from arena_lib.interp.hooking import hooked
 
 
 def fold_norm(

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from arena_lib.checking import Case, Mistake, exercise, outputs
 from arena_lib.checking.observing import Observations
+from arena_lib.interp.hooking import hooked
 from arena_lib.interp.ioi import copying
-from arena_lib.interp.models import hooked
 from arena_lib.tests.indirect_object_identification.small_models import (
     ATTENTION_ONLY_CONFIG,
     D_VOCAB,

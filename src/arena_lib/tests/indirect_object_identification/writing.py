@@ -10,8 +10,8 @@ from torch import Tensor
 
 from arena_lib.checking import Case, Mistake, exercise
 from arena_lib.checking.observing import Observations
+from arena_lib.interp.hooking import hooked
 from arena_lib.interp.ioi import writing
-from arena_lib.interp.models import hooked
 from arena_lib.interp.weights.folding import folded_unembedding
 from arena_lib.tests.indirect_object_identification.small_prompts import make_prompts, make_reader
 

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from arena_lib.transformer.activations.hooks import HookedModel, HookPoint, NamesFilter
-from arena_lib.transformer.fast.scores import attention_scores
+from arena_lib.transformer.scores import attention_scores
 
 ON_DEMAND = ("hook_result", "hook_q_input", "hook_k_input", "hook_v_input", "hook_mlp_in")
 

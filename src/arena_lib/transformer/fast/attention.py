@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from arena_lib.transformer.activations.hooks import HookPoint
 from arena_lib.transformer.fast.norms import LayerNorm, RMSNorm
-from arena_lib.transformer.fast.scores import attention_scores, fused_attention, mix_values
+from arena_lib.transformer.scores import attention_scores, fused_attention, mix_values
 
 
 @runtime_checkable

@@ -12,7 +12,6 @@ Differs: scores, patterns and the norms' hook points exist only if asked for; ca
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
 from typing import Any, ClassVar
 
 import torch
@@ -185,26 +184,3 @@ class Transformer(HookedModel, StackedWeights, TextModel):
                 f"a state dict must fit the model: got one that does not fit {self.cfg}. "
                 f"Build the model from the config that the weights were saved with. {error}"
             ) from error
-
-    @staticmethod
-    def from_lesson(demo: nn.Module) -> "Transformer":
-        """The fast form of a lesson model, with its weights: `GPT2` of a `DemoTransformer`, `Llama` of a `DemoLlama`."""
-        from arena_lib.transformer.fast.gpt2 import GPT2, GPT2Config
-        from arena_lib.transformer.fast.llama import Llama
-        from arena_lib.transformer.lesson import Config
-        from arena_lib.transformer.lesson_llama import LlamaConfig
-
-        cfg: Any = getattr(demo, "cfg", None)
-        model: Transformer
-        if isinstance(cfg, LlamaConfig):
-            model = Llama(cfg)
-        elif isinstance(cfg, Config):
-            model = GPT2(GPT2Config(**{field.name: getattr(cfg, field.name) for field in fields(Config)}))
-        else:
-            raise ConfigError(
-                f"a lesson model must have a cfg of class Config or LlamaConfig: got {type(demo).__name__} with "
-                f"{type(cfg).__name__}. Build it from arena_lib.transformer.lesson."
-            )
-        first = next(demo.parameters())
-        model.to(device=first.device, dtype=first.dtype).load_state_dict(demo.state_dict())
-        return model.train(demo.training)

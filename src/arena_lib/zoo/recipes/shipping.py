@@ -23,7 +23,7 @@ from arena_lib.transformer.fast.model import Transformer
 from arena_lib.transformer.huggingface import load_pretrained
 from arena_lib.zoo.cards import CARDS
 from arena_lib.zoo.evaluation import evaluate_all
-from arena_lib.zoo.loading import WEIGHTS
+from arena_lib.zoo.places import WEIGHTS
 
 DECIMALS = 4
 DATA = (

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from arena_lib.transformer.fast.scores import attention_scores, fused_attention, future_mask, mix_values
+from arena_lib.transformer.scores import attention_scores, fused_attention, future_mask, mix_values
 
 
 def draw(*shape: int, seed: int = 0) -> torch.Tensor:
