@@ -26,9 +26,9 @@ AS_ROOT_ALREADY = hasattr(os, "geteuid") and os.geteuid() == 0
 WITHOUT_NETWORK = ["unshare", "-n" if AS_ROOT_ALREADY else "-rn", "sh", "-c", 'ip link set lo up && exec "$0" "$@"']
 
 
-def install(session: nox.Session) -> None:
+def install(session: nox.Session, *extra_groups: str) -> None:
     """Brings the library and everything that its own checks need, at the pinned versions."""
-    group = nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), "dev")
+    group = nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), "dev", *extra_groups)
     session.run(sys.executable, "-m", "pip", "install", "-q", "-c", CONSTRAINTS, "-e", ".[notebook,real]", *group)
 
 
@@ -72,7 +72,7 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """The library's own tests and doctests, without a network where the system allows that."""
     install(session)
-    arguments = session.posargs or ["-n", "2", "-m", "not real", "src", "tests", "benchmarks"]
+    arguments = session.posargs or ["-n", "2", "-m", "not real and not browser", "src", "tests", "benchmarks"]
     session.run(*offline(), sys.executable, "-m", "pytest", "-q", *arguments)
 
 
@@ -106,6 +106,29 @@ def build(session: nox.Session) -> None:
             session.run(*offline(), str(scripts / "arena"), "list")
             demo = [str(scripts / "arena"), "demo", "--output", str(OUTPUT / "demo.html")]
             session.log(keep(session, "demo.txt", *offline(), *demo))
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """A started notebook in JupyterLab, and the demo's report, in a Chromium; pictures of both in `output/browser/`."""
+    install(session, "browser")
+    bring_chromium(session)
+    session.run(*offline(), sys.executable, "-m", "pytest", "-q", "-m", "browser", "tests/browser")
+
+
+@nox.session
+def figures(session: nox.Session) -> None:
+    """Draws the PNG of every SVG in `chapters/` that has changed."""
+    install(session, "browser")
+    bring_chromium(session)
+    session.run(sys.executable, "-m", "arena_lib.course.drawing", "chapters")
+
+
+def bring_chromium(session: nox.Session) -> None:
+    """Installs Chromium where that takes one command; elsewhere the missing browser is said by what needs it."""
+    if not shutil.which("chromium") and shutil.which("apt-get") and AS_ROOT_ALREADY:
+        session.run("apt-get", "update", "-qq", external=True)
+        session.run("apt-get", "install", "-y", "-qq", "chromium", external=True)
 
 
 @nox.session

@@ -46,6 +46,7 @@ def test_every_requirement_is_pinned():
         *data["project"]["dependencies"],
         *(name for extra in ("notebook", "real") for name in data["project"]["optional-dependencies"][extra]),
         *data["dependency-groups"]["dev"],
+        *data["dependency-groups"]["browser"],
     ]
     pinned = {line.split("==")[0].lower() for line in read("constraints.txt").splitlines() if "==" in line}
     assert names_of(wanted) <= pinned
@@ -70,7 +71,8 @@ def test_the_library_requires_what_it_imports_and_nothing_for_its_tests():
     required = {imports_of.get(name, name.replace("-", "_")) for name in names_of(project["dependencies"])}
     optional = {name for extra in project["optional-dependencies"].values() for name in names_of(extra)}
     with_jupyterlab = {"IPython", "jupyter_client", "nbclient", "nbconvert", "nbformat"}
-    assert imported_packages() - required <= optional | with_jupyterlab
+    for_authors = {"playwright"}
+    assert imported_packages() - required <= optional | with_jupyterlab | for_authors
     # jupytext opens our scripts in JupyterLab; gymnasium is for the chapters on reinforcement learning.
     assert required - imported_packages() == {"jupytext", "gymnasium"}
 

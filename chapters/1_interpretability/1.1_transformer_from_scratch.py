@@ -147,7 +147,7 @@ for word in [" was", " garden", " transformer", " naïve 🙂"]:
 #
 # ## 2. The transformer
 #
-# ![The parts of a transformer along the residual stream](figures/residual_stream.svg)
+# ![The parts of a transformer along the residual stream](figures/residual_stream.png)
 #
 # Picture one vector for each position of the text, `d_model` numbers long. It starts as a description of
 # the token that stands there, and where, and nothing else. Then the parts of the model take turns, and each
@@ -232,7 +232,7 @@ plots.attention(example[0], ["Tina", "gave", "Jack", "the", "lamp"], title="A ra
 # %% [markdown]
 # ### Attention, step two: the whole
 #
-# ![One attention head: queries meet keys, values travel](figures/attention.svg)
+# ![One attention head: queries meet keys, values travel](figures/attention.png)
 #
 # Where do scores come from? Each position writes three short vectors, `d_head` numbers long, made from its
 # normalised stream by three learned matrices:
@@ -651,7 +651,7 @@ print(f"{n_new} tokens with the cache: {fast:.2f} s, without: {slow:.2f} s ({slo
 # %% [markdown]
 # ### Rotary positions
 #
-# ![Turning queries and keys: only the distance counts](figures/rotary.svg)
+# ![Turning queries and keys: only the distance counts](figures/rotary.png)
 #
 # A table of position vectors ends somewhere, and it says *where* a token stands, while attention mostly
 # cares how *far away* another one is. Rotary positions (Su et al. 2021) solve both. Take two entries of a

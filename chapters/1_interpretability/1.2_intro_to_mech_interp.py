@@ -240,7 +240,7 @@ plots.lines(
 #
 # ### How could two heads do that?
 #
-# ![An induction circuit: two heads in two layers repeat what was seen before](figures/induction.svg)
+# ![An induction circuit: two heads in two layers repeat what was seen before](figures/induction.png)
 #
 # Think of what the second `table` would need. It wants to find the place *after* the first `table`. But
 # attention finds places by what stands there, and at that place stands `sailor`; nothing there says

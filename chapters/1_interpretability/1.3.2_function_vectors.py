@@ -247,7 +247,7 @@ plots.lines(
 #
 # ## 3. The state that knows the task
 #
-# ![Prompts that show a task, their mean state, and a prompt that shows nothing](figures/function_vector.svg)
+# ![Prompts that show a task, their mean state, and a prompt that shows nothing](figures/function_vector.png)
 #
 # Where would "opposites, please" be? At the last position, since the answer is given there; and somewhere
 # between the layers. So take the residual stream at the last position behind some layer, for many prompts of

@@ -30,6 +30,25 @@ def test_start_writes_the_sections_file(section, folder, suffix):
     assert [file.name for file in folder.iterdir()] == [path.name]
 
 
+def test_a_script_gets_its_pictures_as_files_and_leaves_those_of_others(course, folder):
+    chapter = next(course.chapters.rglob("7.2_little.py"))
+    chapter.write_text(
+        chapter.read_text().replace("# ## Adding\n", "# ![A sum](figures/sum.png) ![far](https://x/y.png)\n")
+    )
+    picture = chapter.parent / "figures" / "sum.png"
+    picture.parent.mkdir()
+    picture.write_bytes(b"drawn")
+    section = load_catalog([course], strict=True).section("7.2")
+    start(section, folder)
+    assert not (folder / "figures").exists()
+    path = start(section, folder, format="py")
+    assert "![A sum](figures/sum.png)" in path.read_text()
+    assert (folder / "figures" / "sum.png").read_bytes() == b"drawn"
+    (folder / "figures" / "sum.png").write_bytes(b"mine")
+    start(section, folder, format="py", fresh=True)
+    assert (folder / "figures" / "sum.png").read_bytes() == b"mine"
+
+
 def test_scale_is_handed_on(section, folder):
     assert start(section, folder, scale="tiny").read_text() == render(section, scale="tiny")
 

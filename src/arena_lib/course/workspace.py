@@ -10,12 +10,14 @@ import errno
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from typing import TypeVar
 
 from arena_lib.course.content.catalog_types import Section
+from arena_lib.course.content.figures import figure_files
 from arena_lib.course.content.notebooks import Format, Scale, build_cells, render
 from arena_lib.errors import WorkspaceError
 
@@ -35,7 +37,10 @@ def start(
     scale: str = "full",
     fresh: bool = False,
 ) -> Path:
-    """Writes the section's exercises into `folder` and says where; with `fresh`, beside a file that is there."""
+    """Writes the section's exercises into `folder` and says where; with `fresh`, beside a file that is there.
+
+    A notebook carries its pictures; a script gets them as files beside it.
+    """
     text = render(section, format=_one_of("format", format, FORMATS), scale=_one_of("scale", scale, SCALES))
     _make_folder(folder)
     for path in _candidates(folder, section, format):
@@ -47,6 +52,8 @@ def start(
             raise WorkspaceError(_what_is_there(path, section)) from None
         except OSError as error:
             raise WorkspaceError(_cannot_write(path, error)) from error
+        if format == "py":
+            _copy_figures(section, folder)
         return path
     raise AssertionError("there is always another number")
 
@@ -86,6 +93,19 @@ def _write_new(path: Path, text: str) -> None:
         except BaseException:
             path.unlink(missing_ok=True)
             raise
+
+
+def _copy_figures(section: Section, folder: Path) -> None:
+    """Puts the section's pictures where its script names them; a file that is there is left alone."""
+    for name, source in figure_files(section).items():
+        target = folder / name
+        if target.exists():
+            continue
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+        except OSError as error:
+            raise WorkspaceError(_cannot_write(target, error)) from error
 
 
 def _cannot_write(path: Path, error: OSError) -> str:

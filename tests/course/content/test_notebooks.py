@@ -229,19 +229,31 @@ def test_cell_that_is_no_python_is_said(course):
 
 
 def test_pictures_travel_in_the_notebook(course):
-    edit(course, "# ## Adding\n", "# ![A sum](figures/sum.svg) and ![far](https://example.org/far.png)\n")
+    edit(course, "# ## Adding\n", "# ![A sum](figures/sum.png) and ![far](https://example.org/far.png)\n")
     section = load_catalog([course]).section("7.2")
     with pytest.raises(
-        AuthoringError, match=r"must be one of \.svg, \.png, \.jpg, \.gif beside the chapter: got 'figures/sum\.svg'"
+        AuthoringError,
+        match=r"must be one of \.png, \.jpg, \.gif beside the chapter: got 'figures/sum\.png'\. Fix the path",
     ):
         build_notebook(section)
     (section.path.parent / "figures").mkdir()
-    (section.path.parent / "figures" / "sum.svg").write_text("<svg/>")
+    (section.path.parent / "figures" / "sum.png").write_bytes(b"<png/>")
     notebook = build_notebook(section)
     (cell,) = [cell for cell in notebook["cells"] if "attachments" in cell]
-    assert cell["attachments"] == {"figures-sum.svg": {"image/svg+xml": "PHN2Zy8+"}}
-    assert cell["source"][0] == "![A sum](attachment:figures-sum.svg) and ![far](https://example.org/far.png)\n"
+    assert cell["attachments"] == {"figures-sum.png": {"image/png": "PHBuZy8+"}}
+    assert cell["source"][0] == "![A sum](attachment:figures-sum.png) and ![far](https://example.org/far.png)\n"
     nbformat.validate(notebook)
+
+
+def test_a_drawing_that_jupyterlab_does_not_show_is_refused(course):
+    edit(course, "# ## Adding\n", "# ![A sum](figures/sum.svg)\n")
+    section = load_catalog([course]).section("7.2")
+    (section.path.parent / "figures").mkdir()
+    (section.path.parent / "figures" / "sum.svg").write_text("<svg/>")
+    with pytest.raises(
+        AuthoringError, match=r"got 'figures/sum\.svg'\. Name the PNG of it, which `nox -s figures` makes"
+    ):
+        build_notebook(section)
 
 
 @pytest.mark.parametrize("section", load_catalog().sections, ids=lambda section: section.id)
