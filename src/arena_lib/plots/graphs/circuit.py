@@ -6,22 +6,33 @@ Source:  own design; layers upward as in Elhage et al. 2021, "A mathematical fra
 """
 
 from collections.abc import Mapping
+from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 
 from arena_lib.errors import ConfigError, UnknownNameError
+from arena_lib.plots.graphs.routing import Box, box_around, place_number, route
 from arena_lib.plots.style import DIVERGING, MARKERS, SEQUENCE, escape, finish
 
 NODE = 26
 """Pixels of a node."""
+LETTER, GAP = 7.0, 7.0
+"""Pixels of a letter of a node's name, and of the space around a node that edges keep free."""
 WIDEST = 9.0
 """Pixels of the strongest edge."""
 COLUMN = 0.88
 """Where the column of those aside stands, as a share of the width."""
-WIDTH, LAYER = 860, 86
-"""Pixels across, and from one layer to the next."""
+WIDTH, LAYER, KEY = 880, 86, 290
+"""Pixels across, from one layer to the next, and for the key at the right."""
+SCALE = np.array([(WIDTH - 60 - KEY) / 1.1, LAYER])
+"""Pixels of one unit of x, which goes from -0.05 to 1.05, and of y, a layer."""
 HELPS, HURTS = DIVERGING[0][1], DIVERGING[-1][1]
 """Colours of an edge without which the metric falls, and of one without which it rises."""
+SIGNS = (
+    ("helping (negative: worse without it)", HELPS, "solid"),
+    ("hurting (positive: better without it)", HURTS, "dash"),
+)
 
 
 def circuit(
@@ -32,7 +43,10 @@ def circuit(
     quantity: str = "change when patched",
     aside: str = "",
 ) -> go.Figure:
-    """Nodes with their names, coloured by kind, and edges as thick as their effect: blue below zero, red above.
+    """Nodes with their names, coloured by kind, and edges as thick as their effect.
+
+    An effect is the change of the metric when the edge is patched. Below zero the edge helps, and is drawn blue;
+    above zero it hurts, and is red and dashed. A key says so. Edges bend around nodes that they don't join.
 
     `nodes` maps a name to its layer and its kind; nodes of a layer stand side by side in the order given, those of
     the kind `aside` in a column of their own at the right.
@@ -46,13 +60,12 @@ def circuit(
         if name not in nodes:
             raise UnknownNameError("node", name, nodes)
     places = _places(nodes, aside)
-    strongest = max((abs(effect) for effect in edges.values()), default=1.0) or 1.0
     figure = go.Figure()
-    for (source, target), effect in sorted(edges.items(), key=lambda edge: -abs(edge[1])):
-        figure.add_trace(_edge(places[source], places[target], effect, strongest))
-        figure.add_trace(_handle(source, target, places, effect, quantity))
+    _draw_edges(figure, places, edges, quantity)
     for idx, kind in enumerate(dict.fromkeys(kind for _, kind in nodes.values())):
         figure.add_trace(_nodes_of(kind, [name for name in nodes if nodes[name][1] == kind], places, idx))
+    for name, (x, y) in places.items():
+        figure.add_annotation(x=x, y=y, text=escape(name), xshift=NODE / 2 + 2, xanchor="left", **_on_white(12))
     layers = sorted({layer for layer, _ in nodes.values()})
     figure.update_xaxes(visible=False, range=[-0.05, 1.05])
     figure.update_yaxes(
@@ -64,7 +77,8 @@ def circuit(
         zeroline=False,
     )
     figure.update_layout(legend={"x": 1.02, "y": 1})
-    return finish(figure, title, width=WIDTH, height=130 + LAYER * len(layers))
+    finish(figure, title, width=WIDTH, height=110 + round(LAYER * (len(layers) + 0.2)))
+    return figure.update_layout(margin={"r": KEY, "autoexpand": False})
 
 
 def _places(nodes: Mapping[str, tuple[int | float, str]], aside: str) -> dict[str, tuple[float, float]]:
@@ -84,47 +98,62 @@ def _places(nodes: Mapping[str, tuple[int | float, str]], aside: str) -> dict[st
     return places
 
 
-def _edge(source: tuple[float, float], target: tuple[float, float], effect: float, strongest: float) -> go.Scatter:
+def _draw_edges(
+    figure: go.Figure,
+    places: Mapping[str, tuple[float, float]],
+    edges: Mapping[tuple[str, str], float],
+    quantity: str,
+) -> None:
+    """Each edge around the nodes, the strongest first, its number where there is room, and the key of the signs."""
+    strongest = max((abs(effect) for effect in edges.values()), default=1.0) or 1.0
+    boxes = {name: _box_of(name, place) for name, place in places.items()}
+    taken = list(boxes.values())
+    for (source, target), effect in sorted(edges.items(), key=lambda edge: -abs(edge[1])):
+        others = [box for name, box in boxes.items() if name not in (source, target)]
+        curve = route(places[source] * SCALE, places[target] * SCALE, others)
+        figure.add_trace(_edge(curve / SCALE, effect, WIDEST * abs(effect) / strongest))
+        place, box = place_number(curve, taken)
+        taken.append(box)
+        x, y = place / SCALE
+        hover = f"{escape(source)} to {escape(target)}<br>{quantity} {effect:+.4f}"
+        figure.add_annotation(x=x, y=y, text=f"{effect:+.2f}", hovertext=hover, **_on_white(10))
+    for name, color, dash in SIGNS if edges else ():
+        line = {"color": color, "dash": dash, "width": 4}
+        figure.add_trace(go.Scatter(x=[None], y=[None], mode="lines", name=name, line=line))
+
+
+def _box_of(name: str, place: tuple[float, float]) -> Box:
+    """What a node and its name at the right cover."""
+    left, bottom, right, top = box_around(place * SCALE, NODE + 2 * GAP, NODE + 2 * GAP)
+    return left, bottom, right + LETTER * len(name), top
+
+
+def _edge(points: np.ndarray, effect: float, width: float) -> go.Scatter:
+    _, color, dash = SIGNS[0] if effect < 0 else SIGNS[1]
     return go.Scatter(
-        x=[source[0], target[0]],
-        y=[source[1], target[1]],
+        x=points[:, 0],
+        y=points[:, 1],
         mode="lines",
-        line={
-            "width": max(1.0, WIDEST * abs(effect) / strongest),
-            "color": HELPS if effect < 0 else HURTS,
-            "shape": "spline",
-        },
-        opacity=0.55,
+        line={"width": max(1.5, width), "color": color, "dash": dash},
+        opacity=0.6,
         hoverinfo="skip",
         showlegend=False,
     )
 
 
-def _handle(
-    source: str, target: str, places: Mapping[str, tuple[float, float]], effect: float, quantity: str
-) -> go.Scatter:
-    """The edge's number, a third of the way up, where edges to one target don't yet meet."""
-    (x0, y0), (x1, y1) = places[source], places[target]
-    return go.Scatter(
-        x=[x0 + (x1 - x0) / 3],
-        y=[y0 + (y1 - y0) / 3],
-        mode="text",
-        text=[f"{effect:+.2f}"],
-        textfont={"size": 10, "color": "#333333"},
-        hovertemplate=f"{escape(source)} to {escape(target)}<br>{quantity} {effect:+.4f}<extra></extra>",
-        showlegend=False,
-    )
+def _on_white(size: int) -> dict[str, Any]:
+    """How a name or a number is written, so that it can be read where an edge passes below it."""
+    font = {"size": size, "color": "#1a1a1a"}
+    return {"showarrow": False, "font": font, "bgcolor": "rgba(255, 255, 255, 0.8)", "borderpad": 0}
 
 
 def _nodes_of(kind: str, names: list[str], places: Mapping[str, tuple[float, float]], idx: int) -> go.Scatter:
     return go.Scatter(
         x=[places[name][0] for name in names],
         y=[places[name][1] for name in names],
-        mode="markers+text",
+        mode="markers",
         name=escape(kind),
         text=[escape(name) for name in names],
-        textposition="middle right",
-        textfont={"size": 12, "color": "#1a1a1a"},
         marker={
             "size": NODE,
             "color": SEQUENCE[idx % len(SEQUENCE)],
