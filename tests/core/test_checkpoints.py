@@ -196,17 +196,3 @@ def test_a_file_that_is_not_safetensors_is_named(tmp_path):
     change_state(tmp_path, sha256=hashlib.sha256(b"no tensors").hexdigest())
     with pytest.raises(CheckpointError, match="must be a safetensors file"):
         load_checkpoint(tmp_path)
-
-
-def test_writing_atomically_leaves_the_old_bytes_when_it_fails(tmp_path, monkeypatch):
-    file = tmp_path / "file"
-    write_atomically(file, b"old")
-
-    def fail(source, target):
-        raise OSError("no")
-
-    monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(OSError, match="no"):
-        write_atomically(file, b"new")
-    assert file.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [file]

@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
 def list_course(context: Context, as_json: JsonFlag = False) -> None:
     """Show chapters, sections, exercises, time and what is done."""
     from arena_lib.course.content.catalog import load_catalog
-    from arena_lib.course.record.standing import load_standing
+    from arena_lib.course.record.summary import load_summary
 
     catalog = load_catalog()
     sections = [catalog.section(name) for name in context.args] or catalog.sections
@@ -33,17 +33,17 @@ def list_course(context: Context, as_json: JsonFlag = False) -> None:
         wanted = {one.id for one in sections}
         print_json({"sections": [record for record in catalog.to_json()["sections"] if record["id"] in wanted]})
         return
-    standing = load_standing(catalog)
+    summary = load_summary(catalog)
     for one in sections:
-        _show_section(one, standing)
+        _show_section(one, summary)
     for problem in catalog.problems:
         show(f"left out: {problem}", err=True)
 
 
-def _show_section(section: Any, standing: Any) -> None:
-    from arena_lib.course.record.standing import MARKS, STALE
+def _show_section(section: Any, summary: Any) -> None:
+    from arena_lib.course.record.summary import MARKS, STALE
 
-    found = [standing.state(entry).state for entry in section.exercises]
+    found = [summary.state(entry).state for entry in section.exercises]
     n_judged = sum(not entry.is_exploratory for entry in section.exercises)
     show(f"{section.id} {section.title}  ({section.hours:g} h, {found.count('done')} of {n_judged} done)")
     rows = [

@@ -31,7 +31,7 @@ def progress(
     """Show what is done, attempts, time against estimate, and what comes next."""
     from arena_lib.course.content.catalog import load_catalog
     from arena_lib.course.record.progress import ProgressStore
-    from arena_lib.course.record.standing import load_standing
+    from arena_lib.course.record.summary import load_summary
 
     if export is not None and import_ is not None:
         raise UsageError("progress takes --export or --import: got both. Choose one.")
@@ -41,8 +41,8 @@ def progress(
     elif import_ is not None:
         _import(store, import_, as_json)
     else:
-        standing = load_standing(load_catalog(), store)
-        print_json(standing.to_json()) if as_json else show(standing.text)
+        summary = load_summary(load_catalog(), store)
+        print_json(summary.to_json()) if as_json else show(summary.text)
 
 
 def _export(store: Any, path: Path, as_json: bool) -> None:

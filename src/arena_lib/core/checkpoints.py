@@ -22,6 +22,7 @@ import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from arena_lib.core.files import write_atomically
 from arena_lib.errors import CheckpointError
 
 FORMAT = 1
@@ -96,20 +97,6 @@ def load_checkpoint(folder: str | os.PathLike[str]) -> tuple[dict[str, Tensor], 
         return safetensors.torch.load(data), state
     except SafetensorError as error:
         raise CheckpointError(f"{path / record['tensors']} must be a safetensors file: {error}. {advice}") from error
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write `data` to `path` so that a reader sees the old bytes or the new ones, never a part."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        with temporary.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def _apart(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 import arena_lib
-from arena_lib.core.checkpoints import write_atomically
+from arena_lib.core.files import write_atomically
 
 PACKAGES = ("torch", "numpy", "safetensors", "transformers", "tokenizers")
 """The packages whose versions may change a result."""

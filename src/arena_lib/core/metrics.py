@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from arena_lib.core.checkpoints import write_atomically
+from arena_lib.core.files import write_atomically
 from arena_lib.errors import MissingDependencyError, UnknownNameError
 
 METRICS_FILE = "metrics.csv"

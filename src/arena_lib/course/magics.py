@@ -23,7 +23,7 @@ from arena_lib.course.content.catalog import Catalog, load_catalog
 from arena_lib.course.content.catalog_types import ExerciseEntry
 from arena_lib.course.record.hints import give_hint, give_solution
 from arena_lib.course.record.progress import ProgressStore
-from arena_lib.course.record.standing import load_standing
+from arena_lib.course.record.summary import load_summary
 from arena_lib.errors import ArenaError, UnknownNameError
 
 USAGE = "%arena takes: hint [NAME] [TIER], next, progress, solution NAME [--give-up]"
@@ -86,7 +86,7 @@ def answer(line: str) -> str:
         case ["next"]:
             return _next_text(store)
         case ["progress"]:
-            return load_standing(_catalog(), store).text
+            return load_summary(_catalog(), store).text
         case ["hint", *rest] if len(rest) <= 2:
             tier = int(rest.pop()) if rest and rest[-1].isdecimal() else None
             entry = _catalog().exercise(rest[0]) if rest else _current(store)
@@ -118,11 +118,11 @@ def _current(store: ProgressStore) -> ExerciseEntry | None:
     verdicts = [event for event in store.events() if event.kind in ("verdict", "hint") and event.exercise]
     if verdicts and verdicts[-1].status != "passed":
         return _catalog().exercise(verdicts[-1].exercise)
-    return load_standing(_catalog(), store).next()
+    return load_summary(_catalog(), store).next()
 
 
 def _next_text(store: ProgressStore) -> str:
-    upcoming = load_standing(_catalog(), store).next()
+    upcoming = load_summary(_catalog(), store).next()
     return "Everything is done." if upcoming is None else f"{upcoming.id}: {upcoming.title} ({upcoming.minutes} min)"
 
 

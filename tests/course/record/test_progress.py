@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 import warnings
-from pathlib import Path
 
 import pytest
 
@@ -20,7 +19,6 @@ from arena_lib.course.record.event_file import SCHEMA
 from arena_lib.course.record.progress import Event, ProgressStore, home_folder, next_exercise
 from arena_lib.errors import ProgressError
 
-FIXTURES = Path(__file__).parent / "fixtures"
 PLUS = "7.2/plus"
 
 
@@ -157,16 +155,45 @@ def test_an_export_imports_once(store, tmp_path):
     assert other.events() == store.events()
 
 
+GOOD_FIELDS = {"id": "x", "time": "2026-01-01T00:00:00+00:00", "kind": "hint", "exercise": "e"}
+
+
 @pytest.mark.parametrize(
     "line",
     [
         "no json",
         "[]",
+        "[" * 100_000,
         '{"id": "x"}',
-        '{"id": "x", "time": "now", "kind": "hint", "exercise": "e"}',
-        '{"id": "x", "time": "2026-01-01T00:00:00", "kind": "hint", "exercise": "e"}',
-        '{"id": 3, "time": "2026-01-01T00:00:00+00:00", "kind": "hint", "exercise": "e"}',
-        '{"id": "x", "time": "2026-01-01T00:00:00+00:00", "kind": "joy", "exercise": "e"}',
+        *(
+            json.dumps(GOOD_FIELDS | {key: value})
+            for key, value in [
+                ("id", 3),
+                ("id", ""),
+                ("time", "now"),
+                ("time", 5),
+                ("time", "2026-01-01T00:00:00"),
+                ("time", "2026-01-01T00:00:00+05:00"),
+                ("kind", "joy"),
+                ("kind", ["hint"]),
+                ("exercise", None),
+                ("exercise", "\ud800"),
+                ("status", 17),
+                ("status", "splendid"),
+                ("mistake", {}),
+                ("source_hash", 1),
+                ("test_hash", []),
+                ("seconds", "long"),
+                ("seconds", -1),
+                ("seconds", float("nan")),
+                ("seconds", True),
+                ("versions", {"python": "3.11"}),
+                ("tier", "two"),
+                ("tier", 1.5),
+                ("tier", 0),
+                ("tier", 10**30),
+            ]
+        ),
     ],
 )
 def test_a_bad_line_is_named_and_nothing_is_imported(store, line):
@@ -175,6 +202,34 @@ def test_a_bad_line_is_named_and_nothing_is_imported(store, line):
     with pytest.raises(ProgressError, match="in line 2"):
         store.import_lines([good, line])
     assert len(store.events()) == 1
+
+
+def test_the_field_that_is_wrong_is_named(store):
+    with pytest.raises(ProgressError, match="tier must be null or a whole number from 1 to 99: got 'two'"):
+        store.import_lines([json.dumps(GOOD_FIELDS | {"tier": "two"})])
+
+
+def test_a_bad_row_that_is_there_already_is_left_out_with_one_warning(store):
+    store.note("hint", PLUS, tier=1)
+    store.record(result())
+    with contextlib.closing(sqlite3.connect(store.path, isolation_level=None)) as connection:
+        for number, tier in enumerate(("two", "three")):
+            row = (f"bad{number}", "2030-01-01T00:00:00+00:00", "hint", PLUS, tier)
+            connection.execute("INSERT INTO events (id, time, kind, exercise, tier) VALUES (?, ?, ?, ?, ?)", row)
+        connection.execute("INSERT INTO events (id, time, kind, exercise) VALUES ('b', 'now', 'verdict', ?)", [PLUS])
+    with pytest.warns(UserWarning, match="tier must be .*: got 'two'.* Left out: 3 events") as told:  # noqa: PT031
+        assert [e.kind for e in store.events()] == ["hint", "verdict"]
+        assert store.status()[PLUS].n_hints == 1
+        assert len(list(store.export_lines())) == 2
+    assert len(told) == 1
+    assert store.record(result(), skip_repeats=True)  # the last row is no verdict
+
+
+def test_recording_looks_at_one_row_of_the_record(store, monkeypatch):
+    insert(store, *(event(minute, status="failed") for minute in range(50)))
+    monkeypatch.setattr(store._file, "read", lambda: pytest.fail("the whole record was read"))
+    assert store.record(result(), skip_repeats=True)
+    assert not store.record(result(), skip_repeats=True)
 
 
 def test_an_export_of_a_later_version_may_have_more_keys(store):
@@ -272,19 +327,6 @@ def test_a_read_only_folder_is_read_and_costs_one_warning(tmp_path):
     assert first == "1 False 1"
     assert second.startswith("1 the progress file")
     assert "must be writable" in second
-
-
-def test_schema_0_is_migrated_and_goes_on(store):
-    store.path.parent.mkdir()
-    with contextlib.closing(sqlite3.connect(store.path)) as connection:
-        connection.executescript((FIXTURES / "progress_v0.sql").read_text())
-    state = store.status({PLUS: "t1"})[PLUS]
-    assert (state.state, state.attempts, state.minutes) == ("done", 2, 5.0)
-    assert [e.kind for e in store.events()] == ["verdict", "verdict"]
-    assert store.record(result())
-    assert len(store.events()) == 3
-    with contextlib.closing(sqlite3.connect(store.path)) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA,)
 
 
 def test_a_newer_schema_is_left_alone(store):

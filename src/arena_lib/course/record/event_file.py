@@ -19,10 +19,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from arena_lib.course.record.events import COLUMNS
+
 SCHEMA = 1
-COLUMNS = (
-    "id", "time", "kind", "exercise", "status", "mistake", "source_hash", "test_hash", "seconds", "versions", "tier",
-)  # fmt: skip
 BUSY_SECONDS = 10.0
 """How long a writer waits for another one."""
 
@@ -35,7 +34,9 @@ CREATE TABLE IF NOT EXISTS events (
     source_hash TEXT, test_hash TEXT, seconds REAL, versions TEXT, tier INTEGER
 )"""
 _INSERT = f"INSERT OR IGNORE INTO events ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
-_SELECT = f"SELECT {', '.join(COLUMNS)} FROM events ORDER BY time, rowid"
+_SELECT = f"SELECT {', '.join(COLUMNS)} FROM events"
+_IN_ORDER = f"{_SELECT} ORDER BY time, rowid"
+_LAST_VERDICT = f"{_SELECT} WHERE kind = 'verdict' AND exercise = ? ORDER BY rowid DESC LIMIT 1"
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
@@ -65,7 +66,15 @@ class EventFile:
         """Every row in the order of time; none if the file isn't there or can't be read."""
         if not self.path.exists():
             return []
-        return self._attempt(lambda connection: list(connection.execute(_SELECT)), "read", is_reading=True) or []
+        return self._attempt(lambda connection: list(connection.execute(_IN_ORDER)), "read", is_reading=True) or []
+
+    def read_last_verdict(self, exercise: str) -> Row | None:
+        """The row of the verdict on this exercise that was written last, if there is one."""
+        if not self.path.exists():
+            return None
+        return self._attempt(
+            lambda connection: connection.execute(_LAST_VERDICT, [exercise]).fetchone(), "read", is_reading=True
+        )
 
     def _attempt(self, act: Callable[[sqlite3.Connection], T], what: str, *, is_reading: bool = False) -> T | None:
         """Runs `act` on an open file; a second time on a fresh one if the first is damaged."""
@@ -96,7 +105,7 @@ class EventFile:
         try:
             _use_write_ahead_log(connection)
             if _version(connection) != SCHEMA or not _has_events(connection):
-                _migrate(connection)
+                _create(connection)
         except BaseException:
             connection.close()
             raise
@@ -125,19 +134,20 @@ class EventFile:
         except OSError as error:
             self._give_up(error.strerror or str(error), "recorded")
             return False
-        self._warn(
+        self.warn(
             f"the progress file must be an SQLite database: {self.path} is damaged. It was set aside as {aside.name}, "
             "and a new one begun. If you have an export, run: arena progress --import FILE"
         )
         return True
 
     def _give_up(self, why: str, what: str) -> None:
-        self._warn(
+        self.warn(
             f"the progress file {self.path} must be {'readable' if what == 'read' else 'writable'}: got {why!r}. "
             f"Nothing is {what}, and all else works; set ARENA_HOME to a folder of yours to change that."
         )
 
-    def _warn(self, message: str) -> None:
+    def warn(self, message: str) -> None:
+        """Says it once."""
         if message not in self._warned:
             self._warned.add(message)
             warnings.warn(message, UserWarning, stacklevel=2)
@@ -163,7 +173,7 @@ def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
 
 
 def _version(connection: sqlite3.Connection) -> int:
-    """The schema of the file; 0 before versions were written down, or when it is new."""
+    """The schema of the file; 0 when it is new."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > SCHEMA:
         raise _NewerSchema(f"schema {version} of a newer arena_lib, where this one writes {SCHEMA}; upgrade arena-lib")
@@ -186,17 +196,9 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("COMMIT")
 
 
-def _migrate(connection: sqlite3.Connection) -> None:
-    """Creates the table, or adds the columns that schema 0 lacked."""
+def _create(connection: sqlite3.Connection) -> None:
+    """Makes the table in a new file."""
     with _transaction(connection):
         _version(connection)
         connection.execute(_CREATE)
-        present = {name for _, name, *_ in connection.execute("PRAGMA table_info(events)")}
-        for name, column_type in (
-            ("kind", "TEXT NOT NULL DEFAULT 'verdict'"),
-            ("test_hash", "TEXT"),
-            ("tier", "INTEGER"),
-        ):
-            if name not in present:
-                connection.execute(f"ALTER TABLE events ADD COLUMN {name} {column_type}")
         connection.execute(f"PRAGMA user_version = {SCHEMA}")

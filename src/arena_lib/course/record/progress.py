@@ -9,6 +9,7 @@ Raises:  ProgressError for an import that isn't an export. Recording never raise
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import itertools
 import json
@@ -16,43 +17,23 @@ import os
 import platform
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal, TypeVar
 
 from arena_lib.checking.results import Result
-from arena_lib.course.record.event_file import COLUMNS, EventFile
+from arena_lib.course.record.event_file import EventFile, Row
+from arena_lib.course.record.events import COLUMNS, Event, Kind, parse_lines, read_event
+from arena_lib.course.tables import counted
 from arena_lib.errors import ProgressError
 
 LONGEST_WORK = datetime.timedelta(minutes=45)
 """A longer gap between two events counts as a break, not as work."""
 
-Kind = Literal["verdict", "hint", "solution", "opened"]
 State = Literal["done", "stale", "tried", "not_started"]
 Named = TypeVar("Named")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Event:
-    """One thing that happened, as it stands in the file."""
-
-    id: str
-    time: str
-    """UTC, ISO 8601."""
-    kind: Kind
-    exercise: str
-    status: str | None = None
-    mistake: str | None = None
-    """The name that the diagnosis gave."""
-    source_hash: str | None = None
-    test_hash: str | None = None
-    seconds: float | None = None
-    versions: str | None = None
-    """JSON: Python, arena-lib and torch."""
-    tier: int | None = None
-    """Which hint was shown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,8 +94,20 @@ class ProgressStore:
         return bool(self._append([_new_event(kind, exercise_id, tier=tier)]))
 
     def events(self) -> list[Event]:
-        """Everything that happened, in the order of time."""
-        return [Event(**dict(zip(COLUMNS, row, strict=True))) for row in self._file.read()]  # type: ignore[arg-type]
+        """Everything that happened, in the order of time; a row that can't be an event is left out, with a warning."""
+        events, problems = [], []
+        for row in self._file.read():
+            try:
+                events.append(_to_event(row))
+            except ValueError as error:
+                problems.append(str(error))
+        if problems:
+            self._file.warn(
+                f"every event in {self.path} must be one that arena_lib wrote: {problems[0]}. "
+                f"Left out: {counted(len(problems), 'event')}. To be rid of that: "
+                "arena progress --export good.jsonl, move that file away, arena progress --import good.jsonl"
+            )
+        return events
 
     def status(self, test_hashes: Mapping[str, str | None] | None = None) -> dict[str, ExerciseProgress]:
         """Where the learner stands with each exercise that has an event; a pass under another hash is stale."""
@@ -136,8 +129,7 @@ class ProgressStore:
 
     def import_lines(self, lines: Iterable[str]) -> int:
         """Adds the events of an export that aren't there yet, and says how many those were."""
-        events = [_parse_line(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
-        n_new = self._append(events)
+        n_new = self._append(parse_lines(lines))
         if n_new is None:
             raise ProgressError(
                 f"{self.path} must be writable for an import: it isn't. Set ARENA_HOME to a folder of yours."
@@ -145,8 +137,10 @@ class ProgressStore:
         return n_new
 
     def _is_repeat(self, event: Event) -> bool:
-        verdicts = [e for e in self.events() if e.kind == "verdict" and e.exercise == event.exercise]
-        return bool(verdicts) and _verdict_of(verdicts[-1]) == _verdict_of(event)
+        row = self._file.read_last_verdict(event.exercise)
+        with contextlib.suppress(ValueError):  # a row that can't be an event is no verdict
+            return row is not None and _verdict_of(_to_event(row)) == _verdict_of(event)
+        return False
 
     def _append(self, events: Sequence[Event]) -> int | None:
         return self._file.append([tuple(getattr(event, column) for column in COLUMNS) for event in events])
@@ -159,6 +153,10 @@ def next_exercise(ordered: Iterable[Named], states: Mapping[str, ExerciseProgres
         if known is None or known.state != "done":
             return entry
     return None
+
+
+def _to_event(row: Row) -> Event:
+    return read_event(dict(zip(COLUMNS, row, strict=True)))
 
 
 def _verdict_of(event: Event) -> tuple[object, ...]:
@@ -215,26 +213,3 @@ def _work_minutes(events: list[Event]) -> Iterator[tuple[str, float]]:
         if event.exercise and event.exercise not in passed and gap <= LONGEST_WORK:
             minutes[event.exercise] = minutes.get(event.exercise, 0.0) + gap.total_seconds() / 60
     yield from minutes.items()
-
-
-def _parse_line(number: int, line: str) -> Event:
-    """One event of an export, checked field by field."""
-    try:
-        record = json.loads(line)
-        known = {field.name for field in fields(Event)}
-        event = Event(**{key: value for key, value in record.items() if key in known})
-        moment = datetime.datetime.fromisoformat(event.time)
-    except (ValueError, TypeError, AttributeError) as error:
-        raise ProgressError(_bad_line(number, str(error))) from error
-    if not (isinstance(event.id, str) and isinstance(event.exercise, str) and moment.tzinfo):
-        raise ProgressError(_bad_line(number, line.strip()[:80]))
-    if event.kind not in ("verdict", "hint", "solution", "opened"):
-        raise ProgressError(_bad_line(number, f"kind {event.kind!r}"))
-    return event
-
-
-def _bad_line(number: int, got: str) -> str:
-    return (
-        f"each line of an import must be an event that `arena progress --export` wrote: got {got!r} in line {number}. "
-        "Nothing was imported; export the file again."
-    )

@@ -19,7 +19,7 @@ import regex
 from jaxtyping import Int
 from torch import Tensor
 
-from arena_lib.core.checkpoints import write_atomically
+from arena_lib.core.files import write_atomically
 from arena_lib.errors import CheckpointError, ConfigError, TokenError
 from arena_lib.transformer.tokens.bpe import Pair, byte_alphabet, split_into_words, to_bytes, to_symbols
 from arena_lib.transformer.tokens.bpe_fast import encode_word, iterate_merges

@@ -7,7 +7,7 @@ import pytest
 from arena_lib.course.content.catalog import Catalog, load_catalog
 from arena_lib.course.record.progress import ExerciseProgress, ProgressStore
 from arena_lib.course.record.staleness import current_test_hash
-from arena_lib.course.record.standing import NOT_STARTED, STALE, Standing, load_standing
+from arena_lib.course.record.summary import NOT_STARTED, STALE, Summary, load_summary
 
 PLUS, SCALER, LARGEST = "7.2/plus", "7.2/scaler", "7.2/find_largest"
 SCALED = ExerciseProgress(
@@ -44,8 +44,8 @@ def write_event(store, exercise, status, test_hash, minute):
 
 
 def test_what_was_never_touched_is_not_started(catalog):
-    standing = Standing(catalog, {PLUS: DONE})
-    assert [standing.state(entry) for entry in catalog.exercises] == [DONE, NOT_STARTED, NOT_STARTED]
+    summary = Summary(catalog, {PLUS: DONE})
+    assert [summary.state(entry) for entry in catalog.exercises] == [DONE, NOT_STARTED, NOT_STARTED]
     assert NOT_STARTED.state == "not_started"
 
 
@@ -60,21 +60,21 @@ def test_what_was_never_touched_is_not_started(catalog):
     ],
 )
 def test_the_first_judged_exercise_that_is_not_done_comes_next(catalog, states, upcoming):
-    standing = Standing(catalog, states)
-    found = standing.next()
+    summary = Summary(catalog, states)
+    found = summary.next()
     assert (found and found.id) == upcoming
-    assert standing.to_json()["next"] == upcoming
+    assert summary.to_json()["next"] == upcoming
 
 
 # as text
 
 
 def test_a_section_that_was_not_begun_is_one_line(catalog):
-    assert Standing(catalog, {}).text == "7.2 Little things: 0 of 2 done\nNext: 7.2/plus, Add two numbers (3 min)"
+    assert Summary(catalog, {}).text == "7.2 Little things: 0 of 2 done\nNext: 7.2/plus, Add two numbers (3 min)"
 
 
 def test_what_was_begun_is_shown_with_its_counts(catalog):
-    assert Standing(catalog, {PLUS: DONE, SCALER: SCALED, LARGEST: SCALED}).text.splitlines() == [
+    assert Summary(catalog, {PLUS: DONE, SCALER: SCALED, LARGEST: SCALED}).text.splitlines() == [
         "7.2 Little things: 1 of 2 done",
         "     exercise    attempts  hints  minutes  estimate  last",
         "  ✓  7.2/plus    2         1      2        3         passed",
@@ -92,29 +92,29 @@ def test_what_was_begun_is_shown_with_its_counts(catalog):
     ],
 )
 def test_the_last_column_says_what_matters_most(catalog, known, mark, last):
-    _, header, row, _ = Standing(catalog, {PLUS: known}).text.splitlines()
+    _, header, row, _ = Summary(catalog, {PLUS: known}).text.splitlines()
     assert row.startswith(f"  {mark:<1}  7.2/plus  ")
     assert row[header.index("last") :] == last
     assert "check it again" in STALE
 
 
 def test_the_end_is_said(catalog):
-    text = Standing(catalog, {PLUS: DONE, SCALER: DONE}).text
+    text = Summary(catalog, {PLUS: DONE, SCALER: DONE}).text
     assert text.startswith("7.2 Little things: 2 of 2 done\n")
     assert text.endswith("\nEverything is done.")
 
 
 def test_a_course_without_sections_is_done():
-    standing = Standing(Catalog(()), {})
-    assert standing.text == "Everything is done."
-    assert standing.to_json() == {"next": None, "sections": []}
+    summary = Summary(Catalog(()), {})
+    assert summary.text == "Everything is done."
+    assert summary.to_json() == {"next": None, "sections": []}
 
 
 # as JSON
 
 
 def test_every_judged_exercise_is_in_the_json(catalog):
-    standing = Standing(catalog, {PLUS: DONE, LARGEST: SCALED})
+    summary = Summary(catalog, {PLUS: DONE, LARGEST: SCALED})
     untouched = {
         "id": SCALER, "state": "not_started", "attempts": 0, "hints": 0, "solution_seen": False, "minutes": 0.0,
         "estimate": 12, "passed_at": None, "last_status": None, "last_mistake": None,
@@ -124,8 +124,8 @@ def test_every_judged_exercise_is_in_the_json(catalog):
         "passed_at": "2026-01-01T10:00:00+00:00", "last_status": "passed", "last_mistake": None,
     }  # fmt: skip
     section = {"id": "7.2", "done": 1, "of": 2, "exercises": [done, untouched]}
-    assert standing.to_json() == {"next": SCALER, "sections": [section]}
-    mistaken = Standing(catalog, {PLUS: SCALED}).to_json()["sections"][0]
+    assert summary.to_json() == {"next": SCALER, "sections": [section]}
+    mistaken = Summary(catalog, {PLUS: SCALED}).to_json()["sections"][0]
     assert (mistaken["done"], mistaken["exercises"][0]["last_mistake"]) == (0, "forgets to shift")
 
 
@@ -135,26 +135,26 @@ def test_every_judged_exercise_is_in_the_json(catalog):
 def test_a_pass_under_todays_test_is_done_and_under_another_stale(catalog, store):
     write_event(store, PLUS, "passed", current_test_hash(catalog.exercise(PLUS)), 1)
     write_event(store, SCALER, "passed", "another", 2)
-    standing = load_standing(catalog, store)
-    assert standing.catalog is catalog
-    assert {name: known.state for name, known in standing.states.items()} == {PLUS: "done", SCALER: "stale"}
+    summary = load_summary(catalog, store)
+    assert summary.catalog is catalog
+    assert {name: known.state for name, known in summary.states.items()} == {PLUS: "done", SCALER: "stale"}
 
 
 def test_only_tests_of_what_has_passed_are_read(catalog, store, monkeypatch):
     looked_at = []
-    monkeypatch.setattr("arena_lib.course.record.standing.current_test_hash", lambda e: looked_at.append(e.id))
+    monkeypatch.setattr("arena_lib.course.record.summary.current_test_hash", lambda e: looked_at.append(e.id))
     write_event(store, PLUS, "failed", "t1", 1)
-    assert load_standing(catalog, store).states[PLUS].state == "tried"
+    assert load_summary(catalog, store).states[PLUS].state == "tried"
     assert looked_at == []
     write_event(store, SCALER, "passed", "t1", 2)
     write_event(store, "9.9/of_another_course", "passed", "t1", 3)
-    assert load_standing(catalog, store).states[SCALER].state == "done"
+    assert load_summary(catalog, store).states[SCALER].state == "done"
     assert looked_at == [SCALER]
 
 
 def test_the_learners_own_file_is_read_unless_another_is_given(catalog, store, tmp_path, monkeypatch):
     monkeypatch.setenv("ARENA_HOME", str(tmp_path / "own"))
-    assert load_standing(catalog).states == {}
+    assert load_summary(catalog).states == {}
     write_event(ProgressStore(), PLUS, "passed", "another", 1)
-    assert load_standing(catalog).states[PLUS].state == "stale"
-    assert load_standing(catalog, store).states == {}
+    assert load_summary(catalog).states[PLUS].state == "stale"
+    assert load_summary(catalog, store).states == {}

@@ -18,7 +18,7 @@ NOT_STARTED = ExerciseProgress(state="not_started")
 
 
 @dataclass(frozen=True)
-class Standing:
+class Summary:
     """The learner's state in every exercise of a catalog."""
 
     catalog: Catalog
@@ -91,10 +91,10 @@ class Standing:
         }
 
 
-def load_standing(catalog: Catalog, store: ProgressStore | None = None) -> Standing:
+def load_summary(catalog: Catalog, store: ProgressStore | None = None) -> Summary:
     """Reads the progress file; only exercises that have passed are looked at for changes of their test."""
     states = (store or ProgressStore()).status()
     done = [entry for entry in catalog.exercises if entry.id in states and states[entry.id].state == "done"]
     if done:
         states = (store or ProgressStore()).status({entry.id: current_test_hash(entry) for entry in done})
-    return Standing(catalog, states)
+    return Summary(catalog, states)
