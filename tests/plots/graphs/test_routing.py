@@ -6,12 +6,12 @@ START, END = np.array([0.0, 0.0]), np.array([40.0, 200.0])
 
 
 def test_nothing_in_the_way_gives_a_straight_line():
-    curve = route(START, END, [box_around(np.array([90.0, 100.0]), 20, 20)])
+    curve = route(START, END, [box_around(np.array([90.0, 100.0]), 20.0, 20.0)])
     np.testing.assert_allclose(curve, np.linspace(START, END, len(curve)), atol=1e-9)
 
 
 def test_a_curve_passes_beside_a_box_on_the_straight_line():
-    box = box_around(np.array([20.0, 100.0]), 30, 20)
+    box = box_around(np.array([20.0, 100.0]), 30.0, 20.0)
     curve = route(START, END, [box])
     left, bottom, right, top = box
     x, y = curve.T
@@ -20,8 +20,8 @@ def test_a_curve_passes_beside_a_box_on_the_straight_line():
 
 
 def test_the_clearest_curve_is_taken_where_all_touch_something():
-    wall = box_around(np.array([20.0, 100.0]), 10_000, 4)
-    block = box_around(np.array([20.0, 60.0]), 20, 10)
+    wall = box_around(np.array([20.0, 100.0]), 10_000.0, 4.0)
+    block = box_around(np.array([20.0, 60.0]), 20.0, 10.0)
     curve = route(START, END, [wall, block])
     left, bottom, right, top = block
     x, y = curve.T
