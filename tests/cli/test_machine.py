@@ -55,6 +55,16 @@ def test_zoo_lists_and_describes(arena):
     assert "licence: " in arena("zoo", "info", "smollm2").out
 
 
+def test_zoo_says_which_texts_are_not_free_for_every_use(arena):
+    (row,) = [line for line in arena("zoo", "list").out.splitlines() if line.startswith("sae-probes")]
+    assert "4 of 8 sets aren't free: 1 non-commercial, 3 unknown licence" in row
+    card = arena("zoo", "info", "sae-probes").out
+    assert "licence: CC BY-NC 3.0 (not for commercial use)" in card
+    assert card.count("its source states none") == 3
+    sets = arena("zoo", "info", "sae-probes", "--json").json["sets"]
+    assert (sets["spam"]["restriction"], sets["grammar"]["restriction"]) == (None, "unknown licence")
+
+
 @pytest.mark.parametrize("words", [("info", "tiny-gtp"), ("fetch", "smollm"), ("train", "nothing")])
 def test_an_unknown_model_is_a_wrong_use(arena, words):
     done = arena("zoo", *words)

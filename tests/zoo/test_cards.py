@@ -154,7 +154,7 @@ sha256 = "{sha256}"
 file = "1_fruit.csv.zst"
 description = "Is it a fruit?"
 origin = "us"
-licence = "CC0"
+licence = "CC0 1.0"
 texts = 4
 targets = ["no", "yes"]
 classes = ["vegetable", "fruit"]
@@ -169,7 +169,7 @@ def test_a_card_of_texts_has_its_sets_and_no_parameters(tmp_path):
             file="1_fruit.csv.zst",
             description="Is it a fruit?",
             origin="us",
-            licence="CC0",
+            licence="CC0 1.0",
             texts=4,
             targets=["no", "yes"],
             classes=["vegetable", "fruit"],
@@ -192,6 +192,11 @@ def test_a_card_of_texts_has_its_sets_and_no_parameters(tmp_path):
         ('["no", "yes"]', '"no"', "targets of toy.toml [sets.fruit] must be of type list: got 'no'"),
         ('"vegetable", "fruit"', '"a", "a"', "classes of toy.toml [sets.fruit] must be two or more different strings"),
         ('"vegetable", "fruit"', '"a", "b", "c"', "classes of toy.toml [sets.fruit] must be as many as targets, 2"),
+        (
+            'licence = "CC0 1.0"',
+            'licence = "see the source"',
+            "licence of toy.toml [sets.fruit] must be one of Apache-2.0",
+        ),
         ('origin = "us"\n', "", "toy.toml [sets.fruit] must have the key 'origin'"),
         (TEXTS[TEXTS.index("[sets") :], "", "[sets] of toy.toml must be there for texts and only for them"),
         (TEXTS[TEXTS.index("[sets") :], "[sets]\nfruit = 3", "toy.toml [sets.fruit] must be a table: got 3"),
@@ -212,3 +217,15 @@ def test_a_model_must_say_its_parameters(tmp_path):
 def test_sets_that_are_no_table_are_rejected(tmp_path):
     with pytest.raises(ZooError, match=re.escape("[sets] of toy.toml must be a table: got 3")):
         read(tmp_path, "sets = 3\n" + TEXTS[: TEXTS.index("[sets")])
+
+
+def test_every_data_set_states_its_licence_and_those_not_free_are_flagged():
+    texts = {name: part for card in cards.names() for name, part in cards.info(card).sets.items()}
+    assert {name: part.restriction for name, part in texts.items() if part.restriction} == {
+        "truth-science": "non-commercial",
+        "historical-figures": "unknown licence",
+        "sentiment": "unknown licence",
+        "grammar": "unknown licence",
+    }
+    assert {part.licence for part in texts.values() if part.restriction is None} <= set(cards.FREE_LICENCES)
+    assert cards.info("sae-probes").to_dict()["sets"]["grammar"]["restriction"] == "unknown licence"

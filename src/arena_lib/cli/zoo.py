@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
+from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from arena_lib.cli.support.output import JsonFlag, UsageError, make_folder, print_json, print_table, show, verb
+
+if TYPE_CHECKING:
+    from arena_lib.zoo import Card
+
+ADVICE = {
+    "non-commercial": " (not for commercial use)",
+    "unknown licence": " (its source states none: ask its authors before you publish or sell what you make of it)",
+}
+"""What a person may not do with a set, by its restriction."""
 
 
 def register(app: typer.Typer) -> None:
@@ -31,18 +40,30 @@ def list_models(as_json: JsonFlag = False) -> None:
 
     models = [(zoo.info(name), zoo.is_available(name)) for name in zoo.names()]
     if as_json:
-        print_json({"models": [_card_json(card) | {"available": is_here} for card, is_here in models]})
+        print_json({"models": [card.to_dict() | {"available": is_here} for card, is_here in models]})
         return
-    rows = [[card.name, card.form, _measure(card), card.source, _presence(card, is_here)] for card, is_here in models]
-    print_table(rows, header=["name", "form", "size", "source", ""])
+    rows = [
+        [card.name, card.form, _measure(card), card.source, _licence(card), _presence(card, is_here)]
+        for card, is_here in models
+    ]
+    print_table(rows, header=["name", "form", "size", "source", "licence", ""])
 
 
-def _measure(card: Any) -> str:
+def _measure(card: Card) -> str:
     """Parameters of a model, sets of texts."""
     return f"{len(card.sets)} sets" if card.parameters is None else f"{card.parameters / 1e6:.1f}M"
 
 
-def _presence(card: Any, is_here: bool) -> str:
+def _licence(card: Card) -> str:
+    """Of a model its licence; of texts, how many sets aren't free for every use, and why."""
+    restrictions = Counter(texts.restriction for texts in card.sets.values() if texts.restriction)
+    if not restrictions:
+        return card.licence
+    limits = ", ".join(f"{count} {restriction}" for restriction, count in sorted(restrictions.items()))
+    return f"{sum(restrictions.values())} of {len(card.sets)} sets aren't free: {limits}"
+
+
+def _presence(card: Card, is_here: bool) -> str:
     if is_here:
         return "here"
     return f"arena zoo fetch {card.name}" if card.source == "fetched" else "missing: reinstall arena-lib"
@@ -55,13 +76,13 @@ def info(name: Annotated[str, typer.Argument(help="The model or data set.")], as
 
     card = zoo.info(name)
     if as_json:
-        print_json(_card_json(card) | {"available": zoo.is_available(name)})
+        print_json(card.to_dict() | {"available": zoo.is_available(name)})
         return
-    for key, value in _card_json(card).items():
+    for key, value in card.to_dict().items():
         if key == "sets":
             for set_name, part in value.items():
                 show(f"{set_name}: {part['description']} {part['texts']:,} texts, {' / '.join(part['classes'])}")
-                show(f"  {part['origin']}; {part['licence']}")
+                show(f"  {part['origin']}; licence: {part['licence']}{ADVICE.get(part['restriction'], '')}")
         elif isinstance(value, dict) and value:
             show(f"{key}:")
             print_table([[str(inner), str(figure)] for inner, figure in value.items()], indent="  ")
@@ -110,7 +131,3 @@ def train(
         return
     print_table([[figure, f"{value:.4g}"] for figure, value in figures.items()])
     show(f"{name} is in {folder / name}.")
-
-
-def _card_json(card: Any) -> dict[str, Any]:
-    return dataclasses.asdict(card)

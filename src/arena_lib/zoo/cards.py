@@ -42,6 +42,11 @@ CARDS = Path(__file__).parent / "cards"
 TEXTS = "texts"
 FORMS = ("gpt2", "llama", "attention-only", TEXTS)
 SOURCES = ("bundled", "fetched")
+FREE_LICENCES = ("Apache-2.0", "CC BY 4.0", "CC BY-SA 3.0", "CC0 1.0", "MIT")
+"""Texts under these may be used for anything, commercial work included; some ask for credit or the same licence."""
+NON_COMMERCIAL_LICENCES = ("CC BY-NC 3.0", "CC BY-NC 4.0", "CC BY-NC-SA 4.0")
+UNKNOWN_LICENCE = "unknown"
+"""Of texts whose source states no licence."""
 SHA256 = re.compile(r"[0-9a-f]{64}")
 KINDS: dict[Any, type] = {str: str, int: int, int | None: int, list[str]: list}
 
@@ -77,13 +82,20 @@ class TextSet:
     origin: str
     """Who published it, and where."""
     licence: str
-    """Its licence there."""
+    """Its licence there: one of `FREE_LICENCES`, `NON_COMMERCIAL_LICENCES`, or `UNKNOWN_LICENCE`."""
     texts: int
     """How many different texts `load_dataset` gives."""
     targets: list[str]
     """The labels as the file writes them; a label's number is its position here."""
     classes: list[str]
     """What the labels mean, in the same order."""
+
+    @property
+    def restriction(self) -> str | None:
+        """What stands in the way of any use: `non-commercial`, `unknown licence`, or None for nothing."""
+        if self.licence == UNKNOWN_LICENCE:
+            return "unknown licence"
+        return "non-commercial" if self.licence in NON_COMMERCIAL_LICENCES else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +133,10 @@ class Card:
 
     def to_dict(self) -> dict[str, Any]:
         """The card as plain dicts, strings and numbers, for JSON."""
-        return asdict(self)
+        card = asdict(self)
+        for name, texts in self.sets.items():
+            card["sets"][name]["restriction"] = texts.restriction
+        return card
 
 
 @cache
@@ -212,13 +227,16 @@ def _check_values(card: Card, where: str) -> None:
 
 
 def _check_sets(card: Card, where: str) -> None:
-    """Reject sets of texts whose labels have no meaning, or more than one."""
+    """Reject sets of texts whose labels have no meaning, or more than one, or whose licence says nothing of their use."""
+    licences = (*FREE_LICENCES, *NON_COMMERCIAL_LICENCES, UNKNOWN_LICENCE)
     if bool(card.sets) != (card.form == TEXTS):
         _reject(where, "[sets]", "there for texts and only for them", card.sets)
     for name, part in card.sets.items():
         for key, labels in (("targets", part.targets), ("classes", part.classes)):
             if len(labels) < 2 or len(set(labels)) < len(labels):
                 _reject(f"{where} [sets.{name}]", key, "two or more different strings", labels)
+        if part.licence not in licences:
+            _reject(f"{where} [sets.{name}]", "licence", f"one of {', '.join(licences)}", part.licence)
         if len(part.classes) != len(part.targets):
             _reject(f"{where} [sets.{name}]", "classes", f"as many as targets, {len(part.targets)}", part.classes)
 
