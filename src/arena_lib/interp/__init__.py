@@ -12,3 +12,7 @@ a model of nnsight: `hooking.hooked` makes them look alike.
     probes        linear probes, what they show and what they don't
     steering      function vectors, activation addition, steering hooks
 """
+
+from arena_lib.core.subpackages import load_on_demand
+
+__getattr__, __dir__ = load_on_demand(__name__)
