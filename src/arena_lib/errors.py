@@ -44,6 +44,9 @@ class ArenaError(Exception):
 class CheckFailed(ArenaError, AssertionError):
     """A learner's object failed its test; `result` holds the whole verdict."""
 
+    is_drawn = False
+    """Whether a notebook shows the whole message already, above the error."""
+
     def __init__(self, message: str, result: Result | None = None) -> None:
         super().__init__(message)
         self.message = message
@@ -56,8 +59,9 @@ class CheckFailed(ArenaError, AssertionError):
         return self.message
 
     def _render_traceback_(self) -> list[str]:
-        """IPython shows this in place of a traceback through our own frames."""
-        return self.message.splitlines()
+        """IPython shows this in place of a traceback through our own frames; what is drawn above isn't repeated."""
+        lines = self.message.splitlines()
+        return [f"{lines[0]}: see above"] if self.is_drawn else lines
 
 
 class ShapeError(ArenaError, ValueError):

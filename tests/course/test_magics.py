@@ -6,6 +6,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from arena_lib.checking.reports import reporting
 from arena_lib.course.content.catalog import load_catalog
 from arena_lib.course.record.progress import ProgressStore
+from arena_lib.course.workspace import start
 
 MASK = "1.1/causal_mask"
 HINTS = load_catalog().exercise(MASK).hints
@@ -53,6 +54,28 @@ def test_unloading_ends_the_recording(shell):
     assert reporting._courses == []
     assert "arena" not in shell.magics_manager.magics["line"]
     shell.run_line_magic("load_ext", "arena_lib")
+
+
+def test_a_solution_is_compared_with_the_cell_that_ran_last(shell, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    start(load_catalog().section("1.1"), tmp_path)  # the stub, as it was saved
+    for sign in ("0", "1"):
+        shell.history_manager.store_inputs(shell.execution_count, RIGHT.replace("DIAGONAL", sign))
+        shell.execution_count += 1
+    shell.run_cell(RIGHT.replace("DIAGONAL", "1"))
+    capsys.readouterr()
+    shell.run_line_magic("arena", "solution causal_mask")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "Compared with this notebook:"
+    assert any(line.startswith("-") and ".triu(1)" in line for line in lines)
+    assert not any("NotImplementedError" in line or ".triu(0)" in line for line in lines)
+
+
+def test_a_failure_names_the_magic_for_hints(shell, capsys):
+    shell.run_cell(RIGHT.replace("DIAGONAL", "0"))
+    text = capsys.readouterr().out
+    assert text.rstrip().endswith(f"For a hint: %arena hint {MASK}")
+    assert text.count("hides the present too") == 1
 
 
 def test_the_magic_answers(shell, capsys):

@@ -15,12 +15,14 @@ import re
 import shlex
 import sys
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from arena_lib.checking.reports.reporting import Course, use_course
 from arena_lib.checking.results import Result
 from arena_lib.course.content.catalog import Catalog, load_catalog
 from arena_lib.course.content.catalog_types import ExerciseEntry
+from arena_lib.course.judging.cells import LearnerFile, SourceCell
 from arena_lib.course.record.hints import give_hint, give_solution
 from arena_lib.course.record.progress import ProgressStore
 from arena_lib.course.record.summary import load_summary
@@ -36,7 +38,12 @@ def load(shell: Any) -> None:
     store = ProgressStore()
     use_course(make_course(store))
     store.note("opened")
-    shell.register_magic_function(_magic, magic_kind="line", magic_name="arena")
+
+    def arena(line: str) -> None:
+        """Hints, solutions and progress: see `%arena`."""
+        _print(answer(line, _executed_cells(shell)))
+
+    shell.register_magic_function(arena, magic_kind="line", magic_name="arena")
 
 
 def unload(shell: Any) -> None:
@@ -58,7 +65,7 @@ def make_course(store: ProgressStore) -> Course:
         if any(entry.id == result.exercise for entry in _catalog().exercises):
             store.record(result)
 
-    return Course(record=record, identify=identify)
+    return Course(record=record, identify=identify, reword=in_notebook)
 
 
 @cache
@@ -67,20 +74,25 @@ def _catalog() -> Catalog:
     return load_catalog()
 
 
-def _magic(line: str) -> None:
-    """What `%arena` prints."""
+def _executed_cells(shell: Any) -> LearnerFile:
+    """Every cell that this kernel has run, in that order."""
+    sources = enumerate(shell.history_manager.input_hist_raw)
+    cells = [SourceCell(number=number, source=source, filename=f"<cell {number}>") for number, source in sources]
+    return LearnerFile(path=Path("this notebook"), cells=tuple(cells))
+
+
+def answer(line: str, executed: LearnerFile) -> str:
+    """The answer to `%arena line` as text, errors too; a solution is compared with the cells that were executed."""
     try:
-        text = answer(line)
+        return _answer(shlex.split(line), executed) or f"{USAGE}: got {line!r}."
     except ArenaError as error:
-        text = in_notebook(str(error))
+        return in_notebook(str(error))
     except ValueError as error:  # an unclosed quote
-        text = f"{USAGE}: got {line!r}, {error}."
-    _print(text)
+        return f"{USAGE}: got {line!r}, {error}."
 
 
-def answer(line: str) -> str:
-    """The answer to `%arena line`, as text."""
-    words = shlex.split(line)
+def _answer(words: list[str], executed: LearnerFile) -> str | None:
+    """None for words that `%arena` doesn't take."""
     store = ProgressStore()
     match words:
         case ["next"]:
@@ -94,8 +106,8 @@ def answer(line: str) -> str:
         case ["solution", name, *rest] if rest in ([], ["--give-up"]):
             entry = _catalog().exercise(name)
             section = _catalog().section_of(entry)
-            return give_solution(section, entry, store, gives_up=bool(rest)).text.rstrip()
-    return f"{USAGE}: got {line!r}."
+            return give_solution(section, entry, store, gives_up=bool(rest), executed=executed).text.rstrip()
+    return None
 
 
 def _hint_text(entry: ExerciseEntry, store: ProgressStore, tier: int | None) -> str:

@@ -182,6 +182,13 @@ def test_each_verdict_has_its_border_and_its_mark(status, border):
     assert compose(Result(exercise="1.1/f", status=status)).mark() in page
 
 
+def test_wrong_entries_are_framed_in_black_and_in_white_so_that_any_background_shows_it():
+    page = render_html(failed(E, MASKED, ATTENTION), expected=MASKED, actual=E)
+    cells = re.findall(r"<td style=\"([^\"]*)\">(✗)?", page)
+    framed = {bool(cross) for style, cross in cells if "border:2px solid #000;outline:1px solid #fff" in style}
+    assert framed == {True}
+
+
 def test_there_is_no_script_and_nothing_from_elsewhere():
     page = render_html(failed(E, MASKED, ATTENTION), expected=MASKED, actual=E)
     assert not re.search(r"<script|https?:|src=|href=", page)

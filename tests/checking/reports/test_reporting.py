@@ -93,6 +93,45 @@ def test_notebook_shows_the_message_in_place_of_a_traceback(toy):
     assert caught.value._render_traceback_() == str(caught.value).splitlines()
 
 
+class Kernel:
+    """What a notebook's shell has, and what was displayed in it."""
+
+    kernel = "runs"
+
+    def __init__(self, monkeypatch):
+        self.shown = []
+        monkeypatch.setattr("IPython.get_ipython", lambda: self)
+        monkeypatch.setattr("IPython.display.display", lambda data, raw: self.shown.append(data))
+
+
+def test_a_notebook_shows_the_diagnosis_once(toy, monkeypatch):
+    use_course(
+        Course(record=lambda result: None, identify=str, reword=lambda text: text.replace("arena hint", "%arena hint"))
+    )
+    kernel = Kernel(monkeypatch)
+    try:
+        with pytest.raises(CheckFailed) as caught:
+            toy.test_half_norm(lambda x, weight: x * weight + x.detach())
+    finally:
+        use_course(None)
+    (data,) = kernel.shown
+    assert data["text/plain"] == str(caught.value)
+    assert "does not halve" in data["text/html"]
+    for text in data.values():
+        assert "For a hint: %arena hint toy_exercises/half_norm" in text
+    assert caught.value._render_traceback_() == [f"{str(caught.value).splitlines()[0]}: see above"]
+    assert "does not halve" not in caught.value._render_traceback_()[0]
+
+
+def test_a_shell_without_a_kernel_draws_nothing(toy, monkeypatch):
+    shell = Kernel(monkeypatch)
+    monkeypatch.setattr(Kernel, "kernel", None)
+    with pytest.raises(CheckFailed) as caught:
+        toy.test_half_norm(lambda x, weight: x)
+    assert shell.shown == []
+    assert caught.value._render_traceback_() == str(caught.value).splitlines()
+
+
 def test_exception_of_the_learner_goes_on_without_our_frames(toy):
     def mine(x, weight):
         return helper(x)

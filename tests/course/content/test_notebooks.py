@@ -74,8 +74,11 @@ def test_exploratory_solution_is_a_gap_that_says_what_it_must_define(section):
         "numbers = [3, 9, 4]\n"
         "# Your code here; it must define largest. Then delete the next line.\n"
         "raise NotImplementedError\n"
-        'assert largest == 9, "the largest of 3, 9 and 4 is 9"'
+        'assert largest == 9, "the largest of 3, 9 and 4 is 9"\n\n'
+        'explored("7.2/find_largest")'
     )
+    assert "from arena_lib.course.exploring import explored" in by_id(section)["setup"]
+    assert "explored" not in "".join(by_id(section, kind="solutions").values())
 
 
 def test_gap_keeps_its_indentation_and_several_gaps_are_cut():
@@ -147,7 +150,8 @@ def test_setup_imports_what_the_references_need_and_not_what_learners_write(sect
         "import functools\n"
         "import math as maths\n\n"
         "from littlecourse.library import Settings, helper\n"
-        "from littlecourse.tests import little as tests"
+        "from littlecourse.tests import little as tests\n\n"
+        "from arena_lib.course.exploring import explored"
     )
 
 

@@ -1,6 +1,7 @@
 """Hints come one at a time, the solution once it is earned, and the learner's file is found."""
 
 import dataclasses
+import datetime
 import os
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from arena_lib.checking.results import Result
 from arena_lib.course.content.catalog import load_catalog
 from arena_lib.course.content.solutions import solution_diff, solution_text
+from arena_lib.course.judging.cells import LearnerFile, SourceCell
 from arena_lib.course.record.hints import GivenHint, GivenSolution, find_files, give_hint, give_solution
 from arena_lib.course.record.progress import ProgressStore
 from arena_lib.errors import WorkspaceError
@@ -136,8 +138,27 @@ def test_the_solution_is_held_against_the_learners_latest_file(section, plus, st
     given = give_solution(section, plus, store, gives_up=True)
     assert given.file == Path(latest.name)
     assert given.diff == solution_diff(section, plus, latest.read_text())
-    assert given.text == given.diff
+    saved_at = datetime.datetime.fromtimestamp(2000)
+    assert given.saved_at == saved_at
+    assert given.text == f"Compared with {latest.name} (as saved at {saved_at:%H:%M}):\n{given.diff}"
     assert "-    return a * b" in given.text
+
+
+def test_what_a_notebook_has_executed_comes_before_what_is_saved(section, plus, store, work):
+    saved = write(work / "7.2_little.py", at=1000)
+
+    def executed(source):
+        cells = (SourceCell(number=1, source=source, filename="<cell 1>"),)
+        return LearnerFile(path=Path("this notebook"), cells=cells)
+
+    given = give_solution(section, plus, store, gives_up=True, executed=executed(MINE.replace("a - b", "a * b")))
+    assert given.text == f"Compared with this notebook:\n{given.diff}"
+    assert "-    return a * b" in given.text
+    given = give_solution(section, plus, store, executed=executed(solution_text(section, plus)))
+    assert given.text == "Your 7.2/plus in this notebook is the library's, word for word."
+    given = give_solution(section, plus, store, executed=executed("1 + 1"))
+    assert given.file == Path(saved.name)
+    assert "as saved at" in given.text
 
 
 def test_what_cannot_be_read_or_lacks_the_exercise_is_passed_over(section, plus, store, work):
@@ -173,7 +194,8 @@ def test_the_librarys_own_code_word_for_word_is_said(section, plus, store, work)
     path = write(work / "7.2_little.py", solution_text(section, plus), at=1000)
     given = give_solution(section, plus, store, gives_up=True)
     assert given.diff == ""
-    assert given.text == f"Your 7.2/plus in {path.name} is the library's, word for word."
+    saved_at = datetime.datetime.fromtimestamp(1000)
+    assert given.text == f"Your 7.2/plus in {path.name} (as saved at {saved_at:%H:%M}) is the library's, word for word."
 
 
 def test_a_solution_without_a_difference_is_shown_whole():

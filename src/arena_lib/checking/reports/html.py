@@ -36,7 +36,8 @@ _TEXT = f"text-align:left;vertical-align:top;padding:1px 10px 1px 0;{_FONT}"
 _CELL = "padding:1px 5px;text-align:right;font-size:11px;min-width:3.4em;color:{ink};background:{paper};border:{border}"
 _VERDICT_BORDER = {"passed": "#1a7f37", "not_started": "#9a6700"}
 _RED_BORDER = "#b3261e"
-_WRONG_BORDER = "2px solid #000"
+_WRONG_BORDER = "2px solid #000;outline:1px solid #fff"
+"""Black with a white line around it: one of both is seen on any background."""
 _RIGHT_BORDER = "1px solid #ccc"
 
 
@@ -178,7 +179,7 @@ def _heat_map(title: str, values: np.ndarray, wrong: np.ndarray, drawn: Slice, s
         body.append(f"<tr>{_heading(str(drawn.first[0] + i) if row_word else '')}{cells}</tr>")
     caption = f'<caption style="text-align:left;font-weight:bold;{_FONT}">{html.escape(title)}</caption>'
     rows = f"<tr>{_heading(corner)}{head}</tr>{''.join(body)}"
-    return f'<table style="border-collapse:separate;border-spacing:1px;{_FONT}">{caption}{rows}</table>'
+    return f'<table style="border-collapse:separate;border-spacing:2px;{_FONT}">{caption}{rows}</table>'
 
 
 def _heading(text: str) -> str:

@@ -1,8 +1,8 @@
 """Shows a verdict to the learner: the one place where a test prints, and the command line its verdicts.
 
 One line on success. On failure it raises CheckFailed, whose text is the whole
-message; in a notebook the heat maps are displayed first. A learner's own
-exception goes on, with our frames cut out of its traceback.
+message; a notebook displays it with heat maps, and then the error is one line.
+A learner's own exception goes on, with our frames cut out of its traceback.
 
 Raises:  CheckFailed; the learner's exception.
 """
@@ -29,6 +29,8 @@ class Course:
     record: Callable[[Result], None]
     identify: Callable[[str], str]
     """Turns `slug/name` into the exercise's id, `1.1/causal_mask`."""
+    reword: Callable[[str], str] = str
+    """Writes the commands of a message as the learner gives them there: `%arena hint` in a notebook."""
 
 
 _courses: list[Course] = []
@@ -42,8 +44,9 @@ def use_course(course: Course | None) -> None:
 def report(outcome: Any) -> None:
     """Prints the line of a pass, or raises what the learner should see. `outcome` is a `running.Outcome`."""
     result: Result = outcome.result
+    reword: Callable[[str], str] = str
     for course in _courses:
-        result = _identified(result, course)
+        result, reword = _identified(result, course), course.reword
         if not result.is_reference:
             course.record(result)
     if outcome.error is not None:
@@ -51,13 +54,14 @@ def report(outcome: Any) -> None:
     if result.passed:
         print_result(result)
         return
-    _draw(result, outcome)
-    raise CheckFailed(result.message, result)
+    failure = CheckFailed(result.message, result)
+    failure.is_drawn = _draw(result, outcome, reword)
+    raise failure
 
 
 def _identified(result: Result, course: Course) -> Result:
     known = replace(result, exercise=course.identify(result.exercise))
-    return replace(known, message=render_text(known))
+    return replace(known, message=course.reword(render_text(known)))
 
 
 def print_result(result: Result) -> None:
@@ -74,15 +78,26 @@ def print_result(result: Result) -> None:
     sys.stdout.write(result.message.encode(encoding, "replace").decode(encoding) + "\n")
 
 
-def _draw(result: Result, outcome: Any) -> None:
-    """In a notebook: the message as HTML, with heat maps where the result has two axes."""
-    if "ipykernel" not in sys.modules:
-        return
-    from IPython.display import HTML, display
+def _draw(result: Result, outcome: Any, reword: Callable[[str], str]) -> bool:
+    """In a notebook: the message as HTML, with heat maps where the result has two axes; False elsewhere."""
+    if not _is_notebook():
+        return False
+    from IPython.display import display
 
     from arena_lib.checking.reports.html import render_html
 
-    display(HTML(render_html(result, expected=outcome.expected, actual=outcome.actual)))
+    page = reword(render_html(result, expected=outcome.expected, actual=outcome.actual))
+    display({"text/html": page, "text/plain": result.message}, raw=True)
+    return True
+
+
+def _is_notebook() -> bool:
+    """Whether this process is a notebook's kernel, rather than one that has only imported such things."""
+    if "IPython" not in sys.modules:
+        return False
+    from IPython import get_ipython
+
+    return getattr(get_ipython(), "kernel", None) is not None
 
 
 def _raise_learners(error: BaseException, result: Result) -> None:

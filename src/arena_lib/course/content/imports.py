@@ -20,10 +20,14 @@ LINE_LENGTH = 100
 """Longer lists of names are wrapped."""
 
 
-def setup_imports(section: Section) -> str:
-    """The import block that every exercise of the section needs, sorted, standard library first."""
+def setup_imports(section: Section, *, is_explored: bool = False) -> str:
+    """The import block that every exercise of the section needs, sorted, standard library first.
+
+    With `is_explored` exploratory exercises can say that they are done.
+    """
     needed: dict[str, tuple[str, ExerciseEntry]] = {}
-    statements = []
+    explores = is_explored and any(entry.is_exploratory for entry in section.exercises)
+    statements = ["from arena_lib.course.exploring import explored"] if explores else []
     solved: set[str] = set()
     for entry in section.exercises:
         if entry.reference is None:

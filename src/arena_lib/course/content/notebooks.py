@@ -123,7 +123,7 @@ def _opening(section: Section, kind: Kind, scale: Scale) -> Iterator[NotebookCel
         id="parameters",
         tags=("parameters",),
     )
-    imports = setup_imports(section)
+    imports = setup_imports(section, is_explored=kind == "exercises")
     # A learner's verdicts are recorded by the extension; those of solutions are not the learner's.
     magic = "%load_ext arena_lib\n\n" if kind == "exercises" else ""
     yield NotebookCell(kind="code", source=(magic + imports).strip(), id="setup")
@@ -176,7 +176,10 @@ def _fallback(earlier: list[ExerciseEntry]) -> tuple[str, str]:
 def _exercise(section: Section, index: int, entry: ExerciseEntry, kind: Kind) -> NotebookCell:
     if entry.reference is None:
         text, *later = (cell.source for cell in section.cells[index:] if cell.kind != "markdown")
-        source = reveal_solution(text) if kind == "solutions" else hide_solution(text, later)
+        if kind == "solutions":
+            source = reveal_solution(text)
+        else:
+            source = f'{hide_solution(text, later).rstrip()}\n\nexplored("{entry.id}")'
     else:
         text = exercise_text(section, entry, is_solution=kind == "solutions")
         source = f"{text.rstrip()}\n\n\ntests.{entry.test_name}({entry.object_name})"

@@ -5,6 +5,7 @@ Raises:  WorkspaceError for a solution that isn't earned yet.
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 from arena_lib.course.content.catalog_types import ExerciseEntry, Section
 from arena_lib.course.content.solutions import solution_diff, solution_text
-from arena_lib.course.judging.cells import read_learner_file
+from arena_lib.course.judging.cells import LearnerFile, read_learner_file
 from arena_lib.course.judging.collect import expression_of, parse_file, source_of_name
 from arena_lib.course.record.progress import ProgressStore
 from arena_lib.course.tables import counted
@@ -56,13 +57,18 @@ class GivenSolution:
     diff: str | None
     """A unified diff; None where the learner's code isn't known."""
     file: Path | None
+    saved_at: datetime.datetime | None = None
+    """When the learner's code was saved; None for code that a notebook has executed."""
 
     @property
     def text(self) -> str:
         """For a person: the difference where there is one, else the whole."""
         if self.diff is None:
             return self.solution
-        return self.diff or f"Your {self.exercise} in {self.file} is the library's, word for word."
+        saved = f" (as saved at {self.saved_at:%H:%M})" if self.saved_at else ""
+        if not self.diff:
+            return f"Your {self.exercise} in {self.file}{saved} is the library's, word for word."
+        return f"Compared with {self.file}{saved}:\n{self.diff}"
 
     def to_json(self) -> dict[str, Any]:
         """With stable keys."""
@@ -82,9 +88,18 @@ def give_hint(entry: ExerciseEntry, store: ProgressStore, tier: int | None = Non
 
 
 def give_solution(
-    section: Section, entry: ExerciseEntry, store: ProgressStore, *, gives_up: bool = False, file: Path | None = None
+    section: Section,
+    entry: ExerciseEntry,
+    store: ProgressStore,
+    *,
+    gives_up: bool = False,
+    file: Path | None = None,
+    executed: LearnerFile | None = None,
 ) -> GivenSolution:
-    """The solution, if the exercise has passed, the learner gives up, or has seen it before."""
+    """The solution, if the exercise has passed, the learner gives up, or has seen it before.
+
+    It is compared with what the learner has `executed`; where that doesn't define it, with what is saved in a file.
+    """
     known = store.status().get(entry.id)
     is_earned = known is not None and (known.passed_at is not None or known.has_seen_solution)
     if not (is_earned or gives_up):
@@ -95,24 +110,34 @@ def give_solution(
         )
     if not is_earned:
         store.note("solution", entry.id)
-    learners, found = _learners_source(section, entry, file)
+    path, saved_at = (executed.path if executed else None), None
+    learners = _source_in(executed, entry) if executed else None
+    if learners is None:
+        learners, path = _saved_source(section, entry, file)
+        saved_at = path and datetime.datetime.fromtimestamp(path.stat().st_mtime)
     diff = None if learners is None else solution_diff(section, entry, learners)
-    return GivenSolution(exercise=entry.id, solution=solution_text(section, entry), diff=diff, file=found)
+    return GivenSolution(
+        exercise=entry.id, solution=solution_text(section, entry), diff=diff, file=path, saved_at=saved_at
+    )
 
 
-def _learners_source(section: Section, entry: ExerciseEntry, file: Path | None) -> tuple[str | None, Path | None]:
+def _saved_source(section: Section, entry: ExerciseEntry, file: Path | None) -> tuple[str | None, Path | None]:
     """The learner's code of the exercise, and the file that it stands in."""
     for path in [file] if file is not None else find_files(section):
         try:
-            parsed = parse_file(read_learner_file(path))
+            source = _source_in(read_learner_file(path), entry)
         except WorkspaceError:
             if file is not None:
                 raise
             continue
-        source = source_of_name(parsed, expression_of(parsed, entry).split(".")[0])
         if source is not None:
             return source, path
     return None, None
+
+
+def _source_in(file: LearnerFile, entry: ExerciseEntry) -> str | None:
+    parsed = parse_file(file)
+    return source_of_name(parsed, expression_of(parsed, entry).split(".")[0])
 
 
 def find_files(section: Section, folder: Path | None = None) -> Iterator[Path]:
