@@ -10,8 +10,17 @@ def test_one_bar_for_each_name():
     assert figure.layout.xaxis.ticktext == ("0.0", "␣a")
     assert figure.data[0].text == ("1.00", "-2.00")
     assert figure.layout.xaxis.ticklabeloverflow == "allow", "a long name at the right edge stays"
-    assert not figure.layout.showlegend
     assert figure.layout.shapes[0].y0 == 0.5
+    assert not bars([1.0], ["a"]).layout.showlegend
+
+
+def test_references_are_named_in_the_legend_where_no_bar_stands():
+    figure = bars([1.0, 0.0], ["a", "b"], references={"guessing": 0.5, "chance": 0.25})
+    assert [line.name for line in figure.layout.shapes] == ["guessing 0.5", "chance 0.25"]
+    assert all(line.showlegend for line in figure.layout.shapes)
+    assert len({line.line.dash for line in figure.layout.shapes}) == 2
+    assert not figure.layout.annotations
+    assert (figure.layout.showlegend, figure.data[0].showlegend) == (True, False)
 
 
 def test_series_stand_side_by_side_and_differ_by_hatching():

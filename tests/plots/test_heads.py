@@ -56,3 +56,8 @@ def test_numbers_are_left_out_of_large_maps():
 def test_other_shapes_are_refused(shape):
     with pytest.raises(ShapeError, match='"n_layers n_heads": got'):
         heads(torch.rand(shape))
+
+
+def test_colour_bars_title_runs_along_it_and_never_lies_on_a_tick():
+    bar = heads([[0.1, 0.9]], quantity="accuracy").data[0].colorbar
+    assert (bar.title.text, bar.title.side) == ("accuracy", "right")

@@ -31,7 +31,22 @@ def test_a_single_curve_needs_no_legend():
 def test_references_are_level_lines_with_their_names():
     figure = lines({"a": [1.0, 2.0]}, references={"bigram": 3.39})
     assert figure.layout.shapes[0].y0 == figure.layout.shapes[0].y1 == 3.39
-    assert figure.layout.annotations[0].text == "bigram 3.39"
+    assert figure.layout.shapes[0].name == "bigram 3.39"
+    assert figure.layout.shapes[0].showlegend, "the name stands in the legend, where no curve runs"
+    assert figure.layout.showlegend
+    assert figure.data[0].showlegend is False, "a single curve is named by the axis"
+
+
+def test_curve_that_others_run_over_is_thicker_than_they_are():
+    figure = lines({"below": [0.0, 1.0, 1.0], "above": [0.5, 1.0, 1.0], "apart": [0.2, 0.3, 0.4]})
+    below, above, apart = figure.data
+    assert below.line.width > above.line.width == apart.line.width
+    assert below.marker.size > above.marker.size == apart.marker.size
+
+
+def test_curves_that_only_come_near_are_of_one_width():
+    assert {trace.line.width for trace in lines({"a": [0.0, 1.0], "b": [0.1, 0.9]}).data} == {2}
+    assert {trace.line.width for trace in lines({"a": [float("nan"), 1.0], "b": [float("nan"), 0.5]}).data} == {2}
 
 
 def test_points_of_short_curves_are_marked():

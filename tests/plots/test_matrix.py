@@ -43,3 +43,8 @@ def test_figures_can_share_a_scale():
     heat = matrix([[1.0, -2.0]], limit=5.0).data[0]
     assert (heat.zmin, heat.zmax) == (-5, 5)
     assert matrix([[1.0, 2.0]], limit=5.0, is_signed=True).data[0].zmin == -5
+
+
+def test_colour_bars_title_runs_along_it_and_never_lies_on_a_tick():
+    bar = matrix([[0.5, -1.0]], quantity="accuracy").data[0].colorbar
+    assert (bar.title.text, bar.title.side) == ("accuracy", "right")

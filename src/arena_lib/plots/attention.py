@@ -14,7 +14,7 @@ from plotly.subplots import make_subplots
 
 from arena_lib.errors import ShapeError
 from arena_lib.plots.arrays import to_array
-from arena_lib.plots.style import LIGHT_TO_DARK, finish, token_labels
+from arena_lib.plots.style import LIGHT_TO_DARK, colorbar, finish, token_labels
 
 MAX_COLUMNS = 4
 """Heads in a row."""
@@ -62,7 +62,7 @@ def attention(
     for i, head in enumerate(array):
         row, column = divmod(i, n_columns)
         figure.add_trace(_panel(head, token_labels(tokens), token_labels(keys), names[i]), row=row + 1, col=column + 1)
-    figure.update_coloraxes(colorscale=LIGHT_TO_DARK, cmin=0, cmax=1, colorbar={"title": "attention"})
+    figure.update_coloraxes(colorscale=LIGHT_TO_DARK, cmin=0, cmax=1, colorbar=colorbar("attention"))
     figure.update_yaxes(autorange="reversed", title_text="query", title_standoff=2)
     figure.update_xaxes(tickangle=-60, title_text="key", title_standoff=2)
     return finish(figure, title, width=140 + PANEL * n_columns, height=100 + PANEL * n_rows)

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from arena_lib.errors import ConfigError, ShapeError
 from arena_lib.plots.arrays import with_axes
-from arena_lib.plots.style import SEQUENCE, escape, finish, name_text
+from arena_lib.plots.style import SEQUENCE, add_references, escape, finish, name_text
 
 PATTERNS = ("", "/", "x", ".", "|", "-", "+")
 """Hatching, so that series are told apart without colour."""
@@ -30,7 +30,7 @@ def bars(
 ) -> go.Figure:
     """One bar for each name, or, where `values` maps series to values, one of each series side by side.
 
-    `references` are level lines.
+    `references` are level lines, named in the legend.
 
     >>> [bar.name for bar in bars({"zero": [1.0, 2.0], "mean": [0.5, 1.5]}, ["0.0", "0.1"]).data]
     ['zero', 'mean']
@@ -49,6 +49,7 @@ def bars(
                 x=list(range(len(names))),
                 y=array,
                 name=escape(name),
+                showlegend=len(series) > 1,
                 marker={"color": SEQUENCE[i % len(SEQUENCE)], "pattern": {"shape": PATTERNS[i % len(PATTERNS)]}},
                 text=[f"{value:.2f}" for value in array] if n_bars <= MAX_WRITTEN else None,
                 textposition="outside",
@@ -57,12 +58,10 @@ def bars(
                 hovertemplate=f"%{{customdata}}<br>{y_title} %{{y:.4g}}<extra>{escape(name)}</extra>",
             )
         )
-    for name, height in (references or {}).items():
-        line = {"color": "#555555", "dash": "dot", "width": 1.5}
-        figure.add_hline(y=height, line=line, annotation_text=f"{escape(name)} {height:.3g}")
+    add_references(figure, references)
     labels = [name_text(label) for label in names]
     ticks = {"tickvals": list(range(len(names))), "ticktext": labels, "ticklabeloverflow": "allow"}
     figure.update_xaxes(title_text=escape(x_title), **ticks, showgrid=False, automargin=True)
     figure.update_yaxes(title_text=escape(y_title), zeroline=True, zerolinecolor="#1a1a1a")
-    figure.update_layout(barmode="group", showlegend=len(series) > 1)
+    figure.update_layout(barmode="group", showlegend=len(series) > 1 or bool(references))
     return finish(figure, title, width=min(1100, max(480, 200 + 42 * n_bars)), height=420)

@@ -10,7 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from arena_lib.plots.arrays import with_axes
-from arena_lib.plots.style import DIVERGING, LIGHT_TO_DARK, finish
+from arena_lib.plots.style import DIVERGING, LIGHT_TO_DARK, colorbar, finish
 
 MAX_WRITTEN = 16
 """Heads and layers up to which every cell shows its number."""
@@ -50,7 +50,7 @@ def heads(
             zmin=-top if has_both_signs else 0.0,
             zmax=top,
             texttemplate="%{z:.2f}" if max(array.shape) <= MAX_WRITTEN else None,
-            colorbar={"title": quantity},
+            colorbar=colorbar(quantity),
             xgap=1,
             ygap=1,
             hovertemplate=f"layer %{{y}}, head %{{x}}<br>{quantity} %{{z:.4f}}<extra></extra>",

@@ -12,10 +12,12 @@ import plotly.graph_objects as go
 
 from arena_lib.errors import ConfigError, ShapeError
 from arena_lib.plots.arrays import with_axes
-from arena_lib.plots.style import DASHES, MARKERS, SEQUENCE, escape, finish
+from arena_lib.plots.style import DASHES, MARKERS, SEQUENCE, add_references, escape, finish
 
 MAX_MARKED = 40
 """Points of a curve up to which each is marked."""
+SAME = 0.01
+"""Two points nearer than this share of the figure's height can't be told apart."""
 
 
 def lines(
@@ -27,7 +29,10 @@ def lines(
     title: str = "",
     references: Mapping[str, float] | None = None,
 ) -> go.Figure:
-    """One curve for each series, told apart by dash and marker as well as colour; `references` are level lines.
+    """One curve for each series, told apart by dash and marker as well as colour.
+
+    A curve that others run over is drawn thicker than they are, so it shows at both sides of them.
+    `references` are level lines, named in the legend.
 
     >>> figure = lines({"train": [3.0, 2.0], "test": [3.1, 2.5]}, references={"bigram": 2.9})
     >>> [trace.name for trace in figure.data]
@@ -35,32 +40,44 @@ def lines(
     """
     if not series:
         raise ConfigError("lines needs at least one series: got none. Pass {name: values}.")
+    curves = {name: with_axes(values, "n_points") for name, values in series.items()}
+    n_hidden = _count_hidden(list(curves.values()))
     figure = go.Figure()
-    for i, (name, values) in enumerate(series.items()):
-        heights = with_axes(values, "n_points")
+    for i, (name, heights) in enumerate(curves.items()):
         places = np.arange(len(heights)) if x is None else with_axes(x, "n_points")
         if len(places) != len(heights):
             raise ShapeError(
                 f"{name!r} must have one value for each x: got {len(heights)} for {len(places)}. Leave x out to count from 0."
             )
+        width, size = 2 + 2 * n_hidden[i], 6 + 4 * n_hidden[i]
         figure.add_trace(
             go.Scatter(
                 x=places,
                 y=heights,
                 name=escape(name),
+                showlegend=len(series) > 1,
                 mode="lines+markers" if len(heights) <= MAX_MARKED else "lines",
-                line={"color": SEQUENCE[i % len(SEQUENCE)], "dash": DASHES[i % len(DASHES)], "width": 2},
-                marker={"symbol": MARKERS[i % len(MARKERS)], "size": 6},
+                line={"color": SEQUENCE[i % len(SEQUENCE)], "dash": DASHES[i % len(DASHES)], "width": width},
+                marker={"symbol": MARKERS[i % len(MARKERS)], "size": size},
                 hovertemplate=f"{x_title} %{{x}}<br>{y_title} %{{y:.4g}}<extra>{escape(name)}</extra>",
             )
         )
-    for name, height in (references or {}).items():
-        figure.add_hline(
-            y=height,
-            line={"color": "#555555", "dash": "dot", "width": 1.5},
-            annotation_text=f"{escape(name)} {height:.3g}",
-        )
+    add_references(figure, references)
     figure.update_xaxes(title_text=escape(x_title))
     figure.update_yaxes(title_text=escape(y_title))
-    figure.update_layout(showlegend=len(series) > 1, legend={"x": 1.02, "y": 1})
+    figure.update_layout(showlegend=len(series) > 1 or bool(references), legend={"x": 1.02, "y": 1})
     return finish(figure, title, width=760, height=420)
+
+
+def _count_hidden(curves: list[np.ndarray]) -> list[int]:
+    """For each curve the number of later ones that run over a marked point of it."""
+    values = np.concatenate(curves)
+    finite = values[np.isfinite(values)]
+    near = SAME * float(np.ptp(finite)) if finite.size else 0.0
+    return [
+        sum(
+            len(curve) == len(later) <= MAX_MARKED and bool((np.abs(curve - later) <= near).any())
+            for later in curves[i + 1 :]
+        )
+        for i, curve in enumerate(curves)
+    ]

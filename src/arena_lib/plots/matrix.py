@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 
 from arena_lib.errors import ShapeError
 from arena_lib.plots.arrays import with_axes
-from arena_lib.plots.style import DIVERGING, LIGHT_TO_DARK, finish, name_text
+from arena_lib.plots.style import DIVERGING, LIGHT_TO_DARK, colorbar, finish, name_text
 
 MAX_WRITTEN = 18
 """Rows and columns up to which every cell shows its number."""
@@ -59,7 +59,7 @@ def matrix(
             zmin=-top if has_both_signs else 0.0,
             zmax=top,
             texttemplate=f"%{{z:.{digits}f}}" if has_room else None,
-            colorbar={"title": quantity},
+            colorbar=colorbar(quantity),
             xgap=int(has_room),
             ygap=int(has_room),
             hovertemplate=f"%{{customdata}}<br>{quantity} %{{z:.4g}}<extra></extra>",
@@ -79,7 +79,7 @@ def matrix(
 
 
 def _names(given: Sequence[str] | None, n: int, kind: str) -> list[str]:
-    """The names of one axis, blanks made visible; numbers where none are given."""
+    """The names of one axis, spaces made visible; numbers where none are given."""
     if given is None:
         return [str(i) for i in range(n)]
     if len(given) != n:

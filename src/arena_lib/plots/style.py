@@ -3,7 +3,8 @@
 Source:  Okabe and Ito 2008, "Color Universal Design" (the eight colours that most colour-blind readers tell apart).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import plotly.graph_objects as go
 
@@ -32,6 +33,18 @@ def finish(figure: go.Figure, title: str, *, width: int, height: int) -> go.Figu
     return figure
 
 
+def add_references(figure: go.Figure, references: Mapping[str, float] | None) -> None:
+    """Level lines, named in the legend: beside the line a name would lie on bars, markers or numbers."""
+    for i, (name, height) in enumerate((references or {}).items()):
+        line = {"color": "#555555", "dash": DASHES[(i + 2) % len(DASHES)], "width": 1.5}
+        figure.add_hline(y=height, line=line, name=f"{escape(name)} {height:.3g}", showlegend=True)
+
+
+def colorbar(quantity: str) -> dict[str, Any]:
+    """A colour bar whose title runs along it: on top it would lie on the first tick."""
+    return {"title": {"text": quantity, "side": "right"}}
+
+
 def escape(text: str) -> str:
     """Text that plotly shows as it is: it reads <b> and the like as markup.
 
@@ -42,7 +55,7 @@ def escape(text: str) -> str:
 
 
 def token_text(token: str) -> str:
-    r"""A token with its blanks made visible, as it stands in hover texts and bars.
+    r"""A token with its spaces made visible, as it stands in hover texts and bars.
 
     >>> token_text(" cat\n")
     '␣cat⏎'
@@ -52,7 +65,7 @@ def token_text(token: str) -> str:
 
 
 def name_text(name: str) -> str:
-    """A name as it is; a token that begins or ends with a blank, with its blanks made visible.
+    """A name as it is; a token that begins or ends with a space, with its spaces made visible.
 
     >>> name_text("best five"), name_text(" cat")
     ('best five', '␣cat')
