@@ -60,4 +60,4 @@ def test_other_shapes_are_refused(shape):
 
 def test_colour_bars_title_runs_along_it_and_never_lies_on_a_tick():
     bar = heads([[0.1, 0.9]], quantity="accuracy").data[0].colorbar
-    assert (bar.title.text, bar.title.side) == ("accuracy", "right")
+    assert (bar.title.text, bar.title.side) == ("<br>accuracy", "right")

@@ -47,4 +47,4 @@ def test_figures_can_share_a_scale():
 
 def test_colour_bars_title_runs_along_it_and_never_lies_on_a_tick():
     bar = matrix([[0.5, -1.0]], quantity="accuracy").data[0].colorbar
-    assert (bar.title.text, bar.title.side) == ("accuracy", "right")
+    assert (bar.title.text, bar.title.side) == ("<br>accuracy", "right")

@@ -17,6 +17,8 @@ PATTERNS = ("", "/", "x", ".", "|", "-", "+")
 """Hatching, so that series are told apart without colour."""
 MAX_WRITTEN = 24
 """Bars up to which each shows its number."""
+LEGEND = 120
+"""Pixels of a legend's width."""
 
 
 def bars(
@@ -63,5 +65,7 @@ def bars(
     ticks = {"tickvals": list(range(len(names))), "ticktext": labels, "ticklabeloverflow": "allow"}
     figure.update_xaxes(title_text=escape(x_title), **ticks, showgrid=False, automargin=True)
     figure.update_yaxes(title_text=escape(y_title), zeroline=True, zerolinecolor="#1a1a1a")
-    figure.update_layout(barmode="group", showlegend=len(series) > 1 or bool(references))
-    return finish(figure, title, width=min(1100, max(480, 200 + 42 * n_bars)), height=420)
+    has_legend = len(series) > 1 or bool(references)
+    figure.update_layout(barmode="group", showlegend=has_legend)
+    width = max(480, 200 + 42 * n_bars) + LEGEND * has_legend
+    return finish(figure, title, width=min(1100, width), height=420)

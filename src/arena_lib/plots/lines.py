@@ -49,7 +49,7 @@ def lines(
             raise ShapeError(
                 f"{name!r} must have one value for each x: got {len(heights)} for {len(places)}. Leave x out to count from 0."
             )
-        width, size = 2 + 2 * n_hidden[i], 6 + 4 * n_hidden[i]
+        width, size = 2 + 1.5 * n_hidden[i], 6 + 3 * n_hidden[i]
         figure.add_trace(
             go.Scatter(
                 x=places,

@@ -41,8 +41,8 @@ def add_references(figure: go.Figure, references: Mapping[str, float] | None) ->
 
 
 def colorbar(quantity: str) -> dict[str, Any]:
-    """A colour bar whose title runs along it: on top it would lie on the first tick."""
-    return {"title": {"text": quantity, "side": "right"}}
+    """A colour bar whose title runs along it (on top it would lie on a tick), a line away from the ticks."""
+    return {"title": {"text": f"<br>{quantity}", "side": "right"}}
 
 
 def escape(text: str) -> str:
