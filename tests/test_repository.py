@@ -86,6 +86,45 @@ def test_light_imports_load_no_torch(statement):
     assert done.stdout.strip() == "False"
 
 
+def documents():
+    """Every Markdown file and every text that a Python file holds outside its code, by file."""
+    for folder in ("src", "tests", "benchmarks", "chapters"):
+        for path in (ROOT / folder).rglob("*.py"):
+            source = path.read_text(encoding="utf-8")
+            texts = [
+                node.value.value
+                for node in ast.walk(ast.parse(source))
+                if isinstance(node, ast.Expr)
+                and isinstance(node.value, ast.Constant)
+                and isinstance(node.value.value, str)
+            ]
+            yield path, "\n".join([*texts, *re.findall(r"#.*", source)])
+
+
+def test_documents_that_texts_cite_lie_in_the_repository():
+    cited = [
+        (path, name)
+        for path, text in documents()
+        for name in re.findall(
+            r"[\w./-]*\b(?:DESIGN|STYLE|CURRICULUM|ASSETS|PERFORMANCE|README|CONTRIBUTING)\b[\w.]*", text
+        )
+    ]
+    assert any("STYLE.md" in name for _, name in cited)
+    ours = {
+        str(path.relative_to(ROOT)) for folder in ("", "docs", "benchmarks") for path in (ROOT / folder).glob("*.md")
+    }
+    unknown = [(str(path), name) for path, name in cited if name.strip(".").removesuffix(".md") + ".md" not in ours]
+    assert unknown == []
+
+
+@pytest.mark.parametrize(
+    "name", ["README.md", "CONTRIBUTING.md", "docs/DESIGN.md", "docs/STYLE.md", "benchmarks/README.md"]
+)
+def test_links_between_the_documents_lead_somewhere(name):
+    for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", read(name)):
+        assert (ROOT / name).parent.joinpath(link).exists(), link
+
+
 def test_folders_stay_small():
     """A folder that passes twelve modules is split; sections in tests and chapters aside."""
     for folder in [ROOT / "src/arena_lib", *(ROOT / "src/arena_lib").rglob("*/")]:

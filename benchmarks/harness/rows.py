@@ -4,7 +4,7 @@ What a row goes through, in this order: the peer is set up, the results are comp
 that need no stopwatch are gathered, and only then it is timed. Whatever is raised on the way
 ends the row, with its reason, and not the run.
 
-Source:  PERFORMANCE protocol.
+Source:  benchmarks/README.md, "How it is measured".
 """
 
 import gc

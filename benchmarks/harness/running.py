@@ -2,7 +2,7 @@
 
 The record is kept after every row, so that Ctrl-C loses none that is finished.
 
-Source:  PERFORMANCE protocol.
+Source:  benchmarks/README.md, "How it is measured".
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -2,8 +2,6 @@
 
 All get the source run's cache. The loops run the whole model for each patch: TransformerLens's by its own
 functions, and the loops of our section 1.4.1. Ours is `sweeps`.
-
-Goals: PERFORMANCE.md, "Activation patching".
 """
 
 from collections.abc import Callable, Mapping

@@ -4,7 +4,7 @@ TransformerLens 4 has a function of its own, which takes the prompts one by one 
 "transformer-lens-3" are the recipe of Nanda 2023 on the whole batch: forward hooks keep activations, backward
 hooks their gradients. "own-hooks" is that recipe on our model, so its ratio says what the rest of ours costs.
 
-No goal is set in PERFORMANCE.md; to be no slower is asked of ours.
+The goal is to be no slower.
 """
 
 from collections.abc import Callable, Mapping

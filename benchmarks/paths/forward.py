@@ -1,7 +1,4 @@
-"""The forward pass of GPT-2: logits at every position.
-
-Goals: PERFORMANCE.md, "Transformer forward".
-"""
+"""The forward pass of GPT-2: logits at every position."""
 
 from collections.abc import Callable, Mapping
 

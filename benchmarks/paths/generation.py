@@ -1,8 +1,6 @@
 """Writing with a KV cache: greedy, one text or sixteen.
 
 Everyone gets the same prompts and writes the same number of tokens; nobody may stop early.
-
-Goals: PERFORMANCE.md, "KV-cache generation".
 """
 
 from collections.abc import Mapping

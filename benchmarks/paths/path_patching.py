@@ -2,8 +2,6 @@
 
 The loops are the four steps of our section 1.4.1, run for each head, and for the direct path to heads
 TransformerLens 4's own function. All get both runs' caches.
-
-Goals: PERFORMANCE.md, "Path patching".
 """
 
 from collections.abc import Callable, Mapping

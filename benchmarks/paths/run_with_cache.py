@@ -3,8 +3,6 @@
 The peers keep what they keep by default: TransformerLens copies of everything, with
 scores and patterns; nnsight the outputs of every block and of its parts. "own-forward" is our
 forward pass without a cache, so its ratio says what the cache costs.
-
-Goals: PERFORMANCE.md, "run_with_cache".
 """
 
 from collections.abc import Callable, Mapping

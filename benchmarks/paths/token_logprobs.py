@@ -3,8 +3,6 @@
 Ours unembeds in chunks. "whole-logits" is log_softmax and gather over all positions at once,
 as most code has it; the model below the unembedding is the same, and narrow, so that the
 unembedding is what is measured.
-
-Goals: PERFORMANCE.md, "Token log-probabilities".
 """
 
 from collections.abc import Mapping

@@ -3,8 +3,6 @@
 Ours is `Trainer.training_step`. The peer is nanoGPT's step, written afresh, at its settings:
 AdamW with betas 0.9 and 0.95 and decay 0.1 of matrices, gradients clipped to norm 1, in fused
 form where nanoGPT asks for it (CUDA only) and, as a second row, at its best setting.
-
-Goals: PERFORMANCE.md, "Training step".
 """
 
 from collections.abc import Callable, Mapping

@@ -3,7 +3,7 @@
 A path's share is of these figures, measured minutes before it, not of a data sheet. Measured
 again after the run, they show whether other programs took part of the machine meanwhile.
 
-Source:  PERFORMANCE sections 1 and 3; a product of two n by n matrices takes 2 n^3
+Source:  benchmarks/README.md, "How it is measured"; a product of two n by n matrices takes 2 n^3
          multiplications and additions, a copy reads and writes every byte once.
 """
 

@@ -1,6 +1,6 @@
 """How long one run takes: by the processor's clock, or by CUDA's events.
 
-Source:  PERFORMANCE protocol; the flush of the L2 cache is Triton's `do_bench`'s.
+Source:  benchmarks/README.md, "How it is measured"; the flush of the L2 cache is Triton's `do_bench`'s.
 Differs: the device is idle when the clock starts, so that a run which keeps it waiting pays
          for that, as its users do; `do_bench` lets the flush hide it.
 """

@@ -1,6 +1,6 @@
 """Whether a row reaches its goals, and how near its limit it comes.
 
-Source:  PERFORMANCE section 2: a goal is met when the worse end of the spread is on its right side.
+Source:  benchmarks/README.md, "How it is measured": a goal is met when the worse end of the spread is on its right side.
 """
 
 from dataclasses import dataclass

@@ -3,7 +3,7 @@
 Both are warmed up until they are steady, then run A B A B with the garbage collector off.
 Other programs slow both of a pair, so the ratio of the two survives where times do not.
 
-Source:  PERFORMANCE protocol, points 1 to 3.
+Source:  benchmarks/README.md, "How it is measured", points 1 to 3.
 """
 
 import gc

@@ -1,7 +1,7 @@
 """Statistics of times: spreads, ratios of pairs, and how far two figures lie apart.
 
 Raises:  ValueError for fewer than two values, or sides of different lengths.
-Source:  PERFORMANCE protocol, point 3; quantiles by linear interpolation (Hyndman and Fan's type 7).
+Source:  benchmarks/README.md, "How it is measured", point 3; quantiles by linear interpolation (Hyndman and Fan's type 7).
 """
 
 from collections.abc import Sequence

@@ -24,7 +24,7 @@ LIKE_GPT2 = GPT2Config(
 )
 """GPT-2 small's layers, and its ratios of widths: shares of the work are the same."""
 MOST = 0.45
-"""PERFORMANCE.md, section 4."""
+"""The largest share of a plain loop's floating-point operations that patching may take."""
 
 
 @pytest.mark.parametrize(("path", "case"), CASES, ids=lambda value: getattr(value, "__name__", value))
