@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from arena_lib.interp.patching.direct_path import direct_path_logits, direct_path_to_heads
+from arena_lib.interp.patching.experiment import PathExperiment
 from arena_lib.interp.patching.nodes import FinalResidual, Head, HeadInput
 from arena_lib.interp.patching.path import (
     get_path_patch_head_to_final_resid_post,
@@ -65,15 +66,7 @@ def to_queries(task: Task, caches: Caches) -> Tensor:
 def patch_heads(task: Task, caches: Caches, receivers: Any, *, through: Any = "mlps") -> Tensor:
     """Ours, from every head."""
     return path_patch_heads(
-        task.model,
-        task.orig,
-        task.new,
-        receivers,
-        task.metric,
-        through=through,
-        read_at=-1,
-        orig_cache=caches[0],
-        new_cache=caches[1],
+        task.model, PathExperiment(task.orig, task.new, through, -1, *caches), receivers, task.metric
     )
 
 
@@ -88,19 +81,10 @@ def one_to_queries(task: Task, caches: Caches) -> Tensor:
 
 def loop_directly(task: Task, caches: Caches) -> Tensor:
     """The four steps for each head, MLPs frozen."""
-    orig, new = caches
-    given = (task.model, task.orig, task.new)
     cfg = task.model.cfg
+    directly = PathExperiment(task.orig, task.new, "direct", None, *caches)
     values = [
-        path_patch(
-            *given,
-            [Head(layer, head)],
-            [FinalResidual()],
-            task.metric,
-            through="direct",
-            orig_cache=orig,
-            new_cache=new,
-        )
+        path_patch(task.model, directly, [Head(layer, head)], [FinalResidual()], task.metric)
         for layer in range(cfg.n_layers)
         for head in range(cfg.n_heads)
     ]
@@ -122,20 +106,10 @@ def loop_to_queries(task: Task, caches: Caches) -> Tensor:
 
 def loop_one_to_queries(task: Task, caches: Caches) -> Tensor:
     """The four steps for each receiver."""
-    orig, new = caches
     cfg = task.model.cfg
+    directly = PathExperiment(task.orig, task.new, "direct", None, *caches)
     values = [
-        path_patch(
-            task.model,
-            task.orig,
-            task.new,
-            [Head(0, 1)],
-            [HeadInput(layer, head, "q")],
-            task.metric,
-            through="direct",
-            orig_cache=orig,
-            new_cache=new,
-        )
+        path_patch(task.model, directly, [Head(0, 1)], [HeadInput(layer, head, "q")], task.metric)
         for layer in range(1, cfg.n_layers)
         for head in range(cfg.n_heads)
     ]

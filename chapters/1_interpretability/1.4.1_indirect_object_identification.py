@@ -790,7 +790,7 @@ plots.circuit(nodes, drawn, aside="MLP", title="How tiny-llama finds the indirec
 from dataclasses import replace
 
 from arena_lib.interp.ioi import ENGLISH, keep_single_tokens
-from arena_lib.interp.patching import path_patch_each
+from arena_lib.interp.patching import PathExperiment, path_patch_each
 
 MODEL = "tiny-gpt"  # "smollm2" takes three to four minutes on two cores, and 2 GB of memory
 N_REAL = 12 if SCALE == "tiny" else 16
@@ -871,12 +871,13 @@ for kind, found in real_classes.items():
         real_nodes.setdefault(f"{layer}.{head}", (layer, kind))
         real_edges[f"{layer}.{head}", "logits"] = float(real_measures.to_logits.mean(dim=0)[layer, head])
 real_metric = share_lost(real_logits, real_abc_logits, real_set)
+real_paths = PathExperiment(real_set.toks, real_abc.toks, read_at=-1)
 inhibitors = [Head(*head) for head in real_classes["S-inhibition"]]
 for layer, head in real_classes["name mover"]:
     senders = [sender for sender in inhibitors if sender.layer < layer]
     if senders:
         query = [HeadInput(layer, head, "q")]
-        effects = path_patch_each(subject, real_set.toks, real_abc.toks, senders, query, real_metric, read_at=-1)
+        effects = path_patch_each(subject, real_paths, senders, query, real_metric)
         names_of_edges = [(f"{sender.layer}.{sender.head}", f"{layer}.{head}") for sender in senders]
         real_edges |= dict(zip(names_of_edges, effects.tolist(), strict=True))
 real_edges = {edge: effect for edge, effect in real_edges.items() if abs(effect) > 0.005}

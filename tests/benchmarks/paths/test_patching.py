@@ -10,6 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from arena_lib.interp.patching.activation import get_act_patch_attn_head_all_pos_every, get_act_patch_block_every
 from arena_lib.interp.patching.direct_path import direct_path_logits
+from arena_lib.interp.patching.experiment import PathExperiment
 from arena_lib.interp.patching.nodes import FinalResidual, Head
 from arena_lib.interp.patching.path import get_path_patch_head_to_final_resid_post
 from arena_lib.interp.patching.path_fast import path_patch_heads
@@ -112,9 +113,8 @@ def test_path_patching_takes_a_small_part_of_the_loop_s_operations(task, caches)
     )
     heads = cfg.n_layers * cfg.n_heads
     assert loop >= heads * one_run(task)
-    given = (task.model, task.orig, task.new, [FinalResidual()], task.metric)
-    kept = {"orig_cache": orig, "new_cache": new, "read_at": -1}
-    assert count(lambda: path_patch_heads(*given, **kept)) <= loop / 10
+    experiment = PathExperiment(task.orig, task.new, read_at=-1, orig_cache=orig, new_cache=new)
+    assert count(lambda: path_patch_heads(task.model, experiment, [FinalResidual()], task.metric)) <= loop / 10
     senders = [Head(layer, head) for layer in range(cfg.n_layers) for head in range(cfg.n_heads)]
     closed = count(lambda: direct_path_logits(task.model, orig, new, senders, read_at=-1, tokens=task.answers))
     assert closed <= loop / 1000

@@ -11,6 +11,7 @@ from arena_lib.interp.patching.direct_path import (
     direct_path_to_heads,
     sender_changes,
 )
+from arena_lib.interp.patching.experiment import PathExperiment
 from arena_lib.interp.patching.nodes import MLP, Embed, FinalResidual, Head, HeadInput
 from arena_lib.interp.patching.path import freeze_all_but, path_patch, path_patch_logits
 from arena_lib.transformer.activations.hooks import get_act_name
@@ -44,7 +45,7 @@ def test_direct_logits_are_those_of_the_four_steps(any_model, prompts, caches):
     senders = senders_of(any_model)
     found = direct_path_logits(any_model, *caches, senders)
     for sender, logits in zip(senders, found, strict=True):
-        expected = path_patch_logits(any_model, *prompts, [sender], [FinalResidual()], through="direct")
+        expected = path_patch_logits(any_model, PathExperiment(*prompts, through="direct"), [sender], [FinalResidual()])
         torch.testing.assert_close(logits, expected, rtol=0, atol=1e-8)
     ends = torch.tensor([2, 6, 4])
     cut = direct_path_logits(any_model, *caches, senders, read_at=ends)
@@ -73,7 +74,7 @@ def test_head_inputs_are_those_of_a_run_with_all_else_frozen(any_model, prompts,
     found = direct_path_head_inputs(any_model, *caches, senders, 2, part)
     name = get_act_name(part, 2)
     for sender, inputs in zip(senders, found, strict=True):
-        frozen = freeze_all_but([sender], lm, *caches, through="direct")
+        frozen = freeze_all_but([sender], lm, PathExperiment(*prompts, "direct", None, *caches))
         kept = {}
         hold = [(place, lambda tensor, hook, value=value: value) for place, value in frozen.items()]
         lm.run(prompts[0], [*hold, (name, lambda tensor, hook, kept=kept: kept.update(got=tensor))])
@@ -87,7 +88,9 @@ def test_one_sender_to_each_head_is_path_patching_to_each_head(any_model, prompt
     sender = Head(0, 3)
     found = direct_path_to_heads(any_model, prompts[0], *caches, sender, part, metric, read_at=-1)
     for layer, head in ((1, 0), (1, 3), (2, 2)):
-        expected = path_patch(any_model, *prompts, [sender], [HeadInput(layer, head, part)], metric, through="direct")
+        expected = path_patch(
+            any_model, PathExperiment(*prompts, through="direct"), [sender], [HeadInput(layer, head, part)], metric
+        )
         torch.testing.assert_close(found[layer, head], expected, rtol=0, atol=1e-8)
     torch.testing.assert_close(found[0], metric(lm.run(prompts[0])).expand(4), rtol=0, atol=1e-8)
     assert (found[1:] - found[0, 0]).abs().min() > 1e-9

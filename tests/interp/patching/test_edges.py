@@ -7,6 +7,7 @@ from arena_lib.errors import ConfigError, ShapeError
 from arena_lib.interp.circuits.known import make_known_induction_model, make_repeated_tokens
 from arena_lib.interp.hooking import hooked
 from arena_lib.interp.patching.edges import all_edges, check_edges, find_edges, run_edges, score_edges
+from arena_lib.interp.patching.experiment import PathExperiment
 from arena_lib.interp.patching.nodes import MLP, Embed, FinalResidual, Head, HeadInput, MLPInput
 from arena_lib.interp.patching.path import path_patch
 from arena_lib.transformer.fast.attention_only import AttentionOnly
@@ -48,7 +49,7 @@ def test_scores_are_direct_paths_one_by_one(model, prompts):
     base = metric(model(orig))
     for idx in range(0, len(edges), 17):
         sender, receiver = edges[idx]
-        expected = path_patch(model, orig, new, [sender], [receiver], metric, through="direct") - base
+        expected = path_patch(model, PathExperiment(orig, new, through="direct"), [sender], [receiver], metric) - base
         torch.testing.assert_close(scores[idx], expected, rtol=0, atol=1e-8)
     some = [edges[-1], edges[3]]
     torch.testing.assert_close(score_edges(model, orig, new, metric, some), scores[[len(edges) - 1, 3]])
@@ -61,7 +62,9 @@ def test_all_edges_but_one_carry_what_the_score_of_that_one_says(model, prompts)
     edges = all_edges(model)
     sender = Head(1, 2)
     rest = [edge for edge in edges if edge != (sender, FinalResidual())]
-    expected = path_patch(model, clean, corrupted, [sender], [FinalResidual()], metric, through="direct")
+    expected = path_patch(
+        model, PathExperiment(clean, corrupted, through="direct"), [sender], [FinalResidual()], metric
+    )
     found = metric(run_edges(model, clean, corrupted, rest))
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-8)
 

@@ -8,11 +8,12 @@ from tests.interp.patching.conftest import make_random
 
 from arena_lib.errors import ConfigError, ShapeError, UnknownNameError
 from arena_lib.interp.hooking import hooked
+from arena_lib.interp.patching.experiment import PathExperiment
 from arena_lib.interp.patching.nodes import MLP, Embed, FinalResidual, Head, HeadInput, MLPInput
 from arena_lib.interp.patching.path import (
     get_path_patch_head_to_final_resid_post,
     get_path_patch_head_to_heads,
-    keep_outputs,
+    names_to_keep,
     patch_head_input,
     patch_or_freeze_head_vectors,
     path_patch,
@@ -37,9 +38,9 @@ def run(model, tokens, *hooks):
         return model.run_with_hooks(tokens, fwd_hooks=list(hooks))
 
 
-def cached(model, tokens):
+def cached(model, tokens, names=None):
     with torch.no_grad():
-        return model.run_with_cache(tokens)[1]
+        return model.run_with_cache(tokens, names)[1]
 
 
 def all_senders(model):
@@ -50,7 +51,9 @@ def all_senders(model):
 @pytest.mark.parametrize("through", THROUGH)
 def test_all_that_is_written_sent_to_the_final_residual_is_the_new_run(model, prompts, through):
     orig, new = prompts
-    close(path_patch_logits(model, orig, new, all_senders(model), FINAL, through=through), run(model, new))
+    close(
+        path_patch_logits(model, PathExperiment(orig, new, through=through), all_senders(model), FINAL), run(model, new)
+    )
 
 
 @pytest.mark.parametrize("through", THROUGH)
@@ -61,7 +64,7 @@ def test_all_that_is_written_sent_to_all_inputs_of_a_layer_is_the_new_run(model,
     inputs = [HeadInput(2, head, part) for head in range(4) for part in ("q", "k", "v")]
     inputs += [MLPInput(2)] if lm.has_mlp else []
     senders = [sender for sender in all_senders(model) if sender.writes_at < (5 if lm.has_mlp else 4)]
-    logits = path_patch_logits(model, orig, new, senders, inputs, through=through)
+    logits = path_patch_logits(model, PathExperiment(orig, new, through=through), senders, inputs)
     old, now = cached(model, orig), cached(model, new)
     written = now["attn_out", 2] + now["mlp_out", 2] if lm.has_mlp else now["attn_out", 2]
     with torch.no_grad():
@@ -73,7 +76,7 @@ def test_patching_a_run_with_itself_changes_nothing(model, prompts, through):
     tokens, _ = prompts
     for receivers in (FINAL, [HeadInput(2, 1, "q"), HeadInput(1, 0, "v")]):
         close(
-            path_patch_logits(model, tokens, tokens, [Embed(), Head(0, 1)], receivers, through=through),
+            path_patch_logits(model, PathExperiment(tokens, tokens, through=through), [Embed(), Head(0, 1)], receivers),
             run(model, tokens),
         )
 
@@ -85,7 +88,7 @@ def test_the_direct_path_of_a_head_is_its_own_contribution_exchanged(model, prom
     change = (now["z", 1] - old["z", 1])[:, :, 2] @ model.blocks[1].attn.W_O[2]
     with torch.no_grad():
         expected = model.unembed(model.ln_final(old["resid_post", 2] + change))
-    close(path_patch_logits(model, orig, new, [Head(1, 2)], FINAL, through="direct"), expected)
+    close(path_patch_logits(model, PathExperiment(orig, new, through="direct"), [Head(1, 2)], FINAL), expected)
 
 
 @pytest.mark.parametrize("part", ["q", "k", "v"])
@@ -109,7 +112,7 @@ def test_the_direct_path_to_a_head_by_hand(model, prompts, part):
         return tensor
 
     receivers = [HeadInput(2, 1, part)]
-    logits = path_patch_logits(model, orig, new, [Embed(), Head(0, 3)], receivers, through="direct")
+    logits = path_patch_logits(model, PathExperiment(orig, new, through="direct"), [Embed(), Head(0, 3)], receivers)
     close(logits, run(model, orig, (name, exchange)))
     assert not torch.allclose(logits, run(model, orig))
 
@@ -123,8 +126,10 @@ def test_through_mlps_the_last_mlp_reads_the_change(prompts, form):
     with torch.no_grad():
         stream = old["resid_mid", 2] + (now["z", 2] - old["z", 2])[:, :, 0] @ block.attn.W_O[0]
         expected = model.unembed(model.ln_final(stream + block.mlp(block.ln2(stream))))
-    close(path_patch_logits(model, orig, new, [Head(2, 0)], FINAL, through="mlps"), expected)
-    assert not torch.allclose(path_patch_logits(model, orig, new, [Head(2, 0)], FINAL, through="direct"), expected)
+    close(path_patch_logits(model, PathExperiment(orig, new, through="mlps"), [Head(2, 0)], FINAL), expected)
+    assert not torch.allclose(
+        path_patch_logits(model, PathExperiment(orig, new, through="direct"), [Head(2, 0)], FINAL), expected
+    )
 
 
 def test_no_effect_passes_a_head_that_is_not_named(model, prompts):
@@ -133,20 +138,24 @@ def test_no_effect_passes_a_head_that_is_not_named(model, prompts):
     with torch.no_grad():
         model.blocks[0].attn.W_O[1] = 0
     for through in THROUGH:
-        close(path_patch_logits(model, orig, new, [Head(0, 1)], FINAL, through=through), run(model, orig))
+        close(
+            path_patch_logits(model, PathExperiment(orig, new, through=through), [Head(0, 1)], FINAL), run(model, orig)
+        )
 
 
 def test_a_sender_after_a_receiver_does_not_reach_it(model, prompts):
     orig, new = prompts
     late, early = HeadInput(2, 0, "v"), HeadInput(0, 3, "v")
-    both = path_patch_logits(model, orig, new, [Head(1, 1)], [late, early])
-    close(both, path_patch_logits(model, orig, new, [Head(1, 1)], [late]))
+    both = path_patch_logits(model, PathExperiment(orig, new), [Head(1, 1)], [late, early])
+    close(both, path_patch_logits(model, PathExperiment(orig, new), [Head(1, 1)], [late]))
 
 
 def test_without_mlps_both_settings_agree(prompts):
     model = make_random("attention_only")
     for receivers in (FINAL, [HeadInput(2, 1, "k")]):
-        direct, mlps = (path_patch_logits(model, *prompts, [Head(0, 2)], receivers, through=t) for t in THROUGH)
+        direct, mlps = (
+            path_patch_logits(model, PathExperiment(*prompts, through=t), [Head(0, 2)], receivers) for t in THROUGH
+        )
         close(direct, mlps)
 
 
@@ -154,7 +163,8 @@ def test_a_shared_key_is_patched_for_its_whole_group(prompts):
     model = make_random("llama")
     for part in ("k", "v"):
         one, other, outside = (
-            path_patch_logits(model, *prompts, [Head(0, 0)], [HeadInput(2, head, part)]) for head in (0, 1, 2)
+            path_patch_logits(model, PathExperiment(*prompts), [Head(0, 0)], [HeadInput(2, head, part)])
+            for head in (0, 1, 2)
         )
         close(one, other)
         assert not torch.allclose(one, outside)
@@ -162,18 +172,22 @@ def test_a_shared_key_is_patched_for_its_whole_group(prompts):
 
 def test_the_default_is_the_papers(prompts):
     model = make_random("gpt2")
-    args = (model, *prompts, [Head(0, 2)], FINAL, metric)
-    assert path_patch(*args) == path_patch(*args, through="mlps")
-    assert path_patch(*args) != path_patch(*args, through="direct")
+    default, mlps, direct = (
+        path_patch(model, experiment, [Head(0, 2)], FINAL, metric)
+        for experiment in (PathExperiment(*prompts), *(PathExperiment(*prompts, kind) for kind in ("mlps", "direct")))
+    )
+    assert default == mlps
+    assert default != direct
 
 
 def test_caches_that_are_there_save_the_runs(model, prompts):
-    orig, new = prompts
-    caches = {"orig_cache": keep_outputs(hooked(model), orig), "new_cache": cached(model, new)}
-    args = (model, orig, new, [Embed(), Head(1, 2)], [HeadInput(2, 1, "q")], metric)
-    close(path_patch(*args, **caches), path_patch(*args))
-    unlike = {"orig_cache": caches["new_cache"], "new_cache": caches["orig_cache"]}
-    assert not torch.allclose(path_patch(*args, **unlike), path_patch(*args))
+    orig, new = (cached(model, tokens, names_to_keep(model)) for tokens in prompts)
+    usual, right, swapped = (
+        path_patch(model, PathExperiment(*prompts, **caches), [Embed(), Head(1, 2)], [HeadInput(2, 1, "q")], metric)
+        for caches in ({}, {"orig_cache": orig, "new_cache": new}, {"orig_cache": new, "new_cache": orig})
+    )
+    close(right, usual)
+    assert not torch.allclose(swapped, usual)
 
 
 SETTINGS = [
@@ -190,7 +204,7 @@ SETTINGS = [
 def test_a_bridge_gives_the_same_logits(bridged, prompts, form, through):
     for senders, receivers in SETTINGS:
         ours, theirs = (
-            path_patch_logits(m, *prompts, senders, receivers, through=through)
+            path_patch_logits(m, PathExperiment(*prompts, through=through), senders, receivers)
             for m in (make_random(form), bridged(form))
         )
         close(ours, theirs, atol=1e-8)
@@ -213,7 +227,7 @@ def test_the_sweep_to_the_final_residual_is_one_path_for_each_head(model, prompt
     results = get_path_patch_head_to_final_resid_post(model, metric, new, orig)
     assert results.shape == (3, 4)
     for layer, head in ((0, 0), (1, 3), (2, 2)):
-        close(results[layer, head], path_patch(model, orig, new, [Head(layer, head)], FINAL, metric))
+        close(results[layer, head], path_patch(model, PathExperiment(orig, new), [Head(layer, head)], FINAL, metric))
 
 
 @pytest.mark.parametrize("part", ["q", "k", "v"])
@@ -224,7 +238,7 @@ def test_the_sweep_to_heads_is_one_set_of_paths_for_each_sender(model, prompts, 
     assert results.shape == (2, 4)
     for sender in ((0, 0), (0, 3), (1, 2)):
         receivers = [HeadInput(layer, head, part) for layer, head in heads]
-        close(results[sender], path_patch(model, orig, new, [Head(*sender)], receivers, metric))
+        close(results[sender], path_patch(model, PathExperiment(orig, new), [Head(*sender)], receivers, metric))
 
 
 def test_there_is_a_row_for_each_layer_before_the_latest_receiver(prompts):
@@ -283,7 +297,7 @@ def test_prompts_that_do_not_align_are_refused(prompts):
 def test_what_cannot_work_is_refused(prompts):
     model, (orig, new) = make_random("gpt2"), prompts
     with pytest.raises(ConfigError, match="a sender must come before a receiver"):
-        path_patch(model, orig, new, [Head(1, 0)], [HeadInput(1, 1, "q")], metric)
+        path_patch(model, PathExperiment(orig, new), [Head(1, 0)], [HeadInput(1, 1, "q")], metric)
     with pytest.raises(ConfigError, match="must hold a head that some head comes before"):
         get_path_patch_head_to_heads([(0, 1)], "q", model, metric, new, orig)
     with pytest.raises(ConfigError, match="must hold a head that some head comes before"):
@@ -301,7 +315,7 @@ def test_metrics_that_are_no_number_as_a_tensor_are_refused(prompts):
         return metric(logits).item()
 
     for call in (
-        lambda bad: path_patch(model, orig, new, [Embed()], FINAL, bad),
+        lambda bad: path_patch(model, PathExperiment(orig, new), [Embed()], FINAL, bad),
         lambda bad: get_path_patch_head_to_final_resid_post(model, bad, new, orig),
         lambda bad: get_path_patch_head_to_heads([(1, 1)], "q", model, bad, new, orig),
     ):

@@ -5,6 +5,7 @@ import torch
 
 from arena_lib.errors import ConfigError, ShapeError
 from arena_lib.interp.hooking import hooked
+from arena_lib.interp.patching.experiment import PathExperiment
 from arena_lib.interp.patching.nodes import (
     MLP,
     Embed,
@@ -47,18 +48,22 @@ def check_against_steps(model, prompts, receivers, through, settings):
     if not receivers:
         pytest.skip("the form has no such receiver")
     expected = torch.stack(
-        [path_patch(model, orig, new, [sender], receivers, metric, through=through) for sender in senders]
+        [
+            path_patch(model, PathExperiment(orig, new, through=through), [sender], receivers, metric)
+            for sender in senders
+        ]
     )
-    for kept in settings:
-        found = path_patch_each(model, orig, new, senders, receivers, metric, through=through, **kept)
-        torch.testing.assert_close(found, expected, rtol=0, atol=1e-8)
+    for kept, max_tokens in settings:
+        experiment = PathExperiment(orig, new, through, **kept)
+        values = path_patch_each(model, experiment, senders, receivers, metric, max_tokens=max_tokens)
+        torch.testing.assert_close(values, expected, rtol=0, atol=1e-8)
     assert expected.std() > 1e-5
 
 
 @pytest.mark.parametrize("through", ["direct", "mlps"])
 @pytest.mark.parametrize("receivers", RECEIVERS)
 def test_each_sender_is_patched_as_by_the_four_steps(model, prompts, receivers, through):
-    settings = ({}, {"read_at": -1, "max_tokens": 30}, {"read_at": torch.tensor([6, -1, 6])})
+    settings = (({}, None), ({"read_at": -1}, 30), ({"read_at": torch.tensor([6, -1, 6])}, None))
     check_against_steps(model, prompts, RECEIVERS[receivers], through, settings)
 
 
@@ -66,28 +71,28 @@ def test_each_sender_is_patched_as_by_the_four_steps(model, prompts, receivers, 
 @pytest.mark.parametrize("receivers", ["final", "shared and apart", "MLPs around heads"])
 def test_a_bridge_is_patched_as_by_the_four_steps(bridged, prompts, form, receivers):
     for through in ("direct", "mlps"):
-        check_against_steps(bridged(form), prompts, RECEIVERS[receivers], through, [{"read_at": -1}])
+        check_against_steps(bridged(form), prompts, RECEIVERS[receivers], through, [({"read_at": -1}, None)])
 
 
 def test_heads_to_the_final_residual_are_the_lesson_s(model, prompts):
     orig, new = prompts
     expected = get_path_patch_head_to_final_resid_post(model, metric, new, orig)
-    found = path_patch_heads(model, orig, new, [FinalResidual()], metric, read_at=-1)
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-8)
+    values = path_patch_heads(model, PathExperiment(orig, new, read_at=-1), [FinalResidual()], metric)
+    torch.testing.assert_close(values, expected, rtol=0, atol=1e-8)
 
 
 @torch.no_grad()
 def test_heads_that_reach_nothing_have_the_original_metric(model, prompts):
     orig, new = prompts
     receivers = [HeadInput(1, 2, "q")]
-    found = path_patch_heads(model, orig, new, receivers, metric)
-    assert found.shape == (3, 4)
+    values = path_patch_heads(model, PathExperiment(orig, new), receivers, metric)
+    assert values.shape == (3, 4)
     base = metric(model(orig))
-    torch.testing.assert_close(found[1:], base.expand(2, 4), rtol=0, atol=1e-12)
-    expected = path_patch(model, orig, new, [Head(0, 1)], receivers, metric)
-    torch.testing.assert_close(found[0, 1], expected, rtol=0, atol=1e-8)
+    torch.testing.assert_close(values[1:], base.expand(2, 4), rtol=0, atol=1e-12)
+    expected = path_patch(model, PathExperiment(orig, new), [Head(0, 1)], receivers, metric)
+    torch.testing.assert_close(values[0, 1], expected, rtol=0, atol=1e-8)
     with pytest.raises(ConfigError, match="a sender must come before a receiver"):
-        path_patch_heads(model, orig, new, [HeadInput(0, 2, "q")], metric)
+        path_patch_heads(model, PathExperiment(orig, new), [HeadInput(0, 2, "q")], metric)
 
 
 @torch.no_grad()
@@ -96,13 +101,29 @@ def test_caches_that_are_given_are_used_and_left_as_they_are(model_of, prompts):
     model = model_of("llama")
     caches = [model.run_with_cache(tokens, names_for_paths(model))[1] for tokens in (orig, new)]
     before = [{name: tensor.clone() for name, tensor in cache.items()} for cache in caches]
-    given = (model, orig, orig, [Head(0, 1), MLP(1)])
+    kept, senders = PathExperiment(orig, orig, orig_cache=caches[0], new_cache=caches[1]), [Head(0, 1), MLP(1)]
     for receivers in ([FinalResidual()], [MLPInput(2)]):
-        found = path_patch_each(*given, receivers, metric, orig_cache=caches[0], new_cache=caches[1])
-        expected = path_patch_each(model, orig, new, given[3], receivers, metric)
-        torch.testing.assert_close(found, expected)
+        values = path_patch_each(model, kept, senders, receivers, metric)
+        expected = path_patch_each(model, PathExperiment(orig, new), senders, receivers, metric)
+        torch.testing.assert_close(values, expected)
     for cache, copies in zip(caches, before, strict=True):
         assert all(torch.equal(cache[name], copies[name]) for name in copies)
+
+
+def test_a_metric_gets_the_position_that_is_read_alone(model_of, prompts):
+    model, shapes = model_of("gpt2"), []
+
+    def seen(logits):
+        shapes.append(tuple(logits.shape))
+        return metric(logits)
+
+    experiment = PathExperiment(*prompts, read_at=torch.tensor([6, -1, 6]))
+    plain = path_patch(model, experiment, [Head(0, 1)], [HeadInput(2, 1, "q")], seen)
+    [fast] = path_patch_each(model, experiment, [Head(0, 1)], [HeadInput(2, 1, "q")], seen)
+    assert shapes == [(3, 1, 23)] * 2
+    torch.testing.assert_close(fast, plain, rtol=0, atol=1e-8)
+    elsewhere = path_patch(model, PathExperiment(*prompts, read_at=2), [Head(0, 1)], [HeadInput(2, 1, "q")], metric)
+    assert not torch.allclose(elsewhere, plain)
 
 
 def test_a_metric_may_read_every_position(model_of, prompts):
@@ -114,9 +135,9 @@ def test_a_metric_may_read_every_position(model_of, prompts):
         return (logits[..., 2] * torch.arange(1.0, 8.0)).sum()
 
     for receivers in ([FinalResidual()], [MLPInput(2)]):
-        found = path_patch_each(model, orig, new, [Head(0, 1), Embed()], receivers, of_all)
-        for sender, value in zip((Head(0, 1), Embed()), found, strict=True):
-            expected = path_patch(model, orig, new, [sender], receivers, of_all)
+        values = path_patch_each(model, PathExperiment(orig, new), [Head(0, 1), Embed()], receivers, of_all)
+        for sender, value in zip((Head(0, 1), Embed()), values, strict=True):
+            expected = path_patch(model, PathExperiment(orig, new), [sender], receivers, of_all)
             torch.testing.assert_close(value, expected, rtol=0, atol=1e-8)
 
 
@@ -124,8 +145,8 @@ def test_bad_input_says_what_must_hold(model_of, prompts):
     orig, new = prompts
     model = model_of("gpt2")
     with pytest.raises(ShapeError, match="clean and corrupted prompts must have the same shape"):
-        path_patch_each(model, orig, new[:2], [Embed()], [FinalResidual()], metric)
+        path_patch_each(model, PathExperiment(orig, new[:2]), [Embed()], [FinalResidual()], metric)
     with pytest.raises(ShapeError, match="a position must lie between -7 and 6: got 9"):
-        path_patch_each(model, orig, new, [Embed()], [FinalResidual()], metric, read_at=9)
+        path_patch_each(model, PathExperiment(orig, new, read_at=9), [Embed()], [FinalResidual()], metric)
     with pytest.raises(ConfigError, match="a metric must return a tensor"):
-        path_patch_each(model, orig, new, [Embed()], [FinalResidual()], lambda logits: 1.0)
+        path_patch_each(model, PathExperiment(orig, new), [Embed()], [FinalResidual()], lambda logits: 1.0)

@@ -6,6 +6,7 @@ import torch
 from arena_lib import zoo
 from arena_lib.interp.ioi import ENGLISH, make_ioi_dataset
 from arena_lib.interp.patching.direct_path import direct_path_logits
+from arena_lib.interp.patching.experiment import PathExperiment
 from arena_lib.interp.patching.nodes import MLP, Embed, FinalResidual, Head, HeadInput, MLPInput
 from arena_lib.interp.patching.path import names_to_keep, path_patch
 from arena_lib.interp.patching.path_fast import path_patch_each
@@ -79,10 +80,10 @@ def test_all_ways_of_path_patching_agree(ours, bridge, datasets, most, senders, 
             f"{which}_cache": model.run_with_cache(tokens, names_filter=names_to_keep(model))[1]
             for which, tokens in (("orig", orig), ("new", new))
         }
-        given = (model, orig, new)
-        steps = [path_patch(*given, [sender], receivers, metric, through=through, **caches) for sender in senders]
+        kept, fast = PathExperiment(orig, new, through, **caches), PathExperiment(orig, new, through, read_at=-1)
+        steps = [path_patch(model, kept, [sender], receivers, metric) for sender in senders]
         found[name, "four steps"] = torch.stack(steps)
-        found[name, "fast"] = path_patch_each(*given, senders, receivers, metric, through=through, read_at=-1)
+        found[name, "fast"] = path_patch_each(model, fast, senders, receivers, metric)
         if (receivers, through) == ([FinalResidual()], "direct"):
             _, orig_cache = model.run_with_cache(orig)
             _, new_cache = model.run_with_cache(new)

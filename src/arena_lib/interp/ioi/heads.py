@@ -34,6 +34,7 @@ from arena_lib.interp.ioi.copying import get_copying_scores
 from arena_lib.interp.ioi.prompts import IOIDataset
 from arena_lib.interp.models import Head, HookedLM
 from arena_lib.interp.patching import nodes
+from arena_lib.interp.patching.experiment import PathExperiment
 from arena_lib.interp.patching.metrics import Metric, ioi_path_metric, logits_to_ave_logit_diff
 from arena_lib.interp.patching.path_fast import names_for_paths, path_patch_each, path_patch_heads
 
@@ -141,7 +142,9 @@ def measure_heads(
     new_logits, new_cache = lm.run_with_cache(abc_dataset.toks, names_for_paths(lm))
     metric = share_lost(logits, new_logits, dataset)
 
-    shared: dict[str, Any] = {"orig_cache": cache, "new_cache": new_cache, "read_at": dataset.at("end")}
+    experiment = PathExperiment(
+        dataset.toks, abc_dataset.toks, read_at=dataset.at("end"), orig_cache=cache, new_cache=new_cache
+    )
     attention = mean_attention(lm, dataset, cache)
     copying = torch.nn.functional.pad(get_copying_scores(lm, 5, names), (0, 0, 1, 0))
     is_abba = torch.tensor([prompt.is_io_first for prompt in dataset.prompts])
@@ -149,14 +152,14 @@ def measure_heads(
     for form in (is_abba, ~is_abba):
         of_form = share_lost(logits, new_logits, dataset, form if form.any() else None)
         final = [nodes.FinalResidual()]
-        to_logits.append(path_patch_heads(lm, dataset.toks, abc_dataset.toks, final, of_form, **shared))
+        to_logits.append(path_patch_heads(lm, experiment, final, of_form))
     movers = find_movers(attention, copying, torch.stack(to_logits), t)
-    to_movers = torch.zeros(lm.n_layers, lm.n_heads)
+    to_movers = torch.zeros(lm.n_layers, lm.n_heads, device=lm.device)
     queries = [nodes.HeadInput(layer, head, "q") for layer, head in movers]
     looking = [nodes.Head(*head) for head in as_heads(attention["end->S2"] >= t.attention)]
     senders = [head for head in looking if any(nodes.reaches(head, query) for query in queries)]
     if senders:
-        effects = path_patch_each(lm, dataset.toks, abc_dataset.toks, senders, queries, metric, **shared)
+        effects = path_patch_each(lm, experiment, senders, queries, metric)
         to_movers[[head.layer for head in senders], [head.head for head in senders]] = effects
     return HeadMeasures(
         attention=attention,
@@ -215,7 +218,7 @@ def patch_outputs_at(
     """The metric with one head's output at a role's position taken from the other run, for the heads in `among`."""
     own, other = caches
     rows, places = torch.arange(len(dataset)), dataset.at(role)
-    effects = torch.zeros(lm.n_layers, lm.n_heads)
+    effects = torch.zeros(lm.n_layers, lm.n_heads, device=lm.device)
     for layer, head in as_heads(among):
         name = f"blocks.{layer}.attn.hook_z"
         z = own[name].clone()

@@ -16,6 +16,7 @@ from arena_lib.interp.patching.direct_path import (
     direct_path_to_heads,
 )
 from arena_lib.interp.patching.edges import all_edges, find_edges, run_edges, score_edges
+from arena_lib.interp.patching.experiment import PathExperiment
 from arena_lib.interp.patching.metrics import (
     ioi_metric,
     ioi_path_metric,
@@ -39,6 +40,7 @@ __all__ = [
     "Head",
     "HeadInput",
     "MLPInput",
+    "PathExperiment",
     "all_edges",
     "attribute_patches",
     "direct_path_head_inputs",

@@ -30,6 +30,7 @@ from arena_lib.interp.hooking import hooked
 from arena_lib.interp.models import HookedLM, check_aligned
 from arena_lib.interp.patching.activation import Cache
 from arena_lib.interp.patching.direct_path import head_input_changes
+from arena_lib.interp.patching.experiment import PathExperiment
 from arena_lib.interp.patching.metrics import Metric
 from arena_lib.interp.patching.nodes import (
     MLP,
@@ -94,28 +95,15 @@ def score_edges(
     what follows from the receiver is run.
     """
     lm = hooked(model)
-    check_aligned(new_tokens, orig_tokens)
+    experiment = PathExperiment(orig_tokens, new_tokens, "direct", read_at).with_caches(lm, names_for_paths(lm))
     chosen = check_edges(lm, all_edges(lm) if edges is None else edges)
-    orig_cache, new_cache = _keep(lm, orig_tokens), _keep(lm, new_tokens)
     scores: dict[Edge, Tensor] = {}
     for receiver in dict.fromkeys(receiver for _, receiver in chosen):
         senders = [sender for sender, other in chosen if other == receiver]
-        values = path_patch_each(
-            lm,
-            orig_tokens,
-            new_tokens,
-            senders,
-            [receiver],
-            metric,
-            through="direct",
-            orig_cache=orig_cache,
-            new_cache=new_cache,
-            read_at=read_at,
-            max_tokens=max_tokens,
-        )
+        values = path_patch_each(lm, experiment, senders, [receiver], metric, max_tokens=max_tokens)
         scores |= {(sender, receiver): value for sender, value in zip(senders, values, strict=True)}
     read = make_readout(lm, orig_tokens, metric, read_at)
-    final = orig_cache[f"blocks.{lm.n_layers - 1}.hook_resid_post"]
+    final = experiment.orig_cache[f"blocks.{lm.n_layers - 1}.hook_resid_post"]
     return torch.stack([scores[edge] for edge in chosen]) - read.of_pre(final, lm.n_layers)
 
 
@@ -157,7 +145,7 @@ def run_edges(
     sources: dict[Receiver, list[Sender]] = {}
     for sender, receiver in check_edges(lm, edges):
         sources.setdefault(receiver, []).append(sender)
-    other = other_cache if other_cache is not None else _keep(lm, other_tokens)
+    other = other_cache if other_cache is not None else lm.run_with_cache(other_tokens, names_for_paths(lm))[1]
     embedded = lm.run_with_cache(tokens, ["blocks.0.hook_resid_pre"], stop_at_layer=1)[1]["blocks.0.hook_resid_pre"]
     changes: dict[Sender, Tensor] = {Embed(): embedded - other["blocks.0.hook_resid_pre"]}
     for layer in range(lm.n_layers):
@@ -219,7 +207,3 @@ def check_edges(lm: HookedLM, edges: Iterable[Any]) -> list[Edge]:
         check_nodes(lm, [edge[0]], [edge[1]])
         found.append((edge[0], as_group(lm, edge[1])))
     return list(dict.fromkeys(found))
-
-
-def _keep(lm: HookedLM, tokens: Int[Tensor, "batch seq"]) -> Cache:
-    return lm.run_with_cache(tokens, names_for_paths(lm))[1]

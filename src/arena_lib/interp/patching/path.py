@@ -19,9 +19,9 @@ Differs: `through="direct"` freezes MLPs as well, which the first paper recomput
          always, the final one included, so no effect is approximated.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -32,6 +32,7 @@ from arena_lib.errors import ConfigError, UnknownNameError
 from arena_lib.interp.hooking import hooked
 from arena_lib.interp.models import HookedLM, check_aligned, check_metric
 from arena_lib.interp.patching.activation import Cache
+from arena_lib.interp.patching.experiment import PathExperiment
 from arena_lib.interp.patching.metrics import Metric
 from arena_lib.interp.patching.nodes import (
     MLP,
@@ -45,86 +46,50 @@ from arena_lib.interp.patching.nodes import (
     Sender,
     check_nodes,
 )
-
-Through = Literal["direct", "mlps"]
-"""What an effect may pass on its way: nothing, or MLPs between sender and receiver."""
+from arena_lib.interp.patching.readout import find_positions, keep_positions
+from arena_lib.transformer.activations.hooks import HookSpec
 
 
 def path_patch(
-    model: Any,
-    orig_tokens: Int[Tensor, "batch seq"],
-    new_tokens: Int[Tensor, "batch seq"],
-    senders: Sequence[Sender],
-    receivers: Sequence[Receiver],
-    metric: Metric,
-    *,
-    through: Through = "mlps",
-    orig_cache: Cache | None = None,
-    new_cache: Cache | None = None,
+    model: Any, experiment: PathExperiment, senders: Sequence[Sender], receivers: Sequence[Receiver], metric: Metric
 ) -> Float[Tensor, ""]:
     """The metric of the original prompts if `receivers` see `senders` as they are on the new prompts.
 
-    Caches that are there already (all activations, or `names_to_keep(model)`) save the first step.
+    Caches of `names_to_keep(model)` in the experiment save the first step.
     """
-    logits = path_patch_logits(
-        model,
-        orig_tokens,
-        new_tokens,
-        senders,
-        receivers,
-        through=through,
-        orig_cache=orig_cache,
-        new_cache=new_cache,
-    )
-    return check_metric(metric(logits))
+    logits = path_patch_logits(model, experiment, senders, receivers)
+    positions = find_positions(logits.shape[:2], experiment.read_at)
+    return check_metric(metric(keep_positions(logits, positions)))
 
 
 @torch.no_grad()
 def path_patch_logits(
-    model: Any,
-    orig_tokens: Int[Tensor, "batch seq"],
-    new_tokens: Int[Tensor, "batch seq"],
-    senders: Sequence[Sender],
-    receivers: Sequence[Receiver],
-    *,
-    through: Through = "mlps",
-    orig_cache: Cache | None = None,
-    new_cache: Cache | None = None,
+    model: Any, experiment: PathExperiment, senders: Sequence[Sender], receivers: Sequence[Receiver]
 ) -> Float[Tensor, "batch seq d_vocab"]:
-    """The logits that `path_patch` measures."""
+    """The logits, at every position, of which `path_patch` takes the metric."""
     lm = hooked(model)
     check_nodes(lm, senders, receivers)
-    check_aligned(new_tokens, orig_tokens)
-    if through not in ("direct", "mlps"):
-        raise ConfigError(f"through must be 'direct' or 'mlps': got {through!r}. Choose what effects may pass.")
-    orig_cache = orig_cache if orig_cache is not None else keep_outputs(lm, orig_tokens)
-    new_cache = new_cache if new_cache is not None else keep_outputs(lm, new_tokens)
-    frozen = freeze_all_but(senders, lm, orig_cache, new_cache, through)
-    arrived = record_inputs(receivers, lm, orig_tokens, frozen)
-    return run_with_inputs(receivers, lm, orig_tokens, arrived)
+    experiment = experiment.with_caches(lm, names_to_keep(lm))
+    frozen = freeze_all_but(senders, lm, experiment)
+    arrived = record_inputs(receivers, lm, experiment.orig_tokens, frozen)
+    return run_with_inputs(receivers, lm, experiment.orig_tokens, arrived)
 
 
 # -- the four steps -------------------------------------------------------------------------------
 
 
-def keep_outputs(lm: HookedLM, tokens: Int[Tensor, "batch seq"]) -> Cache:
-    """Step 1: what every head and MLP writes, and what enters the first block."""
-    return lm.run_with_cache(tokens, names_to_keep(lm))[1]
-
-
 def names_to_keep(model: Any) -> list[str]:
-    """The hook names that path patching reads from a cache."""
+    """Step 1 keeps these hooks: what every head and MLP writes, and what enters the first block."""
     lm = hooked(model)
     kinds = ("attn.hook_z", "hook_mlp_out") if lm.has_mlp else ("attn.hook_z",)
     return ["blocks.0.hook_resid_pre", *(f"blocks.{layer}.{kind}" for layer in range(lm.n_layers) for kind in kinds)]
 
 
-def freeze_all_but(
-    senders: Sequence[Sender], lm: HookedLM, orig_cache: Cache, new_cache: Cache, through: Through
-) -> dict[str, Tensor]:
+def freeze_all_but(senders: Sequence[Sender], lm: HookedLM, experiment: PathExperiment) -> dict[str, Tensor]:
     """Step 2: for each hook name the value it's held at. Heads and, on direct paths, MLPs are held at the original's."""
-    kinds = ("attn.hook_z", "hook_mlp_out") if lm.has_mlp and through == "direct" else ("attn.hook_z",)
+    kinds = ("attn.hook_z", "hook_mlp_out") if lm.has_mlp and experiment.through == "direct" else ("attn.hook_z",)
     names = [f"blocks.{layer}.{kind}" for layer in range(lm.n_layers) for kind in kinds]
+    orig_cache, new_cache = experiment.orig_cache, experiment.new_cache
     frozen = {name: orig_cache[name].clone() for name in names}
     for sender in senders:
         if isinstance(sender, Head):
@@ -142,11 +107,9 @@ def record_inputs(
     receivers: Sequence[Receiver], lm: HookedLM, tokens: Int[Tensor, "batch seq"], frozen: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
     """Step 3: what arrives at each receiver's hook names in a run where `frozen` is held."""
-    arrived: dict[str, Tensor] = {}
     names = {name for receiver in receivers for name in input_names(lm, receiver)}
     hold = [(name, partial(replace_activation, value=value)) for name, value in frozen.items()]
-    lm.run(tokens, [*hold, *((name, partial(keep_activation, store=arrived)) for name in names)])
-    return arrived
+    return record_with_hooks(lm, tokens, hold, names)
 
 
 def run_with_inputs(
@@ -174,6 +137,16 @@ def input_names(lm: HookedLM, receiver: Receiver) -> list[str]:
         return [f"blocks.{receiver.layer}.attn.hook_{receiver.part}"]
     names = [f"blocks.{receiver.layer}.mlp.hook_{kind}" for kind in ("pre", "pre_linear")]
     return [name for name in names if name in lm.model.hook_dict]
+
+
+def record_with_hooks(
+    lm: HookedLM, tokens: Int[Tensor, "batch seq"], hooks: Iterable[HookSpec], names: Iterable[str]
+) -> dict[str, Tensor]:
+    """What arrives at these hook names in a run with `hooks`."""
+    recorded: dict[str, Tensor] = {}
+    record = partial(keep_activation, store=recorded)
+    lm.run(tokens, [*hooks, *((name, record) for name in names)])
+    return recorded
 
 
 def replace_activation(activation: Tensor, hook: Any, value: Tensor) -> Tensor:
@@ -256,9 +229,7 @@ def get_path_patch_head_to_final_resid_post(
         freeze = partial(
             patch_or_freeze_head_vectors, new_cache=new_cache, orig_cache=orig_cache, head_to_patch=(layer, head)
         )
-        recorded: dict[str, Tensor] = {}
-        record = (final, partial(keep_activation, store=recorded))
-        lm.run(orig_tokens, [*((name, freeze) for name in z_names), record])
+        recorded = record_with_hooks(lm, orig_tokens, [(name, freeze) for name in z_names], [final])
         results.append(check_metric(patching_metric(lm.unembed(recorded[final]))))
     return torch.stack(results).unflatten(0, (-1, lm.n_heads))
 
@@ -301,9 +272,7 @@ def get_path_patch_head_to_heads(
         freeze = partial(
             patch_or_freeze_head_vectors, new_cache=new_cache, orig_cache=orig_cache, head_to_patch=(layer, head)
         )
-        recorded: dict[str, Tensor] = {}
-        record = partial(keep_activation, store=recorded)
-        lm.run(orig_tokens, [*((name, freeze) for name in z_names), *((name, record) for name in input_names)])
+        recorded = record_with_hooks(lm, orig_tokens, [(name, freeze) for name in z_names], input_names)
         patch = partial(patch_head_input, patched_cache=recorded, head_list=slots)
         logits = lm.run(orig_tokens, [(name, patch) for name in input_names])
         results.append(check_metric(patching_metric(logits)))

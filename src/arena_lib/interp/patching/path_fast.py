@@ -4,12 +4,12 @@ The loop (`path.py`) runs the whole model twice for each sender. But with attent
 prompts, a sender changes the residual stream by an amount that only MLPs add to:
 
     change                          what the sender writes, new less original (`direct_path.py`)
-    change += mlp(orig_mid + change) - mlp(orig_mid)    at each MLP behind it, unless the path is direct
+    change += mlp(orig_mid + change) - mlp(orig_mid)    at each later MLP, unless the path is direct
 
 So the frozen run is a walk over the layers on which the changes of all senders lie in one batch: a sender
-joins where it writes, and no attention is computed. To the final residual stream, where a metric reads one
-position the walk visits that one alone. To inputs of heads or MLPs, what arrives is patched into runs of the
-original prompts that begin at the first receiver, all senders in one batch.
+joins where it writes, and no attention is computed. If the receiver is the final residual stream and the metric
+reads one position, the walk visits that position alone. If receivers are inputs of heads or MLPs, what arrives is
+patched into runs of the original prompts that begin at the first receiver, all senders in one batch.
 
 Shapes:  tokens "batch seq" -> "senders", or "n_layers n_heads" for all heads.
 Raises:  what `path.path_patch` does; ShapeError for a position outside the prompts.
@@ -24,15 +24,15 @@ from functools import partial
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from arena_lib.core.progress import progress
-from arena_lib.errors import ConfigError
 from arena_lib.interp.hooking import hooked
-from arena_lib.interp.models import HookedLM, check_aligned
+from arena_lib.interp.models import HookedLM
 from arena_lib.interp.patching.activation import Cache
 from arena_lib.interp.patching.direct_path import head_input_changes, sender_changes
+from arena_lib.interp.patching.experiment import PathExperiment
 from arena_lib.interp.patching.metrics import Metric
 from arena_lib.interp.patching.nodes import (
     FinalResidual,
@@ -45,50 +45,43 @@ from arena_lib.interp.patching.nodes import (
     check_nodes,
     reaches,
 )
-from arena_lib.interp.patching.path import Through
-from arena_lib.interp.patching.readout import ReadAt, Readout, chunks, keep_positions, make_readout
+from arena_lib.interp.patching.readout import Readout, chunks, keep_positions, make_readout
 from arena_lib.transformer.activations.hooks import HookSpec
 
 
 @torch.no_grad()
 def path_patch_each(
     model: Any,
-    orig_tokens: Int[Tensor, "batch seq"],
-    new_tokens: Int[Tensor, "batch2 seq2"],
+    experiment: PathExperiment,
     senders: Sequence[Sender],
     receivers: Sequence[Receiver],
     metric: Metric,
     *,
-    through: Through = "mlps",
-    read_at: ReadAt = None,
-    orig_cache: Cache | None = None,
-    new_cache: Cache | None = None,
     max_tokens: int | None = None,
 ) -> Float[Tensor, " senders"]:
     """`path.path_patch` for each sender by itself, in the order given.
 
-    Caches that are there already (all activations, or `names_for_paths(model)`) save the two runs that make them.
+    Caches of `names_for_paths(model)` in the experiment save the two runs that make them.
     """
     lm = hooked(model)
     check_nodes(lm, senders, receivers)
-    check_aligned(new_tokens, orig_tokens)
-    if through not in ("direct", "mlps"):
-        raise ConfigError(f"through must be 'direct' or 'mlps': got {through!r}. Choose what effects may pass.")
+    experiment = experiment.with_caches(lm, names_for_paths(lm))
+    tokens = experiment.orig_tokens
     walk = _Walk(
         lm,
-        orig_cache if orig_cache is not None else lm.run_with_cache(orig_tokens, names_for_paths(lm))[1],
-        new_cache if new_cache is not None else lm.run_with_cache(new_tokens, names_for_paths(lm))[1],
+        experiment.orig_cache,
+        experiment.new_cache,
         receivers,
-        make_readout(lm, orig_tokens, metric, read_at),
-        passes_mlps=through == "mlps" and lm.has_mlp,
+        make_readout(lm, tokens, metric, experiment.read_at),
+        passes_mlps=experiment.through == "mlps" and lm.has_mlp,
     )
     order = sorted(range(len(senders)), key=lambda idx: senders[idx].writes_at)
-    width = orig_tokens[:, :1] if walk.is_final and walk.read.positions is not None else orig_tokens
+    width = tokens[:, :1] if walk.is_final and walk.read.positions is not None else tokens
     parts = []
     with progress(len(senders), "path patching") as bar:
-        for some in chunks(order, width, max_tokens):
-            parts.append(walk.metrics([senders[idx] for idx in some]))
-            bar.update(len(some))
+        for chunk in chunks(order, width, max_tokens):
+            parts.append(walk.metrics([senders[idx] for idx in chunk]))
+            bar.update(len(chunk))
     values = torch.cat(parts)
     return values[torch.tensor(order, device=values.device).argsort()]
 
@@ -96,15 +89,10 @@ def path_patch_each(
 @torch.no_grad()
 def path_patch_heads(
     model: Any,
-    orig_tokens: Int[Tensor, "batch seq"],
-    new_tokens: Int[Tensor, "batch2 seq2"],
+    experiment: PathExperiment,
     receivers: Sequence[Receiver],
     metric: Metric,
     *,
-    through: Through = "mlps",
-    read_at: ReadAt = None,
-    orig_cache: Cache | None = None,
-    new_cache: Cache | None = None,
     max_tokens: int | None = None,
 ) -> Float[Tensor, "n_layers n_heads"]:
     """`path_patch_each` for every head. A head that comes before no receiver changes nothing: it has the original metric."""
@@ -113,23 +101,10 @@ def path_patch_heads(
     senders = [head for head in heads if any(reaches(head, receiver) for receiver in receivers)]
     if not senders:
         check_nodes(lm, heads, receivers)
-    if orig_cache is None:
-        orig_cache = lm.run_with_cache(orig_tokens, names_for_paths(lm))[1]
-    values = path_patch_each(
-        lm,
-        orig_tokens,
-        new_tokens,
-        senders,
-        receivers,
-        metric,
-        through=through,
-        read_at=read_at,
-        orig_cache=orig_cache,
-        new_cache=new_cache,
-        max_tokens=max_tokens,
-    )
-    read = make_readout(lm, orig_tokens, metric, read_at)
-    final = orig_cache[f"blocks.{lm.n_layers - 1}.hook_resid_post"]
+    experiment = experiment.with_caches(lm, names_for_paths(lm))
+    values = path_patch_each(lm, experiment, senders, receivers, metric, max_tokens=max_tokens)
+    read = make_readout(lm, experiment.orig_tokens, metric, experiment.read_at)
+    final = experiment.orig_cache[f"blocks.{lm.n_layers - 1}.hook_resid_post"]
     result = read.of_pre(final, lm.n_layers).repeat(len(heads))
     result[[heads.index(sender) for sender in senders]] = values
     return result.unflatten(0, (lm.n_layers, lm.n_heads))
@@ -149,7 +124,7 @@ class _Arrived:
 
     heads: dict[HeadInput, Float[Tensor, "rows batch seq d_head"]] = field(default_factory=dict)
     mlps: dict[int, Float[Tensor, "rows batch seq d_model"]] = field(default_factory=dict)
-    """By layer, and behind the MLP: what its output changes by."""
+    """By layer: what the output of its MLP changes by."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,8 +204,8 @@ class _Walk:
 
     def parts(self) -> list[tuple[int, Part]]:
         """Which queries, keys and values receive, each layer and part once."""
-        found = [(receiver.layer, receiver.part) for receiver in self.receivers if isinstance(receiver, HeadInput)]
-        return list(dict.fromkeys(found))
+        parts = [(receiver.layer, receiver.part) for receiver in self.receivers if isinstance(receiver, HeadInput)]
+        return list(dict.fromkeys(parts))
 
     def hook_of_heads(self, layer: int, part: Part, arrived: _Arrived) -> HookSpec:
         """A hook that gives the heads that receive in this layer and part what arrived."""

@@ -157,7 +157,7 @@ def final_by_logits(
     return torch.stack(values).reshape(n_layers, n_heads)
 
 
-FREEZES = "lm.run(orig_tokens, [*((name, freeze) for name in z_names), "
+FREEZES = "record_with_hooks(lm, orig_tokens, [(name, freeze) for name in z_names],"
 NEW_CACHE = "new_cache = lm.run_with_cache(new_tokens, z_names)[1] if new_cache is None else new_cache"
 ORIG_CACHE = "orig_cache = lm.run_with_cache(orig_tokens, z_names)[1] if orig_cache is None else orig_cache"
 
@@ -206,8 +206,8 @@ COMMON = [
     ),
     Mistake(
         "leaves its hooks on the model",
-        FREEZES,
-        "[lm.model.add_hook(name, freeze) for name in z_names]; lm.run(orig_tokens, [",
+        "recorded = record_with_hooks(",
+        "[lm.model.add_hook(name, freeze) for name in z_names]\n        recorded = record_with_hooks(",
         why="hooks that stay freeze the next runs as well; run_with_hooks takes them off again",
     ),
 ]
@@ -228,10 +228,10 @@ test_get_path_patch_head_to_final_resid_post = exercise(
         ),
         Mistake(
             "freezes the MLPs, too",
-            "*((name, freeze) for name in z_names), ",
-            "*((name, freeze) for name in z_names), "
+            "[(name, freeze) for name in z_names]",
+            "[*((name, freeze) for name in z_names), "
             '*((f"blocks.{i}.hook_mlp_out", lambda out, hook, value=lm.run_with_cache(orig_tokens)[1]: value[hook.name]) '
-            "for i in range(lm.n_layers * lm.has_mlp)), ",
+            "for i in range(lm.n_layers * lm.has_mlp))]",
             why="here MLPs are part of the path: they are computed anew",
         ),
         Mistake(
