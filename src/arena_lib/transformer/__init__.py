@@ -9,6 +9,7 @@ from arena_lib.transformer.activations.hooks import HookPoint, get_act_name
 from arena_lib.transformer.beam_search import Beams
 from arena_lib.transformer.fast.attention_only import AttentionOnly, AttentionOnlyConfig
 from arena_lib.transformer.fast.gpt2 import GPT2, GPT2Config
+from arena_lib.transformer.fast.lesson_conversion import from_lesson
 from arena_lib.transformer.fast.llama import Llama
 from arena_lib.transformer.fast.model import Transformer
 from arena_lib.transformer.huggingface import (
@@ -18,7 +19,6 @@ from arena_lib.transformer.huggingface import (
     to_huggingface,
 )
 from arena_lib.transformer.lesson import Config, DemoTransformer
-from arena_lib.transformer.lesson_conversion import from_lesson
 from arena_lib.transformer.lesson_llama import DemoLlama, LlamaConfig
 from arena_lib.transformer.logprobs import compute_token_logprobs
 from arena_lib.transformer.loss import cross_entropy_next_token, next_token_logprobs

@@ -33,9 +33,9 @@ class PathExperiment:
     """What an effect may pass on its way."""
     read_at: ReadAt = None
     """Where the metric reads; it gets the logits of that position alone."""
-    orig_cache: Cache | None = None
-    """The original prompts' activations, if they are there already (all, or those that the function names)."""
-    new_cache: Cache | None = None
+    orig_cache: Cache = None
+    """The original prompts' activations (all, or those that the function names); None if they must be made."""
+    new_cache: Cache = None
     """The same of the new prompts."""
 
     def __post_init__(self) -> None:

@@ -4,8 +4,8 @@ import torch
 from arena_lib.errors import ConfigError
 from arena_lib.transformer import lesson, lesson_llama
 from arena_lib.transformer.fast.gpt2 import GPT2
+from arena_lib.transformer.fast.lesson_conversion import from_lesson
 from arena_lib.transformer.fast.llama import Llama
-from arena_lib.transformer.lesson_conversion import from_lesson
 
 
 def test_from_lesson_takes_over_weights_dtype_and_mode(tokens: torch.Tensor) -> None:
