@@ -30,13 +30,15 @@ def check(
     ] = None,
     section: Annotated[str | None, typer.Option(help="The section, where the file doesn't say.")] = None,
     timeout: Annotated[float, typer.Option(help="Seconds that one exercise may take.", min=0.1)] = 60.0,
+    memory: Annotated[
+        float, typer.Option(help="GiB of memory that one exercise may take beside torch's own (on Linux).", min=0.1)
+    ] = 4.0,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     watch: Annotated[bool, typer.Option("--watch", help="Judge again at every save, until Ctrl-C.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Judge your code: each exercise in a process of its own, with a time limit."""
     from arena_lib.course.content.catalog import load_catalog
-    from arena_lib.course.judging.judge_file import JudgeServer
     from arena_lib.course.judging.targets import find_target
 
     if device != "cpu":  # looking needs torch, which is slow to load
@@ -49,15 +51,14 @@ def check(
     except WorkspaceError as error:
         raise UsageError(str(error)) from error
     only = None if not exercise else {_in_section(catalog, found, name) for name in exercise}
-    with JudgeServer() as server:
-        options = {"only": only, "limit": timeout, "device": device, "server": server}
-        is_well = _check_once(path, found, options, as_json)
-        while watch:
-            _wait_for_change(path, as_json)
-            try:
-                is_well = _check_once(path, found, options, as_json)
-            except UsageError as error:  # half written, or moved: the next save will do
-                show(f"arena: {error}", err=True)
+    options = {"only": only, "limit": timeout, "memory": memory, "device": device}
+    is_well = _check_once(path, found, options, as_json)
+    while watch:
+        _wait_for_change(path, as_json)
+        try:
+            is_well = _check_once(path, found, options, as_json)
+        except UsageError as error:  # half written, or moved: the next save will do
+            show(f"arena: {error}", err=True)
     if not is_well:
         raise typer.Exit(FAILED)
 

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from arena_lib.course.content.catalog_types import Cell, ExerciseEntry, Section
-from arena_lib.course.judging import judge_server
-from arena_lib.course.judging.judge_file import JudgeServer, judge_file
+from arena_lib.course.judging.judge_file import judge_file
 from arena_lib.errors import WorkspaceError
 
 HERE = Path(__file__).parents[1]
@@ -30,23 +29,15 @@ SECTION = Section(
 )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def server():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(HERE))
-        with JudgeServer() as server:
-            yield server
-
-
 @pytest.fixture
-def judge(server, tmp_path, monkeypatch):
+def judge(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(HERE)
 
     def judge(*cells, limit=20.0, **options):
         path = tmp_path / "7.3_judged.ipynb"
         records = [{"cell_type": "code", "source": source} for source in cells]
         path.write_text(json.dumps({"cells": records, "metadata": {}}))
-        verdict = judge_file(path, SECTION, limit=limit, server=server, **options)
+        verdict = judge_file(path, SECTION, limit=limit, **options)
         return verdict, {result.exercise.removeprefix("7.3/"): result for result in verdict.results}
 
     return judge
@@ -81,6 +72,12 @@ def test_a_stub_and_what_is_only_imported_are_not_started(judge):
         ("raise KeyboardInterrupt", "error", "KeyboardInterrupt"),
         ("raise RuntimeError('no')", "error", "RuntimeError: no"),
         ("input()", "error", "EOFError"),
+        ("return plus(a, b)", "error", "RecursionError"),
+        ("import os; os.kill(os.getppid(), 9); return a + b", "error", "it killed the process that started it"),
+        ("import os; os.kill(0, 9)", "error", "SIGKILL"),
+        ("held = bytearray(2**40); return a + b", "error", "no more memory than this"),
+        ("import torch; torch.ones(2**38); return a + b", "error", "no more memory than this"),
+        ("held = []\n    while True: held.append('x' * 10**8)", "error", "no more memory than this"),
         ("print('x' * 10**8); import sys; sys.stderr.write('y' * 10**7); return a + b", "passed", ""),
         ("import subprocess; subprocess.Popen(['sleep', '600']); return a + b", "passed", ""),
     ],
@@ -159,28 +156,12 @@ def test_a_learners_code_sees_one_job_each(judge):
     assert found["times"].passed
 
 
-def test_a_server_that_died_is_started_anew(server, judge):
-    judge(GOOD)
-    server._process.kill()
-    server._process.wait()
-    _, found = judge(GOOD)
-    assert found["times"].passed
+def test_the_limit_on_memory_can_be_set(judge):
+    uses = "import torch\ndef plus(a, b):\n    held = torch.ones(2**28)\n    return a + b"
+    assert judge(uses, only=["7.3/plus"])[1]["plus"].passed
+    assert judge(uses, only=["7.3/plus"], memory=0.5)[1]["plus"].status == "error"
 
 
 def test_a_missing_file_is_said(tmp_path):
     with pytest.raises(WorkspaceError, match="No such file"):
         judge_file(tmp_path / "a.ipynb", SECTION)
-
-
-def test_without_fork_each_child_is_a_new_interpreter(tmp_path, monkeypatch):
-    monkeypatch.setattr(judge_server, "IS_FORKING", False)
-    monkeypatch.setenv("PYTHONPATH", str(HERE))
-    path = tmp_path / "a.py"
-    path.write_text(GOOD + "def plus(a, b):\n    import os\n    os._exit(4)\n")
-    jobs = [
-        {"path": str(path), "exercise": e.id, "name": e.name, "test": e.test, "reference": e.reference, "device": "cpu"}
-        for e in EXERCISES[:2]
-    ]
-    results = []
-    judge_server.serve({"jobs": jobs, "limit": 60.0, "n_parallel": 2}, tmp_path, [], results.append)
-    assert {r.exercise: r.status for r in results} == {"7.3/plus": "error", "7.3/times": "passed"}

@@ -1,50 +1,53 @@
-"""Judges one exercise of a learner's file in this process, and leaves the Result in a file.
-
-Raises:  nothing; whatever the learner's code raises is in the Result.
-"""
+"""Judges one exercise of a learner's file in this process."""
 
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
 
-from arena_lib.checking.reports.messages import spoken
+from arena_lib.checking.reports.messages import spoken, with_note
 from arena_lib.checking.results import Result
 from arena_lib.course.content.catalog_types import ExerciseEntry
 from arena_lib.course.judging.cells import CellProblem, read_learner_file
 from arena_lib.course.judging.collect import collect, expression_of, parse_file
 from arena_lib.course.judging.earlier_failures import causes_of_missing, explain_missing
 
+NO_MEMORY_IN_TORCH = "can't allocate memory"
+OUT_OF_MEMORY = (
+    "An exercise may take no more memory than this. Look for a tensor that is too large, or a list without an end."
+)
 
-def judge_job(job: dict[str, Any], answer: Path) -> None:
-    """Judges one job (`judging.make_job`) and writes its Result, all at once."""
+
+def judge_alone(path: Path, entry: ExerciseEntry, device: str) -> Iterator[str]:
+    """The Result as JSON, whatever the learner's code does; call it in a process of its own."""
+    silence()
     try:
-        result = judge_here(job)
+        result = judge_here(path, entry, device)
     except BaseException as error:  # SystemExit and KeyboardInterrupt of the learner's code too
         text = "".join(traceback.format_exception_only(error)).strip()
-        result = spoken(job["exercise"], "error", f"your code must run to its end: it raised {text}.")
-    unfinished = answer.with_suffix(".part")
-    unfinished.write_text(result.to_json(), encoding="utf-8")
-    os.replace(unfinished, answer)
+        result = spoken(entry.id, "error", f"your code must run to its end: it raised {text}.")
+        result = explain_memory(result, error)
+    yield result.to_json()
 
 
-def judge_here(job: dict[str, Any]) -> Result:
+def silence() -> None:
+    """Sends what the learner's code prints nowhere and gives it nothing to read: it may print without end."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nowhere, stream)
+    sys.stdin, sys.stdout, sys.stderr = (open(os.devnull, mode, encoding="utf-8") for mode in "rww")  # noqa: SIM115
+
+
+def judge_here(path: Path, entry: ExerciseEntry, device: str) -> Result:
     """Collects the learner's object and runs the test on it, in the folder of the learner's file."""
-    path = Path(job["path"])
     os.chdir(path.parent)
     # As Python does for a script and Jupyter for a notebook, so that the learner's own modules can be imported.
     sys.path.insert(0, str(path.parent))
-    entry = ExerciseEntry(
-        id=job["exercise"], name=job["name"], title="", difficulty=1, importance=1, minutes=1,
-        reference=job["reference"], test=job["test"],
-    )  # fmt: skip
     parsed = parse_file(read_learner_file(path))
     expression = expression_of(parsed, entry)
     root, _, rest = expression.partition(".")
@@ -57,17 +60,22 @@ def judge_here(job: dict[str, Any]) -> Result:
 
     from arena_lib.checking.running import judge
 
-    module, _, name = job["test"].partition(":")
+    assert entry.test is not None
+    module, _, name = entry.test.partition(":")
     test = getattr(importlib.import_module(module), name)
-    outcome = judge(test, obj, device=job["device"], exercise_id=entry.id)
-    return explain_missing(outcome.result, outcome.error, parsed, collected)
+    outcome = judge(test, obj, device=device, exercise_id=entry.id)
+    result = explain_missing(outcome.result, outcome.error, parsed, collected)
+    return explain_memory(result, outcome.error)
+
+
+def explain_memory(result: Result, error: BaseException | None) -> Result:
+    """The verdict with a note of the limit on memory, where the learner's code ran into it."""
+    if isinstance(error, MemoryError) or NO_MEMORY_IN_TORCH in str(error):
+        return with_note(result, OUT_OF_MEMORY)
+    return result
 
 
 def _undefined(name: str, causes: Sequence[CellProblem]) -> str:
     """Why the learner's definition didn't come to be, the first cause first."""
-    told = ", then ".join(f"{problem.message} ({problem.where})" for problem in causes)
-    return f"{name} must be defined when its cell runs: it isn't. What went wrong: {told or 'nothing was raised'}."
-
-
-if __name__ == "__main__":
-    judge_job(json.loads(sys.argv[1]), Path(sys.argv[2]))
+    reasons = ", then ".join(f"{problem.message} ({problem.where})" for problem in causes)
+    return f"{name} must be defined when its cell runs: it isn't. What went wrong: {reasons or 'nothing was raised'}."

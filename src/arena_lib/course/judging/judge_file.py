@@ -1,25 +1,22 @@
-"""Judges each exercise of a learner's file in a fresh process with a time limit.
+"""Judges each exercise of a learner's file in a fresh process with limits on time and memory.
 
-A learner's process may loop, crash, print without end or call `os._exit`: it costs its own exercise
-only. The processes are forked from a server (`judge_server`) that has loaded torch once.
+A learner's process may loop, crash, print without end, call `os._exit` or kill the process that started
+it: it costs its own exercise only.
 
-    results = judge_file(Path("1.1_transformer_from_scratch.ipynb"), section)
+    verdict = judge_file(Path("1.1_transformer_from_scratch.ipynb"), section)
 
-Raises:  WorkspaceError for a file that can't be read; ArenaError if the server itself fails.
+Raises:  WorkspaceError for a file that can't be read; ArenaError if no process starts.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import json
+import math
 import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import signal
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from arena_lib.checking.reports.messages import spoken
 from arena_lib.checking.results import Result
@@ -34,14 +31,17 @@ from arena_lib.course.judging.collect import (
     source_of_name,
 )
 from arena_lib.course.judging.earlier_failures import FAULTS, helpers_of, mention_helpers
+from arena_lib.course.judging.judge_exercise import judge_alone
+from arena_lib.course.judging.processes import LOST, Ending, Job, Limits, run_jobs
 from arena_lib.course.record.staleness import current_test_hash
-from arena_lib.errors import ArenaError
 
 DEFAULT_LIMIT = 60.0
 """Seconds that one exercise may take."""
+DEFAULT_MEMORY = 4.0
+"""GiB that one exercise may take beside torch itself."""
 MOST_PARALLEL = 4
-_STAND_A_FORK = {"arena_lib", "einops", "jaxtyping", "numpy", "plotly", "torch"}
-_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+SAFE_TO_FORK = {"arena_lib", "einops", "jaxtyping", "numpy", "plotly", "torch"}
+"""Libraries that work in a process which was forked after their import."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,79 +56,14 @@ class FileVerdict:
     """The exercises that stand in such a cell, by id."""
 
 
-class JudgeServer:
-    """A process that has loaded torch and forks one child for each exercise; close it, or use `with`."""
-
-    def __init__(self) -> None:
-        self._process: subprocess.Popen[str] | None = None
-
-    def __enter__(self) -> JudgeServer:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def judge(self, jobs: Sequence[dict[str, Any]], limit: float, preload: Sequence[str] = ()) -> Iterator[Result]:
-        """One Result for each job, as they come; modules to `preload` are loaded once for all of them."""
-        if not jobs:
-            return
-        waiting = {job["exercise"]: job for job in jobs}
-        process = self._start()
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            request = {"jobs": jobs, "limit": limit, "n_parallel": _n_parallel(), "preload": sorted(preload)}
-            process.stdin.write(json.dumps(request) + "\n")
-            process.stdin.flush()
-            while waiting and (line := process.stdout.readline()):
-                result = Result.from_json(line)
-                waiting.pop(result.exercise, None)
-                yield result
-        except BrokenPipeError:
-            pass
-        if waiting:
-            self.close()
-            raise ArenaError(
-                f"the process that judges must keep running: it ended with {process.returncode} before "
-                f"{', '.join(waiting)}. Run `arena doctor`, then try again."
-            )
-
-    def close(self) -> None:
-        """Ends the server, and with it whatever it is judging."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.terminate()
-        process.wait()
-        process.stdout.close()
-        with contextlib.suppress(BrokenPipeError):
-            process.stdin.close()
-
-    def _start(self) -> subprocess.Popen[str]:
-        if self._process is not None and self._process.poll() is not None:
-            self.close()
-        if self._process is None:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "arena_lib.course.judging.judge_server"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-                encoding="utf-8",
-                env=os.environ | _ONE_THREAD,
-            )
-        return self._process
-
-
 def judge_file(
     path: Path,
     section: Section,
     *,
     only: Iterable[str] | None = None,
     limit: float = DEFAULT_LIMIT,
+    memory: float = DEFAULT_MEMORY,
     device: str = "cpu",
-    server: JudgeServer | None = None,
 ) -> FileVerdict:
     """Judges what the learner has of a section in a file; `only` names exercises by id.
 
@@ -139,17 +74,16 @@ def judge_file(
     chosen = None if only is None else set(only)
     entries = [e for e in section.exercises if e.test is not None and (chosen is None or e.id in chosen)]
     unread = {entry.id: problem for entry in entries if (problem := _problem_of(parsed, entry)) is not None}
-    with contextlib.ExitStack() as stack:
-        judges = server or stack.enter_context(JudgeServer())
 
-        def judge(some: Sequence[ExerciseEntry]) -> dict[str, Result]:
-            found = {entry.id: _without_running(parsed, entry) for entry in some}
-            jobs = [make_job(file, entry, device) for entry in some if found[entry.id] is None]
-            judged = {result.exercise: result for result in judges.judge(jobs, limit, _modules_to_share(parsed))}
-            return {name: result or judged[name] for name, result in found.items()}
+    def judge(some: Sequence[ExerciseEntry]) -> dict[str, Result]:
+        early = {entry.id: _without_running(parsed, entry) for entry in some}
+        to_run = [entry for entry in some if early[entry.id] is None]
+        # CUDA takes address space by the hundred GiB, most of which is never filled.
+        limits = Limits(seconds=limit, memory=memory if device == "cpu" else math.inf)
+        judged = _run_all(file, to_run, limits, device, _modules_to_share(parsed))
+        return {name: result or judged[name] for name, result in early.items()}
 
-        results = judge(entries)
-        results = _with_helpers(parsed, section, results, judge)
+    results = _with_helpers(parsed, section, judge(entries), judge)
     return FileVerdict(
         path=path,
         results=tuple(_complete(results[entry.id], entry, _source_hash(parsed, entry)) for entry in entries),
@@ -179,16 +113,49 @@ def _with_helpers(
     return {name: mention_helpers(result, helpers.get(name, ()), known, parsed) for name, result in results.items()}
 
 
-def make_job(file: LearnerFile, entry: ExerciseEntry, device: str = "cpu") -> dict[str, Any]:
-    """What a child needs to know to judge one exercise."""
-    return {
-        "path": str(file.path.absolute()),
-        "exercise": entry.id,
-        "name": entry.name,
-        "test": entry.test,
-        "reference": entry.reference,
-        "device": device,
-    }
+def _run_all(
+    file: LearnerFile, entries: Sequence[ExerciseEntry], limits: Limits, device: str, modules: Sequence[str]
+) -> dict[str, Result]:
+    """The verdict on each exercise, which runs in a process of its own, by its id."""
+    path = file.path.absolute()
+    jobs = [Job(name=entry.id, function=judge_alone, arguments=(path, entry, device)) for entry in entries]
+    tests = {entry.test.partition(":")[0]: None for entry in entries if entry.test}
+    preload = ["torch", "arena_lib.checking.running", judge_alone.__module__, *tests, *modules]
+    results: dict[str, Result] = {}
+    for job, message in run_jobs(jobs, limits, n_parallel=_n_parallel(), preload=preload):
+        if not isinstance(message, Ending):
+            results[job.name] = Result.from_json(message)
+        elif message.exit_code == LOST or job.name not in results:
+            results[job.name] = _verdict_on(job.name, message, limits)
+    return results
+
+
+def _verdict_on(exercise: str, ending: Ending, limits: Limits) -> Result:
+    """What is said of an exercise whose process left no verdict."""
+    if ending.exit_code is None:
+        message = (
+            f"it must end within {limits.seconds:g} seconds: it was still running. Look for a loop without an end."
+        )
+        return spoken(exercise, "timeout", message, seconds=limits.seconds)
+    return spoken(exercise, "error", f"your code must return to its test: {describe_exit(ending.exit_code)}.")
+
+
+def describe_exit(code: int) -> str:
+    """What became of a process, in words."""
+    if code == LOST:
+        return (
+            f"it killed the process that started it, or ended its own with exit code {LOST}. "
+            "Leave other processes alone, and don't call os._exit or exit"
+        )
+    if code >= 0:
+        return f"it ended its process with exit code {code}. Don't call os._exit or exit"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = str(-code)
+    if name == "SIGKILL":
+        return "its process was killed (SIGKILL), most likely for want of memory. Look for a tensor that is too large"
+    return f"its process crashed ({name}). Look for indices out of range in native code, and for endless recursion"
 
 
 def _without_running(parsed: ParsedFile, entry: ExerciseEntry) -> Result | None:
@@ -197,8 +164,8 @@ def _without_running(parsed: ParsedFile, entry: ExerciseEntry) -> Result | None:
     if source_of_name(parsed, name) is not None:
         return None
     if problem := _problem_of(parsed, entry):
-        told = f"the cell of {name} must be Python: got {problem.message} in {problem.where}. Mend that line."
-        return spoken(entry.id, "error", told)
+        message = f"the cell of {name} must be Python: got {problem.message} in {problem.where}. Fix that line."
+        return spoken(entry.id, "error", message)
     return spoken(entry.id, "not_started", f"not started, {name} isn't defined here.")
 
 
@@ -228,9 +195,9 @@ def _source_hash(parsed: ParsedFile, entry: ExerciseEntry) -> str | None:
 
 
 def _modules_to_share(parsed: ParsedFile) -> list[str]:
-    """What the learner's file imports of the libraries that are known to stand a fork after their import."""
+    """What the learner's file imports of the libraries that are safe to fork."""
     names = imported_modules(parsed)
-    return [name for name in names if name.split(".")[0] in _STAND_A_FORK]
+    return [name for name in names if name.split(".")[0] in SAFE_TO_FORK]
 
 
 def _n_parallel() -> int:
