@@ -10,8 +10,8 @@
 # %% [markdown]
 # ## What you will find
 #
-# A trained transformer is a function that nobody wrote. We know each of its lines (you have written
-# them), and still the weights say nothing to us: a million numbers that happen to work. **Mechanistic
+# A trained transformer is a function that nobody wrote. We know every line of its code (you have written
+# it), and still the weights say nothing to us: a million numbers that happen to work. **Mechanistic
 # interpretability** tries to read them: to find the parts that do something we can name, and to prove
 # that they do it.
 #
@@ -29,24 +29,43 @@
 # heads and nothing else: no MLPs. It speaks Storyworld (section 1.1), and has read many random strings
 # that repeat themselves. One thing about it is special. Positions are added to what *queries and keys*
 # read, and not to the residual stream. So what a head carries from place to place never contains a
-# position, and the question "where does the head look?" comes apart from the question "what does it
-# bring?".
+# position, and "where does the head look?" and "what does it bring?" are two separate questions.
 #
-# One thing you must know, for honesty's sake. **Half of this circuit was given to the model.** The first
-# layer's heads were set up by hand, before training, to look one token back, and they were held so for
-# the first 2 000 updates; after that all weights were trained for another 2 000. Left alone, so small a
-# model takes far longer to find the circuit. The other half, the induction heads of the second layer, was
-# learned. At the end of part 3 you meet two models in which nothing was set up.
+# One more thing, so that you can judge what you find. **Half of this circuit was given to the model.** The
+# first layer's heads were set up by hand, before training, to look one token back, and they were kept that
+# way for the first 2 000 updates; after that all weights were trained for another 2 000. Left alone, such a
+# small model takes far longer to find the circuit. The other half, the induction heads of the second layer,
+# was learned. At the end of part 3 you meet two models in which nothing was set up.
 #
 # ### How to work through this
 #
 # As in section 1.1: write, run the cell, read what the judge says; three hints for each exercise. Some
 # exercises have no docstring but a gap in a cell, and end in an `assert`: there you explore.
 #
-# The set-up cell above imports what you need, and a few things that the library's own solutions use, such
-# as `hooked`, which makes models of other libraries look like ours. You may use them or not.
+# The set-up cell above imports what the stubs mention (torch, types, `FactoredMatrix`, `ActivationCache`)
+# and four tools that you will use: `partial`, `next_token_logprobs`, `folded_reader` and
+# `folded_unembedding`; each is explained where you need it. The other imports of `arena_lib` belong to the
+# library's own solutions: they check arguments (`check_head`, `check_repeated`, `copy_length`), let models of
+# other libraries pass (`hooked`), or do a step that you write yourself here (`heads_above`, `pattern_scores`,
+# `project_parts`, `one_batch_axis`, `attention_only_model`). No exercise needs them.
+#
+# The parts, and about how many minutes their exercises take. The rest of the ten hours is for reading and
+# looking:
+#
+# | part | minutes |
+# |---|---|
+# | 1. Looking inside | 35 |
+# | 2. Detectors | 20 |
+# | 3. Induction | 60 |
+# | 4. Who wrote the logit? | 25 |
+# | 5. Taking heads away | 60 |
+# | 6. Reading the weights | 270 |
+# | 7. A circuit that isn't in the textbook | 30 |
+# | 8. Any model | 0 |
 #
 # ## 1. Looking inside
+#
+# *About 35 minutes of exercises. You read any activation of a running model, and check that it is what its name says.*
 #
 # Let us load the model and give it a text.
 # %%
@@ -95,7 +114,7 @@ model.cfg
 # hint: numel() counts the entries of a tensor. A parameter belongs to attention if its name contains ".attn.".
 # hint: share_in_attention = sum of p.numel() over names with ".attn." / sum over all; the shape of z is that of cache["z", 1] after model.run_with_cache(text_tokens).
 # How many heads does the model have, over all layers? How many positions can it read?
-# Which share of its parameters lies in the attention layers? And which shape has z of layer 1 for our text?
+# What share of its parameters lies in the attention layers? And what is the shape of layer 1's z for our text?
 # region solution
 n_heads_in_all = model.cfg.n_layers * model.cfg.n_heads
 n_positions = model.cfg.n_ctx
@@ -108,9 +127,9 @@ assert (n_heads_in_all, n_positions) == (16, 128)
 assert shape_of_z == (1, len(text_words), 8, 32), "z has the axes batch, seq, n_heads, d_head"
 assert abs(share_in_attention - 0.5076) < 0.001, f"{share_in_attention:.4f} isn't the share of all parameters in .attn."
 # %% [markdown]
-# The other half of the parameters are three tables: embedding, positions, unembedding.
+# The other half of the parameters is in three tables: embedding, positions, unembedding.
 #
-# Does it speak? The likeliest next token at each position is its guess.
+# Has it learned to speak? The likeliest next token at each position is its guess.
 # %% exercise="count_right_guesses" title="How many tokens does it guess?" difficulty=2 importance=3 minutes=10
 # hint: The logits at position i are a guess at the token at position i + 1.
 # hint: Leave out the last position's guess, which nothing can check, and the first token, which nobody guessed.
@@ -128,8 +147,8 @@ from IPython.display import HTML
 
 HTML(plots.coloured_text(text_words[1:], is_right.float(), title=f"{n_right} of {n_guesses} guessed"))
 # %% [markdown]
-# Names are cheap. Is what lies in the cache under "pattern" really the softmax of the scores that you
-# know from section 1.1? Check it by hand. It's a good habit with every new tool.
+# Is what the cache holds under "pattern" really the softmax of the scores that you know from section 1.1?
+# Check it by hand. It's a good habit with every new tool.
 # %% exercise="verify_activations" title="Trust, but verify" difficulty=3 importance=3 minutes=15
 # hint: The pattern follows from queries and keys, and both are in the cache.
 # hint: Scores are dot products of queries and keys over the root of d_head; then comes the causal mask, then the softmax.
@@ -144,8 +163,8 @@ my_pattern = scores.masked_fill(is_future, -torch.inf).softmax(dim=-1)
 # endregion
 torch.testing.assert_close(my_pattern, cache["pattern", 1], rtol=1e-4, atol=1e-5)
 # %% [markdown]
-# It's all there. Now look at attention. Each row is a query, each column a key, and each row sums to one.
-# Point at a cell to see which tokens it is about.
+# The cache holds what it says. Now look at attention. Each row is a query, each column a key, and each row
+# sums to one. Point at a cell to see which tokens it is about.
 # %% result
 # four heads of the first layer, which all do the same thing: a stripe just below the diagonal.
 # Each query looks at the token before it. (The other four look alike.)
@@ -159,13 +178,15 @@ for heads in (range(4), range(4, 8)):
     plots.attention(cache["pattern", 1][0, heads], text_words, head_names=names, title="Layer 1 on a story").show()
 # %% [markdown]
 # Why would a head look at `<|endoftext|>`, which stands before every text and says nothing? A row must
-# sum to one, so a head can't look *nowhere*. The first position serves as a place to rest, where a head
-# does no harm.
+# sum to one, so a head can't look *nowhere*. A likely reason is that the first position serves as a place
+# to rest, where a head does no harm.
 #
 # ## 2. Detectors
 #
+# *About 20 minutes of exercises. You turn "this head looks back" into a number that others can check.*
+#
 # Looking at sixteen pictures is fine. For a model with thousands of heads, and for a claim that others
-# can check, we need a number. Three simple things that heads do, and where they show in the pattern:
+# can check, we need a number. Here are three simple things that heads do, and where they show in the pattern:
 #
 # - **current token**: each position looks at itself, so the main diagonal is dark;
 # - **previous token**: the stripe one below the diagonal;
@@ -198,10 +219,12 @@ for name, other in models.items():
 #
 # ## 3. Induction
 #
+# *About 60 minutes of exercises. You make texts in which only copying helps, and score every head for how it copies.*
+#
 # Take random words, `table sailor red ...`, and write them down twice. The first copy can't be predicted
 # by anybody. The second can, word for word, by whoever notices that the text repeats itself. Nothing that
 # a model learned about language helps here. So if its loss falls in the second copy, it must have looked
-# the answer up, in the text itself.
+# the answer up in the text itself.
 # %% exercise="generate_repeated_tokens" title="The same again" difficulty=2 importance=3 minutes=10
 # hint: Draw one half, and use it twice.
 # hint: torch.randint draws places in a list of ids, with generator=generator; the first column is model.tokenizer.bos_token_id for every row.
@@ -214,8 +237,8 @@ for name, other in models.items():
 # We draw from Storyworld's words. Its vocabulary also has the 256 single bytes, for spelling what it
 # doesn't know, but the models have hardly ever read them.
 # %% result
-# the loss at each position. It falls off a cliff where the second copy begins.
-# The dotted line is what guessing all 929 tokens alike would cost.
+# the loss at each position. It falls steeply where the second copy begins.
+# The level line "equal guesses" is what it costs to give all 929 tokens the same probability.
 import math
 
 from arena_lib.transformer.loss import next_token_logprobs
@@ -236,25 +259,25 @@ plots.lines(
 )
 # %% [markdown]
 # The first token of the second copy is as hard as any: nothing announces that the text starts over. After
-# it, all three models know what comes.
+# it, `attn-only-2l` and `tiny-gpt` know what comes. `tiny-llama` notices two words later; part 7 says why.
 #
 # ### How could two heads do that?
 #
 # ![An induction circuit: two heads in two layers repeat what was seen before](figures/induction.png)
 #
 # Think of what the second `table` would need. It wants to find the place *after* the first `table`. But
-# attention finds places by what stands there, and at that place stands `sailor`; nothing there says
-# `table`. Unless an earlier layer has brought it: if a **previous-token head** in layer 0 has told each
+# attention finds places by what stands there, and at that place stands `sailor`. Nothing there says
+# `table`, unless an earlier layer has brought it. If a **previous-token head** in layer 0 has told each
 # position what stands before it, then the position of `sailor` carries the note "before me: table". Now
 # the second layer can ask for that note (the **query**: who has `table` before it?), find it (the
 # **key**), and copy what stands there (the **value**: `sailor`). A head that does this is an **induction
 # head**.
 #
-# One layer can't do it, since the key must have been made by a head below. Researchers saw this circuit
+# One layer can't do it, since the key must have been made by a head of an earlier layer. Researchers saw this circuit
 # form in training, all at once, in models of every size (Olsson et al. 2022).
 #
-# So an induction head has a pattern that we can predict. The sequence is 1 token and then twice the same
-# $n$. The query at position $n + 1 + i$ holds the same token as position $1 + i$, so the head must look
+# So we can predict the pattern of an induction head. The sequence is one token and then the same $n$
+# tokens twice. The query at position $n + 1 + i$ holds the same token as position $1 + i$, so the head must look
 # at position $i + 2$, one further on. That's a stripe again, $n - 1$ below the diagonal.
 # %% exercise="induction_attn_detector" title="Who looks one past the copy?" difficulty=2 importance=3 minutes=10
 # hint: It's your detector of the previous token with another diagonal.
@@ -274,11 +297,11 @@ plots.attention(short_cache["pattern", 1][clear], short_words, head_names=names,
 # %% [markdown]
 # ### Scores, by hook
 #
-# For a number that doesn't hang on one random string, take many strings and average. A cache of
+# For a number that doesn't depend on one random string, take many strings and average. A cache of
 # everything would be a waste: of each layer we need `n_heads` numbers. This is what hooks are for: the
 # pattern flows by, the hook takes its score, and the pattern is forgotten.
 #
-# A hook gets two arguments and no more. Where does it put what it found? It could write to a global
+# A hook gets two arguments and no more. Where does it put its result? It could write to a global
 # variable, which works until somebody forgets to clear it. We use `hook.ctx` instead, a dictionary that
 # belongs to the hook's place in the model. `model.reset_hooks()` empties it.
 # %% exercise="induction_score" title="One number for a head" difficulty=2 importance=4 minutes=15
@@ -290,27 +313,27 @@ plots.attention(short_cache["pattern", 1][clear], short_words, head_names=names,
 # hint: You have a function for the score. Where does the result go?
 # hint: hook.ctx["induction_score"] = induction_score(pattern).
 # %% result
-# the scores of all heads of three models; a ring marks those above 0.4.
-# A model of attn-only-2l's sizes with random weights is the control: without training there is nothing.
-from arena_lib.transformer.fast.attention_only import AttentionOnly
+# the scores of all heads of three models; a frame marks those above 0.4.
+# The control is attn-only-2l before its training, layer 0 set up by hand: its heads don't do induction.
+from arena_lib.zoo.recipes.attn_only_2l import make_model
 
 
 def all_induction_scores(model, tokens):
     names = [f"blocks.{layer}.attn.hook_pattern" for layer in range(model.cfg.n_layers)]
     model.run_with_hooks(tokens, fwd_hooks=[(name, induction_score_hook) for name in names])
-    found = [torch.as_tensor(model.hook_dict[name].ctx["induction_score"]) for name in names]
+    scores = [torch.as_tensor(model.hook_dict[name].ctx["induction_score"]) for name in names]
     model.reset_hooks()
-    return torch.stack(found)
+    return torch.stack(scores)
 
 
-untrained = AttentionOnly(model.cfg, generator=torch.Generator().manual_seed(0))
+untrained = make_model()
 induction_scores = {
     name: all_induction_scores(other, rep_tokens) for name, other in [*models.items(), ("untrained", untrained)]
 }
-print(f"untrained: {induction_scores['untrained'].max():.2f} at the most")
+print(f"untrained: at most {induction_scores['untrained'].max():.2f}")
 for name in models:
     scores = induction_scores[name]
-    plots.heads(scores, title=f"{name}: attention one past the copy", mark=scores > 0.4).show()
+    plots.heads(scores, title=f"{name}: attention one past the copy", mark=scores > 0.4, limit=1.0).show()
 # %% exercise="find_induction_heads" title="Where nothing was set up" difficulty=2 importance=3 minutes=10
 # hint: The scores are in induction_scores[name], "n_layers n_heads"; a head counts above 0.4.
 # hint: (scores > 0.4).nonzero() gives pairs of layer and head.
@@ -318,29 +341,31 @@ for name in models:
 # Name the induction heads of tiny-gpt and of tiny-llama, for example {"tiny-gpt": ["3.2"], ...}.
 # Then look at the first layers of both: which model has a previous-token head, as the story of two heads demands?
 # region solution
-found = {
+induction_heads = {
     name: [f"{layer}.{head}" for layer, head in (induction_scores[name] > 0.4).nonzero().tolist()]
     for name in ["tiny-gpt", "tiny-llama"]
 }
 has_previous_token_head = {}
-for name in found:
+for name in induction_heads:
     _, cache = models[name].run_with_cache(rep_tokens[:1], remove_batch_dim=True)
     has_previous_token_head[name] = any(head[0] == "0" for head in prev_attn_detector(cache))
 # endregion
-assert found["tiny-gpt"] == ["1.0", "1.2", "1.3"]
-assert found["tiny-llama"] == ["2.0", "2.1", "2.2", "2.3"]
+assert induction_heads["tiny-gpt"] == ["1.0", "1.2", "1.3"]
+assert induction_heads["tiny-llama"] == ["2.0", "2.1", "2.2", "2.3"]
 assert has_previous_token_head == {"tiny-gpt": True, "tiny-llama": False}
 
 
 # %% [markdown]
 # `tiny-gpt` learned the whole circuit by itself: 0.0 looks one back, and 1.0, 1.2 and 1.3 perform
-# induction. `tiny-llama` has induction heads without any head that looks one back! The textbook's story
-# can't be its whole story. We come back to it in part 7, when you have the tools.
+# induction. `tiny-llama` has induction heads without any head that looks one back! So it must do induction
+# in some other way. We come back to it in part 7, when you have the tools.
 #
 # ## 4. Who wrote the logit?
 #
-# An attention pattern shows where a head looks, not what it does with what it finds. For that, follow the
-# other end: the output.
+# *About 25 minutes of exercises. You split a logit into what each head wrote, and see what this misses.*
+#
+# An attention pattern shows where a head looks, not what it does with what it finds. For that, look at
+# its output.
 #
 # The residual stream that leaves the last layer is a **sum**: the embedding, plus what each head added.
 # The unembedding is linear. So the logit of a token is a sum, too, with one term for each part:
@@ -348,20 +373,22 @@ assert has_previous_token_head == {"tiny-gpt": True, "tiny-llama": False}
 # $$\text{logit}_t = \Big(\text{embed} + \sum_{\text{heads}} \text{result}_h\Big) \cdot W_U[:, t]
 # = \text{embed} \cdot W_U[:, t] + \sum_{\text{heads}} \text{result}_h \cdot W_U[:, t]$$
 #
-# Each term says how much that part pushed for token $t$, by itself: its **direct logit attribution**.
+# Here $W_U[:, t]$ is the column of the unembedding that belongs to token $t$, and $\text{result}_h$ is what
+# head $h$ adds to the stream. Each term says how much that part pushed for token $t$, by itself: its
+# **direct logit attribution**.
 #
 # One detail is in the way. Between the sum and the unembedding stands a LayerNorm, which divides by a
 # scale, and the scale depends on the whole stream. But once the model has run, we know the scale: it's
 # just a number for each position. So we hold it fixed, and divide each part by it.
 # `cache.apply_ln_to_stack` does that (and takes the mean away and multiplies by the gain, which are
-# linear anyway). What you get below are parts that are scaled already.
+# linear anyway). The parts that your function gets are already scaled.
 # %% exercise="logit_attribution" title="The logit, in pieces" difficulty=3 importance=4 minutes=15
 # hint: One dot product for each position and each component. With which column of W_U?
 # hint: Put all components into one tensor, "seq n_components d_model", and leave out the last position. The columns W_U[:, tokens[1:]] are "d_model seq-1".
 # hint: components = torch.cat([embed[:, None], l1_results, l2_results], dim=1)[:-1]; then an einsum of "seq comp d_model" with "d_model seq" to "seq comp".
 # %% result
 # what each part adds to the right next token, on ten random words, twice.
-# In the second copy the induction heads push hard. Hardly anything else does anything.
+# In the second copy the induction heads push hard, and layer 0 adds next to nothing.
 def attribute(model, tokens, cache):
     """Your logit_attribution, for a cache without a batch axis; parts scaled by the final norm."""
     results = cache.stack_head_results(apply_ln=True).unflatten(0, (model.cfg.n_layers, model.cfg.n_heads))
@@ -383,13 +410,13 @@ plots.matrix(
     title="Direct attribution to the right next token",
 )
 # %% [markdown]
-# Is it all? The terms must add up to the logit. They do, up to biases, which no head brings: each layer's
-# $b_O$, the final norm's bias and the unembedding's. The library's `direct_logit_attribution` lists those
-# too, so that its parts add up exactly, for any model; a test in the library holds that.
+# Is anything missing? The terms must add up to the logit. They do, up to biases, which no head brings:
+# each layer's $b_O$, the final norm's bias and the unembedding's. The library's `direct_logit_attribution`
+# lists those too, for any model, so that its parts add up to the logit, apart from rounding:
 # %%
 from arena_lib.interp.attribution import direct_logit_attribution
 
-answers = rep_tokens[:, 3]  # after position N + 2 of the second copy comes what stood at position 3
+answers = rep_tokens[:, 3]  # position N + 2 holds the same token as position 2, so position 3's token comes next
 parts = direct_logit_attribution(model, rep_tokens, answers, position=N + 2)
 logit = rep_logits[range(10), N + 2, answers]
 print(f"largest difference between the sum of the parts and the logit: {(parts.total - logit).abs().max():.1e}")
@@ -397,8 +424,8 @@ print(f"largest difference between the sum of the parts and the logit: {(parts.t
 # hint: contributions is "seq-1 components"; which rows are guesses at tokens of the second copy, but for its first token?
 # hint: Row i is the guess at token i + 1. The second copy's tokens 2 to 10 are at positions 12 to 20, so the rows 11 to 19.
 # hint: rows = contributions[11:]; the columns of 1.0, 1.1 and 1.4 are found with component_names.index; divide the two sums.
-# Which share of all that the components add, in the second copy, comes from the heads 1.0, 1.1 and 1.4?
-# And which share comes from all eight heads of layer 0?
+# What share of all that the components add, in the second copy, comes from the heads 1.0, 1.1 and 1.4?
+# And what share comes from all eight heads of layer 0?
 # region solution
 in_second_copy = contributions[11:]
 columns = [component_names.index(name) for name in ["1.0", "1.1", "1.4"]]
@@ -410,13 +437,15 @@ assert abs(share_of_layer_0) < 0.05, f"{share_of_layer_0:.2f} isn't it"
 print(f"three induction heads {share_of_three:.0%}, layer 0 {share_of_layer_0:.0%}")
 # %% [markdown]
 # The first layer writes nothing into the logits directly. Does that mean it isn't needed? No: attribution
-# is blind to what later heads *make* of a part. For that we must interfere.
+# is blind to what later heads *make* of a part. To see that, we must interfere.
 #
 # ## 5. Taking heads away
 #
+# *About 60 minutes of exercises. You measure what the model loses without a head, in two ways, and where this misleads.*
+#
 # **Ablation** asks: what is lost without this head? Run the model, replace the head's output by something
 # that knows nothing, and measure the loss. The simplest replacement is zero. The place is `hook_z`, where
-# the heads are still apart.
+# the heads are still separate.
 # %% exercise="head_zero_ablation_hook" title="Silence a head" difficulty=2 importance=4 minutes=10
 # hint: A hook may write into what it gets.
 # hint: The third axis of z counts the heads.
@@ -435,11 +464,11 @@ print(f"three induction heads {share_of_three:.0%}, layer 0 {share_of_layer_0:.0
 # hint: n = (tokens.shape[1] - 1) // 2; loss = -next_token_logprobs(logits, tokens)[:, -(n - 1):].mean(); hook = partial(ablation_function, head_index_to_ablate=head).
 # %% result
 # how much worse the model repeats without each head.
-# Three heads of layer 1 stand out; in layer 0 nobody is missed.
-plots.heads(get_ablation_scores(model, rep_tokens), title="Zero ablation", quantity="loss, nats")
+# Three heads of layer 1 stand out. No single head of layer 0 is missed.
+plots.heads(get_ablation_scores(model, rep_tokens), title="Zero ablation", quantity="nats more")
 # %% [markdown]
-# Is zero a fair replacement? Suppose a head always adds the same vector, whatever it reads. Then it's a
-# bias: the later layers count on it, and setting it to zero breaks things that have nothing to do with
+# Is zero a fair replacement? Suppose a head always adds the same vector, whatever it reads. Then it acts as
+# a bias. The later layers count on it, and setting it to zero breaks things that have nothing to do with
 # what the head *knows*. **Mean ablation** keeps what the head does on average and takes away what depends
 # on the example: each example gets the mean over the batch, position by position. (Another way is to give
 # each example the output of *another* example, **resampling**: `head_resample_ablation_hook` in the
@@ -450,16 +479,29 @@ plots.heads(get_ablation_scores(model, rep_tokens), title="Zero ablation", quant
 # hint: z[:, :, head_index_to_ablate] = z[:, :, head_index_to_ablate].mean(0).
 # %% result
 # zero against mean.
-# The same three heads either way; with the mean most others come closer to zero.
+# The same three heads stand out either way, and with the mean each costs less. The others stay within 0.03 nats of
+# zero in both. In tiny-gpt the choice matters more: look at its heads 0.1 and 0.2.
 head_names = [f"{layer}.{head}" for layer in range(2) for head in range(8)]
 by_kind = {
     "zero": get_ablation_scores(model, rep_tokens).flatten(),
     "mean": get_ablation_scores(model, rep_tokens, head_mean_ablation_hook).flatten(),
 }
-plots.bars(by_kind, head_names, x_title="head", y_title="loss, nats", title="What is lost without each head")
+gpt_by_kind = {
+    "zero": get_ablation_scores(models["tiny-gpt"], rep_tokens)[0],
+    "mean": get_ablation_scores(models["tiny-gpt"], rep_tokens, head_mean_ablation_hook)[0],
+}
+for kind, scores in gpt_by_kind.items():
+    print(f"tiny-gpt, {kind}:", {f"0.{head}": round(float(score), 2) for head, score in enumerate(scores)})
+plots.bars(by_kind, head_names, x_title="head", y_title="loss added (nats)", title="What is lost without each head")
 # %% [markdown]
-# And layer 0? Each of its heads looks one token back. If one goes, seven are left that say the same. To
-# see whether the *job* matters, take them all.
+# In `attn-only-2l` both ways tell the same story: 1.0, 1.1 and 1.4 are needed. A part of what each of them
+# adds is the same for all examples, and mean ablation leaves that in place: 1.0 costs 0.7 nats at zero and
+# 0.5 at its mean. The other thirteen heads cost about nothing either way. In `tiny-gpt` the two disagree:
+# 0.2 costs 0.27 nats at zero, and nothing at its mean. So the model needs what 0.2 always adds, and nothing
+# that 0.2 knows about the example.
+#
+# And layer 0 of `attn-only-2l`? Each of its heads looks one token back. If one goes, seven are left that say
+# the same. To see whether the *job* matters, take them all away.
 # %% exercise="ablate_a_layer" title="Take all eight" difficulty=2 importance=3 minutes=10
 # hint: fwd_hooks is a list: several hooks may sit at the same place, and are called one after the other.
 # hint: Eight hooks at blocks.0.attn.hook_z, each with another head, made with partial.
@@ -484,33 +526,39 @@ print(
 )
 # %% [markdown]
 # Both halves of the story are needed, then: without what layer 0 brings, layer 1 can't find its place.
-# And a lesson for every ablation study: **a part that isn't missed may still have a job that matters**,
+# Remember it for every ablation study: **a part that isn't missed may still have a job that matters**,
 # if others do it as well.
 #
 # ## 6. Reading the weights
 #
+# *About 270 minutes of exercises: take breaks. You read from weights what a head moves and where it looks,
+# follow the induction circuit through both layers, and compare its heads with what chance gives.*
+#
 # Everything so far needed texts. But the circuit is *in the weights*; a text only brings it out. Can we
-# see it there? For this part we don't run the model. (We do once, to check.)
+# see it there? In this part we don't run the model, except once, to check.
 #
 # ### Two circuits in a head
 #
 # A head does two things, and they have weights of their own (Elhage et al. 2021).
 #
-# - **Where it looks.** A query at position $i$ scores the key at $j$ with $x_i W_Q W_K^T x_j^T$. All that
-#   matters is the product $W_Q W_K^T$, one matrix from the stream to the stream: the **QK circuit**.
+# - **Where it looks.** With $x_i$ the stream at position $i$, a query there scores the key at $j$ with
+#   $x_i W_Q W_K^T x_j^T$. All that matters is the product $W_Q W_K^T$, one matrix from the stream to the
+#   stream: the **QK circuit**.
 # - **What it moves.** If it looks at $j$, it adds $x_j W_V W_O$. Again one matrix: the **OV circuit**.
 #
-# Put the embedding in front and the unembedding behind, and these become tables *between tokens*, which
-# we can read:
+# Put the embedding before these matrices and the unembedding after them, and they become tables *between
+# tokens*, which we can read:
 #
 # $$\text{full OV} = W_E \, W_V W_O \, W_U \qquad \text{full QK} = W_E \, W_Q W_K^T \, W_E^T$$
 #
 # Row $t$ of the full OV circuit says: if this head looks at token $t$, how much does it add to the logit
 # of each token? It has $929 \times 929$ entries. In GPT-2 it would be 50 257 squared: 2.5 billion
 # numbers, ten gigabytes. Yet all of it passes through the head's `d_head` = 32 numbers. It's a matrix of
-# **low rank**, and we never need to write it out: keep its two thin factors $A B$, 929 × 32 and 32 × 929.
-# That is what the class `FactoredMatrix(A, B)` does. You write the three facts about such matrices that
-# it rests on.
+# **low rank**, and we never need to write it out: keep its two thin factors $A$ and $B$, 929 × 32 and
+# 32 × 929, whose product it is. That is what the class `FactoredMatrix(A, B)` does. It needs three things
+# about such a product without making it, and you write them. All three are used below: the norm for
+# composition scores, the eigenvalues to measure copying, and the singular values to see how many directions
+# a head really uses.
 # %% exercise="factored_norm" title="The size of a matrix that isn't there" difficulty=4 importance=2 minutes=20
 # hint: A rotation changes no length. How much of A is rotation?
 # hint: torch.linalg.qr(A) gives A = Q R with orthonormal columns in Q; the norm of Q (R B) is that of R B, which is small.
@@ -533,23 +581,23 @@ print(
 # position. It makes a whole row larger or smaller and doesn't change who is the largest in it. (The bias
 # adds the same to every token; circuits leave it out.)
 # %% exercise="fold_norm" title="Fold the norm into the weight" difficulty=3 importance=3 minutes=20
-# hint: Two linear maps in a row are one. What does multiplying x by a gain, entry for entry, do to the rows of the weight behind it?
+# hint: Two linear maps in a row are one. What does multiplying x by a gain, entry for entry, do to the rows of the weight that comes after it?
 # hint: (x * gain) @ W = x @ (gain[:, None] * W). And x - mean(x) is x times a matrix; the same matrix may be applied to the columns of W instead.
 # hint: scaled = weight * gain[:, None]; scaled - scaled.mean(dim=-2, keepdim=True) if is_centred.
 # %% [markdown]
-# The library applies your function where it's needed: `folded_reader(model, layer, "W_V")` gives the
-# `W_V` of all heads of a layer with the layer's norm in it, "n_heads d_model d_head", and
-# `folded_unembedding(model)` gives `W_U` with the final norm.
+# The library does this where it's needed: `folded_reader(model, layer, "W_V")` gives the `W_V` of all heads
+# of a layer with the layer's norm in it, "n_heads d_model d_head", and `folded_unembedding(model)` gives
+# `W_U` with the final norm.
 #
-# What these weights make, you keep as a `FactoredMatrix`. With `M = FactoredMatrix(A, B)`:
+# Their products are kept as a `FactoredMatrix`. With `M = FactoredMatrix(A, B)`:
 #
 # - `M.A` and `M.B` are the factors, `M.shape` is the shape that $A B$ would have, and `M.AB` multiplies it out.
-# - `M.norm()`, `M.eigenvalues` and `M.svd()` are your three functions. `M.T` is the transpose.
+# - `M.norm()`, `M.eigenvalues` and `M.svd()` do what your three functions do. `M.T` is the transpose.
 # - `M @ N` is a factored matrix again, if `N` is one or an ordinary matrix.
-# - `M[3]`, `M[:, 5:9]` picks rows and columns, and is a `FactoredMatrix` again (a single row stays a row).
-# - Leading axes are a batch, such as one of heads: they come first in `M.shape` and in an index, `M.norm()`
-#   has one number for each matrix, and in `M @ N` they broadcast. `M.unsqueeze(i)` puts a new axis of length 1 among
-#   them, at place `i`. To reshape them, reshape the factors, and make a new `FactoredMatrix`.
+# - `M[3]` and `M[:, 5:9]` pick rows and columns, and are `FactoredMatrix` again (a single row stays a row).
+# - Leading axes are a batch, such as one of heads. They come first in `M.shape` and in an index, `M.norm()`
+#   has one number for each matrix, and in `M @ N` they broadcast. `M.unsqueeze(i)` puts a new axis of length 1
+#   among them, at place `i`. To reshape them, reshape the factors and make a new `FactoredMatrix`.
 #
 # ### What an induction head moves
 #
@@ -581,7 +629,7 @@ plots.matrix(
 
 # %% result
 # how well each head of layer 1 copies: the share of tokens whose own logit it raises the most.
-# Among words alone it's more than among all tokens, because the models hardly ever read the bytes.
+# Among words it's more than among all tokens, which include the 256 bytes that the model has hardly ever read.
 def word_accuracy(circuit):
     """top_1_acc for the rows that are words."""
     rows = circuit.A[WORDS] @ circuit.B
@@ -593,29 +641,74 @@ accuracies = {
     "all tokens": torch.tensor([top_1_acc(circuit) for circuit in circuits]),
     "words": torch.tensor([word_accuracy(circuit) for circuit in circuits]),
 }
-plots.bars(accuracies, [f"1.{head}" for head in range(8)], y_title="copied", title="Copying, from the weights alone")
+plots.bars(
+    accuracies, [f"1.{head}" for head in range(8)], y_title="share copied", title="Copying, from the weights alone"
+)
+
+
 # %% [markdown]
-# 1.0, 1.1 and 1.4 copy three quarters of all tokens and more than nine of ten words. These are the three
-# heads that you found by their attention, and they were found here without a text. Why not all tokens?
-# Because one head has only 32 dimensions in which to tell 929 tokens apart. But the three heads look at
-# the same place, so what they bring is added up:
+# 1.0, 1.1 and 1.4 copy about three quarters of all tokens and more than nine of ten words. These are the
+# three heads that you found by their attention, and this time it took no text.
+#
+# ### A second measure, and why it disagrees
+#
+# Elhage et al. measure copying by eigenvalues. An eigenvector of the full OV circuit is a mix of tokens that
+# the head turns into $\lambda$ times itself. If $\lambda$ is positive, looking at that mix raises the logits
+# of that same mix. With $\lambda_1, \lambda_2, \dots$ the eigenvalues,
+#
+# $$\text{copying score} = \frac{\sum_i \lambda_i}{\sum_i |\lambda_i|}$$
+#
+# is 1 if all are positive and near 0 for a random matrix. Your `factored_eigenvalues` gives them, and your
+# `factored_svd` and `factored_norm` say how much of a circuit lies in the largest of its singular directions.
+# %% result
+# three numbers for each head of layer 1. By the copying score all of them copy; before training none did.
+# The third is the share of the circuit's squared norm in its largest singular direction: see 1.5.
+def copying_score(circuit):
+    """The sum of the eigenvalues over the sum of their sizes, from -1 to 1."""
+    eigenvalues = factored_eigenvalues(circuit.A, circuit.B)
+    return float(eigenvalues.sum().real / eigenvalues.abs().sum())
+
+
+def share_of_largest_direction(circuit):
+    """How much of the squared norm one singular direction holds, from 0 to 1."""
+    _, S, _ = factored_svd(circuit.A, circuit.B)
+    return float(S[0] ** 2 / factored_norm(circuit.A, circuit.B) ** 2)
+
+
+measures = {
+    "copying score": [copying_score(circuit) for circuit in circuits],
+    "its own logit is the largest": accuracies["all tokens"],
+    "in one direction": [share_of_largest_direction(circuit) for circuit in circuits],
+}
+before_training = [copying_score(full_OV_circuit(untrained, 1, head)) for head in range(8)]
+print(f"copying scores before training: from {min(before_training):.2f} to {max(before_training):.2f}")
+plots.bars(measures, [f"1.{head}" for head in range(8)], y_title="share", title="Two measures of copying")
+# %% [markdown]
+# All eight heads have copying scores of at least 0.90. Yet 1.5 puts the token that it looks at on top for only
+# 2 % of the tokens. The two measures ask different questions: does the head raise what it reads, and does it
+# raise it *above all other tokens*? The singular values explain 1.5: 70 % of its squared norm lies in one
+# direction, against 11 % for 1.4. Whatever 1.5 looks at, it writes mostly more or less of one and the same mix
+# of tokens, and so it can hardly tell tokens apart. To repeat a word that isn't enough.
+#
+# Why do even the three best heads miss a quarter of all tokens? A head has only 32 dimensions in which to tell
+# 929 tokens apart. But the three heads look at the same place, so what they bring is added up:
 # %% exercise="effective_OV_circuit" title="Heads that work together" difficulty=3 importance=3 minutes=15
 # hint: The sum of two products A1 B1 + A2 B2 is one product of larger factors. Which?
 # hint: Put the A side by side and the B one below the other.
 # hint: torch.cat([c.A for c in circuits], dim=-1) and torch.cat([c.B for c in circuits], dim=-2).
 # %% result
-# the copying of the three induction heads together, and of each pair.
-# Three heads of 32 dimensions know nearly every token.
+# how well the three induction heads copy together, and each pair of them.
+# Three heads of 32 dimensions tell nearly all tokens apart.
 for heads in ([0, 1], [0, 4], [1, 4], [0, 1, 4], range(8)):
     circuit = effective_OV_circuit(model, [(1, head) for head in heads])
-    named = " + ".join(f"1.{head}" for head in heads)
-    print(f"{named}: {top_1_acc(circuit):.1%} of all tokens, {word_accuracy(circuit):.1%} of words")
+    names = " + ".join(f"1.{head}" for head in heads)
+    print(f"{names}: {top_1_acc(circuit):.1%} of all tokens, {word_accuracy(circuit):.1%} of words")
 # %% [markdown]
 # ### Where a previous-token head looks
 #
-# Layer 0's heads read token embeddings and position embeddings, and their score has a part for each pair
-# of both. Look at the part that knows positions only: $W_{pos} W_Q W_K^T W_{pos}^T$, a table of query
-# positions and key positions. `position_QK_circuit(model, layer, head)` gives it as a `FactoredMatrix`.
+# Layer 0's heads read token embeddings plus position embeddings, so their score has four terms: token with
+# token, token with position, and so on. Look at the term that knows positions only,
+# $W_{pos} W_Q W_K^T W_{pos}^T$, a table of query positions and key positions. `position_QK_circuit(model, layer, head)` gives it as a `FactoredMatrix`.
 # (Here positions come in after the norm, so nothing is folded.)
 # %% exercise="position_pattern" title="A pattern without a text" difficulty=3 importance=3 minutes=15
 # hint: If these were the scores, what would the pattern be?
@@ -647,18 +740,18 @@ plots.matrix(
     title="Head 0.3 from W_pos, W_Q and W_K alone",
 )
 # %% [markdown]
-# So the heads of layer 0 need no text to know where to look. (We told them, remember. In the model as it
-# is now, after 2 000 updates in which they were free, they still do it.)
+# So the heads of layer 0 need no text to know where to look. (They were set up like this. But for the last
+# 2 000 updates training was free to change it, and they still do it.)
 #
 # ### How the induction head finds its place
 #
 # Now the interesting part: the score of an induction head. Its queries and keys are read from the stream
-# that enters layer 1, which is a sum: the token's embedding, the position, and the output of each head of
+# that enters layer 1. That is a sum: the token's embedding, the position, and the output of each head of
 # layer 0. A score is linear in the query and linear in the key. So it's a sum over **pairs**: each part
-# of the query against each part of the key. Our story predicts which pairs matter: the *token* on the
-# side of the query ("I am `table`"), the *heads of layer 0* on the side of the key ("before me is
-# `table`"). If layer 0's output meets the later head's keys, we speak of **K-composition**; if it meets
-# queries, of Q-composition; if it meets values, of V-composition.
+# of the query with each part of the key. Our story predicts which pairs matter: the *token* in the query
+# ("I am `table`") with the *heads of layer 0* in the key ("before me is `table`"). If layer 0's output is
+# read by the later head's keys, we speak of **K-composition**; if by its queries, of Q-composition; if by its
+# values, of V-composition.
 # %% exercise="decompose_qk_input" title="What the second layer reads, in parts" difficulty=4 importance=4 minutes=25
 # hint: The stream that enters layer 1 is a sum of what you know from the cache. The norm in front of layer 1 is applied to each part, with the scale held fixed.
 # hint: Stack the embedding, b_O of layer 0, and the eight heads' results; apply_ln_to_stack(parts, 1) scales them. The norm's bias and the position embedding are added to part 1 afterwards.
@@ -705,11 +798,11 @@ plots.matrix(
     title="Head 1.4: what speaks for the right key",
 )
 # %% [markdown]
-# That's K-composition, measured. A lead of more than 16 in the score is a factor of $e^{16}$ before the
-# softmax normalises: the head is very sure.
+# That's K-composition, measured. A lead of more than 18 in the score means that the right key gets more than
+# $e^{18}$ times the attention of a key with an average score: the head is very sure.
 #
-# It can also be seen without a text. Follow the path with weights: a key token goes in at layer 0, is
-# brought one place on by head $p$ (its OV circuit), and read as a key by induction head $h$; the query
+# It can also be seen without a text. Follow the path through the weights: a key token goes in at layer 0, is
+# carried one place on by head $p$ (its OV circuit), and is read as a key by induction head $h$. The query
 # token is read directly:
 #
 # $$\text{K-composition circuit} = W_E \, W_Q^h \, \big(W_E \, W_V^p W_O^p \, W_K^h\big)^T$$
@@ -722,7 +815,7 @@ plots.matrix(
 # hint: brought = model.W_E @ folded_reader(model, 0, "W_V")[p] @ model.W_O[0, p]; keys = brought @ folded_reader(model, 1, "W_K")[h]; FactoredMatrix(queries, keys.mT).
 # %% result
 # how often the matching token has the largest score, by way of each head of layer 0.
-# A single one of the eight carries only part of it.
+# No single head of the eight carries more than half of it.
 through_one = torch.tensor([[top_1_acc(find_K_comp_full_circuit(model, p, h)) for p in range(8)] for h in (0, 1, 4)])
 plots.matrix(
     through_one,
@@ -731,13 +824,13 @@ plots.matrix(
     row_title="induction head",
     column_title="by way of",
     quantity="accuracy",
+    limit=1.0,
     title="K-composition through one head of layer 0",
 )
 # %% [markdown]
-# In the large models of the papers one previous-token head feeds the induction heads, and its circuit
-# matches well by itself. Here eight heads look one back, and training has shared the work out among them:
-# through the best single one, less than half of the tokens match. Remember what ablation said: a single
-# head of layer 0 isn't missed. What the eight bring is *added up* in the stream.
+# In the papers' models one or a few previous-token heads feed the induction heads. Here eight heads look one
+# back, and they share the work: through the best single one, less than half of the tokens match. Ablation
+# said the same: no single head of layer 0 is missed. What the eight bring is *added up* in the stream.
 # %% exercise="add_up_eight" title="All eight at once" difficulty=2 importance=3 minutes=10
 # hint: A is the same for all eight circuits: the query doesn't pass layer 0.
 # hint: If A is shared, A B1 + A B2 = A (B1 + B2).
@@ -754,9 +847,9 @@ for head in (0, 1, 4):
 assert all(accuracy > 0.9 for accuracy in through_all.values()), f"{through_all}: is something left out?"
 print({f"1.{head}": round(accuracy, 3) for head, accuracy in through_all.items()})
 # %% [markdown]
-# There is your circuit, from weights alone: layer 0 moves every token one place on (position QK), layer 1
-# finds the place where the moved token equals its own (K-composition, 92 to 94 %), and copies what stands
-# there (OV, 94 % of all tokens and every word).
+# There is your circuit, from weights alone. Layer 0 moves every token one place on (position QK). Layer 1
+# finds the place where the moved token equals its own (K-composition, 92 to 94 %) and copies what stands
+# there (OV of the three heads together, 94 % of all tokens and every word).
 #
 # ### Composition scores
 #
@@ -767,6 +860,8 @@ print({f"1.{head}": round(accuracy, 3) for head, accuracy in through_all.items()
 # both are large:
 #
 # $$\text{composition score} = \frac{\lVert W_A W_B \rVert}{\lVert W_A \rVert \, \lVert W_B \rVert}$$
+#
+# where $\lVert \cdot \rVert$ is the Frobenius norm: the root of the sum of all squared entries.
 # %% exercise="get_comp_score" title="Do they meet?" difficulty=2 importance=3 minutes=10
 # hint: Three norms and a product.
 # hint: The Frobenius norm is the root of the sum of all squared entries.
@@ -783,26 +878,34 @@ print({f"1.{head}": round(accuracy, 3) for head, accuracy in through_all.items()
 # hint: Make one batch axis of each side's. Give the As a second axis and the Bs a first one, so that all pairs broadcast; the product of two factored matrices is one again, and has a .norm().
 # hint: A = FactoredMatrix(W_As.A.reshape(-1, *W_As.A.shape[-2:]), W_As.B.reshape(-1, *W_As.B.shape[-2:])) has one batch axis; B likewise. scores = (A.unsqueeze(1) @ B.unsqueeze(0)).norm() / (A.norm()[:, None] * B.norm()[None]); scores.reshape(W_As.shape[:-2] + W_Bs.shape[:-2]).
 # %% result
-# Q-, K- and V-composition between the layers, and what chance gives.
-# White is chance. K-composition is above it for every pair, by up to two thirds; Q and V are mostly below.
+# Q-, K- and V-composition between the layers, what chance gives, and the same model before its training.
+# White is chance. K-composition is above it for every pair, by up to two thirds; Q and V are mostly below. Before
+# training all three are where chance is. (The three figures share one scale.)
 from arena_lib.interp.weights import folded_reader
 
-W_V, W_O = folded_reader(model, 0, "W_V"), model.W_O[0]
-writers = FactoredMatrix(W_V, W_O)
-W_Q, W_K = folded_reader(model, 1, "W_Q"), folded_reader(model, 1, "W_K")
-readers = {
-    "Q": FactoredMatrix(W_Q, W_K.mT),
-    "K": FactoredMatrix(W_K, W_Q.mT),
-    "V": FactoredMatrix(folded_reader(model, 1, "W_V"), model.W_O[1]),
-}
+
+def composition_scores(model):
+    """The scores of layer 0's heads (rows) with layer 1's (columns), for each kind of composition."""
+    writers = FactoredMatrix(folded_reader(model, 0, "W_V"), model.W_O[0])
+    W_Q, W_K = folded_reader(model, 1, "W_Q"), folded_reader(model, 1, "W_K")
+    readers = {
+        "Q": FactoredMatrix(W_Q, W_K.mT),
+        "K": FactoredMatrix(W_K, W_Q.mT),
+        "V": FactoredMatrix(folded_reader(model, 1, "W_V"), model.W_O[1]),
+    }
+    return {kind: get_batched_comp_scores(writers, reader) for kind, reader in readers.items()}
+
+
 generator = torch.Generator().manual_seed(0)
 chance = torch.tensor(
     [generate_single_random_comp_score(256, 32, generator) for _ in range(10 if SCALE == "tiny" else 50)]
 )
 print(f"chance: {chance.mean():.4f}, give or take {chance.std():.4f}")
-for kind, reader in readers.items():
-    scores = get_batched_comp_scores(writers, reader)
-    print(f"{kind}: from {scores.min():.3f} to {scores.max():.3f}, mean {scores.mean():.3f}")
+scores_before, scores_after = composition_scores(untrained), composition_scores(model)
+for kind, scores in scores_after.items():
+    before = scores_before[kind]
+    print(f"{kind}: from {scores.min():.3f} to {scores.max():.3f}, mean {scores.mean():.3f}; ", end="")
+    print(f"before training from {before.min():.3f} to {before.max():.3f}, mean {before.mean():.3f}")
     plots.matrix(
         scores - chance.mean(),
         rows=[f"0.{head}" for head in range(8)],
@@ -817,12 +920,17 @@ for kind, reader in readers.items():
     ).show()
 # %% [markdown]
 # Read it with care. K-composition is there, for every pair, and the heads 1.0, 1.1 and 1.4 have the
-# highest scores. But the numbers are modest: 0.10 where chance gives 0.06, for a mechanism that the model
-# lives on. And Q and V lie mostly *below* chance: training has made the later heads look away from what
-# layer 0 writes. A composition score is a good first look at a model that you don't know. It's no proof,
-# neither of use nor of disuse: it weighs all directions alike, also those that nothing ever uses.
+# highest scores. But the numbers are modest: at most 0.10 where chance gives 0.06, for a mechanism that the
+# model depends on. Q and V lie mostly *below* chance, with means of 0.047 and 0.049. Before training the same
+# model had 0.063 for all three, as chance has. So it's training that moved them: the later heads' queries and
+# values now read less of what layer 0 writes than random weights would. The scores don't say why.
+#
+# A composition score is a good first look at a model that you don't know. It doesn't prove that a connection
+# is used, nor that it isn't: it gives every direction the same weight, even those that no text ever uses.
 #
 # ## 7. A circuit that isn't in the textbook
+#
+# *About 30 minutes of exercises. You test a new explanation of induction by taking heads from queries or keys alone.*
 #
 # `tiny-llama` performs induction (heads 2.0 to 2.3), and has no head that looks one back. How does it do
 # it? Look at what the heads of its layer 1 look at.
@@ -843,7 +951,7 @@ plots.bars(
     title="Layer 1 of tiny-llama",
 )
 # %% [markdown]
-# Heads that look two, three and four back. How can those make an induction head?
+# Heads that look two, three and four back. How can an induction head be made from those?
 #
 # Think of the second copy, at a query at position $i$, and call the words before it $a\,b\,c\,d$, with
 # $d$ at $i$ itself. The right key stands one further on, so before *it* stand $b\,c\,d$, and then itself.
@@ -857,14 +965,14 @@ plots.bars(
 #
 # The same words occur in both columns, **one row lower at the key**. A head that compares the query's
 # "two before" (from 1.0) with the key's "three before" (from 1.3), and the query's "three before" (1.3)
-# with the key's "four before" (1.2), finds the right key, and no head that looks one back is needed. It
-# even is a better way: it matches two words of context and not just one.
+# with the key's "four before" (1.2), finds the right key, and no head that looks one back is needed. And it
+# matches two words of context, not just one.
 #
-# There is a first sign that something like this goes on. Look back at the losses at the start of part 3.
+# There is a first sign that something like this happens. Look back at the losses at the start of part 3.
 # The other models repeat from the second word of the copy on. `tiny-llama` needs three words before it
 # notices.
 #
-# But it's a story so far. It predicts that 1.0 matters to the *queries* of layer 2 and not to its keys,
+# But so far it's a story. It predicts that 1.0 matters to the *queries* of layer 2 and not to its keys,
 # 1.2 to the *keys* and not to the queries, and 1.3 to both. That we can test. Take a head's output away
 # (put its mean in its place) from the input of the queries alone, or of the keys alone, and look at the
 # induction scores. The hooks for this are `hook_q_input` and `hook_k_input`: the stream as each head's
@@ -905,28 +1013,29 @@ plots.bars(
     title="Layer 2 of tiny-llama, with a head's output taken away",
 )
 # %% [markdown]
-# The story holds, on strings of twenty words. Is it the *whole* story? Try fifty: without 1.0 the score
-# falls to 0.62 only, not to 0.19. Something else helps there, and we don't know what. That is how it
-# usually ends: a mechanism that is real, and a rest.
+# The story holds, on strings of twenty words. Is it the *whole* story? Try fifty: without 1.0 in the queries
+# the score falls only to 0.62, not to 0.19. Something else helps there, and we don't know what. Most circuits
+# end like this: a mechanism that is real, and something that it doesn't explain.
 #
-# Nobody set that up, and it isn't in the papers' pictures. It's what a small model with rotary positions
-# found. Take it as a warning and an encouragement: "induction head" names a *behaviour*. How a model does
-# it has to be looked up, model by model.
+# Nobody set this up, and the papers' pictures don't show it. It's what a small model with rotary positions
+# learned. "Induction head" names a *behaviour*; how a model does it, you have to find out for each model.
 #
 # ## 8. Any model
 #
-# None of your tools is bound to a small model. Put another name here: `"tiny-gpt"`, or `"smollm2"`, a
+# *No exercises. You turn your tools on another model, and run an ablation with its control.*
+#
+# All of your tools work on larger models too. Put another name here: `"tiny-gpt"`, or `"smollm2"`, a
 # real language model with 30 layers of 9 heads (run `arena zoo fetch smollm2` once, a download of about
 # 100 MB). With a network, GPT-2 and Llama models from the Hugging Face hub work by their names, `"gpt2"`
 # for example.
 #
-# What we found in SmolLM2, with the cells as they are: the loss falls from 14.9 nats in the first copy to
+# Here is what these cells show for SmolLM2. The loss falls from 14.9 nats in the first copy to
 # 4.8 in the second (these are random tokens out of 49 152, far from any text that it has seen). Seven
 # heads of its 270 have an induction score above 0.4, the first of them in layer 17: 17.3, 17.4, 17.5,
 # 18.6, 20.6, 23.2 and 23.7. Without these seven the loss rises from 4.8 to 8.3; without seven other heads
-# drawn from layer 17 upwards it stays at 4.9. And direct attribution says that nearly all of the answer's
-# logit (19 of 22) is written by the *last MLP*. That is where attribution is blind: the MLP must have
-# read the answer from what the induction heads brought, and their share isn't in their own column.
+# drawn from layer 17 upwards it stays at 4.9. And direct attribution says that most of the answer's logit
+# (19 of 22) is written by the *last MLP*. An MLP writes only from what it reads at its own position, so earlier
+# parts must have brought the answer there. Attribution can't see that: it counts only what each part writes.
 # %%
 MODEL = "tiny-llama"  # "smollm2" takes half a minute on two cores, and 1.5 GB of memory
 
@@ -968,7 +1077,8 @@ print("induction heads:", {f"{layer}.{head}": round(float(subject_scores[layer, 
 plots.bars(list(costs.values()), list(costs), y_title="loss, nats", title=f"{MODEL}: the second copy")
 # %% result
 # which parts write the right answer, by direct attribution, and when it appears, by the logit lens.
-# The lens applies the final norm and the unembedding to the stream before each layer.
+# The first figure has the eight largest parts and the three smallest; L2H3 is head 2.3. The lens applies the final
+# norm and the unembedding to the stream before each layer and after the last.
 from arena_lib.interp.attribution import track_target
 
 answers = subject_tokens[:, 11]  # position 30 holds the same token as position 10
@@ -987,19 +1097,39 @@ plots.lines(
     x_title="layers passed",
     y_title="log-probability (nats)",
     title=f"{MODEL}: the logit lens",
-)
+).update_xaxes(tickformat="d")
 # %% [markdown]
-# ## What you have now
+# ## What you have learned
 #
-# You have found a circuit in three ways: by watching, by taking away, and by reading weights; and you
-# have seen where each way is blind. Watching shows where a head looks and not what for. Attribution
-# misses what later parts make of a head. Ablation misses what others can do as well. Weights show what is
-# possible and not what is used.
+# You have found a circuit in three ways: by watching, by taking away, and by reading weights. You have also
+# seen what each way misses. Watching shows where a head looks and not what for. Attribution
+# misses what later parts make of a head's output. Ablation misses what others can do as well. Weights show
+# what is possible and not what is used.
+#
+# ## What comes next
 #
 # What is missing is a way to say exactly *along which path* information flows in a given text. That is
-# patching, and it's what section 1.4.1 is about. Read on:
+# patching, the subject of section 1.4.1. Before that, section 1.3.1 asks what a model *represents*, with
+# linear probes, and 1.3.2 how a few examples in a prompt tell it what to do.
 #
-# - Elhage et al. 2021, *A mathematical framework for transformer circuits*: QK, OV, composition
+# ## On your own
+#
+# - **Replicate a paper.** Olsson et al. 2022 ([arXiv:2209.11895](https://arxiv.org/abs/2209.11895)) saw
+#   induction heads form suddenly, while the loss dropped. Train an attention-only model with one layer
+#   and one with two on a mix of stories and repeated words, with the training loop of section 1.1. Record the
+#   induction scores every hundred steps. Do score and loss change at the same time? Does it happen at all
+#   with one layer?
+# - **Explain the rest.** On strings of fifty words `tiny-llama` repeats well without 1.0 in the queries. Find
+#   out what else helps, with the hooks of part 7.
+# - **Composition scores, tested.** `tiny-gpt` has a known pair: 0.0 and its induction heads. Does their
+#   K-composition score stand out among all pairs
+#   (`arena_lib.interp.weights.compute_composition_scores`)? Do high scores predict which pairs of
+#   heads matter when you ablate them together?
+#
+# ## Reading
+#
+# - Elhage et al. 2021, [A mathematical framework for transformer
+#   circuits](https://transformer-circuits.pub/2021/framework/index.html): QK, OV, composition
 # - Olsson et al. 2022, [In-context learning and induction heads](https://arxiv.org/abs/2209.11895): how
 #   the circuit forms, and how far it reaches
 # - Wang et al. 2022, [Interpretability in the wild](https://arxiv.org/abs/2211.00593): a circuit of 26

@@ -1,0 +1,129 @@
+"""What a chapter says of itself is so: its parts' minutes, and the numbers in its text."""
+
+import re
+
+import plotly.graph_objects as go
+import pytest
+
+from arena_lib.course.content.catalog import load_catalog
+from arena_lib.course.content.notebooks import build_cells
+
+IN_PARTS = ["1.2"]
+"""Sections whose parts each say their minutes and what one learns."""
+ENDS = ["What you have learned", "What comes next", "On your own", "Reading"]
+"""The headings that close a section, in this order."""
+
+
+@pytest.fixture(scope="module")
+def catalog():
+    return load_catalog()
+
+
+def read_prose(section) -> str:
+    """The text of the chapter, each paragraph on a line of its own."""
+    text = "\n\n".join(cell.source for cell in section.cells if cell.kind == "markdown")
+    return re.sub(r"(?<!\n)\n(?!\n)", " ", text)
+
+
+def sum_minutes_by_part(section) -> dict[str, int]:
+    """The minutes of each numbered part's exercises, by its heading."""
+    minutes: dict[str, int] = {}
+    for cell in section.cells:
+        if cell.kind == "markdown":
+            minutes |= dict.fromkeys(re.findall(r"^## (\d+\. .*)$", cell.source, re.M), 0)
+        elif cell.exercise is not None:
+            minutes[list(minutes)[-1]] += cell.exercise.minutes
+    return minutes
+
+
+@pytest.mark.parametrize("name", IN_PARTS)
+def test_every_part_says_its_minutes_and_what_one_learns(catalog, name):
+    section = catalog.section(name)
+    minutes = sum_minutes_by_part(section)
+    text = "\n".join(cell.source for cell in section.cells if cell.kind == "markdown")
+    openings = dict(
+        re.findall(r"^## (\d+\. .*)\n\n\*((?:About \d+ minutes of exercises|No exercises)\b)[^*]*\bYou ", text, re.M)
+    )
+    assert openings == {
+        part: f"About {total} minutes of exercises" if total else "No exercises" for part, total in minutes.items()
+    }
+    assert sum(minutes.values()) <= section.minutes
+
+
+@pytest.mark.parametrize("name", IN_PARTS)
+def test_the_list_of_parts_at_the_top_is_that_of_the_chapter(catalog, name):
+    section = catalog.section(name)
+    rows = re.findall(r"^\| (\d+\. .*?) \| (\d+) \|$", section.cells[0].source, re.M)
+    assert rows == [(part, str(total)) for part, total in sum_minutes_by_part(section).items()]
+
+
+@pytest.mark.parametrize("name", IN_PARTS)
+def test_a_section_ends_with_what_was_learned_what_comes_and_how_to_go_on(catalog, name):
+    last = catalog.section(name).cells[-1].source
+    assert re.findall(r"^## (.*)$", last, re.M) == ENDS
+    projects, reading = last.partition("## On your own")[2].split("## Reading")
+    assert len(re.findall(r"^- \*\*", projects, re.M)) == 3
+    assert "**Replicate a paper.**" in projects
+    assert "https://arxiv.org/abs/" in projects
+    entries = re.split(r"^- ", reading, flags=re.M)[1:]
+    assert entries
+    assert all("](https://" in entry for entry in entries)
+
+
+@pytest.fixture(scope="module")
+def heads_section():
+    """Section 1.2 and every name of its solutions, run from top to bottom at full scale, without the judges."""
+    section = load_catalog().section("1.2")
+    names: dict = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(go.Figure, "show", lambda self: None)
+        for cell in build_cells(section, kind="solutions", scale="full"):
+            if cell.kind == "code":
+                source = re.sub(r"^tests\.test_\w+\(.*\)$", "", cell.source, flags=re.M)
+                exec(compile(source, cell.id, "exec"), names)
+    return section, names
+
+
+def test_the_numbers_of_1_2_are_those_that_its_cells_make(heads_section):
+    section, names = heads_section
+    prose = read_prose(section)
+    zero, mean = names["by_kind"]["zero"], names["by_kind"]["mean"]
+    gpt_zero = names["gpt_by_kind"]["zero"]
+    copied, in_one_direction = names["accuracies"]["all tokens"], names["measures"]["in one direction"]
+    before, after = names["scores_before"], names["scores_after"]
+    through_all = names["through_all"].values()
+    sentences = [
+        f"1.0 costs {zero[8]:.1f} nats at zero and {mean[8]:.1f} at its mean",
+        f"0.2 costs {gpt_zero[2]:.2f} nats at zero, and nothing at its mean",
+        f"copying scores of at least {min(names['measures']['copying score']):.2f}",
+        f"on top for only {copied[5]:.0%} of the tokens".replace("%", " %"),
+        f"{in_one_direction[5]:.0%} of its squared norm".replace("%", " %"),
+        f"against {in_one_direction[4]:.0%} for 1.4".replace("%", " %"),
+        f"K-composition, {min(through_all) * 100:.0f} to {max(through_all) * 100:.0f} %",
+        f"A lead of more than {int(names['lead'].sum())} in the score",
+        f"at most {after['K'].max():.2f} where chance gives {names['chance'].mean():.2f}",
+        f"with means of {after['Q'].mean():.3f} and {after['V'].mean():.3f}",
+        *(f"had {scores.mean():.3f} for all three" for scores in before.values()),
+        f"not to {names['left']['q'][0]:.2f}",
+    ]
+    assert [sentence for sentence in sentences if sentence not in prose] == []
+
+
+def test_what_the_text_of_1_2_says_of_its_figures_is_so(heads_section):
+    _, names = heads_section
+    zero, mean = names["by_kind"]["zero"], names["by_kind"]["mean"]
+    needed = [8, 9, 12]
+    others = [head for head in range(16) if head not in needed]
+    assert (mean[needed] < zero[needed]).all(), "with the mean each of the three costs less"
+    assert max(zero[others].abs().max(), mean[others].abs().max()) < 0.03
+    assert names["gpt_by_kind"]["mean"][2].abs() < 0.01
+    losses, half = names["losses"], names["N"]
+    assert max(losses[name][half + 1] for name in ("attn-only-2l", "tiny-gpt")) < 1
+    assert losses["tiny-llama"][half + 1 : half + 3].min() > 4
+    assert losses["tiny-llama"][half + 3] < 1
+    assert names["through_one"].max() < 0.5
+    assert max(map(abs, names["before_training"])) < 0.1
+    assert names["induction_scores"]["untrained"].max() < 0.05
+    chance = names["chance"].mean()
+    assert all((scores < chance).float().mean() > 0.8 for kind, scores in names["scores_after"].items() if kind != "K")
+    assert (names["scores_after"]["K"] > chance).all()
