@@ -1,17 +1,31 @@
 """The authors' gate over a section: what it says of exercises that hold and of those that don't."""
 
-import subprocess
-import sys
+import json
 from pathlib import Path
 
 import pytest
 
 from arena_lib.course import verify_sections
-from arena_lib.course.content.catalog import load_catalog
-from arena_lib.course.content.catalog_types import ExerciseEntry
-from arena_lib.errors import ArenaError
+from arena_lib.course.content.catalog import Catalog, load_catalog
+from arena_lib.course.content.catalog_types import Cell, ExerciseEntry, Section
+from arena_lib.course.judging.processes import Ending
 
 HERE = Path(__file__).parent
+
+SLIPS = """\
+from arena_lib.checking import Case, Mistake, exercise
+from littlecourse import library
+
+def no_cases(generator):
+    return [1 / 0]
+
+def cases(generator):
+    return [Case(label="one", args=(1, 2))]
+
+TWICE = [Mistake("adds twice", "a", "b", why="once is enough")]
+test_plus = exercise(reference=library.plus, cases=cases, mistakes=TWICE)
+test_scaler = exercise(reference=library.Scaler, cases=no_cases)
+"""
 
 
 def entry(name):
@@ -96,32 +110,60 @@ def test_two_processes_verify_one_exercise_of_the_course_and_each_tells_of_it():
     assert told == ["1.1/causal_mask"] * 2
 
 
-def test_records_are_told_as_they_are_written_and_only_whole_ones(tmp_path):
-    """The process writes its next line only once it has seen that the last one was told."""
-    answer, seen = tmp_path / "answer", tmp_path / "seen"
-    script = """
-import sys, time, pathlib
-answer, seen = map(pathlib.Path, sys.argv[1:])
-answer.write_text('{"id": "a"}\\n{"id": ')
-while not seen.exists():
-    time.sleep(0.01)
-answer.write_text('{"id": "a"}\\n{"id": "b"}\\n')
-"""
-    told = []
+def test_a_process_that_crashes_costs_the_exercise_at_which_it_did(monkeypatch):
+    """Of three exercises the second one ends its process; the third is verified by the next process."""
+    calls = []
 
-    def on_record(exercise):
-        told.append(exercise)
-        seen.touch()
+    def run_jobs(jobs, limits, n_parallel):
+        for job in jobs:
+            ids, _ = job.arguments
+            calls.append((job.environment["PYTHONHASHSEED"], list(ids)))
+            for exercise in ids:
+                if exercise == "1.1/b":
+                    yield job, Ending(-11)
+                    break
+                record = verify_sections._broken_record(entry_of[exercise], [])
+                yield job, json.dumps(record)
+            else:
+                yield job, Ending(0)
 
-    process = subprocess.Popen([sys.executable, "-c", script, str(answer), str(seen)])
-    verify_sections._wait([process], [answer], on_record)
-    assert told == ["a", "b"]
+    entries = [
+        ExerciseEntry(
+            id=f"1.1/{n}", name=n, title="", difficulty=1, importance=1, minutes=1, reference="m:f", test="m:t"
+        )
+        for n in "abc"
+    ]
+    entry_of = {e.id: e for e in entries}
+    section = Section(
+        id="1.1", slug="x", title="X", hours=1.0, path=Path("1.1_x.py"),
+        cells=tuple(Cell(kind="exercise", source="", line=1, exercise=e) for e in entries),
+    )  # fmt: skip
+    monkeypatch.setattr(verify_sections, "load_catalog", lambda strict: Catalog((section,)))
+    monkeypatch.setattr(verify_sections, "run_jobs", run_jobs)
+    records = verify_sections.verify_sections(["1.1"])
+    assert [(r["id"], r["holds"]) for r in records] == [("1.1/a", True), ("1.1/b", False), ("1.1/c", True)]
+    assert records[1]["problems"] == ["a process that verifies must come to its end: it ended with exit code -11"]
+    assert [ids for seed, ids in calls if seed == "0"] == [["1.1/a", "1.1/b", "1.1/c"], ["1.1/c"]]
 
 
-def test_a_process_that_fails_is_said_even_after_records(tmp_path):
-    answer = tmp_path / "answer"
-    answer.write_text('{"id": "a"}\n')
-    process = subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"])
-    process.wait()
-    with pytest.raises(ArenaError, match="exit code 3"):
-        verify_sections._read(answer, process)
+def test_an_authors_slip_is_a_problem_with_its_place_and_spares_the_others(little):
+    """A substitution that matches three times, and a test's cases that raise."""
+    tests = little.chapters.parent / "tests" / "little"
+    (tests / "sums.py").write_text(SLIPS)
+    (tests / "__init__.py").write_text("from .sums import test_plus, test_scaler\n")
+    section = load_catalog([little]).sections[0]
+    plus, scaler = verify_sections.verify_here(section, ["plus", "scaler"])
+    assert plus["problems"] == [
+        f"{tests / 'sums.py'}:10: 'adds twice': a mistake must match exactly once in plus: 'a' was found 3 times. "
+        "Quote more of the line around it."
+    ]
+    assert scaler["problems"] == [f"{tests / 'sums.py'}:5: ZeroDivisionError: division by zero"]
+
+
+def test_a_test_file_that_does_not_load_is_a_problem_with_its_line(little):
+    tests = little.chapters.parent / "tests" / "little"
+    (tests / "sums.py").write_text(SLIPS + "raised = 1 / 0\n")
+    (tests / "__init__.py").write_text("test_plus = test_scaler = print\n")
+    plus, *_ = verify_sections.verify_here(load_catalog([little]).sections[0], ["plus"])
+    n_lines = SLIPS.count("\n") + 1
+    assert plus["problems"] == [f"{tests / 'sums.py'}:{n_lines}: ZeroDivisionError: division by zero"]

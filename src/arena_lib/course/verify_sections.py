@@ -3,30 +3,31 @@
 For an exercise with a test that is `checking.verify`; for an exploratory one, in the first process only,
 its solution in the chapter must satisfy the cell's own assertions, and its gap must raise NotImplementedError.
 
-Raises:  ArenaError if a process ends without its records.
+What an author got wrong, such as a substitution that matches three times, is a problem of its own exercise, with
+file and line; so is a process that crashes.
 """
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import importlib
+import itertools
 import json
-import os
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from arena_lib.course.content.catalog import load_catalog
 from arena_lib.course.content.catalog_types import ExerciseEntry, Section
-from arena_lib.errors import ArenaError, AuthoringError
+from arena_lib.course.content.references import read_module
+from arena_lib.course.judging.processes import Ending, Job, Limits, run_jobs
+from arena_lib.errors import AuthoringError
 
 HASH_SEEDS = ("0", "4711")
 """Two that give sets of words different orders."""
-POLL_SECONDS = 0.1
 _COMPARED = ("reference", "accepts", "stub", "mistakes", "problems")
 
 Record = dict[str, Any]
@@ -37,76 +38,74 @@ def verify_sections(
 ) -> list[Record]:
     """The record of each exercise of the sections (of those named, if any are), both runs put together.
 
-    `on_record` is told the id of an exercise whenever one of the two processes is done with it.
+    `on_record` is called with the id of an exercise whenever one of the two processes is done with it.
     """
-    with tempfile.TemporaryDirectory(prefix="arena-verify-") as folder:
-        request = {"sections": list(section_ids), "names": list(names)}
-        runs = [(seed, Path(folder) / seed) for seed in HASH_SEEDS]
-        processes = [
-            _start(json.dumps(request | {"explores": seed == HASH_SEEDS[0]}), seed, answer) for seed, answer in runs
-        ]
-        try:
-            _wait(processes, [answer for _, answer in runs], on_record or (lambda _: None))
-        finally:
-            for process in processes:
-                process.kill()
-                process.wait()
-        first, second = (_read(answer, process) for (_, answer), process in zip(runs, processes, strict=True))
-    others = {record["id"]: record for record in second}
-    return [_merge(record, others.get(record["id"], record)) for record in first]
-
-
-def _start(request: str, seed: str, answer: Path) -> subprocess.Popen[bytes]:
-    environment = os.environ | {"PYTHONHASHSEED": seed, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "arena_lib.course.verify_sections", request, str(answer)]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-
-
-def _wait(
-    processes: Sequence[subprocess.Popen[bytes]], answers: Sequence[Path], on_record: Callable[[str], object]
-) -> None:
-    """Returns when every process has ended, and meanwhile tells of each record that one of them has written."""
-    n_told = [0] * len(answers)
-    is_running = True
-    while is_running:
-        is_running = any(process.poll() is None for process in processes)
-        for i, answer in enumerate(answers):
-            records = _records_in(answer)
-            for record in records[n_told[i] :]:
+    catalog = load_catalog(strict=True)
+    entries = [
+        entry for name in section_ids for entry in catalog.section(name).exercises if not names or entry.name in names
+    ]
+    first_seed, second_seed = HASH_SEEDS
+    waiting = {first_seed: list(entries), second_seed: [entry for entry in entries if not entry.is_exploratory]}
+    records: dict[str, dict[str, Record]] = {seed: {} for seed in HASH_SEEDS}
+    while any(waiting.values()):
+        for seed, record in _run(waiting):
+            records[seed][record["id"]] = record
+            if on_record is not None:
                 on_record(record["id"])
-            n_told[i] = len(records)
-        if is_running:
-            time.sleep(POLL_SECONDS)
+        waiting = {seed: [e for e in left if e.id not in records[seed]] for seed, left in waiting.items()}
+    first, second = (records[seed] for seed in HASH_SEEDS)
+    return [_merge(first[entry.id], second.get(entry.id, first[entry.id])) for entry in entries]
 
 
-def _records_in(answer: Path) -> list[Record]:
-    """One record for each line that is whole."""
-    text = answer.read_text(encoding="utf-8") if answer.exists() else ""
-    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+def _run(waiting: Mapping[str, Sequence[ExerciseEntry]]) -> Iterator[tuple[str, Record]]:
+    """The records that a process for each hash seed makes of the exercises which wait for it.
 
-
-def _read(answer: Path, process: subprocess.Popen[bytes]) -> list[Record]:
-    if process.returncode != 0:
-        raise ArenaError(
-            f"a process that verifies must come to its end: got exit code {process.returncode}. "
-            "What it printed above says why."
+    A process that crashes leaves the exercise at which it did so as one that doesn't hold, and those after it
+    without a record.
+    """
+    jobs = [
+        Job(
+            name=seed,
+            function=verify_alone,
+            arguments=([entry.id for entry in entries], seed == HASH_SEEDS[0]),
+            environment={"PYTHONHASHSEED": seed},
         )
-    return _records_in(answer)
+        for seed, entries in waiting.items()
+        if entries
+    ]
+    left = {seed: list(entries) for seed, entries in waiting.items()}
+    for job, message in run_jobs(jobs, Limits(), n_parallel=len(jobs)):
+        if not isinstance(message, Ending):
+            left[job.name].pop(0)
+            yield job.name, json.loads(message)
+        elif left[job.name]:
+            ending = f"a process that verifies must come to its end: it ended with exit code {message.exit_code}"
+            yield job.name, _broken_record(left[job.name][0], [ending])
 
 
-def _merge(one: Record, other: Record) -> Record:
+def verify_alone(exercise_ids: Sequence[str], explores: bool) -> Iterator[str]:
+    """The record of each exercise as JSON, in order; call it in a process of its own."""
+    catalog = load_catalog(strict=True)
+    entries = [catalog.exercise(name) for name in exercise_ids]
+    with contextlib.redirect_stdout(sys.stderr):
+        for section, group in itertools.groupby(entries, key=catalog.section_of):
+            for record in verify_here(section, [entry.name for entry in group], explores=explores):
+                yield json.dumps(record)
+
+
+def _merge(first: Record, second: Record) -> Record:
     """The record of both runs: what differs between them is a problem of its own."""
-    merged = dict(one)
-    merged["seconds"] = round((one["seconds"] + other["seconds"]) / 2, 3)
-    if any(one[key] != other[key] for key in _COMPARED):
-        problem = f"two runs with different hash seeds must agree: got {_differences(one, other)}"
-        merged["problems"] = [*one["problems"], problem]
+    merged = dict(first)
+    merged["seconds"] = round((first["seconds"] + second["seconds"]) / 2, 3)
+    if any(first[key] != second[key] for key in _COMPARED):
+        problem = f"two runs with different hash seeds must agree: got {_differences(first, second)}"
+        merged["problems"] = [*first["problems"], problem]
     merged["holds"] = not merged["problems"]
     return merged
 
 
-def _differences(one: Record, other: Record) -> str:
-    return "; ".join(f"{key} {one[key]!r} and {other[key]!r}" for key in _COMPARED if one[key] != other[key])
+def _differences(first: Record, second: Record) -> str:
+    return "; ".join(f"{key} {first[key]!r} and {second[key]!r}" for key in _COMPARED if first[key] != second[key])
 
 
 def verify_here(section: Section, names: Sequence[str] = (), *, explores: bool = True) -> Iterator[Record]:
@@ -115,19 +114,64 @@ def verify_here(section: Section, names: Sequence[str] = (), *, explores: bool =
     errors: dict[str, tuple[Exception | None, float]] = {}
     for entry in entries:
         if not entry.is_exploratory:
-            yield verify_entry(entry)
+            yield _record_of(entry)
         elif explores:
             errors = errors or _exploratory_errors(section)
             yield _exploratory_record(section, entry, errors)
+
+
+def _record_of(entry: ExerciseEntry) -> Record:
+    """The record of one exercise with a test, whatever its author got wrong."""
+    started = time.perf_counter()
+    try:
+        return verify_entry(entry)
+    except Exception as error:  # the author's own code runs here: the test's module, its cases, its mistakes
+        problems = _problems_with_mistakes(entry) or [f"{_place_of(error)}: {type(error).__name__}: {error}"]
+        return _broken_record(entry, problems, time.perf_counter() - started)
+
+
+def _problems_with_mistakes(entry: ExerciseEntry) -> list[str]:
+    """A line for each mistake that can't be made from the reference, with the place where it is written."""
+    problems = []
+    try:
+        test = _import_test(entry)
+        for mistake in test.mistakes:
+            try:
+                mistake.build(test.reference)
+            except Exception as error:  # also what the edited module raises when it is executed
+                problems.append(f"{_place_of_mistake(entry, mistake.name)}: {mistake.name!r}: {error}")
+    except Exception:  # then it isn't a mistake that is to blame
+        return problems
+    return problems
+
+
+def _place_of_mistake(entry: ExerciseEntry, name: str) -> str:
+    """File and line of the mistake of this name; of its test, where the name isn't written in the test's file."""
+    module_name, _, test_name = str(entry.test).partition(":")
+    module = read_module(module_name)
+    lines = [node.lineno for node in ast.walk(module.tree) if isinstance(node, ast.Constant) and node.value == name]
+    of_test = [n.lineno for n in ast.walk(module.tree) if isinstance(n, ast.Name) and n.id == test_name]
+    return f"{module.path}:{min(lines or of_test, default=1)}"
+
+
+def _place_of(error: Exception) -> str:
+    """File and line where the error was raised."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}"
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{frame.filename}:{frame.lineno}"
+
+
+def _import_test(entry: ExerciseEntry) -> Any:
+    module, _, name = str(entry.test).partition(":")
+    return getattr(importlib.import_module(module), name)
 
 
 def verify_entry(entry: ExerciseEntry) -> Record:
     """The record of one exercise with a test."""
     from arena_lib.checking.verifying import verify
 
-    assert entry.test is not None
-    module, _, name = entry.test.partition(":")
-    test = getattr(importlib.import_module(module), name)
+    test = _import_test(entry)
     verification = verify(test, stub=make_stub_object(entry), exercise_id=entry.id)
     record: Record = json.loads(json.dumps(verification.to_record()))
     return record
@@ -149,17 +193,17 @@ def _exploratory_errors(section: Section) -> dict[str, tuple[Exception | None, f
     """For each exploratory exercise what its solution raised, and how long it took; those that were reached."""
     from arena_lib.course.content.solutions import run_exploratory
 
-    found: dict[str, tuple[Exception | None, float]] = {}
+    errors: dict[str, tuple[Exception | None, float]] = {}
     started = time.perf_counter()
     try:
         for entry, error in run_exploratory(section):
-            found[entry.id] = (error, time.perf_counter() - started)
+            errors[entry.id] = (error, time.perf_counter() - started)
             started = time.perf_counter()
     except AuthoringError as error:
         for entry in section.exercises:
             if entry.is_exploratory:
-                found.setdefault(entry.id, (error, time.perf_counter() - started))
-    return found
+                errors.setdefault(entry.id, (error, time.perf_counter() - started))
+    return errors
 
 
 def _exploratory_record(
@@ -175,25 +219,18 @@ def _exploratory_record(
         problems.append(f"its solution must satisfy its cell: got {type(error).__name__}: {error}")
     if stub != "not_started":
         problems.append("its gap must raise NotImplementedError: it doesn't")
+    record = _broken_record(entry, problems, seconds)
+    return record | {"reference": "passed" if error is None else "failed", "stub": stub}
+
+
+def _broken_record(entry: ExerciseEntry, problems: Sequence[str], seconds: float = 0.0) -> Record:
+    """The record of an exercise that couldn't be verified."""
     return {
         "id": entry.id,
-        "reference": "passed" if error is None else "failed",
+        "reference": "error",
         "accepts": [],
-        "stub": stub,
+        "stub": None,
         "mistakes": [],
         "seconds": round(seconds, 3),
-        "problems": problems,
+        "problems": list(problems),
     }
-
-
-def _main(request: str, answer: str) -> None:
-    wanted = json.loads(request)
-    catalog = load_catalog(strict=True)
-    with contextlib.redirect_stdout(sys.stderr), Path(answer).open("w", encoding="utf-8", buffering=1) as lines:
-        for name in wanted["sections"]:
-            for record in verify_here(catalog.section(name), wanted["names"], explores=wanted["explores"]):
-                lines.write(json.dumps(record) + "\n")
-
-
-if __name__ == "__main__":
-    _main(*sys.argv[1:])
