@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from arena_lib.checking.results import Result
 from arena_lib.course.content.catalog import load_catalog
 from arena_lib.course.record.progress import ProgressStore
 
@@ -22,7 +23,23 @@ def test_start_writes_once_and_beside_it_when_asked(arena):
     assert again.code == 1
     assert "--fresh" in again.err
     assert arena("start", "1.1", "--folder", "mine", "--format", "py", "--fresh").code == 0
-    assert len(list(Path("mine").iterdir())) == 2
+    assert len(list(Path("mine").glob("*.py"))) == 2
+    assert {path.suffix for path in Path("mine", "figures").iterdir()} == {".png"}
+
+
+def test_start_quotes_the_commands_that_it_prints(arena):
+    out = arena("start", "1.1", "--folder", "a b").out
+    assert "jupyter lab 'a b/1.1_transformer_from_scratch.ipynb'" in out
+    assert out.rstrip().endswith("arena check 'a b/1.1_transformer_from_scratch.ipynb'")
+
+
+def test_start_list_and_progress_count_the_same_exercises(arena):
+    started = re.search(r"(\d+) exercises", arena("start", "1.2").out)[1]
+    ProgressStore().record(Result(exercise="1.2/inspect_model", status="passed"))
+    assert f"1 of {started} done" in arena("list", "1.2").out
+    assert f"1.2 Intro to mechanistic interpretability: 1 of {started} done" in arena("progress").out
+    (section,) = [one for one in arena("progress", "--json").json["sections"] if one["id"] == "1.2"]
+    assert (section["done"], section["of"]) == (1, int(started))
 
 
 def test_start_says_how_to_go_on_with_each_format(arena):

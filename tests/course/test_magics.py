@@ -84,7 +84,7 @@ def test_the_magic_answers(shell, capsys):
         shell.run_line_magic("arena", line)
         return capsys.readouterr().out
 
-    first = next(entry for entry in load_catalog().exercises if entry.test)
+    first = load_catalog().exercises[0]
     assert ask("next").startswith(f"{first.id}: {first.title}")
     assert f"{first.id}, hint 1 of 3" in ask("hint")
     shell.run_cell(RIGHT.replace("DIAGONAL", "0"))

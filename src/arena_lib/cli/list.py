@@ -44,8 +44,7 @@ def _show_section(section: Any, summary: Any) -> None:
     from arena_lib.course.record.summary import MARKS, STALE
 
     found = [summary.state(entry).state for entry in section.exercises]
-    n_judged = sum(not entry.is_exploratory for entry in section.exercises)
-    show(f"{section.id} {section.title}  ({section.hours:g} h, {found.count('done')} of {n_judged} done)")
+    show(f"{section.id} {section.title}  ({section.hours:g} h, {found.count('done')} of {len(found)} done)")
     rows = [
         [
             MARKS[state],

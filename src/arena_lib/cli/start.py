@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from arena_lib.cli.support.output import JsonFlag, UsageError, print_json, show, verb
+from arena_lib.course.tables import counted
 
 
 def register(app: typer.Typer) -> None:
@@ -39,9 +41,11 @@ def start_section(
     if as_json:
         print_json({"section": found.id, "path": str(path)})
     else:
-        show(f"{path} is ready: {len(found.exercises)} exercises, about {found.hours:g} hours.")
-        open_it = f"Open it (jupyter lab {path}), or write" if file_format == "ipynb" else "Write"
-        show(f"{open_it} in any editor and run: arena check {path}")
+        hours = "1 hour" if found.hours == 1 else f"{found.hours:g} hours"
+        show(f"{path} is ready: {counted(len(found.exercises), 'exercise')}, about {hours}.")
+        quoted = shlex.quote(str(path))
+        open_it = f"Open it (jupyter lab {quoted}), or write" if file_format == "ipynb" else "Write"
+        show(f"{open_it} in any editor and run: arena check {quoted}")
     if open_lab:
         _open_lab(path)
 

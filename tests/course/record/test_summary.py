@@ -56,10 +56,11 @@ def test_what_was_never_touched_is_not_started(catalog):
         ({PLUS: SCALED}, PLUS),
         ({PLUS: DONE}, SCALER),
         ({PLUS: DONE, SCALER: ExerciseProgress(state="stale")}, SCALER),
-        ({PLUS: DONE, SCALER: DONE}, None),  # the third explores, and no test judges it
+        ({PLUS: DONE, SCALER: DONE}, LARGEST),  # no test judges it: its cell says that it is done
+        ({PLUS: DONE, SCALER: DONE, LARGEST: DONE}, None),
     ],
 )
-def test_the_first_judged_exercise_that_is_not_done_comes_next(catalog, states, upcoming):
+def test_the_first_exercise_that_is_not_done_comes_next(catalog, states, upcoming):
     summary = Summary(catalog, states)
     found = summary.next()
     assert (found and found.id) == upcoming
@@ -70,15 +71,16 @@ def test_the_first_judged_exercise_that_is_not_done_comes_next(catalog, states, 
 
 
 def test_a_section_that_was_not_begun_is_one_line(catalog):
-    assert Summary(catalog, {}).text == "7.2 Little things: 0 of 2 done\nNext: 7.2/plus, Add two numbers (3 min)"
+    assert Summary(catalog, {}).text == "7.2 Little things: 0 of 3 done\nNext: 7.2/plus, Add two numbers (3 min)"
 
 
 def test_what_was_begun_is_shown_with_its_counts(catalog):
-    assert Summary(catalog, {PLUS: DONE, SCALER: SCALED, LARGEST: SCALED}).text.splitlines() == [
-        "7.2 Little things: 1 of 2 done",
-        "     exercise    attempts  hints  minutes  estimate  last",
-        "  ✓  7.2/plus    2         1      2        3         passed",
-        "  …  7.2/scaler  4         2      8        12        forgets to shift",
+    assert Summary(catalog, {PLUS: DONE, SCALER: SCALED, LARGEST: DONE}).text.splitlines() == [
+        "7.2 Little things: 2 of 3 done",
+        "     exercise          attempts  hints  minutes  estimate  last",
+        "  ✓  7.2/plus          2         1      2        3         passed",
+        "  …  7.2/scaler        4         2      8        12        forgets to shift",
+        "  ✓  7.2/find_largest  2         1      2        10        passed",
         "Next: 7.2/scaler, Scale and shift (12 min)",
     ]
 
@@ -99,8 +101,8 @@ def test_the_last_column_says_what_matters_most(catalog, known, mark, last):
 
 
 def test_the_end_is_said(catalog):
-    text = Summary(catalog, {PLUS: DONE, SCALER: DONE}).text
-    assert text.startswith("7.2 Little things: 2 of 2 done\n")
+    text = Summary(catalog, {PLUS: DONE, SCALER: DONE, LARGEST: DONE}).text
+    assert text.startswith("7.2 Little things: 3 of 3 done\n")
     assert text.endswith("\nEverything is done.")
 
 
@@ -113,8 +115,8 @@ def test_a_course_without_sections_is_done():
 # as JSON
 
 
-def test_every_judged_exercise_is_in_the_json(catalog):
-    summary = Summary(catalog, {PLUS: DONE, LARGEST: SCALED})
+def test_every_exercise_is_in_the_json(catalog):
+    summary = Summary(catalog, {PLUS: DONE})
     untouched = {
         "id": SCALER, "state": "not_started", "attempts": 0, "hints": 0, "solution_seen": False, "minutes": 0.0,
         "estimate": 12, "passed_at": None, "last_status": None, "last_mistake": None,
@@ -123,7 +125,8 @@ def test_every_judged_exercise_is_in_the_json(catalog):
         "id": PLUS, "state": "done", "attempts": 2, "hints": 1, "solution_seen": True, "minutes": 2.4, "estimate": 3,
         "passed_at": "2026-01-01T10:00:00+00:00", "last_status": "passed", "last_mistake": None,
     }  # fmt: skip
-    section = {"id": "7.2", "done": 1, "of": 2, "exercises": [done, untouched]}
+    explored = untouched | {"id": LARGEST, "estimate": 10}
+    section = {"id": "7.2", "done": 1, "of": 3, "exercises": [done, untouched, explored]}
     assert summary.to_json() == {"next": SCALER, "sections": [section]}
     mistaken = Summary(catalog, {PLUS: SCALED}).to_json()["sections"][0]
     assert (mistaken["done"], mistaken["exercises"][0]["last_mistake"]) == (0, "forgets to shift")

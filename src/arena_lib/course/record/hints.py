@@ -114,7 +114,7 @@ def give_solution(
     learners = _source_in(executed, entry) if executed else None
     if learners is None:
         learners, path = _saved_source(section, entry, file)
-        saved_at = path and datetime.datetime.fromtimestamp(path.stat().st_mtime)
+        saved_at = datetime.datetime.fromtimestamp(path.stat().st_mtime) if path else None
     diff = None if learners is None else solution_diff(section, entry, learners)
     return GivenSolution(
         exercise=entry.id, solution=solution_text(section, entry), diff=diff, file=path, saved_at=saved_at

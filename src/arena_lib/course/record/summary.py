@@ -30,8 +30,8 @@ class Summary:
         return self.states.get(entry.id, NOT_STARTED)
 
     def next(self) -> ExerciseEntry | None:
-        """The first exercise that a test judges and that isn't done."""
-        return next_exercise((entry for entry in self.catalog.exercises if entry.test), self.states)
+        """The first exercise that isn't done."""
+        return next_exercise(self.catalog.exercises, self.states)
 
     def to_json(self) -> dict[str, Any]:
         """What `arena progress --json` prints."""
@@ -52,10 +52,9 @@ class Summary:
         return "\n".join([*blocks, ending])
 
     def _section_text(self, section: Section) -> Iterator[str]:
-        judged = [entry for entry in section.exercises if entry.test]
-        n_done = sum(self.state(entry).state == "done" for entry in judged)
-        yield f"{section.id} {section.title}: {n_done} of {len(judged)} done"
-        rows = [self._row(entry) for entry in judged if entry.id in self.states]
+        n_done = sum(self.state(entry).state == "done" for entry in section.exercises)
+        yield f"{section.id} {section.title}: {n_done} of {len(section.exercises)} done"
+        rows = [self._row(entry) for entry in section.exercises if entry.id in self.states]
         if rows:
             header = ["", "exercise", "attempts", "hints", "minutes", "estimate", "last"]
             yield format_table(rows, header=header, indent="  ")
@@ -67,12 +66,11 @@ class Summary:
         return [MARKS[known.state], entry.id, *counts, last]
 
     def _section_json(self, section: Section) -> dict[str, Any]:
-        judged = [entry for entry in section.exercises if entry.test]
         return {
             "id": section.id,
-            "done": sum(self.state(entry).state == "done" for entry in judged),
-            "of": len(judged),
-            "exercises": [self._exercise_json(entry) for entry in judged],
+            "done": sum(self.state(entry).state == "done" for entry in section.exercises),
+            "of": len(section.exercises),
+            "exercises": [self._exercise_json(entry) for entry in section.exercises],
         }
 
     def _exercise_json(self, entry: ExerciseEntry) -> dict[str, Any]:
