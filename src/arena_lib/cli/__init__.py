@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import typer
 
-VERBS = ("demo", "list", "start", "check", "hint", "solution", "progress", "verify", "zoo", "bench", "doctor")
+VERBS = ("demo", "list", "start", "check", "hint", "solution", "progress", "verify", "new", "zoo", "bench", "doctor")
 """In the order of the help; each is a module of this package with a function `register(app)`."""
 
 __all__ = ["VERBS", "build_app", "main"]

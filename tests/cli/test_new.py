@@ -1,0 +1,85 @@
+"""`arena new`: what it writes is found, verified and judged like our own course."""
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def installed(arena, tmp_path, monkeypatch):
+    """A course from the template, with the metadata that an installer makes of its pyproject.toml."""
+    assert arena("new", "course", "my_course").code == 0
+    root = Path("my_course").absolute()
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    metadata = tmp_path / "site" / "my_course-0.1.0.dist-info"
+    metadata.mkdir(parents=True)
+    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: 0.1.0\n")
+    points = project["entry-points"]["arena_lib.courses"]
+    (metadata / "entry_points.txt").write_text(
+        "[arena_lib.courses]\n" + "".join(f"{name} = {module}\n" for name, module in points.items())
+    )
+    for folder in (metadata.parent, root / "src"):
+        monkeypatch.syspath_prepend(folder)
+    places = [str(metadata.parent), str(root / "src"), os.environ.get("PYTHONPATH", "")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(places))
+    monkeypatch.chdir(root)
+    yield root
+    for module in [name for name in sys.modules if name.split(".")[0] == "my_course"]:
+        del sys.modules[module]
+
+
+def test_a_course_from_the_template_and_an_exercise_in_it_are_verified(arena, installed):
+    made = arena("new", "exercise", "my-course.1/shift_rows", "--json")
+    assert made.json["exercise"] == "my-course.1/shift_rows"
+    assert all(Path(path).is_file() for path in made.json["paths"])
+    done = subprocess.run(
+        [sys.executable, "-m", "arena_lib", "verify", "my-course.1", "--json"], capture_output=True, text=True
+    )
+    records = json.loads(done.stdout)["exercises"]
+    assert [record["id"] for record in records] == ["my-course.1/center_rows", "my-course.1/shift_rows"]
+    assert all(record["holds"] for record in records), records
+    assert done.returncode == 0
+
+
+def test_new_exercises_follow_the_style_of_the_project(arena, installed):
+    arena("new", "exercise", "my-course.1/a_first_one")
+    ruff = [sys.executable, "-m", "ruff"]
+    config = ["--config", str(Path(__file__).parents[2] / "pyproject.toml")]
+    # Whose package is first-party differs from project to project, and so does the order of imports; chapters are text.
+    for command in (
+        ["check", *config, "--ignore", "I001", "--exclude", "chapters", "src"],
+        ["format", "--check", *config, "src"],
+    ):
+        done = subprocess.run([*ruff, *command], capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout
+
+
+def test_a_new_exercise_belongs_to_the_course_one_stands_in(arena, installed, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = arena("new", "exercise", "my-course.1/shift_rows")
+    assert done.code == 2
+    assert "must belong to the course that you stand in: got section my-course.1" in done.err
+    assert not (installed / "src/my_course/shift_rows.py").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("exercise", "center_rows"), "must be called SECTION/NAME: got 'center_rows'"),
+        (("exercise", "my-course.1/center_rows"), "must have files of its own"),
+        (("exercise", "my-course.1/Wrong"), "must be a lower-case name in Python, in ASCII: got 'Wrong'"),
+        (("exercise", "my-course.9/shift_rows"), "no section is called 'my-course.9'"),
+        (("course", "class"), "must be a lower-case name in Python, in ASCII: got 'class'"),
+        (("course", "my_course", "--folder", ".."), "must have a folder of its own"),
+    ],
+)
+def test_nothing_is_written_where_a_name_is_wrong(arena, installed, words, message):
+    before = {path: path.read_bytes() for path in installed.rglob("*.*") if path.is_file()}
+    done = arena("new", *words)
+    assert (done.code, message in done.err) == (2, True), done.err
+    assert {path: path.read_bytes() for path in installed.rglob("*.*") if path.is_file()} == before
