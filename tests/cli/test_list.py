@@ -11,8 +11,8 @@ import arena_lib.tests
 from arena_lib.checking.results import Result
 from arena_lib.course.content import references
 from arena_lib.course.content.catalog import load_catalog
+from arena_lib.course.content.judge_hashes import current_test_hash
 from arena_lib.course.record.progress import ProgressStore
-from arena_lib.course.record.staleness import current_test_hash
 
 MASK = "1.1/causal_mask"
 TESTS = Path(arena_lib.tests.__file__).parent

@@ -8,7 +8,7 @@ import pytest
 
 from arena_lib.course.content.catalog import load_catalog
 from arena_lib.course.content.notebooks import render
-from arena_lib.course.workspace import exercise_cells, start
+from arena_lib.course.workspace import exercise_cells, find_files, start
 from arena_lib.errors import WorkspaceError
 
 
@@ -159,3 +159,27 @@ def test_notebook_is_readable_after_jupyter_has_saved_it(section, folder):
         cell["source"] = "".join(cell["source"])
     path.write_text(json.dumps(notebook))
     assert list(exercise_cells(path)) == ["7.2/plus", "7.2/scaler", "7.2/find_largest"]
+
+
+def write_at(path, seconds):
+    path.write_text("")
+    os.utime(path, (seconds, seconds))
+
+
+def test_files_of_the_section_are_found_the_latest_first(section, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = ["7.2_little_2.ipynb", "7.2_little.py", "7.2_little_mine.py"]
+    for name, seconds in zip(names, (3000, 2000, 1000), strict=True):
+        write_at(tmp_path / name, seconds)
+    for name in ("7.2_little.txt", "7.1_little.py", "mine_7.2_little.py"):
+        write_at(tmp_path / name, 4000)
+    assert [str(path) for path in find_files(section)] == names
+
+
+def test_files_may_lie_in_another_folder(section, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_at(tmp_path / "7.2_little.py", 2000)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    write_at(elsewhere / "7.2_little.ipynb", 1000)
+    assert list(find_files(section, elsewhere)) == [elsewhere / "7.2_little.ipynb"]

@@ -147,3 +147,9 @@ def exercise_cells(path: Path) -> dict[str, str]:
         cells = [cell for cell in json.loads(text)["cells"] if "exercise" in cell["metadata"].get("arena", {})]
         return {cell["metadata"]["arena"]["exercise"]: "".join(cell["source"]) for cell in cells}
     return dict(_SCRIPT_CELL.findall(text))
+
+
+def find_files(section: Section, folder: Path | None = None) -> Iterator[Path]:
+    """The section's notebooks and scripts in a folder, the one changed last first."""
+    paths = [path for path in (folder or Path()).glob(f"{section.stem}*") if path.suffix in (".ipynb", ".py")]
+    yield from sorted(paths, key=lambda path: path.stat().st_mtime, reverse=True)

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 
 import pytest
 
@@ -64,13 +65,12 @@ def test_what_is_no_learners_file_is_said_to_be_none(tmp_path, name, content, to
         read_learner_file(tmp_path / name)
 
 
-def test_odd_cells_of_a_notebook_are_passed_over(tmp_path):
+def test_cells_of_text_are_counted_and_odd_metadata_are_passed_over(tmp_path):
     path = tmp_path / "a.ipynb"
-    path.write_text(
-        json.dumps({"cells": [3, {"cell_type": "raw"}, {"cell_type": "code", "source": "x = 1"}], "metadata": []})
-    )
+    cells = [{"cell_type": "raw", "source": ""}, {"cell_type": "code", "source": ["x = 1\n", "y = 2"]}]
+    path.write_text(json.dumps({"cells": cells, "metadata": []}))
     file = read_learner_file(path)
-    assert [(c.number, c.source) for c in file.cells] == [(3, "x = 1")]
+    assert [(c.number, c.source) for c in file.cells] == [(2, "x = 1\ny = 2")]
 
 
 @pytest.mark.parametrize(
@@ -105,3 +105,24 @@ def test_a_syntax_error_has_its_cell_and_line(source, line):
     assert isinstance(problem, CellProblem)
     assert (problem.cell, problem.line) == (3, line)
     assert problem.message.startswith("SyntaxError: ")
+
+
+@pytest.mark.parametrize(
+    ("cell", "reason"),
+    [
+        (1, "must have a cell_type: got 1"),
+        (None, "must have a cell_type: got None"),
+        ({"source": "x = 1"}, "must have a cell_type: got {'source': 'x = 1'}"),
+        ({"cell_type": "code", "source": None}, "as its source: got None"),
+        ({"cell_type": "code"}, "as its source: got None"),
+        ({"cell_type": "markdown", "source": 3}, "as its source: got 3"),
+        ({"cell_type": "code", "source": ["x = 1\n", 2]}, "as its source: got ['x = 1\\n', 2]"),
+    ],
+)
+def test_a_malformed_cell_is_named(tmp_path, cell, reason):
+    path = tmp_path / "a.ipynb"
+    good = {"cell_type": "code", "source": "x = 1"}
+    path.write_text(json.dumps({"cells": [good, cell], "metadata": {}}))
+    with pytest.raises(WorkspaceError, match=re.escape("a.ipynb: cell 2 must have")) as caught:
+        read_learner_file(path)
+    assert reason in str(caught.value)

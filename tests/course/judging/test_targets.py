@@ -189,7 +189,7 @@ def test_a_syntax_error_in_a_file_of_no_section_is_said_first():
     with pytest.raises(WorkspaceError) as caught:
         section_in("mine.py", "x = 1\n# %%\ny = = 2\n")
     assert str(caught.value) == (
-        "mine.py: cell 2, line 3 must be Python: got SyntaxError: invalid syntax. Mend that line first; what else is in "
+        "mine.py: cell 2, line 3 must be Python: got SyntaxError: invalid syntax. Fix that line first; what else is in "
         "the file defines no exercise of the course."
     )
 

@@ -11,7 +11,7 @@ from arena_lib.checking.results import Result
 from arena_lib.course.content.catalog import load_catalog
 from arena_lib.course.content.solutions import solution_diff, solution_text
 from arena_lib.course.judging.cells import LearnerFile, SourceCell
-from arena_lib.course.record.hints import GivenHint, GivenSolution, find_files, give_hint, give_solution
+from arena_lib.course.record.hints import GivenHint, GivenSolution, give_hint, give_solution
 from arena_lib.course.record.progress import ProgressStore
 from arena_lib.errors import WorkspaceError
 
@@ -204,24 +204,3 @@ def test_a_solution_without_a_difference_is_shown_whole():
     assert given.to_json() == {"exercise": "7.2/plus", "solution": "def plus", "diff": None, "file": None}
     there = dataclasses.replace(given, diff="- a\n+ b\n", file=Path("mine.py"))
     assert there.to_json() == {"exercise": "7.2/plus", "solution": "def plus", "diff": "- a\n+ b\n", "file": "mine.py"}
-
-
-# files
-
-
-def test_files_of_the_section_are_found_the_latest_first(section, work):
-    write(work / "7.2_little.py", at=2000)
-    write(work / "7.2_little_2.ipynb", "{}", at=3000)
-    write(work / "7.2_little_mine.py", at=1000)
-    for other in ("7.2_little.txt", "7.1_little.py", "mine_7.2_little.py"):
-        write(work / other, at=4000)
-    found = ["7.2_little_2.ipynb", "7.2_little.py", "7.2_little_mine.py"]
-    assert [str(path) for path in find_files(section)] == found
-
-
-def test_files_may_lie_in_another_folder(section, work, tmp_path):
-    write(work / "7.2_little.py", at=2000)
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    path = write(elsewhere / "7.2_little.ipynb", "{}", at=1000)
-    assert list(find_files(section, elsewhere)) == [path]

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from arena_lib.course.content.catalog import Catalog, load_catalog
+from arena_lib.course.content.judge_hashes import current_test_hash
 from arena_lib.course.record.progress import ExerciseProgress, ProgressStore
-from arena_lib.course.record.staleness import current_test_hash
 from arena_lib.course.record.summary import NOT_STARTED, STALE, Summary, load_summary
 
 PLUS, SCALER, LARGEST = "7.2/plus", "7.2/scaler", "7.2/find_largest"

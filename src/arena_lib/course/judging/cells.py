@@ -12,6 +12,7 @@ import ast
 import codecs
 import json
 import re
+import reprlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,7 +104,7 @@ def _read_notebook(path: Path, text: str) -> LearnerFile:
     cells = [
         SourceCell(number=number, source=source, filename=f"<{path.name}, cell {number}>")
         for number, cell in enumerate(notebook["cells"], start=1)
-        if (source := _code_of(cell)) is not None
+        if (source := _code_of(path, number, cell)) is not None
     ]
     metadata = notebook.get("metadata")
     arena = metadata.get("arena") if isinstance(metadata, dict) else None
@@ -111,11 +112,22 @@ def _read_notebook(path: Path, text: str) -> LearnerFile:
     return LearnerFile(path=path, cells=tuple(cells), section=section if isinstance(section, str) else None)
 
 
-def _code_of(cell: Any) -> str | None:
-    if not isinstance(cell, dict) or cell.get("cell_type") != "code":
-        return None
-    source = cell.get("source", "")
-    return "".join(map(str, source)) if isinstance(source, list) else str(source)
+def _code_of(path: Path, number: int, cell: Any) -> str | None:
+    """The text of a code cell; None for a cell of another kind."""
+    if not isinstance(cell, dict) or not isinstance(cell.get("cell_type"), str):
+        raise _malformed(path, number, "must have a cell_type", cell)
+    source = cell.get("source")
+    lines = source if isinstance(source, list) else [source]
+    if not all(isinstance(line, str) for line in lines):
+        raise _malformed(path, number, "must have text or a list of lines as its source", source)
+    return "".join(lines) if cell["cell_type"] == "code" else None
+
+
+def _malformed(path: Path, number: int, must_hold: str, content: object) -> WorkspaceError:
+    return WorkspaceError(
+        f"{path}: cell {number} {must_hold}: got {reprlib.repr(content)}. Open the notebook in Jupyter and save it again, "
+        "or delete that cell."
+    )
 
 
 def _read_script(path: Path, text: str) -> LearnerFile:

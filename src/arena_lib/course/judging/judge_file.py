@@ -21,6 +21,7 @@ from pathlib import Path
 from arena_lib.checking.reports.messages import spoken
 from arena_lib.checking.results import Result
 from arena_lib.course.content.catalog_types import ExerciseEntry, Section
+from arena_lib.course.content.judge_hashes import current_test_hash
 from arena_lib.course.judging.cells import CellProblem, LearnerFile, read_learner_file
 from arena_lib.course.judging.collect import (
     ParsedFile,
@@ -33,7 +34,6 @@ from arena_lib.course.judging.collect import (
 from arena_lib.course.judging.earlier_failures import FAULTS, helpers_of, mention_helpers
 from arena_lib.course.judging.judge_exercise import judge_alone
 from arena_lib.course.judging.processes import LOST, Ending, Job, Limits, run_jobs
-from arena_lib.course.record.staleness import current_test_hash
 
 DEFAULT_LIMIT = 60.0
 """Seconds that one exercise may take."""

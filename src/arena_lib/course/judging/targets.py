@@ -11,7 +11,7 @@ from arena_lib.course.content.catalog import Catalog
 from arena_lib.course.content.catalog_types import Section
 from arena_lib.course.judging.cells import LearnerFile, read_learner_file
 from arena_lib.course.judging.collect import ParsedFile, parse_file, problem_of_name, source_of_name
-from arena_lib.course.record.hints import find_files
+from arena_lib.course.workspace import find_files
 from arena_lib.errors import WorkspaceError
 
 
@@ -19,12 +19,13 @@ def find_target(catalog: Catalog, target: str | None, section: str | None = None
     """The file and the section: `target` is a path, the name of a section, or None for this folder's latest."""
     named = None if section is None else catalog.section(section)
     if target is None:
-        found = [path for one in ([named] if named else catalog.sections) for path in find_files(one)]
-        if not found:
+        sections = catalog.sections if named is None else [named]
+        paths = [path for candidate in sections for path in find_files(candidate)]
+        if not paths:
             raise WorkspaceError(
                 f"this folder must hold a section's notebook: got none in {_here()}. Name a file, or write one with: arena start 1.1"
             )
-        path = max(found, key=lambda one: one.stat().st_mtime)
+        path = max(paths, key=lambda path: path.stat().st_mtime)
         return path, named or section_of_file(catalog, read_learner_file(path))
     path = Path(target)
     if path.suffix in (".ipynb", ".py") or path.exists():
@@ -56,7 +57,7 @@ def section_of_file(catalog: Catalog, file: LearnerFile) -> Section:
     if best is None or not counts[best]:
         for _, problem in parsed.broken:
             raise WorkspaceError(
-                f"{file.path}: {problem.where} must be Python: got {problem.message}. Mend that line first; what else is "
+                f"{file.path}: {problem.where} must be Python: got {problem.message}. Fix that line first; what else is "
                 "in the file defines no exercise of the course."
             )
         raise WorkspaceError(

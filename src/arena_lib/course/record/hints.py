@@ -6,7 +6,6 @@ Raises:  WorkspaceError for a solution that isn't earned yet.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from arena_lib.course.judging.cells import LearnerFile, read_learner_file
 from arena_lib.course.judging.collect import expression_of, parse_file, source_of_name
 from arena_lib.course.record.progress import ProgressStore
 from arena_lib.course.tables import counted
+from arena_lib.course.workspace import find_files
 from arena_lib.errors import WorkspaceError
 
 
@@ -138,9 +138,3 @@ def _saved_source(section: Section, entry: ExerciseEntry, file: Path | None) -> 
 def _source_in(file: LearnerFile, entry: ExerciseEntry) -> str | None:
     parsed = parse_file(file)
     return source_of_name(parsed, expression_of(parsed, entry).split(".")[0])
-
-
-def find_files(section: Section, folder: Path | None = None) -> Iterator[Path]:
-    """The section's notebooks and scripts in a folder, the one changed last first."""
-    found = [path for path in (folder or Path()).glob(f"{section.stem}*") if path.suffix in (".ipynb", ".py")]
-    yield from sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)

@@ -8,8 +8,8 @@ from typing import Any
 
 from arena_lib.course.content.catalog import Catalog
 from arena_lib.course.content.catalog_types import ExerciseEntry, Section
+from arena_lib.course.content.judge_hashes import current_test_hash
 from arena_lib.course.record.progress import ExerciseProgress, ProgressStore, next_exercise
-from arena_lib.course.record.staleness import current_test_hash
 from arena_lib.course.tables import format_table
 
 MARKS: dict[str, str] = {"done": "✓", "stale": "~", "tried": "…", "not_started": " "}

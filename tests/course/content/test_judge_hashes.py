@@ -4,7 +4,7 @@ import dataclasses
 import importlib
 
 from arena_lib.course.content.catalog import load_catalog
-from arena_lib.course.record.staleness import current_test_hash, current_test_hashes
+from arena_lib.course.content.judge_hashes import current_test_hash, current_test_hashes
 
 
 def test_every_exercise_has_the_fingerprint_of_its_test():
