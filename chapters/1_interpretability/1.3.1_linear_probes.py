@@ -27,13 +27,31 @@
 # - Does the model *use* it? (Push the activations along the direction, and see whether the model changes its mind.)
 #
 # People want to do this with *truth* and with *lies*: if a model's activations say "what I'm writing is
-# false", we would like to read that. So that is where the section goes, in a real language model, after you
-# have learned the trade on a model and a language of which we know everything.
+# false", we would like to read that. The section ends there, in a real language model. Before that you learn
+# the methods on a small model, in a language of which we know everything.
 #
 # You should have done 1.1: tokens, the residual stream, blocks.
 #
-# The set-up cell above imports what you need, and a few things that the library's own solutions use, such as
-# `SIGNS` and the functions that check arguments (`check_...`). You may use them or not.
+# The set-up cell above imports types for the stubs, and tools that each exercise names where you need them:
+# `find_blocks`, `tokenize`, `block_output` and `read_residual` (what leaves a block of any model),
+# `compute_accuracy`, `Selectivity` (two accuracies and their difference), `QUESTION` and `read_logits` (asking
+# the model), `instruct` and `render_dialogue` (texts of conversations). `SIGNS`, `split_by_label` and the
+# functions that refuse wrong arguments (`check_...`) belong to the library's own solutions; you can do without.
+#
+# | part | minutes |
+# |---|---|
+# | 1. Statements, labels, activations | 20 |
+# | 2. Look first | 15 |
+# | 3. Which layer knows it? | 15 |
+# | 4. Two probes to keep | 40 |
+# | 5. Does it mean the same elsewhere? | 35 |
+# | 6. What was learned by heart? | 20 |
+# | 7. Does the model use it? | 25 |
+# | 8. Truth | 40 |
+# | 9. Lies | 50 |
+# | 10. Let the probe look for itself | 50 |
+#
+# These are minutes of exercises; the rest of the seven hours is for reading and looking.
 #
 # ### Two models
 #
@@ -65,6 +83,8 @@ torch.manual_seed(0)
 untrained = AutoModelForCausalLM.from_config(model.config).eval()  # the same model, before it learned anything
 # %% [markdown]
 # ## 1. Statements, labels, activations
+#
+# *About 20 minutes of exercises. You collect activations of statements whose answers you know.*
 #
 # To fit a probe we need statements of which we know the answer. In Storyworld we do: the program that writes
 # the stories knows who is a woman and who is a man, and which word refers to whom. The question of the first
@@ -146,7 +166,7 @@ for kind in KINDS:
 #
 # What exactly do we probe? The residual stream, after a layer, at the **last token** of each statement. The
 # last, since the model is causal: only there has it read everything. Here that is the full stop, a token that
-# means nothing by itself, so whatever is found there the model has carried there.
+# means nothing by itself. So whatever is found there, the model has carried there.
 #
 # We count layers from 0, and "layer $l$" means the vector that leaves block $l$. In the library
 # `transformers` you can get at it in two ways. With `output_hidden_states=True` the model also returns a
@@ -164,6 +184,8 @@ for kind in KINDS:
 # hint: acts[torch.arange(batch), last] picks one position a row. Collect the batches in a list for each layer, and join them with torch.cat at the end.
 # %% [markdown]
 # ## 2. Look first
+#
+# *About 15 minutes of exercises. You see two of 128 dimensions, and choose them without a label.*
 #
 # Before fitting anything, look. Each statement is now a point in a space of 128 dimensions, and we can see
 # two. Which two? Those along which the points differ most: the **principal components**. If one of the
@@ -188,6 +210,8 @@ plots.clouds(panels, genders, names=seen["job"].subjects, title="tiny-llama at t
 #
 # ## 3. Which layer knows it?
 #
+# *About 15 minutes of exercises. You fit a first probe at each layer, and compare with an untrained model.*
+#
 # Now with labels. The simplest probe is a **difference of means**: with $\mu_1$ the mean activation of the
 # statements labelled 1 and $\mu_0$ that of those labelled 0, the direction is $\theta = \mu_1 - \mu_0$. A new
 # activation $x$ is put where it is nearer to: compare $x \cdot \theta$ with the value halfway between the
@@ -195,7 +219,7 @@ plots.clouds(panels, genders, names=seen["job"].subjects, title="tiny-llama at t
 #
 # Do that at each layer, and always measure on statements that were not used for the means. With 128
 # dimensions and 240 statements, accuracy on the training part says little.
-# %% exercise="layer_sweep_accuracy" title="One probe a layer" difficulty=2 importance=4 minutes=15
+# %% exercise="layer_sweep_accuracy" title="One probe for each layer" difficulty=2 importance=4 minutes=15
 # hint: Extract once for all layers, split once for all layers; the loop over layers is only about means.
 # hint: Means come from the training part alone. Then score every statement, and count how often (score > 0) agrees with the label, in each part.
 # hint: scores = (x - (mean_1 + mean_0) / 2) @ (mean_1 - mean_0); is_right = (scores > 0) == (labels == 1).
@@ -221,6 +245,8 @@ plots.lines(
 #
 # ## 4. Two probes to keep
 #
+# *About 40 minutes of exercises. You write the two usual probes, and see where their refinements help and harm.*
+#
 # Let us turn this into two probes that we can save, compare and use.
 #
 # **Mass-mean probe** (Marks and Tegmark 2023). The difference of means again, as a classifier with
@@ -228,9 +254,10 @@ plots.lines(
 # Suppose that some feature that has nothing to do with gender varies a lot, and happens to lie at an angle to
 # $\theta$ that isn't quite a right one. Then it disturbs the score. If $\Sigma$ is the covariance *within*
 # the classes (how activations of one class vary among themselves), $\Sigma^{-1} \theta$ is the direction that
-# best separates the two, with such disturbances taken out: Fisher's linear discriminant. It's better on data
-# of the same kind (`iid`), and often worse on other data, where features vary together in other ways. The
-# plain $\theta$ is the one to steer by.
+# best separates the two, with such disturbances taken out: Fisher's linear discriminant. That is for new data
+# of the very same kind. Statisticians call these **independent and identically distributed**, in short **iid**,
+# and so the probe's argument is called `iid`. On other data, where features vary together in other ways, it may
+# do harm. You will see both below.
 #
 # With 128 dimensions and few statements, $\Sigma$ has directions in which nothing varies at all, so it has no
 # inverse; the **pseudoinverse** leaves those out.
@@ -284,9 +311,44 @@ plots.bars(
 # %% [markdown]
 # At layers 2 and 3 both are right for (nearly) every new name, and they point nearly the same way. At layer 1
 # logistic regression gets 0.68, somewhat above chance, with a direction that has little in common with the
-# difference of means. Keep that in mind for part 7.
+# difference of means. Part 7 comes back to that.
+#
+# And the refinement, $\Sigma^{-1} \theta$? Here it is for a probe that was fitted on statements about traits, at
+# layer 2: first on more statements of the same kind about the same names, then on the other kinds.
+# %% result
+# what `iid=True` is good for, and what it costs.
+# On other statements of the same kind it gains much; on other kinds it loses as much or more.
+traits = tell("trait", "seen", 600)
+x = extract_activations(traits.texts, model, tokenizer, [2], 100)[2]
+is_fitted = torch.arange(600) < 400
+trait_center = x[is_fitted].mean(dim=0)
+probe = MMProbe.from_data(x[is_fitted] - trait_center, traits.labels[is_fitted])
+tested = {"trait (same names)": (x[~is_fitted] - trait_center, traits.labels[~is_fitted])}
+tested |= {
+    kind: (new_acts[kind][2] - new_acts[kind][2].mean(dim=0), new[kind].labels) for kind in ("job", "got", "story")
+}
+plain_and_iid = {
+    name: [((probe(x, iid=iid) > 0.5) == (y == 1)).float().mean().item() for x, y in tested.values()]
+    for name, iid in {"plain": False, "iid": True}.items()
+}
+assert plain_and_iid["iid"][0] > plain_and_iid["plain"][0] + 0.15, "the same kind: better"
+assert plain_and_iid["iid"][1] < plain_and_iid["plain"][1] - 0.2, "other kinds: worse"
+plots.bars(
+    plain_and_iid,
+    list(tested),
+    x_title="tested on",
+    y_title="accuracy",
+    title="A mass-mean probe for traits",
+    references={"guessing": 0.5},
+)
+# %% [markdown]
+# In its own kind of data $\Sigma$ helps: 0.75 becomes 0.97. Elsewhere it takes the probe from 1.00 to 0.69 on
+# jobs, and from 0.98 to 0.60 on who got something. The inverse removes what varied among *these* statements, and with it something that the others need.
+# When you want a direction that means something elsewhere, and to push a model along, take the plain $\theta$.
 #
 # ## 5. Does it mean the same elsewhere?
+#
+# *About 35 minutes of exercises. You catch a probe that reads something else than its label, and part the two.*
 #
 # A direction that separates women from men in sentences about jobs might be about women and men, or about
 # something that goes along with it *in these sentences*. So take it to other sentences. Fit a probe on each
@@ -294,8 +356,8 @@ plots.bars(
 # stands what a probe is worth where the data is different.
 #
 # For mass-mean probes each kind is centred with the mean of its own training part (Marks and Tegmark do so,
-# too): what "neutral" looks like may well be different from one kind of sentence to another. That is done
-# outside: your function takes activations as they come.
+# too): what "neutral" looks like may well be different from one kind of sentence to another. The cell
+# below does that before it calls your function, which takes activations as they come.
 # %% exercise="compute_generalization_matrix" title="Every data set with every other" difficulty=3 importance=4 minutes=20
 # hint: Two loops: which data set the probe is fitted on, and which it is tested on.
 # hint: Fit once for each row, from the training part; then go through the columns with the test parts. The probe says 1 where its probability is above 0.5.
@@ -335,7 +397,7 @@ plots.matrix(
 # does is other data. Make it: let the second person's gender be drawn independently, and see whose gender the
 # direction from the job statements reads there.
 # %% exercise="who_is_read" title="Part what goes together" difficulty=2 importance=4 minutes=15
-# hint: If giver and receiver have genders that are drawn independently, one set of scores can be compared with two sets of labels.
+# hint: If the genders of giver and receiver are drawn independently, one set of scores can be compared with two sets of labels.
 # hint: tell(kind, "new", n, independent=True) makes such statements; .labels is about the first person named, .others about the second. Extract at layer 3, and measure the given probe with each.
 # hint: x = extract_activations(statements.texts, model, tokenizer, [3], 100)[3]; centre it with its own mean; compute_accuracy(probe, x, statements.labels), then with .others.
 job_probe = LRProbe.from_data(acts["job"][3] - centers["job"], seen["job"].labels)
@@ -366,16 +428,18 @@ assert min(read["gave"]) > 0.6, "after 'A gave it to B' it holds something of bo
 #
 # So the model doesn't hold "the gender of the grammatical subject" at all. It holds something about whoever
 # the story may go on with; in Storyworld, as in English, that is often the one who has just received
-# something. A label is what *we* think a direction means. The model's own reasons are its own.
+# something. A label is what *we* think a direction means; the model may hold something else.
 #
 # ## 6. What was learned by heart?
+#
+# *About 20 minutes of exercises. You measure how much of a probe's accuracy is memory.*
 #
 # Here is a disturbing experiment. Give every *name* a random label, whatever its gender: Elena 1, Vera 0,
 # Bernard 1. Everything about Elena is labelled 1. No model holds anything like that. Fit a probe on some
 # statements about these names, and test it on *other statements about the same names*. It does well.
 #
-# It must have learned the names by heart. In 128 dimensions there is room for that: a probe needs only a
-# direction that lies well to a hundred names. So when a probe does well on a *real* task with the same names
+# It must have learned the names by heart. In 128 dimensions there is room for that: a probe needs only
+# one direction along which a hundred names happen to fall on the sides that you gave them. So when a probe does well on a *real* task with the same names
 # on both sides, how do we know that it isn't doing the same?
 #
 # Hewitt and Liang (2019) make this a measure. A **control task** has the same inputs, and a random label for
@@ -393,6 +457,7 @@ assert min(read["gave"]) > 0.6, "after 'A gave it to B' it holds something of bo
 # task and control task, for both probes and both models, with the same names on both sides.
 # Where the two bars are alike, the probe's success shows nothing about the model.
 LAYER = 2
+N_DRAWS = 2 if SCALE == "tiny" else 10  # control labels are drawn, and one draw may be a lucky one: take the mean
 many = tell("job", "seen", 600)
 is_train = torch.arange(600) < 400
 rows = {}
@@ -401,11 +466,16 @@ for name, which in {"trained": model, "untrained": untrained}.items():
     x = x - x[is_train].mean(dim=0)
     for probe_cls, label in ((MMProbe, "mass-mean"), (LRProbe, "logistic")):
         generator = torch.Generator().manual_seed(0)
-        rows[f"{label}/{name}"] = compute_selectivity(x, many.labels, many.subjects, is_train, probe_cls, generator)
+        given = (x, many.labels, many.subjects, is_train, probe_cls, generator)
+        draws = torch.tensor([compute_selectivity(*given) for _ in range(N_DRAWS)])
+        rows[f"{label}/{name}"] = Selectivity(*draws.mean(dim=0).tolist())
+        lowest, highest = draws[:, 1].min(), draws[:, 1].max()
+        print(f"{label}/{name}: control accuracy from {lowest:.2f} to {highest:.2f} over {N_DRAWS} draws")
 for name, row in rows.items():
     print(
         f"{name:21} task {row.task_accuracy:.2f}  control {row.control_accuracy:.2f}  selectivity {row.selectivity:+.2f}"
     )
+assert rows["mass-mean/trained"].selectivity > rows["logistic/trained"].selectivity
 series = {
     "task": [row.task_accuracy for row in rows.values()],
     "control task": [row.control_accuracy for row in rows.values()],
@@ -415,17 +485,20 @@ plots.bars(
 )
 # %% [markdown]
 # Three lessons. The untrained model's probes do better than chance here, on the *real* task, because they
-# know the names by heart: their control bars are as high. Without those bars one might have written a paper.
-# The stronger probe, logistic regression, memorises nearly everything (0.91), so its high accuracy on seen
-# names says little; the mass-mean probe (0.71) has less room for it and is more selective. And what settled
-# the matter for logistic regression was not selectivity but the test on *new* names in part 4, on which
-# memory is of no use. If you can hold out whole types, do.
+# know the names by heart: their control bars are as high, or higher. Without those bars one might have believed
+# that even an untrained model knows women from men.
+# The stronger probe, logistic regression, memorises a lot: on average over ten draws of labels it gets 0.87 of
+# the control task right. So its perfect score on seen names says little. The mass-mean probe memorises less
+# (0.75) and is more selective (+0.25 against +0.13). And mind the spread: single draws differ by 0.1 and more,
+# so one draw could have told you almost anything. What settled the matter was the test on *new* names in part 4,
+# where memory is of no use. If you can hold out whole types, do.
 #
 # ## 7. Does the model use it?
 #
-# All of this shows what *we* can read. Perhaps the model never looks there. A direction that is read matters;
-# one that isn't is like a note in a pocket. The only way to find out is to **intervene**: change the
-# activation along the direction, and see what the model does.
+# *About 25 minutes of exercises. You push activations along a direction, and see whether the model follows.*
+#
+# All of this shows what *we* can read. Perhaps the model never looks there. The only way to find out is to
+# **intervene**: change the activation along the direction, and see what the model does.
 #
 # For gender there is a behaviour to watch. After "Elena was a baker." the model's logit for " She" is above
 # that for " He", after "Bernard was a baker." below. Add $\theta$ to the residual stream at the full stop
@@ -509,15 +582,18 @@ plots.bars(
 
 # %% [markdown]
 # That is as clear as it gets. The model prefers " She" after women by 2.4 nats (the mean difference of the
-# logits), and " He" after men by 1.5. One step along $\theta$ at layer 2 moves both by more than three nats
-# up, or as much down, and **every** one of the 100 men and 100 women changes the pronoun; a random direction
-# of the same length turns nobody. The direction isn't only there: the model takes its pronouns from it.
+# logits), and " He" after men by 1.5. One step along $\theta$ at layer 2 moves women up by 3.9 nats and men by
+# 3.1; a step back moves women down by 3.3 and men by 2.5. That is enough: all but one of the 100 men and 100 women
+# change the pronoun, and a random direction of the same length turns nobody. The direction isn't only there:
+# the model takes its pronouns from it.
 #
-# Mind also what the early layers show. There the difference of the means is tiny compared with the
+# Look also at the early layers. There the difference of the means is tiny compared with the
 # activations, and pushing along it does nothing, whatever accuracy a probe may reach. **Being decodable and
 # being used are two things.**
 # %% [markdown]
 # ## 8. Truth
+#
+# *About 40 minutes of exercises. You look for truth, in a small model and in a real one, and test it by intervention.*
 #
 # Now the direction that everybody wants. Is there one along which a model's *true* statements lie on one side
 # and its *false* ones on the other?
@@ -548,12 +624,12 @@ def split_by_subject(statements, seed=0):
 
 def truth_accuracy(x, statements, n_splits=4):
     """Accuracy of logistic regression on subjects that it wasn't fitted on, the mean of a few splits."""
-    found = []
+    accuracies = []
     for seed in range(n_splits):
         is_train = split_by_subject(statements, seed)
         probe = LRProbe.from_data(x[is_train], statements.labels[is_train])
-        found.append(compute_accuracy(probe, x[~is_train], statements.labels[~is_train]))
-    return sum(found) / n_splits
+        accuracies.append(compute_accuracy(probe, x[~is_train], statements.labels[~is_train]))
+    return sum(accuracies) / n_splits
 
 
 # %% result
@@ -586,11 +662,11 @@ plots.lines(
     references={"guessing": 0.5},
 ).update_xaxes(dtick=1).update_yaxes(range=[0, 1])
 # %% [markdown]
-# Every single capital, opposite and comparative is known, and *truth is not represented*. (Below a half is
-# noise of a certain kind: a word that makes a statement false for one subject makes it true for another, and
-# the probe remembers the word.)
+# Every single capital, opposite and comparative is known, and *truth is not represented*. (Why
+# some points lie below a half: a word that makes a statement false for one subject makes it true for another,
+# and a probe that remembers the word is wrong there.)
 #
-# Nobody should be surprised. A model learns what helps it to guess the next word. In Storyworld **nothing
+# This needn't surprise you. A model learns what helps it to guess the next word. In Storyworld **nothing
 # false is ever said**, so after "The capital of France is Lisbon." there is nothing to prepare for, and the
 # model doesn't. Knowing that France goes with Paris and holding "that was false" are two things. A model that
 # has read the internet, where people err and lie and are contradicted in the next sentence, has a reason.
@@ -739,8 +815,16 @@ if REAL:
     )
     figure.show()
 else:
-    print("For this, MODEL = 'smollm2'.")
+    print(
+        "For this, MODEL = 'smollm2'. Ours, with random weights in brackets: spam 0.95 (0.80), historical figures 0.78 (0.70),"
+        " science 0.68 (0.57), sentiment 0.62 (0.55), misconceptions 0.58 (0.53), common sense 0.43 (0.43)."
+    )
 # %% [markdown]
+# This is sobering. With 60 texts a bar is off by about 0.06 by chance alone. So only spam is clearly more than what
+# random weights give (0.95 against 0.80), and even random weights, which see little more than which words occur,
+# get far there. Of the three sets about truth none is. What worked on our own seven kinds of statement doesn't
+# carry over to texts that vary in everything else, with 140 examples, one layer and one token.
+#
 # ### What does the model itself say?
 #
 # If a direction is to be tested by intervention, there must be a behaviour in which truth shows. Marks and
@@ -758,6 +842,12 @@ else:
 # hint: It's one forward pass for each batch of prompts. At which position of each row is the verdict predicted?
 # hint: The prompt is few_shot_prompt + statement + " This statement is:", and the verdict comes after its last real token. Softmax over the whole vocabulary, then two columns.
 # hint: logits[torch.arange(batch), mask.sum(dim=1) - 1].softmax(dim=-1), then [:, true_id] - [:, false_id]; join the batches.
+# %% result
+# your function on tiny-llama, with " She" and " He" for its two answers.
+# It has never read "This statement is:" and spells it out letter by letter, so neither is likely. Still, the sign is right.
+asked_pronouns = few_shot_evaluate(people.texts, model, tokenizer, "", SHE, HE)
+print(f"P(She) - P(He): women {asked_pronouns[women].mean():+.4f}, men {asked_pronouns[men].mean():+.4f}")
+assert asked_pronouns[women].mean() > 0 > asked_pronouns[men].mean()
 # %% [markdown]
 # Now the intervention: while the model reads the prompt, add the direction to the residual stream where the
 # statement ends, at its last two tokens, and nowhere else. These are its full stop and its last word, or the
@@ -775,6 +865,14 @@ else:
 # hint: Where does the statement end within the prompt? The prompt without its question ends exactly there.
 # hint: Tokenize few_shot_prompt + statement for each row: if it has n tokens, the two places are n - 2 and n - 1. Register a hook on each block of intervene_layers that adds sign * direction there, and call few_shot_evaluate on the batch, with the same batch_size. The places count from a row's first token, so the prompts must be padded on the right.
 # hint: places = mask.sum(dim=1, keepdim=True) - torch.tensor([2, 1]); in the hook: resid = output.clone(); resid[torch.arange(batch)[:, None], places] += sign * direction. Remove the hooks in a finally.
+# %% result
+# your function on tiny-llama, with the gender direction added at layers 1 and 2, and with a random one.
+# Added, it moves women and men towards " She"; subtracted, towards " He".
+random_push = make_random_direction(theta[LAYER], torch.Generator().manual_seed(3))
+for name, direction in {"theta": theta[LAYER], "random": random_push}.items():
+    for sign in ("add", "subtract"):
+        verdicts = intervention_experiment(people.texts, model, tokenizer, direction, "", SHE, HE, [1, 2], sign)
+        print(f"{name:6} {sign:8}  women {verdicts[women].mean():+.4f}, men {verdicts[men].mean():+.4f}")
 # %% result
 # on the real model, its verdicts as they are, and with the direction of the cities added or subtracted.
 # The statements are about plurals: nothing about cities could help. Beside it are random directions of the same length.
@@ -832,38 +930,52 @@ else:
 # **an intervention without a random control proves little.** The direction of logistic regression, made as
 # long, does more still (1.04 and 1.09), unlike in Marks and Tegmark's larger models.
 #
-# The direction fitted on cities with and without "not" does nothing here (-0.02). Look at its length before you
-# conclude anything: it is 1.7, a fifth of the other's, so it hardly pushes at all.
+# The direction fitted on cities with and without "not" does nothing here (-0.02). But its length is 1.7, a fifth of
+# the other's, so it hardly pushes at all, and this shows nothing about it.
 #
 # ## 9. Lies
+#
+# *About 50 minutes of exercises. You steer with a direction, read it token by token, and find out what it reads.*
 #
 # A statement may be false without anybody lying. To find *deception* we need texts that differ only in
 # whether the speaker is honest. **Instructed pairs** are a simple way to make them: tell the model to be
 # honest, or to be a liar, and then let it say the very same fact, word for word. Whatever differs at the end
 # of the fact can only come from the instruction.
 #
-# The price is plain, too. The direction may mean "I was told to lie", or "liar" was mentioned, or "this is a
-# story", rather than "I am deceiving". Confounds again.
+# Here too something may be confounded. The direction may mean "I was told to lie", or that the word "liar" was
+# mentioned, or "this is a story", rather than "I am deceiving".
 # %% exercise="construct_instructed_pairs" title="The same fact, two speakers" difficulty=3 importance=4 minutes=15
 # hint: Two sets of texts, and your extract_activations does the rest.
 # hint: `instruct(instruction, fact, tokenizer)` makes one text, with the chat template if there is one. It ends where the fact ends, so the last token is the fact's.
 # hint: extract_activations([instruct(honest, fact, tokenizer) for fact in facts], model, tokenizer, layers), and the same with dishonest; return the two.
+# %% result
+# your function on tiny-llama, with a sentence about a man and one about a woman for the two instructions.
+# The facts are about things. Even so, what differs at their ends points along the gender direction of part 7.
+old_things = [f"The {thing} was old." for thing in list(lexicon.THINGS)[:24]]
+after_he, after_she = construct_instructed_pairs(
+    old_things, model, tokenizer, [LAYER], START + " He was a sailor.", START + " She was a baker."
+)
+apart = after_she[LAYER].mean(dim=0) - after_he[LAYER].mean(dim=0)
+alike = torch.cosine_similarity(apart, theta[LAYER], dim=0)
+by_chance = torch.cosine_similarity(make_random_direction(apart, torch.Generator().manual_seed(0)), theta[LAYER], dim=0)
+print(f"cosine with the gender direction {alike:.2f}; of a random direction {by_chance:.2f}")
+assert alike > 0.3 > abs(by_chance)
 # %% [markdown]
 # ### Steering
 #
-# A direction can be more than read: added at *every* token while a model writes, it becomes a rudder. In code
-# this wants a context manager, so that the hooks certainly come off:
+# A direction can do more than be read: added at *every* token while a model writes, it steers what the model
+# writes. A context manager makes sure that the hooks come off afterwards, whatever happens:
 #
 #     with DeceptionSteeringHook(model, direction, layers=[3], coefficient=6.0):
 #         model.generate(...)
 #
 # The name says what one would like it for. The hook doesn't care which direction it is given.
-# %% exercise="deception_steering_hook" title="A rudder" difficulty=3 importance=4 minutes=20
+# %% exercise="deception_steering_hook" title="Steer with a direction" difficulty=3 importance=4 minutes=20
 # hint: Three small methods: what the hook does, putting it on, taking it off.
 # hint: `register_forward_hook` returns a handle; keep all of them. A hook that returns something replaces the block's output. If the output is a tuple, return a tuple with the same tail.
 # hint: resid = block_output(output); steered = resid + (self.coefficient * self.direction).to(resid).
 # %% result
-# tiny-llama goes on about Bernard and Elena, with the gender direction at its wheel.
+# tiny-llama goes on about Bernard and Elena, steered along the gender direction.
 # It's the same prompt and the same weights in each line.
 torch.manual_seed(0)
 for beginning in ("Bernard was a sailor.", "Elena was a baker."):
@@ -876,9 +988,9 @@ for beginning in ("Bernard was a sailor.", "Elena was a baker."):
         print(f"{coefficient:+5.0f}  {tokenizer.decode(out[0]).removeprefix(START)}")
 # %% [markdown]
 # With half of what turned the pronouns (14, where $\theta$ is 29 long), Bernard becomes a "she" with
-# something "in her hands", while his name stays as it is. The other way the model doesn't say "He" of Elena.
-# It repeats her name instead: the direction moves what the model says, not always as we expect. And a rudder
-# can be turned too far: try 45, and the text falls apart into "her her her", since no activation in training
+# something "in her hands". The other way the model doesn't say "He" of Elena.
+# It repeats her name instead: the direction moves what the model says, but not always as we expect. And one
+# can push too hard: try 45, and the text falls apart into "her her her", since no activation in training
 # ever lay there.
 #
 # ### Token by token
@@ -907,6 +1019,13 @@ words, scores, is_spoken = score_dialogue(story, model, tokenizer, theta[LAYER] 
 spoken = [word for word, chosen in zip(words, is_spoken, strict=True) if chosen]
 typical = scores[is_spoken].mean()
 display(HTML(plots.coloured_text(spoken, scores[is_spoken] - typical, digits=1, title="Gender, word by word")))
+# %% [markdown]
+# At the pronouns and the word after them the probe reads what it should: "She was" is orange (+6 to +14), "He was"
+# deep blue (-22, -12). Elsewhere it reads little that makes sense. "sailor", in a sentence about a man, is orange
+# (+5.5); every full stop is blue; both names are near zero. The direction was fitted at the ends of sentences about
+# jobs, with the mean of those ends taken off. At other tokens, other things lie along it, and zero is somewhere
+# else. The full stops here are all alike (-4.6 to -5.6), the one after "He was a sailor" too. So **a score at a
+# token of a kind on which the probe wasn't fitted needs its own test.**
 # %% result
 # on the real model, a direction from instructed pairs, and how it scores the same answer of two speakers.
 # The direction comes from languages, the dialogues are about something else.
@@ -944,8 +1063,10 @@ if REAL:
             )
         )
     for instruction in (
-        "Pretend you are an honest person, and say something true.",
+        "Pretend you are a pirate, and say something true.",
         "Say something about a purple cow.",
+        "Pretend you are a liar, and say something true.",
+        "Nobody here is a liar, and nothing here is false. Say something true.",
     ):
         other, _ = construct_instructed_pairs(
             facts["capitals"].texts[0::2], smollm2, smol_tokenizer, [TRUTH_LAYER], honest=instruction
@@ -953,12 +1074,27 @@ if REAL:
         said_to_lie = (lie_probe(other[TRUTH_LAYER] - middle) > 0.5).float().mean()
         print(f"'{instruction}' counts as lying for {said_to_lie:.0%} of the facts")
 else:
-    print("For this, MODEL = 'smollm2'. It needs both downloads.")
+    print(
+        "For this, MODEL = 'smollm2'. Ours: right on all other facts; the answers score -6.09 (honest) and -2.45 (liar);"
+    )
+    print("a pirate and a purple cow count as lying for 0% of the facts, 'Nobody here is a liar ...' for 100%.")
 # %% [markdown]
-# Read the last line with care. A probe that flags every unusual instruction has not found lying: it has found that
-# the instruction was unusual. The controls that matter here are instructions that change the tone and not the truth.
+# With `MODEL = "smollm2"` the probe looks excellent at first. On facts about capitals, which it has never seen, it
+# tells the two instructions apart every time (1.00).
+#
+# The dialogues are less impressive. The one who was told to hide a theft scores higher (-2.45 on average, against
+# -6.09), as one would hope. But both are *below zero*, on the honest side: the probe says of neither that they lie.
+# Only the difference goes the right way, and two dialogues are no sample.
+#
+# Then the controls. A probe that flags every unusual instruction has found the unusual, not lying. This probe
+# passes that test: a pirate and a purple cow count as lying for none of the facts. But "Pretend you are a liar, and
+# say something *true*" counts as lying for all of them, and so does "**Nobody** here is a liar, and nothing here is
+# false. Say something true." Nobody was told to lie there. So what we called a direction of lies mostly says that
+# words such as "liar" or "false" were read before. The fact that followed was true all along.
 #
 # ## 10. Let the probe look for itself
+#
+# *About 50 minutes of exercises. You build a probe that learns at which tokens to look.*
 #
 # All our probes have read one token. But what gives a text away may stand anywhere. Take whole stories, in
 # which somebody is glad or somebody is sad in one sentence, and ask at the end of the story which it was. By
@@ -973,7 +1109,7 @@ else:
 # Several heads, each with its own $q$, may look at different things; what they bring back is put side by
 # side. It's still nearly linear: one soft choice, then a flat boundary.
 #
-# For this we need the activations of whole texts, padded to one length, with a mask that says which are real.
+# For this you need the activations of whole texts, padded to one length, with a mask that says which are real.
 # %% exercise="extract_full_sequence_activations" title="Every token of every text" difficulty=3 importance=4 minutes=20
 # hint: As extract_activations, but nothing is picked. What keeps you from joining the batches?
 # hint: Each batch is as long as its longest text: pad them all on the right to the longest of all, the mask too. The tokenizer cuts with truncation=True, max_length=max_length.
@@ -1018,9 +1154,9 @@ def mean_token(x, mask):
     return (x * mask[..., None]).sum(dim=1) / mask.sum(dim=1, keepdim=True)
 
 
-found = {}
+mood_accuracies = {}
 for name, pool in {"last": last_token, "mean": mean_token}.items():
-    found[name] = compute_accuracy(LRProbe.from_data(pool(x, mask), mood), pool(x_new, mask_new), new_mood)
+    mood_accuracies[name] = compute_accuracy(LRProbe.from_data(pool(x, mask), mood), pool(x_new, mask_new), new_mood)
 
 d_model, n_heads = x.shape[-1], 1
 generator = torch.Generator().manual_seed(0)
@@ -1037,23 +1173,24 @@ for _ in range(N_STEPS):
     optimizer.step()
 with torch.no_grad():
     logits, pattern = attention_probe_forward(x_new, mask_new, W_q, W_out, b_out, d_model**-0.5)
-found["attention"] = ((logits > 0) == (new_mood == 1)).float().mean().item()
+mood_accuracies["attention"] = ((logits > 0) == (new_mood == 1)).float().mean().item()
 
 shown = tokenizer(new_texts[0]).input_ids
 labels = [tokenizer.decode(token) for token in shown]
 display(HTML(plots.coloured_text(labels, pattern[0, : len(shown), 0], title="Where the attention probe looks")))
 plots.bars(
-    list(found.values()),
-    list(found),
+    list(mood_accuracies.values()),
+    list(mood_accuracies),
     y_title="accuracy on new stories",
     title="Was it a glad story?",
     references={"guessing": 0.5},
 )
 # %% [markdown]
-# Compare the bars. The last token has to remember the whole story, the mean waters down what only a few tokens
-# say, and the attention probe learns where to look, and shows it.
+# Compare the bars. The last token (0.53) would have to remember the whole story, and doesn't. The mean (0.78)
+# waters down what only a few tokens say. The attention probe (0.96) learns where to look, and its pattern shows
+# it: here two thirds of its attention are on "cried".
 #
-# ## What you have now
+# ## What you have learned
 #
 # You can read a model's activations and fit three kinds of probe to them. And you have seen, in numbers, what
 # a probe's accuracy does *not* show:
@@ -1067,11 +1204,26 @@ plots.bars(
 #
 # Where all four were passed, with gender in `tiny-llama`, the direction turned every pronoun.
 #
+# ## What comes next
+#
+# In section 1.3.2 directions are made from what *heads* write, and a whole task is put into one vector. Section
+# 1.4.1 then asks how the parts of a model work together to solve a task.
+#
+# ## On your own
+#
+# - **Replicate a paper.** Bürger et al. 2024 ([arXiv:2407.12831](https://arxiv.org/abs/2407.12831)) find two
+#   directions, one for truth and one for truth times polarity, by a regression on both. Do it with SmolLM2 and the
+#   facts of part 8. Does the first one get "sorts of things" with "not" right, where ours failed?
+# - **A better lie detector.** Make pairs of instructions in which "liar", "false" and "not" occur as often on the
+#   honest side as on the other, fit the probe anew, and repeat the controls of part 9. What is left of it?
+# - **Whose gender?** Part 5 found that after "gave" both genders are added up. Find the heads that bring each of
+#   them to the full stop, with the tools of 1.2. Is there a layer at which they lie along different directions?
+#
+# ## Reading
+#
 # - Alain and Bengio 2016, [Understanding intermediate layers using linear classifier probes](https://arxiv.org/abs/1610.01644)
 # - Hewitt and Liang 2019, [Designing and interpreting probes with control tasks](https://arxiv.org/abs/1909.03368)
 # - Marks and Tegmark 2023, [The geometry of truth](https://arxiv.org/abs/2310.06824)
 # - Li et al. 2023, [Inference-time intervention](https://arxiv.org/abs/2306.03341)
 # - Bürger et al. 2024, [Truth is universal](https://arxiv.org/abs/2407.12831), on truth and negation
 # - Goldowsky-Dill et al. 2025, [Detecting strategic deception using linear probes](https://arxiv.org/abs/2502.03407)
-#
-# In the next section directions are made from what *heads* write, and a whole task is put into one vector.

@@ -44,7 +44,7 @@ def attention_probe_forward(
 
     In `pooled, head after head` a row is head 0's d_model numbers, then head 1's, and so on: entry
     n * d_model + m of W_out belongs to head n. `mask` ("batch seq", of any dtype) is 0 or False at padding:
-    there the pattern is exactly 0, whatever stands in x. Every row has at least one real token.
+    there the pattern is exactly 0, whatever finite numbers stand in x. Every row has at least one real token.
     """
     scores = einops.einsum(x, W_q, "batch seq d_model, d_model n_heads -> batch seq n_heads") * scale
     pattern = scores.masked_fill((mask == 0)[..., None], -torch.inf).softmax(dim=1)

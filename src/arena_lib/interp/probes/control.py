@@ -38,7 +38,7 @@ def make_control_labels(types: Sequence[Hashable], generator: torch.Generator) -
 
     `types` says of each statement which type it is (its subject, its last word). Half of the different types
     get the label 1 (rounded up if they are odd in number), the others 0; which ones is drawn with
-    `generator`. Returns one int64 label a statement.
+    `generator`. Returns one int64 label for each statement.
     """
     if not types:
         raise ConfigError("a control task needs at least one type: got none. Give one for each statement.")

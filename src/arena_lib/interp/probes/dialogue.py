@@ -25,7 +25,7 @@ def render_dialogue(messages: list[dict[str, str]], tokenizer: Any) -> tuple[str
     """The conversation as one text, and where in it the assistant speaks.
 
     With a chat template the text is what the template makes of the messages; without one it is their contents,
-    joined by blanks. A span covers the content of one message of the role "assistant", without markers.
+    joined by spaces. A span covers the content of one message of the role "assistant", without markers.
     """
     for message in messages:
         if not {"role", "content"} <= message.keys() or not message["content"].strip():

@@ -29,7 +29,7 @@ def extract_activations(
 ) -> dict[int, Float[Tensor, "n_statements d_model"]]:
     """The residual stream after each of `layers`, at the last token of every statement.
 
-    For each layer one row a statement, in the order of `statements`. Layer l means the vector that leaves
+    For each layer one row for each statement, in the order of `statements`. Layer l means the vector that leaves
     block l, counted from 0. The statements are read in batches of `batch_size`, without gradients. A batch
     must be padded to one length; the last token is the last one of the *statement*, never padding. Tokenizers
     pad on the right or on the left, as they are set; an argument decides, `tokenizer(batch, return_tensors="pt",

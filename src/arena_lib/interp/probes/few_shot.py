@@ -19,7 +19,7 @@ from arena_lib.errors import ConfigError, TokenError
 from arena_lib.interp.probes.extraction import tokenize
 
 QUESTION = " This statement is:"
-"""What stands behind a statement; the model's next token is its verdict."""
+"""What follows a statement; the model's next token is its verdict."""
 
 
 def few_shot_evaluate(
@@ -35,7 +35,7 @@ def few_shot_evaluate(
 
     The prompt of a statement is `few_shot_prompt + statement + " This statement is:"`. The probabilities are
     those of the whole vocabulary (a softmax over all logits) for the token that follows the prompt's last
-    token; P(TRUE) is that of the token `true_id`, P(FALSE) that of `false_id`. One number a statement, between
+    token; P(TRUE) is that of the token `true_id`, P(FALSE) that of `false_id`. One number for each statement, between
     -1 and 1, in the order of `statements`, without a gradient.
 
     The statements are read in batches of `batch_size`, padded to one length: read the logits at the last token

@@ -33,8 +33,8 @@ def construct_instructed_pairs(
 
     For each fact `instruct(instruction, fact, tokenizer)` makes the text: with a chat template the instruction
     is the user's message and the fact is how the assistant's answer begins; without one the text is the
-    instruction, a blank, and the fact. Either way the text ends where the fact ends. Both results are what
-    `extract_activations` gives: for each layer one row a fact, in the order of `facts`.
+    instruction, a space, and the fact. Either way the text ends where the fact ends. Both results are what
+    `extract_activations` gives: for each layer one row for each fact, in the order of `facts`.
     """
     if honest == dishonest:
         raise ConfigError(

@@ -1,7 +1,7 @@
 """Mass-mean probing: the direction from the mean of the false to the mean of the true.
 
 Shapes:  activations "n_statements d_model", labels "n_statements" (1 or 0) -> probabilities "n_statements"
-Raises:  ConfigError for labels of one class, or others than 0 and 1; ShapeError for as many labels as not statements.
+Raises:  ConfigError for labels of one class, or others than 0 and 1; ShapeError where statements and labels differ in number.
 Source:  Marks and Tegmark 2023, arXiv:2310.06824, section 5.1.
 Differs: nothing; as there, the probe has no threshold of its own, so activations are centred before it sees them.
 """
@@ -24,8 +24,9 @@ class MMProbe(nn.Module):
         forward(x)            = sigmoid(x . theta)
         forward(x, iid=True)  = sigmoid(x . Sigma^+ theta)     (Sigma^+: the pseudoinverse of Sigma)
 
-    The tilted form is for data like those it was fitted on: where features vary together, Sigma^+ turns the
-    direction away from what varies anyway (it is Fisher's linear discriminant). The pseudoinverse is that of
+    iid is short for "independent and identically distributed": that form is for data like those it was fitted on.
+    Where features vary together, Sigma^+ turns the direction away from what varies within a class anyway (it is
+    Fisher's linear discriminant). The pseudoinverse is that of
     a symmetric matrix, and takes eigenvalues of at most `atol` in size for zero. There is no bias: the
     activations are expected centred, so that 0 lies between the classes.
     """
@@ -46,9 +47,9 @@ class MMProbe(nn.Module):
         self.register_buffer("inverse", inverse)
 
     def forward(self, x: Float[Tensor, "n_statements d_model"], iid: bool = False) -> Float[Tensor, " n_statements"]:
-        """The probability that each row is of class 1; tilted by the inverse covariance if `iid`.
+        """The probability that each row is of class 1; with the direction Sigma^+ theta if `iid`.
 
-        Without a covariance there is nothing to tilt by, and `iid` changes nothing.
+        Without a covariance `iid` changes nothing.
         """
         direction = self.direction
         if iid and self.inverse is not None:

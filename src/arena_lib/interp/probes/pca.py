@@ -13,7 +13,7 @@ from arena_lib.errors import ShapeError
 
 
 def get_pca_components(activations: Float[Tensor, "n_statements d_model"], k: int = 2) -> Float[Tensor, "d_model k"]:
-    """The k directions of greatest variance, one a column, the greatest first.
+    """The k directions of greatest variance, one in each column, the greatest first.
 
     The mean over statements is subtracted first: what counts is how statements differ. The columns have
     length 1 and stand at right angles to each other. Their signs are arbitrary: a direction and its

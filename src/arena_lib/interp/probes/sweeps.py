@@ -1,4 +1,4 @@
-"""Which layer knows it? One probe a layer, each judged on statements that it wasn't fitted on.
+"""Which layer knows it? One probe for each layer, judged on statements that it wasn't fitted on.
 
 Shapes:  statements and labels "n_statements" -> accuracies, one a layer
 Raises:  ConfigError for a split that leaves a side empty or a class out; what `extract_activations` raises.

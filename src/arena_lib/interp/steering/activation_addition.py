@@ -36,7 +36,7 @@ def calculate_and_apply_steering_vector(
     and add it, while the model reads the prompt, to what enters that layer: position by position, from the
     first on, as far as the text goes. A text must not be longer than the prompt (`check_additions` refuses
     that). The additions are in no order, and each is computed from a run without the others. They act on the
-    prompt alone, not while the tokens behind it are made.
+    prompt alone, not while the tokens after it are made.
 
     With `use_bos` the tokenizer's `bos_token` stands in front of the prompt and of each text (as a string: our
     tokenizers add none by themselves). Continuations have `n_tokens` tokens (fewer where the model ends) and are

@@ -43,10 +43,10 @@ class DeceptionSteeringHook:
         self.handles: list[RemovableHandle] = []
 
     def _hook_fn(self, module: Any, input: Any, output: Any) -> Any:  # noqa: A002
-        """A forward hook of PyTorch: returns what the block shall have returned.
+        """A forward hook of PyTorch: what it returns takes the place of the block's output.
 
         `output` is a tensor "batch seq d_model", or in some libraries a tuple that begins with it: return the
-        same kind, with everything behind the first entry as it was. The direction is brought to the dtype and
+        same kind, with everything after the first entry as it was. The direction is brought to the dtype and
         the device of the output, which stay as they are.
         """
         resid = block_output(output)
@@ -61,7 +61,7 @@ class DeceptionSteeringHook:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Remove every hook, also after an error, which goes on its way."""
+        """Remove every hook, also after an error; the error itself is raised as usual."""
         for handle in self.handles:
             handle.remove()
         self.handles = []
@@ -75,4 +75,7 @@ def check_steering(model: Any, direction: Tensor, layers: Sequence[int], n_layer
         check_layer(layer, n_layers)
     check_direction(model, direction)
     if not torch.isfinite(direction).all() or direction.norm() == 0:
-        raise ConfigError("the direction must have a length: got a vector of zeros, or one that is not finite.")
+        raise ConfigError(
+            "the direction must have a length: got a vector of zeros, or one that is not finite. "
+            "Take the direction of a fitted probe."
+        )

@@ -27,9 +27,9 @@ from arena_lib.interp.steering.icl import ICLDataset, answer_tokens, decode_each
 
 @torch.no_grad()
 def calculate_h(model: Any, dataset: ICLDataset, layer: int = -1) -> tuple[list[str], Float[Tensor, " d_model"]]:
-    """What the model answers to each prompt, and the mean hidden state at the last token behind one layer.
+    """What the model answers to each prompt, and the mean hidden state at the last token after one layer.
 
-    Trace `dataset.prompts`. The first result is the list of answers: the likeliest token behind each prompt,
+    Trace `dataset.prompts`. The first result is the list of answers: the likeliest token after each prompt,
     as text with its space (`model.tokenizer.decode` of one token id; `decode_each` does it for all). The second
     is h: the output of layer `layer` (negative: from the end) at the last position, averaged over the prompts.
     """
@@ -88,7 +88,7 @@ def calculate_h_and_intervene_logprobs(
     """As `calculate_h_and_intervene`, with the log-probability of each right answer in place of the answers.
 
     For each zero-shot prompt: the log-probability (in nats, natural logarithm) that the model gives the first
-    and only token of `zero_shot_dataset.completions` behind the prompt, among all tokens; `answer_tokens(
+    and only token of `zero_shot_dataset.completions` after the prompt, among all tokens; `answer_tokens(
     model.tokenizer, completions)` gives the ids. Results: a list of floats without h, and one with h.
     """
     answers = answer_tokens(model.tokenizer, zero_shot_dataset.completions)
@@ -132,7 +132,7 @@ def calculate_fn_vectors_and_intervene(
 
     For each head of each of `layers` (all, if None): run the corrupted prompts (`dataset.create_corrupted_dataset()`)
     with that head's z at the last position replaced by its mean over the clean prompts (`calculate_mean_z`),
-    everything else left to itself. The effect is the log-probability of the right answer with that change, less
+    and nothing else changed. The effect is the log-probability of the right answer with that change, less
     the log-probability without, averaged over the prompts. Row i of the result is layer `layers[i]`.
 
     Right answers are `dataset.completions`; the corrupted prompts ask the same questions. One trace for each
@@ -192,7 +192,7 @@ def intervene_with_fn_vector(
 
     The prompt is `prompt_template.format(x=word)`. Both continuations are greedy (`do_sample=False`). With the
     vector, it is added to the output of layer `layer` at the last position of the prompt, once: not while the
-    tokens behind it are made. Both results are whole texts, the prompt included and special tokens left
+    tokens after it are made. Both results are whole texts, the prompt included and special tokens left
     out (`model.tokenizer.decode(ids, skip_special_tokens=True)`).
     """
     prompt = prompt_template.format(x=word)

@@ -1,7 +1,7 @@
 """Function vectors by hooks, on every model that `hooked` takes; faster than the traces of `function_vectors.py`.
 
 Prompts are tokens of equal length here. Each layer is resumed from the residual stream that enters it, all
-its heads as one batch, and behind the last attention only the last position goes on.
+its heads as one batch, and after the last attention only the last position goes on.
 
 Shapes:  tokens "batch seq" -> mean z "n_layers n_heads d_head", effects "n_layers n_heads", vector "d_model".
 Raises:  UnknownNameError for a layer or head that isn't there; ShapeError for answers that don't fit the prompts.
@@ -36,7 +36,7 @@ def compute_mean_z(model: Any, tokens: Int[Tensor, "batch seq"]) -> Float[Tensor
 def compute_answer_logprobs(
     model: Any, tokens: Int[Tensor, "batch seq"], answers: Int[Tensor, " n_answers"], fwd_hooks: Iterable[HookSpec] = ()
 ) -> Float[Tensor, " batch"]:
-    """The log-probability, in nats, of each prompt's answer behind its last token, with these hooks attached."""
+    """The log-probability, in nats, of each prompt's answer after its last token, with these hooks attached."""
     check_answers(tokens, answers)
     return _pick(hooked(model).run(tokens, fwd_hooks), answers)
 
