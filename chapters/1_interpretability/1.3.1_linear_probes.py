@@ -27,7 +27,7 @@
 # - Does the model *use* it? (Push the activations along the direction, and see whether the model changes its mind.)
 #
 # People want to do this with *truth* and with *lies*: if a model's activations say "what I'm writing is
-# false", we would like to read that. The section ends there, in a real language model. Before that you learn
+# false", we would like to read that. Parts 8 and 9 look for it in a real language model. Before that you learn
 # the methods on a small model, in a language of which we know everything.
 #
 # You should have done 1.1: tokens, the residual stream, blocks.
@@ -214,7 +214,7 @@ plots.clouds(panels, genders, names=seen["job"].subjects, title="tiny-llama at t
 #
 # Now with labels. The simplest probe is a **difference of means**: with $\mu_1$ the mean activation of the
 # statements labelled 1 and $\mu_0$ that of those labelled 0, the direction is $\theta = \mu_1 - \mu_0$. A new
-# activation $x$ is put where it is nearer to: compare $x \cdot \theta$ with the value halfway between the
+# activation $x$ goes to the class whose mean is nearer: compare $x \cdot \theta$ with the value halfway between the
 # means, $\frac{\mu_1 + \mu_0}{2} \cdot \theta$.
 #
 # Do that at each layer, and always measure on statements that were not used for the means. With 128
@@ -271,7 +271,7 @@ plots.lines(
 # %% [markdown]
 # **Logistic regression** asks for the direction with the best classification, wherever it is: the weights $w$
 # that make the labels likeliest. In 128 dimensions many directions separate a few hundred statements
-# perfectly, so one adds a pull towards zero. With $p_i$ the probability for statement $i$ and $y_i$ its
+# perfectly, so we add a pull towards zero. With $p_i$ the probability for statement $i$ and $y_i$ its
 # label, minimise
 #
 # $$\tfrac{1}{2} |w|^2 + C \sum_i \big( -y_i \log p_i - (1 - y_i) \log (1 - p_i) \big)$$
@@ -352,8 +352,8 @@ plots.bars(
 #
 # A direction that separates women from men in sentences about jobs might be about women and men, or about
 # something that goes along with it *in these sentences*. So take it to other sentences. Fit a probe on each
-# kind of statement, and test it on each kind. The diagonal of the matrix is the ordinary test; beside it
-# stands what a probe is worth where the data is different.
+# kind of statement, and test it on each kind. The diagonal of the matrix is the ordinary test; the
+# other entries say what a probe is worth on other data.
 #
 # For mass-mean probes each kind is centred with the mean of its own training part (Marks and Tegmark do so,
 # too): what "neutral" looks like may well be different from one kind of sentence to another. The cell
@@ -393,10 +393,10 @@ plots.matrix(
 #
 # Remember how these statements were made: the receiver is always of the other gender. So "the giver is a
 # woman" and "the receiver is a man" are the same label, and nothing tells the probe which of them we meant.
-# Labels that always go together are called **confounded**, and no cleverness in fitting will part them. What
-# does is other data. Make it: let the second person's gender be drawn independently, and see whose gender the
+# Labels that always go together are called **confounded**, and no clever fit can separate them. Other data
+# can. Make some: let the second person's gender be drawn independently, and see whose gender the
 # direction from the job statements reads there.
-# %% exercise="who_is_read" title="Part what goes together" difficulty=2 importance=4 minutes=15
+# %% exercise="who_is_read" title="Separate what goes together" difficulty=2 importance=4 minutes=15
 # hint: If the genders of giver and receiver are drawn independently, one set of scores can be compared with two sets of labels.
 # hint: tell(kind, "new", n, independent=True) makes such statements; .labels is about the first person named, .others about the second. Extract at layer 3, and measure the given probe with each.
 # hint: x = extract_activations(statements.texts, model, tokenizer, [3], 100)[3]; centre it with its own mean; compute_accuracy(probe, x, statements.labels), then with .others.
@@ -937,7 +937,7 @@ else:
 #
 # *About 50 minutes of exercises. You steer with a direction, read it token by token, and find out what it reads.*
 #
-# A statement may be false without anybody lying. To find *deception* we need texts that differ only in
+# A statement may be false although nobody lies. To find *deception* we need texts that differ only in
 # whether the speaker is honest. **Instructed pairs** are a simple way to make them: tell the model to be
 # honest, or to be a liar, and then let it say the very same fact, word for word. Whatever differs at the end
 # of the fact can only come from the instruction.

@@ -299,7 +299,7 @@ plots.lines(
 # hint: block(model, layer).output[:, -1] += h.
 # %% [markdown]
 # Both steps can be one forward pass, for $h$ can be used while it's being computed. On a GPU, or with a model
-# that runs on somebody else's machine, that's worth a lot.
+# that runs on a remote machine, that's worth a lot.
 # %% exercise="calculate_h_and_intervene" title="In one forward pass" difficulty=3 importance=3 minutes=15
 # hint: Three invocations: prompts with pairs, the zero-shot prompts, and the zero-shot prompts once more.
 # hint: The third must not use h before the first has computed it. What are the two ways to make sure of that?
