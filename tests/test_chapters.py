@@ -1,14 +1,16 @@
 """What a chapter says of itself is so: its parts' minutes, and the numbers in its text."""
 
+import linecache
 import re
 
 import plotly.graph_objects as go
 import pytest
+import torch
 
 from arena_lib.course.content.catalog import load_catalog
 from arena_lib.course.content.notebooks import build_cells
 
-IN_PARTS = ["1.2"]
+IN_PARTS = ["1.2", "1.3.1", "1.3.2"]
 """Sections whose parts each say their minutes and what one learns."""
 ENDS = ["What you have learned", "What comes next", "On your own", "Reading"]
 """The headings that close a section, in this order."""
@@ -70,18 +72,34 @@ def test_a_section_ends_with_what_was_learned_what_comes_and_how_to_go_on(catalo
     assert all("](https://" in entry for entry in entries)
 
 
-@pytest.fixture(scope="module")
-def heads_section():
-    """Section 1.2 and every name of its solutions, run from top to bottom at full scale, without the judges."""
-    section = load_catalog().section("1.2")
+def run_solutions(name: str):
+    """A section and every name of its solutions, run from top to bottom at full scale, without the judges."""
+    section = load_catalog().section(name)
     names: dict = {}
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, torch.enable_grad():  # which also brings back what a cell switches off
         patch.setattr(go.Figure, "show", lambda self: None)
         for cell in build_cells(section, kind="solutions", scale="full"):
             if cell.kind == "code":
                 source = re.sub(r"^tests\.test_\w+\(.*\)$", "", cell.source, flags=re.M)
-                exec(compile(source, cell.id, "exec"), names)
+                file = f"<{name} {cell.id}>"
+                linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)  # nnsight reads it
+                exec(compile(source, file, "exec"), names)
     return section, names
+
+
+@pytest.fixture(scope="module")
+def heads_section():
+    return run_solutions("1.2")
+
+
+@pytest.fixture(scope="module")
+def probes_section():
+    return run_solutions("1.3.1")
+
+
+@pytest.fixture(scope="module")
+def vectors_section():
+    return run_solutions("1.3.2")
 
 
 def test_the_numbers_of_1_2_are_those_that_its_cells_make(heads_section):
@@ -127,3 +145,66 @@ def test_what_the_text_of_1_2_says_of_its_figures_is_so(heads_section):
     chance = names["chance"].mean()
     assert all((scores < chance).float().mean() > 0.8 for kind, scores in names["scores_after"].items() if kind != "K")
     assert (names["scores_after"]["K"] > chance).all()
+
+
+def test_the_numbers_of_1_3_1_are_those_that_its_cells_make(probes_section):
+    section, names = probes_section
+    prose = read_prose(section)
+    plain, iid, rows = names["plain_and_iid"]["plain"], names["plain_and_iid"]["iid"], names["rows"]
+    logistic, mean = rows["logistic/trained"], rows["mass-mean/trained"]
+    women, men, people, theta = names["women"], names["men"], names["people"], names["theta"][2]
+    start, up, down = (names["pronoun_difference"](people.texts, sign * theta, 2) for sign in (0, 1, -1))
+    moods = names["mood_accuracies"]
+    sentences = [
+        f"{plain[0]:.2f} becomes {iid[0]:.2f}. Elsewhere it takes the probe from {plain[1]:.2f} to {iid[1]:.2f}",
+        f"from {plain[2]:.2f} to {iid[2]:.2f} on who got something",
+        f"over ten draws of labels it gets {logistic.control_accuracy:.2f}",
+        f"memorises less ({mean.control_accuracy:.2f})",
+        f"more selective ({mean.selectivity:+.2f} against {logistic.selectivity:+.2f})",
+        f'" She" after women by {start[women].mean():.1f} nats',
+        f'" He" after men by {-start[men].mean():.1f}',
+        f"women up by {(up - start)[women].mean():.1f} nats and men by {(up - start)[men].mean():.1f}",
+        f"women down by {(start - down)[women].mean():.1f} and men by {(start - down)[men].mean():.1f}",
+        f"last token ({moods['last']:.2f})",
+        f"The mean ({moods['mean']:.2f})",
+        f"attention probe ({moods['attention']:.2f})",
+    ]
+    assert [sentence for sentence in sentences if sentence not in prose] == []
+    assert sum((up[men] < 0).tolist()) + sum((down[women] > 0).tolist()) == 1, "all but one change the pronoun"
+
+
+def test_what_the_text_of_1_3_1_says_of_its_figures_is_so(probes_section):
+    _, names = probes_section
+    for model in ("trained", "untrained"):
+        rows = [names["rows"][f"{probe}/{model}"] for probe in ("mass-mean", "logistic")]
+        assert (max(row.selectivity for row in rows) > 0.1) is (model == "trained")
+    assert names["turned"]["random"] == [0.0] * 4
+    assert names["turned"]["mass-mean"][:2] == names["turned"]["logistic"][:2] == [0.0, 0.0]
+    scores = (names["scores"][names["is_spoken"]] - names["typical"]).tolist()
+    by_word = dict(zip(names["spoken"], scores, strict=True))
+    assert round(by_word[" sailor"], 1) == 5.5
+    assert max(abs(by_word[" Elena"]), abs(by_word[" Bernard"])) < 1
+    stops = [score for word, score in zip(names["spoken"], scores, strict=True) if word == "."]
+    assert (round(min(stops), 1), round(max(stops), 1)) == (-5.6, -4.6)
+
+
+def test_the_numbers_of_1_3_2_are_those_that_its_cells_make(vectors_section):
+    section, names = vectors_section
+    prose = read_prose(section)
+    lifted, control, by_readers = names["lifted"], names["control"].values(), names["by_readers"]
+    old = ("old", 1, names["vectors"]["opposite"], "<|endoftext|> {x}:", 1)
+    assert names["intervene_with_fn_vector"](names["model"], *old) == (" old: older", " old: young")
+    sentences = [
+        f"raises all comparatives above all plain forms ({names['comparative']:+.1f} against {names['plain_form']:.1f})",
+        f"{min(by_readers):.2f} to {max(by_readers):.2f} of the answers are right",
+        f"lists of *equal* words makes the model say the opposite, too ({names['opposites']:.2f})",
+        f"beyond {max(sum(scores) / 3 for scores in control):.2f} on average",
+    ]
+    assert [sentence for sentence in sentences if sentence not in prose] == []
+    assert lifted["comparative"][3] == 1.0
+    assert max(lifted["opposite"][3], lifted["same"][3]) < 0.55
+    assert min(names["after"][i] - names["before"][i] for i in range(12)) > 0, (
+        "every one of the twelve becomes likelier"
+    )
+    assert names["effects"]["comparative"].abs().max() < 0.2 < 1 < names["largest"]
+    assert max(names["counts"][f"after layer {layer}"][3] for layer in range(3)) <= 1 / 26

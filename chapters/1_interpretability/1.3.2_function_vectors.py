@@ -485,7 +485,7 @@ plots.lines(
 # accuracy where only certain MLPs see the vector.
 # Those of layers 2 and 3 together do nearly all that the vector in the stream does.
 for readers in ([2], [3], [2, 3]):
-    scores = []
+    by_readers = []
     for rule in RULES:
         zero_shot = make_dataset(rule, 0, ASKED)
         with model.trace(zero_shot.prompts):
@@ -495,9 +495,9 @@ for readers in ([2], [3], [2, 3]):
                 seen[:, -1] += vectors[rule]
                 norm.input = seen
             guesses = model.lm_head.output[:, -1].argmax(dim=-1).save()
-        scores.append(accuracy(decode_each(tokenizer, guesses), zero_shot.completions))
-    print(f"MLPs {readers}: " + ", ".join(f"{rule} {score:.2f}" for rule, score in zip(RULES, scores, strict=True)))
-assert min(scores) > 0.9, "the last row is layers 2 and 3 together"
+        by_readers.append(accuracy(decode_each(tokenizer, guesses), zero_shot.completions))
+    print(f"MLPs {readers}: " + ", ".join(f"{rule} {score:.2f}" for rule, score in zip(RULES, by_readers, strict=True)))
+assert min(by_readers) > 0.9, "the last row is layers 2 and 3 together"
 # %% [markdown]
 # The readers are the MLPs of layers 2 and 3: with both, 0.96 to 1.00 of the answers are right. So it doesn't
 # matter whether the vector is written in layer 2 or was there from the start, as long as it arrives before
@@ -691,8 +691,8 @@ plots.bars(counts, list(targets), y_title="share of guesses", title="opposite + 
 NURSE = " Tina wanted to be a nurse."
 torch.manual_seed(0)
 plain, steered = calculate_and_apply_steering_vector(model, NURSE, [(1, 1.0, " Jack"), (1, -1.0, " Tina")], 10, 4)
-for before, after in zip(plain, steered, strict=True):
-    print(f"{before}\n   steered: {after}\n")
+for plain_text, steered_text in zip(plain, steered, strict=True):
+    print(f"{plain_text}\n   steered: {steered_text}\n")
 # %% result
 # in which layer does the name still matter?
 # The pronoun's probability right after the prompt, with the same addition at each layer.
