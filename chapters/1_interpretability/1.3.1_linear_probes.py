@@ -466,8 +466,8 @@ for name, which in {"trained": model, "untrained": untrained}.items():
     x = x - x[is_train].mean(dim=0)
     for probe_cls, label in ((MMProbe, "mass-mean"), (LRProbe, "logistic")):
         generator = torch.Generator().manual_seed(0)
-        given = (x, many.labels, many.subjects, is_train, probe_cls, generator)
-        draws = torch.tensor([compute_selectivity(*given) for _ in range(N_DRAWS)])
+        arguments = (x, many.labels, many.subjects, is_train, probe_cls, generator)
+        draws = torch.tensor([compute_selectivity(*arguments) for _ in range(N_DRAWS)])
         rows[f"{label}/{name}"] = Selectivity(*draws.mean(dim=0).tolist())
         lowest, highest = draws[:, 1].min(), draws[:, 1].max()
         print(f"{label}/{name}: control accuracy from {lowest:.2f} to {highest:.2f} over {N_DRAWS} draws")
@@ -913,9 +913,9 @@ if REAL:
     for seed in range(4):
         directions[f"random {seed}"] = make_random_direction(mean_direction, torch.Generator().manual_seed(seed))
     for name, direction in directions.items():
-        given = (smollm2, smol_tokenizer, direction, prompt, TRUE, FALSE, CHANGED)
-        added = compute_indirect_effect(on_false, intervention_experiment(falses, *given, "add"), on_true)
-        taken = compute_indirect_effect(on_true, intervention_experiment(trues, *given, "subtract"), on_false)
+        arguments = (smollm2, smol_tokenizer, direction, prompt, TRUE, FALSE, CHANGED)
+        added = compute_indirect_effect(on_false, intervention_experiment(falses, *arguments, "add"), on_true)
+        taken = compute_indirect_effect(on_true, intervention_experiment(trues, *arguments, "subtract"), on_false)
         print(f"{name:16} length {direction.norm():4.1f}  NIE added {added:+.2f}, taken away {taken:+.2f}")
 else:
     print(
@@ -926,7 +926,7 @@ else:
 # 34 true and 34 false plurals, SmolLM2 says true a little more readily of the true ones (+0.036 against -0.072).
 # Added at layers 10, 12 and 14, the direction of cities goes 0.73 of the way, and taken away 0.79. Beside it
 # stand four random directions of the same length: 0.26 on average when added (one of them 0.57), 0.36 when
-# taken away. So the direction does more than any push of that size, but by less than the bare number suggests:
+# taken away. So the direction does more than any other push of that size that we tried, but by less than the bare number suggests:
 # **an intervention without a random control proves little.** The direction of logistic regression, made as
 # long, does more still (1.04 and 1.09), unlike in Marks and Tegmark's larger models.
 #
@@ -987,11 +987,10 @@ for beginning in ("Bernard was a sailor.", "Elena was a baker."):
             )
         print(f"{coefficient:+5.0f}  {tokenizer.decode(out[0]).removeprefix(START)}")
 # %% [markdown]
-# With half of what turned the pronouns (14, where $\theta$ is 29 long), Bernard becomes a "she" with
-# something "in her hands". The other way the model doesn't say "He" of Elena.
-# It repeats her name instead: the direction moves what the model says, but not always as we expect. And one
-# can push too hard: try 45, and the text falls apart into "her her her", since no activation in training
-# ever lay there.
+# With half of what turned the pronouns (14, where $\theta$ is 29 long), Bernard becomes a "she" with something
+# "in her hands". The other way the model doesn't say "He" of Elena. It repeats her name instead: the direction
+# moves what the model says, but not always as we expect. And one can push too hard: try 90, and the text falls
+# apart into "her her her", since no activation in training ever lay there.
 #
 # ### Token by token
 #
