@@ -8,6 +8,15 @@ import uuid
 from pathlib import Path
 
 
+def user_cache_folder() -> Path:
+    """Where what can be made or fetched again lies: ARENA_CACHE, or the user's cache folder."""
+    if named := os.environ.get("ARENA_CACHE"):
+        return Path(named).expanduser()
+    from platformdirs import user_cache_dir
+
+    return Path(user_cache_dir("arena_lib", appauthor=False))
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Write `data` to `path` so that a reader sees the old bytes or the new ones, never a part."""
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")

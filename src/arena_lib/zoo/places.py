@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from functools import lru_cache
 from pathlib import Path
 
+from arena_lib.core.files import user_cache_folder
 from arena_lib.errors import FetchError, HashError, UnknownNameError, ZooError
 from arena_lib.zoo.cards import TEXTS, Card, info, names
 
@@ -30,9 +30,7 @@ HUB_FILES = ("*config.json", "model*.safetensors*", "tokenizer*", "vocab*", "mer
 
 def cache_folder() -> Path:
     """Where fetched models and data sets lie."""
-    from platformdirs import user_cache_dir
-
-    return Path(os.environ.get("ARENA_CACHE") or user_cache_dir("arena_lib", appauthor=False)).expanduser() / "zoo"
+    return user_cache_folder() / "zoo"
 
 
 def fetched_folder(name: str) -> Path:

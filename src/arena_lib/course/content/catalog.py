@@ -18,6 +18,7 @@ from typing import Any
 
 from arena_lib.course.content.catalog_types import Cell, CellKind, ExerciseEntry, Section
 from arena_lib.course.content.chapters import parse_chapter
+from arena_lib.course.content.outlines import outline_cache
 from arena_lib.course.content.references import find_tests, is_offered, module_path
 from arena_lib.errors import AuthoringError, UnknownNameError
 
@@ -153,6 +154,7 @@ def load_catalog(courses: Sequence[Course] | None = None, *, strict: bool = Fals
                 sections[section.id] = section
             except AuthoringError as error:
                 problems.append(error)
+    outline_cache().save()
     if strict and problems:
         raise problems[0]
     return Catalog(tuple(sorted(sections.values(), key=_order)), tuple(problems))

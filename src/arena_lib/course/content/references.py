@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 
+from arena_lib.course.content.outlines import declared_test, outline_cache
 from arena_lib.errors import AuthoringError
 
-_DECLARES_TEST = re.compile(r"^test_\w+\s*(:[^=\n]+)?=\s*(\w+\.)*exercise\(", re.MULTILINE)
 _MOST_RE_EXPORTS = 8
 """A name handed on more often than this is taken for a cycle."""
 
@@ -62,11 +62,11 @@ class SourceModule:
 
     @cached_property
     def outline(self) -> ast.Module:
-        """Its imports and `test_*` assignments, which take a fraction of the time, with their line numbers."""
+        """Its imports and declared tests, and its definitions as empty classes, with their line numbers."""
         try:
-            return ast.parse(_outline(self.source))
-        except SyntaxError:  # a text in the file has lines that look like code
-            return self.tree
+            return outline_cache().get(self.path, self.source)
+        except SyntaxError:
+            return self.tree  # which says where
 
     @cached_property
     def imports(self) -> dict[str, str]:
@@ -91,7 +91,7 @@ class SourceModule:
 
     @cached_property
     def _defined(self) -> frozenset[str]:
-        return frozenset(re.findall(r"^(?:async def|def|class) (\w+)", self.source, re.MULTILINE))
+        return frozenset(node.name for node in self.outline.body if isinstance(node, ast.ClassDef))
 
     @cached_property
     def _imported(self) -> dict[str, tuple[str, str]]:
@@ -108,23 +108,6 @@ class SourceModule:
                     statement = f"from {origin} import {_with_alias(alias)}"
                     found[alias.asname or alias.name] = (f"{origin}.{alias.name}", statement)
         return found
-
-
-def _outline(source: str) -> str:
-    """The source with every line blank that belongs to no import and no `test_*` at the left margin.
-
-    A test's mistakes, most of its text, are left out as well, where they stand as the formatter writes them.
-    """
-    is_kept, are_mistakes, lines = False, False, []
-    for line in source.splitlines():
-        if line and line[0] not in " \t)]}#":
-            is_kept = line.startswith(("import ", "from ", "test_"))
-        if line == "    mistakes=[":
-            are_mistakes = True
-        lines.append(line if is_kept and not are_mistakes else "")
-        if line == "    ],":
-            are_mistakes = False
-    return "\n".join(lines)
 
 
 def _with_alias(alias: ast.alias) -> str:
@@ -176,13 +159,11 @@ def find_tests(tests_module: str) -> dict[str, TestEntry]:
     path = module_path(tests_module)
     if path is None:
         return {}
-    files = {tests_module: path}
+    modules = [tests_module]
     if path.name == "__init__.py":
-        files |= {f"{tests_module}.{file.stem}": file for file in sorted(path.parent.glob("*.py")) if file != path}
+        modules += [f"{tests_module}.{file.stem}" for file in sorted(path.parent.glob("*.py")) if file != path]
     entries: dict[str, TestEntry] = {}
-    for module_name, file in files.items():
-        if not _DECLARES_TEST.search(file.read_text(encoding="utf-8")):
-            continue
+    for module_name in modules:
         for entry in _tests_in(read_module(module_name)):
             name = entry.test.rpartition(":test_")[2]
             if name in entries:
@@ -203,19 +184,17 @@ def is_offered(tests_module: str, test_name: str) -> bool:
 def _tests_in(module: SourceModule) -> list[TestEntry]:
     found = []
     for node in module.outline.body:
-        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
-        call = getattr(node, "value", None)
-        if not isinstance(target, ast.Name) or not target.id.startswith("test_") or not isinstance(call, ast.Call):
+        declared = declared_test(node)
+        if declared is None or _dotted(declared[1].func).rpartition(".")[2] != "exercise":
             continue
-        if _dotted(call.func).rpartition(".")[2] != "exercise":
-            continue
+        test_name, call = declared
         keywords = {keyword.arg: keyword.value for keyword in call.keywords}
         where = f"{module.path}:{node.lineno}"
         if "reference" not in keywords:
-            raise AuthoringError(f"{where}: {target.id} must name its reference: got none. Add reference=module.name.")
+            raise AuthoringError(f"{where}: {test_name} must name its reference: got none. Add reference=module.name.")
         found.append(
             TestEntry(
-                test=f"{module.name}:{target.id}",
+                test=f"{module.name}:{test_name}",
                 reference=_reference(module, keywords["reference"], where),
                 keep=_keep(module, keywords.get("keep"), where),
                 path=module.path,
