@@ -117,7 +117,7 @@ def _code_of(path: Path, number: int, cell: Any) -> str | None:
     if not isinstance(cell, dict) or not isinstance(cell.get("cell_type"), str):
         raise _malformed(path, number, "must have a cell_type", cell)
     source = cell.get("source")
-    lines = source if isinstance(source, list) else [source]
+    lines: list[Any] = source if isinstance(source, list) else [source]
     if not all(isinstance(line, str) for line in lines):
         raise _malformed(path, number, "must have text or a list of lines as its source", source)
     return "".join(lines) if cell["cell_type"] == "code" else None
