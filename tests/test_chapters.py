@@ -7,10 +7,11 @@ import plotly.graph_objects as go
 import pytest
 import torch
 
+from arena_lib import zoo
 from arena_lib.course.content.catalog import load_catalog
 from arena_lib.course.content.notebooks import build_cells
 
-IN_PARTS = ["1.2", "1.3.1", "1.3.2"]
+IN_PARTS = ["1.1", "1.2", "1.3.1", "1.3.2"]
 """Sections whose parts each say their minutes and what one learns."""
 ENDS = ["What you have learned", "What comes next", "On your own", "Reading"]
 """The headings that close a section, in this order."""
@@ -208,3 +209,15 @@ def test_the_numbers_of_1_3_2_are_those_that_its_cells_make(vectors_section):
     )
     assert names["effects"]["comparative"].abs().max() < 0.2 < 1 < names["largest"]
     assert max(names["counts"][f"after layer {layer}"][3] for layer in range(3)) <= 1 / 26
+
+
+def test_what_the_text_of_1_1_says_of_tiny_gpt_is_so(catalog):
+    prose = read_prose(catalog.section("1.1"))
+    model = zoo.load("tiny-gpt")
+    tokens = model.to_tokens("Once Molly and Theo reached the garden, Molly handed a green lamp to")
+    _, cache = model.run_with_cache(tokens, remove_batch_dim=True)
+    last_row = cache["pattern", 1][:, -1]
+    words = model.to_str_tokens(tokens)
+    assert [words[key] for key in last_row[:2].argmax(dim=-1)] == [" Theo", " Molly"]
+    n_texts = f"{round(model.cfg.d_vocab**3, -8) // 10**6} million"
+    assert f"with a vocabulary of {model.cfg.d_vocab} tokens there are {n_texts} texts of three tokens" in prose

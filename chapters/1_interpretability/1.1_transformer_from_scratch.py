@@ -13,8 +13,8 @@
 #
 # A language model is a function. You give it a text, cut into pieces called **tokens** (for now, think of
 # words). It gives back, for every place in the text, a score for each token that could come next.
-# Everything else that such models do, from answering questions to writing programs, is made of that one
-# guess, repeated.
+# Everything else that such models do, from answering questions to writing programs, is that one guess,
+# repeated.
 #
 # In this section you write the whole function, with nothing hidden in a library. It's surprisingly little
 # code: about two hundred lines, and no part is longer than a screen. By the end,
@@ -32,35 +32,55 @@
 # ### How to work through this
 #
 # Each exercise is a function or a class with a gap: `raise NotImplementedError`. The docstring says what
-# must hold. Write your code in place of that line and run the cell: the last line judges your code, and if
-# something is wrong it tells you what, and often which mistake it was. Hints stand above each exercise,
-# three of them, from the idea to the step. Take them when you have been stuck for ten minutes: being stuck
-# for an hour teaches nothing that ten minutes don't.
+# must hold. Write your code in place of that line and run the cell. The cell's last line judges your code: if
+# something is wrong it tells you what, and often which mistake it was. Above each exercise there are three
+# hints, from the idea to the step. Take them when you have been stuck for ten minutes: being stuck for an
+# hour teaches nothing that ten minutes don't.
 #
 # Shapes are written in words. `"batch seq d_model"` is a tensor with three axes: which text, which position
 # in it, and the entries of a vector. (The annotations such as `Float[Tensor, "batch seq d_model"]` say the
 # same of arguments and results; nothing happens if they are wrong.) We use [einops](https://einops.rocks)
 # to move axes by name, since `einops.einsum(x, W, "batch seq d_model, d_model d_mlp -> batch seq d_mlp")`
-# says what it does and `x @ W` doesn't: axes that are missing behind the arrow are summed over. You may use
+# says what it does and `x @ W` doesn't: axes that are missing after the arrow are summed over. You may use
 # either.
 #
 # You should know Python and have met PyTorch's tensors: how to make them, index them, and what `backward`
 # does.
 #
+# The set-up cell above imports what the stubs mention: torch and einops, types such as `Word` and `Beams`, and
+# small helpers that an exercise may use (`pairwise`, `replace`, `to_bytes`, `progress`). `check_search`,
+# `check_room`, `n_ctx_of` and `TokenError` serve only to refuse bad arguments in the library's own solutions;
+# no exercise needs them. `tests` holds the judges.
+#
+# The parts, and about how many minutes their exercises take. The rest of the twelve hours is for reading and
+# looking:
+#
+# | part | minutes |
+# |---|---|
+# | 1. From text to tokens | 70 |
+# | 2. The transformer | 145 |
+# | 3. Writing | 190 |
+# | 4. Training | 50 |
+# | 5. A cache makes it fast | 85 |
+# | 6. From GPT-2 to Llama | 110 |
+#
 # ## 1. From text to tokens
 #
-# A model reads numbers, so a text must become a list of them. Two ways suggest themselves, and both are
+# *About 70 minutes of exercises. You write a tokenizer that learns from a text which pieces are worth having.*
+#
+# A model reads numbers, so a text must become a list of them. Two simple ways come to mind, and both are
 # bad.
 #
 # **One number for each letter.** A hundred numbers or so are enough, and every text can be written. But
-# texts become long, and the model wastes most of its effort on spelling.
+# texts become long, and the model spends much of its effort on spelling.
 #
 # **One number for each word.** Texts are short. But there are hundreds of thousands of words, most of which
 # the model would hardly ever see, and a new name can't be written at all.
 #
 # **Byte-pair encoding** takes the middle: frequent words become one token, rare ones are put together from
-# pieces, and in the worst case a text falls apart into bytes, so every text can still be written. The
-# recipe is from data compression (Gage 1994; for language Sennrich et al. 2016):
+# pieces. In the worst case a text falls apart into bytes, so every text can still be written. The
+# recipe comes from data compression (Gage 1994; for language [Sennrich et al.
+# 2016](https://arxiv.org/abs/1508.07909)):
 #
 # 1. Start with single symbols.
 # 2. Count which two symbols stand side by side most often.
@@ -69,10 +89,10 @@
 # The list of joins, in order, *is* the tokenizer. Let us take a small text and do it by hand.
 #
 # Pairs are never joined across the border of two words. So we first split the text into words, each with
-# the space in front of it, and count how often each occurs: then a word that occurs a thousand times needs
+# the space in front of it, and count how often each occurs. Then a word that occurs a thousand times needs
 # to be looked at only once. A word is a tuple of symbols. At first these are its bytes, written as visible
-# characters; the space is written `Ġ`. (The text's first "the" has no space in front, so it's a word of its
-# own. It's the same in GPT-2.)
+# characters; the space is written `Ġ`. (The text's first "the" has no space in front, so it counts as a
+# different word. It's the same in GPT-2.)
 # %%
 from collections import Counter
 
@@ -95,13 +115,13 @@ word_counts.most_common(4)
 # hint: min(counts, key=lambda pair: (-counts[pair], age[pair[0]], age[pair[1]])) finds the best pair, ties included.
 # %% result
 # the first merges, in order.
-# Pieces that many words share come first, and soon whole words, each with its space.
+# Pieces that many words share come first. Whole words with their space follow soon.
 train_bpe(word_counts, 12)
 # %% [markdown]
 # A new word is encoded by replaying the merges on it: of all that apply, always the one that was learned
 # *earliest* goes first. Why the earliest, and not simply from left to right? Because the symbols that a
-# later merge joins were made by earlier ones. Only in the order of learning does a word end up in the same
-# pieces as it did in training.
+# later merge joins were made by earlier ones. A word ends up in the same pieces as in training only if the
+# merges are applied in the order in which they were learned.
 # %% exercise="bpe_encode" title="Replay them on a new word" difficulty=3 importance=3 minutes=20
 # hint: At each step there are several places where some merge applies. Which one would training have taken first?
 # hint: Give each merge its rank (its place in the list). Find the place in the word whose pair has the lowest rank, join it, and start again.
@@ -112,7 +132,7 @@ train_bpe(word_counts, 12)
 # hint: to_bytes("".join(symbols)) gives the bytes; bytes.decode has an argument errors="replace".
 # %% result
 # texts shrink as merges are learned from stories.
-# At first there is a symbol for each letter, in the end one or two for each word.
+# At first there is a symbol for each letter and each space, in the end about two for each word.
 from arena_lib import plots, storyworld
 
 story_words = Counter()
@@ -142,15 +162,17 @@ for word in [" was", " garden", " transformer", " naïve 🙂"]:
 #
 # Storyworld itself is so small that its tokenizer takes whole words (with bytes for what it doesn't know).
 # For what follows it makes no difference: from here on a text is a list of token ids. A special token,
-# `<|endoftext|>`, stands between one story and the next. Texts for these models begin with it, too, and
-# it's also how a model says that it has finished.
+# `<|endoftext|>`, stands between one story and the next. Every text for these models begins with it, and
+# a model writes it to say that it has finished.
 #
 # ## 2. The transformer
 #
+# *About 145 minutes of exercises. You write every part of GPT-2, put trained weights in, and look inside.*
+#
 # ![The parts of a transformer along the residual stream](figures/residual_stream.png)
 #
-# Picture one vector for each position of the text, `d_model` numbers long. It starts as a description of
-# the token that stands there, and where, and nothing else. Then the parts of the model take turns, and each
+# Picture one vector for each position of the text, `d_model` numbers long. At the start it says which token
+# stands there, and where, and nothing else. Then the parts of the model take turns, and each
 # **reads** the vector and **adds** something to it. At the end the vector is read one last time, and each
 # token of the vocabulary gets a score. This vector with its history of additions is called the **residual
 # stream**. Nothing in it is ever overwritten; later parts can read what earlier ones wrote.
@@ -169,10 +191,10 @@ Config()
 # %% [markdown]
 # ### LayerNorm
 #
-# Every part adds to the stream, so its vectors grow as they travel. A part that reads them would have to
-# cope with any size. So before each reading the vector is **normalised**: shifted to mean zero, divided by
-# its standard deviation. Then each entry gets a learned gain and a learned shift, so that training may
-# choose other sizes where they are useful.
+# Every part adds to the stream, so its vectors grow from layer to layer. A part that reads them would have to
+# cope with any size. So before it is read the vector is **normalised**: shifted to mean zero, and divided by
+# its standard deviation. Then each entry is multiplied by a learned gain and gets a learned shift, so that
+# training can choose other sizes where they are useful.
 #
 # $$y = \frac{x - \text{mean}(x)}{\sqrt{\text{var}(x) + \epsilon}} \cdot w + b$$
 #
@@ -193,14 +215,13 @@ Config()
 # %% exercise="embed" title="A vector for each token" difficulty=1 importance=3 minutes=5
 # hint: The table has one row for each token of the vocabulary, and token ids are row numbers.
 # hint: You can index a tensor with a tensor of integers, of any shape.
-# hint: self.W_E[tokens] has the shape of tokens, with the row's axis behind.
+# hint: self.W_E[tokens] has the shape of tokens, with the row's axis after it.
 # %% [markdown]
 # ### Positions
 #
 # Attention, as you will see, treats what it reads as a *set*: by itself it sees no difference between "Tina
 # thanked Jack" and "Jack thanked Tina". So we tell each vector where it stands, by adding a second learned
-# vector, one for each position: row `i` of `W_pos`. (Llama does this in a more elegant way; you will write
-# that at the end.)
+# vector, one for each position: row `i` of `W_pos`. (Llama has another way; you will write that at the end.)
 # %% exercise="pos_embed" title="A vector for each place" difficulty=2 importance=3 minutes=10
 # hint: The token ids themselves don't matter here. What of `tokens` does?
 # hint: Position 0 gets row 0 of W_pos, and so on, as far as the text is long; every text of the batch gets the same.
@@ -214,7 +235,7 @@ Config()
 # **pattern**: $\text{pattern}_{ij} = e^{\text{score}_{ij}} / \sum_k e^{\text{score}_{ik}}$.
 #
 # There is one rule. Position $i$ must predict the token at position $i + 1$, and in training the model
-# reads the whole text at once. If a query could look at a later key, it would read the answer off the page,
+# reads the whole text at once. If a query could look at a later key, it would simply read the answer there,
 # and learn nothing. So keys that lie in the future are hidden *before* the softmax: their score becomes
 # $-\infty$, and $e^{-\infty} = 0$. Hiding them after the softmax would be too late: they would have had
 # their part in the sum, and the shares that are left would no longer sum to one.
@@ -239,7 +260,7 @@ plots.attention(example[0], ["Tina", "gave", "Jack", "the", "lamp"], title="A ra
 #
 # - a **query**: what am I looking for?
 # - a **key**: what do I have to offer?
-# - a **value**: what will I hand over, if somebody looks at me?
+# - a **value**: what will I hand over to a query that looks at me?
 #
 # With $x_i$ the normalised vector at position $i$, and without the biases (learned shifts, as before):
 #
@@ -248,13 +269,13 @@ plots.attention(example[0], ["Tina", "gave", "Jack", "the", "lamp"], title="A ra
 # $$\text{score}_{ij} = \frac{q_i \cdot k_j}{\sqrt{d_{head}}} \qquad
 # z_i = \sum_{j \le i} \text{pattern}_{ij} \, v_j \qquad \text{output}_i = z_i W_O$$
 #
-# A score is the dot product of a query with a key. It's divided by $\sqrt{d_{head}}$: a sum of
-# $d_{head}$ random terms is about $\sqrt{d_{head}}$ in size, and without the division the softmax
-# would sit at its extremes, where hardly any gradient flows. After mask and softmax, each query collects
-# the values it looks at, in the shares of the pattern, into $z$. A fourth matrix, $W_O$, turns that back
+# A score is the dot product of a query with a key. Why is it divided by $\sqrt{d_{head}}$? A sum of $d_{head}$
+# random terms is about $\sqrt{d_{head}}$ in size. Without the division scores would be so large that the softmax
+# gives nearly everything to one key, and then hardly any gradient flows. After mask and softmax, each query
+# adds up the values it looks at, weighted by the pattern: that is $z$. A fourth matrix, $W_O$, turns it back
 # into `d_model` numbers, which are added to the stream.
 #
-# All of this happens `n_heads` times side by side with matrices of their own: one **head** may look at the
+# All of this happens `n_heads` times side by side. Each **head** has matrices of its own: one may look at the
 # previous token, another for names. Their outputs are summed. This is the longest exercise so far, and the
 # one that matters most. Take it line by line, and print shapes.
 # %% exercise="attention" title="Let positions talk" difficulty=4 importance=5 minutes=45
@@ -264,20 +285,20 @@ plots.attention(example[0], ["Tina", "gave", "Jack", "the", "lamp"], title="A ra
 # %% [markdown]
 # ### MLP
 #
-# After attention has brought information to a position, the MLP thinks about it. It's two linear maps with
-# a bend between them: out to `d_mlp` **neurons** (usually four times `d_model`), through a nonlinearity,
-# and back. The bend is what makes it more than one linear map. GPT-2 uses GELU, a smooth version of "keep
-# what is positive, drop the rest", in a form with a tanh. The form matters: weights that were trained with
-# one give slightly wrong answers with the other.
+# After attention has brought information to a position, the MLP works on it. It's two linear maps with a
+# nonlinearity between them: out to `d_mlp` **neurons** (usually four times `d_model`), through the
+# nonlinearity, and back. Without it, two linear maps would be no more than one. GPT-2 uses GELU, a smooth
+# version of "keep what is positive, drop the rest", and computes it with a tanh. There is also an exact form,
+# and weights that were trained with one give slightly wrong answers with the other.
 # %% exercise="mlp" title="Think at each position" difficulty=2 importance=4 minutes=10
-# hint: Three steps: widen, bend, narrow. Nothing here mixes positions.
+# hint: Three steps: widen, nonlinearity, narrow. Nothing here mixes positions.
 # hint: Widen with W_in and b_in, narrow with W_out and b_out. PyTorch's gelu has an argument for the tanh form.
 # hint: F.gelu(x W_in + b_in, approximate="tanh"), then W_out and b_out.
 # %% [markdown]
 # ### A block
 #
-# Attention and an MLP, each with a LayerNorm in front, make a **block**. Mind what is normalised: a *copy*
-# of the stream, for the part to read. The stream itself is only ever added to.
+# Attention and an MLP, each with a LayerNorm before it, make a **block**. What is normalised is a *copy* of the
+# stream, for the part to read. The stream itself is only ever added to.
 # %% exercise="transformer_block" title="One turn of reading and writing" difficulty=2 importance=4 minutes=10
 # hint: Two lines, and each has the form: stream = stream + part(norm(stream)).
 # hint: The MLP comes after attention and reads the stream that attention has already written to.
@@ -286,8 +307,8 @@ plots.attention(example[0], ["Tina", "gave", "Jack", "the", "lamp"], title="A ra
 # ### Unembedding
 #
 # At the end each vector is turned into `d_vocab` scores, the **logits**, one for each token of the
-# vocabulary that could come next. Softmax would turn them into probabilities; we leave that to whoever
-# needs them.
+# vocabulary that could come next. Softmax would turn them into probabilities; we leave that to the code
+# that needs them.
 # %% exercise="unembed" title="From vectors back to words" difficulty=1 importance=3 minutes=5
 # hint: What does one column of W_U stand for?
 # hint: A token's score is the dot product with its column, plus its bias.
@@ -297,12 +318,13 @@ plots.attention(example[0], ["Tina", "gave", "Jack", "the", "lamp"], title="A ra
 # hint: Token vectors plus position vectors; then each block in turn; then one more LayerNorm; then the unembedding.
 # hint: A loop `for block in self.blocks: residual = block(residual)`. A block returns the whole stream, so nothing is added here.
 # %% [markdown]
-# ### Now give it a brain
+# ### Now with trained weights
 #
 # You have written a transformer. With random weights it knows nothing, so let us put trained ones in: those
-# of `tiny-gpt`, which learned Storyworld. Your parameters have the same names, so the weights drop in.
+# of `tiny-gpt`, which learned Storyworld. Your parameters have the same names, so its weights load into your
+# classes.
 #
-# The prompt below is a test. Two people are named, one of them acts, and the last word must be the other.
+# The prompt below is a test. Two people are named, one of them acts, and the next word must be the other.
 # Sentences like its two halves were kept out of training, and in training neither Molly nor Theo ever gave
 # or got anything. So the model can't know the answer by heart.
 # %% result
@@ -335,14 +357,14 @@ with torch.no_grad():
 vocabulary = [tiny_gpt.to_string([i]) for i in range(cfg.d_vocab)]
 plots.token_probabilities(logits[0, -1].softmax(-1), vocabulary, top=8, answer=" Theo", title=f"{prompt} ...")
 # %% [markdown]
-# Let Theo hand over the lamp, and the answer should move to Molly. Try a sentence of your own: every word must
-# be one that Storyworld knows, or it falls apart into bytes.
+# Let Theo hand over the lamp, and the answer should change to Molly. Try a sentence of your own: every word
+# must be one that Storyworld knows, or it falls apart into bytes.
 #
 # What did attention look at to find that out? Each block's pattern can be seen: run the model up to the
 # block, and repeat the first half of `Attention.forward`. That is the next exercise, and there is more than
 # one way to do it.
 # %% exercise="attention_patterns" title="Look inside" difficulty=3 importance=3 minutes=20
-# hint: You need q and k of one layer, so you need the stream in front of that layer.
+# hint: You need q and k of one layer, so you need the stream that enters that layer.
 # hint: Run embed and pos_embed, then the blocks before `layer` as they are; then ln1 of that layer, and the first lines of your Attention.forward.
 # hint: The scores are your einsum of q and k over the root of d_head; causal_mask and softmax make the pattern.
 import einops
@@ -376,14 +398,16 @@ _, cache = tiny_gpt.run_with_cache(tokens)
 torch.testing.assert_close(pattern, cache["pattern", 1][0], rtol=1e-3, atol=1e-4)
 # %% result
 # each head of this layer, query by key.
-# The answer is made in the last row: one head looks at who gives, others lean to the other name.
+# The answer is made in the last row: head 1 looks at Molly, who gives, and head 0 at Theo, who will get the lamp.
 plots.attention(pattern, tiny_gpt.to_str_tokens(tokens), title="Layer 1 of tiny-gpt, in your code")
 # %% [markdown]
 # ## 3. Writing
 #
-# A model that guesses the next token can write: choose a token, append it, ask again. All the art is in
-# *choosing*. Always taking the likeliest token gives dull texts that go in circles. Drawing from the whole
-# distribution now and then picks something absurd, and the model must live with it. The methods in between
+# *About 190 minutes of exercises. You write every usual way of choosing the next token, and beam search.*
+#
+# A model that guesses the next token can write: choose a token, append it, ask again. What matters is how we
+# *choose*. Always taking the likeliest token gives dull texts that go in circles. Drawing from the whole
+# distribution sometimes picks something absurd, and the model has to go on from there. The methods in between
 # are small functions on one vector of logits. Each is one exercise, and the first are one-liners.
 #
 # Where something is drawn, the function takes a `generator`: PyTorch's source of random numbers. With the
@@ -454,8 +478,8 @@ for temperature in [0.0, 0.7, 1.0, 1.5]:
 # %% [markdown]
 # ### Beam search
 #
-# Sampling looks one token ahead. But the likeliest *sentence* need not begin with the likeliest *word*. To
-# try all sentences is hopeless: with a vocabulary of 929 tokens there are 800 million texts of three
+# Sampling looks one token ahead. But the likeliest *sentence* need not begin with the likeliest *word*. Trying
+# all sentences is hopeless: with a vocabulary of 929 tokens there are 800 million texts of three
 # tokens. **Beam search** keeps a few candidates, the beams. At each step every beam is extended by its best
 # tokens, and of all the longer texts only the best few survive. A text's probability is the product of its
 # tokens' probabilities, so beams are compared by the sum of their log-probabilities.
@@ -463,8 +487,8 @@ for temperature in [0.0, 0.7, 1.0, 1.5]:
 # Some beams are finished before others: those that end in the token for the end of a text. They are set
 # aside.
 #
-# Without a leash, beam search likes to repeat itself, since a repeated phrase is always likely. The usual
-# leash: no n tokens in a row (an **n-gram**) may occur twice.
+# Beam search tends to repeat itself, since a repeated phrase is usually likely. The usual remedy: no n tokens
+# in a row (an **n-gram**) may occur twice.
 #
 # The functions below pass a `Beams` around, a small frozen dataclass: `tokens` "n_beams seq" are the texts,
 # prompt included; `logprob_sums` "n_beams" is for each the sum so far; `model` gives logits; `eos_token_id`
@@ -477,7 +501,7 @@ for temperature in [0.0, 0.7, 1.0, 1.5]:
 # hint: Mind n = 1, where the beginning is empty and matches everywhere: tokens[:, seq - n + 1:] is then empty, while tokens[:, -(n - 1):] would be the whole text.
 # %% exercise="extend_beams" title="Every beam grows" difficulty=3 importance=2 minutes=25
 # hint: For each beam: log-probabilities at the last position, the k best, and k new beams.
-# hint: The new sum is the beam's own plus the token's log-probability: broadcasting (n_beams, 1) + (n_beams, k) gives all at once. Repeat each text k times and put the tokens behind.
+# hint: The new sum is the beam's own plus the token's log-probability: broadcasting (n_beams, 1) + (n_beams, k) gives all at once. Repeat each text k times and append the tokens.
 # hint: replace(beams, tokens=..., logprob_sums=...) makes the new Beams; leave out those whose sum is -inf.
 # %% exercise="filter_beams" title="The best survive" difficulty=2 importance=2 minutes=15
 # hint: Choose first, then part the chosen ones.
@@ -486,30 +510,32 @@ for temperature in [0.0, 0.7, 1.0, 1.5]:
 # %% exercise="beam_search" title="Search" difficulty=3 importance=2 minutes=25
 # hint: Keep a list of results: texts that are finished. At the end the unfinished ones join it.
 # hint: In each round: extend, filter, set the finished aside, go on with the others. Stop when no beam is left.
-# hint: Pairs (log-probability, token ids) can be sorted as they are: sorted(found, reverse=True)[:n_return].
+# hint: Pairs (log-probability, token ids) can be sorted as they are: sorted(results, reverse=True)[:n_return].
 # %% result
-# four beams find a likelier text than one, which is greedy search.
-# The higher the log-probability, the likelier. (It's no law: the best text's beginning may be dropped too early.)
-# With the leash, no three tokens in a row occur twice.
+# four beams find a likelier text than one beam, which is greedy search.
+# The higher the log-probability, the likelier. (That needn't be so: the best text's beginning may be dropped early.)
+# In the last line no three tokens in a row may occur twice.
 start = tiny_gpt.to_tokens("Jack wanted to be a")
 with torch.no_grad():
     for n_beams, ngram_size in [(1, None), (4, None), (4, 3)]:
         beams = Beams(model=mine, tokens=start, logprob_sums=torch.zeros(1))
         for logprob, ids in beam_search(beams, n_beams, 12, no_repeat_ngram_size=ngram_size):
-            leash = f"{n_beams} beams, n = {ngram_size}" if ngram_size else f"{n_beams} beams"
-            print(f"{leash:14} {logprob:7.2f} nats  {tiny_gpt.to_string(ids).removeprefix(START)}")
+            name = f"{n_beams} beam{'s' if n_beams > 1 else ''}" + (f", n = {ngram_size}" if ngram_size else "")
+            print(f"{name:14} {logprob:7.2f} nats  {tiny_gpt.to_string(ids).removeprefix(START)}")
 # %% [markdown]
 # ## 4. Training
 #
-# Where do trained weights come from? From one number, made small. For each position the model gives
-# probabilities for the next token. How surprised it was by what really came is minus the logarithm of that
+# *About 50 minutes of exercises. You train a model from random weights and measure what it has learned.*
+#
+# Where do trained weights come from? Training makes one number small. For each position the model gives
+# probabilities for the next token. Its surprise at the token that really came is minus the logarithm of that
 # token's probability. The mean over all positions is the **cross-entropy**, in nats (natural logarithms):
 #
 # $$\text{loss} = -\frac{1}{n - 1} \sum_{i=1}^{n-1} \ln p_i(t_{i+1})$$
 #
 # for a text of tokens $t_1 \dots t_n$, where $p_i$ are the probabilities that the model gives at position
-# $i$. A model that knows nothing gives all $d_{vocab}$ tokens the same probability. Even a perfect one is
-# surprised as often as the language leaves something open.
+# $i$. A model that knows nothing gives all $d_{vocab}$ tokens the same probability. Even a perfect model is
+# surprised wherever the language leaves open what comes next.
 # %% exercise="cross_entropy_next_token" title="How surprised was the model?" difficulty=2 importance=5 minutes=15
 # hint: The logits at position i are a guess at which token?
 # hint: Drop the last position's logits, which nothing can check, and the first token, which nobody predicted. Then they fit, side by side.
@@ -539,12 +565,13 @@ assert abs(uniform_loss - float(guess)) < 1e-4, f"logits that are all alike cost
 # hint: predicted = model(batch)[:, :-1].argmax(-1), compared with batch[:, 1:]. torch.inference_mode spares the gradients.
 # %% [markdown]
 # Now train. The model is small, two layers, and every step reads stories that it hasn't seen before, so it
-# can't learn them by heart. Three minutes are enough to see it happen: first it learns how common each word
-# is (the loss falls to about the dotted line of single words), then which words follow each other, then
-# more.
+# can't learn them by heart. Three minutes are enough. First it learns how common each word is, then which words
+# follow each other, then more. The figure after the training shows it: its level lines are the losses of models
+# that know only that much.
 #
-# The step size (learning rate) isn't constant: it rises for the first tenth of the steps, while the
-# gradients are still wild, and then falls slowly to nothing. Nearly all language models are trained so.
+# The step size (learning rate) isn't constant. It rises for the first tenth of the steps, while the gradients
+# still change a lot from step to step, and then falls slowly to zero. Nearly all language models are trained
+# with such a schedule.
 # %% result
 # your model learns to tell stories.
 # The samples go from noise to words to sentences.
@@ -576,8 +603,8 @@ for step, batch in enumerate(progress(train_rows.split(BATCH), "training")):
 accuracy = measure_accuracy(student, test_rows, 16)
 print(f"{time.perf_counter() - began:.0f} seconds; next token right in stories with new names: {accuracy:.1%}")
 # %% result
-# the loss falls, past what simpler models reach.
-# Those know how often each word occurs, or each word after another, or after two others.
+# the loss falls below what simpler models reach.
+# Those know how often each word occurs, or how often it follows one other word, or two.
 n_documents = 500 if SCALE == "tiny" else 10_000
 baselines = {
     name: compute_ngram_loss(order, n_train=n_documents, n_test=300)
@@ -588,12 +615,14 @@ plots.lines({"your transformer": losses}, references=references, title="Training
 # %% [markdown]
 # ## 5. A cache makes it fast
 #
+# *About 85 minutes of exercises. You make generation faster without changing a single token of it.*
+#
 # Your sampler reads the whole text again for every new token: for the hundredth token it computes keys and
 # values of ninety-nine positions that it had computed before. They can't have changed, since the causal
 # mask keeps earlier positions from seeing later ones. So keep them. With a **KV cache** (keys and values,
 # of every layer) each token is read once: the new position makes its own query, key and value, puts key and
-# value into the cache, and looks at all that the cache holds. Queries needn't be kept: nobody looks at them
-# later.
+# value into the cache, and looks at all that the cache holds. Queries needn't be kept: each is used once, at
+# its own position.
 # %% exercise="kv_cache" title="Keep keys and values" difficulty=2 importance=3 minutes=10
 # hint: Each layer has its own keys and values; at first there are none.
 # hint: Join old and new along the axis of positions, store the result for the layer, and return it.
@@ -613,7 +642,7 @@ plots.lines({"your transformer": losses}, references=references, title="Training
 # %% exercise="generate_with_cache" title="Generate" difficulty=3 importance=3 minutes=20
 # hint: The prompt is read in one piece, then each new token by itself.
 # hint: Keep two things: all tokens so far, which you return, and those that the cache hasn't read yet.
-# hint: unread = tokens at first; after each step unread is the new token, shape (batch, 1), which is also put behind tokens.
+# hint: unread = tokens at first; after each step unread is the new token, shape (batch, 1), which is also appended to tokens.
 # %% result
 # the same text in less time.
 # The longer the text, the more the cache saves.
@@ -632,7 +661,9 @@ print(f"{n_new} tokens with the cache: {fast:.2f} s, without: {slow:.2f} s ({slo
 # %% [markdown]
 # ## 6. From GPT-2 to Llama
 #
-# Models since 2023 have nearly all made the same few changes to GPT-2, and none of them changes the picture
+# *About 110 minutes of exercises. You change your GPT-2 into a Llama, and run a real language model in it.*
+#
+# Nearly all models since 2023 have made the same few changes to GPT-2, and none of them changes the picture
 # of a residual stream that parts read and add to. Four need new code: another norm, another way to say
 # where a token stands, shared keys and values, and another MLP. Two make things simpler: there are no
 # biases, and where embeddings are *tied*, one table both embeds and unembeds. With these six your code runs
@@ -641,7 +672,7 @@ print(f"{n_new} tokens with the cache: {fast:.2f} s, without: {slow:.2f} s ({slo
 # ### RMSNorm
 #
 # LayerNorm subtracts a mean, divides, scales and shifts. It turns out that dividing and scaling are enough
-# (Zhang and Sennrich 2019). With the symbols of LayerNorm,
+# ([Zhang and Sennrich 2019](https://arxiv.org/abs/1910.07467)). With the symbols of LayerNorm,
 #
 # $$y = \frac{x}{\sqrt{\text{mean}(x^2) + \epsilon}} \cdot w$$
 # %% exercise="rms_norm" title="A simpler norm" difficulty=2 importance=3 minutes=10
@@ -653,8 +684,9 @@ print(f"{n_new} tokens with the cache: {fast:.2f} s, without: {slow:.2f} s ({slo
 #
 # ![Turning queries and keys: only the distance counts](figures/rotary.png)
 #
-# A table of position vectors ends somewhere, and it says *where* a token stands, while attention mostly
-# cares how *far away* another one is. Rotary positions (Su et al. 2021) solve both. Take two entries of a
+# A table of position vectors has two drawbacks. It ends somewhere, and it says *where* a token stands, while
+# attention mostly needs to know how *far away* another one is. Rotary positions (Su et al. 2021) do without
+# the table. Take two entries of a
 # query as a point in the plane, and turn it by an angle that grows with its position; do the same with the
 # key. The dot product of two turned vectors depends only on the *difference* of their angles, so on the
 # distance of the two positions, and nothing had to be added to the stream.
@@ -696,8 +728,9 @@ plots.lines(
 # ### Grouped queries
 #
 # You have seen what a cache holds: keys and values of every position, layer and head. For many or long
-# texts that can be more memory than the weights. Do all heads need keys of their own? Let several query
-# heads **share** one key head and one value head (Ainslie et al. 2023): SmolLM2 has nine query heads and
+# texts that can take more memory than the weights. Does every head need keys of its own? Let several query
+# heads **share** one key head and one value head ([Ainslie et al.
+# 2023](https://arxiv.org/abs/2305.13245)): SmolLM2 has nine query heads and
 # three of keys and values, so its cache is a third of the size.
 # %% exercise="repeat_kv" title="Share the keys" difficulty=2 importance=3 minutes=10
 # hint: Query heads that are neighbours share a key head: 0 0 0 1 1 1.
@@ -710,15 +743,15 @@ plots.lines(
 # %% [markdown]
 # ### A gated MLP
 #
-# In place of bending the hidden values, *multiply* them with a second set that says how far each gate is
-# open (Shazeer 2020):
+# Instead of sending the hidden values through a nonlinearity, *multiply* them by a second set of values that
+# says how far each gate is open ([Shazeer 2020](https://arxiv.org/abs/2002.05202)):
 #
 # $$y = (\text{SiLU}(x W_{gate}) \odot x W_{in}) \, W_{out} \qquad \text{SiLU}(a) = a \cdot \text{sigmoid}(a)$$
 #
-# where $\odot$ multiplies entry by entry, and SiLU is a smooth bend much like GELU. Why this works better
-# nobody quite knows; the paper itself credits "divine benevolence".
+# where $\odot$ multiplies entry by entry, and SiLU is a smooth curve much like GELU. Nobody quite knows why
+# this works better; the paper itself credits "divine benevolence".
 # %% exercise="gated_mlp" title="A gate for every neuron" difficulty=2 importance=3 minutes=10
-# hint: Two maps out, one of them bent; a product; one map back.
+# hint: Two maps out, one of them through SiLU; a product; one map back.
 # hint: Only the gate goes through SiLU.
 # hint: (F.silu(x W_gate) * (x W_in)) W_out.
 # %% exercise="demo_llama" title="The whole Llama" difficulty=2 importance=4 minutes=15
@@ -748,16 +781,33 @@ if SCALE == "full" and zoo.is_available("smollm2"):
 else:
     print("Run `arena zoo fetch smollm2` (a download of about 100 MB, once), and keep SCALE at full.")
 # %% [markdown]
-# ## What you have now
+# ## What you have learned
 #
-# A tokenizer, two families of transformers, the usual ways to write with them, a training loop, and a
-# cache: the whole of a language model, and you know each line. Read the papers now, and you will find that
-# they describe your code:
+# You have written a tokenizer, two families of transformers, the usual ways to write with them, a training
+# loop and a cache. That is the whole of a language model, and you know every line of it.
+#
+# ## What comes next
+#
+# Section 1.2 asks what goes on *inside*: which heads do what, how they work together, and how to prove it.
+#
+# ## On your own
+#
+# - **Replicate a paper.** Holtzman et al. 2019 ([arXiv:1904.09751](https://arxiv.org/abs/1904.09751)) compare
+#   text by beam search with text by people: a model gives each next token of the first a far higher
+#   probability, and people surprise it again and again. Does that hold for `tiny-gpt` and real stories of
+#   Storyworld? Which temperature and which top-p come closest to real stories?
+# - **Which change matters?** Make the four changes from GPT-2 to Llama one at a time in the model that you
+#   trained in part 4, at equal numbers of parameters. Which lowers the loss most? Use three seeds, so that you
+#   know how much the loss differs by chance.
+# - **A model of your own text.** Take a long text that you like, learn a tokenizer on it with your `train_bpe`,
+#   and train. How does the loss *per byte* depend on the number of merges?
+#
+# ## Reading
 #
 # - Vaswani et al. 2017, [Attention is all you need](https://arxiv.org/abs/1706.03762)
-# - Elhage et al. 2021, *A mathematical framework for transformer circuits*, for the picture of the residual stream
+# - Elhage et al. 2021, [A mathematical framework for transformer
+#   circuits](https://transformer-circuits.pub/2021/framework/index.html), for the picture of the residual stream
 # - Holtzman et al. 2019, [The curious case of neural text degeneration](https://arxiv.org/abs/1904.09751), for top-p
 # - Su et al. 2021, [RoFormer](https://arxiv.org/abs/2104.09864), for rotary positions
-#
-# The next section asks what goes on *inside*: which heads do what, how they work together, and how to prove
-# it.
+# - Karpathy 2023, [Let's build GPT](https://www.youtube.com/watch?v=kCc8FmEb1nY), a video of two hours that
+#   writes the same model in another order

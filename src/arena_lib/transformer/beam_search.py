@@ -64,7 +64,7 @@ class Beams:
         return extend_beams(self, k, no_repeat_ngram_size)
 
     def filter(self, k: int) -> tuple["Beams", "Beams"]:
-        """The k most likely beams, parted into (unfinished, finished): `filter_beams`."""
+        """The k most likely beams, split into (unfinished, finished): `filter_beams`."""
         return filter_beams(self, k)
 
     def select(self, beam_idx: Int[Tensor, " n_selected"]) -> "Beams":
@@ -95,7 +95,7 @@ def extend_beams(beams: Beams, k: int, no_repeat_ngram_size: int | None = None) 
 
 
 def filter_beams(beams: Beams, k: int) -> tuple[Beams, Beams]:
-    """The k most likely beams, parted into (unfinished, finished), each with the likeliest first.
+    """The k most likely beams, split into (unfinished, finished), each with the likeliest first.
 
     A beam is finished if its last token is eos_token_id. Both parts together hold k
     beams, or all if there are fewer; either may hold none.
@@ -114,7 +114,7 @@ def beam_search(
     Up to max_new_tokens times: `generate` n_beams continuations of each beam, then `filter`
     the best n_beams. Set aside those that are finished and go on with the others. Stop
     early when no beam is left, or when n_return finished texts are each at least as likely
-    as the likeliest unfinished one: a text's log-probability only falls as it grows. In the
+    as the likeliest unfinished one: a text's log-probability only falls as it grows. At the
     end finished and unfinished texts are ranked together.
     """
     check_search(beams, n_beams, max_new_tokens, n_return)

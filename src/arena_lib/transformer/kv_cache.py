@@ -41,7 +41,7 @@ class KVCache:
         k: Float[Tensor, "batch seq_new n_heads d_head"],
         v: Float[Tensor, "batch seq_new n_heads d_head"],
     ) -> tuple[Float[Tensor, "batch seq_all n_heads d_head"], Float[Tensor, "batch seq_all n_heads d_head"]]:
-        """Add the keys and values of new tokens behind a layer's old ones; return all of that layer's.
+        """Add the keys and values of new tokens after a layer's old ones; return all of that layer's.
 
         The result is (keys, values), old positions first, and it is what the layer now holds.
         """
@@ -59,7 +59,7 @@ def cached_causal_mask(
     """Hide the future when the queries are the last seq_q of seq_k positions.
 
     Query i stands at position seq_k - seq_q + i, and may look at keys up to that position.
-    Scores of later keys are -inf, the others unchanged. With seq_q = seq_k this is
+    Scores of later keys are -inf, the others unchanged; you may write into `scores`. With seq_q = seq_k this is
     `causal_mask`; with one query nothing is hidden.
 
     >>> cached_causal_mask(torch.ones(1, 1, 2, 4))[0, 0]
@@ -123,7 +123,7 @@ def generate_with_cache(
     options: SamplingConfig = GREEDY,
     generator: torch.Generator | None = None,
 ) -> Int[Tensor, "batch seq_all"]:
-    """The tokens, and max_new_tokens more behind each sequence.
+    """The tokens, with max_new_tokens more after each sequence.
 
     The first call of `forward_with_cache` reads the whole prompt, each later one the newest
     token alone. From the logits at the last position `sample_next_token` chooses for one

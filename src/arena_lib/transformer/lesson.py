@@ -62,7 +62,7 @@ def causal_mask(
 
     Query position q may look at key positions k <= q, itself included. Where k > q the
     result is -inf, which softmax turns into exactly 0; elsewhere the scores are unchanged.
-    The result is on the same device and has the same dtype.
+    The result is on the same device and has the same dtype. You may write into `scores` or make a new tensor.
 
     >>> causal_mask(torch.ones(1, 1, 3, 3))[0, 0]
     tensor([[1., -inf, -inf],

@@ -109,7 +109,7 @@ def apply_temperature(logits: Float[Tensor, " d_vocab"], temperature: float) -> 
 def apply_frequency_penalty(
     input_ids: Int[Tensor, " seq"], logits: Float[Tensor, " d_vocab"], freq_penalty: float
 ) -> Float[Tensor, " d_vocab"]:
-    """Logits less freq_penalty for each time that their token occurs in input_ids.
+    """The logits, lowered by freq_penalty for each time that their token occurs in input_ids.
 
     A token that occurs n times loses n * freq_penalty; one that doesn't occur keeps its
     logit. A negative penalty rewards repetition. The arguments stay as they were.
@@ -125,7 +125,7 @@ def sample_top_k(logits: Float[Tensor, " d_vocab"], k: int, generator: torch.Gen
     """Draw one token id among the k most likely, as an int.
 
     Their probabilities are those of softmax(logits), scaled up to sum to one; every other
-    token has probability 0. A k of d_vocab or more leaves the distribution as it is.
+    token has probability 0. Where equal logits compete for the last place, any of them may take it. A k of d_vocab or more leaves the distribution as it is.
     `generator`, if given, is the only source of randomness.
     """
     best = logits.topk(min(k, logits.shape[0]))

@@ -23,7 +23,7 @@ def logit_attribution(
     """What each component adds, at each position, to the logit of the token that really comes next.
 
     Entry [i, c] is the dot product of component c at position i with column tokens[i + 1] of W_U, for
-    i = 0 ... seq - 2: nothing is known of what follows the last position. The n_components = 1 + 2 n_heads
+    i = 0 ... seq - 2: what follows the last position isn't known. The n_components = 1 + 2 n_heads
     columns are the embedding (the direct path), the heads of the first layer (`l1_results`), and
     those of the second (`l2_results`), in this order.
     """

@@ -49,7 +49,7 @@ def head_mean_ablation_hook(
 ) -> Float[Tensor, "batch seq n_heads d_head"]:
     """A hook for `attn.hook_z`: the z of this head becomes its mean over the batch, position by position.
 
-    So at each position every example gets the same vector, and what the head knew of the single
+    So at each position every example gets the same vector, and what the head knew about this one
     example is gone. The other heads stay as they are. You may write into z, or return a tensor.
     """
     head = check_head(z, head_index_to_ablate)
@@ -61,7 +61,7 @@ def head_mean_ablation_hook(
 def head_resample_ablation_hook(
     z: Float[Tensor, "batch seq n_heads d_head"], hook: Any, head_index_to_ablate: int
 ) -> Float[Tensor, "batch seq n_heads d_head"]:
-    """A hook for `attn.hook_z`: each example gets this head's z of the example before it, the first of the last."""
+    """A hook for `attn.hook_z`: each example gets this head's z from the example before it; the first, from the last."""
     if z.shape[0] < 2:
         raise ConfigError(
             f"resampling takes another example's output: got a batch of {z.shape[0]}. Give two examples or more."
@@ -81,10 +81,10 @@ def get_ablation_scores(
     """By how many nats the loss on the second copy of repeated tokens grows when one head is ablated.
 
     `tokens` are one token and then twice the same n, seq = 1 + 2n. The loss is the mean of
-    -log p over the batch and the last n - 1 predictions: those of the second copy but for its first
+    -log p over the batch and the last n - 1 predictions: those of the second copy except its first
     token, which nothing announces. Entry [layer, head] is the loss with this head ablated minus the
-    loss without any ablation. `ablation_function(z, hook, head_index_to_ablate=head)` is what becomes
-    of the layer's z. No hook stays behind.
+    loss without any ablation. `ablation_function(z, hook, head_index_to_ablate=head)` is the hook
+    for the layer's z. No hook is left in the model.
     """
     lm = hooked(model)
     n = check_repeated(tokens)

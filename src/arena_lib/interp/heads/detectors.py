@@ -25,8 +25,8 @@ def current_attn_detector(cache: Any, threshold: float = 0.4) -> list[str]:
     """Names, such as "0.7" for head 7 of layer 0, of the heads in which positions mostly look at themselves.
 
     `cache["pattern", layer]` is "n_heads seq_q seq_k", for layer 0 to `cache.model.cfg.n_layers` - 1. A
-    head counts if the mean of its pattern's diagonal is above the threshold. Any threshold from 0.3 to
-    0.6 will do.
+    head counts if the mean of its pattern's diagonal is above `threshold`. If the caller gives none it is 0.4
+    (any default from 0.3 to 0.6 will do); one that is given must be used.
     """
     return heads_above(cache, pattern_scores.current_attn_scores, threshold)
 
@@ -57,7 +57,7 @@ def induction_attn_detector(cache: Any, threshold: float = 0.4) -> list[str]:
 
     `cache["pattern", layer]` is "n_heads seq_q seq_k" for layer 0 to `cache.model.cfg.n_layers` - 1, and
     belongs to one token and then twice the same n, so seq = 1 + 2n. A head counts if the mean of its
-    entries [n + 1 + i, i + 2], i = 0 ... n - 1, is above the threshold. Any threshold from 0.3 to
-    0.6 will do.
+    entries [n + 1 + i, i + 2], i = 0 ... n - 1, is above `threshold`. If the caller gives none it is 0.4 (any
+    default from 0.3 to 0.6 will do); one that is given must be used.
     """
     return heads_above(cache, pattern_scores.induction_attn_scores, threshold)

@@ -60,7 +60,7 @@ def run_and_cache_model_repeated_tokens(
 
 
 def copy_length(seq: int) -> int:
-    """N for a sequence of 1 + 2n positions.
+    """The n of a sequence of 1 + 2n positions.
 
     >>> copy_length(101)
     50
@@ -75,7 +75,7 @@ def copy_length(seq: int) -> int:
 
 
 def check_repeated(tokens: Int[Tensor, "batch seq"]) -> int:
-    """N for tokens that are one token and then twice the same n."""
+    """The n of tokens that are one token and then twice the same n."""
     n = copy_length(tokens.shape[1])
     differs = (tokens[:, 1 : n + 1] != tokens[:, n + 1 :]).nonzero()
     if len(differs):
@@ -93,7 +93,8 @@ def induction_score(pattern: Float[Tensor, "batch n_heads seq seq"]) -> Float[Te
 
     The pattern belongs to repeated tokens, of length seq = 1 + 2n. Query n + 1 + i holds the same token
     as position 1 + i, so the key to look at is i + 2, for i = 0 ... n - 1. The score is the mean of
-    these n entries of the pattern, over the batch too. They lie n - 1 below the main diagonal.
+    these n entries of the pattern, over the batch too. They lie on the diagonal n - 1 below the main one, which
+    has n + 2 entries: its first two, with keys 0 and 1, don't belong to the second copy and don't count.
     """
     n = copy_length(pattern.shape[-1])
     stripe = pattern.diagonal(offset=1 - n, dim1=-2, dim2=-1)[..., 2:]

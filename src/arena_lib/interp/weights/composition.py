@@ -67,7 +67,7 @@ def get_comp_score(W_A: Float[Tensor, "in_A out_A"], W_B: Float[Tensor, "out_A o
 
 
 def generate_single_random_comp_score(d_model: int, d_head: int, generator: torch.Generator | None = None) -> float:
-    """The composition score of two random matrices as a head's are: d_model x d_model, but of rank d_head.
+    """The composition score of two random matrices like a head's: d_model x d_model, but of rank d_head.
 
     Each is a product of a "d_model d_head" and a "d_head d_model" matrix, all four drawn independently
     from a standard normal with `generator`.

@@ -40,7 +40,7 @@ def decompose_qk_input(cache: ActivationCache) -> Float[Tensor, "n_comp seq d_mo
         2 + h  the output of head h of layer 0: `cache["result", 0]`, "seq n_heads d_model"
 
     These pass the norm: `cache.apply_ln_to_stack(parts, 1)` centres each, divides it by the scale that
-    the norm had in this run and multiplies by the gain. What comes in after that is added to part 1:
+    the norm had in this run and multiplies by the gain. Two things come after that, and are added to part 1:
     the norm's bias (`model.blocks[1].ln1.b`) and the position embedding, `cache["pos_embed"]`.
     """
     model = attention_only_model(cache.model)
@@ -59,7 +59,7 @@ def decompose_qk_input(cache: ActivationCache) -> Float[Tensor, "n_comp seq d_mo
 def decompose_q(
     decomposed_qk_input: Float[Tensor, "n_comp seq d_model"], ind_head_index: int, model: Any
 ) -> Float[Tensor, "n_comp seq d_head"]:
-    """The queries of head `ind_head_index` of layer 1 by part: each part times W_Q; b_Q counts with part 1.
+    """The queries of head `ind_head_index` of layer 1 by part: each part times W_Q; b_Q is added to part 1.
 
     The head's weights are `model.W_Q[1, ind_head_index]` ("d_model d_head") and `model.b_Q[1, ind_head_index]`.
     The sum over the parts is `cache["q", 1][:, ind_head_index]`.
@@ -71,7 +71,7 @@ def decompose_q(
 def decompose_k(
     decomposed_qk_input: Float[Tensor, "n_comp seq d_model"], ind_head_index: int, model: Any
 ) -> Float[Tensor, "n_comp seq d_head"]:
-    """The keys of head `ind_head_index` of layer 1 by part: each part times W_K; b_K counts with part 1.
+    """The keys of head `ind_head_index` of layer 1 by part: each part times W_K; b_K is added to part 1.
 
     The head's weights are `model.W_K[1, ind_head_index]` ("d_model d_head") and `model.b_K[1, ind_head_index]`.
     The sum over the parts is `cache["k", 1][:, ind_head_index]`.

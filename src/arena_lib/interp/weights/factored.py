@@ -36,7 +36,7 @@ def factored_norm(
 
     Let A = Q R with orthonormal columns in Q. Q changes no length, so ||A B|| = ||R B||, and R B is
     as small as B. (Equally: the squared norm is the trace of (A^T A)(B B^T), a product of two small
-    matrices.) Nothing of rows x columns entries may be built. Leading axes are a batch.
+    matrices.) Never build anything with rows x columns entries. Leading axes are a batch.
     """
     R = torch.linalg.qr(A).R
     return torch.linalg.matrix_norm(R @ B)
@@ -59,7 +59,7 @@ def factored_svd(
 ) -> tuple[Float[Tensor, "*batch rows k"], Float[Tensor, "*batch k"], Float[Tensor, "*batch k columns"]]:
     """(U, S, Vh) with A @ B = U diag(S) Vh, without making A @ B.
 
-    The columns of U and the rows of Vh are orthonormal, and S falls. With A = Q_A R_A and
+    The columns of U and the rows of Vh are orthonormal, and S has the largest first. With A = Q_A R_A and
     B^T = Q_B R_B, A B is Q_A (R_A R_B^T) Q_B^T: decompose the small matrix in the middle, then turn
     its singular vectors with Q_A and Q_B. For rank up to rows and columns there are k = rank
     singular values. Leading axes are a batch.

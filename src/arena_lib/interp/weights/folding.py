@@ -2,8 +2,8 @@
 
 A norm first takes the mean away (LayerNorm), divides by a scale, and multiplies by a gain, entry for
 entry. The first and the last are fixed linear maps, so they can be multiplied into the next weight,
-once. What stays is the division: one number for each position, which no path between two heads can
-change the direction of. Our models keep their norms; the circuits of this package fold them.
+once. What stays is the division: one positive number for each position, which scales a whole row and never
+changes its direction. Our models keep their norms; the circuits of this package fold them.
 
 Shapes:  a weight "*heads d_model d_out" and a gain "d_model" -> a weight of the same shape.
 Raises:  UnknownNameError for a weight that is none of W_Q, W_K, W_V, and for a layer that is not there.

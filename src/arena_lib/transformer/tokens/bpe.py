@@ -88,7 +88,7 @@ def count_pairs(word_counts: Mapping[Word, int]) -> Counter[Pair]:
 
 
 def merge_pair(word: Word, pair: Pair) -> Word:
-    """Join every occurrence of `pair` in `word` into one symbol, going from left to right.
+    """Join every occurrence of `pair` in `word` into one symbol, going from left to right; the result is a tuple again.
 
     >>> merge_pair(("a", "a", "a", "b", "a", "a"), ("a", "a"))
     ('aa', 'a', 'b', 'aa')
@@ -135,7 +135,7 @@ def train_bpe(word_counts: Mapping[Word, int], n_merges: int) -> list[Pair]:
 def bpe_encode(word: Word, merges: Sequence[Pair]) -> Word:
     """Apply to one word the merges that were learned: the earliest one first, and of its places the leftmost.
 
-    After each merge of one place the search begins anew.
+    After each merge of one place the search begins again. The result is a tuple.
 
     >>> bpe_encode(("s", "l", "o", "w"), [("l", "o"), ("lo", "w")])
     ('s', 'low')
