@@ -1,4 +1,5 @@
 import json
+import types
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,12 @@ from typer.testing import CliRunner
 from arena_lib.checking import Mistake
 from arena_lib.course.content.catalog import load_catalog
 from arena_lib.course.demo import work_through
+
+
+def learner():
+    """A notebook's namespace before any cell has run."""
+    return types.ModuleType("learner")
+
 
 HIDES_NOTHING = Mistake("hides nothing", function=lambda attn_scores: attn_scores.clone(), why="the future shows")
 
@@ -23,7 +30,7 @@ def short_section(monkeypatch):
 
 
 def test_every_exercise_goes_from_stub_over_mistake_to_solution(short_section):
-    steps = list(work_through(short_section))
+    steps = list(work_through(short_section, learner()))
     assert [step.entry.name for step in steps] == ["causal_mask", "mlp"]
     for step in steps:
         assert step.stub.status == "not_started"
@@ -48,7 +55,7 @@ def test_broken_reference_makes_the_demo_fail(short_section, monkeypatch):
     broken.__module__ = "elsewhere"
     judge = judges.test_causal_mask
     monkeypatch.setattr(judges, "test_causal_mask", replace(judge, reference=broken, mistakes=(HIDES_NOTHING,)))
-    steps = list(work_through(short_section))
+    steps = list(work_through(short_section, learner()))
     assert not steps[0].is_as_expected
     assert steps[0].solution.status == "failed"
     assert steps[0].problem.startswith("1.1/causal_mask: ")
@@ -69,10 +76,12 @@ def test_command_writes_a_report_and_json(tmp_path, monkeypatch, short_section):
     assert [row["id"] for row in record["exercises"]] == ["1.1/causal_mask", "1.1/mlp"]
     assert {row["solution"] for row in record["exercises"]} == {"passed"}
     assert record["report"] == str(report)
-    assert len(record["findings"]) == 6
+    assert len(record["findings"]) == 5  # without the whole model, which isn't among these exercises
     page = report.read_text(encoding="utf-8")
     assert "hides the present too" in page
     assert page.count("plotly-graph-div") >= 4
+    assert "leaves out" not in page
+    assert '<a href="#exercise-causal_mask">' in page
 
 
 def test_command_fails_when_a_verdict_is_unexpected(tmp_path, monkeypatch, short_section):
@@ -80,7 +89,7 @@ def test_command_fails_when_a_verdict_is_unexpected(tmp_path, monkeypatch, short
 
     monkeypatch.setattr("arena_lib.course.content.catalog.Catalog.section", lambda self, name: short_section)
     monkeypatch.setattr("arena_lib.course.demo.Step.is_as_expected", property(lambda self: False))
-    monkeypatch.setattr("arena_lib.course.showcase.find", lambda name: [])
+    monkeypatch.setattr("arena_lib.course.showcase.find", lambda name, learner: [])
     result = CliRunner().invoke(build_app(), ["demo", "--output", str(tmp_path / "demo.html")])
     assert result.exit_code == 1
     assert "1.1/causal_mask: the stub must be not_started" in result.output
@@ -89,7 +98,7 @@ def test_command_fails_when_a_verdict_is_unexpected(tmp_path, monkeypatch, short
 def test_a_terminal_shows_verdicts_with_weight_and_colour(in_terminal, short_section, tmp_path):
     from arena_lib.cli.demo import _tell
 
-    steps = [step for step in work_through(short_section) if step.entry.name == "causal_mask"]
+    steps = [step for step in work_through(short_section, learner()) if step.entry.name == "causal_mask"]
     text = in_terminal(_tell, steps, [], tmp_path / "demo.html", 1.0, [])
     for opening in ("\x1b[1;33m○ 1.1/causal_mask", "\x1b[1;31m✗ 1.1/causal_mask", "\x1b[1;32m✓ 1.1/causal_mask"):
         assert opening in text
@@ -97,7 +106,7 @@ def test_a_terminal_shows_verdicts_with_weight_and_colour(in_terminal, short_sec
 
 def test_a_report_that_cannot_be_written_is_said_before_the_work(arena, monkeypatch):
     Path("file").touch()
-    monkeypatch.setattr("arena_lib.course.demo.work_through", lambda section: pytest.fail("it began"))
+    monkeypatch.setattr("arena_lib.course.demo.work_through", lambda section, learner: pytest.fail("it began"))
     done = arena("demo", "--output", "file/demo.html", "--json")
     assert done.code == 2
     assert arena("demo", "--output", ".").err.startswith("arena: --output must name a file that can be written: got ")

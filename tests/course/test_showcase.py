@@ -1,6 +1,7 @@
 """What the demo says of a model, on models whose behaviour is known."""
 
 import math
+import types
 from types import SimpleNamespace
 
 import pytest
@@ -9,10 +10,11 @@ import torch
 from arena_lib import zoo
 from arena_lib.course import showcase
 from arena_lib.course.showcase import ENGLISH, STORYWORLD, Finding, Prompts, find
+from arena_lib.transformer import lesson, lesson_llama
 from arena_lib.transformer.fast.gpt2 import GPT2, GPT2Config
 from arena_lib.transformer.fast.llama import Llama, LlamaConfig
 
-PROMPTS = Prompts(indirect_object="w3 w7 w5 w7", answer="w3", story="w1 w2", n_new=6)
+PROMPTS = Prompts(indirect_object="w3 w7 w5 w7", swapped="w3 w7 w5 w3", answer="w3", giver="w7", story="w1 w2", n_new=6)
 HALF = 24
 
 
@@ -46,6 +48,15 @@ class Known:
         return [f"w{int(token)}" for token in tokens[0]]
 
 
+def written(*names):
+    """A notebook's namespace with these classes as a learner wrote them."""
+    learner = types.ModuleType("learner")
+    for name in names:
+        library = lesson_llama.DemoLlama if name == "DemoLlama" else lesson.DemoTransformer
+        setattr(learner, name, type(name, (library,), {"__module__": "learner"}))
+    return learner
+
+
 def uniform(n_layers, n_heads, seq):
     return torch.ones(seq, seq).tril().div(torch.arange(1, seq + 1)[:, None]).expand(n_layers, n_heads, -1, -1).clone()
 
@@ -64,74 +75,94 @@ def uniform(n_layers, n_heads, seq):
     ],
     ids=["gpt2", "llama"],
 )  # fmt: skip
-def test_the_lesson_form_takes_the_weights(model, told):
-    found = showcase.show_lesson_form(model.eval())
+def test_the_learners_own_class_takes_the_weights(model, told):
+    learner = written("DemoTransformer", "DemoLlama")
+    (found,) = showcase.show_learners_form(model.eval(), learner)
     n_parameters = sum(parameter.numel() for parameter in model.parameters())
-    assert found.text.startswith(f"{told} with {n_parameters / 1e6:.1f} million parameters; its logits differ from")
+    assert found.text.startswith(
+        f"{told}, as written in the notebook, with {n_parameters / 1e6:.1f} million parameters"
+    )
     assert float(found.text.split(" by ")[1].split()[0]) < 1e-4
     assert (found.title, found.figure) == ("The learner's own classes run the trained weights:", None)
+
+
+@pytest.mark.parametrize("names", [(), ("DemoLlama",)])
+def test_what_no_learner_wrote_is_not_shown(names):
+    """The library's own class, imported into the notebook, isn't the learner's."""
+    model = GPT2(GPT2Config(d_model=6, d_vocab=37, n_ctx=24, n_layers=1, n_heads=2, d_head=3, d_mlp=7)).eval()
+    learner = written(*names)
+    assert showcase.show_learners_form(model, learner) == []
+    learner.DemoTransformer = lesson.DemoTransformer
+    assert showcase.show_learners_form(model, learner) == []
 
 
 def test_a_difference_of_the_two_forms_would_be_said(monkeypatch):
     model = GPT2(GPT2Config(d_model=6, d_vocab=37, n_ctx=24, n_layers=1, n_heads=2, d_head=3, d_mlp=7)).eval()
     ours = model.forward
     monkeypatch.setattr(model, "forward", lambda tokens: ours(tokens) + torch.arange(37) / 36 - 2)
-    assert " by 2.0e+00 at most." in showcase.show_lesson_form(model).text
+    (found,) = showcase.show_learners_form(model, written("DemoTransformer"))
+    assert " by 2.0e+00 at most." in found.text
 
 
 # the next token
 
 
-def guess(**probabilities):
-    """What is said where these words have these logits at the last position, and none before."""
+def logits_of(**probabilities):
+    """These words have these probabilities at the last position, and another word all before."""
     logits = torch.full((1, 4, 40), -50.0)
     for word, probability in probabilities.items():
         logits[0, -1, int(word[1:])] = math.log(probability)
     logits[0, :-1, 0] = 50.0
-    return showcase.show_guess(Known(logits=logits), PROMPTS)
+    return logits
 
 
-def test_the_likeliest_token_is_named_beside_the_answer():
-    found = guess(w7=0.6, w3=0.3, w5=0.1)
-    assert found.text == "The likeliest next token is 'w7' with 60%; the indirect object is 'w3'."
+def test_the_guess_is_shown_for_both_givers():
+    asked = PROMPTS.indirect_object
+    model = Known(
+        logits=lambda tokens: (
+            logits_of(w3=0.6, w7=0.3, w5=0.1)
+            if tokens[0].tolist() == [3, 7, 5, 7]
+            else logits_of(w3=0.2, w7=0.75, w5=0.05)
+        )
+    )
+    found = showcase.show_guess(model, PROMPTS)
+    assert found.text == f"After “{asked}” the model gives w3 60%. With w3 as the giver, it gives w7 75%."
     assert found.title == "Who receives it?"
-    assert found.figure.layout.title.text == "w3 w7 w5 w7 ..."
-    (bars,) = found.figure.data
-    assert (len(bars.y), bars.text[:3]) == (10, ("0.600", "0.300", "0.100"))
-    assert [label for label in bars.y if "★" in label] == [bars.y[1]]
-
-
-def test_an_unlikely_answer_is_shown_below_the_ten_likeliest():
-    found = guess(**{f"w{i}": 0.1 - i / 1000 for i in range(20, 31)})
-    (bars,) = found.figure.data
-    assert len(bars.y) == 11
-    assert "★" in bars.y[10]
-    assert "w30" not in "".join(bars.y)
+    assert [(bars.name, [round(float(y), 2) for y in bars.y]) for bars in found.figure.data] == [
+        ("w7 gives", [0.6, 0.3, 0.1]),
+        ("w3 gives", [0.2, 0.75, 0.05]),
+    ]
 
 
 # attention
 
 
-def test_the_head_that_looks_most_at_the_answer_is_found():
+def test_only_heads_that_look_most_at_the_answer_are_shown_the_strongest_first():
     patterns = uniform(3, 4, 4)
+    patterns[0, 1, -1] = torch.tensor([0.5, 0.25, 0.25, 0.0])
     patterns[1, 2, -1] = torch.tensor([0.75, 0.25, 0.0, 0.0])
+    patterns[1, 3, -1] = torch.tensor([0.004, 0.996, 0.0, 0.0])
     patterns[2, :, -1] = torch.tensor([0.0, 1.0, 0.0, 0.0])  # another word
-    patterns[0, :, :-1, 0] = 1.0  # another query
+    patterns[2, :, :-1, 0] = 1.0  # another query
     found = showcase.show_attention(Known(patterns=patterns), PROMPTS)
-    assert found.text == "Of all heads, one in layer 1 gives 75% of the last position's attention to 'w3'."
+    assert found.text.endswith("here with their shares: 1.2 (75%), 0.1 (50%).")
     assert found.title == "Where does the last position look?"
-    assert len(found.figure.data) == 3
-    shown = [annotation.text for annotation in found.figure.layout.annotations]
-    assert "head 1.2" in shown
-    assert shown == sorted(shown)
-    at = shown.index("head 1.2")
-    assert found.figure.data[at].z[-1].tolist() == [0.75, 0.25, 0.0, 0.0]
-    assert found.figure.layout.title.text.startswith("Layer 1: ")
+    assert [annotation.text for annotation in found.figure.layout.annotations] == ["head 1.2", "head 0.1"]
+    assert [panel.z[-1].tolist() for panel in found.figure.data] == [[0.75, 0.25, 0.0, 0.0], [0.5, 0.25, 0.25, 0.0]]
 
 
-def test_a_layer_with_fewer_heads_shows_them_all():
+def test_more_heads_than_there_is_room_for_are_left_out():
+    patterns = uniform(1, 5, 4)
+    for head in range(5):
+        patterns[0, head, -1] = torch.tensor([0.6 + head / 20, 0.4 - head / 20, 0.0, 0.0])
+    found = showcase.show_attention(Known(patterns=patterns), PROMPTS)
+    assert [annotation.text for annotation in found.figure.layout.annotations] == ["head 0.4", "head 0.3", "head 0.2"]
+
+
+def test_no_head_is_shown_where_none_looks_most_at_the_answer():
     found = showcase.show_attention(Known(patterns=uniform(1, 2, 4)), PROMPTS)
-    assert [annotation.text for annotation in found.figure.layout.annotations] == ["head 0.0", "head 0.1"]
+    assert found.text == "No head's last position looks at w3 more than at every other token."
+    assert found.figure is None
 
 
 # induction
@@ -157,7 +188,7 @@ def test_the_loss_of_each_copy_is_said():
     assert repetition.figure.layout.title.text == "Random tokens, then the same again"
     assert (repetition.title, which.title) == ("Does it notice repetition?", "Which heads do it?")
     assert which.figure.layout.title.text == "Induction heads"
-    assert which.figure.data[0].colorbar.title.text == "induction score"
+    assert which.figure.data[0].colorbar.title.text.endswith("induction score")
 
 
 def test_the_induction_head_is_found():
@@ -209,23 +240,23 @@ def test_a_model_is_addressed_in_its_own_language(monkeypatch, source, prompts):
     model = torch.nn.Identity()
     monkeypatch.setattr(zoo, "load", {"one": model}.__getitem__)
     monkeypatch.setattr(zoo, "info", {"one": SimpleNamespace(source=source)}.__getitem__)
-    names = ("lesson_form", "guess", "attention", "induction", "text")
-    asked = []
+    names = ("learners_form", "guess", "attention", "induction", "text")
+    asked, learner = [], written()
 
     def stand_in(name):
         found = Finding(title=name, text="")
 
         def show(*arguments):
             asked.append(arguments)
-            return [found, found] if name == "induction" else found
+            return {"learners_form": [found], "induction": [found, found]}.get(name, found)
 
         return show
 
     for name in names:
         monkeypatch.setattr(showcase, f"show_{name}", stand_in(name))
-    titles = [finding.title for finding in find("one")]
-    assert titles == ["lesson_form", "guess", "attention", "induction", "induction", "text"]
-    assert asked == [(model,), (model, prompts), (model, prompts), (model,), (model, prompts)]
+    titles = [finding.title for finding in find("one", learner)]
+    assert titles == ["learners_form", "guess", "attention", "induction", "induction", "text"]
+    assert asked == [(model, learner), (model, prompts), (model, prompts), (model,), (model, prompts)]
     assert not model.training
 
 
@@ -233,3 +264,5 @@ def test_a_model_is_addressed_in_its_own_language(monkeypatch, source, prompts):
 def test_the_answer_is_the_name_said_once(prompts):
     """In a sentence with an indirect object the giver is said twice, the receiver once."""
     assert prompts.indirect_object.count(prompts.answer.strip()) == 1
+    assert prompts.swapped.count(prompts.giver.strip()) == 1
+    assert prompts.indirect_object.count(prompts.giver.strip()) == prompts.swapped.count(prompts.answer.strip()) == 2

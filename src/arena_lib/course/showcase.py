@@ -8,6 +8,7 @@ Source:  induction after Olsson et al. 2022, arXiv:2209.11895; the indirect obje
 
 from __future__ import annotations
 
+import types
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 HEADS_SHOWN = 3
+WHERE = "Where does the last position look?"
 END_OF_TEXT = "<|endoftext|>"
 """What both languages put between texts."""
 
@@ -24,20 +26,28 @@ class Prompts:
     """Texts that suit a model's language."""
 
     indirect_object: str
+    """Ends where the name of the one who receives something comes next."""
+    swapped: str
+    """The same with the giver and the receiver exchanged."""
     answer: str
+    giver: str
     story: str
     n_new: int
 
 
 STORYWORLD = Prompts(
     indirect_object="When Tina and Jack went to the garden, Jack gave the lamp to",
+    swapped="When Tina and Jack went to the garden, Tina gave the lamp to",
     answer="Tina",
+    giver="Jack",
     story="Tina was a sailor.",
     n_new=40,
 )
 ENGLISH = Prompts(
     indirect_object="When Mary and John went to the store, John gave a drink to",
+    swapped="When Mary and John went to the store, Mary gave a drink to",
     answer=" Mary",
+    giver=" John",
     story="The capital of France is",
     n_new=24,
 )
@@ -52,14 +62,17 @@ class Finding:
     figure: go.Figure | None = None
 
 
-def find(name: str) -> list[Finding]:
-    """What can be shown of the zoo's model `name`: guesses, attention, induction, and a text of its own."""
+def find(name: str, learner: types.ModuleType) -> list[Finding]:
+    """What can be shown of the zoo's model `name`: guesses, attention, induction, and a text of its own.
+
+    If `learner` holds the model's class as written in a notebook, that takes the weights first.
+    """
     from arena_lib import zoo
 
     model = zoo.load(name).eval()
     prompts = STORYWORLD if zoo.info(name).source == "bundled" else ENGLISH
     return [
-        show_lesson_form(model),
+        *show_learners_form(model, learner),
         show_guess(model, prompts),
         show_attention(model, prompts),
         *show_induction(model),
@@ -67,53 +80,62 @@ def find(name: str) -> list[Finding]:
     ]
 
 
-def show_lesson_form(model: Any) -> Finding:
-    """The weights in the plain classes that learners write, and how far their logits lie from the fast form's."""
+def show_learners_form(model: Any, learner: types.ModuleType) -> list[Finding]:
+    """The weights in the learner's own class, and how far its logits lie from the fast form's; nothing without one."""
     import torch
 
-    from arena_lib.transformer.lesson import DemoTransformer
-    from arena_lib.transformer.lesson_llama import DemoLlama, LlamaConfig
+    from arena_lib.transformer.lesson_llama import LlamaConfig
 
-    plain = (DemoLlama if isinstance(model.cfg, LlamaConfig) else DemoTransformer)(model.cfg)
+    name = "DemoLlama" if isinstance(model.cfg, LlamaConfig) else "DemoTransformer"
+    form = getattr(learner, name, None)
+    if form is None or form.__module__ != learner.__name__:
+        return []
+    plain = form(model.cfg)
     plain.load_state_dict(model.state_dict())
     tokens = _random_tokens(model, 1, 24)
     with torch.no_grad():
         difference = float((plain(tokens) - model(tokens)).abs().max())
     n_parameters = sum(parameter.numel() for parameter in plain.parameters())
-    return Finding(
-        title="The learner's own classes run the trained weights:",
-        text=f"{type(plain).__name__} with {n_parameters / 1e6:.1f} million parameters; its logits differ from the fast form's by {difference:.1e} at most.",
-    )
+    return [
+        Finding(
+            title="The learner's own classes run the trained weights:",
+            text=f"{name}, as written in the notebook, with {n_parameters / 1e6:.1f} million parameters; its logits differ from those of the library's fast form by {difference:.1e} at most.",
+        )
+    ]
 
 
 def show_guess(model: Any, prompts: Prompts) -> Finding:
-    """The likeliest next tokens of a sentence whose answer is the indirect object."""
+    """Who receives it, and who does once giver and receiver are exchanged."""
     import torch
 
     from arena_lib import plots
 
-    tokens = model.to_tokens(prompts.indirect_object)
-    with torch.no_grad():
-        probabilities = model(tokens)[0, -1].softmax(dim=-1)
-    best = int(probabilities.argmax())
-    shown = probabilities.topk(10).indices.tolist()
-    answer = model.to_single_token(prompts.answer)
-    shown += [answer] * (answer not in shown)
-    figure = plots.token_probabilities(
-        probabilities[shown],
-        [model.to_string([i]) for i in shown],
-        answer=model.to_string([answer]),
-        title=f"{prompts.indirect_object} ...",
+    names = [prompts.answer, prompts.giver]
+    ids = [model.to_single_token(name) for name in names]
+    shares = {}
+    for prompt in (prompts.indirect_object, prompts.swapped):
+        with torch.no_grad():
+            probabilities = model(model.to_tokens(prompt))[0, -1].softmax(dim=-1)
+        of_names = probabilities[ids].tolist()
+        shares[prompt] = [*of_names, 1 - sum(of_names)]
+    (to_answer, _, _), (_, to_giver, _) = shares.values()
+    first, second = (name.strip() for name in names)
+    figure = plots.bars(
+        {f"{giver} gives": values for giver, values in zip((second, first), shares.values(), strict=True)},
+        [first, second, "any other token"],
+        y_title="probability",
+        x_title="next token",
+        title=f"{prompts.indirect_object} ..., and the same with {first} as the giver",
     )
     return Finding(
         title="Who receives it?",
-        text=f"The likeliest next token is {model.to_string([best])!r} with {float(probabilities[best]):.0%}; the indirect object is {prompts.answer!r}.",
+        text=f"After “{prompts.indirect_object}” the model gives {first} {to_answer:.0%}. With {first} as the giver, it gives {second} {to_giver:.0%}.",
         figure=figure,
     )
 
 
 def show_attention(model: Any, prompts: Prompts) -> Finding:
-    """The patterns of the layer in which the last position looks most at the answer."""
+    """The patterns of the heads whose last position looks at the answer more than at any other token."""
     import torch
 
     from arena_lib import plots
@@ -122,25 +144,30 @@ def show_attention(model: Any, prompts: Prompts) -> Finding:
     with torch.no_grad():
         _, cache = model.run_with_cache(tokens, names_filter=lambda name: name.endswith("hook_pattern"))
     at = tokens[0].tolist().index(model.to_single_token(prompts.answer))
-    to_answer = torch.stack([cache["pattern", layer][0, :, -1, at] for layer in range(model.cfg.n_layers)])
-    layer = int(to_answer.max(dim=1).values.argmax())
-    heads = to_answer[layer].topk(min(HEADS_SHOWN, model.cfg.n_heads)).indices.sort().values
-    figure = plots.attention(
-        cache["pattern", layer][0, heads],
-        model.to_str_tokens(tokens),
-        head_names=[f"head {layer}.{int(head)}" for head in heads],
-        title=f"Layer {layer}: the heads in which the last position looks most at the answer",
-    )
-    share = float(to_answer.max())
+    looks = torch.stack([cache["pattern", layer][0, :, -1] for layer in range(model.cfg.n_layers)])
+    to_answer = looks[..., at]
+    to_others = torch.cat([looks[..., :at], looks[..., at + 1 :]], dim=-1).amax(dim=-1)
+    heads = (to_answer > to_others).nonzero().tolist()
+    heads = sorted(heads, key=lambda head: -float(to_answer[tuple(head)]))[:HEADS_SHOWN]
+    answer = prompts.answer.strip()
+    if not heads:
+        return Finding(title=WHERE, text=f"No head's last position looks at {answer} more than at every other token.")
+    names = [f"{layer}.{head}" for layer, head in heads]
+    shares = [f"{name} ({float(to_answer[tuple(head)]):.0%})" for name, head in zip(names, heads, strict=True)]
     return Finding(
-        title="Where does the last position look?",
-        text=f"Of all heads, one in layer {layer} gives {share:.0%} of the last position's attention to {prompts.answer!r}.",
-        figure=figure,
+        title=WHERE,
+        text=f"In some heads it looks at {answer} more than at any other token; here with their shares: {', '.join(shares)}.",
+        figure=plots.attention(
+            torch.stack([cache["pattern", layer][0, head] for layer, head in heads]),
+            model.to_str_tokens(tokens),
+            head_names=[f"head {name}" for name in names],
+            title=f"Heads whose last position looks most at {answer}",
+        ),
     )
 
 
 def show_induction(model: Any) -> list[Finding]:
-    """The loss on random tokens that are repeated, and the heads that look behind the earlier copy."""
+    """The loss on random tokens that are repeated, and the heads that look one past the earlier copy."""
     import torch
 
     from arena_lib import plots
@@ -152,7 +179,7 @@ def show_induction(model: Any) -> list[Finding]:
     with torch.no_grad():
         logits, cache = model.run_with_cache(tokens, names_filter=lambda name: name.endswith("hook_pattern"))
     losses = -next_token_logprobs(logits, tokens).mean(dim=0)
-    # A query at its token's second occurrence looks at the token behind the first: half - 1 positions back.
+    # A query at its token's second occurrence looks at the token after the first: half - 1 positions back.
     scores = torch.stack(
         [
             cache["pattern", layer].diagonal(offset=1 - half, dim1=-2, dim2=-1)[..., 1:].mean(dim=(0, 2))
@@ -169,7 +196,7 @@ def show_induction(model: Any) -> list[Finding]:
         ),
         Finding(
             title="Which heads do it?",
-            text=f"Induction score: attention to the token behind the earlier copy. The highest is head {layer}.{head} with {float(scores.max()):.2f}.",
+            text=f"Induction score: attention to the token after the earlier copy. The highest is head {layer}.{head} with {float(scores.max()):.2f}.",
             figure=plots.heads(scores, quantity="induction score", title="Induction heads"),
         ),
     ]

@@ -26,7 +26,8 @@ def save_html(figures: go.Figure | str | Sequence[go.Figure | str], path: str | 
         body.append(part.to_html(full_html=False, include_plotlyjs=not has_script))
         has_script = True
     page = (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title or "Figures")}</title>'
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{html.escape(title or "Figures")}</title>'
         f'</head><body style="font-family:sans-serif">\n{"".join(body)}\n</body></html>\n'
     )
     target = Path(path)
