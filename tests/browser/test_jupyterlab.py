@@ -110,7 +110,7 @@ def set_theme(page, name: str) -> None:
     page.get_by_text("Theme", exact=True).first.hover()
     page.get_by_text(name, exact=True).first.click()
     is_light = "true" if name == "JupyterLab Light" else "false"
-    page.wait_for_selector(f"body[data-jp-theme-light='{is_light}']", timeout=WAIT)
+    page.wait_for_selector(f"body[data-jp-theme-light='{is_light}']", state="attached", timeout=WAIT)
 
 
 def test_a_started_notebook_in_jupyterlab(lab, notebook):

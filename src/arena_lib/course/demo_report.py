@@ -54,7 +54,7 @@ def _opening(steps: list[Step], findings: list[Finding], model: str) -> str:
     shown = [step for step in steps if step.entry.id in SHOWN_IN_FULL]
     diagnoses = "".join(f'<li><a href="#{_anchor(step)}">{html.escape(step.entry.title)}</a></li>' for step in shown)
     findings_list = "".join(
-        f'<li><a href="#finding-{number}">{html.escape(finding.title)}</a></li>'
+        f'<li><a href="#finding-{number}">{html.escape(finding.title.rstrip(":"))}</a></li>'
         for number, finding in enumerate(findings)
     )
     return (

@@ -125,7 +125,7 @@ def show_guess(model: Any, prompts: Prompts) -> Finding:
         [first, second, "any other token"],
         y_title="probability",
         x_title="next token",
-        title=f"{prompts.indirect_object} ..., and the same with {first} as the giver",
+        title="The next token, for each giver",
     )
     return Finding(
         title="Who receives it?",
