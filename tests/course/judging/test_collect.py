@@ -183,8 +183,12 @@ def test_the_last_binding_says_whose_a_name_is():
 
 def test_what_a_failed_statement_should_have_bound_is_lost():
     found = collect(parsed("import no_such_module as n, other", "@n\ndef plus(): ..."), "plus")
-    assert {name: loss.missing for name, loss in found.lost.items()} == {"n": None, "other": None, "plus": "n"}
-    assert found.lost["plus"].problem.where == "cell 2, line 1"
+    assert {name: failed.missing for name, failed in found.failed_bindings.items()} == {
+        "n": None,
+        "other": None,
+        "plus": "n",
+    }
+    assert found.failed_bindings["plus"].problem.where == "cell 2, line 1"
 
 
 def test_imported_modules_are_listed():

@@ -85,7 +85,7 @@ def test_a_stub_and_what_is_only_imported_are_not_started(judge):
 def test_what_a_learners_code_does_costs_its_own_exercise_only(judge, body, status, told):
     started = time.monotonic()
     limit = 4.0 if status == "timeout" else 20.0  # a busy machine may take its time
-    _, found = judge(f"def plus(a, b):\n    {body}", GOOD, limit=limit, only=["7.3/plus", "7.3/times"])
+    _, found = judge(f"def plus(a, b):\n    {body}", GOOD, limit=limit, memory=0.5, only=["7.3/plus", "7.3/times"])
     assert found["plus"].status == status
     assert told in found["plus"].message
     assert found["times"].passed

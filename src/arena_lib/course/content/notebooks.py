@@ -13,7 +13,6 @@ import ast
 import hashlib
 import json
 import re
-import symtable
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +21,8 @@ from typing import Any, Literal
 from arena_lib.course.content.catalog_types import SOLUTION_BEGINS, SOLUTION_ENDS, ExerciseEntry, Section
 from arena_lib.course.content.figures import embed_figures
 from arena_lib.course.content.imports import builds_on, fallback_import, setup_imports
-from arena_lib.course.content.stubs import NOT_STARTED, exercise_text, global_names
+from arena_lib.course.content.python_source import assigned_names, read_names
+from arena_lib.course.content.stubs import NOT_STARTED, exercise_text
 from arena_lib.errors import AuthoringError
 
 Kind = Literal["exercises", "solutions"]
@@ -214,21 +214,15 @@ def _defined(solution: str) -> list[str]:
     """The names that a solution gives to the code after it, in order; those of its loops don't count."""
     loops = [node for node in ast.walk(ast.parse(solution)) if isinstance(node, ast.For)]
     of_loops = {name.id for loop in loops for name in ast.walk(loop.target) if isinstance(name, ast.Name)}
-    written = _written(solution) - of_loops
+    written = assigned_names(solution) - of_loops
     return [name for name in dict.fromkeys(re.findall(r"\w+", solution)) if name in written]
-
-
-def _written(source: str) -> set[str]:
-    """The names that code assigns or defines at its left margin."""
-    symbols = symtable.symtable(source, "cell", "exec").get_symbols()
-    return {symbol.get_name() for symbol in symbols if symbol.is_assigned()}
 
 
 def _is_read(name: str, sources: Sequence[str]) -> bool:
     """Whether the first statement of this code that has the name reads it, rather than giving it a new value."""
     for statement in (statement for source in sources for statement in ast.parse(source).body):
         text = ast.unparse(statement)
-        is_read, is_written = name in global_names(text), name in _written(text)
+        is_read, is_written = name in read_names(text), name in assigned_names(text)
         if is_written and isinstance(statement, ast.AugAssign):
             return True
         if is_read or is_written:

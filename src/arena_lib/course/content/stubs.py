@@ -11,13 +11,13 @@ from __future__ import annotations
 import ast
 import builtins
 import io
-import symtable
 import textwrap
 import tokenize
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from arena_lib.course.content.catalog_types import ExerciseEntry, Section
+from arena_lib.course.content.python_source import first_line, read_names
 from arena_lib.course.content.references import Definitions, SourceModule, find_definition, locate, read_module
 from arena_lib.errors import AuthoringError
 
@@ -40,7 +40,7 @@ class NeededName:
 def source_of(reference: str) -> str:
     """The text of a reference `module:qualname`, decorators included, moved to the left margin."""
     module, node = _definition(reference)
-    lines = module.source.splitlines()[_first_line(node) - 1 : node.end_lineno]
+    lines = module.source.splitlines()[first_line(node) - 1 : node.end_lineno]
     return textwrap.dedent("\n".join(lines)) + "\n"
 
 
@@ -103,7 +103,7 @@ def _subclass(source: str, node: ast.ClassDef, names: Sequence[str]) -> str:
     parts = [f'class {node.name}({node.name}):\n    """Your {node.name} as it is so far, and {", ".join(names)}."""']
     for function in _functions(node):
         if function.name in names:
-            parts.append("\n".join(lines[_first_line(function) - 1 : function.end_lineno]))
+            parts.append("\n".join(lines[first_line(function) - 1 : function.end_lineno]))
     return "\n\n".join(parts) + "\n"
 
 
@@ -111,7 +111,7 @@ def needed_names(reference: str) -> list[NeededName]:
     """Every global name that the reference uses, itself and builtins aside, in alphabetic order."""
     module, node = _definition(reference)
     found = []
-    for name in sorted(global_names(source_of(reference)) - set(dir(builtins)) - {node.name}):
+    for name in sorted(read_names(source_of(reference)) - set(dir(builtins)) - {node.name}):
         if name in module.imports:
             origin, statement = module.imports[name], module.import_statements[name]
         elif name in _top_level_names(module.tree):
@@ -135,11 +135,6 @@ def _definition(reference: str) -> tuple[SourceModule, Definitions]:
             "Mend the test's reference."
         )
     return module, node
-
-
-def _first_line(node: Definitions) -> int:
-    """Of the definition with its decorators."""
-    return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
 
 
 def _functions(node: Definitions) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
@@ -193,22 +188,6 @@ def _end_of_signature(node: ast.FunctionDef | ast.AsyncFunctionDef, source: str)
         elif token.string == ":" and depth == 0:
             return token.end
     raise AssertionError("every signature ends in a colon")
-
-
-def global_names(source: str) -> set[str]:
-    """The names that the code looks up outside itself."""
-
-    def tables(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
-        yield table
-        for child in table.get_children():
-            yield from tables(child)
-
-    return {
-        symbol.get_name()
-        for table in tables(symtable.symtable(source, "reference", "exec"))
-        for symbol in table.get_symbols()
-        if symbol.is_referenced() and symbol.is_global()
-    }
 
 
 def _top_level_names(tree: ast.Module) -> set[str]:

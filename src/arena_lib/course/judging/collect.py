@@ -15,7 +15,6 @@ Raises:  nothing; what couldn't run stands in `Collected.problems`.
 from __future__ import annotations
 
 import ast
-import dis
 import linecache
 import re
 import sys
@@ -25,6 +24,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from arena_lib.course.content.catalog_types import ExerciseEntry
+from arena_lib.course.content.python_source import first_line, read_names
 from arena_lib.course.judging.cells import CellProblem, LearnerFile, SourceCell, parse_cell
 
 MODULE_NAME = "learner"
@@ -33,7 +33,6 @@ MODULE_NAME = "learner"
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _Assignment = ast.Assign | ast.AnnAssign | ast.AugAssign
 _Block = ast.If | ast.Try | ast.With
-_LOADS_FROM_MODULE = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"}
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class Statement:
 
 
 @dataclass(frozen=True)
-class Loss:
+class FailedBinding:
     """Why a name wasn't bound: its statement failed."""
 
     problem: CellProblem
@@ -59,7 +58,7 @@ class Collected:
 
     namespace: dict[str, Any]
     problems: list[CellProblem] = field(default_factory=list)
-    lost: dict[str, Loss] = field(default_factory=dict)
+    failed_bindings: dict[str, FailedBinding] = field(default_factory=dict)
     """The names that statements which failed should have bound."""
 
 
@@ -99,7 +98,7 @@ def source_of_name(parsed: ParsedFile, name: str) -> str | None:
     """The text of the last statement by which the learner defines the name; None for one that is only imported."""
     for statement in reversed(parsed.statements):
         if name in _bound_names(statement.node) and not isinstance(statement.node, ast.Import | ast.ImportFrom):
-            first = min([statement.node.lineno, *(d.lineno for d in getattr(statement.node, "decorator_list", []))])
+            first = first_line(statement.node)
             lines = statement.cell.source.splitlines()
             end = statement.node.end_lineno or first
             return "\n".join(lines[first - 1 - statement.cell.offset : end - statement.cell.offset]) + "\n"
@@ -126,7 +125,7 @@ def is_own(parsed: ParsedFile, name: str) -> bool:
 def uses(parsed: ParsedFile, name: str) -> set[str]:
     """The learner's own names that the definition of `name` reads, directly or through others."""
     own = [s for s in parsed.statements if all(is_own(parsed, bound) for bound in _bound_names(s.node))]
-    return {one for one in _needed_names(own, name) if is_own(parsed, one)}
+    return {needed for needed in _needed_names(own, name) if is_own(parsed, needed)}
 
 
 def problem_of_name(parsed: ParsedFile, name: str, *, has_imports: bool = False) -> CellProblem | None:
@@ -166,8 +165,8 @@ def _execute(node: ast.stmt, cell: SourceCell, collected: Collected) -> None:
         message = f"{type(error).__name__}: {error}"
         problem = CellProblem(cell=cell.number, line=_line_in(error, cell, node), message=message)
         collected.problems.append(problem)
-        loss = Loss(problem, error.name if isinstance(error, NameError) else None)
-        collected.lost.update(dict.fromkeys(_bound_names(node), loss))
+        failed = FailedBinding(problem, error.name if isinstance(error, NameError) else None)
+        collected.failed_bindings.update(dict.fromkeys(_bound_names(node), failed))
 
 
 def _line_in(error: BaseException, cell: SourceCell, node: ast.stmt) -> int:
@@ -232,18 +231,11 @@ def _needed_names(statements: Iterable[Statement], name: str) -> set[str]:
 
 
 def _global_reads(node: ast.stmt) -> set[str]:
-    """The names of the module that a statement reads; local variables of functions aren't among them."""
+    """The names of the module that a statement reads; none for one that can't be compiled."""
     try:
-        flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-        waiting = [compile(ast.Module(body=[node], type_ignores=[]), "", "exec", flags, dont_inherit=True)]
+        return read_names(ast.unparse(node))
     except (SyntaxError, ValueError):
         return set()
-    names: set[str] = set()
-    while waiting:
-        code = waiting.pop()
-        names.update(i.argval for i in dis.get_instructions(code) if i.opname in _LOADS_FROM_MODULE)
-        waiting += [constant for constant in code.co_consts if isinstance(constant, types.CodeType)]
-    return names
 
 
 def _bound_names(node: ast.stmt) -> set[str]:

@@ -26,16 +26,16 @@ FAULTS = ("failed", "error", "timeout")
 
 def causes_of_missing(parsed: ParsedFile, collected: Collected, name: str) -> list[CellProblem]:
     """What went wrong before a name could be bound, the first cause first; nothing if that isn't known."""
-    found: list[CellProblem] = []
+    causes: list[CellProblem] = []
     wanted: str | None = name
     while wanted is not None:
-        loss = collected.lost.get(wanted)
-        problem = loss.problem if loss else problem_of_name(parsed, wanted, has_imports=True)
-        if problem is None or problem in found:
+        failed = collected.failed_bindings.get(wanted)
+        problem = failed.problem if failed else problem_of_name(parsed, wanted, has_imports=True)
+        if problem is None or problem in causes:
             break
-        found.insert(0, problem)
-        wanted = loss.missing if loss else None
-    return found
+        causes.insert(0, problem)
+        wanted = failed.missing if failed else None
+    return causes
 
 
 def explain_missing(result: Result, error: BaseException | None, parsed: ParsedFile, collected: Collected) -> Result:
@@ -53,14 +53,14 @@ def helpers_of(parsed: ParsedFile, entry: ExerciseEntry, earlier: Iterable[Exerc
     expression = expression_of(parsed, entry)
     root = expression.partition(".")[0]
     own = uses(parsed, root)
-    found = []
-    for other in earlier:
-        used = expression_of(parsed, other)
+    helpers = []
+    for helper in earlier:
+        used = expression_of(parsed, helper)
         used_root = used.partition(".")[0]
         is_part = used.startswith(f"{expression}.")
         if is_part or (used_root != root and used_root in own):
-            found.append(other)
-    return found
+            helpers.append(helper)
+    return helpers
 
 
 def mention_helpers(
