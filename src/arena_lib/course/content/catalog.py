@@ -85,12 +85,12 @@ class Catalog:
                 if entry.name == bare:
                     return entry
             raise UnknownNameError("exercise", name, [entry.id for entry in section.exercises])
-        found = [entry for entry in self.exercises if entry.name == bare]
-        if len(found) > 1:
-            raise UnknownNameError("single exercise", name, [entry.id for entry in found])
-        if not found:
+        matches = [entry for entry in self.exercises if entry.name == bare]
+        if len(matches) > 1:
+            raise UnknownNameError("single exercise", name, [entry.id for entry in matches])
+        if not matches:
             raise UnknownNameError("exercise", name, {entry.name for entry in self.exercises})
-        return found[0]
+        return matches[0]
 
     def section_of(self, entry: ExerciseEntry) -> Section:
         """The section that an exercise belongs to."""

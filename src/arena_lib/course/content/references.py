@@ -96,18 +96,18 @@ class SourceModule:
     @cached_property
     def _imported(self) -> dict[str, tuple[str, str]]:
         package = self.name if self.path.name == "__init__.py" else self.name.rpartition(".")[0]
-        found: dict[str, tuple[str, str]] = {}
+        imported: dict[str, tuple[str, str]] = {}
         for node in self.outline.body:
             if isinstance(node, ast.Import):
                 for alias in node.names:
                     bound = alias.asname or alias.name.split(".")[0]
-                    found[bound] = (alias.name if alias.asname else bound, f"import {_with_alias(alias)}")
+                    imported[bound] = (alias.name if alias.asname else bound, f"import {_with_alias(alias)}")
             elif isinstance(node, ast.ImportFrom):
                 origin = _absolute(package, node)
                 for alias in node.names:
                     statement = f"from {origin} import {_with_alias(alias)}"
-                    found[alias.asname or alias.name] = (f"{origin}.{alias.name}", statement)
-        return found
+                    imported[alias.asname or alias.name] = (f"{origin}.{alias.name}", statement)
+        return imported
 
 
 def _with_alias(alias: ast.alias) -> str:
@@ -182,7 +182,7 @@ def is_offered(tests_module: str, test_name: str) -> bool:
 
 
 def _tests_in(module: SourceModule) -> list[TestEntry]:
-    found = []
+    entries = []
     for node in module.outline.body:
         declared = declared_test(node)
         if declared is None or _dotted(declared[1].func).rpartition(".")[2] != "exercise":
@@ -192,7 +192,7 @@ def _tests_in(module: SourceModule) -> list[TestEntry]:
         where = f"{module.path}:{node.lineno}"
         if "reference" not in keywords:
             raise AuthoringError(f"{where}: {test_name} must name its reference: got none. Add reference=module.name.")
-        found.append(
+        entries.append(
             TestEntry(
                 test=f"{module.name}:{test_name}",
                 reference=_reference(module, keywords["reference"], where),
@@ -201,7 +201,7 @@ def _tests_in(module: SourceModule) -> list[TestEntry]:
                 line=node.lineno,
             )
         )
-    return found
+    return entries
 
 
 def _dotted(node: ast.AST) -> str:
@@ -291,11 +291,11 @@ def _split(dotted: str) -> tuple[SourceModule, str]:
 
 def find_definition(tree: ast.Module, qualname: str) -> Definitions | None:
     """The function or class of this name: the last one, as Python would have it."""
-    body, found = tree.body, None
+    body, definition = tree.body, None
     for name in qualname.split("."):
         matches = [node for node in body if isinstance(node, Definitions) and node.name == name]
         if not matches:
             return None
-        found = matches[-1]
-        body = found.body
-    return found
+        definition = matches[-1]
+        body = definition.body
+    return definition

@@ -110,7 +110,7 @@ def _subclass(source: str, node: ast.ClassDef, names: Sequence[str]) -> str:
 def needed_names(reference: str) -> list[NeededName]:
     """Every global name that the reference uses, itself and builtins aside, in alphabetic order."""
     module, node = _definition(reference)
-    found = []
+    names = []
     for name in sorted(read_names(source_of(reference)) - set(dir(builtins)) - {node.name}):
         if name in module.imports:
             origin, statement = module.imports[name], module.import_statements[name]
@@ -121,8 +121,8 @@ def needed_names(reference: str) -> list[NeededName]:
                 f"{module.path}:{node.lineno}: a reference may use names of its module: got {name!r}, which the module "
                 "neither imports at its head nor defines. Import it there."
             )
-        found.append(NeededName(name, origin, statement, _as_reference(origin, module.name)))
-    return found
+        names.append(NeededName(name, origin, statement, _as_reference(origin, module.name)))
+    return names
 
 
 def _definition(reference: str) -> tuple[SourceModule, Definitions]:
