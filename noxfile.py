@@ -20,6 +20,8 @@ CONSTRAINTS = str(Path("constraints.txt").resolve())
 PEER_CONSTRAINTS = str(Path("constraints-peers.txt").resolve())
 PEERS = Path(".nox/peers").resolve()
 """The environment of libraries that our own dependencies are too new for."""
+LOWEST = Path(".nox/lowest").resolve()
+"""The environment of the lowest versions that `pyproject.toml` allows."""
 OUTPUT = Path("output").resolve()
 SCRIPTS = Path(sys.executable).parent
 AS_ROOT_ALREADY = hasattr(os, "geteuid") and os.geteuid() == 0
@@ -140,6 +142,27 @@ def real(session: nox.Session) -> None:
         # Without it every one of its tests would be skipped, and the session would pass.
         session.run(sys.executable, "-c", f"from arena_lib import zoo; assert zoo.is_available({name!r})")
     session.run(*offline(), sys.executable, "-m", "pytest", "-q", "-m", "real", "tests")
+
+
+@nox.session
+def lowest(session: nox.Session) -> None:
+    """The fast part of the tests at the lowest versions that `pyproject.toml` allows, in an environment of its own.
+
+    LOWEST_SEEN
+    """
+    install(session, "lowest")
+    uv, versions = str(SCRIPTS / "uv"), str(OUTPUT / "lowest.txt")
+    OUTPUT.mkdir(exist_ok=True)
+    options = ("--resolution", "lowest-direct", "--python-version", "3.11", "--extra", "real", "-q", "-o", versions)
+    session.run(uv, "pip", "compile", "pyproject.toml", *options)
+    session.run(uv, "venv", "-q", "--allow-existing", "--python", "3.11", str(LOWEST))
+    python = str(LOWEST / SCRIPTS.name / "python")
+    bring = (uv, "pip", "install", "-q", "--python", python)
+    session.run(*bring, "-r", versions)
+    session.run(*bring, "-c", versions, "pytest", "hypothesis", "beartype", "nbclient", "ruff")
+    session.run(*bring, "--no-deps", "-e", ".")
+    fast = ("tests/core", "tests/storyworld", "tests/checking", "tests/transformer", "tests/test_repository.py")
+    session.run(python, "-m", "pytest", "-q", "-m", "not real", *fast)
 
 
 @nox.session

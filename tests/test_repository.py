@@ -36,6 +36,28 @@ def test_version_is_the_same_everywhere():
     assert f"version: {arena_lib.__version__}" in read("CITATION.cff")
 
 
+def test_changelog_and_citation_agree_on_the_release():
+    """The changelog's newest heading is `Unreleased` while the citation has no date, else version and date."""
+    newest = re.search(r"^## (.+)$", read("CHANGELOG.md"), re.M)[1]
+    released = re.search(r"^date-released: (\S+)$", read("CITATION.cff"), re.M)
+    assert newest == (f"{arena_lib.__version__} - {released[1]}" if released else "Unreleased")
+
+
+def test_the_repository_is_the_same_everywhere():
+    project = tomllib.loads(read("pyproject.toml"))
+    urls = project["project"]["urls"]
+    repository = urls["Repository"]
+    assert all(url.startswith(repository) for url in urls.values())
+    (substitution,) = project["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]["substitutions"]
+    on_pypi = re.sub(substitution["pattern"], substitution["replacement"], read("README.md"))
+    assert f"]({repository}/blob/main/CONTRIBUTING.md)" in on_pypi
+    assert re.search(r"\]\((?!https?:|#)", on_pypi) is None
+    assert f'repository-code: "{repository}"' in read("CITATION.cff")
+    for path in [*(ROOT / ".github").rglob("*.yml"), *ROOT.glob("*.md")]:
+        linked = re.findall(r"https://github\.com/[\w.-]+/arena_lib", path.read_text(encoding="utf-8"))
+        assert set(linked) <= {repository}, path
+
+
 def names_of(requirements):
     return {re.split(r"[<>=\[]", requirement)[0].lower() for requirement in requirements}
 

@@ -161,8 +161,9 @@ def _with_export(source: str, module: str, name: str) -> str:
     new_lines = [f"from {module} import {name}"]
     new_lines = new_lines if imports else ["", *new_lines]
     for node in tree.body:
-        is_all = isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
-        if is_all and isinstance(node.value, ast.List):
+        if not isinstance(node, ast.Assign):
+            continue
+        if ast.unparse(node.targets[0]) == "__all__" and isinstance(node.value, ast.List):
             names = sorted([*ast.literal_eval(node.value), name])
             exports = ["__all__ = [", *(f'    "{export}",' for export in names), "]"]
             lines[node.lineno - 1 : node.end_lineno] = exports
