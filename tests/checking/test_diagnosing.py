@@ -7,16 +7,20 @@ import torch
 
 from arena_lib.checking.cases import Case
 from arena_lib.checking.comparison.comparing import Raised, Tolerance
-from arena_lib.checking.diagnosing import diagnose, observe_or_raised, raised, same_observations
+from arena_lib.checking.diagnosing import Sighting, diagnose, same_observations
+from arena_lib.checking.expectations import cases_of, observe_or_raised, raised
 from arena_lib.checking.mistakes import Mistake
 from arena_lib.checking.modules import Unfit
 from arena_lib.checking.observing import CHANGED
-from arena_lib.checking.running import cases_of
 
 
 def observe(test, obj):
-    cases = cases_of(test)
-    return cases, [observe_or_raised(test, obj, case) for case in cases]
+    return [observe_or_raised(test, obj, case, i) for i, case in enumerate(cases_of(test))]
+
+
+def name_of(test, seen):
+    diagnosis = diagnose(Sighting(test=test, seen=seen))
+    return diagnosis.mistake if diagnosis else None
 
 
 def fails(error):
@@ -29,13 +33,13 @@ def fails(error):
 def test_the_mistake_that_shows_the_same_is_found(toy):
     test = toy.test_half_norm
     for mistake in test.mistakes:
-        assert diagnose(test, *observe(test, mistake.build(test.reference))) is mistake
+        assert name_of(test, observe(test, mistake.build(test.reference))) == mistake.name
 
 
 def test_what_no_mistake_shows_has_no_name(toy):
     test = toy.test_half_norm
-    assert diagnose(test, *observe(test, test.reference)) is None
-    assert diagnose(test, *observe(test, lambda x, weight: x)) is None
+    assert name_of(test, observe(test, test.reference)) is None
+    assert name_of(test, observe(test, lambda x, weight: x)) is None
 
 
 def test_every_case_must_agree(toy):
@@ -43,34 +47,34 @@ def test_every_case_must_agree(toy):
     test = toy.test_half_norm
     wrong = test.mistakes[0].build(test.reference)
     for at in (0, 1):
-        cases, seen = observe(test, wrong)
-        seen[at] = observe_or_raised(test, test.reference, cases[at])
-        assert diagnose(test, cases, seen) is None
+        seen = observe(test, wrong)
+        seen[at] = observe_or_raised(test, test.reference, cases_of(test)[at], at)
+        assert name_of(test, seen) is None
 
 
 def test_of_two_that_show_the_same_the_first_is_named(toy):
     twins = [Mistake(name, function=lambda x, weight: x * 5) for name in ("one", "two")]
     test = dataclasses.replace(toy.test_half_norm, mistakes=twins)
-    assert diagnose(test, *observe(test, lambda x, weight: 5 * x)).name == "one"
+    assert name_of(test, observe(test, lambda x, weight: 5 * x)) == "one"
 
 
 def test_an_exception_is_seen_with_its_kind_and_text(toy):
     case = Case(label="any")
-    assert observe_or_raised(toy.test_half_norm, fails(KeyError("k")), case) == {"raised": Raised("KeyError", "'k'")}
+    assert observe_or_raised(toy.test_half_norm, fails(KeyError("k")), case, 0) == {"raised": Raised("KeyError", "'k'")}
     assert raised(OverflowError("far")) == {"raised": Raised("OverflowError", "far")}
 
 
 @pytest.mark.parametrize("error", [Unfit("no"), KeyboardInterrupt(), SystemExit()])
 def test_what_is_no_behaviour_of_the_object_goes_on(toy, error):
     with pytest.raises(type(error)):
-        observe_or_raised(toy.test_half_norm, fails(error), Case(label="any"))
+        observe_or_raised(toy.test_half_norm, fails(error), Case(label="any"), 0)
 
 
 def test_a_mistake_that_raises_is_named_where_the_learners_code_raises_so(toy):
     breaks = Mistake("breaks", function=fails(ValueError("too few")))
     test = dataclasses.replace(toy.test_half_norm, mistakes=[breaks])
-    assert diagnose(test, *observe(test, fails(ValueError("too few")))) is breaks
-    assert diagnose(test, *observe(test, fails(IndexError("too few")))) is None
+    assert name_of(test, observe(test, fails(ValueError("too few")))) == "breaks"
+    assert name_of(test, observe(test, fails(IndexError("too few")))) is None
 
 
 def same(test, expected, actual):
@@ -100,3 +104,48 @@ def test_changed_arguments_count_unless_they_may_change(toy):
     lenient = dataclasses.replace(toy.test_half_norm, may_change_arguments=True)
     assert same_observations(lenient, before, after)
     assert same_observations(lenient, {"output": 1}, after)
+
+
+def test_two_mistakes_at_once_are_both_named(toy):
+    result = name_of(toy.test_half_norm, observe(toy.test_half_norm, lambda x, weight: x * weight + x))
+    assert result == "does not halve; and it lets the gradient through"
+
+
+def test_pairs_are_looked_for_within_their_time(toy, monkeypatch):
+    monkeypatch.setattr("arena_lib.checking.diagnosing.SECONDS_FOR_PAIRS", -1.0)
+    assert name_of(toy.test_half_norm, observe(toy.test_half_norm, lambda x, weight: x * weight + x)) is None
+
+
+def rows_are_alike(seen):
+    return bool((seen[0]["output"][0] == seen[0]["output"][1]).all())
+
+
+def test_a_mistake_may_be_recognised_by_what_is_seen(toy):
+    def noise(x, weight):
+        return torch.randn(x.shape[1]).expand_as(x)
+
+    draws = Mistake("draws one row", function=noise, shows=rows_are_alike)
+    test = dataclasses.replace(toy.test_half_norm, mistakes=[draws])
+    assert name_of(test, observe(test, lambda x, weight: torch.rand(x.shape[1]).expand_as(x))) == "draws one row"
+    assert name_of(test, observe(test, lambda x, weight: torch.rand(x.shape))) is None
+
+
+def test_what_cannot_be_asked_is_not_recognised(toy):
+    draws = Mistake("draws one row", function=fails(KeyError("none")), shows=rows_are_alike)
+    test = dataclasses.replace(toy.test_half_norm, mistakes=[draws])
+    assert name_of(test, observe(test, fails(ValueError("no output")))) is None
+    assert name_of(test, observe(test, lambda x, weight: None)) is None
+
+
+def test_a_mistake_is_observed_once_in_a_process(toy):
+    n_calls = 0
+
+    def counts(x, weight):
+        nonlocal n_calls
+        n_calls += 1
+        return x * 3
+
+    test = dataclasses.replace(toy.test_half_norm, mistakes=[Mistake("triples", function=counts)])
+    for _ in range(3):
+        assert name_of(test, observe(test, lambda x, weight: 3 * x)) == "triples"
+    assert n_calls == len(cases_of(test))

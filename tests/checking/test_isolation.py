@@ -114,3 +114,14 @@ def test_block_starts_from_the_seed_with_gradients_on():
     assert first[-1]
     with isolated(4):
         assert random.random() != first[0]
+
+
+def test_bars_and_warnings_are_silent_within(capsys):
+    import warnings
+
+    from arena_lib.core.progress import progress
+
+    with isolated(0):
+        warnings.warn("not shown", stacklevel=1)
+        list(progress(range(3), "not drawn"))
+    assert capsys.readouterr().err == ""

@@ -3,7 +3,7 @@ import inspect
 import pytest
 import torch
 
-from arena_lib.checking.mistakes import Mistake, substitute
+from arena_lib.checking.mistakes import Mistake, build_both, instead_of, substitute
 from arena_lib.errors import AuthoringError
 
 SOURCE = '''
@@ -76,3 +76,21 @@ def test_the_source_of_a_mistake_can_be_read_back(toy):
     wrong = Mistake("adds", "x * weight", "x + weight", within="scale").build(toy.half_norm)
     assert "x + weight" in inspect.getsource(wrong.__globals__["scale"])
     assert "x * weight" in inspect.getsource(toy.scale)
+
+
+def test_mistakes_that_share_a_place_are_written_once(toy):
+    wrong = {"/ 1": ("does not halve", "the formula has a half"), "/ 3": ("takes a third", "it is a half")}
+    grouped = instead_of("/ 2", wrong)
+    assert grouped == (
+        Mistake("does not halve", "/ 2", "/ 1", why="the formula has a half"),
+        Mistake("takes a third", "/ 2", "/ 3", why="it is a half"),
+    )
+    assert instead_of("x * weight", {"x": ("?", "?")}, within="scale")[0].within == "scale"
+
+
+def test_two_substitutions_are_made_at_once(toy):
+    halves, _, adds = toy.test_half_norm.mistakes
+    wrong = build_both(halves, adds, toy.half_norm)
+    assert wrong(torch.tensor(3.0), torch.tensor(5.0)) == (3 + 5) / 1 + 3
+    with pytest.raises(AuthoringError, match="lie apart"):
+        build_both(halves, halves, toy.half_norm)

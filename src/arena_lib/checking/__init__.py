@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from arena_lib.checking.comparison.comparing import Raised as Raised
     from arena_lib.checking.comparison.comparing import Tolerance as Tolerance
     from arena_lib.checking.exercises import Exercise as Exercise
-    from arena_lib.checking.exercises import exercise as exercise
+    from arena_lib.checking.judges import Judge as Judge
+    from arena_lib.checking.judges import exercise as exercise
     from arena_lib.checking.mistakes import Mistake as Mistake
+    from arena_lib.checking.mistakes import instead_of as instead_of
     from arena_lib.checking.modules import Unfit as Unfit
     from arena_lib.checking.modules import module_case as module_case
     from arena_lib.checking.modules import random_weights as random_weights
@@ -36,7 +38,9 @@ _HOMES = {
     "Tolerance": "comparison.comparing",
     "Unfit": "modules",
     "Verification": "verifying",
-    "exercise": "exercises",
+    "Judge": "judges",
+    "exercise": "judges",
+    "instead_of": "mistakes",
     "module_case": "modules",
     "module_outputs": "observing",
     "module_outputs_and_gradients": "observing",

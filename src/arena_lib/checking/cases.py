@@ -28,6 +28,8 @@ class Case:
     """For each observation the words of its axes: {"output": "batch seq d_model"}."""
     given: Mapping[str, Any] = field(default_factory=dict)
     """What an observer needs beside the arguments: a config, weights, a tokenizer."""
+    call: str = "..."
+    """The arguments as a message writes them, where the observer makes them: "model, seq_len=7"."""
     names: Sequence[str] = ()
     """Names of the positional arguments; the runner fills them in from the reference's signature."""
 

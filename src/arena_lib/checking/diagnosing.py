@@ -1,46 +1,95 @@
-"""Which known mistake reproduces what a learner's object does.
+"""Which known mistake, or which two together, reproduce what a learner's object does."""
 
-Raises:  nothing of a mistake's own: what it raises is an observation.
-"""
-
-from collections.abc import Callable, Sequence
+import itertools
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from arena_lib.checking.cases import Case
-from arena_lib.checking.comparison.comparing import Raised, equal
+from arena_lib.checking.comparison.comparing import equal
+from arena_lib.checking.examples import is_examples_case
 from arena_lib.checking.exercises import Exercise, ignored
-from arena_lib.checking.mistakes import Mistake
+from arena_lib.checking.expectations import cases_of, expectations_of, observe_or_raised
+from arena_lib.checking.mistakes import Mistake, build_both
 from arena_lib.checking.modules import Unfit
 from arena_lib.checking.observing import Observations
+from arena_lib.checking.results import Diagnosis
+from arena_lib.errors import AuthoringError
 
-RAISED = "raised"
+SECONDS_FOR_PAIRS = 1.0
+"""Processor time within which two mistakes at once are looked for; a learner waits for it."""
 
 
-def observe_or_raised(test: Exercise, obj: Callable[..., Any], case: Case) -> Observations:
-    """What `obj` shows in this case; an exception is an observation as well."""
+@dataclass(frozen=True, kw_only=True)
+class Sighting:
+    """What was seen of a learner's object: the observations of each case, and on which device."""
+
+    test: Exercise
+    seen: Sequence[Observations]
+    device: str = "cpu"
+
+
+def diagnose(sighting: Sighting) -> Diagnosis | None:
+    """The first mistake that shows what was seen; else one that recognises it; else the first such pair."""
+    mistakes = sighting.test.mistakes
+    for index, mistake in enumerate(mistakes):
+        if _shows(sighting, index):
+            return Diagnosis(mistake=mistake.name, why=mistake.why)
+    for mistake in mistakes:
+        if mistake.shows is not None and _recognises(mistake, sighting):
+            return Diagnosis(mistake=mistake.name, why=mistake.why)
+    pair = _find_pair(sighting)
+    if pair is None:
+        return None
+    first, second = pair
+    return Diagnosis(mistake=f"{first.name}; and it {second.name}", why=f"{first.why}; and {second.why}")
+
+
+def _shows(sighting: Sighting, index: int) -> bool:
+    """Whether a mistake shows in every case what was seen."""
+    expectations = expectations_of(sighting.test, sighting.device)
+    return all(
+        same_observations(sighting.test, expectations.of_mistake(index, case_idx), seen)
+        for case_idx, seen in enumerate(sighting.seen)
+    )
+
+
+def _recognises(mistake: Mistake, sighting: Sighting) -> bool:
+    """Whether the mistake's own predicate holds of the cases' observations."""
+    assert mistake.shows is not None
+    cases = cases_of(sighting.test, sighting.device)
+    seen = [shown for case, shown in zip(cases, sighting.seen, strict=True) if not is_examples_case(case)]
     try:
-        return test.observe(obj, case)
-    except Unfit:
-        raise
-    except Exception as error:
-        return raised(error)
+        return bool(mistake.shows(seen))
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError):
+        return False  # observations of a learner's object can be of any kind, or missing
 
 
-def raised(error: Exception) -> Observations:
-    """An exception as the one thing that was observed."""
-    return {RAISED: Raised(type(error).__name__, str(error))}
-
-
-def diagnose(test: Exercise, cases: Sequence[Case], seen: Sequence[Observations]) -> Mistake | None:
-    """The first mistake that shows in every case what was seen of the learner's object."""
-    for mistake in test.mistakes:
-        wrong = mistake.build(test.reference)
-        if all(
-            same_observations(test, observe_or_raised(test, wrong, case), observed)
-            for case, observed in zip(cases, seen, strict=True)
-        ):
-            return mistake
+def _find_pair(sighting: Sighting) -> tuple[Mistake, Mistake] | None:
+    """Two substitutions that together show what was seen, if they are met in time."""
+    deadline = time.process_time() + SECONDS_FOR_PAIRS
+    substitutions = [mistake for mistake in sighting.test.mistakes if mistake.function is None]
+    for pair in itertools.combinations(substitutions, 2):
+        if time.process_time() > deadline:
+            return None
+        try:
+            wrong = build_both(*pair, sighting.test.reference)
+        except AuthoringError:  # they overlap
+            continue
+        if _reproduces(wrong, sighting):
+            return pair
     return None
+
+
+def _reproduces(wrong: Any, sighting: Sighting) -> bool:
+    cases = cases_of(sighting.test, sighting.device)
+    try:
+        return all(
+            same_observations(sighting.test, observe_or_raised(sighting.test, wrong, case, case_idx), seen)
+            for case_idx, (case, seen) in enumerate(zip(cases, sighting.seen, strict=True))
+        )
+    except Unfit:
+        return False
 
 
 def same_observations(test: Exercise, expected: Observations, actual: Observations) -> bool:

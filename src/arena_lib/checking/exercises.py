@@ -1,19 +1,5 @@
-"""The declaration of a test: data about how to look at a learner's object, no script of asserts.
+"""The declaration of a test: data about how to look at a learner's object. Running it is `judges` and `running`."""
 
-    test_causal_mask = exercise(
-        reference=lesson.causal_mask,
-        cases=causal_mask_cases,
-        observe=outputs_and_gradients,
-        properties=[hides_every_future_key],
-        accepts=[causal_mask_by_where],
-        mistakes=[Mistake("hides the present too", "diagonal=1", "diagonal=0", why="a token may look at itself")],
-    )
-    test_causal_mask(causal_mask)      # a learner's function
-
-Raises:  CheckFailed when a learner's object fails; the learner's own exception where it raises one.
-"""
-
-import hashlib
 import inspect
 import re
 import sys
@@ -24,8 +10,9 @@ from typing import Any
 
 from arena_lib.checking.cases import Case, CasesBuilder
 from arena_lib.checking.comparison.comparing import Tolerance
+from arena_lib.checking.fingerprint import fingerprint
 from arena_lib.checking.mistakes import Mistake
-from arena_lib.checking.observing import CHANGED, Observations, Observer, outputs
+from arena_lib.checking.observing import CHANGED, Observations, Observer
 
 Property = Callable[[Observations, Case], str | None]
 """Says what doesn't hold of the observations, or None. The first line of its docstring is its name."""
@@ -33,7 +20,7 @@ Property = Callable[[Observations, Case], str | None]
 
 @dataclass(frozen=True, kw_only=True)
 class Exercise:
-    """One exercise's judge. Calling it with a learner's object prints one line, or raises CheckFailed."""
+    """One exercise's test, as data."""
 
     name: str
     module: str
@@ -48,22 +35,15 @@ class Exercise:
     keep: Sequence[str] = ()
     tolerance: Mapping[str, Tolerance] = field(default_factory=dict)
     may_change_arguments: bool = False
+    free: Mapping[str, str] = field(default_factory=dict)
+    """Parameters that a correct solution may ignore, each with the reason: {"batch_size": "only speed"}."""
+    equivalent: Mapping[str, str] = field(default_factory=dict)
+    """Edits of the reference that leave it right, each with the reason; see `mutants`."""
     only: str | None = None
     """For an alias that covers a part: the cases whose label starts with this."""
     seed: int = 0
 
     __test__ = False  # pytest must not collect it
-
-    def __call__(self, obj: Any, *unused: Any, device: str = "cpu") -> None:
-        """Judges `obj`, prints one line if it passes and raises if it doesn't.
-
-        Further positional arguments, which notebooks in use elsewhere pass
-        (a model, a cache), are not needed and change nothing.
-        """
-        from arena_lib.checking.reports.reporting import report
-        from arena_lib.checking.running import judge
-
-        report(judge(self, obj, device=device))
 
     @property
     def slug(self) -> str:
@@ -88,59 +68,12 @@ class Exercise:
         return [name for name in inspect.signature(function).parameters if name != "self"]
 
     def fingerprint(self) -> str:
-        """sha256 of the reference's source and of the file that holds the test; a pass under another one is stale."""
-        test_file = inspect.getsourcefile(sys.modules[self.module]) or ""
-        return fingerprint(inspect.getsource(self.reference), Path(test_file).read_text(encoding="utf-8"))
-
-
-def fingerprint(reference_source: str, test_source: str) -> str:
-    """What identifies the version of an exercise's judge."""
-    return hashlib.sha256(f"{reference_source}\0{test_source}".encode()).hexdigest()
-
-
-def exercise(
-    *,
-    reference: Callable[..., Any],
-    cases: CasesBuilder,
-    observe: Observer = outputs,
-    properties: Sequence[Property] = (),
-    accepts: Sequence[Callable[..., Any]] = (),
-    mistakes: Sequence[Mistake] = (),
-    adapt: Callable[[Any], Any] | None = None,
-    keep: Sequence[str] = (),
-    tolerance: Mapping[str, Tolerance] | None = None,
-    may_change_arguments: bool = False,
-    name: str | None = None,
-) -> Exercise:
-    """Declares the test of `reference`; its variable must be called `test_` and the name in snake case.
-
-    Args:
-        reference: the library's public function or class, from which stub, solution and expected values come.
-        cases: makes the calls from a seeded generator; defined in the same file as the test.
-        observe: what is looked at; see `arena_lib.checking.observing`.
-        properties: what must hold of the observations whatever their values, each with its own message.
-        accepts: correct solutions written differently, which must pass.
-        mistakes: named wrong versions, at least three, which must fail and be named.
-        adapt: turns what a learner may hand in (a method, a class) into what `observe` takes.
-        keep: methods of a class whose body the stub keeps.
-        tolerance: for each observation that needs its own; otherwise it follows the dtype.
-        may_change_arguments: whether changing an argument in place is a remark rather than a failure.
-        name: the exercise's name, if it isn't the reference's in snake case.
-    """
-    return Exercise(
-        name=name or snake_case(reference.__name__),
-        module=cases.__module__,
-        reference=reference,
-        cases=cases,
-        observe=observe,
-        properties=tuple(properties),
-        accepts=tuple(accepts),
-        mistakes=tuple(mistakes),
-        adapt=adapt,
-        keep=tuple(keep),
-        tolerance=dict(tolerance or {}),
-        may_change_arguments=may_change_arguments,
-    )
+        """What identifies the version of this judge; a pass under another one is stale."""
+        files = [
+            inspect.getsourcefile(module) for module in (inspect.getmodule(self.reference), sys.modules[self.module])
+        ]
+        reference_source, test_source = (Path(str(file)).read_text(encoding="utf-8") for file in files)
+        return fingerprint(reference_source, self.reference.__qualname__, test_source, f"test_{self.name}")
 
 
 def snake_case(name: str) -> str:

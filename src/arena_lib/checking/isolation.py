@@ -1,10 +1,14 @@
-"""Leaves the process as it was: random states, grad mode, default dtype, folders, plotting defaults."""
+"""Leaves the process as it was: random states, grad mode, default dtype, folders, plotting defaults.
+
+Within it nothing speaks but the learner's own code: no progress bars, no warnings.
+"""
 
 import contextlib
 import copy
 import os
 import random
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -23,7 +27,9 @@ def isolated(seed: int) -> Iterator[None]:
         torch.set_grad_enabled(True)
         torch.set_default_dtype(torch.float32)
         torch.set_default_device(None)
-        yield
+        os.environ["ARENA_QUIET"] = "1"
+        with warnings.catch_warnings(action="ignore"):
+            yield
     finally:
         for restore in restorers:
             restore()

@@ -14,11 +14,12 @@ import hashlib
 import inspect
 import linecache
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from arena_lib.checking.observing import Observations
 from arena_lib.errors import AuthoringError
 
 
@@ -36,24 +37,69 @@ class Mistake:
     """The definition that holds `old`, if it isn't the reference itself: "causal_mask", "Attention.forward"."""
     function: Callable[..., Any] | None = None
     """The wrong version itself, where no single substitution makes it."""
+    shows: Callable[[Sequence[Observations]], bool] | None = None
+    """Recognises the mistake by what the cases' observations show, where equal random draws can't be asked for."""
 
     def build(self, reference: Callable[..., Any]) -> Any:
         """The wrong version of `reference`."""
         if self.function is not None:
             return self.function
-        module = _mutated_module(self, inspect.getmodule(reference), self.within or reference.__qualname__)
-        return functools.reduce(getattr, reference.__qualname__.split("."), module)
+        return _definition_in(_mutated_module((self._edit(reference),), inspect.getmodule(reference)), reference)
+
+    def _edit(self, reference: Callable[..., Any]) -> "Edit":
+        return Edit(self.within or reference.__qualname__, self.old, self.new)
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One substitution in a definition of a module."""
+
+    qualname: str
+    old: str
+    new: str
+
+
+def instead_of(old: str, wrong: Mapping[str, tuple[str, str]], *, within: str | None = None) -> tuple[Mistake, ...]:
+    """Mistakes that share a place: for each wrong text in place of `old`, its name and why it is wrong.
+
+    >>> [m.new for m in instead_of("a / b", {"a * b": ("multiplies", "it divides"), "a": ("leaves it", "by b")})]
+    ['a * b', 'a']
+    """
+    return tuple(Mistake(name, old, new, why=why, within=within) for new, (name, why) in wrong.items())
+
+
+def build_both(first: Mistake, second: Mistake, reference: Callable[..., Any]) -> Any:
+    """The version of `reference` with both substitutions; AuthoringError if they touch each other."""
+    if (first.within or "") == (second.within or "") and _overlap(first.old, second.old):
+        raise AuthoringError(f"two mistakes must lie apart to be made at once: got {first.old!r} and {second.old!r}.")
+    edits = first._edit(reference), second._edit(reference)
+    return _definition_in(_mutated_module(edits, inspect.getmodule(reference)), reference)
+
+
+def _overlap(first: str, second: str) -> bool:
+    return first in second or second in first
+
+
+def _definition_in(module: types.ModuleType, reference: Callable[..., Any]) -> Any:
+    return functools.reduce(getattr, reference.__qualname__.split("."), module)
 
 
 @functools.lru_cache(maxsize=512)
-def _mutated_module(mistake: Mistake, module: types.ModuleType, qualname: str) -> types.ModuleType:
-    """The reference's module, executed again with the substitution in place."""
-    file = inspect.getsourcefile(module)
-    source = Path(str(file)).read_text(encoding="utf-8")
+def _mutated_module(edits: tuple[Edit, ...], module: types.ModuleType) -> types.ModuleType:
+    """The reference's module, executed again with the substitutions in place."""
+    file = str(inspect.getsourcefile(module))
+    source = Path(file).read_text(encoding="utf-8")
+    for edit in edits:
+        source = substitute(source, edit.qualname, edit.old, edit.new)
+    return execute_again(source, module)
+
+
+def execute_again(source: str, module: types.ModuleType) -> types.ModuleType:
+    """A module of its own, made from an edited `source` of `module`."""
+    file = str(inspect.getsourcefile(module))
     mutated = types.ModuleType(f"{module.__name__}__mistake")
     mutated.__file__, mutated.__package__ = file, module.__package__
-    wrong = substitute(source, qualname, mistake.old, mistake.new)
-    exec(compile(wrong, _remember(wrong, str(file)), "exec", dont_inherit=True), mutated.__dict__)
+    exec(compile(source, _remember(source, file), "exec", dont_inherit=True), mutated.__dict__)
     return mutated
 
 
@@ -72,10 +118,11 @@ def substitute(source: str, qualname: str, old: str, new: str) -> str:
         return x - 1
     """
     spans = _spans_of_definition(source, qualname)
-    found = sum(source.count(old, start, end) for start, end in spans) if old else 0
-    if found != 1:
+    n_matches = sum(source.count(old, start, end) for start, end in spans) if old else 0
+    if n_matches != 1:
         raise AuthoringError(
-            f"a mistake must match exactly once in {qualname}: {old!r} was found {found} times. Quote more of the line around it."
+            f"a mistake must match exactly once in {qualname}: {old!r} was found {n_matches} times. "
+            "Quote more of the line around it."
         )
     at = max(source.find(old, start, end) for start, end in spans)
     return source[:at] + new + source[at + len(old) :]

@@ -21,8 +21,10 @@ from torch import nn
 from arena_lib.checking.cases import Case
 from arena_lib.checking.comparison.comparing import compare
 from arena_lib.checking.comparison.describing import describe
-from arena_lib.checking.diagnosing import RAISED, diagnose, observe_or_raised, raised
+from arena_lib.checking.diagnosing import Sighting, diagnose, same_observations
+from arena_lib.checking.examples import is_examples_case
 from arena_lib.checking.exercises import Exercise, ignored
+from arena_lib.checking.expectations import RAISED, cases_of, expectations_of, observe, observe_or_raised, raised
 from arena_lib.checking.isolation import isolated
 from arena_lib.checking.modules import Unfit
 from arena_lib.checking.observing import CHANGED, Observations
@@ -56,17 +58,36 @@ class _Session:
     test: Exercise
     cases: list[Case]
     expected: list[Observations]
+    device: str
     seen: list[Observations] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Difference:
+    """An observation that departs from the reference's, with both values."""
+
+    mismatch: Mismatch
+    expected: Any
+    actual: Any
+
+
 class _Verdict(Exception):
     """Ends a run: nothing further needs looking at."""
 
-    def __init__(self, status: Status, **found: Any) -> None:
+    def __init__(
+        self,
+        status: Status,
+        *,
+        difference: _Difference | None = None,
+        diagnosis: Diagnosis | None = None,
+        error: BaseException | None = None,
+        call: str | None = None,
+    ) -> None:
         super().__init__(status)
-        self.status, self.found = status, found
+        self.status: Status = status
+        self.difference, self.diagnosis, self.error, self.call = difference, diagnosis, error, call
 
 
 def run(
@@ -82,31 +103,49 @@ def run(
 def judge(test: Exercise, obj: Any, *, device: str = "cpu", exercise_id: str | None = None) -> Outcome:
     """As `run`, with the learner's exception and the compared values beside the Result."""
     started = time.perf_counter()
-    found: dict[str, Any] = {}
     with isolated(test.seed):
         session = _prepare(test, device)
+        verdict = _Verdict("passed")
         try:
             _look(session, obj)
-            status: Status = "passed"
-        except _Verdict as verdict:
-            status, found = verdict.status, verdict.found
+        except _Verdict as reached:
+            verdict = reached
+    difference = verdict.difference
     result = Result(
         exercise=exercise_id or test.id,
-        status=status,
+        status=verdict.status,
         is_reference=is_reference(test, obj),
         checks=tuple(session.checks),
-        diagnosis=found.get("diagnosis"),
-        mismatch=found.get("mismatch"),
+        diagnosis=verdict.diagnosis,
+        mismatch=difference.mismatch if difference else None,
         notes=tuple(session.notes),
         seed=test.seed,
         seconds=round(time.perf_counter() - started, 4),
         source_hash=_source_hash(obj),
         test_hash=test.fingerprint(),
     )
-    error = found.get("error")
-    message = _error_message(result, error, found.get("call")) if error else render_text(result)
+    error = verdict.error
+    message = _error_message(result, error, verdict.call) if error else render_text(result)
     result = replace(result, message=message)
-    return Outcome(result=result, error=error, expected=found.get("expected"), actual=found.get("actual"))
+    if difference is None:
+        return Outcome(result=result, error=error)
+    return Outcome(result=result, error=error, expected=difference.expected, actual=difference.actual)
+
+
+def rejects(test: Exercise, obj: Any) -> bool:
+    """Whether `test` finds anything wrong with `obj`, in the form that the observer takes; it stops at the first."""
+    with isolated(test.seed):
+        expectations = expectations_of(test)
+        for case_idx, case in enumerate(cases_of(test)):
+            try:
+                seen = observe_or_raised(test, obj, case, case_idx)
+            except Unfit:
+                return True
+            if not same_observations(test, expectations.reference[case_idx], seen):
+                return True
+            if not is_examples_case(case) and any(holds(seen, case) is not None for holds in test.properties):
+                return True
+    return False
 
 
 def is_reference(test: Exercise, obj: Any) -> bool:
@@ -114,16 +153,9 @@ def is_reference(test: Exercise, obj: Any) -> bool:
     return obj is test.reference or getattr(obj, "__module__", None) == test.reference.__module__
 
 
-def cases_of(test: Exercise, device: str = "cpu") -> list[Case]:
-    """The test's cases, made from its seed."""
-    generator = torch.Generator().manual_seed(test.seed)
-    cases = [case for case in test.cases(generator) if case.label.startswith(test.only or "")]
-    return [replace(case.to(device), names=test.parameters()) for case in cases]
-
-
 def _prepare(test: Exercise, device: str) -> _Session:
-    cases = cases_of(test, device)
-    return _Session(test=test, cases=cases, expected=[observe_or_raised(test, test.reference, case) for case in cases])
+    expected = expectations_of(test, device).reference
+    return _Session(test=test, cases=cases_of(test, device), expected=expected, device=device)
 
 
 def _look(session: _Session, obj: Any) -> None:
@@ -136,8 +168,9 @@ def _look(session: _Session, obj: Any) -> None:
         error, case = stopped
         raise _Verdict("error", error=error, call=_call_text(session.test, case), diagnosis=_diagnosis(session))
     mismatches = _mismatches(session)
-    _decide(session, "types and shapes", [m for m in mismatches if m[0].kind not in ("nonfinite", "values")])
-    _decide(session, "finite values", [m for m in mismatches[:1] if m[0].kind == "nonfinite"])
+    _decide(session, "types and shapes", [m for m in mismatches if m.mismatch.kind not in ("nonfinite", "values")])
+    # Only where NaN comes first: later ones may follow from a wrong value, which says more.
+    _decide(session, "finite values", [m for m in mismatches[:1] if m.mismatch.kind == "nonfinite"])
     _check_properties(session)
     _decide(session, "values", mismatches)
 
@@ -166,13 +199,14 @@ def _adapt(session: _Session, obj: Any) -> Any:
 def _check_arguments(session: _Session, candidate: Any) -> None:
     """Whether the call of the first case fits the signature, before anything runs."""
     name = "takes these arguments"
-    if isinstance(candidate, type) and any("cfg" not in case.given for case in session.cases):
+    cases = [case for case in session.cases if not is_examples_case(case)]
+    if isinstance(candidate, type) and any("cfg" not in case.given for case in cases):
         return
     try:
         signature = inspect.signature(candidate)
     except (TypeError, ValueError):
         return
-    for case in session.cases:
+    for case in cases:
         args, kwargs = ((None,), {}) if isinstance(candidate, type) else _arguments(session.test, case)
         try:
             signature.bind(*args, **kwargs)
@@ -193,9 +227,9 @@ def _arguments(test: Exercise, case: Case) -> tuple[tuple[Any, ...], Mapping[str
 def _observe(session: _Session, candidate: Any) -> tuple[Exception, Case] | None:
     """Fills `session.seen`; returns the first exception of the learner's code where the reference's had none."""
     first: tuple[Exception, Case] | None = None
-    for case, expected in zip(session.cases, session.expected, strict=True):
+    for case_idx, (case, expected) in enumerate(zip(session.cases, session.expected, strict=True)):
         try:
-            session.seen.append(session.test.observe(candidate, case))
+            session.seen.append(observe(session.test, candidate, case, case_idx))
         except Unfit as error:
             _fail(session, "can be observed", str(error))
         except NotImplementedError as error:
@@ -221,9 +255,9 @@ def _note_unwritten(session: _Session, candidate: Any, error: BaseException) -> 
         session.notes.append(f"It needs {frame.name}, which is not written yet: write that first.")
 
 
-def _mismatches(session: _Session) -> list[tuple[Mismatch, Any, Any]]:
+def _mismatches(session: _Session) -> list[_Difference]:
     """Every observation that departs from the reference's, with both values, in the order of the cases."""
-    found = []
+    differences = []
     for case, expected, seen in zip(session.cases, session.expected, session.seen, strict=True):
         for name, value in expected.items():
             if name in ignored(session.test):
@@ -238,8 +272,8 @@ def _mismatches(session: _Session) -> list[tuple[Mismatch, Any, Any]]:
                 observation=name,
             )
             if mismatch is not None:
-                found.append((mismatch, value, seen.get(name)))
-    return found
+                differences.append(_Difference(mismatch=mismatch, expected=value, actual=seen.get(name)))
+    return differences
 
 
 def _note_changes(session: _Session, changed: list[str]) -> None:
@@ -248,25 +282,26 @@ def _note_changes(session: _Session, changed: list[str]) -> None:
         session.notes.append(note)
 
 
-def _decide(session: _Session, name: str, mismatches: Sequence[tuple[Mismatch, Any, Any]]) -> None:
-    """Ends the run at the first mismatch; otherwise notes that this check passed."""
-    if not mismatches:
+def _decide(session: _Session, name: str, differences: Sequence[_Difference]) -> None:
+    """Ends the run at the first difference; otherwise notes that this check passed."""
+    if not differences:
         session.checks.append(Check(name=name, passed=True))
         return
-    mismatch, expected, actual = mismatches[0]
-    if mismatch.observation == CHANGED:
+    first = differences[0]
+    if first.mismatch.observation == CHANGED:
         text = "It must leave its arguments as they are: it changed {}. Make a new tensor: x + y, not x += y."
-        session.checks.append(Check(name="arguments unchanged", passed=False, message=text.format(", ".join(actual))))
+        text = text.format(", ".join(first.actual))
+        session.checks.append(Check(name="arguments unchanged", passed=False, message=text))
         raise _Verdict("failed", diagnosis=_diagnosis(session))
     session.checks.append(Check(name=name, passed=False))
-    raise _Verdict("failed", mismatch=mismatch, expected=expected, actual=actual, diagnosis=_diagnosis(session))
+    raise _Verdict("failed", difference=first, diagnosis=_diagnosis(session))
 
 
 def _check_properties(session: _Session) -> None:
     for holds in session.test.properties:
         name = (inspect.getdoc(holds) or holds.__name__).splitlines()[0].rstrip(".")
         for case, seen in zip(session.cases, session.seen, strict=True):
-            message = holds(seen, case)
+            message = None if is_examples_case(case) else holds(seen, case)
             if message is not None:
                 _fail(session, name, message, case)
         session.checks.append(Check(name=name, passed=True))
@@ -274,19 +309,18 @@ def _check_properties(session: _Session) -> None:
 
 def _fail(session: _Session, check: str, message: str, case: Case | None = None) -> NoReturn:
     """Ends the run with this check; the first mismatch, if there is one, says which call it was."""
-    mismatches = _mismatches(session) if len(session.seen) == len(session.cases) else []
-    if case is not None and not mismatches:
+    differences = _mismatches(session) if len(session.seen) == len(session.cases) else []
+    if case is not None and not differences:
         message = f"{message} The call: {_call_text(session.test, case)}."
     session.checks.append(Check(name=check, passed=False, message=message))
-    found = dict(zip(("mismatch", "expected", "actual"), mismatches[0], strict=True)) if mismatches else {}
-    raise _Verdict("failed", diagnosis=_diagnosis(session), **found)
+    first = differences[0] if differences else None
+    raise _Verdict("failed", difference=first, diagnosis=_diagnosis(session))
 
 
 def _diagnosis(session: _Session) -> Diagnosis | None:
     if len(session.seen) != len(session.cases):
         return None
-    mistake = diagnose(session.test, session.cases, session.seen)
-    return Diagnosis(mistake=mistake.name, why=mistake.why) if mistake else None
+    return diagnose(Sighting(test=session.test, seen=session.seen, device=session.device))
 
 
 def _call_text(test: Exercise, case: Case) -> str:
@@ -297,7 +331,9 @@ def _call_text(test: Exercise, case: Case) -> str:
         for i, value in enumerate(case.args)
     ]
     arguments += [f"{name}={_value_text(value)}" for name, value in case.kwargs.items()]
-    return f"{test.name}({', '.join(arguments)}), {case.label}" if arguments else case.label
+    if is_examples_case(case):
+        return case.label
+    return f"{test.name}({', '.join(arguments) or case.call}), {case.label}"
 
 
 def _value_text(value: Any) -> str:

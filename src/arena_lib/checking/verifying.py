@@ -2,7 +2,8 @@
 
 For each exercise the reference passes, each accepted solution passes, the stub
 is not started, and each mistake is rejected and named. Since a mistake is named
-after the first one that looks like it, no two can look the same.
+after the first one that looks like it, no two can look the same. Every parameter
+of the reference matters, and the reference's mechanical edits are rejected.
 
 Raises:  nothing; what doesn't hold stands in the Verification.
 """
@@ -12,10 +13,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from arena_lib.checking.exercises import Exercise
+from arena_lib.checking.mutants import MutantScore, try_mutants, undeclarable
+from arena_lib.checking.parameters import parameter_problems
 from arena_lib.checking.results import Result, Status
 from arena_lib.checking.running import run
 
 LEAST_MISTAKES = 3
+LEAST_SHARE = 0.85
+"""Of a reference's mechanical edits, those that its test must reject; over a course more is asked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +33,8 @@ class MistakeVerdict:
     status: str
     shown: str = ""
     """The name that the diagnosis gave instead, if it gave another."""
+    message: str = ""
+    """What a learner who makes this mistake reads."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +46,8 @@ class Verification:
     accepts: tuple[Status, ...]
     stub: Status | None
     mistakes: tuple[MistakeVerdict, ...]
+    mutants: MutantScore | None
+    """Of the reference's mechanical edits; None where they weren't tried."""
     seconds: float
     problems: tuple[str, ...]
     """Why the exercise isn't fit for learners; empty if it is."""
@@ -53,21 +62,32 @@ class Verification:
         return asdict(self)
 
 
-def verify(test: Exercise, *, stub: Any = None, exercise_id: str | None = None) -> Verification:
-    """Runs the reference, the accepted solutions, the stub and every mistake through the test."""
+def verify(
+    test: Exercise, *, stub: Any = None, exercise_id: str | None = None, tries_edits: bool = True
+) -> Verification:
+    """Runs the reference, the accepted solutions, the stub and every mistake through the test.
+
+    With `tries_edits` also versions that ignore a parameter, and every mechanical edit of the reference.
+    """
     started = time.perf_counter()
     reference = run(test, test.reference)
     accepts = [run(test, solution) for solution in test.accepts]
     stub_result = None if stub is None else run(test, stub)
     mistakes = [_verify_mistake(test, index) for index in range(len(test.mistakes))]
+    problems = _problems(reference, accepts, stub_result, mistakes)
+    mutants = None
+    if tries_edits:
+        mutants = try_mutants(test)
+        problems += [*parameter_problems(test), *_edit_problems(test, mutants)]
     return Verification(
         id=exercise_id or test.id,
         reference=reference.status,
         accepts=tuple(result.status for result in accepts),
         stub=None if stub_result is None else stub_result.status,
         mistakes=tuple(mistakes),
+        mutants=mutants,
         seconds=round(time.perf_counter() - started, 3),
-        problems=tuple(_problems(reference, accepts, stub_result, mistakes)),
+        problems=tuple(problems),
     )
 
 
@@ -81,26 +101,39 @@ def _verify_mistake(test: Exercise, index: int) -> MistakeVerdict:
         named=shown == mistake.name,
         status=result.status,
         shown=shown,
+        message=result.message,
     )
+
+
+def _edit_problems(test: Exercise, mutants: MutantScore) -> list[str]:
+    problems = [f"equivalent must name edits of the reference: got {name!r}" for name in undeclarable(test)]
+    if mutants.share < LEAST_SHARE:
+        problems.append(
+            f"{LEAST_SHARE:.0%} of the reference's edits must be rejected: {mutants.share:.0%} are. "
+            f"These pass: {'; '.join(mutants.survivors)}. Add cases, or declare those that are right equivalent."
+        )
+    return problems
 
 
 def _problems(
     reference: Result, accepts: list[Result], stub: Result | None, mistakes: list[MistakeVerdict]
 ) -> list[str]:
-    found = [] if reference.passed else [f"the reference must pass: {reference.message}"]
+    problems = [] if reference.passed else [f"the reference must pass: {reference.message}"]
     if not reference.is_reference:
-        found.append("the reference must be recognised as the reference")
-    found += [f"accepted solution {i} must pass: {r.message}" for i, r in enumerate(accepts, start=1) if not r.passed]
+        problems.append("the reference must be recognised as the reference")
+    problems += [
+        f"accepted solution {i} must pass: {r.message}" for i, r in enumerate(accepts, start=1) if not r.passed
+    ]
     if not accepts:
-        found.append("an exercise needs at least one accepted solution written differently: got none")
+        problems.append("an exercise needs at least one accepted solution written differently: got none")
     if len(mistakes) < LEAST_MISTAKES:
-        found.append(f"an exercise needs at least {LEAST_MISTAKES} mistakes: got {len(mistakes)}")
+        problems.append(f"an exercise needs at least {LEAST_MISTAKES} mistakes: got {len(mistakes)}")
     if stub is not None and stub.status != "not_started":
-        found.append(f"the stub must be not_started: got {stub.status}")
-    found += [f"the mistake {m.name!r} must be rejected: it is {m.status}" for m in mistakes if not m.rejected]
-    found += [
+        problems.append(f"the stub must be not_started: got {stub.status}")
+    problems += [f"the mistake {m.name!r} must be rejected: it is {m.status}" for m in mistakes if not m.rejected]
+    problems += [
         f"the mistake {m.name!r} must be named: the diagnosis says {m.shown or 'nothing'!r}"
         for m in mistakes
         if m.rejected and not m.named
     ]
-    return found
+    return problems

@@ -1,0 +1,87 @@
+"""What the engine has observed of a reference and of its mistakes, kept for the process.
+
+The reference and each mistake of a test are observed once for each case and device, whoever asks:
+proving all mistakes of a test, or judging a learner's object again and again, costs no second run.
+"""
+
+import random
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from arena_lib.checking.cases import Case
+from arena_lib.checking.comparison.comparing import Raised
+from arena_lib.checking.examples import examples_case, is_examples_case, observe_examples
+from arena_lib.checking.exercises import Exercise
+from arena_lib.checking.modules import Unfit
+from arena_lib.checking.observing import Observations
+
+RAISED = "raised"
+
+
+@dataclass(kw_only=True)
+class Expectations:
+    """The observations of one test's reference and mistakes on one device."""
+
+    test: Exercise
+    device: str
+    reference: list[Observations]
+    """What the reference shows, for each case."""
+    mistakes: dict[tuple[int, int], Observations] = field(default_factory=dict)
+    """What a mistake shows in a case, by both indices."""
+
+    def of_mistake(self, mistake_idx: int, case_idx: int) -> Observations:
+        """What a mistake shows in a case."""
+        key = mistake_idx, case_idx
+        if key not in self.mistakes:
+            wrong = self.test.mistakes[mistake_idx].build(self.test.reference)
+            case = cases_of(self.test, self.device)[case_idx]
+            self.mistakes[key] = observe_or_raised(self.test, wrong, case, case_idx)
+        return self.mistakes[key]
+
+
+_kept: dict[tuple[int, str], Expectations] = {}
+
+
+def expectations_of(test: Exercise, device: str = "cpu") -> Expectations:
+    """The kept observations of this test on this device."""
+    key = id(test), device
+    if key not in _kept:
+        cases = cases_of(test, device)
+        shown = [observe_or_raised(test, test.reference, case, i) for i, case in enumerate(cases)]
+        _kept[key] = Expectations(test=test, device=device, reference=shown)
+    return _kept[key]
+
+
+def cases_of(test: Exercise, device: str = "cpu") -> list[Case]:
+    """The test's cases, made from its seed, and last the examples of the reference's docstring, if it has any."""
+    generator = torch.Generator().manual_seed(test.seed)
+    cases = [case for case in test.cases(generator) if case.label.startswith(test.only or "")]
+    examples = None if test.only else examples_case(test.reference)
+    return [replace(case.to(device), names=test.parameters()) for case in [*cases, *([examples] if examples else [])]]
+
+
+def observe(test: Exercise, obj: Any, case: Case, case_idx: int) -> Observations:
+    """What `obj` shows in this case. Global seeds are set anew, so that no case hangs on those before it."""
+    seed = test.seed + 1000 * (case_idx + 1)
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+    return observe_examples(obj, case) if is_examples_case(case) else test.observe(obj, case)
+
+
+def observe_or_raised(test: Exercise, obj: Any, case: Case, case_idx: int) -> Observations:
+    """As `observe`; an exception is an observation as well."""
+    try:
+        return observe(test, obj, case, case_idx)
+    except Unfit:
+        raise
+    except Exception as error:
+        return raised(error)
+
+
+def raised(error: Exception) -> Observations:
+    """An exception as the one thing that was observed."""
+    return {RAISED: Raised(type(error).__name__, str(error))}
