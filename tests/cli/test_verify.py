@@ -9,7 +9,8 @@ from arena_lib.cli.verify import _show_records, verify
 
 GOOD = {
     "id": "7.3/plus", "reference": "passed", "accepts": ["passed"], "stub": "not_started", "seconds": 0.5,
-    "mistakes": [{"name": "subtracts", "rejected": True, "named": True}], "problems": [], "holds": True,
+    "mistakes": [{"name": "subtracts", "rejected": True, "named": True}], "problems": [], "holes": [], "holds": True,
+    "mutants": {"n_tried": 9, "n_rejected": 7, "n_equivalent": 1, "survivors": ["a -> b"]},
 }  # fmt: skip
 BAD = GOOD | {"id": "7.3/times", "problems": ["the stub must be not_started: got failed"], "holds": False}
 
@@ -17,11 +18,11 @@ BAD = GOOD | {"id": "7.3/times", "problems": ["the stub must be not_started: got
 def test_each_exercise_is_a_row_and_each_problem_a_line(capsys):
     _show_records([GOOD, BAD])
     assert capsys.readouterr().out.splitlines() == [
-        "   exercise   reference  accepts  stub         mistakes   seconds",
-        "✓  7.3/plus   passed     1/1      not_started  1/1 named  0.50",
-        "✗  7.3/times  passed     1/1      not_started  1/1 named  0.50",
+        "   exercise   reference  accepts  stub         mistakes   edits  seconds",
+        "✓  7.3/plus   passed     1/1      not_started  1/1 named  7/8    0.50",
+        "✗  7.3/times  passed     1/1      not_started  1/1 named  7/8    0.50",
         "7.3/times: the stub must be not_started: got failed",
-        "1 of 2 exercises hold, with 2 mistakes between them.",
+        "1 of 2 exercises hold, with 2 mistakes between them; 87.5% of the references' edits are rejected.",
     ]
 
 

@@ -64,9 +64,11 @@ def test_two_runs_that_differ_are_a_problem():
         "stub": "not_started",
         "mistakes": [],
         "problems": [],
+        "holes": [],
         "seconds": 1,
     }
     assert verify_sections._merge(one, one | {"seconds": 2.0}) == one | {"seconds": 1.5, "holds": True}
+    assert not verify_sections._merge(one | {"holes": ["no case gives an end"]}, one)["holds"]
     merged = verify_sections._merge(one, one | {"stub": "failed"})
     assert not merged["holds"]
     assert merged["problems"] == ["two runs with different hash seeds must agree: got stub 'not_started' and 'failed'"]

@@ -8,6 +8,7 @@ Raises:  KeyError for a definition that isn't there.
 """
 
 import ast
+import functools
 import hashlib
 
 _TELLS_ONLY = frozenset({"mistakes", "accepts", "free", "equivalent"})
@@ -16,9 +17,15 @@ _TELLS_ONLY = frozenset({"mistakes", "accepts", "free", "equivalent"})
 
 def fingerprint(reference_source: str, qualname: str, test_source: str, test_name: str) -> str:
     """sha256 of the reference `qualname` and of the declaration `test_name`, each in its module's source."""
-    reference = _without_docstrings(_definition(ast.parse(reference_source).body, qualname))
-    parts = [ast.dump(reference), *_declaration(ast.parse(test_source), test_name)]
+    reference = _without_docstrings(_definition(_parse(reference_source).body, qualname))
+    parts = [ast.dump(reference), *_declaration(_parse(test_source), test_name)]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+@functools.lru_cache(maxsize=256)
+def _parse(source: str) -> ast.Module:
+    """The tree of a file, parsed once: what is taken out of it here stays out for every exercise of the file."""
+    return ast.parse(source)
 
 
 def _definition(body: list[ast.stmt], qualname: str) -> ast.AST:

@@ -34,7 +34,7 @@ class Mismatch:
     """Label of the case, which says how the call was made."""
     observation: str
     """What was observed: "output", "gradient of x", ..."""
-    kind: Literal["missing", "type", "rank", "shape", "dtype", "nonfinite", "values", "raised"]
+    kind: Literal["missing", "type", "rank", "shape", "length", "dtype", "nonfinite", "values", "raised"]
     axes: tuple[str, ...] = ()
     """The words for the axes, as many as the expected value has, or none if it has no names."""
     expected_shape: tuple[int, ...] | None = None

@@ -20,7 +20,7 @@ from torch import nn
 
 from arena_lib.checking.cases import Case
 from arena_lib.checking.comparison.comparing import compare
-from arena_lib.checking.comparison.describing import describe
+from arena_lib.checking.comparison.describing import describe, written_out
 from arena_lib.checking.diagnosing import Sighting, diagnose, same_observations
 from arena_lib.checking.examples import is_examples_case
 from arena_lib.checking.exercises import Exercise, ignored
@@ -342,7 +342,9 @@ def _value_text(value: Any) -> str:
         is_short = value.numel() <= WRITTEN_OUT and value.device.type == "cpu"
         return f"tensor({value.tolist()})" if is_short and not value.is_floating_point() else describe(value)
     text = repr(value)
-    return text if len(text) <= WRITTEN_WIDTH and not _has_address(text) else describe(value)
+    if len(text) <= WRITTEN_WIDTH and not _has_address(text):
+        return text
+    return written_out(value, WRITTEN_WIDTH) or describe(value)
 
 
 def _has_address(text: str) -> bool:

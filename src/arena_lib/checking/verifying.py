@@ -51,11 +51,13 @@ class Verification:
     seconds: float
     problems: tuple[str, ...]
     """Why the exercise isn't fit for learners; empty if it is."""
+    holes: tuple[str, ...] = ()
+    """Parameters that nothing looks at, and too many edits that pass; empty where they weren't tried."""
 
     @property
     def holds(self) -> bool:
         """Whether everything that must hold does."""
-        return not self.problems
+        return not (self.problems or self.holes)
 
     def to_record(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -74,11 +76,7 @@ def verify(
     accepts = [run(test, solution) for solution in test.accepts]
     stub_result = None if stub is None else run(test, stub)
     mistakes = [_verify_mistake(test, index) for index in range(len(test.mistakes))]
-    problems = _problems(reference, accepts, stub_result, mistakes)
-    mutants = None
-    if tries_edits:
-        mutants = try_mutants(test)
-        problems += [*parameter_problems(test), *_edit_problems(test, mutants)]
+    mutants = try_mutants(test) if tries_edits else None
     return Verification(
         id=exercise_id or test.id,
         reference=reference.status,
@@ -86,8 +84,9 @@ def verify(
         stub=None if stub_result is None else stub_result.status,
         mistakes=tuple(mistakes),
         mutants=mutants,
+        problems=tuple(_problems(reference, accepts, stub_result, mistakes)),
+        holes=(*parameter_problems(test), *_edit_problems(test, mutants)) if mutants else (),
         seconds=round(time.perf_counter() - started, 3),
-        problems=tuple(problems),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -20,11 +21,16 @@ def register(app: typer.Typer) -> None:
 @verb
 def verify(
     section: Annotated[str | None, typer.Argument(help="A section, or one exercise; everything by default.")] = None,
+    table: Annotated[Path | None, typer.Option(help="Write the table of edits to this Markdown file.")] = None,
+    messages: Annotated[
+        Path | None, typer.Option(help="Write what learners read of each mistake to this file.")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """For authors: prove that the tests accept the solutions, and reject and name the mistakes."""
     from arena_lib.course.content.catalog import load_catalog
     from arena_lib.course.verify_sections import verify_sections
+    from arena_lib.course.verify_tables import LEAST_SHARE, edits_page, edits_share, messages_text
 
     catalog = load_catalog(strict=True)
     names: list[str] = []
@@ -40,7 +46,12 @@ def verify(
     with _progress(n_runs, is_shown=sys.stderr.isatty() and not as_json) as on_record:
         records = verify_sections(sections, names, on_record)
     print_json({"exercises": records}) if as_json else _show_records(records)
-    if not records or not all(record["holds"] for record in records):
+    if table is not None:
+        table.write_text(edits_page(records), encoding="utf-8")
+    if messages is not None:
+        messages.write_text(messages_text(records), encoding="utf-8")
+    is_enough = section is not None or edits_share(records) >= LEAST_SHARE
+    if not records or not is_enough or not all(record["holds"] for record in records):
         raise typer.Exit(FAILED)
 
 
@@ -64,30 +75,18 @@ def _progress(n_runs: int, *, is_shown: bool) -> Iterator[Callable[[str], None] 
 def _show_records(records: list[dict[str, Any]]) -> None:
     from arena_lib.checking.reports.reporting import print_result
     from arena_lib.checking.results import Result
-    from arena_lib.course.tables import format_table
+    from arena_lib.course.verify_tables import edits_share, rows_text
 
-    header = ["", "exercise", "reference", "accepts", "stub", "mistakes", "seconds"]
-    head, *rows = format_table([_row(record) for record in records], header=header).splitlines()
+    head, *rows = rows_text(records)
     show(head)
     for row, record in zip(rows, records, strict=True):
         print_result(Result(exercise=record["id"], status="passed" if record["holds"] else "failed", message=row))
     for record in records:
-        for problem in record["problems"]:
+        for problem in [*record["problems"], *record["holes"]]:
             show(f"{record['id']}: {problem}")
     n_held = sum(record["holds"] for record in records)
     n_mistakes = sum(len(record["mistakes"]) for record in records)
-    show(f"{n_held} of {len(records)} exercises hold, with {n_mistakes} mistakes between them.")
-
-
-def _row(record: dict[str, Any]) -> list[str]:
-    n_named = sum(mistake["rejected"] and mistake["named"] for mistake in record["mistakes"])
-    n_accepted = sum(status == "passed" for status in record["accepts"])
-    return [
-        "✓" if record["holds"] else "✗",
-        record["id"],
-        record["reference"],
-        f"{n_accepted}/{len(record['accepts'])}",
-        record["stub"] or "",
-        f"{n_named}/{len(record['mistakes'])} named",
-        f"{record['seconds']:.2f}",
-    ]
+    show(
+        f"{n_held} of {len(records)} exercises hold, with {n_mistakes} mistakes between them; "
+        f"{edits_share(records):.1%} of the references' edits are rejected."
+    )

@@ -100,7 +100,7 @@ def _merge(first: Record, second: Record) -> Record:
     if any(first[key] != second[key] for key in _COMPARED):
         problem = f"two runs with different hash seeds must agree: got {_differences(first, second)}"
         merged["problems"] = [*first["problems"], problem]
-    merged["holds"] = not merged["problems"]
+    merged["holds"] = not (merged["problems"] or merged["holes"])
     return merged
 
 
@@ -109,22 +109,25 @@ def _differences(first: Record, second: Record) -> str:
 
 
 def verify_here(section: Section, names: Sequence[str] = (), *, explores: bool = True) -> Iterator[Record]:
-    """The record of each exercise of one section, in this process; exploratory ones only if it `explores`."""
+    """The record of each exercise of one section, in this process.
+
+    Exploratory exercises, and what doesn't hang on a hash seed, only if it `explores`.
+    """
     entries = [entry for entry in section.exercises if not names or entry.name in names]
     errors: dict[str, tuple[Exception | None, float]] = {}
     for entry in entries:
         if not entry.is_exploratory:
-            yield _record_of(entry)
+            yield _record_of(entry, tries_edits=explores)
         elif explores:
             errors = errors or _exploratory_errors(section)
             yield _exploratory_record(section, entry, errors)
 
 
-def _record_of(entry: ExerciseEntry) -> Record:
+def _record_of(entry: ExerciseEntry, *, tries_edits: bool) -> Record:
     """The record of one exercise with a test, whatever its author got wrong."""
     started = time.perf_counter()
     try:
-        return verify_entry(entry)
+        return verify_entry(entry, tries_edits=tries_edits)
     except Exception as error:  # the author's own code runs here: the test's module, its cases, its mistakes
         problems = _problems_with_mistakes(entry) or [f"{_place_of(error)}: {type(error).__name__}: {error}"]
         return _broken_record(entry, problems, time.perf_counter() - started)
@@ -167,12 +170,13 @@ def _import_test(entry: ExerciseEntry) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-def verify_entry(entry: ExerciseEntry) -> Record:
-    """The record of one exercise with a test."""
+def verify_entry(entry: ExerciseEntry, *, tries_edits: bool = True) -> Record:
+    """The record of one exercise with a test; with `tries_edits` also what its reference's edits show."""
     from arena_lib.checking.verifying import verify
 
     test = _import_test(entry)
-    verification = verify(test, stub=make_stub_object(entry), exercise_id=entry.id)
+    stub = make_stub_object(entry)
+    verification = verify(test, stub=stub, exercise_id=entry.id, tries_edits=tries_edits)
     record: Record = json.loads(json.dumps(verification.to_record()))
     return record
 
@@ -231,6 +235,8 @@ def _broken_record(entry: ExerciseEntry, problems: Sequence[str], seconds: float
         "accepts": [],
         "stub": None,
         "mistakes": [],
+        "mutants": None,
+        "holes": [],
         "seconds": round(seconds, 3),
         "problems": list(problems),
     }

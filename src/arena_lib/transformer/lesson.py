@@ -64,10 +64,10 @@ def causal_mask(
     result is -inf, which softmax turns into exactly 0; elsewhere the scores are unchanged.
     The result is on the same device and has the same dtype. You may write into `scores` or make a new tensor.
 
-    >>> causal_mask(torch.ones(1, 1, 3, 3))[0, 0]
-    tensor([[1., -inf, -inf],
-            [1., 1., -inf],
-            [1., 1., 1.]])
+    >>> causal_mask(torch.ones(1, 1, 3, 3))[0, 0].softmax(dim=-1)
+    tensor([[1.0000, 0.0000, 0.0000],
+            [0.5000, 0.5000, 0.0000],
+            [0.3333, 0.3333, 0.3333]])
     """
     seq_q, seq_k = attn_scores.shape[-2:]
     is_future = torch.triu(torch.ones(seq_q, seq_k, dtype=torch.bool, device=attn_scores.device), diagonal=1)

@@ -35,5 +35,7 @@ def test_the_hash_follows_reference_and_test(course):
     library.write_text(library.read_text().replace("return a + b", "return b + a"))
     second = current()
     tests = course.chapters.parent / "tests" / "little" / "sums.py"
-    tests.write_text(tests.read_text() + "\n")
+    tests.write_text("# a comment\n" + tests.read_text())
+    assert current() == second
+    tests.write_text(tests.read_text().replace("cases=None", "cases=1"))
     assert len({first, second, current()}) == 3

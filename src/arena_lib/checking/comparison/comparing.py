@@ -29,9 +29,9 @@ from arena_lib.checking.comparison.describing import (
     dtype_text,
     elements,
     is_a,
-    number,
     plain_array,
     type_name,
+    written_out,
 )
 from arena_lib.checking.comparison.texts import clean, quote
 from arena_lib.checking.comparison.values import (
@@ -166,7 +166,7 @@ def _compare_sequences(actual: object, expected: Sequence[object], place: Place)
         return wrong_type(actual, expected, place, _sequence_advice(actual))
     if len(given) != len(expected):
         return place.mismatch(
-            "shape",
+            "length",
             expected_shape=(len(expected),),
             actual_shape=(len(given),),
             expected=describe(expected, 1),
@@ -177,8 +177,8 @@ def _compare_sequences(actual: object, expected: Sequence[object], place: Place)
         default = PYTHON_FLOAT if right.dtype.kind == "f" else EXACT
         return compare_values(values, right, place.tolerance or default, place)
     pairs = enumerate(zip(given, expected, strict=True))
-    found = (_compare(one, other, place.at(f"[{i}]")) for i, (one, other) in pairs)
-    return next((mismatch for mismatch in found if mismatch), None)
+    mismatches = (_compare(one, other, place.at(f"[{i}]")) for i, (one, other) in pairs)
+    return next((mismatch for mismatch in mismatches if mismatch), None)
 
 
 def _sequence_advice(actual: object) -> str | None:
@@ -196,12 +196,12 @@ def _compare_dicts(actual: object, expected: dict[Any, Any], place: Place) -> Mi
     missing = [key for key in expected if key not in given]
     if missing or dict.__len__(actual) != len(expected):
         return place.mismatch("missing" if missing else "type", expected=describe(expected), actual=describe(actual))
-    found = (_compare(given[key], expected[key], place.at(f"[{_key_text(key)}]")) for key in expected)
-    return next((mismatch for mismatch in found if mismatch), None)
+    mismatches = (_compare(given[key], expected[key], place.at(f"[{_key_text(key)}]")) for key in expected)
+    return next((mismatch for mismatch in mismatches if mismatch), None)
 
 
 def _key_text(key: object) -> str:
-    return quote(key) if is_a(key, str) else number(key)
+    return written_out(key) or describe(key, 0)
 
 
 def _is_simple(value: object) -> bool:
@@ -218,7 +218,7 @@ def _compare_sets(actual: object, expected: set[Any] | frozenset[Any], place: Pl
     given = list(base.__iter__(actual))  # type: ignore[arg-type]
     if all(map(_is_simple, given)) and set(given) == set(expected):
         return None
-    texts = [f"a set of {len(values)}: {describe(list(values)).partition(': ')[2]}" for values in (expected, given)]
+    texts = [written_out(set(values)) or f"a set of {len(values)}" for values in (expected, given)]
     return place.mismatch("values", expected=texts[0], actual=texts[1])
 
 
@@ -226,8 +226,10 @@ def _compare_dataclasses(actual: object, expected: Any, place: Place) -> Mismatc
     names = [field.name for field in dataclasses.fields(expected)]
     if type(actual) is not type(expected):
         return wrong_type(actual, expected, place)
-    found = (_compare(getattr(actual, name, None), getattr(expected, name), place.at(f".{name}")) for name in names)
-    return next((mismatch for mismatch in found if mismatch), None)
+    mismatches = (
+        _compare(getattr(actual, name, None), getattr(expected, name), place.at(f".{name}")) for name in names
+    )
+    return next((mismatch for mismatch in mismatches if mismatch), None)
 
 
 _PLAIN = (bytes, range, type, torch.dtype, torch.device, np.dtype)

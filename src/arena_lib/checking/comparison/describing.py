@@ -22,6 +22,8 @@ T = TypeVar("T")
 
 MAX_ITEMS = 4
 """Elements of a list or keys of a dictionary that are named."""
+MAX_WRITTEN = 60
+"""Characters up to which a container of plain values is written out as Python writes it."""
 MAX_DEPTH = 2
 """How deep a nested list is described."""
 MAX_INT_BITS = 128
@@ -135,21 +137,68 @@ def _describe_tensor(tensor: torch.Tensor) -> str:
     return text
 
 
+_BRACKETS: dict[type, tuple[str, str]] = {list: ("[", "]"), tuple: ("(", ")"), dict: ("{", "}"), set: ("{", "}")}
+
+
+def written_out(value: object, limit: int = MAX_WRITTEN, depth: int = MAX_DEPTH) -> str | None:
+    """A plain value, or containers of plain values, as Python writes them, cut at `limit`; None for all else.
+
+    >>> written_out([1, 0.5, "l"]), written_out(("l", "l")), written_out({("l", "o"): 2}), written_out(object())
+    ("[1, 0.5, 'l']", "('l', 'l')", "{('l', 'o'): 2}", None)
+    >>> written_out(list(range(100)), 20)
+    '[0, 1, 2, 3, ...] (100 in all)'
+    """
+    if type(value) not in _BRACKETS:
+        return _plain_text(value)
+    if depth < 0:
+        return None
+    items = _items(value)
+    if not items:
+        return "set()" if type(value) is set else "".join(_BRACKETS[type(value)])
+    texts: list[str] = []
+    for item in items:
+        parts = item if type(value) is dict else (item,)
+        pair = [written_out(part, limit, depth - 1) for part in parts]
+        if None in pair:
+            return None
+        texts.append(": ".join(map(str, pair)))
+        if len(", ".join(texts)) > limit and len(texts) > 1:
+            break
+    opens, closes = _BRACKETS[type(value)]
+    if len(", ".join(texts)) <= limit and len(texts) == len(items):
+        comma = "," if type(value) is tuple and len(items) == 1 else ""
+        return f"{opens}{', '.join(texts)}{comma}{closes}"
+    shown = texts[:-1] if len(texts) > 1 else texts
+    return f"{opens}{', '.join(shown)}, ...{closes} ({len(items)} in all)"
+
+
+def _plain_text(value: object) -> str | None:
+    if value is None or type(value) in (bool, int, float):
+        return number(value) if value is not None else "None"
+    return quote(value) if type(value) is str else None
+
+
+def _items(value: Any) -> list[Any]:
+    """The elements of a container of exactly a built-in type; a set's in order where they have one."""
+    if type(value) is dict:
+        return list(value.items())
+    if type(value) is set:
+        return sorted(value, key=repr) if all(_plain_text(item) for item in value) else list(value)
+    return list(value)
+
+
 def _describe_sequence(kind: str, items: list[Any], depth: int) -> str:
     size = len(items)
     if size == 0:
         return f"an empty {kind}"
     if depth == 0:
         return f"a {kind} of {size}"
-    shown = [describe(item, depth - 1) for item in items[:MAX_ITEMS]]
+    shown = [written_out(item) or describe(item, depth - 1) for item in items[:MAX_ITEMS]]
     return f"a {kind} of {size}: {', '.join(shown)}{', ...' if size > MAX_ITEMS else ''}"
 
 
 def _describe_dict(value: dict[Any, Any]) -> str:
-    keys = [
-        quote(key) if is_a(key, str) else describe(key, 0)
-        for key, _ in zip(dict.keys(value), range(MAX_ITEMS), strict=False)
-    ]
+    keys = [written_out(key) or describe(key, 0) for key, _ in zip(dict.keys(value), range(MAX_ITEMS), strict=False)]
     if not keys:
         return "an empty dict"
     return f"a dict with the keys {', '.join(keys)}{', ...' if dict.__len__(value) > MAX_ITEMS else ''}"
@@ -185,6 +234,9 @@ def describe(value: object, depth: int = MAX_DEPTH) -> str:
             return f"the {kind.__name__} {number(value)}"
     if is_a(value, str):
         return f"the string {quote(value)}"
+    written = written_out(value) if type(value) in _BRACKETS and value and depth else None
+    if written is not None:
+        return written
     items = elements(value)
     if items is not None:
         return _describe_sequence("list" if is_a(value, list) else "tuple", items, depth)

@@ -122,7 +122,9 @@ def _mismatch_facts(mismatch: Mismatch | None) -> list[tuple[str, str]]:
     if mismatch is None:
         return []
     facts = [("call", mismatch.case)] if mismatch.case else []
-    if mismatch.kind in ("rank", "shape"):
+    if mismatch.kind == "length":
+        facts += [("wrong", f"{mismatch.observation} should be {mismatch.expected}"), ("got", mismatch.actual)]
+    elif mismatch.kind in ("rank", "shape"):
         facts += _shape_facts(mismatch)
     elif mismatch.kind in ("values", "nonfinite"):
         facts += _value_facts(mismatch)
@@ -135,7 +137,7 @@ def _mismatch_facts(mismatch: Mismatch | None) -> list[tuple[str, str]]:
 def _shape_facts(mismatch: Mismatch) -> list[tuple[str, str]]:
     if mismatch.expected_shape is None or mismatch.actual_shape is None:
         return _kind_facts(mismatch)
-    if not mismatch.axes and mismatch.expected.startswith(("a list", "a tuple", "an empty", "a single")):
+    if mismatch.expected_shape == ():
         return [("wrong", f"{mismatch.observation} should be {mismatch.expected}"), ("got", mismatch.actual)]
     expected = shape_text(mismatch.expected_shape, mismatch.axes)
     n_axes = len(mismatch.expected_shape), len(mismatch.actual_shape)
@@ -153,6 +155,8 @@ def _two(label: str, expected: str, actual: str) -> list[tuple[str, str]]:
 def _value_facts(mismatch: Mismatch) -> list[tuple[str, str]]:
     if mismatch.n_wrong is None:
         return [("wrong", mismatch.observation), *_two("value", mismatch.expected, mismatch.actual)]
+    if mismatch.n_total == 1 and not mismatch.expected_shape:
+        return _number_facts(mismatch)
     what = "has NaN or infinity; wrong are" if mismatch.kind == "nonfinite" else "is wrong in"
     counted = f"{mismatch.n_wrong} of {mismatch.n_total} entries"
     if mismatch.n_wrong == mismatch.n_total:
@@ -161,6 +165,15 @@ def _value_facts(mismatch: Mismatch) -> list[tuple[str, str]]:
     if mismatch.expected_shape:
         facts.append(("shape", f"{shape_text(mismatch.expected_shape, mismatch.axes)}, as expected"))
     return [*facts, ("first", f"{_where(mismatch)}expected {mismatch.expected}, got {mismatch.actual}")]
+
+
+def _number_facts(mismatch: Mismatch) -> list[tuple[str, str]]:
+    """Of one number, what it should be; of a sentence that holds or not, which it should do."""
+    is_sentence = " " in mismatch.observation and mismatch.expected in ("True", "False")
+    if is_sentence:
+        demand = "this must hold, and it doesn't" if mismatch.expected == "True" else "this must not hold, and it does"
+        return [("wrong", f"{mismatch.observation}: {demand}")]
+    return [("wrong", f"{mismatch.observation} should be {mismatch.expected}"), ("got", mismatch.actual)]
 
 
 def _where(mismatch: Mismatch) -> str:

@@ -1,0 +1,31 @@
+"""What `arena verify` leaves to read."""
+
+from arena_lib.course.verify_tables import edits_page, edits_share, messages_text
+
+
+def record(name, n_tried, n_rejected, n_equivalent, survivors=()):
+    scores = {"n_tried": n_tried, "n_rejected": n_rejected, "n_equivalent": n_equivalent, "survivors": survivors}
+    return {"id": name, "mutants": scores, "mistakes": [{"message": f"{name} does not pass yet"}]}
+
+
+EXPLORATORY = {"id": "1.1/explore", "mutants": None, "mistakes": []}
+RECORDS = [record("1.1/a", 10, 8, 1, ["x -> y"]), record("1.1/b", 12, 10, 2), EXPLORATORY]
+
+
+def test_the_share_is_of_edits_that_are_wrong():
+    assert edits_share(RECORDS) == 18 / 19
+    assert edits_share([EXPLORATORY]) == 1.0
+
+
+def test_the_page_has_a_row_an_exercise_and_what_passes():
+    page = edits_page(RECORDS)
+    assert "| 1.1/a | 10 | 1 | 8 |" in page
+    assert "| **all** | 22 | 3 | 18 (94.7%) |" in page
+    assert page.endswith("Edits that pass:\n\n- 1.1/a: `x -> y`\n")
+    assert edits_page(RECORDS[1:]).endswith("No edit passes.\n")
+
+
+def test_every_message_can_be_read():
+    first, second = messages_text(RECORDS).split("-" * 100)
+    assert first.strip() == "1.1/a does not pass yet"
+    assert second.strip() == "1.1/b does not pass yet"
