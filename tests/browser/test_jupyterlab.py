@@ -26,8 +26,8 @@ MASK = "1.1/causal_mask"
 WAIT = 120_000
 """Milliseconds that a step may take: a kernel loads torch, and machines of CI are slow."""
 KEPT_CELLS = ("setup", "about-causal_mask", "exercise-causal_mask")
-HARMLESS = ("favicon", "/api/me", "sourcemap", "source map")
-"""Parts of console messages that are JupyterLab's own affair."""
+HARMLESS = ("favicon", "/api/me", "ERR_UNKNOWN_URL_SCHEME attachment:")
+"""Console errors that are JupyterLab's own affair: it asks for `attachment:NAME` before it puts the picture there."""
 
 
 @pytest.fixture
@@ -120,7 +120,12 @@ def test_a_started_notebook_in_jupyterlab(lab, notebook):
     with open_browser() as browser:
         page = browser.new_page(viewport={"width": 1280, "height": 1400})
         errors: list[str] = []
-        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        page.on(
+            "console",
+            lambda message: (
+                errors.append(f"{message.text} {message.location['url']}") if message.type == "error" else None
+            ),
+        )
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(lab)
         page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=WAIT)
