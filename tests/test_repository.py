@@ -154,3 +154,38 @@ def test_folders_stay_small():
             continue
         modules = [path.name for path in folder.glob("*.py") if path.name != "__init__.py"]
         assert len(modules) <= 12, f"{folder}: {sorted(modules)}"
+
+
+TESTED_ELSEWHERE = {
+    "__main__.py": "cli/test_machine.py",
+    "storyworld/labels.py": "storyworld/test_world.py",  # fields without code
+    "course/content/catalog_types.py": "course/content/test_catalog.py",  # fields without code
+    "course/content/figures.py": "course/test_drawing.py",
+    "course/judging/judge_exercise.py": "course/judging/test_judge_file.py",  # what the judged process runs
+    "course/judging/judge_server.py": "course/judging/test_judge_file.py",
+    "course/record/event_file.py": "course/record/test_progress.py",
+    "course/record/events.py": "course/record/test_progress.py",
+    "course/tables.py": "cli/test_list.py",
+    "cli/doctor.py": "cli/test_machine.py",
+    "cli/hint.py": "cli/test_learning.py",
+    "cli/progress.py": "cli/test_learning.py",
+    "cli/solution.py": "cli/test_learning.py",
+    "cli/start.py": "cli/test_learning.py",
+    "cli/zoo.py": "cli/test_machine.py",
+    "cli/support/output.py": "cli/test_machine.py",
+    "cli/support/quick.py": "cli/test_list.py",
+}
+"""Modules without a test file of their own, and where their tests are: commands that are tested as learners use them,
+parts of a process or of a record that only work together."""
+
+
+def test_tests_mirror_the_source_path_by_path():
+    """Every module has tests/<its path>/test_<its name>; judges aside, which one proof covers all."""
+    package = ROOT / "src" / "arena_lib"
+    modules = {path.relative_to(package).as_posix() for path in package.rglob("*.py") if path.name != "__init__.py"}
+    judged = {module for module in modules if module.startswith("tests/")}
+    tested = {module for module in modules if (ROOT / "tests" / module).with_name(f"test_{Path(module).name}").exists()}
+    untested = modules - judged - tested
+    assert untested - set(TESTED_ELSEWHERE) == set(), "give each a test file of its own"
+    assert set(TESTED_ELSEWHERE) - untested == set(), "these have their own test file, or are gone"
+    assert all((ROOT / "tests" / test).exists() for test in TESTED_ELSEWHERE.values())

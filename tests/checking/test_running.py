@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import torch
 from einops import rearrange
 from torch import nn
 
-from arena_lib.checking import run
+from arena_lib.checking import outputs, run
 from arena_lib.checking.results import Result
 
 
@@ -327,3 +329,15 @@ def test_code_that_raises_is_run_once_for_each_case(toy):
 
     assert run(toy.test_half_norm, broken).status == "error"
     assert len(calls) == 2
+
+
+def test_an_exception_that_the_reference_raises_by_design_is_a_result(toy):
+    def checked(x, weight):
+        if len(x) == 1:
+            raise ValueError("one row is too few")
+        return x * weight
+
+    test = replace(toy.test_half_norm, reference=checked, observe=outputs, properties=(), accepts=(), mistakes=())
+    assert run(test, checked).status == "passed"
+    assert run(test, lambda x, weight: checked(x, weight)).status == "passed"
+    assert run(test, lambda x, weight: x * weight).status == "failed"

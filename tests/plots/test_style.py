@@ -1,8 +1,5 @@
 import pytest
-import torch
 
-from arena_lib.errors import ShapeError
-from arena_lib.plots.arrays import to_array, with_axes
 from arena_lib.plots.style import DASHES, MARKERS, SEQUENCE, escape, token_labels, token_text
 
 
@@ -25,19 +22,3 @@ def test_escape():
 def test_curves_stay_unlike_for_long():
     looks = {(SEQUENCE[i % len(SEQUENCE)], DASHES[i % len(DASHES)], MARKERS[i % len(MARKERS)]) for i in range(42)}
     assert len(looks) == 42
-
-
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.int64, torch.bool])
-def test_tensors_of_any_dtype_become_float64(dtype):
-    array = to_array(torch.tensor([0, 1]).to(dtype))
-    assert array.dtype == "float64"
-    assert array.tolist() == [0, 1]
-
-
-def test_a_tensor_with_a_graph_is_taken():
-    assert to_array(torch.ones(2, requires_grad=True) * 2).tolist() == [2, 2]
-
-
-def test_the_error_names_the_axes():
-    with pytest.raises(ShapeError, match=r'"layer head": got \(2,\). Pick one example'):
-        with_axes([1, 2], "layer head")

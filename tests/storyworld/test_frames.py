@@ -61,13 +61,6 @@ def reduce_frame(frame: str) -> str:
     return " ".join(re.sub(r"\{[ABCDMRST]\}", "{S}", frame).split())
 
 
-def test_companions_together_give_as_one_alone_does() -> None:
-    assert "{S} and {T} spoke to {R} ." in companion_frames.JOINT_TRANSFERS[0]
-    assert [len(part) for part in companion_frames.JOINT_TRANSFERS] == [
-        len(part) for part in companion_frames.TRANSFERS
-    ]
-
-
 def test_every_word_of_a_held_out_frame_is_in_some_training_frame() -> None:
     held_out = {frame for table in frames.list_tables() for frame in table[1]}
     train = [frame for frame in frames.list_frames() if frame not in held_out]

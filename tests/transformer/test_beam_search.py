@@ -1,4 +1,5 @@
 import itertools
+import math
 
 import pytest
 import torch
@@ -209,6 +210,13 @@ def test_search_goes_on_while_an_unfinished_text_is_likelier():
     [(score, text)] = beam_search(start(model, [0], eos_token_id=2), n_beams=2, max_new_tokens=9)
     assert text == [0, 1, 2]
     assert score == pytest.approx(torch.tensor(0.57).log().item())
+
+
+def test_search_for_several_goes_on_until_the_last_of_them_is_settled():
+    model = chain([[0.0, 0.35, 0.2, 0.45], [0.0, 0.0, 0.7, 0.3], [0.0, 0.0, 0.0, 1.0], [0.0, 0.0, 0.0, 1.0]])
+    texts = beam_search(start(model, [0], eos_token_id=3), n_beams=3, max_new_tokens=9, n_return=2)
+    assert [text for _, text in texts] == [[0, 3], [0, 1, 2, 3]]  # [0, 2, 3] ended before, and is less likely
+    assert [score for score, _ in texts] == pytest.approx([math.log(0.45), math.log(0.35 * 0.7)])
 
 
 def test_search_ends_when_every_text_is_finished_or_banned():

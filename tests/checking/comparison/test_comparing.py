@@ -346,3 +346,10 @@ def test_compare_agrees_with_torch_on_finite_tensors(data):
     if mismatch is not None:
         assert mismatch.n_wrong == int((~close).sum())
         assert mismatch.first_index == tuple((~close).nonzero()[0].tolist())
+
+
+@pytest.mark.parametrize("fraction", [0.5, -0.25])
+def test_integers_beyond_floats_differ_beside_fractions(fraction):
+    assert compare([2**53 + 1, fraction], [2**53 + 1, fraction]) is None
+    assert compare([2**53 + 1, fraction], [2**53, fraction]) is not None
+    assert compare([2**53, fraction], [2**53 + 1, fraction]) is not None

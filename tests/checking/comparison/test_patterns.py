@@ -168,6 +168,13 @@ def test_a_factor_must_hold_to_tolerance():
     assert find_pattern(nearly, E, "batch seq d_model", loose) == "every entry is 2 times the expected one"
 
 
+@pytest.mark.parametrize(("n_heavy", "is_claimed"), [(2, False), (3, True)])
+def test_a_factor_must_be_carried_by_three_entries_far_above_the_tolerance(n_heavy, is_claimed):
+    expected = torch.cat([numbers(n_heavy) + 3, 1e-6 * numbers(15, seed=1)])
+    pattern = find_pattern(expected * 1.7, expected, "seq", Tolerance(rtol=1e-5, atol=1e-5))
+    assert (pattern == "every entry is 1.7 times the expected one") == is_claimed
+
+
 def test_numpy_arrays_and_tuples_of_axes_are_taken():
     assert find_pattern(E.numpy() * 3, E.numpy(), ("batch", "seq", "d_model"), tolerance_for(torch.float32)) == (
         "every entry is 3 times the expected one"

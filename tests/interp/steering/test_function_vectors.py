@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from arena_lib import storyworld, zoo
-from arena_lib.errors import ShapeError, TokenError, UnknownNameError
+from arena_lib.errors import TokenError, UnknownNameError
 from arena_lib.interp.hooking import hooked
 from arena_lib.interp.steering import (
     RULE_LIST,
@@ -68,23 +68,6 @@ def test_traces_and_hooks_agree_on_every_kind_of_model(traced):
         chosen = compute_head_effects(model, corrupted_tokens, answers, mean_z, layers=[3, 1])
         close(chosen, effects[[3, 1]], atol=2e-3)
         close(compute_function_vector(model, mean_z, heads), vector)
-
-
-def test_effects_are_those_of_one_run_for_each_head(llama):
-    ours = zoo.load("tiny-llama")
-    data = rule_dataset("same", 3, 2)
-    tokens = tokens_of(llama, data.create_corrupted_dataset())
-    answers = answer_tokens(llama.tokenizer, data.completions)
-    mean_z = compute_mean_z(ours, tokens_of(llama, data))
-    before = compute_answer_logprobs(ours, tokens, answers)
-    effects = compute_head_effects(ours, tokens, answers, mean_z)
-    for layer, head in [(0, 2), (2, 1), (3, 3)]:
-
-        def put(z, hook, layer=layer, head=head):
-            z[:, -1, head] = mean_z[layer, head]
-
-        after = compute_answer_logprobs(ours, tokens, answers, [(f"blocks.{layer}.attn.hook_z", put)])
-        close(effects[layer, head], (after - before).mean())
 
 
 def test_h_by_traces_is_h_by_hooks(llama):
@@ -155,6 +138,3 @@ def test_heads_and_answers_that_are_not_there_are_refused(llama):
     long = ICLDataset([("hot", "frosty")], 1, 0, bidirectional=False, form=RULE_LIST)
     with pytest.raises(TokenError, match="' frosty'"):
         calculate_h_and_intervene_logprobs(llama, data, long, 1)
-    tokens = torch.zeros(2, 3, dtype=torch.long)
-    with pytest.raises(ShapeError, match="got 2 prompts and 3 answers"):
-        compute_answer_logprobs(zoo.load("tiny-llama"), tokens, torch.zeros(3, dtype=torch.long))

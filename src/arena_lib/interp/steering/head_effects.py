@@ -106,7 +106,7 @@ def _keep_last(resid: Tensor, hook: Any) -> Tensor:
 
 def _pick(logits: Float[Tensor, "batch seq d_vocab"], answers: Int[Tensor, " batch"]) -> Float[Tensor, " batch"]:
     logprobs = logits[:, -1].log_softmax(dim=-1)
-    return logprobs[torch.arange(len(answers)), answers]
+    return logprobs.gather(-1, answers[:, None])[:, 0]
 
 
 def check_answers(tokens: Int[Tensor, "batch seq"], answers: Int[Tensor, " n_answers"]) -> None:
