@@ -57,6 +57,7 @@ def expectations_of(test: Exercise, device: str = "cpu") -> Expectations:
 
 def cases_of(test: Exercise, device: str = "cpu") -> list[Case]:
     """The test's cases, made from its seed, and last the examples of the reference's docstring, if it has any."""
+    _seed_everything(test.seed)  # a module that a case builds draws its weights from the global generator
     generator = torch.Generator().manual_seed(test.seed)
     cases = [case for case in test.cases(generator) if case.label.startswith(test.only or "")]
     examples = None if test.only else examples_case(test.reference)
@@ -65,11 +66,14 @@ def cases_of(test: Exercise, device: str = "cpu") -> list[Case]:
 
 def observe(test: Exercise, obj: Any, case: Case, case_idx: int) -> Observations:
     """What `obj` shows in this case. Global seeds are set anew, so that no case hangs on those before it."""
-    seed = test.seed + 1000 * (case_idx + 1)
+    _seed_everything(test.seed + 1000 * (case_idx + 1))
+    return observe_examples(obj, case) if is_examples_case(case) else test.observe(obj, case)
+
+
+def _seed_everything(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
-    return observe_examples(obj, case) if is_examples_case(case) else test.observe(obj, case)
 
 
 def observe_or_raised(test: Exercise, obj: Any, case: Case, case_idx: int) -> Observations:

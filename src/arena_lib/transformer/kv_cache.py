@@ -62,9 +62,9 @@ def cached_causal_mask(
     Scores of later keys are -inf, the others unchanged; you may write into `scores`. With seq_q = seq_k this is
     `causal_mask`; with one query nothing is hidden.
 
-    >>> cached_causal_mask(torch.ones(1, 1, 2, 4))[0, 0]
-    tensor([[1., 1., 1., -inf],
-            [1., 1., 1., 1.]])
+    >>> cached_causal_mask(torch.ones(1, 1, 2, 4))[0, 0].softmax(dim=-1)
+    tensor([[0.3333, 0.3333, 0.3333, 0.0000],
+            [0.2500, 0.2500, 0.2500, 0.2500]])
     """
     seq_q, seq_k = attn_scores.shape[-2:]
     every_pair = torch.ones(seq_q, seq_k, dtype=torch.bool, device=attn_scores.device)
