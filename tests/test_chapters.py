@@ -10,8 +10,9 @@ import torch
 from arena_lib import zoo
 from arena_lib.course.content.catalog import load_catalog
 from arena_lib.course.content.notebooks import build_cells
+from arena_lib.interp.patching.metrics import logits_to_ave_logit_diff
 
-IN_PARTS = ["1.1", "1.2", "1.3.1", "1.3.2"]
+IN_PARTS = ["1.1", "1.2", "1.3.1", "1.3.2", "1.4.1"]
 """Sections whose parts each say their minutes and what one learns."""
 ENDS = ["What you have learned", "What comes next", "On your own", "Reading"]
 """The headings that close a section, in this order."""
@@ -101,6 +102,11 @@ def probes_section():
 @pytest.fixture(scope="module")
 def vectors_section():
     return run_solutions("1.3.2")
+
+
+@pytest.fixture(scope="module")
+def ioi_section():
+    return run_solutions("1.4.1")
 
 
 def test_the_numbers_of_1_2_are_those_that_its_cells_make(heads_section):
@@ -221,3 +227,40 @@ def test_what_the_text_of_1_1_says_of_tiny_gpt_is_so(catalog):
     assert [words[key] for key in last_row[:2].argmax(dim=-1)] == [" Theo", " Molly"]
     n_texts = f"{round(model.cfg.d_vocab**3, -8) // 10**6} million"
     assert f"with a vocabulary of {model.cfg.d_vocab} tokens there are {n_texts} texts of three tokens" in prose
+
+
+def test_the_numbers_of_1_4_1_are_those_that_its_cells_make(ioi_section):
+    section, names = ioi_section
+    prose = " ".join(read_prose(section).split())
+    whole, classes = float(names["differences"]["IOI"]), names["real_measures"].attention
+    five = float(logits_to_ave_logit_diff(names["alone"]["both"], names["answer_tokens"]))
+    worst, real_worst, faith = names["worst"], names["real_worst"], list(names["real_faith"].values())
+    sentences = [
+        f"its logit difference is {whole:.1f}",
+        f"of {-float(names['to_queries'][1, 2]) * 100:.0f} in a hundred, where the path to the logits carries "
+        f"{-float(names['direct'][1, 2]) * 100:.0f}",
+        f"reach {five:.1f}, *more* than the whole model, {whole:.1f}",
+        f"takes the circuit from {five:.1f} down to {names['of_circuit']:.1f}",
+        f"the circuit falls to {worst.circuit:.2f}, the model only to {worst.model:.2f}",
+        f"The gap of {worst.model - worst.circuit:.1f} is a fifth",
+        f"3.2 is worth {names['minimality'][3, 2]:.2f}",
+        f"at the IO with {classes['end->IO'][1, 0]:.2f} and {classes['end->IO'][1, 2]:.2f}, at the subject with "
+        f"{classes['end->S1'][1, 0]:.2f} and {classes['end->S1'][1, 2]:.2f}",
+        f"carries the most of all ({names['real_measures'].to_logits.mean(dim=0)[1, 1]:.2f})",
+        f"reach {faith[0].circuit:.2f}, more than the model's {faith[0].full:.2f}",
+        f"makes it worse, {faith[1].circuit:.2f}",
+        f"the circuit keeps {real_worst.circuit:.2f}, and the model only {real_worst.model:.2f}",
+        f"Each head is worth {min(names['worth'].values()):.2f} or more",
+    ]
+    assert [sentence for sentence in sentences if sentence not in prose] == []
+
+
+def test_what_the_text_of_1_4_1_says_of_its_circuits_is_so(ioi_section):
+    _, names = ioi_section
+    minimality = names["minimality"]
+    assert all(0.3 < minimality[2, head] < 0.36 for head in range(4)), "each name mover is worth about a third"
+    assert max(minimality[3, head] for head in range(4)) < 0.1
+    assert {(node.layer, node.head) for node in names["worst"].knocked_out} == {(2, 1), (2, 2), (3, 1), (3, 2)}
+    assert names["classes"]["S-inhibition"] == names["classes"]["S suppression"] == [(1, 2)]
+    assert ((names["attention_back"] >= 0.15).tolist()) == [False, True, True, True]
+    assert {(node.layer, node.head) for node in names["real_worst"].knocked_out} == {(0, 0), (0, 3)}

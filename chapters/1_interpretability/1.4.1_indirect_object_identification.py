@@ -941,15 +941,18 @@ real_circuit = {kind: heads for kind, heads in real_classes.items() if heads}
 F = make_heads_metric(subject, real_set, real_abc, real_circuit, real_measure)
 with_a_class = {head for kind, heads in real_circuit.items() if kind != "unexplained" for head in heads}
 everybody = {head for heads in real_circuit.values() for head in heads}
-for label, heads in (("heads with a class", with_a_class), ("the unexplained, too", everybody)):
-    faith = compute_faithfulness(F, heads)
+real_faith = {
+    "heads with a class": compute_faithfulness(F, with_a_class),
+    "the unexplained, too": compute_faithfulness(F, everybody),
+}
+for label, faith in real_faith.items():
     print(
-        f"{label:20} {len(heads):3} heads: F(C) = {faith.circuit:5.2f}, F(M) = {faith.full:.2f}, "
+        f"{label:20}: F(C) = {faith.circuit:5.2f}, F(M) = {faith.full:.2f}, "
         f"F(nothing) = {faith.empty:.2f}, share {faith.share:.2f}"
     )
-worst = greedy_completeness(F, with_a_class, n_steps=2)
-names_of_worst = sorted(f"{node.layer}.{node.head}" for node in worst.knocked_out)
-print(f"worst K of heads with a class {names_of_worst}: F(C - K) = {worst.circuit:.2f}, F(M - K) = {worst.model:.2f}")
+real_worst = greedy_completeness(F, with_a_class, n_steps=2)
+names_of_worst = sorted(f"{node.layer}.{node.head}" for node in real_worst.knocked_out)
+print(f"worst K {names_of_worst}: F(C - K) = {real_worst.circuit:.2f}, F(M - K) = {real_worst.model:.2f}")
 worth = {}
 for kind, heads in real_circuit.items():
     for head in heads if kind != "unexplained" else []:

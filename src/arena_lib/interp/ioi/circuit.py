@@ -102,9 +102,9 @@ def add_mean_ablation_hook(
     seq_pos_to_keep: Mapping[str, str],
     is_permanent: bool = True,
 ) -> Any:
-    """Leaves of the model nothing but the circuit, and returns the model: the same object, with hooks.
+    """Keeps only the circuit of the model, and returns the model: the same object, with hooks.
 
-    1. `model.reset_hooks(including_permanent=True)`, so that circuits don't pile up.
+    1. `model.reset_hooks(including_permanent=True)`, so that no earlier circuit stays.
     2. Run the whole model on `means_dataset.toks`, and keep `blocks.{layer}.attn.hook_z` of each layer.
     3. `model.add_hook(name, hook, is_permanent=is_permanent)` at each of them, also in layers without a head of
        the circuit: the hook keeps z where `make_circuit_mask` says so, and elsewhere puts

@@ -44,8 +44,8 @@ def get_copying_scores(model: Any, k: int, names: Int[Tensor, " n_names"]) -> Fl
     For each name (a token id) take its stream, `embed_names(model, names)`, through the head of layer l:
     the layer's norm, W_V[l, head], W_O[l, head]; then through the end of the model: final norm, W_U, b_U.
     Entry [0, l - 1, head] is the share of names, 0 to 1, whose own logit is among the k largest. Entry
-    [1, l - 1, head] is the same with the head's output turned round (times -1): it's large for heads that
-    push down what they look at. Heads of layer 0, which can't see what MLP 0 made of a name, are left out,
+    [1, l - 1, head] is the same with the sign of the head's output flipped (times -1): it's large for heads
+    that push down what they look at. Heads of layer 0, which can't see what MLP 0 made of a name, are left out,
     so the second axis has n_layers - 1 entries.
 
     `hooked(model)` has `norm(l, "ln1", resid)`, `W_V(l)` and `W_O(l)` (one for each query head, heads first),

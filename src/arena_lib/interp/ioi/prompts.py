@@ -118,7 +118,7 @@ class IOIDataset:
 
     `word_idx` maps "IO", "S1", "S2" (the names), "IO-1", "IO+1", "S1-1", "S1+1", "S2-1", "S2+1" (their
     neighbours), "start" (the first token) and "end" (the last, where the answer is predicted) to positions
-    "batch". Shorter prompts are filled up behind "end", which no causal model sees from there.
+    "batch". Shorter prompts are padded after "end", where a causal model can't look from "end".
     """
 
     def __init__(

@@ -40,7 +40,7 @@ HEAD_PARTS = ("z", "q", "k", "v", "pattern")
 def patch_residual_component(
     corrupted_residual_component: Float[Tensor, "batch seq d_model"], hook: Any, pos: int, clean_cache: Cache
 ) -> Float[Tensor, "batch seq d_model"]:
-    """A hook: at position `pos` of every prompt what the clean run had there, elsewhere what is there.
+    """A hook: position `pos` of every prompt gets what the clean run had there; all other positions keep theirs.
 
     The clean run's activation of the same place is `clean_cache[hook.name]`.
     """
@@ -54,7 +54,7 @@ def patch_residual_component(
 def get_act_patch_resid_pre(
     model: Any, corrupted_tokens: Int[Tensor, "batch seq"], clean_cache: Cache, patching_metric: Metric
 ) -> Float[Tensor, "n_layers seq"]:
-    """The metric after patching the residual stream at each layer's entrance (`resid_pre`) and each position.
+    """The metric after patching the residual stream that enters each layer (`resid_pre`), at each position.
 
     Entry [layer, pos] is `patching_metric(logits)` of a run on the corrupted tokens in which that position of
     `blocks.{layer}.hook_resid_pre` is patched (`patch_residual_component`) and all after it is computed anew.

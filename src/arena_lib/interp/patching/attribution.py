@@ -141,7 +141,7 @@ def _gradients(
 
 
 def _spread(gradient: Tensor, entered: Float[Tensor, "rows seq d_model"], read: Readout) -> Tensor:
-    """A gradient at all positions: behind the last attention it is zero at those that the metric doesn't read."""
+    """A gradient at all positions: after the last attention it is zero at those that the metric doesn't read."""
     if read.positions is None or gradient.shape[1] != 1 or gradient.ndim != entered.ndim:
         return gradient
     rows = torch.arange(len(gradient), device=gradient.device)

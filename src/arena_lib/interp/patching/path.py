@@ -189,8 +189,8 @@ def patch_head_input(
 ) -> Float[Tensor, "batch seq n_heads d_head"]:
     """A hook on queries, keys or values: the receivers get what `patched_cache` holds, the others keep theirs.
 
-    Of `head_list`, pairs (layer, head), those count whose layer is the hook's (`hook.layer()`). Their values
-    are taken from `patched_cache` under `hook.name`; there may be several, or none.
+    `head_list` holds the receivers as pairs (layer, head). Only those of the hook's own layer (`hook.layer()`)
+    are patched, with their values in `patched_cache[hook.name]`. There may be several of them, or none.
     """
     patched = orig_activation.clone()
     heads = [head for layer, head in head_list if layer == hook.layer()]

@@ -1,7 +1,7 @@
 """Activation patching of every place at once: the numbers of the plain loops for a fraction of the work.
 
 A loop runs the whole model for each place that it patches. Here a patch is what it adds to the residual
-stream, and only what lies behind it runs:
+stream, and only what comes after it runs:
 
 - nothing before the patched layer runs again: the stream there is cached;
 - the patches of a layer go through the rest of the model as one batch;

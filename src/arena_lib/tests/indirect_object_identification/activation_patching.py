@@ -139,7 +139,7 @@ test_get_act_patch_resid_pre = exercise(
     mistakes=[
         *misplaced("hooks", 'f"blocks.{layer}.hook_resid_pre"', UNPATCHED_WHY, LAYER_WHY),
         Mistake(
-            "patches the stream behind the layer",
+            "patches the stream after the layer",
             '(f"blocks.{layer}.hook_resid_pre", patch)',
             '(f"blocks.{layer}.hook_resid_post", patch)',
             why="resid_pre is the stream that enters the layer",
@@ -213,7 +213,7 @@ test_get_act_patch_block_every = exercise(
             why="each of the three places has a hook of its own",
         ),
         Mistake(
-            "puts the places behind the layers",
+            "puts the places after the layers",
             ".unflatten(0, (len(places), lm.n_layers, -1))",
             ".unflatten(0, (len(places), lm.n_layers, -1)).transpose(0, 1)",
             why="the result is [place, layer, position]",

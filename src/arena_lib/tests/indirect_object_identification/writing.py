@@ -96,7 +96,7 @@ test_calculate_scatter_embedding_vs_attn = exercise(
             "takes the last position for every prompt's end",
             'dataset.word_idx["end"]',
             'torch.full_like(dataset.word_idx["end"], dataset.toks.shape[1] - 1)',
-            why="shorter prompts are filled up behind their end",
+            why="shorter prompts are padded after their end",
         ),
         Mistake(
             "takes queries for keys",
