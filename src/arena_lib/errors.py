@@ -6,6 +6,7 @@
     ├── DtypeError             a tensor has the wrong dtype        (also TypeError)
     ├── TokenError             token ids lie outside the vocabulary or the context (also ValueError)
     ├── ConfigError            a configuration that cannot work    (also ValueError)
+    │   └── MissingDeviceError a device that is not in this machine
     ├── UnknownNameError       no such section, exercise, model, hook ... (also LookupError)
     ├── TrainingError          a loss or gradient that is no finite number
     ├── CheckpointError        a checkpoint that does not fit or cannot be read
@@ -13,6 +14,7 @@
     │   ├── FetchError         no network, no pip, no disk
     │   └── HashError          the bytes are not the ones we expect
     ├── WorkspaceError         a learner's file that cannot be written or read
+    │   └── DiskError          a disk that is full, or may not be written to
     ├── ProgressError          progress that cannot be recorded or imported
     ├── AuthoringError         a chapter or a test that breaks the contract of its format
     └── MissingDependencyError an optional package is not installed (also ImportError)
@@ -80,6 +82,10 @@ class ConfigError(ArenaError, ValueError):
     """A configuration that cannot work."""
 
 
+class MissingDeviceError(ConfigError):
+    """A device that is known, but is not in this machine."""
+
+
 class UnknownNameError(ArenaError, LookupError):
     """No `kind` of this name exists; the message offers the nearest ones.
 
@@ -89,12 +95,13 @@ class UnknownNameError(ArenaError, LookupError):
     arena_lib.errors.UnknownNameError: no model is called 'tiny-gtp'. Did you mean 'tiny-gpt'?
     """
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
-        self.kind, self.name, self.known = kind, name, sorted(known)
+    def __init__(self, kind: str, name: str, known: Iterable[str], aliases: Iterable[str] = ()) -> None:
+        """`aliases` are other names of what is known: they may be the nearest, and aren't counted."""
+        self.kind, self.name, self.known, self.aliases = kind, name, sorted(known), sorted(aliases)
         super().__init__(f"no {kind} is called {name!r}. {self._advice()}")
 
     def _advice(self) -> str:
-        if nearest := difflib.get_close_matches(self.name, self.known, n=3, cutoff=0.5):
+        if nearest := difflib.get_close_matches(self.name, self.known + self.aliases, n=3, cutoff=0.5):
             return f"Did you mean {' or '.join(map(repr, nearest))}?"
         if not self.known:
             return "There are none."
@@ -105,7 +112,7 @@ class UnknownNameError(ArenaError, LookupError):
         return f"There are {len(self.known)}, the nearest are: {', '.join(nearest)}.{listing}"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (type(self), (self.kind, self.name, self.known))
+        return (type(self), (self.kind, self.name, self.known, self.aliases))
 
 
 class TrainingError(ArenaError):
@@ -130,6 +137,10 @@ class HashError(ZooError):
 
 class WorkspaceError(ArenaError):
     """A learner's file that cannot be written or read as it stands."""
+
+
+class DiskError(WorkspaceError):
+    """A disk that is full, or a folder that the user may not write to."""
 
 
 class ProgressError(ArenaError):

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import TYPE_CHECKING
+from typing import Annotated
 
-if TYPE_CHECKING:
-    import typer
+import typer
 
 VERBS = ("demo", "list", "start", "check", "hint", "solution", "progress", "verify", "new", "zoo", "bench", "doctor")
 """In the order of the help; each is a module of this package with a function `register(app)`."""
@@ -20,16 +19,16 @@ __all__ = ["VERBS", "build_app", "main"]
 
 def build_app() -> typer.Typer:
     """The command line with every verb."""
-    import typer
-
-    from arena_lib.cli.support.quick import QuickGroup
+    from arena_lib.cli.support.json_group import JsonGroup
+    from arena_lib.cli.support.output import EXIT_CODES
 
     app = typer.Typer(
         name="arena",
-        cls=QuickGroup,
+        cls=JsonGroup,
         help="Learn alignment research engineering by writing it: exercises, and tests that know the mistakes.",
+        epilog=f"{EXIT_CODES} Every command takes --json.",
+        context_settings={"help_option_names": ["-h", "--help"]},
         no_args_is_help=True,
-        add_completion=False,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
     )
@@ -39,7 +38,20 @@ def build_app() -> typer.Typer:
     return app
 
 
-def _root() -> None:
+def _show_version(is_wanted: bool) -> bool:
+    if is_wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"arena {version('arena-lib')}")
+        raise typer.Exit
+    return is_wanted
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
     """Learn alignment research engineering by writing it: exercises, and tests that know the mistakes."""
 
 

@@ -1,28 +1,40 @@
 """`arena bench`: the benchmark suite of the checkout, `python -m benchmarks`, with whatever words follow.
 
-Its help is that of the suite, so this command has none of its own.
+Its help is that of the suite, so this command has none of its own. The suite's own `--json FILE` keeps a
+record; `--json` as the last word prints one JSON document: the record of a run, or the lines of another command.
 """
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
+from typing import IO, Annotated
 
 import typer
 
-from arena_lib.cli.support.output import UsageError, verb
-from arena_lib.cli.support.quick import Context
+from arena_lib.cli.support.output import FAILED, UsageError, print_json, show, verb
 
 
 def register(app: typer.Typer) -> None:
     """Adds the verb."""
-    words = {"allow_extra_args": True, "ignore_unknown_options": True, "allow_interspersed_args": False}
+    words = {"ignore_unknown_options": True, "allow_interspersed_args": False}
     app.command("bench", add_help_option=False, context_settings=words)(bench)
 
 
+def bench(words: Annotated[list[str] | None, typer.Argument(metavar="[WORDS]...")] = None) -> None:
+    """Measure the hot paths beside other libraries, in a checkout."""
+    is_json = (words or [])[-1:] == ["--json"]
+    _bench(words=(words or [])[:-1] if is_json else words or [], as_json=is_json)
+
+
 @verb
-def bench(context: Context) -> None:
-    """Measure the hot paths beside other libraries: run, report, compare. Needs a checkout."""
-    code = _run_suite(_find_checkout(), context.args)
+def _bench(*, words: list[str], as_json: bool) -> None:
+    checkout = _find_checkout()
+    code = _print_document(checkout, words) if as_json else _run_suite(checkout, words)
     if code:
         raise typer.Exit(code)
 
@@ -41,15 +53,32 @@ def _find_checkout() -> Path:
     return checkout
 
 
-def _run_suite(checkout: Path, words: list[str]) -> int:
-    """The suite's exit code. It runs in the caller's folder, so that the files that they name are theirs."""
-    import os
-    import subprocess
-    import sys
+def _print_document(checkout: Path, words: list[str]) -> int:
+    """Prints what the suite has to say as one JSON document, and its lines on the error stream."""
+    with tempfile.TemporaryDirectory() as folder, (Path(folder) / "lines.txt").open("w+b") as lines:
+        record = Path(folder) / "record.json"
+        is_run = words[:1] == ["run"]
+        code = _run_suite(checkout, [*words, "--json", str(record)] if is_run else words, output=lines)
+        lines.seek(0)
+        said = lines.read().decode(errors="replace").splitlines()
+        if code not in (0, FAILED):
+            print_json({"error": said[-1] if said else f"the suite ended with {code}", "kind": "UsageError"})
+        elif record.exists():
+            print_json(json.loads(record.read_text(encoding="utf-8")))
+        else:
+            print_json({"lines": said})
+    for line in said:
+        show(line, err=True)
+    return code
 
+
+def _run_suite(checkout: Path, words: list[str], output: IO[bytes] | None = None) -> int:
+    """The suite's exit code. It runs in the caller's folder, so that the files that they name are theirs."""
     paths = [str(checkout), *filter(None, [os.environ.get("PYTHONPATH")])]
     command = [sys.executable, "-m", "benchmarks", *words]
-    with subprocess.Popen(command, env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)}) as suite:
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+    errors = None if output is None else subprocess.STDOUT
+    with subprocess.Popen(command, env=environment, stdout=output, stderr=errors) as suite:
         while True:
             try:
                 return suite.wait()

@@ -37,7 +37,10 @@ def check(
     watch: Annotated[bool, typer.Option("--watch", help="Judge again at every save, until Ctrl-C.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Judge your code: each exercise in a process of its own, with a time limit."""
+    """Judge your code.
+
+    Each exercise is judged in a process of its own, with a time limit.
+    """
     from arena_lib.course.content.catalog import load_catalog
     from arena_lib.course.judging.targets import find_target
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from arena_lib.cli.support.output import FAILED, JsonFlag, check_writable, print_json, show, verb
+from arena_lib.cli.support.output import FAILED, JsonFlag, cannot_write, check_writable, print_json, show, verb
 
 if TYPE_CHECKING:
     from arena_lib.course.demo import Step
@@ -33,7 +33,10 @@ def demo(
     output: Annotated[Path, typer.Option(help="Where the report goes.")] = Path("output/demo.html"),
     as_json: JsonFlag = False,
 ) -> None:
-    """See what this is in three minutes: exercises judged as a learner's, and a trained model looked into."""
+    """See what this is in three minutes.
+
+    Exercises are judged as a learner's, and a trained model is looked into.
+    """
     from arena_lib import zoo
     from arena_lib.core.progress import progress
     from arena_lib.course.content.catalog import load_catalog
@@ -53,7 +56,10 @@ def demo(
             steps.append(step)
             bar.update()
     findings = find(model, learner)
-    report = write_report(output, steps, findings, model)
+    try:
+        report = write_report(output, steps, findings, model)
+    except OSError as error:
+        raise cannot_write("--output", output, error) from error
     seconds = time.perf_counter() - began
     problems = [step.problem for step in steps if step.problem]
     if as_json:

@@ -16,7 +16,10 @@ def register(app: typer.Typer) -> None:
 
 @verb
 def doctor(as_json: JsonFlag = False) -> None:
-    """Look at Python, torch, CUDA, packages and disk: what is wrong, and the one fix."""
+    """Look at this machine: what is wrong, and the one fix.
+
+    Python, torch, CUDA, packages, models and disk.
+    """
     from arena_lib.course.health import examine
 
     findings = examine()

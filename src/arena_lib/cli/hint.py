@@ -20,7 +20,10 @@ def hint(
     tier: Annotated[int | None, typer.Option(help="Which hint, counted from 1; the next one by default.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Show the next hint of an exercise: each call goes one step further."""
+    """Show the next hint of an exercise.
+
+    Each call goes one step further.
+    """
     from arena_lib.course.content.catalog import load_catalog
     from arena_lib.course.record.hints import give_hint
     from arena_lib.course.record.progress import ProgressStore

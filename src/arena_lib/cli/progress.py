@@ -9,8 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from arena_lib.cli.support.output import JsonFlag, UsageError, check_writable, print_json, show, verb
+from arena_lib.cli.support.output import JsonFlag, UsageError, as_wrong_use, print_json, show, verb, write_file
 from arena_lib.course.tables import counted
+from arena_lib.errors import ProgressError
 
 
 def register(app: typer.Typer) -> None:
@@ -28,7 +29,10 @@ def progress(
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Show what is done, attempts, time against estimate, and what comes next."""
+    """Show what is done, and what comes next.
+
+    With attempts, and time against the estimate.
+    """
     from arena_lib.course.content.catalog import load_catalog
     from arena_lib.course.record.progress import ProgressStore
     from arena_lib.course.record.summary import load_summary
@@ -54,22 +58,25 @@ def _export(store: Any, path: Path, as_json: bool) -> None:
         else:
             sys.stdout.write(text)
         return
-    check_writable("--export", path)
-    path.write_text(text, encoding="utf-8")
+    write_file("--export", path, text)
     print_json({"exported": len(lines), "path": str(path)}) if as_json else show(
         f"{counted(len(lines), 'event')} written to {path}."
     )
 
 
 def _import(store: Any, path: Path, as_json: bool) -> None:
+    from arena_lib.course.record.events import parse_lines
+
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(
             f"--import must name a file that `arena progress --export` wrote: got {error}. Name another."
         ) from error
-    n_new = store.import_lines(lines)
-    n_known = sum(bool(line.strip()) for line in lines) - n_new
+    with as_wrong_use(ProgressError):
+        events = parse_lines(lines)
+    n_new = store.add(events)
+    n_known = len(events) - n_new
     if as_json:
         print_json({"imported": n_new, "known": n_known})
     else:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from arena_lib.cli.support.output import JsonFlag, UsageError, print_json, show, verb
+from arena_lib.cli.support.output import JsonFlag, UsageError, as_wrong_use, print_json, show, verb
 from arena_lib.course.tables import counted
 
 
@@ -27,7 +27,7 @@ def start_section(
     open_lab: Annotated[bool, typer.Option("--open", help="Open it in JupyterLab.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Write a section's exercises into your folder, as a notebook or a Python file."""
+    """Write a section's exercises into your folder."""
     from arena_lib.course.content.catalog import load_catalog
     from arena_lib.course.record.progress import ProgressStore
     from arena_lib.course.workspace import FORMATS, SCALES, start
@@ -35,14 +35,15 @@ def start_section(
     for what, chosen, choices in (("--format", file_format, FORMATS), ("--scale", scale, SCALES)):
         if chosen not in choices:
             raise UsageError(f"{what} must be {' or '.join(choices)}: got {chosen!r}. Choose one.")
-    found = load_catalog().section(section)
-    path = start(found, folder, format=file_format, scale=scale, fresh=fresh)
+    chosen_section = load_catalog().section(section)
+    with as_wrong_use():
+        path = start(chosen_section, folder, format=file_format, scale=scale, fresh=fresh)
     ProgressStore().note("opened")
     if as_json:
-        print_json({"section": found.id, "path": str(path)})
+        print_json({"section": chosen_section.id, "path": str(path)})
     else:
-        hours = "1 hour" if found.hours == 1 else f"{found.hours:g} hours"
-        show(f"{path} is ready: {counted(len(found.exercises), 'exercise')}, about {hours}.")
+        n_exercises, hours = counted(len(chosen_section.exercises), "exercise"), counted(chosen_section.hours, "hour")
+        show(f"{path} is ready: {n_exercises}, about {hours}.")
         quoted = shlex.quote(str(path))
         open_it = f"Open it (jupyter lab {quoted}), or write" if file_format == "ipynb" else "Write"
         show(f"{open_it} in any editor and run: arena check {quoted}")

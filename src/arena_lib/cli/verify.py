@@ -27,7 +27,10 @@ def verify(
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """For authors: prove that the tests accept the solutions, and reject and name the mistakes."""
+    """For authors: prove that tests know the mistakes.
+
+    Every test must accept its solutions, and reject and name its mistakes.
+    """
     from arena_lib.course.content.catalog import load_catalog
     from arena_lib.course.verify_sections import verify_sections
     from arena_lib.course.verify_tables import LEAST_SHARE, edits_page, edits_share, messages_text

@@ -23,7 +23,7 @@ ADVICE = {
 def register(app: typer.Typer) -> None:
     """Adds the verbs."""
     zoo = typer.Typer(
-        help="The models and data sets: what is bundled, how each was made, and real ones to fetch.",
+        help="The models and data sets, bundled and to be fetched.",
         no_args_is_help=True,
     )
     zoo.command("list")(list_models)
@@ -71,7 +71,7 @@ def _presence(card: Card, is_here: bool) -> str:
 
 @verb
 def info(name: Annotated[str, typer.Argument(help="The model or data set.")], as_json: JsonFlag = False) -> None:
-    """Show a card: data, licence, recipe and figures; of texts, every set."""
+    """Show a card: data, licence, recipe, figures, sets."""
     from arena_lib import zoo
 
     card = zoo.info(name)
@@ -112,7 +112,10 @@ def train(
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, whatever checkpoint is there.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Train a bundled model again by its recipe; a run that was stopped goes on."""
+    """Train a bundled model again by its recipe.
+
+    A run that was stopped goes on.
+    """
     import importlib
 
     from arena_lib import zoo

@@ -10,7 +10,6 @@ Raises:  CheckpointError if it cannot be written (no space, no rights) or read (
 Source:  own derivation; rename over a file is atomic on POSIX and, by `os.replace`, on Windows.
 """
 
-import errno
 import hashlib
 import json
 import os
@@ -22,7 +21,7 @@ import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from arena_lib.core.files import write_atomically
+from arena_lib.core.files import NO_SPACE, write_atomically
 from arena_lib.errors import CheckpointError
 
 FORMAT = 1
@@ -124,7 +123,7 @@ def _remove_unless_named(tensor_file: Path) -> None:
 
 
 def _explain_write(path: Path, size: int, error: OSError) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    if error.errno in NO_SPACE:
         advice = "Free some space or choose another folder; the checkpoint before this one is untouched."
         return f"a checkpoint of {size / 1e6:.1f} MB must fit on the disk: there is no space for it in {path}. {advice}"
     return f"{path} must be a folder that can be written: {error}. Choose another folder."

@@ -1,12 +1,12 @@
 """Which device to compute on.
 
-Raises:  ConfigError for a device that is unknown or is not in this machine.
+Raises:  ConfigError for a device that is unknown, MissingDeviceError for one that is not in this machine.
 Source:  own derivation.
 """
 
 import torch
 
-from arena_lib.errors import ConfigError
+from arena_lib.errors import ConfigError, MissingDeviceError
 
 KNOWN_DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -26,7 +26,7 @@ def pick_device(name: str = "auto") -> torch.device:
     if kind == "auto":
         return torch.device(next(found for found in ("cuda", "mps", "cpu") if _is_here(found)))
     if not _is_here(kind, int(index or 0)):
-        raise ConfigError(
+        raise MissingDeviceError(
             f"the device must be in this machine: got {name!r}, which torch does not find. Use 'auto' or 'cpu'."
         )
     return torch.device(name)

@@ -3,9 +3,13 @@
 Source:  own derivation; rename over a file is atomic on POSIX and, by `os.replace`, on Windows.
 """
 
+import errno
 import os
 import uuid
 from pathlib import Path
+
+NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""What the operating system says where a file doesn't fit."""
 
 
 def user_cache_folder() -> Path:

@@ -1,6 +1,6 @@
 """A learner's folder: writes a section's notebook into it, and never over what is there.
 
-Raises:  WorkspaceError for a file that is there already, or a folder that cannot be written to.
+Raises:  WorkspaceError for a file that is there already, DiskError for a folder that cannot be written to.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from itertools import count
 from pathlib import Path
 from typing import TypeVar
 
+from arena_lib.core.files import NO_SPACE
 from arena_lib.course.content.catalog_types import Section
 from arena_lib.course.content.figures import figure_files
 from arena_lib.course.content.notebooks import Format, Scale, build_cells, render
-from arena_lib.errors import WorkspaceError
+from arena_lib.errors import DiskError, WorkspaceError
 
 FORMATS: tuple[Format, ...] = ("ipynb", "py")
 SCALES: tuple[Scale, ...] = ("full", "tiny")
@@ -51,7 +52,7 @@ def start(
                 continue
             raise WorkspaceError(_what_is_there(path, section)) from None
         except OSError as error:
-            raise WorkspaceError(_cannot_write(path, error)) from error
+            raise cannot_write(path, error) from error
         if format == "py":
             _copy_figures(section, folder)
         return path
@@ -80,7 +81,7 @@ def _make_folder(folder: Path) -> None:
             f"a section is written into a folder: got {str(folder)!r}, where there is a file. Name another folder."
         ) from error
     except OSError as error:
-        raise WorkspaceError(_cannot_write(folder, error)) from error
+        raise cannot_write(folder, error) from error
 
 
 def _write_new(path: Path, text: str) -> None:
@@ -105,15 +106,20 @@ def _copy_figures(section: Section, folder: Path) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
         except OSError as error:
-            raise WorkspaceError(_cannot_write(target, error)) from error
+            raise cannot_write(target, error) from error
 
 
-def _cannot_write(path: Path, error: OSError) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"there must be room on the disk for {path}: got none. Make room, or name a folder on another disk."
+def cannot_write(path: Path, error: OSError) -> WorkspaceError:
+    """What to raise where a file couldn't be written: DiskError if the machine is the reason."""
+    if error.errno in NO_SPACE:
+        return DiskError(
+            f"there must be room on the disk for {path}: got none. Make room, or name a folder on another disk."
+        )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"the folder must let you write {path}: got {error.strerror!r}. Name a folder of yours."
-    return f"it must be possible to write {path}: got {error.strerror or error!r}. Name another folder."
+        return DiskError(f"the folder must let you write {path}: got {error.strerror!r}. Name a folder of yours.")
+    return WorkspaceError(
+        f"it must be possible to write {path}: got {error.strerror or error!r}. Name another file or folder."
+    )
 
 
 def _what_is_there(path: Path, section: Section) -> str:

@@ -14,7 +14,6 @@ Differs: an interrupted download of the wheel itself starts again.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -30,6 +29,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from arena_lib.core.files import NO_SPACE
 from arena_lib.errors import FetchError, HashError, ZooError
 from arena_lib.zoo import datasets, smollm2
 from arena_lib.zoo.cards import TEXTS, Card, Download, info
@@ -48,7 +48,6 @@ CHUNK = 1 << 20
 MEGABYTE = 1_000_000
 SECONDS_BETWEEN_LOOKS = 0.2
 STALE_SECONDS = 24 * 3600.0  # a temporary folder this old was left by a killed process
-NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 
 
 def fetch(name: str, *, force: bool = False) -> Path:

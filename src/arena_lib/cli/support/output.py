@@ -17,17 +17,24 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from arena_lib.core.files import NO_SPACE, write_atomically
 from arena_lib.course.tables import format_table
 from arena_lib.errors import (
     ArenaError,
     CheckFailed,
-    FetchError,
+    CheckpointError,
+    ConfigError,
+    DiskError,
     MissingDependencyError,
+    MissingDeviceError,
     ProgressError,
     UnknownNameError,
+    WorkspaceError,
+    ZooError,
 )
 
 FAILED, USAGE, ENVIRONMENT = 1, 2, 3
+EXIT_CODES = "Exit codes: 0 all well, 1 some fail, 2 a wrong use, 3 the machine lacks something, 130 stopped by Ctrl-C."
 INTERRUPTED = 130
 """What shells expect after Ctrl-C."""
 
@@ -45,7 +52,9 @@ def verb(function: Verb) -> Verb:
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> Any:
         try:
-            return function(*args, **kwargs)
+            value = function(*args, **kwargs)
+            sys.stdout.flush()
+            return value
         except ArenaError as error:
             _tell(error, is_json=bool(kwargs.get("as_json")))
             raise typer.Exit(exit_code(error)) from None
@@ -53,22 +62,46 @@ def verb(function: Verb) -> Verb:
             typer.echo("Stopped.", err=True)
             raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:  # `arena list | head`
-            sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+            _close_output()
             raise typer.Exit(0) from None
+        except OSError as error:
+            if error.errno not in NO_SPACE:
+                raise
+            _close_output()  # it may be what is full
+            where = error.filename or "what this command writes"
+            show(f"arena: there must be room on the disk for {where}: got none. Make room, then try again.", err=True)
+            raise typer.Exit(ENVIRONMENT) from None
 
     return run  # type: ignore[return-value]
 
 
 def exit_code(error: ArenaError) -> int:
     """1 something fails, 2 a wrong use, 3 the machine lacks something."""
-    if isinstance(error, UsageError | UnknownNameError):
-        return USAGE
-    if isinstance(error, MissingDependencyError | FetchError | ProgressError):
+    if isinstance(error, MissingDependencyError | MissingDeviceError | DiskError | ZooError | ProgressError):
         return ENVIRONMENT
+    if isinstance(error, UsageError | UnknownNameError | ConfigError | CheckpointError):
+        return USAGE
     return FAILED
 
 
+@contextlib.contextmanager
+def as_wrong_use(kind: type[ArenaError] = WorkspaceError) -> Iterator[None]:
+    """Errors of this kind come from what the command was given, unless the disk is the reason."""
+    try:
+        yield
+    except DiskError:
+        raise
+    except kind as error:
+        raise UsageError(str(error)) from error
+
+
+def _close_output() -> None:
+    """Nothing more can be written to standard output, not even what Python kept for later."""
+    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+
+
 def _tell(error: ArenaError, *, is_json: bool) -> None:
+    """An error for a person on the error stream, and as a JSON document where that was asked for."""
     text = str(error)
     if is_json:
         print_json({"error": text, "kind": type(error).__name__})
@@ -94,9 +127,28 @@ def check_writable(option: str, path: Path) -> None:
     try:
         path.open("a", encoding="utf-8").close()
     except OSError as error:
-        raise UsageError(
-            f"{option} must name a file that can be written: got {error.strerror!r} for {path}. Name another."
-        ) from error
+        raise cannot_write(option, path, error) from error
+
+
+def write_file(option: str, path: Path, text: str) -> None:
+    """Writes a file whole or not at all; UsageError or DiskError if that can't be done."""
+    make_folder(option, path.parent)
+    try:
+        if path.exists() and not path.is_file() and not path.is_dir():  # /dev/stdout, a pipe
+            path.write_text(text, encoding="utf-8")
+        else:
+            write_atomically(path.resolve(), text.encode())
+    except OSError as error:
+        raise cannot_write(option, path, error) from error
+
+
+def cannot_write(option: str, path: Path, error: OSError) -> ArenaError:
+    """What to raise where the file that an option names couldn't be written."""
+    if error.errno in NO_SPACE:
+        return DiskError(f"{option} must have room on its disk: got none for {path}. Make room, or name another disk.")
+    return UsageError(
+        f"{option} must name a file that can be written: got {error.strerror!r} for {path}. Name another."
+    )
 
 
 def make_folder(option: str, folder: Path) -> None:
@@ -117,12 +169,13 @@ def print_table(rows: Sequence[Sequence[str]], *, header: Sequence[str] = (), in
 
 @contextlib.contextmanager
 def plain_warnings() -> Iterator[None]:
-    """Our warnings as one line each, without the place in our code."""
+    """Our warnings as one line each, without the place in our code; never an error, whatever Python was told."""
 
     def show_plainly(message: Any, category: Any, *_: Any, **__: Any) -> None:
         if issubclass(category, UserWarning):
             show(f"arena: {message}", err=True)
 
     with warnings.catch_warnings():
+        warnings.simplefilter("default", UserWarning)
         warnings.showwarning = show_plainly
         yield

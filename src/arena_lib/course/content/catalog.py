@@ -72,9 +72,8 @@ class Catalog:
         for problem in self.problems:
             if re.search(rf"(^|[/\\_]){re.escape(name)}(_\w+)?\.py\b", str(problem)):
                 raise problem
-        raise UnknownNameError(
-            "section", name, [text for section in self.sections for text in (section.id, section.slug)]
-        )
+        ids, slugs = [section.id for section in self.sections], [section.slug for section in self.sections]
+        raise UnknownNameError("section", name, ids, aliases=slugs)
 
     def exercise(self, name: str) -> ExerciseEntry:
         """The exercise `1.1/causal_mask` or `slug/causal_mask`; `causal_mask` alone where only one has that name."""

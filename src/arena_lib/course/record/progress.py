@@ -129,7 +129,11 @@ class ProgressStore:
 
     def import_lines(self, lines: Iterable[str]) -> int:
         """Adds the events of an export that aren't there yet, and says how many those were."""
-        n_new = self._append(parse_lines(lines))
+        return self.add(parse_lines(lines))
+
+    def add(self, events: Sequence[Event]) -> int:
+        """Adds the events that aren't there yet, and says how many those were."""
+        n_new = self._append(events)
         if n_new is None:
             raise ProgressError(
                 f"{self.path} must be writable for an import: it isn't. Set ARENA_HOME to a folder of yours."
