@@ -22,6 +22,7 @@ def make_checkout(folder, *, layout="src", has_suite=True):
     package.mkdir(parents=True)
     if has_suite:
         (folder / "benchmarks").mkdir()
+        (folder / "benchmarks" / "__init__.py").touch()
         (folder / "benchmarks" / "__main__.py").write_text(ECHO)
     return package / "__init__.py"
 
@@ -44,6 +45,32 @@ def test_every_word_reaches_the_suite_in_the_callers_folder(arena, tmp_path, mon
     assert seen["words"] == words
     assert seen["folder"] == str(Path.cwd())
     assert seen["paths"] == [str(tmp_path / "checkout"), "elsewhere"]
+
+
+SUITE = """\
+import json, sys
+words = sys.argv[1:]
+print("a row")
+if "--json" in words:
+    json.dump({"rows": [1]}, open(words[words.index("--json") + 1], "w"))
+sys.exit(2 if "wrong" in words else 1 if "slower" in words else 0)
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "document"),
+    [
+        (["run", "forward"], 0, {"rows": [1]}),
+        (["compare", "old", "slower"], 1, {"lines": ["a row"]}),
+        (["report", "wrong"], 2, {"error": "a row", "kind": "UsageError"}),
+    ],
+)
+def test_json_as_the_last_word_prints_one_document(arena, tmp_path, monkeypatch, words, code, document):
+    monkeypatch.setattr(arena_lib, "__file__", str(make_checkout(tmp_path / "checkout")))
+    (tmp_path / "checkout" / "benchmarks" / "__main__.py").write_text(SUITE)
+    done = arena("bench", *words, "--json")
+    assert (done.code, done.json) == (code, document)
+    assert "a row" in done.err
 
 
 @pytest.mark.parametrize("settings", [{"has_suite": False}, {"layout": "site-packages"}])

@@ -121,10 +121,27 @@ def test_an_empty_folder_is_a_wrong_use(arena):
     assert "arena start 1.1" in done.err
 
 
-def test_an_unknown_device_is_no_fault_of_the_learners_code(arena, solved):
+def test_an_unknown_device_is_a_wrong_use_and_a_missing_one_the_machines(arena, solved, monkeypatch):
     done = arena("check", solved, "--device", "abacus", "--json")
-    assert done.code == 1
+    assert done.code == 2
     assert "a device must be one of auto, cpu" in done.json["error"]
+    monkeypatch.setattr("arena_lib.core.device._is_here", lambda kind, index: False)
+    done = arena("check", solved, "--device", "cuda", "--json")
+    assert (done.code, done.json["kind"]) == (3, "MissingDeviceError")
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("1.2/fold_norm", "must be one of section 1.1, which"),
+        ("attention_patterns", "must have a test: got 1.1/attention_patterns, which is there to explore"),
+        ("nothing_like_it", "no exercise is called"),
+    ],
+)
+def test_an_exercise_that_cannot_be_judged_is_a_wrong_use(arena, solved, name, told):
+    done = arena("check", solved, "-e", name)
+    assert (done.code, done.out) == (2, "")
+    assert told in done.err
 
 
 def test_errors_are_json_too(arena):

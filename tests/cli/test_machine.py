@@ -9,7 +9,18 @@ import pytest
 from arena_lib.cli import VERBS
 from arena_lib.cli.support.output import exit_code
 from arena_lib.course import health
-from arena_lib.errors import ArenaError, FetchError, MissingDependencyError, UnknownNameError
+from arena_lib.errors import (
+    ArenaError,
+    CheckpointError,
+    ConfigError,
+    DiskError,
+    FetchError,
+    HashError,
+    MissingDependencyError,
+    MissingDeviceError,
+    ProgressError,
+    UnknownNameError,
+)
 
 
 def test_doctor_finds_this_machine_well(arena):
@@ -82,7 +93,7 @@ def test_training_looks_at_folder_and_device_before_it_begins(arena, monkeypatch
     Path("file").touch()
     monkeypatch.setattr("arena_lib.zoo.recipes.tiny_gpt.train", lambda *_, **__: pytest.fail("it began"))
     done = arena("zoo", "train", "tiny-gpt", *words, "--json")
-    assert done.code == (2 if "--folder" in words else 1)
+    assert done.code == 2
     assert {"file": "--folder must lie", "abacus": "a device must be one of"}[words[1]] in done.json["error"]
 
 
@@ -120,6 +131,12 @@ def test_a_wrong_use_is_json_too_where_that_was_asked_for(arena, words, told):
     ("error", "code"),
     [
         (ArenaError("x"), 1),
+        (ConfigError("x"), 2),
+        (CheckpointError("x"), 2),
+        (MissingDeviceError("x"), 3),
+        (DiskError("x"), 3),
+        (HashError("x"), 3),
+        (ProgressError("x"), 3),
         (UnknownNameError("model", "x", []), 2),
         (FetchError("x"), 3),
         (MissingDependencyError("jupyterlab", "notebook", "x"), 3),

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import time
+import functools
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
-from arena_lib.cli.support.output import FAILED, JsonFlag, UsageError, print_json, show, verb
-from arena_lib.errors import WorkspaceError
+from arena_lib.cli.support.output import FAILED, JsonFlag, UsageError, as_wrong_use, print_json, show, verb
+from arena_lib.cli.support.watch_session import WatchSession
+from arena_lib.cli.support.watching import has_keys, read_keys, take_stamp, wait_for_save, wait_without_keys
 
-POLL_SECONDS = 0.3
+if TYPE_CHECKING:
+    from arena_lib.course.judging.judge_file import FileVerdict
 
 
 def register(app: typer.Typer) -> None:
@@ -34,7 +37,7 @@ def check(
         float, typer.Option(help="GiB of memory that one exercise may take beside torch's own (on Linux).", min=0.1)
     ] = 4.0,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    watch: Annotated[bool, typer.Option("--watch", help="Judge again at every save, until Ctrl-C.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Judge again at every save; keys in a terminal.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Judge your code.
@@ -49,46 +52,77 @@ def check(
 
         pick_device(device)
     catalog = load_catalog()
-    try:
-        path, found = find_target(catalog, target, section)
-    except WorkspaceError as error:
-        raise UsageError(str(error)) from error
-    only = None if not exercise else {_in_section(catalog, found, name) for name in exercise}
-    options = {"only": only, "limit": timeout, "memory": memory, "device": device}
-    is_well = _check_once(path, found, options, as_json)
-    while watch:
-        _wait_for_change(path, as_json)
-        try:
-            is_well = _check_once(path, found, options, as_json)
-        except UsageError as error:  # half written, or moved: the next save will do
-            show(f"arena: {error}", err=True)
+    with as_wrong_use():
+        path, chosen_section = find_target(catalog, target, section)
+    entries = _choose_entries(catalog, chosen_section, path, exercise or [])
+    judge = functools.partial(_judge, path, chosen_section, limit=timeout, memory=memory, device=device)
+    if watch and has_keys() and not as_json:
+        session = WatchSession(path, entries, judge, _show_results)
+        with read_keys() as wait_for_key:
+            session.run(wait_for_key)
+        is_well = session.is_well
+    else:
+        ids = {entry.id for entry in entries}
+        is_well = _check_plainly(path, chosen_section, lambda: judge(ids), is_watching=watch, as_json=as_json)
     if not is_well:
         raise typer.Exit(FAILED)
 
 
-def _in_section(catalog: Any, section: Any, name: str) -> str:
-    """The id of an exercise that was named with or without its section."""
-    known = {entry.name: entry.id for entry in section.exercises}
-    return known.get(name) or catalog.exercise(name).id
+def _choose_entries(catalog: Any, section: Any, path: Path, names: list[str]) -> list[Any]:
+    """The exercises to judge: those of the section that have a test, or of these the ones that were named."""
+    judged = {entry.name: entry for entry in section.exercises if entry.test is not None}
+    chosen = []
+    for name in names:
+        entry = judged.get(name) or catalog.exercise(name)
+        if entry not in section.exercises:
+            raise UsageError(
+                f"an exercise to judge must be one of section {section.id}, which {path} belongs to: got {entry.id}. "
+                f"Name the file that it is in, or see: arena list {section.id}"
+            )
+        if entry.test is None:
+            raise UsageError(
+                f"an exercise to judge must have a test: got {entry.id}, which is there to explore. "
+                "Run its cell, which says what must hold."
+            )
+        chosen.append(entry)
+    return chosen or list(judged.values())
 
 
-def _check_once(path: Path, section: Any, options: dict[str, Any], as_json: bool) -> bool:
-    """Judges and shows; whether nothing that was begun fails."""
+def _check_plainly(
+    path: Path, section: Any, judge: Callable[[], FileVerdict], *, is_watching: bool, as_json: bool
+) -> bool:
+    """Judges and shows, with `--watch` again at every save; whether nothing that was begun fails."""
+    is_well, is_first = True, True
+    while is_first or is_watching:
+        stamp = take_stamp(path)
+        try:
+            verdict = judge()
+        except UsageError as error:
+            if is_first:
+                raise
+            show(f"arena: {error}", err=True)  # half written, or moved: the next save will do
+        else:
+            print_json(_to_json(verdict, section)) if as_json else _show_verdict(verdict, section)
+            is_well = not verdict.problems and all(r.status in ("passed", "not_started") for r in verdict.results)
+        is_first = False
+        if is_watching:
+            if not as_json:
+                show(f"Watching {path}: save it to judge again, Ctrl-C to stop.")
+            wait_for_save(path, stamp, wait_without_keys)
+    return is_well
+
+
+def _judge(path: Path, section: Any, ids: set[str], **limits: Any) -> FileVerdict:
+    """Judges these exercises and records the verdicts."""
     from arena_lib.course.judging.judge_file import judge_file
     from arena_lib.course.record.progress import ProgressStore
 
-    try:
-        verdict = judge_file(path, section, **options)
-    except WorkspaceError as error:
-        raise UsageError(str(error)) from error
+    with as_wrong_use():
+        verdict = judge_file(path, section, only=ids, **limits)
     store = ProgressStore()
     for result in verdict.results:
         store.record(result, skip_repeats=True)
-    if as_json:
-        print_json(_to_json(verdict, section))
-    else:
-        _show_verdict(verdict, section)
-    return not verdict.problems and all(r.status in ("passed", "not_started") for r in verdict.results)
+    return verdict
 
 
 def _to_json(verdict: Any, section: Any) -> dict[str, Any]:
@@ -104,7 +138,18 @@ def _to_json(verdict: Any, section: Any) -> dict[str, Any]:
     }
 
 
-def _show_verdict(verdict: Any, section: Any) -> None:
+def _show_verdict(verdict: FileVerdict, section: Any) -> None:
+    waiting = [result for result in verdict.results if result.status == "not_started"]
+    begun = {r.exercise for r in verdict.results if r.status != "not_started" or r.notes or len(verdict.results) == 1}
+    _show_results(verdict, begun)
+    n_passed = sum(result.passed for result in verdict.results)
+    show(f"{verdict.path.name}: {n_passed} of {len(verdict.results)} passed, {len(waiting)} not started.")
+    if waiting and len(waiting) < len(verdict.results):
+        show(f"Next: {waiting[0].exercise}")
+
+
+def _show_results(verdict: FileVerdict, ids: set[str]) -> None:
+    """The cells that aren't Python, then the verdicts on these exercises."""
     from arena_lib.checking.reports.reporting import print_result
     from arena_lib.checking.results import Result
 
@@ -113,30 +158,6 @@ def _show_verdict(verdict: Any, section: Any) -> None:
         after = f"Mend that line: {lost} can't be judged before." if lost else "Its definitions are left out."
         message = f"✗ {problem.where} must be Python: got {problem.message}. {after}"
         print_result(Result(exercise=lost, status="error", message=message))
-    waiting = [result for result in verdict.results if result.status == "not_started"]
     for result in verdict.results:
-        if result.exercise in verdict.unread:  # said above
-            continue
-        if result.status != "not_started" or result.notes or len(verdict.results) == 1:
+        if result.exercise in ids and result.exercise not in verdict.unread:  # those were said above
             print_result(result)
-    n_passed = sum(result.passed for result in verdict.results)
-    show(f"{verdict.path.name}: {n_passed} of {len(verdict.results)} passed, {len(waiting)} not started.")
-    if waiting and len(waiting) < len(verdict.results):
-        show(f"Next: {waiting[0].exercise}")
-
-
-def _wait_for_change(path: Path, as_json: bool) -> None:
-    """Returns once the file was saved again."""
-    if not as_json:
-        show(f"Watching {path}: save it to judge again, Ctrl-C to stop.")
-    before = _stamp(path)
-    while _stamp(path) in (before, None):
-        time.sleep(POLL_SECONDS)
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return stat.st_mtime_ns, stat.st_size

@@ -1,0 +1,64 @@
+"""What `arena check --watch` waits for: the next save of a file and, in a terminal, a key."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+POLL_SECONDS = 0.3
+SAVED = "saved"
+"""What is waited for in place of a key."""
+
+Stamp = tuple[int, int] | None
+WaitForKey = Callable[[], str]
+
+
+def take_stamp(path: Path) -> Stamp:
+    """What changes with every save. It must be taken before the file is read, else a save between is missed."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
+
+
+def wait_for_save(path: Path, stamp: Stamp, wait_for_key: WaitForKey) -> str:
+    """SAVED once the file isn't as it was at the stamp, or the key that was pressed before that."""
+    while take_stamp(path) in (stamp, None):
+        if key := wait_for_key():
+            return key
+    return SAVED
+
+
+@contextlib.contextmanager
+def read_keys() -> Iterator[WaitForKey]:
+    """A function that waits a moment for a key, with a terminal that hands over each at once."""
+    import termios
+    import tty
+
+    settings = termios.tcgetattr(sys.stdin)
+    tty.setcbreak(sys.stdin)
+    try:
+        yield _wait_for_key
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, settings)
+
+
+def has_keys() -> bool:
+    """Whether someone sits at a terminal whose keys can be read one by one; not so on Windows."""
+    return sys.platform != "win32" and sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def wait_without_keys() -> str:
+    """Waits a moment, where there is nobody to press a key."""
+    time.sleep(POLL_SECONDS)
+    return ""
+
+
+def _wait_for_key() -> str:
+    is_ready, _, _ = select.select([sys.stdin], [], [], POLL_SECONDS)
+    return sys.stdin.read(1) if is_ready else ""

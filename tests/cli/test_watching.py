@@ -1,0 +1,147 @@
+"""`arena check --watch`: no save is missed; in a terminal keys, a bar, and on to the next exercise."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from arena_lib.checking.reports.messages import spoken
+from arena_lib.cli.check import _show_results
+from arena_lib.cli.support import watching
+from arena_lib.cli.support.watch_session import WatchSession
+from arena_lib.course.content.catalog import load_catalog
+from arena_lib.course.judging import judge_file
+from arena_lib.course.judging.judge_file import FileVerdict
+
+NAMES = ("causal_mask", "attention", "mlp")
+
+
+@pytest.mark.parametrize("n_saves", [1, 3])
+def test_a_save_while_it_judges_is_judged_next(arena, solved, monkeypatch, n_saves):
+    texts = []
+
+    def judge_and_save(path, section, **limits):
+        texts.append(path.read_text())
+        if len(texts) <= n_saves:
+            path.write_text(texts[-1] + "# saved while it judges\n")
+        return FileVerdict(path=path, results=(), problems=())
+
+    def wait():
+        raise KeyboardInterrupt  # nothing is left to be judged
+
+    monkeypatch.setattr(judge_file, "judge_file", judge_and_save)
+    monkeypatch.setattr("arena_lib.cli.check.wait_without_keys", wait)
+    assert arena("check", solved, "--watch").code == 130
+    assert len(texts) == n_saves + 1
+    assert texts[-1] == solved.read_text()
+
+
+def test_a_file_that_is_gone_is_waited_for(tmp_path):
+    file = tmp_path / "a.py"
+    waits = iter(range(3))
+
+    def wait():
+        if next(waits) == 2:
+            file.write_text("x")
+        return ""
+
+    assert watching.wait_for_save(file, (1, 1), wait) == watching.SAVED
+
+
+class Terminal:
+    """A learner who saves, presses keys, and whose exercises pass one by one."""
+
+    def __init__(self, path, passing=()):
+        entries = [load_catalog().exercise(f"1.1/{name}") for name in NAMES]
+        self.passing, self.judged, self.path = set(passing), [], path
+        path.write_text("")
+        self.session = WatchSession(path, entries, self.judge, _show_results)
+
+    def judge(self, ids):
+        self.judged.append({name.partition("/")[2] for name in ids})
+        statuses = {name: "passed" if name.partition("/")[2] in self.passing else "failed" for name in sorted(ids)}
+        results = tuple(spoken(name, status, f"{status}.") for name, status in statuses.items())
+        return FileVerdict(path=self.path, results=results, problems=())
+
+    def run(self, *events):
+        """Each event is a key, or a set of names that pass from this save on."""
+        remaining = [*events, "q"]
+
+        def wait():
+            event = remaining.pop(0)
+            if isinstance(event, str):
+                return event
+            self.passing |= event
+            self.path.write_text(self.path.read_text() + "#")
+            return ""
+
+        self.session.run(wait)
+
+
+@pytest.fixture
+def terminal(home, tmp_path):
+    return Terminal(tmp_path / "mine.py")
+
+
+def test_it_moves_on_by_itself_once_an_exercise_passes(terminal, capsys):
+    terminal.run(set(), {"causal_mask"}, {"attention", "mlp"})
+    everything = set(NAMES)
+    assert terminal.judged == [everything, {"causal_mask"}, {"causal_mask"}, {"attention"}, {"attention"}, {"mlp"}]
+    shown = capsys.readouterr().out
+    assert "[------------------------------] 0/3: now 1.1/causal_mask" in shown
+    assert "[##########--------------------] 1/3: now 1.1/attention" in shown
+    assert "[##############################] 3/3: everything passes  (h hint, n next, l list, q quit)" in shown
+    assert terminal.session.is_well
+
+
+def test_after_the_last_one_a_save_is_judged_whole(terminal):
+    terminal.passing = set(NAMES)
+    terminal.run(set())
+    assert terminal.judged == [set(NAMES), set(NAMES)]
+
+
+def test_n_goes_to_the_next_one_that_fails_and_around(terminal, capsys):
+    terminal.passing = {"attention"}
+    terminal.run("n", "n")
+    places = [line.split("now ")[1].split(",")[0] for line in capsys.readouterr().out.splitlines() if "now " in line]
+    assert places == ["1.1/causal_mask", "1.1/mlp", "1.1/causal_mask"]
+    assert not terminal.session.is_well
+
+
+def test_h_hints_at_the_exercise_and_l_lists_all(terminal, capsys):
+    terminal.passing = {"causal_mask"}
+    terminal.run("h", "h", "l", "x")
+    shown = capsys.readouterr().out
+    assert "1.1/attention, hint 1 of 3" in shown
+    assert "1.1/attention, hint 2 of 3" in shown
+    rows = [line.split()[:2] for line in shown.splitlines() if line.startswith("  ")]
+    assert rows == [["✓", "1.1/causal_mask"], ["✗", "1.1/attention"], ["✗", "1.1/mlp"]]
+
+
+def test_keys_come_one_by_one_and_the_terminal_is_left_as_it_was(tmp_path):
+    """In a terminal of its own, as a learner has it."""
+    pty = pytest.importorskip("pty")
+    code = (
+        "from arena_lib.cli.support.watching import has_keys, read_keys\n"
+        "assert has_keys()\n"
+        "with read_keys() as wait:\n"
+        "    print('ready', flush=True)\n"
+        "    while not (key := wait()): pass\n"
+        "print('got', key, flush=True)"
+    )
+    leader, follower = pty.openpty()
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=follower, stdout=follower, close_fds=True)
+    os.close(follower)
+    shown = b""
+    while b"ready" not in shown:
+        shown += os.read(leader, 100)
+    os.write(leader, b"n")  # without a new line
+    while b"got n" not in shown:
+        shown += os.read(leader, 100)
+    assert process.wait(timeout=30) == 0
+    os.close(leader)
+
+
+def test_without_a_terminal_there_are_no_keys():
+    assert not watching.has_keys()
