@@ -60,7 +60,7 @@ def test_the_package_itself_loads_nothing_heavy():
 
 def test_nothing_that_is_slow_to_load_is_loaded(home):
     """Processor time is what these take; the numbers of modules are the same on every machine."""
-    slow = {"torch", "numpy", "plotly", "rich", "jaxtyping", "IPython", "asyncio", "email"}
+    slow = {"torch", "numpy", "plotly", "rich", "jaxtyping", "IPython", "asyncio"}
     code = (
         "import sys; sys.argv = ['arena', 'list']\nfrom arena_lib.cli import main\n"
         f"try:\n    main()\nfinally:\n    print(*sorted({slow!r} & set(sys.modules)), file=sys.stderr)"
