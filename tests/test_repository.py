@@ -173,7 +173,9 @@ TESTED_ELSEWHERE = {
     "cli/start.py": "cli/test_learning.py",
     "cli/zoo.py": "cli/test_machine.py",
     "cli/support/output.py": "cli/test_machine.py",
-    "cli/support/quick.py": "cli/test_list.py",
+    "cli/support/json_group.py": "cli/test_conventions.py",
+    "cli/support/watching.py": "cli/test_watching.py",
+    "cli/support/watch_session.py": "cli/test_watching.py",
 }
 """Modules without a test file of their own, and where their tests are: commands that are tested as learners use them,
 parts of a process or of a record that only work together."""
