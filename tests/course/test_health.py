@@ -282,3 +282,11 @@ def test_a_damaged_progress_file_is_said_and_not_warned_of(folders):
     assert (finding.name, finding.is_ok) == ("progress file", False)
     assert f"{path} is damaged" in finding.detail
     assert finding.fix == "Run arena doctor again; if this stays, set ARENA_HOME."
+
+
+def test_fetched_data_that_is_damaged_is_said_with_the_fix(tmp_path, monkeypatch):
+    monkeypatch.setenv("ARENA_CACHE", str(tmp_path))
+    assert health._fetched() == []
+    (tmp_path / "zoo" / "smollm2").mkdir(parents=True)
+    (finding,) = health._fetched()
+    assert (finding.name, finding.is_ok, finding.fix) == ("smollm2", False, "Run: arena zoo fetch smollm2")

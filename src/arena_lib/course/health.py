@@ -50,7 +50,7 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Everything, in the order in which it should be mended."""
-    looks: list[Callable[[], list[Finding]]] = [_python, _packages, _torch, _course, _models, _disk, _folders]
+    looks: list[Callable[[], list[Finding]]] = [_python, _packages, _torch, _course, _models, _fetched, _disk, _folders]
     return [finding for look in looks for finding in look()]
 
 
@@ -136,6 +136,20 @@ def _models() -> list[Finding]:
         return [_finding("models", False, str(error), "Run: pip install --force-reinstall arena-lib")]
     detail = f"missing: {', '.join(missing)}" if missing else "the bundled ones are here"
     return [_finding("models", not missing, detail, "Run: pip install --force-reinstall arena-lib")]
+
+
+def _fetched() -> list[Finding]:
+    """What was fetched and isn't as it was then; nothing is said of what is whole or was never fetched."""
+    from arena_lib import zoo
+    from arena_lib.zoo.fetching import fetched_folder, is_whole
+
+    cards = [zoo.info(name) for name in zoo.names()]
+    damaged = [
+        card.name for card in cards if card.download and fetched_folder(card.name).exists() and not is_whole(card)
+    ]
+    return [
+        _finding(name, False, f"{fetched_folder(name)} is damaged", f"Run: arena zoo fetch {name}") for name in damaged
+    ]
 
 
 def _disk() -> list[Finding]:
