@@ -14,7 +14,7 @@ Differs: a bridge's `hook_resid_mid` can be read but not written: what is writte
 
 from collections.abc import Iterable
 from functools import partial
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -26,6 +26,31 @@ from arena_lib.transformer.fast.model import Transformer
 
 Head = tuple[int, int]
 """(layer, head), both counted from zero."""
+
+
+@runtime_checkable
+class HookedModel(Protocol):
+    """What is asked of a model with TransformerLens's hook interface: ours, or a bridge."""
+
+    cfg: Any
+    """Its sizes: n_layers, n_heads, d_model, d_head, d_vocab."""
+
+    def run_with_hooks(self, *args: Any, **options: Any) -> Any:
+        """Return logits, with functions called at hook points on the way."""
+
+    def run_with_cache(self, *args: Any, **options: Any) -> Any:
+        """Return logits, and the activations by name."""
+
+
+@runtime_checkable
+class TracedModel(Protocol):
+    """What is asked of a model of nnsight."""
+
+    config: Any
+    """The configuration in transformers."""
+
+    def trace(self, *args: Any, **options: Any) -> Any:
+        """Return the context in whose body modules' inputs and outputs are read and set."""
 
 
 class HookedLM:
@@ -102,7 +127,7 @@ class HookedLM:
     ) -> None:
         """One layer on what enters it, for the sake of what its hooks see."""
         hooks = list(fwd_hooks)
-        if layer == self.n_layers - 1:  # a bridge cannot stop behind its last layer
+        if layer == self.n_layers - 1:  # a bridge cannot stop after its last layer
             hooks.append((self.last_meeting, lambda resid, hook: resid[:, :1]))
         self.run(resid_pre, hooks, start_at_layer=layer, stop_at_layer=layer + 1)
 
@@ -182,7 +207,7 @@ class HookedLM:
 
     @property
     def last_meeting(self) -> str:
-        """A hook behind the last attention at which positions may be dropped: none is needed by another any more.
+        """A hook after the last attention at which positions may be dropped: none is needed by another any more.
 
         On ours it stands before the last MLP, so that it is spared them too; on a bridge before the unembedding.
         """
@@ -225,6 +250,10 @@ class HookedLM:
         if name not in self.model.hook_dict:
             raise UnknownNameError("hook", name, self.model.hook_dict)
         return name
+
+
+AnyModel = HookedModel | TracedModel | HookedLM
+"""What `hooked` takes."""
 
 
 def _call_with_place(tensor: Tensor, hook: Any, *, fn: HookFunction, name: str) -> Tensor | None:

@@ -28,7 +28,7 @@ from torch import Tensor
 from arena_lib.core.progress import progress
 from arena_lib.errors import ConfigError, UnknownNameError
 from arena_lib.interp.hooking import hooked
-from arena_lib.interp.models import HookedLM
+from arena_lib.interp.models import AnyModel, HookedLM
 from arena_lib.interp.patching.metrics import Metric
 from arena_lib.interp.patching.readout import ReadAt, Readout, chunks, difference, make_readout
 from arena_lib.interp.patching.sweeps import BlockSite, HeadSite
@@ -39,7 +39,7 @@ HEAD_SITES = get_args(HeadSite)
 
 
 def attribute_patches(
-    model: Any,
+    model: AnyModel,
     tokens: Int[Tensor, "batch seq"],
     source_cache: Any,
     metric: Metric,

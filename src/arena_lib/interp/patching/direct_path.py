@@ -18,14 +18,13 @@ Differs: norms are exact: their scale is that of the changed stream, where direc
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from arena_lib.interp.hooking import hooked
-from arena_lib.interp.models import HookedLM
+from arena_lib.interp.models import AnyModel, HookedLM
 from arena_lib.interp.patching.activation import Cache
 from arena_lib.interp.patching.metrics import Metric
 from arena_lib.interp.patching.nodes import (
@@ -48,7 +47,7 @@ Keep = Callable[[Tensor], Tensor]
 
 @torch.no_grad()
 def direct_path_logits(
-    model: Any,
+    model: AnyModel,
     orig_cache: Cache,
     new_cache: Cache,
     senders: Sequence[Sender],
@@ -73,7 +72,7 @@ def direct_path_logits(
 
 @torch.no_grad()
 def direct_path_head_inputs(
-    model: Any, orig_cache: Cache, new_cache: Cache, senders: Sequence[Sender], layer: int, part: Part
+    model: AnyModel, orig_cache: Cache, new_cache: Cache, senders: Sequence[Sender], layer: int, part: Part
 ) -> Float[Tensor, "senders batch seq n_heads d_head"]:
     """The original prompts' queries, keys or values of a layer if each sender in turn were new to them alone.
 
@@ -88,7 +87,7 @@ def direct_path_head_inputs(
 
 
 def direct_path_to_heads(
-    model: Any,
+    model: AnyModel,
     orig_tokens: Int[Tensor, "batch seq"],
     orig_cache: Cache,
     new_cache: Cache,

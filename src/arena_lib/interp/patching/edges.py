@@ -27,7 +27,7 @@ from torch import Tensor
 
 from arena_lib.errors import ConfigError
 from arena_lib.interp.hooking import hooked
-from arena_lib.interp.models import HookedLM, check_aligned
+from arena_lib.interp.models import AnyModel, HookedLM, check_aligned
 from arena_lib.interp.patching.activation import Cache
 from arena_lib.interp.patching.direct_path import head_input_changes
 from arena_lib.interp.patching.experiment import PathExperiment
@@ -51,7 +51,7 @@ from arena_lib.interp.patching.readout import ReadAt, make_readout
 Edge = tuple[Sender, Receiver]
 
 
-def all_edges(model: Any) -> list[Edge]:
+def all_edges(model: AnyModel) -> list[Edge]:
     """Every edge of a model, in the order of receivers, then senders."""
     lm = hooked(model)
     senders: list[Sender] = [Embed()]
@@ -80,7 +80,7 @@ def as_group(lm: HookedLM, receiver: Receiver) -> Receiver:
 
 @torch.no_grad()
 def score_edges(
-    model: Any,
+    model: AnyModel,
     orig_tokens: Int[Tensor, "batch seq"],
     new_tokens: Int[Tensor, "batch2 seq2"],
     metric: Metric,
@@ -108,7 +108,7 @@ def score_edges(
 
 
 def find_edges(
-    model: Any,
+    model: AnyModel,
     orig_tokens: Int[Tensor, "batch seq"],
     new_tokens: Int[Tensor, "batch2 seq2"],
     metric: Metric,
@@ -127,7 +127,7 @@ def find_edges(
 
 @torch.no_grad()
 def run_edges(
-    model: Any,
+    model: AnyModel,
     tokens: Int[Tensor, "batch seq"],
     other_tokens: Int[Tensor, "batch2 seq2"],
     edges: Iterable[Edge],

@@ -30,7 +30,7 @@ from torch import Tensor
 from arena_lib.core.progress import progress
 from arena_lib.errors import ConfigError, UnknownNameError
 from arena_lib.interp.hooking import hooked
-from arena_lib.interp.models import HookedLM, check_aligned, check_metric
+from arena_lib.interp.models import AnyModel, HookedLM, check_aligned, check_metric
 from arena_lib.interp.patching.activation import Cache
 from arena_lib.interp.patching.experiment import PathExperiment
 from arena_lib.interp.patching.metrics import Metric
@@ -51,7 +51,11 @@ from arena_lib.transformer.activations.hooks import HookSpec
 
 
 def path_patch(
-    model: Any, experiment: PathExperiment, senders: Sequence[Sender], receivers: Sequence[Receiver], metric: Metric
+    model: AnyModel,
+    experiment: PathExperiment,
+    senders: Sequence[Sender],
+    receivers: Sequence[Receiver],
+    metric: Metric,
 ) -> Float[Tensor, ""]:
     """The metric of the original prompts if `receivers` see `senders` as they are on the new prompts.
 
@@ -64,7 +68,7 @@ def path_patch(
 
 @torch.no_grad()
 def path_patch_logits(
-    model: Any, experiment: PathExperiment, senders: Sequence[Sender], receivers: Sequence[Receiver]
+    model: AnyModel, experiment: PathExperiment, senders: Sequence[Sender], receivers: Sequence[Receiver]
 ) -> Float[Tensor, "batch seq d_vocab"]:
     """The logits, at every position, of which `path_patch` takes the metric."""
     lm = hooked(model)
@@ -78,7 +82,7 @@ def path_patch_logits(
 # -- the four steps -------------------------------------------------------------------------------
 
 
-def names_to_keep(model: Any) -> list[str]:
+def names_to_keep(model: AnyModel) -> list[str]:
     """Step 1 keeps these hooks: what every head and MLP writes, and what enters the first block."""
     lm = hooked(model)
     kinds = ("attn.hook_z", "hook_mlp_out") if lm.has_mlp else ("attn.hook_z",)

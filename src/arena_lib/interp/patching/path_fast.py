@@ -29,7 +29,7 @@ from torch import Tensor
 
 from arena_lib.core.progress import progress
 from arena_lib.interp.hooking import hooked
-from arena_lib.interp.models import HookedLM
+from arena_lib.interp.models import AnyModel, HookedLM
 from arena_lib.interp.patching.activation import Cache
 from arena_lib.interp.patching.direct_path import head_input_changes, sender_changes
 from arena_lib.interp.patching.experiment import PathExperiment
@@ -51,7 +51,7 @@ from arena_lib.transformer.activations.hooks import HookSpec
 
 @torch.no_grad()
 def path_patch_each(
-    model: Any,
+    model: AnyModel,
     experiment: PathExperiment,
     senders: Sequence[Sender],
     receivers: Sequence[Receiver],
@@ -88,7 +88,7 @@ def path_patch_each(
 
 @torch.no_grad()
 def path_patch_heads(
-    model: Any,
+    model: AnyModel,
     experiment: PathExperiment,
     receivers: Sequence[Receiver],
     metric: Metric,
@@ -110,7 +110,7 @@ def path_patch_heads(
     return result.unflatten(0, (lm.n_layers, lm.n_heads))
 
 
-def names_for_paths(model: Any) -> list[str]:
+def names_for_paths(model: AnyModel) -> list[str]:
     """The hook names that the fast forms of path patching read from a cache."""
     lm = hooked(model)
     kinds = ["hook_resid_pre", "attn.hook_q", "attn.hook_k", "attn.hook_v", "attn.hook_z", "hook_attn_out"]

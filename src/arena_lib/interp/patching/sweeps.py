@@ -30,7 +30,7 @@ from torch import Tensor
 from arena_lib.core.progress import progress
 from arena_lib.errors import UnknownNameError
 from arena_lib.interp.hooking import hooked
-from arena_lib.interp.models import HookedLM
+from arena_lib.interp.models import AnyModel, HookedLM
 from arena_lib.interp.patching.metrics import Metric
 from arena_lib.interp.patching.readout import ReadAt, chunks, difference, make_readout
 from arena_lib.transformer.activations.hooks import get_act_name
@@ -43,7 +43,7 @@ EVERY_HEAD_SITE: tuple[HeadSite, ...] = get_args(HeadSite)
 
 @torch.no_grad()
 def sweep_blocks(
-    model: Any,
+    model: AnyModel,
     tokens: Int[Tensor, "batch seq"],
     source_cache: Any,
     metric: Metric,
@@ -76,7 +76,7 @@ def sweep_blocks(
 
 @torch.no_grad()
 def sweep_heads(
-    model: Any,
+    model: AnyModel,
     tokens: Int[Tensor, "batch seq"],
     source_cache: Any,
     metric: Metric,
@@ -112,7 +112,7 @@ def sweep_heads(
 
 
 def sweep_every_block(
-    model: Any,
+    model: AnyModel,
     tokens: Int[Tensor, "batch seq"],
     source_cache: Any,
     metric: Metric,
@@ -127,7 +127,7 @@ def sweep_every_block(
 
 
 def sweep_every_head(
-    model: Any,
+    model: AnyModel,
     tokens: Int[Tensor, "batch seq"],
     source_cache: Any,
     metric: Metric,
