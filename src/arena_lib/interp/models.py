@@ -133,11 +133,11 @@ class HookedLM:
 
     def _named(self, hooks: Iterable[HookSpec]) -> list[HookSpec]:
         """The hooks, each of which sees the canonical name where a bridge has one of its own for the place."""
-        found = list(hooks)
-        for idx, (name, fn) in enumerate(found):
+        named = list(hooks)
+        for idx, (name, fn) in enumerate(named):
             if isinstance(name, str) and self.model.hook_dict[self.check_hook(name)].name != name:
-                found[idx] = (name, partial(_call_with_place, fn=fn, name=name))
-        return found
+                named[idx] = (name, partial(_call_with_place, fn=fn, name=name))
+        return named
 
     # -- parts --------------------------------------------------------------------------------
 
@@ -231,7 +231,7 @@ class HookedLM:
     # -- what exists --------------------------------------------------------------------------
 
     def check_layer(self, layer: int) -> int:
-        """The layer, if there is such a one."""
+        """The layer, if the model has it."""
         if not 0 <= layer < self.n_layers:
             raise UnknownNameError("layer", str(layer), map(str, range(self.n_layers)))
         return layer
@@ -290,8 +290,8 @@ def check_metric(value: Any, *, per_prompt: int | None = None) -> Tensor:
         )
     wanted = () if per_prompt is None else (per_prompt,)
     if value.shape != wanted:
-        said = "one number" if per_prompt is None else f"one number for each of {per_prompt} prompts"
+        wanted_text = "one number" if per_prompt is None else f"one number for each of {per_prompt} prompts"
         raise ShapeError(
-            f"the metric must return {said}: got a tensor of shape {tuple(value.shape)}. Average the rest."
+            f"the metric must return {wanted_text}: got a tensor of shape {tuple(value.shape)}. Average the rest."
         )
     return value

@@ -63,8 +63,8 @@ def block(model: Any, layer: int) -> Any:
 
 def out_projection(model: Any, layer: int) -> Any:
     """The map that ends a layer's attention: its `.input` is every head's z side by side, "batch seq n_heads*d_head"."""
-    one = block(model, layer)
-    return one.attn.c_proj if _form(model) == "gpt2" else one.self_attn.o_proj
+    layer_envoy = block(model, layer)
+    return layer_envoy.attn.c_proj if _form(model) == "gpt2" else layer_envoy.self_attn.o_proj
 
 
 def head_output_weights(model: Any, layer: int) -> Float[Tensor, "n_heads d_head d_model"]:
@@ -232,7 +232,7 @@ class NNsightLM(HookedLM):
         return (0 if start is None else self._check_end(start)) <= int(name.split(".")[1]) < last
 
     def _check_end(self, layer: int) -> int:
-        """A layer to start or stop before, which may be the one behind the last."""
+        """A layer to start or stop before, which may be the one after the last."""
         if not -self.n_layers <= layer <= self.n_layers:
             raise UnknownNameError("layer", str(layer), map(str, range(self.n_layers + 1)))
         return layer + self.n_layers if layer < 0 else layer
@@ -366,7 +366,7 @@ class NNsightLM(HookedLM):
 
     @property
     def last_meeting(self) -> str:
-        """A hook behind the last attention at which positions may be dropped."""
+        """A hook after the last attention at which positions may be dropped."""
         return "unembed.hook_in"
 
     def _norm_module(self, layer: int, part: str) -> Any:

@@ -166,7 +166,7 @@ def make_heads_metric(
     check_circuit(lm, means_dataset, circuit, seq_pos_to_keep)
     sizes = (lm.n_layers, dataset.toks.shape[1], lm.n_heads)
     mask = make_circuit_mask(circuit, seq_pos_to_keep, dataset.word_idx, sizes)
-    heads = {head for some in circuit.values() for head in some}
+    heads = {head for members in circuit.values() for head in members}
     positions: dict[Node, Tensor] = {nodes.Head(*head): mask[head[0], ..., head[1]] for head in heads}
     knockout = mean_knockout(lm, means_dataset.toks, means_dataset.groups)
     return HeadsMetric(lm, dataset.toks, metric, knockout, positions)

@@ -102,10 +102,10 @@ def sweep_heads(
         for layer in range(lm.n_layers):
             z_changes = _z_changes(lm, tokens, own, source_cache, site, layer, by_position, max_tokens)
             resid_mid = _resid_mid(own, layer)
-            for some in chunks(patches, tokens, max_tokens):
-                changes = _written(lm, z_changes, layer, n_sets, some, by_position)
+            for chunk in chunks(patches, tokens, max_tokens):
+                changes = _written(lm, z_changes, layer, n_sets, chunk, by_position)
                 values.append(read.of_mid(_fold(resid_mid + changes), layer))
-                bar.update(len(some))
+                bar.update(len(chunk))
     result = torch.cat(values).unflatten(0, (lm.n_layers, n_sets, -1))
     result = lm.repeat_kv(result, axis=1)
     return result if by_position else result[..., 0]

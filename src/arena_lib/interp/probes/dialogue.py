@@ -2,7 +2,7 @@
 
 Shapes:  messages -> tokens, scores "seq", mask "seq"; texts -> "n_texts seq d_model", mask "n_texts seq"
 Raises:  ConfigError for messages without a role or content, no texts, a tokenizer without offsets or padding;
-         ShapeError for a direction of another length; UnknownNameError for a layer that there isn't.
+         ShapeError for a direction of another length; UnknownNameError for a layer that the model doesn't have.
 Source:  Goldowsky-Dill et al. 2025, arXiv:2502.03407, section 3 (scores at the tokens of the assistant's turns).
 Differs: the tokens of a chat template's own markers count as nobody's.
 """

@@ -1,10 +1,10 @@
 """Activations that a forward pass need not make, because what it makes holds them.
 
 Scores and patterns follow from q and k, a norm's scale and normalised input from the residual
-stream, the heads' results from z, the neurons' outputs from their inputs. So caching "everything" keeps references to what flowed by
-and leaves these for when someone looks. They are made during the pass after all where a hook
-sits on them, or where a filter names them while gradients are on, so that a gradient can be
-taken of them.
+stream, the heads' results from z, the neurons' outputs from their inputs. So caching "everything"
+keeps references to what the pass made, and the rest is computed when someone looks. It is computed
+during the pass after all where a hook sits on it, or where a filter names it while gradients are
+on, so that a gradient can be taken of it.
 
 Shapes:  as in the table of `hooks.py`.
 Raises:  UnknownNameError for a filter that names no hook.
@@ -40,24 +40,24 @@ class Derivation:
 
 def find_derivations(model: Any) -> dict[str, Derivation]:
     """Every name of the model that follows from others."""
-    found: dict[str, Derivation] = {}
+    derivations: dict[str, Derivation] = {}
     for block in model.blocks:
         attn = block.attn
         q, k = getattr(attn, "hook_rot_q", attn.hook_q), getattr(attn, "hook_rot_k", attn.hook_k)
         made_together = (attn.hook_attn_scores, attn.hook_pattern)
-        found[attn.hook_attn_scores.name] = Derivation((q, k), attention_scores, made_together)
-        found[attn.hook_pattern.name] = Derivation((q, k), attn.pattern, made_together)
-        found[attn.hook_result.name] = Derivation((attn.hook_z,), attn.head_results, (attn.hook_result,))
+        derivations[attn.hook_attn_scores.name] = Derivation((q, k), attention_scores, made_together)
+        derivations[attn.hook_pattern.name] = Derivation((q, k), attn.pattern, made_together)
+        derivations[attn.hook_result.name] = Derivation((attn.hook_z,), attn.head_results, (attn.hook_result,))
         if hasattr(block, "mlp"):
             mlp = block.mlp
             inputs = (mlp.hook_pre, mlp.hook_pre_linear) if hasattr(mlp, "hook_pre_linear") else (mlp.hook_pre,)
-            found[mlp.hook_post.name] = Derivation(inputs, mlp.activate, (mlp.hook_post,))
-        found |= _derive_norm(block.ln1, block.hook_resid_pre)
+            derivations[mlp.hook_post.name] = Derivation(inputs, mlp.activate, (mlp.hook_post,))
+        derivations |= _derive_norm(block.ln1, block.hook_resid_pre)
         if hasattr(block, "ln2"):
-            found |= _derive_norm(block.ln2, block.hook_resid_mid, block.hook_mlp_in)
+            derivations |= _derive_norm(block.ln2, block.hook_resid_mid, block.hook_mlp_in)
     if len(model.blocks):
-        found |= _derive_norm(model.ln_final, model.blocks[-1].hook_resid_post)
-    return found
+        derivations |= _derive_norm(model.ln_final, model.blocks[-1].hook_resid_post)
+    return derivations
 
 
 def _derive_norm(norm: Any, source: HookPoint, *others: HookPoint) -> dict[str, Derivation]:
@@ -76,10 +76,10 @@ def record(model: Any, names_filter: NamesFilter, stored: dict[str, Tensor]) -> 
     Yields the names asked for.
     """
     wanted = _pick(model, names_filter)
-    is_made = names_filter is not None and torch.is_grad_enabled()
+    is_needed_in_pass = names_filter is not None and torch.is_grad_enabled()
     tapped: dict[str, HookPoint] = {}
     for point in wanted:
-        rule = None if is_made else model.derivations.get(point.name)
+        rule = None if is_needed_in_pass else model.derivations.get(point.name)
         if rule is not None and all(other.is_idle for other in rule.group):
             tapped.update((source.name, source) for source in rule.sources)
         else:
