@@ -158,6 +158,7 @@ def test_folders_stay_small():
 
 TESTED_ELSEWHERE = {
     "__main__.py": "cli/test_machine.py",
+    "checking/judges.py": "checking/test_running.py",
     "storyworld/labels.py": "storyworld/test_world.py",  # fields without code
     "course/content/catalog_types.py": "course/content/test_catalog.py",  # fields without code
     "course/content/figures.py": "course/test_drawing.py",
