@@ -162,8 +162,6 @@ TESTED_ELSEWHERE = {
     "storyworld/labels.py": "storyworld/test_world.py",  # fields without code
     "course/content/catalog_types.py": "course/content/test_catalog.py",  # fields without code
     "course/content/figures.py": "course/test_drawing.py",
-    "course/judging/judge_exercise.py": "course/judging/test_judge_file.py",  # what the judged process runs
-    "course/judging/judge_server.py": "course/judging/test_judge_file.py",
     "course/record/event_file.py": "course/record/test_progress.py",
     "course/record/events.py": "course/record/test_progress.py",
     "course/tables.py": "cli/test_list.py",
