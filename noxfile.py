@@ -168,6 +168,16 @@ def lowest(session: nox.Session) -> None:
 
 
 @nox.session
+def mutants(session: nox.Session) -> None:
+    """What the tests catch: edits of every reference by its exercise's test, and of the library by its own tests."""
+    install(session)
+    session.run(*offline(), str(SCRIPTS / "arena"), "verify", "--table", "docs/mutants.md")
+    folders = [f"src/arena_lib/{name}" for name in ("transformer", "interp", "checking")]
+    command = (sys.executable, "-m", "tests.mutation", "--report", "docs/mutants_of_library.md", *session.posargs)
+    session.run(*offline(), *command, *folders)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """The benchmarks at this device's published size; names and options for them follow `--`."""
     install(session)

@@ -90,11 +90,15 @@ class Mutant:
 
 def mutants_of(test: Exercise) -> list[Mutant]:
     """Every mechanical edit of what a learner writes of a test's reference, in the order of its source."""
-    reference, keep = test.reference, frozenset(test.keep)
     try:
-        source = textwrap.dedent(inspect.getsource(reference))
+        source = inspect.getsource(test.reference)
     except (OSError, TypeError) as error:
-        raise AuthoringError(f"a reference must have source to be edited: got {reference!r} ({error}).") from None
+        raise AuthoringError(f"a reference must have source to be edited: got {test.reference!r} ({error}).") from None
+    return edit(textwrap.dedent(source), keep=frozenset(test.keep))
+
+
+def edit(source: str, *, keep: frozenset[str] = frozenset()) -> list[Mutant]:
+    """Every mechanical edit of one definition, in the order of its source; methods to `keep` are left alone."""
     tree = ast.parse(source)
     n_edits = len(list(_edits(tree, keep)))
     mutants, names = [], set()
@@ -109,10 +113,10 @@ def mutants_of(test: Exercise) -> list[Mutant]:
 def _mutant(tree: ast.Module, index: int, keep: frozenset[str]) -> Mutant | None:
     """The edit of this number, made in a copy; None if the code stays what it was."""
     edited = copy.deepcopy(tree)
-    edit = next(edit for i, edit in enumerate(_edits(edited, keep)) if i == index)
-    place = edit.place
+    change = next(change for i, change in enumerate(_edits(edited, keep)) if i == index)
+    place = change.place
     old = ast.unparse(place)
-    edit.make()
+    change.make()
     ast.fix_missing_locations(edited)
     try:
         new, source = ast.unparse(place), ast.unparse(edited)

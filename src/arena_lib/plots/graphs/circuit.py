@@ -106,11 +106,12 @@ def _draw_edges(
 ) -> None:
     """Each edge around the nodes, the strongest first, its number where there is room, and the key of the signs."""
     strongest = max((abs(effect) for effect in edges.values()), default=1.0) or 1.0
-    boxes = {name: _box_of(name, place) for name, place in places.items()}
+    drawn = {name: np.array(place) * SCALE for name, place in places.items()}
+    boxes = {name: _box_of(name, place) for name, place in drawn.items()}
     taken = list(boxes.values())
     for (source, target), effect in sorted(edges.items(), key=lambda edge: -abs(edge[1])):
         others = [box for name, box in boxes.items() if name not in (source, target)]
-        curve = route(places[source] * SCALE, places[target] * SCALE, others)
+        curve = route(drawn[source], drawn[target], others)
         figure.add_trace(_edge(curve / SCALE, effect, WIDEST * abs(effect) / strongest))
         place, box = place_number(curve, taken)
         taken.append(box)
@@ -122,9 +123,9 @@ def _draw_edges(
         figure.add_trace(go.Scatter(x=[None], y=[None], mode="lines", name=name, line=line))
 
 
-def _box_of(name: str, place: tuple[float, float]) -> Box:
+def _box_of(name: str, place: np.ndarray) -> Box:
     """What a node and its name at the right cover."""
-    left, bottom, right, top = box_around(place * SCALE, NODE + 2 * GAP, NODE + 2 * GAP)
+    left, bottom, right, top = box_around(place, NODE + 2 * GAP, NODE + 2 * GAP)
     return left, bottom, right + LETTER * len(name), top
 
 
