@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from arena_lib.checking.observing import module_outputs_and_gradients as module_outputs_and_gradients
     from arena_lib.checking.observing import outputs as outputs
     from arena_lib.checking.observing import outputs_and_gradients as outputs_and_gradients
+    from arena_lib.checking.proofs.verifying import Verification as Verification
+    from arena_lib.checking.proofs.verifying import verify as verify
     from arena_lib.checking.results import Result as Result
     from arena_lib.checking.running import run as run
-    from arena_lib.checking.verifying import Verification as Verification
-    from arena_lib.checking.verifying import verify as verify
 
 _HOMES = {
     "Case": "cases",
@@ -37,7 +37,7 @@ _HOMES = {
     "Result": "results",
     "Tolerance": "comparison.comparing",
     "Unfit": "modules",
-    "Verification": "verifying",
+    "Verification": "proofs.verifying",
     "Judge": "judges",
     "exercise": "judges",
     "instead_of": "mistakes",
@@ -48,7 +48,7 @@ _HOMES = {
     "outputs_and_gradients": "observing",
     "random_weights": "modules",
     "run": "running",
-    "verify": "verifying",
+    "verify": "proofs.verifying",
 }
 
 __all__ = sorted(_HOMES)

@@ -21,10 +21,17 @@ from torch import nn
 from arena_lib.checking.cases import Case
 from arena_lib.checking.comparison.comparing import compare
 from arena_lib.checking.comparison.describing import describe, written_out
-from arena_lib.checking.diagnosing import Sighting, diagnose, same_observations
-from arena_lib.checking.examples import is_examples_case
+from arena_lib.checking.evidence.diagnosing import Sighting, diagnose, same_observations
+from arena_lib.checking.evidence.examples import is_examples_case
+from arena_lib.checking.evidence.expectations import (
+    RAISED,
+    cases_of,
+    expectations_of,
+    observe,
+    observe_or_raised,
+    raised,
+)
 from arena_lib.checking.exercises import Exercise, ignored
-from arena_lib.checking.expectations import RAISED, cases_of, expectations_of, observe, observe_or_raised, raised
 from arena_lib.checking.isolation import isolated
 from arena_lib.checking.modules import Unfit
 from arena_lib.checking.observing import CHANGED, Observations

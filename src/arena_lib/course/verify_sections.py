@@ -172,7 +172,7 @@ def _import_test(entry: ExerciseEntry) -> Any:
 
 def verify_entry(entry: ExerciseEntry, *, tries_edits: bool = True) -> Record:
     """The record of one exercise with a test; with `tries_edits` also what its reference's edits show."""
-    from arena_lib.checking.verifying import verify
+    from arena_lib.checking.proofs.verifying import verify
 
     test = _import_test(entry)
     stub = make_stub_object(entry)

@@ -30,6 +30,6 @@ def test_every_judge_has_an_exercise_in_the_chapter_and_the_other_way_round():
 
 def test_parts_cover_cases_that_are_there():
     part = judges.test_layer_norm_epsilon
-    from arena_lib.checking.expectations import cases_of
+    from arena_lib.checking.evidence.expectations import cases_of
 
     assert 0 < len(cases_of(part)) < len(cases_of(judges.test_layer_norm))

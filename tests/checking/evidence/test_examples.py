@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 
 from arena_lib.checking import run
-from arena_lib.checking.examples import LABEL, examples_case, is_examples_case, observe_examples
-from arena_lib.checking.expectations import cases_of
+from arena_lib.checking.evidence.examples import LABEL, examples_case, is_examples_case, observe_examples
+from arena_lib.checking.evidence.expectations import cases_of
 
 SHOWS_DOUBLES = """Doubles.
 

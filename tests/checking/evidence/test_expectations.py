@@ -4,7 +4,7 @@ import dataclasses
 
 import torch
 
-from arena_lib.checking.expectations import cases_of, expectations_of
+from arena_lib.checking.evidence.expectations import cases_of, expectations_of
 
 
 def test_a_test_has_one_set_of_expectations_for_a_device(toy):

@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from arena_lib.checking.exercises import Exercise
-from arena_lib.checking.mutants import MutantScore, try_mutants, undeclarable
-from arena_lib.checking.parameters import parameter_problems
+from arena_lib.checking.proofs.mutants import MutantScore, try_mutants, undeclarable
+from arena_lib.checking.proofs.parameters import parameter_problems
 from arena_lib.checking.results import Result, Status
 from arena_lib.checking.running import run
 

@@ -13,7 +13,7 @@ import torch
 
 from arena_lib.checking.cases import Case
 from arena_lib.checking.comparison.comparing import Raised
-from arena_lib.checking.examples import examples_case, is_examples_case, observe_examples
+from arena_lib.checking.evidence.examples import examples_case, is_examples_case, observe_examples
 from arena_lib.checking.exercises import Exercise
 from arena_lib.checking.modules import Unfit
 from arena_lib.checking.observing import Observations

@@ -7,8 +7,8 @@ import torch
 
 from arena_lib.checking.cases import Case
 from arena_lib.checking.comparison.comparing import Raised, Tolerance
-from arena_lib.checking.diagnosing import Sighting, diagnose, same_observations
-from arena_lib.checking.expectations import cases_of, observe_or_raised, raised
+from arena_lib.checking.evidence.diagnosing import Sighting, diagnose, same_observations
+from arena_lib.checking.evidence.expectations import cases_of, observe_or_raised, raised
 from arena_lib.checking.mistakes import Mistake
 from arena_lib.checking.modules import Unfit
 from arena_lib.checking.observing import CHANGED
@@ -112,7 +112,7 @@ def test_two_mistakes_at_once_are_both_named(toy):
 
 
 def test_pairs_are_looked_for_within_their_time(toy, monkeypatch):
-    monkeypatch.setattr("arena_lib.checking.diagnosing.SECONDS_FOR_PAIRS", -1.0)
+    monkeypatch.setattr("arena_lib.checking.evidence.diagnosing.SECONDS_FOR_PAIRS", -1.0)
     assert name_of(toy.test_half_norm, observe(toy.test_half_norm, lambda x, weight: x * weight + x)) is None
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from arena_lib.checking.comparison.comparing import equal
-from arena_lib.checking.examples import is_examples_case
+from arena_lib.checking.evidence.examples import is_examples_case
+from arena_lib.checking.evidence.expectations import cases_of, expectations_of, observe_or_raised
 from arena_lib.checking.exercises import Exercise, ignored
-from arena_lib.checking.expectations import cases_of, expectations_of, observe_or_raised
 from arena_lib.checking.mistakes import Mistake, build_both
 from arena_lib.checking.modules import Unfit
 from arena_lib.checking.observing import Observations

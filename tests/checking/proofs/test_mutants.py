@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from arena_lib.checking import Case, exercise
-from arena_lib.checking.mutants import build, mutants_of, try_mutants, undeclarable
+from arena_lib.checking.proofs.mutants import build, mutants_of, try_mutants, undeclarable
 
 SOURCES = {
     "operator": ("return x * y", {"x * y -> x / y", "x * y -> x", "x * y -> y"}),
