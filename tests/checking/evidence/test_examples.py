@@ -31,6 +31,12 @@ def test_examples_are_evaluated_with_the_learners_object(toy, shown):
     assert list(seen.values()) == [[8, {"a": 12}], float("inf"), "object"]
 
 
+def test_keywords_of_an_example_come_by_position(toy, monkeypatch):
+    monkeypatch.setattr(toy.half_norm, "__doc__", "Halves.\n\n>>> half_norm(4, weight=3)")
+    seen = observe_examples(lambda vector, w: vector * w, examples_case(toy.half_norm))
+    assert list(seen.values()) == [12]
+
+
 def test_without_examples_there_is_no_case(toy):
     assert examples_case(toy.scale) is None
     assert not any(is_examples_case(case) for case in cases_of(toy.test_half_norm))

@@ -4,6 +4,7 @@ Raises:  nothing of its own; what an example raises is an observation.
 """
 
 import doctest
+import functools
 import inspect
 import sys
 from collections.abc import Callable
@@ -36,7 +37,7 @@ def observe_examples(obj: Any, case: Case) -> Observations:
     """The value of every example that is an expression, with `obj` in the reference's place."""
     reference, examples = case.given[_EXAMPLES]
     names = dict(vars(sys.modules[reference.__module__]))
-    names[reference.__name__] = obj
+    names[reference.__name__] = _called_by_position(obj, reference)
     seen: Observations = {}
     for source in examples:
         try:
@@ -46,6 +47,20 @@ def observe_examples(obj: Any, case: Case) -> Observations:
             continue
         seen[source] = _comparable(eval(code, names))
     return seen
+
+
+def _called_by_position(obj: Any, reference: Callable[..., Any]) -> Any:
+    """`obj`, to which an example's keywords come by position: a learner's parameters may have other names."""
+    if isinstance(reference, type):
+        return obj
+    signature = inspect.signature(reference)
+
+    @functools.wraps(obj)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        bound = signature.bind(*args, **kwargs)
+        return obj(*bound.args, **bound.kwargs)
+
+    return call
 
 
 def _comparable(value: Any) -> Any:
