@@ -8,6 +8,7 @@ verdict, the properties and the diagnosis read nothing else. So a missing
 Raises:  Unfit if a module class cannot be observed at all, with what must hold.
 """
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -32,6 +33,18 @@ def hooks_in_words(n_hooks: int) -> str:
     ('none', '1 hook', '2 hooks')
     """
     return f"{n_hooks} hook{'s' if n_hooks != 1 else ''}" if n_hooks else "none"
+
+
+def n_positional(function: Callable[..., Any]) -> float:
+    """How many arguments a function takes by position, for observers that leave out what an older form doesn't know.
+
+    >>> n_positional(lambda model, seq_len, *, seed: 0), n_positional(lambda *args: 0)
+    (2, inf)
+    """
+    kinds = [parameter.kind for parameter in inspect.signature(function).parameters.values()]
+    if inspect.Parameter.VAR_POSITIONAL in kinds:
+        return float("inf")
+    return sum(kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD) for kind in kinds)
 
 
 def outputs(function: Callable[..., Any], case: Case) -> Observations:

@@ -1,38 +1,41 @@
 """Judges of the detectors: heads that look at themselves, at the token before, at the first, or one past a copy.
 
-Every head of the patterns here is clearly of a kind or clearly not, so that any sensible threshold gives
-the same names; some of each kind's queries look elsewhere.
+Where no threshold is handed in, every head is clearly of a kind or clearly not, so that any sensible default
+gives the same names. Where one is, heads are of every degree, and which of them count is for the mean alone to say.
 
 Shapes:  cache["pattern", layer] "n_heads seq_q seq_k".
 """
 
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from arena_lib.checking import Case, Mistake, Unfit, exercise
-from arena_lib.checking.observing import Observations
+from arena_lib.checking import Case, Mistake, Unfit, exercise, instead_of
+from arena_lib.checking.observing import Observations, n_positional
 from arena_lib.interp.heads.detectors import (
     current_attn_detector,
     first_attn_detector,
     induction_attn_detector,
     prev_attn_detector,
 )
+from arena_lib.tests.intro_to_mech_interp.small_models import random_patterns
 from arena_lib.transformer.activations.hooks import get_act_name
 
 __test__ = False
 
 STRONG = 0.94
 """Attention that a head's queries pay to the key of its kind."""
+THRESHOLDS = (0.25, 0.5, 0.7)
+"""Those that are handed in, each with heads of every degree."""
 
 
 class PatternCache(Mapping[str, Tensor]):
     """A cache that holds attention patterns: `cache["pattern", layer]`, full names, and the model's sizes."""
 
-    def __init__(self, patterns: list[Tensor]) -> None:
+    def __init__(self, patterns: Sequence[Tensor]) -> None:
         self.patterns = {f"blocks.{layer}.attn.hook_pattern": pattern for layer, pattern in enumerate(patterns)}
         sizes = types.SimpleNamespace(n_layers=len(patterns), n_heads=patterns[0].shape[-3])
         self.model = types.SimpleNamespace(cfg=sizes)
@@ -58,28 +61,23 @@ class PatternCache(Mapping[str, Tensor]):
         return len(self.patterns)
 
 
-def make_pattern(seq: int, wanted: Callable[[int], int], generator: torch.Generator, n_off: int = 1) -> Tensor:
-    """One head whose query i looks at key `wanted(i)`, but for `n_off` queries and those for which it is no key."""
+def make_pattern(seq: int, wanted: Callable[[int], int], generator: torch.Generator) -> Tensor:
+    """One head whose query i looks at key `wanted(i)`, but for one query and those for which it is no key."""
     pattern = torch.rand(seq, seq, generator=generator).tril() + 0.2 * torch.ones(seq, seq).tril()
     pattern = pattern / pattern.sum(dim=-1, keepdim=True)
-    off = set((seq // 2 + torch.randperm(seq // 3, generator=generator)[:n_off]).tolist())
+    off = seq // 2 + int(torch.randint(seq // 3, (), generator=generator))
     for query in range(seq):
-        if query not in off and 0 <= wanted(query) <= query:
+        if query != off and 0 <= wanted(query) <= query:
             pattern[query] *= 1 - STRONG
             pattern[query, wanted(query)] += STRONG
     return pattern
 
 
-def looks_nowhere(query: int) -> int:
-    """No key: attention stays spread over all."""
-    return -1
-
-
 def kinds(seq: int) -> dict[str, Callable[[int], int]]:
-    """For each kind of head the key of each query; those of induction are of 1 + 2n positions."""
+    """For each kind of head the key of each query, -1 for none; those of induction are of 1 + 2n positions."""
     n = (seq - 1) // 2
     return {
-        "spread": looks_nowhere,
+        "spread": lambda query: -1,
         "current": lambda query: query,
         "previous": lambda query: query - 1,
         "two back": lambda query: query - 2,
@@ -96,62 +94,87 @@ def kinds(seq: int) -> dict[str, Callable[[int], int]]:
     }
 
 
-def make_cache(names: list[list[str]], seq: int, generator: torch.Generator) -> PatternCache:
-    """A cache of heads of these kinds, layer by layer."""
-    wanted = kinds(seq)
-    return PatternCache([torch.stack([make_pattern(seq, wanted[name], generator) for name in row]) for row in names])
+SHORT = (4, 3, 5)
+"""Lengths of the texts with heads of every degree: the shorter, the more each entry of a mean matters."""
+CLEAR = {
+    17: [
+        ["spread", "previous", "first", "current", "itself once"],
+        ["current", "two back", "before once", "first", "previous"],
+        ["first", "previous", "current", "second", "first once"],
+    ],
+    21: [["spread", "two back", "copy"], ["itself once", "first once", "before once"]],
+}
+"""By length, the kinds of heads, layer by layer: several of each kind, and none of any."""
+CLEAR_OF_COPIES = {
+    41: [
+        ["previous", "copy", "spread", "next of copy", "first"],
+        ["next of copy", "before copy", "next of copy", "two past copy", "current"],
+    ],
+    35: [
+        ["copy", "previous", "next of copy once"],
+        ["two past copy", "next of copy", "spread"],
+        ["before copy", "first", "next of copy"],
+    ],
+}
+"""The same for repeated tokens."""
 
 
-def detector_cases(generator: torch.Generator) -> list[Case]:
-    """Three layers of five heads with one or several of each kind, one layer, and none of any kind."""
-    layouts = {
-        "three layers": [
-            ["spread", "previous", "first", "current", "itself once"],
-            ["current", "two back", "before once", "first", "previous"],
-            ["first", "previous", "current", "second", "next of copy"],
-        ],
-        "one layer": [["previous", "current", "spread", "first"]],
-        "two layers of more heads": [
-            ["before once", "first", "second", "spread", "current", "previous", "first once"],
-            ["current", "spread", "two back", "previous", "first once", "first", "itself once"],
-        ],
-        "none of the kind": [["spread", "two back", "copy"], ["itself once", "first once", "before once"]],
-    }
-    seqs = dict(zip(layouts, (17, 19, 23, 21), strict=True))
-    return [Case(label=label, args=(make_cache(rows, seqs[label], generator),)) for label, rows in layouts.items()]
+def clear_and_graded(
+    reference: Callable[..., list[str]],
+    clear: Mapping[int, list[list[str]]],
+    seqs: tuple[int, ...],
+    generator: torch.Generator,
+) -> list[Case]:
+    """Heads that are clearly of a kind or not, without a threshold; heads of every degree in short texts, with one."""
+    cases = []
+    for seq, rows in clear.items():
+        of_kind = kinds(seq)
+        patterns = [torch.stack([make_pattern(seq, of_kind[name], generator) for name in row]) for row in rows]
+        cases.append(Case(label=f"{seq} positions", given={"patterns": patterns, "rest": ()}, call="cache"))
+    for seq, threshold in zip(seqs, THRESHOLDS, strict=True):
+        patterns = list(random_patterns(2, 6, seq, seq, generator=generator))
+        given = {"patterns": patterns, "rest": (threshold,), "stand-in": reference}
+        cases.append(Case(label=f"{seq} positions", given=given, call=f"cache, threshold={threshold}"))
+    return cases
+
+
+def current_cases(generator: torch.Generator) -> list[Case]:
+    """Heads that look at themselves, and others."""
+    return clear_and_graded(current_attn_detector, CLEAR, SHORT, generator)
+
+
+def prev_cases(generator: torch.Generator) -> list[Case]:
+    """Heads that look at the token before, and others."""
+    return clear_and_graded(prev_attn_detector, CLEAR, SHORT, generator)
+
+
+def first_cases(generator: torch.Generator) -> list[Case]:
+    """Heads that look at the first token, and others."""
+    return clear_and_graded(first_attn_detector, CLEAR, SHORT, generator)
 
 
 def induction_cases(generator: torch.Generator) -> list[Case]:
     """Heads that look one past the copy, beside those that look at the copy, before it, or two past it."""
-    layouts = {
-        "two layers": [
-            ["previous", "copy", "spread", "next of copy", "first"],
-            ["next of copy", "before copy", "next of copy", "two past copy", "current"],
-        ],
-        "three layers": [
-            ["copy", "previous", "next of copy once"],
-            ["two past copy", "next of copy", "spread"],
-            ["before copy", "first", "next of copy"],
-        ],
-        "none of the kind": [["two past copy", "copy", "before copy", "next of copy once"]],
-    }
-    seqs = dict(zip(layouts, (41, 35, 47), strict=True))
-    return [Case(label=label, args=(make_cache(rows, seqs[label], generator),)) for label, rows in layouts.items()]
+    return clear_and_graded(induction_attn_detector, CLEAR_OF_COPIES, (7, 5, 9), generator)
 
 
-def found_heads(function: Callable[..., Any], case: Case) -> Observations:
-    """The names that the detector gives, in any order, and whether the patterns are as they were."""
-    cache = case.args[0]
-    own = PatternCache([cache["pattern", layer].clone() for layer in range(len(cache))])
-    found = function(own)
-    if isinstance(found, str | Tensor) or not hasattr(found, "__iter__"):
-        raise Unfit(f'A detector returns a list of names such as "0.7": got {type(found).__name__}.')
-    found = list(found)
-    if not all(isinstance(name, str) for name in found):
-        wrong = next(name for name in found if not isinstance(name, str))
-        raise Unfit(f'Each head is named by a string, "layer.head": got {wrong!r}.')
-    is_kept = all(torch.equal(own["pattern", layer], cache["pattern", layer]) for layer in range(len(cache)))
-    return {"heads found": sorted(found, key=_in_order), "patterns left as they were": is_kept}
+def named_heads(function: Callable[..., Any], case: Case) -> Observations:
+    """The names that the detector gives, in any order, and whether the patterns are as they were.
+
+    A function in the older form, without a parameter for the threshold, isn't asked where there is one.
+    """
+    patterns, rest = case.given["patterns"], case.given["rest"]
+    own = [pattern.clone() for pattern in patterns]
+    is_asked = n_positional(function) > len(rest)
+    names = (function if is_asked else case.given["stand-in"])(PatternCache(own), *rest)
+    if isinstance(names, str | Tensor) or not hasattr(names, "__iter__"):
+        raise Unfit(f'A detector returns a list of names such as "0.7": got {type(names).__name__}.')
+    names = list(names)
+    for name in names:
+        if not isinstance(name, str):
+            raise Unfit(f'Each head is named by a string, "layer.head": got {name!r}.')
+    is_kept = all(map(torch.equal, own, patterns))
+    return {"heads named": sorted(names, key=_in_order), "the patterns stay as they were": is_kept}
 
 
 def _in_order(name: str) -> tuple[Any, ...]:
@@ -160,25 +183,10 @@ def _in_order(name: str) -> tuple[Any, ...]:
     return (0, *map(int, parts)) if all(part.isdigit() for part in parts) else (1, name)
 
 
-def _by_argmax(offset: int) -> Callable[..., list[str]]:
-    """Counts in how many rows the largest entry lies on the diagonal."""
+def detector(score: Callable[[Tensor], Any], default: float = 0.4) -> Callable[..., list[str]]:
+    """A detector that loops over layers and heads, with a score for one head's pattern."""
 
-    def detector(cache: Any) -> list[str]:
-        names = []
-        for layer in range(cache.model.cfg.n_layers):
-            pattern = cache["pattern", layer]
-            seq = pattern.shape[-1]
-            is_hit = pattern.argmax(dim=-1) == torch.arange(seq) + offset
-            names += [f"{layer}.{int(head)}" for head in (is_hit.float().mean(dim=-1) > 0.5).nonzero()]
-        return names
-
-    return detector
-
-
-def _head_by_head(score: Callable[[Tensor], float], threshold: float) -> Callable[..., list[str]]:
-    """Loops over layers and heads, with a score for one head's pattern."""
-
-    def detector(cache: Any) -> list[str]:
+    def detect(cache: Any, threshold: float = default) -> list[str]:
         cfg = cache.model.cfg
         return [
             f"{layer}.{head}"
@@ -187,74 +195,72 @@ def _head_by_head(score: Callable[[Tensor], float], threshold: float) -> Callabl
             if score(cache["pattern", layer][head]) > threshold
         ]
 
-    return detector
+    return detect
 
 
-def _edited_in_place(cache: Any) -> list[str]:
-    """The mistake of clearing what isn't looked at, in the cache itself."""
-    names = []
-    for layer in range(len(cache)):
-        pattern = cache["pattern", layer]
-        pattern *= torch.eye(pattern.shape[-1]).roll(1, 0).tril(-1)
-        names += [f"{layer}.{int(head)}" for head in (pattern.sum((-2, -1)) / pattern.shape[-1] > 0.4).nonzero()]
-    return names
+def without_threshold(detect: Callable[..., list[str]]) -> Callable[..., list[str]]:
+    """A detector of the older form, which knows its own threshold alone."""
+    return lambda cache: detect(cache)
 
 
-ONE_LAYER_ONLY = Mistake(
-    "looks at the first layer only",
-    "in is_above.nonzero().tolist()",
-    "in is_above[:1].nonzero().tolist()",
-    within="heads_above",
-    why="every layer of the cache has heads to look at",
-)
-SWAPPED_NAMES = Mistake(
-    "names head and layer the wrong way round",
-    'f"{layer}.{head}"',
-    'f"{head}.{layer}"',
-    within="heads_above",
-    why="the layer comes first: 0.7 is head 7 of layer 0",
-)
-COUNTS_FROM_ONE = Mistake(
-    "counts heads from one",
-    'f"{layer}.{head}"',
-    'f"{layer}.{head + 1}"',
-    within="heads_above",
-    why="layers and heads are both counted from zero",
-)
+def wrong_score(name: str, score: Callable[[Tensor], Any], why: str) -> Mistake:
+    """The mistake of another score."""
+    return Mistake(name, function=detector(score), why=why)
 
 
-BELOW_THE_THRESHOLD = Mistake(
-    "finds the heads below the threshold",
-    "> threshold",
-    "< threshold",
-    within="heads_above",
-    why="a large mean is the mark",
-)
-
-
-def _any_query(score: Callable[[Tensor], float]) -> Mistake:
-    return Mistake(
+def any_query(entries: Callable[[Tensor], Tensor]) -> Mistake:
+    """The mistake of the largest entry; the first two are left out, where there are few keys to look at."""
+    return wrong_score(
         "counts a head of which one query does it",
-        function=_head_by_head(score, 0.4),
+        lambda pattern: entries(pattern)[2:].max(),
         why="a single query that looks there is no habit; take the mean over the queries",
     )
 
 
-def _largest(entries: Tensor) -> float:
-    """The largest but for the first two, where there are few keys to look at."""
-    return float(entries[2:].max())
+def counts_rows(offset: int) -> Mistake:
+    """The mistake of the share of rows whose largest entry lies on this diagonal."""
+    return wrong_score(
+        "counts the queries whose largest entry it is",
+        lambda pattern: (pattern.argmax(dim=-1) == torch.arange(len(pattern)) + offset)[-offset:].double().mean(),
+        why="the threshold is for the mean of the attention itself, however much goes elsewhere",
+    )
 
 
-def _mean_below(offset: int) -> Callable[..., list[str]]:
-    """The heads whose diagonal of this offset has a large mean."""
-    return _head_by_head(lambda pattern: float(pattern.diagonal(offset).mean()), 0.4)
-
+MEAN_IS_MEANT = "the threshold is for a mean, which lies between 0 and 1 however long the text is"
+IN_ANY_DETECTOR = [
+    *instead_of(
+        "> threshold",
+        {
+            "< threshold": ("names the heads below the threshold", "a large mean is the mark"),
+            "> 0.4": ("ignores the threshold that is given", "0.4 is only for callers who give none"),
+        },
+        within="heads_above",
+    ),
+    *instead_of(
+        'f"{layer}.{head}"',
+        {
+            'f"{head}.{layer}"': ("puts the head before the layer", "the layer comes first: 0.7 is head 7 of layer 0"),
+            'f"{layer}.{head + 1}"': ("counts heads from one", "layers and heads are both counted from zero"),
+        },
+        within="heads_above",
+    ),
+    Mistake(
+        "looks at the first layer only",
+        "in is_above.nonzero().tolist()",
+        "in is_above[:1].nonzero().tolist()",
+        within="heads_above",
+        why="every layer of the cache has heads to look at",
+    ),
+]
 
 test_current_attn_detector = exercise(
     reference=current_attn_detector,
-    cases=detector_cases,
-    observe=found_heads,
-    accepts=[_by_argmax(0), _head_by_head(lambda pattern: float(pattern.diag().mean()), 0.6)],
+    cases=current_cases,
+    observe=named_heads,
+    accepts=[
+        detector(lambda pattern: pattern.trace() / len(pattern), 0.6),
+        without_threshold(detector(lambda pattern: pattern.diag().mean(), 0.3)),
+    ],
     mistakes=[
         Mistake(
             "looks at the keys before the queries",
@@ -262,22 +268,33 @@ test_current_attn_detector = exercise(
             "prev_attn_scores",
             why="a position that looks at itself lies on the main diagonal",
         ),
-        BELOW_THE_THRESHOLD,
-        ONE_LAYER_ONLY,
-        SWAPPED_NAMES,
-        COUNTS_FROM_ONE,
-        _any_query(lambda pattern: _largest(pattern.diag())),
+        wrong_score(
+            "leaves the first position out",
+            lambda pattern: pattern.diag()[1:].mean(),
+            why="the whole diagonal counts, the first position too",
+        ),
+        wrong_score("sums the diagonal", lambda pattern: pattern.trace(), why=MEAN_IS_MEANT),
+        counts_rows(0),
+        any_query(torch.diag),
+        *IN_ANY_DETECTOR,
     ],
 )
 
+
+def _edited_in_place(cache: Any, threshold: float = 0.4) -> list[str]:
+    """The mistake of clearing what isn't looked at, in the cache itself."""
+    for pattern in cache.values():
+        pattern *= torch.eye(pattern.shape[-1]).roll(1, 0).tril(-1)
+    return prev_attn_detector(cache, threshold)
+
+
 test_prev_attn_detector = exercise(
     reference=prev_attn_detector,
-    cases=detector_cases,
-    observe=found_heads,
+    cases=prev_cases,
+    observe=named_heads,
     accepts=[
-        _by_argmax(-1),
-        _head_by_head(lambda pattern: float(pattern.diagonal(-1).mean()), 0.3),
-        _head_by_head(lambda pattern: float(pattern[1:, :-1].diag().sum() / len(pattern)), 0.5),
+        detector(lambda pattern: pattern[1:, :-1].diag().mean(), 0.3),
+        without_threshold(detector(lambda pattern: pattern[1:, :-1].trace() / len(pattern), 0.5)),
     ],
     mistakes=[
         Mistake(
@@ -286,105 +303,121 @@ test_prev_attn_detector = exercise(
             "current_attn_scores",
             why="the position before query i is key i - 1, one below the diagonal",
         ),
-        Mistake(
+        wrong_score(
             "looks above the diagonal",
-            function=_mean_below(1),
+            lambda pattern: pattern.diagonal(1).mean(),
             why="above the diagonal lie keys of the future, and the mask makes them all zero",
         ),
-        Mistake(
+        wrong_score(
             "looks two positions back",
-            function=_mean_below(-2),
+            lambda pattern: pattern.diagonal(-2).mean(),
             why="the position before is one back: offset -1",
         ),
+        wrong_score(
+            "divides by the number of positions",
+            lambda pattern: pattern.diagonal(-1).sum() / len(pattern),
+            why="the first position has none before it: the mean is over the other seq - 1",
+        ),
+        wrong_score("sums the diagonal", lambda pattern: pattern.diagonal(-1).sum(), why=MEAN_IS_MEANT),
+        counts_rows(-1),
+        any_query(lambda pattern: pattern.diagonal(-1)),
         Mistake(
             "changes the patterns in the cache", function=_edited_in_place, why="others will read the cache after you"
         ),
-        ONE_LAYER_ONLY,
-        SWAPPED_NAMES,
-        _any_query(lambda pattern: _largest(pattern.diagonal(-1))),
+        *IN_ANY_DETECTOR,
     ],
 )
 
 test_first_attn_detector = exercise(
     reference=first_attn_detector,
-    cases=detector_cases,
-    observe=found_heads,
+    cases=first_cases,
+    observe=named_heads,
     accepts=[
-        _head_by_head(lambda pattern: float(pattern[:, 0].mean()), 0.5),
-        _head_by_head(lambda pattern: float((pattern[:, 0] > 0.5).float().mean()), 0.5),
+        detector(lambda pattern: pattern[1:, 0].sum() / (len(pattern) - 1), 0.5),
+        without_threshold(detector(lambda pattern: pattern[:, 0].mean(), 0.5)),
     ],
     mistakes=[
-        Mistake(
+        wrong_score(
+            "counts the first query",
+            lambda pattern: pattern[:, 0].mean(),
+            why="the first position can look nowhere else: the queries from 1 on count",
+        ),
+        wrong_score(
             "reads the first row, not the first column",
-            function=_head_by_head(lambda pattern: float(pattern[0].mean()), 0.4),
+            lambda pattern: pattern[0].mean(),
             why="rows are queries: what all queries pay to key 0 is the first column",
         ),
-        Mistake(
+        wrong_score(
             "looks at the second position",
-            function=_head_by_head(lambda pattern: float(pattern[:, 1].mean()), 0.4),
+            lambda pattern: pattern[1:, 1].mean(),
             why="positions are counted from zero",
         ),
-        BELOW_THE_THRESHOLD,
-        ONE_LAYER_ONLY,
-        SWAPPED_NAMES,
-        _any_query(lambda pattern: _largest(pattern[1:, 0])),
+        wrong_score("sums the column", lambda pattern: pattern[1:, 0].sum(), why=MEAN_IS_MEANT),
+        wrong_score(
+            "counts the queries whose largest entry it is",
+            lambda pattern: (pattern[1:].argmax(dim=-1) == 0).double().mean(),
+            why="the threshold is for the mean of the attention itself, however much goes elsewhere",
+        ),
+        any_query(lambda pattern: pattern[:, 0]),
+        *IN_ANY_DETECTOR,
     ],
 )
 
 
-def _induction_by_loop(cache: Any) -> list[str]:
-    """Adds up the entries one by one, and counts the whole stripe."""
+def _induction_by_loop(cache: Any, threshold: float = 0.5) -> list[str]:
+    """Adds up the entries one by one, by the names of a cache's patterns."""
     names = []
     for name, pattern in cache.items():
         n = (pattern.shape[-1] - 1) // 2
         for head, own in enumerate(pattern):
             total = sum(float(own[query, query - n + 1]) for query in range(n + 1, 2 * n + 1))
-            if total / n > 0.5:
+            if total / n > threshold:
                 names.append(f"{name.split('.')[1]}.{head}")
     return names
+
+
+def stripe(pattern: Tensor, past: int) -> Tensor:
+    """What the second copy's queries pay to the key `past` positions after the earlier copy."""
+    n = len(pattern) // 2
+    return pattern[n + 1 :, 1 + past :].diag() if past >= 0 else pattern[n + 1 :].diag()
 
 
 test_induction_attn_detector = exercise(
     reference=induction_attn_detector,
     cases=induction_cases,
-    observe=found_heads,
+    observe=named_heads,
     accepts=[
         _induction_by_loop,
-        _head_by_head(lambda pattern: float(pattern.diagonal(1 - (len(pattern) - 1) // 2).mean()), 0.4),
+        without_threshold(detector(lambda pattern: pattern.diagonal(1 - (len(pattern) - 1) // 2).mean())),
     ],
     mistakes=[
-        Mistake(
+        wrong_score(
+            "takes the whole diagonal",
+            lambda pattern: pattern.diagonal(1 - len(pattern) // 2).mean(),
+            why="its first two entries don't belong to the second copy: leave them out with [2:]",
+        ),
+        wrong_score(
             "looks at the copy itself",
-            function=lambda cache: _stripe(cache, 0),
+            lambda pattern: stripe(pattern, 0).mean(),
             why="a head that looks there finds the same token again, not what followed it; induction looks one further on",
         ),
-        Mistake(
+        wrong_score(
             "looks one before the copy",
-            function=lambda cache: _stripe(cache, -1),
+            lambda pattern: stripe(pattern, -1).mean(),
             why="the entries [n + 1 + i, i + 2] lie n - 1 below the diagonal",
         ),
-        Mistake(
+        wrong_score(
             "looks two past the copy",
-            function=lambda cache: _stripe(cache, 2),
+            lambda pattern: stripe(pattern, 2).mean(),
             why="the entries [n + 1 + i, i + 2] lie n - 1 below the diagonal",
         ),
-        Mistake(
+        wrong_score(
             "takes the whole length for n",
-            function=lambda cache: _stripe(cache, 1, lambda seq: seq - 1),
+            lambda pattern: pattern.diagonal(2 - len(pattern)).mean(),
             why="the sequence is one token and twice n, so n = (seq - 1) / 2",
         ),
-        BELOW_THE_THRESHOLD,
-        ONE_LAYER_ONLY,
-        SWAPPED_NAMES,
+        wrong_score("sums the stripe", lambda pattern: stripe(pattern, 1).sum(), why=MEAN_IS_MEANT),
+        any_query(lambda pattern: stripe(pattern, 1).repeat(3)),
+        *IN_ANY_DETECTOR,
     ],
 )
-
-
-def _stripe(cache: Any, past: int, length: Callable[[int], int] = lambda seq: (seq - 1) // 2) -> list[str]:
-    """Heads with much attention `past` positions after the earlier copy."""
-    names = []
-    for layer in range(len(cache)):
-        pattern = cache["pattern", layer]
-        mean = pattern.diagonal(past - length(pattern.shape[-1]), -2, -1).mean(dim=-1)
-        names += [f"{layer}.{int(head)}" for head in (mean > 0.4).nonzero()]
-    return names

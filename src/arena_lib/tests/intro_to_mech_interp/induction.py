@@ -10,31 +10,26 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from arena_lib.checking import Case, Mistake, exercise, outputs
+from arena_lib.checking import Case, Mistake, exercise, instead_of, outputs
 from arena_lib.checking.observing import Observations
 from arena_lib.interp.heads.induction import induction_score, induction_score_hook
+from arena_lib.tests.intro_to_mech_interp.small_models import random_patterns
 from arena_lib.transformer.activations.hooks import HookPoint
 
 __test__ = False
 
 
 def score_cases(generator: torch.Generator) -> list[Case]:
-    """Patterns of several examples, of one, and of the shortest string.
-
-    The two entries of the stripe that lie before the second copy, [n - 1, 0] and [n, 1], are set to the
-    mean of the others: whether they count is a matter of taste, and both answers are right here.
-    """
+    """Patterns of several examples, of one, and of the shortest string."""
     shapes = {"several examples": (3, 4, 6), "one example": (1, 5, 8), "the shortest string": (4, 3, 2)}
-    cases = []
-    for label, (batch, n_heads, n) in shapes.items():
-        seq = 1 + 2 * n
-        hidden = torch.ones(seq, seq).triu(1).bool()
-        scores = 2 * torch.randn(batch, n_heads, seq, seq, generator=generator)
-        pattern = scores.masked_fill(hidden, -torch.inf).softmax(dim=-1)
-        stripe = pattern.diagonal(1 - n, -2, -1)
-        stripe[..., :2] = stripe[..., 2:].mean(dim=(0, -1), keepdim=True)
-        cases.append(Case(label=label, args=(pattern,), axes={"output": "n_heads"}))
-    return cases
+    return [
+        Case(
+            label=label,
+            args=(random_patterns(batch, n_heads, 1 + 2 * n, 1 + 2 * n, generator=generator),),
+            axes={"output": "n_heads"},
+        )
+        for label, (batch, n_heads, n) in shapes.items()
+    ]
 
 
 def score_by_loop(pattern: Tensor) -> Tensor:
@@ -44,10 +39,10 @@ def score_by_loop(pattern: Tensor) -> Tensor:
     return torch.stack(entries).mean(dim=0).mean(dim=0)
 
 
-def score_by_whole_stripe(pattern: Tensor) -> Tensor:
-    """Averages over examples first, and takes the whole diagonal."""
+def score_by_examples(pattern: Tensor) -> Tensor:
+    """Averages over examples first, and cuts the second copy's queries out before it takes their diagonal."""
     n = (pattern.size(-1) - 1) // 2
-    return torch.diagonal(pattern.mean(0), -(n - 1), 1, 2).mean(-1)
+    return torch.diagonal(pattern.mean(0)[:, n + 1 :, 2:], 0, 1, 2).mean(-1)
 
 
 def score_by_mask(pattern: Tensor) -> Tensor:
@@ -60,26 +55,38 @@ def score_by_mask(pattern: Tensor) -> Tensor:
 
 
 SCORE_MISTAKES = [
-    Mistake(
-        "looks at the copy itself",
+    *instead_of(
         "offset=1 - n",
-        "offset=-n",
+        {
+            "offset=-n": (
+                "looks at the copy itself",
+                "a head that looks there finds the same token again, not what followed it; induction looks one further on",
+            ),
+            "offset=2 - n": ("looks two past the copy", "the entries [n + 1 + i, i + 2] lie n - 1 below the diagonal"),
+            "offset=-1 - n": (
+                "looks one before the copy",
+                "the entries [n + 1 + i, i + 2] lie n - 1 below the diagonal",
+            ),
+            "offset=n - 1": (
+                "looks above the diagonal",
+                "diagonals below the main one have a negative offset; above it the mask has made all zero",
+            ),
+        },
         within="induction_score",
-        why="a head that looks there finds the same token again, not what followed it; induction looks one further on",
     ),
-    Mistake(
-        "looks two past the copy",
-        "offset=1 - n",
-        "offset=2 - n",
+    *instead_of(
+        "dim2=-1)[..., 2:]",
+        {
+            "dim2=-1)": (
+                "takes the whole diagonal",
+                "its first two entries don't belong to the second copy: leave them out with [..., 2:]",
+            ),
+            "dim2=-1)[..., 1:]": (
+                "takes one entry too many",
+                "query n + 1 is the first that counts, and it looks at key 2",
+            ),
+        },
         within="induction_score",
-        why="the entries [n + 1 + i, i + 2] lie n - 1 below the diagonal",
-    ),
-    Mistake(
-        "looks above the diagonal",
-        "offset=1 - n",
-        "offset=n - 1",
-        within="induction_score",
-        why="diagonals below the main one have a negative offset; above it the mask has made all zero",
     ),
     Mistake(
         "takes the whole length for n",
@@ -88,26 +95,32 @@ SCORE_MISTAKES = [
         within="induction_score",
         why="the sequence is one token and twice n, so n = (seq - 1) / 2",
     ),
-    Mistake(
-        "averages over the heads, too",
-        "dim=(0, -1))",
-        "dim=(0, 1, -1)).expand(pattern.shape[1])",
-        within="induction_score",
-        why="each head has a score of its own",
-    ),
-    Mistake(
-        "takes the largest entry",
+    *instead_of(
         "stripe.mean(dim=(0, -1))",
-        "stripe.mean(dim=0).amax(dim=-1)",
+        {
+            "stripe.mean(dim=(0, 1, -1)).expand(pattern.shape[1])": (
+                "averages over the heads, too",
+                "each head has a score of its own",
+            ),
+            "stripe.mean(dim=0).amax(dim=-1)": (
+                "takes the largest entry",
+                "a single query that looks there is no habit: take the mean",
+            ),
+            "stripe.mean(dim=-1).sum(dim=0)": (
+                "sums over the examples",
+                "a score lies between 0 and 1, however many examples there are: take their mean, too",
+            ),
+            "stripe.mean(dim=0).sum(dim=-1)": (
+                "sums over the positions",
+                "a score lies between 0 and 1, however long the text is: take the mean",
+            ),
+            "stripe.mean(dim=-1)": (
+                "keeps the examples apart",
+                "the mean goes over the examples, too: one number for each head",
+            ),
+            "stripe[0].mean(dim=-1)": ("looks at the first example only", "the mean goes over all examples"),
+        },
         within="induction_score",
-        why="a single query that looks there is no habit: take the mean",
-    ),
-    Mistake(
-        "sums over the examples",
-        "stripe.mean(dim=(0, -1))",
-        "stripe.mean(dim=-1).sum(dim=0)",
-        within="induction_score",
-        why="a score lies between 0 and 1, however many examples there are: take their mean, too",
     ),
 ]
 
@@ -115,21 +128,9 @@ test_induction_score = exercise(
     reference=induction_score,
     cases=score_cases,
     observe=outputs,
-    accepts=[score_by_loop, score_by_whole_stripe, score_by_mask],
-    mistakes=[
-        Mistake(
-            "looks at the copy itself",
-            function=lambda pattern: pattern.diagonal(-(pattern.shape[-1] // 2), -2, -1).mean(dim=(0, -1)),
-            why="that finds the same token again, not what followed it; induction looks one further on",
-        ),
-        Mistake(
-            "keeps the examples apart",
-            "dim=(0, -1)",
-            "dim=-1",
-            why="the mean goes over the examples, too: one number for each head",
-        ),
-        *SCORE_MISTAKES,
-    ],
+    accepts=[score_by_loop, score_by_examples, score_by_mask],
+    equivalent={"n = copy_length(pattern.shape[-1]) -> n = copy_length(pattern.shape[-2])": "a pattern is square"},
+    mistakes=SCORE_MISTAKES,
 )
 
 
@@ -213,6 +214,6 @@ test_induction_score_hook = exercise(
             function=_replaces_ctx,
             why="other hooks may keep something there: add a key, don't replace the dictionary",
         ),
-        *SCORE_MISTAKES[:3],
+        *SCORE_MISTAKES,
     ],
 )

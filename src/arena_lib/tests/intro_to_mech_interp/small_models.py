@@ -7,7 +7,7 @@ import types
 from typing import Any
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from arena_lib.checking.observing import hooks_in_words
@@ -36,6 +36,12 @@ def make_repeated(model: Transformer, n: int, batch: int, generator: torch.Gener
     """The first token, and twice the same n."""
     drawn = torch.randint(0, model.cfg.d_vocab, (batch, n), generator=generator)
     return torch.cat([torch.full((batch, 1), BOS), drawn, drawn], dim=1)
+
+
+def random_patterns(*shape: int, generator: torch.Generator) -> Float[Tensor, "..."]:
+    """Attention patterns of this shape: each query looks at itself and the positions before it, unevenly."""
+    scores = 2 * torch.randn(shape, generator=generator)
+    return scores.masked_fill(torch.ones(shape[-2:]).triu(1).bool(), -torch.inf).softmax(dim=-1)
 
 
 def state_of(model: Transformer) -> tuple[int, float]:
