@@ -1,10 +1,7 @@
 """Judges of section 1.2, Intro to mechanistic interpretability."""
 
-from arena_lib.tests.intro_to_mech_interp.ablation import (
-    test_get_ablation_scores,
-    test_head_mean_ablation_hook,
-    test_head_zero_ablation_hook,
-)
+from arena_lib.tests.intro_to_mech_interp.ablation import test_head_mean_ablation_hook, test_head_zero_ablation_hook
+from arena_lib.tests.intro_to_mech_interp.ablation_scores import test_get_ablation_scores
 from arena_lib.tests.intro_to_mech_interp.attribution import test_logit_attribution
 from arena_lib.tests.intro_to_mech_interp.circuits import (
     test_effective_OV_circuit,

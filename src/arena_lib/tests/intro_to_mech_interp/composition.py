@@ -334,11 +334,7 @@ test_get_batched_comp_scores = exercise(
             ),
             why="every W_A meets every W_B: give W_As an axis behind its own, and W_Bs one in front",
         ),
-        Mistake(
-            TURNED,
-            function=_turned(as_one_axis=True, turns_norms=True, turns_result=True),
-            why=A_FIRST,
-        ),
+        Mistake(TURNED, function=_turned(as_one_axis=True, turns_norms=True, turns_result=True), why=A_FIRST),
         Mistake(
             "turns the table of pairs around",
             "scores.reshape(W_As",

@@ -26,10 +26,7 @@ def decompose_qk_input_cases(generator: torch.Generator) -> list[Case]:
     return [
         Case(
             label=f"a sequence of {seq}",
-            given=given
-            | {
-                "tokens": torch.randint(0, D_VOCAB, (1, seq), generator=generator),
-            },
+            given=given | {"tokens": torch.randint(0, D_VOCAB, (1, seq), generator=generator)},
             axes={"output": PARTS},
         )
         for seq in (6, 8, 1)
@@ -148,10 +145,7 @@ def projection_cases(generator: torch.Generator) -> list[Case]:
         Case(
             label=f"head {head}, {seq} positions",
             given=given
-            | {
-                "parts": torch.randn(N_PARTS, seq, D_MODEL, generator=generator, dtype=torch.float64),
-                "head": head,
-            },
+            | {"parts": torch.randn(N_PARTS, seq, D_MODEL, generator=generator, dtype=torch.float64), "head": head},
             axes={"output": "n_comp seq d_head"},
         )
         for head, seq in ((2, 6), (1, 7), (0, 1))

@@ -228,11 +228,7 @@ def svd_parts(function: Callable[..., Any], case: Case) -> Observations:
     U, S, Vh = (part.detach() for part in parts)
     found: Observations = {"shapes of U, S, Vh": [list(part.shape) for part in (U, S, Vh)], "S": S}
     if U.ndim == Vh.ndim >= 2 and S.ndim == U.ndim - 1 and U.shape[-1] == S.shape[-1] == Vh.shape[-2]:
-        found |= {
-            "U @ diag(S) @ Vh": (U * S[..., None, :]) @ Vh,
-            "U.T @ U": U.mT @ U,
-            "Vh @ Vh.T": Vh @ Vh.mT,
-        }
+        found |= {"U @ diag(S) @ Vh": (U * S[..., None, :]) @ Vh, "U.T @ U": U.mT @ U, "Vh @ Vh.T": Vh @ Vh.mT}
     return found | seen
 
 

@@ -204,11 +204,7 @@ test_induction_score_hook = exercise(
             function=partial(_sets_an_attribute),
             why='hook.ctx is a dictionary: write hook.ctx["induction_score"] = ...',
         ),
-        Mistake(
-            "changes the pattern",
-            function=_clears,
-            why="a hook that only looks must leave what it gets as it is",
-        ),
+        Mistake("changes the pattern", function=_clears, why="a hook that only looks must leave what it gets as it is"),
         Mistake(
             "throws away what lay in hook.ctx",
             function=_replaces_ctx,

@@ -3,15 +3,14 @@
 Shapes:  tokens "batch seq" with seq = 1 + 2n.
 """
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from arena_lib.checking import Case, Mistake, Unfit, exercise
-from arena_lib.checking.observing import Observations
+from arena_lib.checking import Case, Mistake, Unfit, exercise, instead_of
+from arena_lib.checking.observing import Observations, n_positional
 from arena_lib.interp.heads.induction import generate_repeated_tokens, run_and_cache_model_repeated_tokens
 from arena_lib.tests.intro_to_mech_interp.small_models import BOS, left_behind, make_model, state_of
 
@@ -21,6 +20,9 @@ SOME_IDS = (2, 5, 6, 11)
 """A part of the vocabulary to draw from."""
 N_OF_COURSE = 3
 """Arguments of a function in its older form: model, seq_len, batch_size."""
+MANY_ROWS = 40
+"""Of so many rows it is counted how often each id was drawn; the smaller case expects 110 of each."""
+SECOND_IS_FIRST, REVERSED = "the second copy equals the first", "the second copy is the first reversed"
 
 
 def token_cases(generator: torch.Generator) -> list[Case]:
@@ -34,27 +36,36 @@ def token_cases(generator: torch.Generator) -> list[Case]:
         "part of the vocabulary": ("small", 11, 40, some),
     }
     return [
-        Case(label=label, given={"model": models[which], "call": (seq_len, batch, ids)})
+        Case(
+            label=label,
+            given={"model": models[which], "call": (seq_len, batch, ids)},
+            call=f"model, {seq_len}, {batch}, {None if ids is None else ids.tolist()}, generator",
+        )
         for label, (which, seq_len, batch, ids) in calls.items()
     ]
 
 
 def look_at_tokens(tokens: Any, case: Case) -> Observations:
     """What must hold of repeated tokens, whichever were drawn."""
-    seq_len, batch, _ = case.given["call"]
+    seq_len, batch, ids = case.given["call"]
     if not isinstance(tokens, Tensor) or tokens.is_floating_point():
         raise Unfit(f"Tokens are a tensor of integers: got {_described(tokens)}. torch.full with an int makes one.")
     seen: Observations = {"shape (batch, seq)": tuple(tokens.shape)}
     if tokens.shape != (batch, 1 + 2 * seq_len):
         return seen
     first, second = tokens[:, 1 : 1 + seq_len], tokens[:, 1 + seq_len :]
+    drawn = set(first.flatten().tolist())
     return seen | {
         "the first token of each row": tokens[:, 0].tolist(),
-        "the second copy equals the first": torch.equal(first, second),
+        SECOND_IS_FIRST: torch.equal(first, second),
+        REVERSED: torch.equal(first, second.flip(1)),
         "each token stands twice in a row": torch.equal(tokens[:, 1::2], tokens[:, 2::2]),
-        "rows are alike": batch > 1 and bool((tokens == tokens[0]).all()),
-        "a row has the same token everywhere": bool((first == first[:, :1]).all(dim=1).any()),
-        "is int64": tokens.dtype == torch.int64,
+        "rows are alike": batch > 1 and bool((first == first[0]).all()),
+        "each row has the same token everywhere": bool((first == first[:, :1]).all()),
+        "ids outside those given": sorted(
+            drawn - set(range(case.given["model"].cfg.d_vocab) if ids is None else ids.tolist())
+        ),
+        "the tokens are int64": tokens.dtype == torch.int64,
     }
 
 
@@ -63,24 +74,50 @@ def _described(value: Any) -> str:
 
 
 def drawn_tokens(function: Callable[..., Any], case: Case) -> Observations:
-    """The tokens' structure, which ids were drawn, and whether the generator decides."""
+    """The tokens' structure, which ids were drawn and how often, and whether the generator decides."""
     model, (seq_len, batch, ids) = case.given["model"], case.given["call"]
 
-    def draw(seed: int = 0) -> Any:
-        return function(model, seq_len, batch, ids, torch.Generator().manual_seed(seed))
+    def draw(generator: torch.Generator | None) -> Any:
+        return function(model, seq_len, batch, ids, generator)
 
-    torch.manual_seed(1)
-    tokens = draw()
+    tokens = draw(_seeded(0))
     seen = look_at_tokens(tokens, case)
     if tokens.shape != (batch, 1 + 2 * seq_len):
         return seen
-    if batch >= 40:
-        seen["ids that were drawn"] = sorted(set(tokens[:, 1:].flatten().tolist()))
-    torch.manual_seed(2)
-    seen["draws again alike from a generator of the same seed"] = torch.equal(tokens, draw())
-    seen["draws differently from another seed"] = not torch.equal(tokens, draw(1))
-    seen["draws without a generator"] = tuple(function(model, seq_len, batch).shape)
-    return seen
+    if batch >= MANY_ROWS:
+        seen |= _frequencies(tokens[:, 1 : 1 + seq_len], model.cfg.d_vocab if ids is None else len(ids))
+    seen["shape without a generator"] = tuple(function(model, seq_len, batch).shape)
+    return seen | randomness(draw)
+
+
+def randomness(draw: Callable[[torch.Generator | None], Any]) -> Observations:
+    """Whether a generator alone decides what is drawn, and moves on; without one torch's own does both."""
+    own = torch.get_rng_state()
+    generator = _seeded(0)
+    first, second = draw(generator), draw(generator)
+    is_untouched = torch.equal(own, torch.get_rng_state())
+    torch.manual_seed(3)
+    return {
+        "a generator of the same seed gives the same tokens": torch.equal(first, draw(_seeded(0))),
+        "a generator that is used twice gives other tokens": not torch.equal(first, second),
+        "a generator of another seed gives other tokens": not torch.equal(first, draw(_seeded(1))),
+        "torch's own generator stays as it was": is_untouched,
+        "without a generator each call gives other tokens": not torch.equal(draw(None), draw(None)),
+    }
+
+
+def _seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def _frequencies(drawn: Tensor, n_ids: int) -> Observations:
+    """Which ids were drawn, and which of them far too often or too seldom: by more than 7 standard deviations."""
+    ids, counts = drawn.unique(return_counts=True)
+    share = drawn.numel() / n_ids
+    return {
+        "ids that were drawn": ids.tolist(),
+        "ids drawn far too often or too seldom": ids[(counts - share).abs() > 7 * share**0.5].tolist(),
+    }
 
 
 def tokens_by_choice(
@@ -112,11 +149,34 @@ test_generate_repeated_tokens = exercise(
     observe=drawn_tokens,
     accepts=[tokens_by_choice, tokens_in_place],
     mistakes=[
-        Mistake(
-            "leaves out the token that begins a text",
+        *instead_of(
             "[start, drawn, drawn]",
-            "[drawn, drawn]",
-            why="models have rarely seen a text without it, and heads rest on it when they have nothing to do",
+            {
+                "[drawn, drawn]": (
+                    "leaves out the token that begins a text",
+                    "models have rarely seen a text without it, and heads rest on it when they have nothing to do",
+                ),
+                "[start, drawn, start, drawn]": (
+                    "begins the second copy like a new text",
+                    "the first token stands once, at the start of the row",
+                ),
+                "[start, drawn, drawn.flip(1)]": (
+                    "writes the second copy from the last token to the first",
+                    "the second copy has the same tokens in the same order",
+                ),
+                "[start, drawn, ids[torch.randint(0, len(ids), (batch_size, seq_len), generator=generator)]]": (
+                    "draws the second half anew",
+                    "the second copy is the first again: draw once, and join it twice",
+                ),
+                "[start, drawn.repeat_interleave(2, dim=1)]": (
+                    "repeats each token in place",
+                    "the whole string comes first, and then the whole string again",
+                ),
+                "[start, drawn[:, :1].expand(-1, 2 * seq_len)]": (
+                    "draws one token for each row",
+                    "every place is drawn by itself: seq_len tokens for each row",
+                ),
+            },
         ),
         Mistake(
             "begins with token 0",
@@ -125,43 +185,39 @@ test_generate_repeated_tokens = exercise(
             why="which token begins a text is the tokenizer's: model.tokenizer.bos_token_id",
         ),
         Mistake(
-            "begins the second copy like a new text",
-            "[start, drawn, drawn]",
-            "[start, drawn, start, drawn]",
-            why="the first token stands once, at the start of the row",
-        ),
-        Mistake(
-            "draws the second half anew",
-            "[start, drawn, drawn]",
-            "[start, drawn, ids[torch.randint(0, len(ids), (batch_size, seq_len), generator=generator)]]",
-            why="the second copy is the first again: draw once, and join it twice",
-        ),
-        Mistake(
             "repeats the batch, not the positions",
             "dim=1",
             "dim=0",
             why="the copy follows in the same row, along the axis of positions",
         ),
-        Mistake(
-            "gives all rows the same tokens",
-            "(batch_size, seq_len), generator=generator)]",
-            "(1, seq_len), generator=generator)].repeat(batch_size, 1)",
-            why="each row is drawn by itself",
-        ),
-        Mistake(
-            "repeats each token in place",
-            "[start, drawn, drawn]",
-            "[start, drawn.repeat_interleave(2, dim=1)]",
-            why="the whole string comes first, and then the whole string again",
-        ),
-        Mistake(
-            "never draws the first id", "randint(0,", "randint(1,", why="all ids are equally likely, the first too"
-        ),
-        Mistake(
-            "never draws the last id",
-            "len(ids), (",
-            "len(ids) - 1, (",
-            why="randint leaves its upper end out by itself",
+        *instead_of(
+            "ids[torch.randint(0, len(ids), (batch_size, seq_len), generator=generator)]",
+            {
+                "ids[torch.randint(0, len(ids), (1, seq_len), generator=generator)].repeat(batch_size, 1)": (
+                    "gives all rows the same tokens",
+                    "each row is drawn by itself",
+                ),
+                "ids[torch.randint(1, len(ids), (batch_size, seq_len), generator=generator)]": (
+                    "never draws the first id",
+                    "all ids are equally likely, the first too",
+                ),
+                "ids[torch.randint(0, len(ids) - 1, (batch_size, seq_len), generator=generator)]": (
+                    "never draws the last id",
+                    "randint leaves its upper end out by itself",
+                ),
+                "torch.randint(0, len(ids), (batch_size, seq_len), generator=generator)": (
+                    "takes places among token_ids for tokens",
+                    "draw a place and look its id up: token_ids[place]",
+                ),
+                "ids[torch.rand(batch_size, len(ids), generator=generator).argsort(dim=1)[:, :seq_len]]": (
+                    "draws each id at most once",
+                    "every place is drawn independently of the others, so that ids come again: randint, not randperm",
+                ),
+                "ids[torch.randint(0, len(ids), (batch_size, seq_len), generator=torch.manual_seed(0))]": (
+                    "sets a seed of its own",
+                    "each call must draw anew: use the generator as it comes",
+                ),
+            },
         ),
         Mistake(
             "ignores token_ids",
@@ -169,11 +225,18 @@ test_generate_repeated_tokens = exercise(
             "torch.arange(lm.d_vocab)",
             why="where ids are given, only they may be drawn",
         ),
-        Mistake(
-            "ignores the generator",
+        *instead_of(
             "generator=generator",
-            "generator=None",
-            why="with a generator of the same seed the same tokens must come",
+            {
+                "generator=None": (
+                    "ignores the generator",
+                    "with a generator of the same seed the same tokens must come",
+                ),
+                "generator=generator.manual_seed(0) if generator else None": (
+                    "sets the generator's seed anew",
+                    "a generator that was given must move on: two calls with it draw different tokens",
+                ),
+            },
         ),
     ],
 )
@@ -183,32 +246,28 @@ def run_observations(function: Callable[..., Any], case: Case) -> Observations:
     """The tokens' structure, and whether logits and cache are those of the model on these tokens."""
     model, call = case.given["model"], case.given["call"]
     before = state_of(model)
-    n_taken = _n_positional(function)
-    args = (*call, torch.Generator().manual_seed(0)) if n_taken > N_OF_COURSE else call[: N_OF_COURSE - 1]
-    returned = function(model, *args)
+    knows_all = n_positional(function) > N_OF_COURSE
+
+    def run(generator: torch.Generator | None) -> Any:
+        return function(model, *call, generator) if knows_all else function(model, *call[: N_OF_COURSE - 1])
+
+    returned = run(_seeded(0))
     if not isinstance(returned, tuple | list) or len(returned) != 3:
         raise Unfit(f"Return three things, (tokens, logits, cache): got {_described(returned)}.")
     tokens, logits, cache = returned
     seen = look_at_tokens(tokens, case)
     if tokens.shape != (call[1], 1 + 2 * call[0]):
         return seen
-    if call[2] is not None:
-        drawn = set(tokens[:, 1:].flatten().tolist())
-        seen["ids outside those given"] = sorted(drawn - set(call[2].tolist())) if n_taken > N_OF_COURSE else []
+    if not knows_all:
+        seen["ids outside those given"] = []
     with torch.no_grad():
         wanted, own = model.run_with_cache(tokens)
     seen["shape of the logits"] = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-    seen["logits are the model's on these tokens"] = _is_close(logits, wanted)
+    seen["the logits are the model's on these tokens"] = _is_close(logits, wanted)
     for name in ("hook_embed", "blocks.0.attn.hook_z", "blocks.1.attn.hook_pattern", "blocks.1.hook_resid_post"):
-        seen[f"{name} in the cache"] = _is_close(_get(cache, name), own[name])
-    return seen | left_behind(before, state_of(model))
-
-
-def _n_positional(function: Callable[..., Any]) -> int:
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    parameters = inspect.signature(function).parameters.values()
-    has_rest = any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters)
-    return 9 if has_rest else sum(p.kind in kinds for p in parameters)
+        seen[f"{name} is in the cache"] = _is_close(_get(cache, name), own[name])
+    drawing = run if knows_all else lambda generator: (generate_repeated_tokens(model, *call, generator),)
+    return seen | randomness(lambda generator: drawing(generator)[0]) | left_behind(before, state_of(model))
 
 
 def _get(cache: Any, name: str) -> Any:
@@ -248,41 +307,52 @@ test_run_and_cache_model_repeated_tokens = exercise(
     observe=run_observations,
     accepts=[run_of_the_course, run_and_list],
     mistakes=[
-        Mistake(
-            "forgets the batch size",
+        *instead_of(
             "(model, seq_len, batch_size, token_ids, generator)",
-            "(model, seq_len, 1, token_ids, generator)",
-            why="batch_size rows are asked for",
+            {
+                "(model, seq_len, 1, token_ids, generator)": (
+                    "forgets the batch size",
+                    "batch_size rows are asked for",
+                ),
+                "(model, seq_len, batch_size, None, generator)": (
+                    "forgets which ids to draw from",
+                    "generate_repeated_tokens takes token_ids as its fourth argument",
+                ),
+                "(model, seq_len, batch_size, token_ids)": (
+                    "forgets the generator",
+                    "generate_repeated_tokens takes the generator as its fifth argument",
+                ),
+            },
         ),
-        Mistake(
-            "forgets which ids to draw from",
-            "batch_size, token_ids, generator)",
-            "batch_size, None, generator)",
-            why="generate_repeated_tokens takes token_ids as its fourth argument",
-        ),
-        Mistake(
-            "runs the model on other tokens",
+        *instead_of(
             "run_with_cache(tokens)",
-            "run_with_cache(generate_repeated_tokens(model, seq_len, batch_size))",
-            why="tokens, logits and cache must belong together: draw once",
+            {
+                "run_with_cache(generate_repeated_tokens(model, seq_len, batch_size))": (
+                    "runs the model on other tokens",
+                    "tokens, logits and cache must belong together: draw once",
+                ),
+                "run_with_cache(tokens[:, : 1 + seq_len])": (
+                    "runs the model on the first copy alone",
+                    "the second copy is what the model is to be looked at on",
+                ),
+                'run_with_cache(tokens, lambda name: name.endswith("pattern"))': (
+                    "caches the patterns alone",
+                    "the cache holds all activations: leave the filter out",
+                ),
+            },
         ),
-        Mistake(
-            "runs the model on the first copy alone",
-            "run_with_cache(tokens)",
-            "run_with_cache(tokens[:, : 1 + seq_len])",
-            why="the second copy is what the model is to be looked at on",
-        ),
-        Mistake(
-            "returns the cache before the logits",
+        *instead_of(
             "return tokens, logits, cache",
-            "return tokens, cache, logits",
-            why="the order is (tokens, logits, cache)",
-        ),
-        Mistake(
-            "caches the patterns alone",
-            "run_with_cache(tokens)",
-            'run_with_cache(tokens, lambda name: name.endswith("pattern"))',
-            why="the cache holds all activations: leave the filter out",
+            {
+                "return tokens, cache, logits": (
+                    "returns the cache before the logits",
+                    "the order is (tokens, logits, cache)",
+                ),
+                "return tokens, logits.log_softmax(dim=-1), cache": (
+                    "returns log-probabilities",
+                    "the logits are asked for, as the model gives them",
+                ),
+            },
         ),
     ],
 )

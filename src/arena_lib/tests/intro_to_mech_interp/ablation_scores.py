@@ -1,0 +1,245 @@
+"""Judge of what the loss says to the ablation of each head.
+
+Shapes:  tokens "batch seq" -> "n_layers n_heads".
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from arena_lib.checking import Case, Mistake, Tolerance, exercise, instead_of
+from arena_lib.checking.observing import Observations
+from arena_lib.interp.heads.ablation import get_ablation_scores
+from arena_lib.tests.intro_to_mech_interp.ablation import mean_by_where, zero_by_mask, zero_in_place
+from arena_lib.tests.intro_to_mech_interp.small_models import WEIGHTS, left_behind, make_model, make_repeated, state_of
+
+__test__ = False
+
+
+def score_cases(generator: torch.Generator) -> list[Case]:
+    """Two layers of three heads and three of two; zeroing by default, by name, and ablations of other kinds."""
+    first = make_model(generator)
+    second = make_model(generator, d_model=12, d_vocab=11, n_layers=3, n_heads=2, d_head=5)
+    calls: dict[str, tuple[Any, int, int, Callable[..., Any] | None]] = {
+        "zeroing, which is the default": (first, 5, 3, None),
+        "zeroing, one example": (second, 7, 1, _told_which_head(zero_in_place)),
+        "the mean": (second, 4, 3, _told_which_head(mean_by_where)),
+        "an ablation that writes in place": (first, 6, 2, _told_which_head(_doubled_in_place)),
+        "an ablation that changes nothing": (first, 3, 2, _told_which_head(_as_it_is)),
+    }
+    return [
+        Case(
+            label=label,
+            given={"model": model, "tokens": make_repeated(model, n, batch, generator), "ablation": ablation},
+            axes={"scores": "n_layers n_heads"},
+        )
+        for label, (model, n, batch, ablation) in calls.items()
+    ]
+
+
+class HeadNotGiven(TypeError):
+    """What the judge's own ablations raise where they are called without a head."""
+
+
+def _told_which_head(ablation: Callable[..., Any]) -> Callable[..., Any]:
+    """The ablation, which says so by an exception of its own where nobody has told it the head."""
+
+    def ablate(z: Tensor, hook: Any, head_index_to_ablate: int | None = None) -> Any:
+        if head_index_to_ablate is None:
+            raise HeadNotGiven("ablation_function(z, hook, head_index_to_ablate) was called with z and hook alone.")
+        return ablation(z, hook, head_index_to_ablate)
+
+    return ablate
+
+
+def _doubled_in_place(z: Tensor, hook: Any, head_index_to_ablate: int) -> None:
+    """Doubles the head's output: no ablation, but every hook of this form must work."""
+    z[:, :, head_index_to_ablate] *= 2
+
+
+def _as_it_is(z: Tensor, hook: Any, head_index_to_ablate: int) -> None:
+    """Leaves z alone."""
+
+
+def scores_and_what_is_left(function: Callable[..., Any], case: Case) -> Observations:
+    """The scores, and whether hooks or changed weights are left on the model."""
+    model, tokens, ablation = (case.given[name] for name in ("model", "tokens", "ablation"))
+    before, own = state_of(model), tokens.clone()
+    try:
+        scores = function(model, own) if ablation is None else function(model, own, ablation)
+        after = state_of(model)
+    finally:
+        model.reset_hooks()
+    return {
+        "scores": scores.detach() if isinstance(scores, Tensor) else scores,
+        "tokens left as they were": torch.equal(own, tokens),
+    } | left_behind(before, after)
+
+
+def scores_by_lambda(model: Any, tokens: Tensor, ablation_function: Any = zero_in_place) -> Tensor:
+    """A loop with a lambda, cross-entropy of torch, and the loss of the intact model from a stack."""
+    cfg, n = model.cfg, (tokens.shape[1] - 1) // 2
+    rows = []
+    for layer in range(cfg.n_layers):
+        for head in range(cfg.n_heads):
+            hook = (f"blocks.{layer}.attn.hook_z", lambda z, hook, head=head: ablation_function(z, hook, head))
+            losses = [
+                F.cross_entropy(logits[:, -n:-1].flatten(0, 1), tokens[:, -n + 1 :].flatten())
+                for logits in (model.run_with_hooks(tokens, fwd_hooks=[hook]), model(tokens))
+            ]
+            rows.append(losses[0] - losses[1])
+    return torch.stack(rows).reshape(cfg.n_layers, cfg.n_heads)
+
+
+def scores_by_added_hooks(model: Any, tokens: Tensor, ablation_function: Any = zero_by_mask) -> Tensor:
+    """Adds hooks and takes them off again; log-probabilities by gather."""
+    n = tokens.shape[1] // 2
+
+    def loss() -> float:
+        with torch.no_grad():
+            logprobs = model(tokens).log_softmax(-1)[:, n + 1 : -1]
+        return -float(logprobs.gather(-1, tokens[:, n + 2 :, None]).mean())
+
+    intact = loss()
+    scores = torch.zeros(model.cfg.n_layers, model.cfg.n_heads)
+    for layer, head in scores.isfinite().nonzero().tolist():
+        hook = partial(ablation_function, head_index_to_ablate=head)
+        model.add_hook(f"blocks.{layer}.attn.hook_z", hook)
+        scores[layer, head] = loss() - intact
+        model.reset_hooks()
+    return scores
+
+
+WINDOW = "[:, -(n - 1) :]"
+
+test_get_ablation_scores = exercise(
+    reference=get_ablation_scores,
+    cases=score_cases,
+    observe=scores_and_what_is_left,
+    accepts=[scores_by_lambda, scores_by_added_hooks],
+    tolerance={"scores": Tolerance(rtol=1e-3, atol=2e-5), WEIGHTS: Tolerance(rtol=0.0, atol=1e-6)},
+    mistakes=[
+        *instead_of(
+            "loss(logits) - loss_intact",
+            {
+                "loss_intact - loss(logits)": (
+                    "turns the difference round",
+                    "the loss is -log p, and it grows when a head that is needed goes: that head's score is positive",
+                ),
+                "loss(logits)": (
+                    "does not subtract the intact loss",
+                    "what counts is what the ablation changes: subtract the loss without any",
+                ),
+                "(loss(logits) - loss_intact) / loss_intact": (
+                    "divides by the intact loss",
+                    "the score is a difference in nats, not a share",
+                ),
+            },
+        ),
+        *instead_of(
+            f"tokens){WINDOW}",
+            {
+                "tokens)": (
+                    "takes the mean over both copies",
+                    "the first copy can't be predicted anyway; only the second shows what induction does",
+                ),
+                "tokens)[:, :n]": ("takes the first copy", "the second copy is the one that can be copied"),
+                "tokens)[:, -n:]": (
+                    "counts the second copy's first token, too",
+                    "nothing announces that the string begins again: the last n - 1 predictions are meant",
+                ),
+                "tokens)[:, -(n - 2) :]": (
+                    "leaves out one prediction too many",
+                    "the last n - 1 predictions are meant, those of the second to the n-th token of the copy",
+                ),
+            },
+        ),
+        Mistake(
+            "sums over the predictions",
+            f"{WINDOW}.mean()",
+            f"{WINDOW}.sum()",
+            why="the loss is a mean over examples and positions",
+        ),
+        *instead_of(
+            "-next_token_logprobs(logits, tokens)",
+            {
+                "-next_token_logprobs(logits, tokens).exp()": (
+                    "takes the probability, not its logarithm",
+                    "the loss is -log p, in nats",
+                ),
+                "-logits[:, :-1].gather(-1, tokens[:, 1:, None])[..., 0]": (
+                    "takes logits for log-probabilities",
+                    "log_softmax over the vocabulary comes first",
+                ),
+                "-logits.log_softmax(dim=-1).gather(-1, tokens[..., None])[..., 0]": (
+                    "scores the token that stands there",
+                    "a position predicts the token after it: logits[:, :-1] belong to tokens[:, 1:]",
+                ),
+            },
+        ),
+        *instead_of(
+            "partial(ablation_function, head_index_to_ablate=head)",
+            {
+                "partial(head_zero_ablation_hook, head_index_to_ablate=head)": (
+                    "always sets to zero",
+                    "what becomes of z is for ablation_function to say",
+                ),
+                "ablation_function": (
+                    "hooks ablation_function without its head",
+                    "a hook is called with z and hook alone: partial(..., head_index_to_ablate=head) binds the head",
+                ),
+                "partial(ablation_function, head_index_to_ablate=0)": (
+                    "always ablates head 0",
+                    "each entry is for a head of its own",
+                ),
+                "partial(ablation_function, head_index_to_ablate=lm.n_heads - 1)": (
+                    "always ablates the last head",
+                    "each entry is for a head of its own; a lambda that is made in a loop sees the loop's variable as it "
+                    "is when the lambda is called: bind it with partial, or with lambda z, hook, head=head",
+                ),
+            },
+        ),
+        *instead_of(
+            '[(f"blocks.{layer}.attn.hook_z", ablate)]',
+            {
+                '[(f"blocks.{lm.n_layers - 1}.attn.hook_z", ablate)]': (
+                    "always ablates the last layer",
+                    "each layer has a hook_z of its own",
+                ),
+                '[(f"blocks.{l}.attn.hook_z", ablate) for l in range(lm.n_layers)]': (
+                    "ablates all layers at once",
+                    "one head at a time: hook the layer of this head only",
+                ),
+                '[(f"blocks.{layer}.attn.hook_q", ablate)]': (
+                    "hooks the queries",
+                    "what a head reads out lies in attn.hook_z",
+                ),
+            },
+        ),
+        *instead_of(
+            'logits = lm.run(tokens, [(f"blocks.{layer}.attn.hook_z", ablate)])',
+            {
+                'lm.model.add_hook(f"blocks.{layer}.attn.hook_z", ablate)\n        logits = lm.run(tokens)': (
+                    "leaves its hooks on the model",
+                    "hooks that stay ablate more and more heads; run_with_hooks takes them off, and so does reset_hooks()",
+                ),
+                'lm.model.add_hook(f"blocks.{layer}.attn.hook_z", ablate)\n        logits = lm.run(tokens)\n'
+                "        if (layer, head) == list(lm.heads)[-1]: lm.model.reset_hooks()": (
+                    "takes its hooks off at the end only",
+                    "one head at a time: the hook of the head before must be gone when the next one is ablated",
+                ),
+                "logits = lm.run(tokens)": ("runs without the hook", "fwd_hooks=[(name, hook)] puts it in place"),
+            },
+        ),
+        Mistake(
+            "puts the heads into the rows",
+            "return scores",
+            "return scores.T",
+            why="entry [layer, head]: one row for each layer",
+        ),
+    ],
+)
