@@ -123,7 +123,7 @@ def figures(session: nox.Session) -> None:
     """Draws the PNG of every SVG in `chapters/` that has changed."""
     install(session, "browser")
     bring_chromium(session)
-    session.run(sys.executable, "-m", "arena_lib.course.drawing", "chapters")
+    session.run(sys.executable, "-m", "arena_lib.course.authoring.drawing", "chapters")
 
 
 def bring_chromium(session: nox.Session) -> None:

@@ -161,7 +161,7 @@ TESTED_ELSEWHERE = {
     "checking/judges.py": "checking/test_running.py",
     "storyworld/labels.py": "storyworld/test_world.py",  # fields without code
     "course/content/catalog_types.py": "course/content/test_catalog.py",  # fields without code
-    "course/content/figures.py": "course/test_drawing.py",
+    "course/content/figures.py": "course/authoring/test_drawing.py",
     "course/record/event_file.py": "course/record/test_progress.py",
     "course/record/events.py": "course/record/test_progress.py",
     "course/tables.py": "cli/test_list.py",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from arena_lib.course.drawing import open_browser
+from arena_lib.course.authoring.drawing import open_browser
 
 pytest.importorskip("playwright", reason="comes with the session `nox -s browser`")
 pytestmark = pytest.mark.browser

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from arena_lib.course.authoring.drawing import open_browser
 from arena_lib.course.content.catalog import load_catalog
 from arena_lib.course.content.stubs import exercise_text
-from arena_lib.course.drawing import open_browser
 from arena_lib.course.workspace import start
 
 pytest.importorskip("playwright", reason="comes with the session `nox -s browser`")

@@ -44,7 +44,7 @@ def test_progress_is_shown_in_a_terminal_and_nowhere_else(monkeypatch, capsys, i
             return is_terminal
 
     monkeypatch.delenv("ARENA_QUIET", raising=False)
-    monkeypatch.setattr("arena_lib.course.verify_sections.verify_sections", verify_sections)
+    monkeypatch.setattr("arena_lib.course.authoring.verify_sections.verify_sections", verify_sections)
     monkeypatch.setattr(sys, "stderr", Terminal())
     verify("1.1/causal_mask", as_json=as_json)
     told = sys.stderr.getvalue()

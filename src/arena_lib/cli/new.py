@@ -28,7 +28,7 @@ def course(
     as_json: JsonFlag = False,
 ) -> None:
     """Write a package with a chapter, an exercise and its test, which `arena` finds once it is installed."""
-    from arena_lib.course.authoring import new_course
+    from arena_lib.course.authoring.scaffolding import new_course
 
     make_folder("--folder", folder)
     with _wrong_use():
@@ -46,7 +46,7 @@ def exercise(
     as_json: JsonFlag = False,
 ) -> None:
     """Write the three pieces of an exercise: the reference, the judge, the cell in the chapter."""
-    from arena_lib.course.authoring import find_section_files, new_exercise
+    from arena_lib.course.authoring.scaffolding import find_section_files, new_exercise
     from arena_lib.course.content.catalog import load_catalog
 
     where, _, bare = name.rpartition("/")

@@ -31,9 +31,9 @@ def verify(
 
     Every test must accept its solutions, and reject and name its mistakes.
     """
+    from arena_lib.course.authoring.verify_sections import verify_sections
+    from arena_lib.course.authoring.verify_tables import LEAST_SHARE, edits_page, edits_share, messages_text
     from arena_lib.course.content.catalog import load_catalog
-    from arena_lib.course.verify_sections import verify_sections
-    from arena_lib.course.verify_tables import LEAST_SHARE, edits_page, edits_share, messages_text
 
     catalog = load_catalog(strict=True)
     names: list[str] = []
@@ -78,7 +78,7 @@ def _progress(n_runs: int, *, is_shown: bool) -> Iterator[Callable[[str], None] 
 def _show_records(records: list[dict[str, Any]]) -> None:
     from arena_lib.checking.reports.reporting import print_result
     from arena_lib.checking.results import Result
-    from arena_lib.course.verify_tables import edits_share, rows_text
+    from arena_lib.course.authoring.verify_tables import edits_share, rows_text
 
     head, *rows = rows_text(records)
     show(head)

@@ -1,6 +1,6 @@
 """What `arena verify` leaves to read."""
 
-from arena_lib.course.verify_tables import edits_page, edits_share, messages_text
+from arena_lib.course.authoring.verify_tables import edits_page, edits_share, messages_text
 
 
 def record(name, n_tried, n_rejected, n_equivalent, survivors=()):

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from arena_lib.course import drawing
+from arena_lib.course.authoring import drawing
 from arena_lib.course.content.catalog import load_catalog
 from arena_lib.course.content.figures import figure_files
 

@@ -1,6 +1,6 @@
 """Hand-drawn figures as notebooks show them: every SVG is drawn as a PNG of twice its size.
 
-    python -m arena_lib.course.drawing chapters
+    python -m arena_lib.course.authoring.drawing chapters
 
 JupyterLab shows no SVG attachments, so chapters name the PNG; the SVG stays the source. A PNG carries
 the SHA-256 of the SVG that it was drawn from, so that a test can tell whether it is current.
@@ -101,7 +101,9 @@ def _digest(svg: Path) -> bytes:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Draws what isn't current in a folder; 0 if all went well, 3 without a browser."""
-    parser = argparse.ArgumentParser(prog="python -m arena_lib.course.drawing", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m arena_lib.course.authoring.drawing", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("folder", type=Path, help="where SVGs are looked for, such as chapters")
     try:
         drawn = draw(parser.parse_args(arguments).folder)

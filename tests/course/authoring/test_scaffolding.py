@@ -1,6 +1,6 @@
 import pytest
 
-from arena_lib.course.authoring import SectionFiles, find_section_files, new_exercise
+from arena_lib.course.authoring.scaffolding import SectionFiles, find_section_files, new_exercise
 from arena_lib.course.content.catalog import load_catalog
 from arena_lib.errors import AuthoringError
 

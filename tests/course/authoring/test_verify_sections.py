@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from arena_lib.course import verify_sections
+from arena_lib.course.authoring import verify_sections
 from arena_lib.course.content.catalog import Catalog, load_catalog
 from arena_lib.course.content.catalog_types import Cell, ExerciseEntry, Section
 from arena_lib.course.judging.processes import Ending
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 
 SLIPS = """\
 from arena_lib.checking import Case, Mistake, exercise

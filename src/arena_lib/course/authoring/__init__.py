@@ -1,0 +1,1 @@
+"""What authors of a course use: templates, the proof of every exercise, drawings."""
