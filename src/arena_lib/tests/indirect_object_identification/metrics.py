@@ -1,15 +1,18 @@
 """Judges of the metrics: the logit difference, a component's share of it, and a scale from corrupted to clean.
 
+A function without the parameter `end` is right as well: it is asked on prompts whose ends were moved to the last position.
+
 Shapes:  logits "batch seq d_vocab", answer tokens "batch 2" -> one number or "batch".
 """
 
+from dataclasses import replace
 from typing import Any
 
 import einops
 import torch
 from torch import Tensor
 
-from arena_lib.checking import Case, Mistake, exercise, outputs, outputs_and_gradients
+from arena_lib.checking import Case, Mistake, exercise, instead_of, outputs, outputs_and_gradients
 from arena_lib.checking.observing import Observations
 from arena_lib.interp.patching import metrics
 from arena_lib.tests.indirect_object_identification.small_models import (
@@ -19,8 +22,13 @@ from arena_lib.tests.indirect_object_identification.small_models import (
     make_model,
     make_tokens,
 )
+from arena_lib.tests.indirect_object_identification.uneven_ends import move_ends_in_cache, move_ends_last, takes_end
 
 __test__ = False
+
+END_WHY = "where prompts end at different positions, end[i] is the position at which prompt i's answer is predicted"
+IGNORES_END = ("ignores end", END_WHY)
+ONE_END = ("uses the first prompt's end for all prompts", END_WHY)
 
 
 def answers(batch: int, d_vocab: int, generator: torch.Generator) -> Tensor:
@@ -29,209 +37,269 @@ def answers(batch: int, d_vocab: int, generator: torch.Generator) -> Tensor:
 
 
 def logit_diff_cases(generator: torch.Generator) -> list[Case]:
-    """The mean and each prompt's own, one prompt, and prompts of one token."""
-    calls: dict[str, tuple[tuple[int, int, int], tuple[Any, ...]]] = {
-        "the average": ((3, 5, 7), ()),
-        "each prompt's own": ((4, 3, 9), (True,)),
-        "one prompt": ((1, 4, 6), ()),
-        "one prompt's own": ((1, 4, 6), (True,)),
-        "prompts of a single token": ((2, 1, 5), (False,)),
+    """The mean and each prompt's own, one prompt, prompts of one token, and prompts that end at different positions."""
+    calls: dict[str, tuple[tuple[int, int, int], bool | None, list[int] | None]] = {
+        "the average": ((3, 5, 7), None, None),
+        "each prompt's own": ((4, 3, 9), True, None),
+        "one prompt": ((1, 4, 6), None, None),
+        "one prompt's own": ((1, 4, 6), True, None),
+        "prompts of a single token": ((2, 1, 5), False, None),
+        "end=[3, 5, 2]": ((3, 6, 8), None, [3, 5, 2]),
+        "end=[1, 2, 1, 3]": ((4, 5, 7), True, [1, 2, 1, 3]),
     }
-    return [
-        Case(
-            label=label,
-            args=(torch.randn(*shape, generator=generator), answers(shape[0], shape[2], generator), *more),
-            axes={"output": "batch" if more == (True,) else ""},
-        )
-        for label, (shape, more) in calls.items()
-    ]
+    cases = []
+    for label, (shape, per_prompt, end) in calls.items():
+        logits = 10 * torch.randn(*shape, generator=generator)
+        args: tuple[Any, ...] = (logits, answers(shape[0], shape[2], generator))
+        args = args if per_prompt is None else (*args, per_prompt)
+        axes = {"output": "batch" if per_prompt else ""}
+        cases.append(Case(label=label, args=args, given={"end": end}, axes=axes))
+    return cases
 
 
-def logit_diff_by_indices(logits: Tensor, answer_tokens: Tensor, per_prompt: bool = False) -> Tensor:
+def asked_with_end(function: Any, case: Case) -> tuple[Any, Case]:
+    """The function and the call; `end` goes with it if the function takes it, else the logits' ends are moved."""
+    if case.given["end"] is None:
+        return function, case
+    end = torch.tensor(case.given["end"])
+    if takes_end(function):
+        return function, replace(case, kwargs={"end": end})
+    return lambda logits, *args: function(move_ends_last(logits, end), *args), case
+
+
+def logit_diff_and_gradients(function: Any, case: Case) -> Observations:
+    """The result, and its gradient for the logits."""
+    return outputs_and_gradients(*asked_with_end(function, case))
+
+
+def logit_diff_by_indices(
+    logits: Tensor, answer_tokens: Tensor, per_prompt: bool = False, end: Tensor | None = None
+) -> Tensor:
     """Indexes prompt by prompt."""
+    ends = [logits.shape[1] - 1] * len(logits) if end is None else end.tolist()
     differences = [
-        row[-1, int(right)] - row[-1, int(wrong)] for row, (right, wrong) in zip(logits, answer_tokens, strict=True)
+        row[last, int(right)] - row[last, int(wrong)]
+        for row, last, (right, wrong) in zip(logits, ends, answer_tokens, strict=True)
     ]
     return torch.stack(differences) if per_prompt else sum(differences[1:], differences[0]) / len(differences)
 
 
 def logit_diff_of_means(logits: Tensor, answer_tokens: Tensor, per_prompt: bool = False) -> Tensor:
-    """Averages right and wrong logits on their own."""
+    """Averages right and wrong logits on their own; knows no `end`, as in notebooks in use elsewhere."""
     batch = torch.arange(len(logits))
     right, wrong = logits[batch, -1, answer_tokens[:, 0]], logits[batch, -1, answer_tokens[:, 1]]
     return right - wrong if per_prompt else right.mean() - wrong.mean()
 
 
+FINAL_LOGITS = "logits[:, -1] if end is None else logits[prompts, end]"
+READS_FIRST = ("reads the first position", "the answer is predicted at the last position")
+AVERAGES_POSITIONS = ("averages over all positions", "only the last position predicts the answer")
+
 test_logits_to_ave_logit_diff = exercise(
     reference=metrics.logits_to_ave_logit_diff,
     cases=logit_diff_cases,
-    observe=outputs_and_gradients,
+    observe=logit_diff_and_gradients,
     accepts=[logit_diff_by_indices, logit_diff_of_means],
     mistakes=[
-        Mistake(
-            "subtracts the right answer from the wrong one",
+        *instead_of(
+            FINAL_LOGITS,
+            {
+                "logits[:, 0]": READS_FIRST,
+                "logits[:, 0] if end is None else logits[prompts, end]": READS_FIRST,
+                "logits.mean(dim=1)": AVERAGES_POSITIONS,
+                "logits.mean(dim=1) if end is None else logits[prompts, end]": AVERAGES_POSITIONS,
+                "logits[:, -1]": IGNORES_END,
+                "logits[:, -1] if end is None else logits[:, end[0]]": ONE_END,
+                "logits[:, -1] if end is None else logits[prompts, end - 1]": (
+                    "reads the position before the end",
+                    "end holds the position of each prompt's last token itself",
+                ),
+            },
+        ),
+        *instead_of(
             "correct - incorrect",
-            "incorrect - correct",
-            why="the number is positive when the model prefers the right answer, which stands first",
+            {
+                "incorrect - correct": (
+                    "subtracts the right answer from the wrong one",
+                    "the number is positive when the model prefers the right answer, which stands first",
+                ),
+                "correct": (
+                    "takes the right answer alone",
+                    "a logit alone says nothing: softmax looks at differences, so subtract the wrong answer's",
+                ),
+                "(correct - incorrect).abs()": (
+                    "takes the size of the difference",
+                    "the sign says which of the two answers the model prefers",
+                ),
+                "(correct - incorrect).detach()": (
+                    "gives a number without gradient",
+                    "the metric stays a tensor with its gradient: attribution patching needs it",
+                ),
+            },
         ),
-        Mistake(
-            "reads the first position",
-            "logits[:, -1] if",
-            "logits[:, 0] if",
-            why="the answer is predicted at the last position",
-        ),
-        Mistake(
-            "averages over all positions",
-            "logits[:, -1] if",
-            "logits.mean(dim=1) if",
-            why="only the last position predicts the answer",
-        ),
-        Mistake(
-            "always averages",
+        *instead_of(
             "differences if per_prompt else differences.mean()",
-            "differences.mean()",
-            why="with per_prompt each prompt has a number of its own",
+            {
+                "differences.mean()": ("always averages", "with per_prompt each prompt has a number of its own"),
+                "differences": ("never averages", "without per_prompt the result is one number"),
+                "differences if not per_prompt else differences.mean()": (
+                    "turns per_prompt round",
+                    "per_prompt=True asks for one number for each prompt",
+                ),
+                "differences if per_prompt else differences.sum()": (
+                    "sums over the prompts",
+                    "an average does not grow with the number of prompts",
+                ),
+                "differences if per_prompt else differences.median()": (
+                    "takes the median over the prompts",
+                    "the average logit difference is the mean",
+                ),
+            },
         ),
-        Mistake(
-            "never averages",
-            "differences if per_prompt else differences.mean()",
-            "differences",
-            why="without per_prompt the result is one number",
-        ),
-        Mistake(
-            "turns per_prompt round",
-            "differences if per_prompt else",
-            "differences if not per_prompt else",
-            why="per_prompt=True asks for one number for each prompt",
-        ),
-        Mistake(
-            "sums over the prompts",
-            "differences.mean()",
-            "differences.sum()",
-            why="an average does not grow with the number of prompts",
-        ),
-        Mistake(
-            "takes the right answer alone",
-            "correct - incorrect",
-            "correct",
-            why="a logit alone says nothing: softmax looks at differences, so subtract the wrong answer's",
-        ),
-        Mistake(
-            "compares probabilities",
-            "final_logits.gather",
-            "final_logits.softmax(dim=-1).gather",
-            why="logits are asked for; their difference is the log of the ratio of probabilities",
-        ),
-        Mistake(
-            "gives a number without gradient",
-            "differences = correct - incorrect",
-            "differences = (correct - incorrect).detach()",
-            why="the metric stays a tensor with its gradient: attribution patching needs it",
+        *instead_of(
+            "final_logits.gather(dim=-1, index=answer_tokens)",
+            {
+                "final_logits[:, answer_tokens]": (
+                    "pairs every prompt with the answers of all prompts",
+                    "prompt i goes with answer_tokens[i] alone: gather along d_vocab, or index with the prompts as well",
+                ),
+                "final_logits[:, answer_tokens[0]]": (
+                    "uses the first prompt's answers for all prompts",
+                    "each prompt has answers of its own: answer_tokens[i]",
+                ),
+                "final_logits.softmax(dim=-1).gather(dim=-1, index=answer_tokens)": (
+                    "compares probabilities",
+                    "logits are asked for; their difference is the log of the ratio of probabilities",
+                ),
+            },
         ),
     ],
 )
 
 
 def stack_cases(generator: torch.Generator) -> list[Case]:
-    """Each form of norm; stacks with one axis in front, with two, and with none."""
-    calls: dict[str, tuple[Any, tuple[int, ...], int]] = {
-        "a list of components": (GPT2_CONFIG, (4,), 3),
-        "an RMSNorm": (LLAMA_CONFIG, (2,), 3),
-        "heads by layer": (ATTENTION_ONLY_CONFIG, (2, 5), 4),
-        "the stream itself": (GPT2_CONFIG, (), 2),
+    """Each form of norm; stacks with one axis in front, with two, and with none; prompts of different lengths."""
+    calls: dict[str, tuple[Any, tuple[int, ...], int, list[int] | None]] = {
+        "a list of components": (GPT2_CONFIG, (4,), 3, None),
+        "an RMSNorm": (LLAMA_CONFIG, (2,), 3, None),
+        "heads by layer": (ATTENTION_ONLY_CONFIG, (2, 5), 4, None),
+        "the stream itself": (GPT2_CONFIG, (), 2, None),
+        "end=[3, 5, 2, 4]": (LLAMA_CONFIG, (3,), 4, [3, 5, 2, 4]),
     }
     cases = []
-    for label, (cfg, front, batch) in calls.items():
+    for label, (cfg, front, batch, end) in calls.items():
         model = make_model(cfg, generator)
         stack = torch.randn(*front, batch, cfg.d_model, generator=generator) + 0.5
         cache = model.run_with_cache(make_tokens(batch, 6, generator))[1]
         directions = torch.randn(batch, cfg.d_model, generator=generator)
         axes = {"output": " ".join(["layer component", "component", ""][2 - len(front) :][:1])}
-        cases.append(Case(label=label, args=(stack, cache, directions), axes=axes))
+        cases.append(Case(label=label, args=(stack, cache, directions), given={"end": end}, axes=axes))
     return cases
 
 
+def shares(function: Any, case: Case) -> Observations:
+    """The result; `end` goes with the call if the function takes it, else the cache's ends are moved."""
+    if case.given["end"] is None:
+        return outputs(function, case)
+    end = torch.tensor(case.given["end"])
+    if takes_end(function):
+        return outputs(function, replace(case, kwargs={"end": end}))
+    stack, cache, directions = case.args
+    return outputs(function, replace(case, args=(stack, move_ends_in_cache(cache, end), directions)))
+
+
 def shares_by_cache(residual_stack: Tensor, cache: Any, logit_diff_directions: Tensor) -> Tensor:
-    """Lets the cache apply the norm; the mean over prompts in one einsum."""
+    """Lets the cache apply the norm; the mean over prompts in one einsum. It knows no `end`."""
     scaled = cache.apply_ln_to_stack(residual_stack, layer=-1, pos_slice=-1)
     total = einops.einsum(scaled, logit_diff_directions, "... batch d_model, batch d_model -> ...")
     return total / len(logit_diff_directions)
 
 
-def shares_by_folding(residual_stack: Tensor, cache: Any, logit_diff_directions: Tensor) -> Tensor:
+def shares_by_folding(
+    residual_stack: Tensor, cache: Any, logit_diff_directions: Tensor, end: Tensor | None = None
+) -> Tensor:
     """Moves gain, scale and centring over to the directions."""
-    norm = cache.model.ln_final
-    directions = logit_diff_directions * norm.w / cache["scale"][:, -1, :]
+    norm, scale = cache.model.ln_final, cache["scale"]
+    end = torch.full(scale.shape[:1], scale.shape[1] - 1) if end is None else end
+    directions = logit_diff_directions * norm.w / scale[torch.arange(len(scale)), end]
     if hasattr(norm, "b"):
         directions = directions - directions.mean(-1, keepdim=True)
     return torch.tensordot(residual_stack, directions, 2) / directions.shape[0]
 
 
+FINAL_SCALE = "scale[:, -1] if end is None else scale[prompts, end]"
+FIRST_SCALE = (
+    "takes the scale of the first position",
+    "each position has a scale of its own, and the stack is from the last",
+)
+
 test_residual_stack_to_logit_diff = exercise(
     reference=metrics.residual_stack_to_logit_diff,
     cases=stack_cases,
-    observe=outputs,
+    observe=shares,
     accepts=[shares_by_cache, shares_by_folding],
     mistakes=[
-        Mistake(
-            "leaves the norm out",
-            "scaled_stack = residual_stack / final_scale * gain",
-            "scaled_stack = residual_stack",
-            why="the unembedding reads the stream after the final norm: its scale and gain belong to a part's share",
+        *instead_of(
+            FINAL_SCALE,
+            {
+                "scale[:, 0]": FIRST_SCALE,
+                "scale[:, 0] if end is None else scale[prompts, end]": FIRST_SCALE,
+                "scale[:, -1]": IGNORES_END,
+                "scale[:, -1] if end is None else scale[:, end[0]]": ONE_END,
+                "scale.mean(dim=1)": (
+                    "averages the scale over positions",
+                    "each position has a scale of its own, and the stack is from the last",
+                ),
+            },
         ),
-        Mistake(
-            "takes the scale of the first position",
-            "scale[:, -1] if",
-            "scale[:, 0] if",
-            why="each position has a scale of its own, and the stack is from the last",
-        ),
-        Mistake(
-            "multiplies by the scale",
+        *instead_of(
             "residual_stack / final_scale * gain",
-            "residual_stack * final_scale * gain",
-            why="hook_scale is what the norm divides by",
+            {
+                "residual_stack": (
+                    "leaves the norm's scale and gain out",
+                    "the unembedding reads the stream after the final norm: its scale and gain belong to a part's share",
+                ),
+                "residual_stack * final_scale * gain": (
+                    "multiplies by the scale",
+                    "hook_scale is what the norm divides by",
+                ),
+                "residual_stack / final_scale": (
+                    "leaves the gain out",
+                    "these weights are not folded: the norm's gain acts between the stream and W_U",
+                ),
+                "residual_stack * gain": ("does not divide by the scale", "the norm divides the stream by its scale"),
+                "cache.model.ln_final(residual_stack)": (
+                    "gives each part a scale of its own",
+                    "the scale is held at what it was for the whole stream: only so do the shares add up",
+                ),
+            },
         ),
-        Mistake(
-            "leaves the gain out",
-            "residual_stack / final_scale * gain",
-            "residual_stack / final_scale",
-            why="these weights are not folded: the norm's gain acts between the stream and W_U",
-        ),
-        Mistake(
-            "does not take the mean away",
+        *instead_of(
             "if is_centred:",
-            "if False:",
-            why="a LayerNorm subtracts the mean over d_model before it divides",
+            {
+                "if False:": (
+                    "does not take the mean away",
+                    "a LayerNorm subtracts the mean over d_model before it divides",
+                ),
+                "if True:": (
+                    "takes the mean away for an RMSNorm too",
+                    "an RMSNorm divides only; the second value of gain() says which it is",
+                ),
+            },
         ),
-        Mistake(
-            "takes the mean away for an RMSNorm too",
-            "if is_centred:",
-            "if True:",
-            why="an RMSNorm divides only; the second value of gain() says which it is",
-        ),
-        Mistake(
-            "gives each part a scale of its own",
-            "residual_stack / final_scale * gain",
-            "cache.model.ln_final(residual_stack)",
-            why="the scale is held at what it was for the whole stream: only so do the shares add up",
-        ),
-        Mistake(
-            "keeps one number for each prompt",
+        *instead_of(
             ".sum(dim=-1).mean(dim=-1)",
-            ".sum(dim=-1)",
-            why="the last axis that is left is batch, and the share is the average over it",
-        ),
-        Mistake(
-            "sums over the prompts",
-            ".sum(dim=-1).mean(dim=-1)",
-            ".sum(dim=-1).sum(dim=-1)",
-            why="the average logit difference is a mean over prompts",
-        ),
-        Mistake(
-            "averages over d_model",
-            ".sum(dim=-1).mean(dim=-1)",
-            ".mean(dim=-1).mean(dim=-1)",
-            why="a dot product is the sum over d_model",
+            {
+                ".sum(dim=-1)": (
+                    "keeps one number for each prompt",
+                    "the last axis that is left is batch, and the share is the average over it",
+                ),
+                ".sum(dim=-1).sum(dim=-1)": (
+                    "sums over the prompts",
+                    "the average logit difference is a mean over prompts",
+                ),
+                ".mean(dim=-1).mean(dim=-1)": ("averages over d_model", "a dot product is the sum over d_model"),
+            },
         ),
         Mistake(
             "uses the average direction",
@@ -239,32 +307,41 @@ test_residual_stack_to_logit_diff = exercise(
             "(scaled_stack * logit_diff_directions.mean(dim=0))",
             why="each prompt has answers of its own, so the product comes before the average",
         ),
+        Mistake(
+            "takes the scale of the first layer's norm",
+            'cache["ln_final.hook_scale"]',
+            'cache["blocks.0.ln1.hook_scale"]',
+            why="the stack is read by the unembedding, so the norm before it counts: ln_final",
+        ),
     ],
 )
 
 
 def metric_cases(generator: torch.Generator) -> list[Case]:
-    """Levels as tensors and as floats, a clean level below the corrupted one, and a single prompt."""
-    levels: dict[str, tuple[int, Any, Any]] = {
-        "levels as tensors": (3, torch.tensor(-1.7), torch.tensor(2.9)),
-        "levels as floats": (2, 0.6, 3.1),
-        "a clean level below the corrupted one": (4, 1.5, -0.75),
-        "one prompt": (1, -2.0, -0.25),
+    """Levels as tensors and floats, a clean level below the corrupted one, one prompt, prompts of different lengths."""
+    levels: dict[str, tuple[int, Any, Any, list[int] | None]] = {
+        "levels as tensors": (3, torch.tensor(-1.7), torch.tensor(2.9), None),
+        "levels as floats": (2, 0.6, 3.1, None),
+        "a clean level below the corrupted one": (4, 1.5, -0.75, None),
+        "one prompt": (1, -2.0, -0.25, None),
+        "end=[2, 1, 3]": (3, 0.25, 1.75, [2, 1, 3]),
     }
     return [
         Case(
             label=label,
-            args=(torch.randn(batch, 4, 7, generator=generator), answers(batch, 7, generator), corrupted, clean),
+            args=(4 * torch.randn(batch, 5, 7, generator=generator), answers(batch, 7, generator), corrupted, clean),
+            given={"end": end},
         )
-        for label, (batch, corrupted, clean) in levels.items()
+        for label, (batch, corrupted, clean, end) in levels.items()
     ]
 
 
 def value_and_gradient(function: Any, case: Case) -> Observations:
     """The value, and its gradient for the logits; levels are numbers."""
+    function, case = asked_with_end(function, case)
     own = case.fresh()
     logits = own.args[0].requires_grad_(True)
-    value = function(*own.args)
+    value = function(*own.args, **own.kwargs)
     if not isinstance(value, Tensor) or value.shape != ():
         return {"output": value, "gradient of logits": None}
     gradient = torch.autograd.grad(value, logits, allow_unused=True)[0] if value.requires_grad else None
@@ -272,12 +349,13 @@ def value_and_gradient(function: Any, case: Case) -> Observations:
 
 
 def metric_by_shares(logits: Tensor, answer_tokens: Tensor, corrupted_logit_diff: Any, clean_logit_diff: Any) -> Tensor:
-    """One less what is missing."""
+    """One less what is missing; knows no `end`."""
     missing = clean_logit_diff - logit_diff_by_indices(logits, answer_tokens)
     return 1 - missing / (clean_logit_diff - corrupted_logit_diff)
 
 
 SCALED = "(logit_diff - corrupted_logit_diff) / (clean_logit_diff - corrupted_logit_diff)"
+LOGIT_DIFF = "logits_to_ave_logit_diff(logits, answer_tokens, end=end)"
 
 test_ioi_metric = exercise(
     reference=metrics.ioi_metric,
@@ -285,53 +363,57 @@ test_ioi_metric = exercise(
     observe=value_and_gradient,
     accepts=[metric_by_shares],
     mistakes=[
-        Mistake(
-            "has clean at 0 and corrupted at 1",
+        *instead_of(
             SCALED,
-            "(logit_diff - clean_logit_diff) / (corrupted_logit_diff - clean_logit_diff)",
-            why="0 means as bad as the corrupted run, 1 as good as the clean one",
+            {
+                "(logit_diff - clean_logit_diff) / (corrupted_logit_diff - clean_logit_diff)": (
+                    "has clean at 0 and corrupted at 1",
+                    "0 means as bad as the corrupted run, 1 as good as the clean one",
+                ),
+                "(logit_diff - corrupted_logit_diff) / clean_logit_diff": (
+                    "divides by the clean level",
+                    "the clean run must give 1: divide by what lies between the two levels",
+                ),
+                "(logit_diff - clean_logit_diff) / (clean_logit_diff - corrupted_logit_diff)": (
+                    "measures from the clean level",
+                    "the corrupted run must give 0: subtract its level",
+                ),
+                "logit_diff / (clean_logit_diff - corrupted_logit_diff)": (
+                    "does not subtract the corrupted level",
+                    "the corrupted run must give 0: subtract its level",
+                ),
+                "(logit_diff - corrupted_logit_diff) / (corrupted_logit_diff - clean_logit_diff)": (
+                    "turns the sign round",
+                    "the clean run must give +1",
+                ),
+                "(logit_diff - corrupted_logit_diff)": (
+                    "does not divide by the distance of the two levels",
+                    "the clean run must give 1: divide by what lies between the two levels",
+                ),
+                f"({SCALED}).clamp(0, 1)": (
+                    "cuts off at 0 and 1",
+                    "a patch may help more than the clean run or hurt more than the corrupted one, and that must show",
+                ),
+                f"({SCALED}).item()": (
+                    "returns a float",
+                    "the metric stays a tensor: a float has no gradient, and taking it out waits for the device",
+                ),
+                f"({SCALED}).detach()": (
+                    "gives a number without gradient",
+                    "the metric stays a tensor with its gradient: attribution patching needs it",
+                ),
+            },
         ),
-        Mistake(
-            "divides by the clean level",
-            SCALED,
-            "(logit_diff - corrupted_logit_diff) / clean_logit_diff",
-            why="the clean run must give 1: divide by what lies between the two levels",
-        ),
-        Mistake(
-            "measures from the clean level",
-            "(logit_diff - corrupted_logit_diff)",
-            "(logit_diff - clean_logit_diff)",
-            why="the corrupted run must give 0: subtract its level",
-        ),
-        Mistake(
-            "does not subtract the corrupted level",
-            "(logit_diff - corrupted_logit_diff)",
-            "logit_diff",
-            why="the corrupted run must give 0: subtract its level",
-        ),
-        Mistake(
-            "turns the sign round",
-            "(clean_logit_diff - corrupted_logit_diff)",
-            "(corrupted_logit_diff - clean_logit_diff)",
-            why="the clean run must give +1",
-        ),
-        Mistake(
-            "cuts off at 0 and 1",
-            SCALED,
-            f"({SCALED}).clamp(0, 1)",
-            why="a patch may help more than the clean run or hurt more than the corrupted one, and that must show",
-        ),
-        Mistake(
-            "returns a float",
-            SCALED,
-            f"({SCALED}).item()",
-            why="the metric stays a tensor: a float has no gradient, and taking it out waits for the device",
-        ),
-        Mistake(
-            "gives a number without gradient",
-            SCALED,
-            f"({SCALED}).detach()",
-            why="attribution patching needs the gradient of the metric",
+        *instead_of(
+            LOGIT_DIFF,
+            {
+                "logits_to_ave_logit_diff(logits, answer_tokens)": IGNORES_END,
+                LOGIT_DIFF.replace("end=end", "end=None if end is None else end[:1].expand_as(end)"): ONE_END,
+                LOGIT_DIFF.replace("end=end", "per_prompt=True, end=end"): (
+                    "gives a number for each prompt",
+                    "the metric is one number, of the average logit difference",
+                ),
+            },
         ),
     ],
 )
