@@ -47,6 +47,11 @@ def n_positional(function: Callable[..., Any]) -> float:
     return sum(kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD) for kind in kinds)
 
 
+def count_hooks(model: Any) -> int:
+    """How many hooks are attached to a model's named places (`model.hook_dict`)."""
+    return sum(len(place.fwd) + len(place.bwd) for place in model.hook_dict.values())
+
+
 def outputs(function: Callable[..., Any], case: Case) -> Observations:
     """What the call returns, and which arguments it changed."""
     return _call(function, case, with_gradients=False)[0]

@@ -9,28 +9,34 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from arena_lib.checking import Case, Mistake, exercise
+from arena_lib.checking import Case, Mistake, exercise, instead_of
 from arena_lib.checking.observing import Observations
 from arena_lib.interp.patching import activation
-from arena_lib.tests.indirect_object_identification.small_models import (
-    hook_at,
-    what_goes_on,
-)
+from arena_lib.tests.indirect_object_identification.small_models import hook_at, make_cache, what_goes_on
 
 __test__ = False
 
 RESIDUAL, HEADS, PATTERN = "batch seq d_model", "batch seq n_heads d_head", "batch n_heads seq_q seq_k"
+MAY_WRITE = "a hook may write into the model's tensor"
+Places = dict[str, tuple[str, tuple[int, ...], int]]
+"""For each label the hook's name, the activation's shape, and the position or head to patch."""
 
 
-def hook_case(label: str, name: str, shape: tuple[int, ...], index: int, axes: str, generator: torch.Generator) -> Case:
-    """An activation at one place and a clean run's cache, which holds another place too."""
-    now, clean, elsewhere = torch.randn(3, *shape, generator=generator)
-    cache = {"blocks.9.hook_elsewhere": elsewhere, name: clean}
-    return Case(
-        label=label,
-        given={"now": now, "cache": cache, "name": name, "index": index},
-        axes={"what goes on": axes},
-    )
+def hook_cases(places: Places, index_name: str, axes: str, generator: torch.Generator) -> list[Case]:
+    """For each place an activation and a clean run's cache, which holds another place too."""
+    cases = []
+    for label, (name, shape, index) in places.items():
+        now, clean, elsewhere = torch.randn(3, *shape, generator=generator)
+        cache = make_cache({"blocks.9.hook_elsewhere": elsewhere, name: clean})
+        cases.append(
+            Case(
+                label=f"on {name}, {label}",
+                given={"now": now, "cache": cache, "name": name, "index": index},
+                axes={"what goes on": axes},
+                call=f"tensor, hook, {index_name}={index}, clean_cache",
+            )
+        )
+    return cases
 
 
 def exchanged(function: Callable[..., Any], case: Case) -> Observations:
@@ -41,14 +47,14 @@ def exchanged(function: Callable[..., Any], case: Case) -> Observations:
 
 def residual_cases(generator: torch.Generator) -> list[Case]:
     """Different places and positions; one prompt; a prompt of one token."""
-    calls = {
+    places: Places = {
         "a position in the middle": ("blocks.1.hook_resid_pre", (3, 5, 4), 2),
         "the first position": ("blocks.0.hook_attn_out", (2, 4, 3), 0),
         "the last position": ("blocks.2.hook_mlp_out", (4, 3, 5), 2),
         "one prompt": ("blocks.0.hook_resid_pre", (1, 4, 6), 1),
         "prompts of one token": ("blocks.1.hook_attn_out", (2, 1, 3), 0),
     }
-    return [hook_case(label, *call, RESIDUAL, generator) for label, call in calls.items()]
+    return hook_cases(places, "pos", RESIDUAL, generator)
 
 
 def residual_in_place(corrupted_residual_component: Tensor, hook: Any, pos: int, clean_cache: Any) -> None:
@@ -62,82 +68,112 @@ def residual_by_where(corrupted_residual_component: Tensor, hook: Any, pos: int,
     return torch.where(is_patched[:, None], clean_cache[hook.name], corrupted_residual_component)
 
 
-WRITES_INTO_THE_CACHE = "the cache is needed for the next patch: write into the model's tensor, or make a new one"
-RETURNS_NOTHING = "patched is another tensor than the one that came in: return it, or write into that one"
+def hook_mistakes(exchange: str) -> tuple[Mistake, ...]:
+    """What can go wrong in any hook that patches by the line `exchange`, whatever part it patches."""
+    into, source = exchange.split(" = ")
+    part = into.removeprefix("patched")
+    wrong = {
+        f"{source} = {into}": (
+            "writes into the clean run's cache",
+            "the cache is needed for the next patch: write into the model's tensor, or make a new one",
+        ),
+        f"{into} += {source}": ("adds the clean activation", "patching replaces: the corrupted value goes"),
+        f"{into} = ({into} + {source}) / 2": (
+            "takes the mean of both runs",
+            "patching replaces: the corrupted value goes",
+        ),
+        f"{into} = 0.0": ("sets it to zero", "that is ablation: patching puts the clean run's value there"),
+        f"{into} = {source}.mean(dim=0)": (
+            "averages the clean run over prompts",
+            "each prompt gets what the clean prompt of the same number had",
+        ),
+        f"{into} = next(iter(clean_cache.values())){part}": (
+            "takes the first thing in the cache",
+            "the clean value must come from the place where the hook is: clean_cache[hook.name]",
+        ),
+        f"patched, kept = clean_cache[hook.name].clone(), patched; {into} = kept{part}": (
+            "patches everything else in its place",
+            "what the index says comes from the clean run, all else stays as it was",
+        ),
+    }
+    returns = {
+        "return None": (
+            "changes a copy and returns nothing",
+            "patched is another tensor than the one that came in: return it, or write into that one",
+        ),
+        f"return patched{part}": (
+            "returns the patched part alone",
+            "what a hook returns takes the place of the whole activation, so it must have its shape",
+        ),
+    }
+    return (*instead_of(exchange, wrong), *instead_of("return patched", returns))
+
+
+def exchanged_at(axis: int) -> Callable[..., Tensor]:
+    """A wrong version that takes the index along this axis."""
+
+    def patch(tensor: Tensor, hook: Any, index: int, clean_cache: Any) -> Tensor:
+        at = (*(slice(None),) * axis, index % tensor.shape[axis])
+        tensor[at] = clean_cache[hook.name][at]
+        return tensor
+
+    return patch
+
+
+PATCHES_POSITION = "patched[:, pos] = clean_cache[hook.name][:, pos]"
 
 test_patch_residual_component = exercise(
     reference=activation.patch_residual_component,
     cases=residual_cases,
     observe=exchanged,
     accepts=[residual_in_place, residual_by_where],
+    equivalent={"patched = corrupted_residual_component.clone() -> patched = corrupted_residual_component": MAY_WRITE},
     mistakes=[
-        Mistake(
-            "patches all positions",
-            "patched[:, pos] = clean_cache[hook.name][:, pos]",
-            "patched[:] = clean_cache[hook.name]",
-            why="only the position pos comes from the clean run; the others stay corrupted",
+        *hook_mistakes(PATCHES_POSITION),
+        *instead_of(
+            PATCHES_POSITION,
+            {
+                "patched[:] = clean_cache[hook.name]": (
+                    "patches all positions",
+                    "only the position pos comes from the clean run; the others stay corrupted",
+                ),
+                "patched[:, pos:] = clean_cache[hook.name][:, pos:]": (
+                    "patches from this position on",
+                    "one position at a time, or nobody knows which of them mattered",
+                ),
+                "patched[:, : pos + 1] = clean_cache[hook.name][:, : pos + 1]": (
+                    "patches up to this position",
+                    "one position at a time, or nobody knows which of them mattered",
+                ),
+                "patched[:, pos] = clean_cache[hook.name][:, -1]": (
+                    "takes the clean run's last position",
+                    "a position gets what the same position had in the clean run",
+                ),
+            },
         ),
         Mistake(
             "patches a prompt in place of a position",
-            function=lambda resid, hook, pos, clean_cache: _exchange(
-                resid, clean_cache[hook.name], (pos % len(resid),)
-            ),
+            function=exchanged_at(0),
             why="the axes are batch, seq, d_model: positions are the second",
         ),
         Mistake(
-            "patches from this position on",
-            "patched[:, pos] = clean_cache[hook.name][:, pos]",
-            "patched[:, pos:] = clean_cache[hook.name][:, pos:]",
-            why="one position at a time, or nobody knows which of them mattered",
-        ),
-        Mistake(
-            "patches all but the position",
-            "patched = corrupted_residual_component.clone()",
-            "patched, clean_cache = clean_cache[hook.name].clone(), {hook.name: corrupted_residual_component}",
-            why="pos comes from the clean run, all else stays as it was",
-        ),
-        Mistake(
-            "changes a copy and returns nothing",
-            "return patched",
-            "return None",
-            why=RETURNS_NOTHING,
-        ),
-        Mistake(
-            "writes into the clean run's cache",
-            "patched[:, pos] = clean_cache[hook.name][:, pos]",
-            "clean_cache[hook.name][:, pos] = patched[:, pos]",
-            why=WRITES_INTO_THE_CACHE,
-        ),
-        Mistake(
-            "adds the clean activation",
-            "patched[:, pos] = clean_cache",
-            "patched[:, pos] += clean_cache",
-            why="patching replaces: the corrupted value goes",
-        ),
-        Mistake(
-            "takes the first thing in the cache",
-            "clean_cache[hook.name][:, pos]",
-            "next(iter(clean_cache.values()))[:, pos]",
-            why="the clean value must come from the place where the hook is: clean_cache[hook.name]",
+            "patches a dimension in place of a position",
+            function=exchanged_at(2),
+            why="the axes are batch, seq, d_model: positions are the second",
         ),
     ],
 )
 
 
-def _exchange(tensor: Tensor, clean: Tensor, index: Any) -> Tensor:
-    tensor[index] = clean[index]
-    return tensor
-
-
 def head_cases(generator: torch.Generator) -> list[Case]:
     """Outputs, queries and keys; heads at both ends and in the middle; one prompt."""
-    calls = {
+    places: Places = {
         "the output of a head": ("blocks.1.attn.hook_z", (3, 5, 4, 2), 2),
         "the query of the first head": ("blocks.0.attn.hook_q", (4, 3, 2, 5), 0),
         "the key of the last head": ("blocks.2.attn.hook_k", (2, 6, 3, 4), 2),
         "one prompt": ("blocks.1.attn.hook_v", (1, 4, 5, 3), 3),
     }
-    return [hook_case(label, *call, HEADS, generator) for label, call in calls.items()]
+    return hook_cases(places, "head_index", HEADS, generator)
 
 
 def head_in_place(corrupted_head_vector: Tensor, hook: Any, head_index: int, clean_cache: Any) -> Tensor:
@@ -147,70 +183,54 @@ def head_in_place(corrupted_head_vector: Tensor, hook: Any, head_index: int, cle
 
 
 def head_by_mask(corrupted_head_vector: Tensor, hook: Any, head_index: int, clean_cache: Any) -> Tensor:
-    """Chooses by head."""
+    """Chooses by head; the cache is asked by short name and layer."""
     is_patched = (torch.arange(corrupted_head_vector.shape[-2]) == head_index)[:, None]
-    return clean_cache[hook.name].where(is_patched, corrupted_head_vector)
+    return clean_cache[hook.name.split("_")[-1], hook.layer()].where(is_patched, corrupted_head_vector)
 
 
-PATCHES_ONE_HEAD = "patched[:, :, head_index] = clean_cache[hook.name][:, :, head_index]"
+PATCHES_HEAD = "patched[:, :, head_index] = clean_cache[hook.name][:, :, head_index]"
+HEADS_WHY = "the axes are batch, seq, n_heads, d_head: heads are the third"
 
 test_patch_head_vector = exercise(
     reference=activation.patch_head_vector,
     cases=head_cases,
     observe=exchanged,
     accepts=[head_in_place, head_by_mask],
+    equivalent={"patched = corrupted_head_vector.clone() -> patched = corrupted_head_vector": MAY_WRITE},
     mistakes=[
-        Mistake(
-            "patches all heads",
-            PATCHES_ONE_HEAD,
-            "patched[:] = clean_cache[hook.name]",
-            why="the other heads of the layer keep their corrupted values",
+        *hook_mistakes(PATCHES_HEAD),
+        *instead_of(
+            PATCHES_HEAD,
+            {
+                "patched[:] = clean_cache[hook.name]": (
+                    "patches all heads",
+                    "the other heads of the layer keep their corrupted values",
+                ),
+                "patched[:, -1, head_index] = clean_cache[hook.name][:, -1, head_index]": (
+                    "patches the last position only",
+                    "the head is patched at all positions",
+                ),
+                "patched[:, :, head_index] = clean_cache[hook.name][:, :, 0]": (
+                    "takes the first head's clean value",
+                    "a head gets what the same head had in the clean run",
+                ),
+            },
         ),
-        Mistake(
-            "takes the axis of positions for the heads",
-            function=lambda z, hook, head_index, clean_cache: _exchange(
-                z, clean_cache[hook.name], (slice(None), head_index)
-            ),
-            why="the axes are batch, seq, n_heads, d_head: heads are the third",
-        ),
-        Mistake(
-            "patches the last position only",
-            PATCHES_ONE_HEAD,
-            "patched[:, -1, head_index] = clean_cache[hook.name][:, -1, head_index]",
-            why="the head is patched at all positions",
-        ),
-        Mistake(
-            "takes the first head's clean value",
-            "clean_cache[hook.name][:, :, head_index]",
-            "clean_cache[hook.name][:, :, 0]",
-            why="a head gets what the same head had in the clean run",
-        ),
-        Mistake("changes a copy and returns nothing", "return patched", "return None", why=RETURNS_NOTHING),
-        Mistake(
-            "writes into the clean run's cache",
-            PATCHES_ONE_HEAD,
-            "clean_cache[hook.name][:, :, head_index] = patched[:, :, head_index]",
-            why=WRITES_INTO_THE_CACHE,
-        ),
-        Mistake(
-            "sets the head to zero",
-            "clean_cache[hook.name][:, :, head_index]",
-            "0.0",
-            why="that is ablation: patching puts the clean run's value there",
-        ),
+        Mistake("takes the axis of positions for the heads", function=exchanged_at(1), why=HEADS_WHY),
+        Mistake("takes the last axis for the heads", function=exchanged_at(3), why=HEADS_WHY),
     ],
 )
 
 
 def pattern_cases(generator: torch.Generator) -> list[Case]:
     """Patterns of different sizes: heads at both ends and in the middle; one prompt."""
-    calls = {
+    places: Places = {
         "a head in the middle": ("blocks.1.attn.hook_pattern", (2, 4, 3, 3), 1),
         "the first head": ("blocks.0.attn.hook_pattern", (3, 2, 5, 5), 0),
         "the last head": ("blocks.2.attn.hook_pattern", (4, 3, 6, 6), 2),
         "one prompt": ("blocks.1.attn.hook_pattern", (1, 3, 4, 4), 1),
     }
-    return [hook_case(label, *call, PATTERN, generator) for label, call in calls.items()]
+    return hook_cases(places, "head_index", PATTERN, generator)
 
 
 def pattern_in_place(corrupted_head_vector: Tensor, hook: Any, head_index: int, clean_cache: Any) -> None:
@@ -218,36 +238,35 @@ def pattern_in_place(corrupted_head_vector: Tensor, hook: Any, head_index: int, 
     corrupted_head_vector[:, head_index, :, :] = clean_cache[hook.name][:, head_index, :, :]
 
 
+PATCHES_PATTERN = "patched[:, head_index] = clean_cache[hook.name][:, head_index]"
+PATTERN_WHY = "a pattern has the axes batch, n_heads, seq_q, seq_k: heads are the second"
+
 test_patch_attn_patterns = exercise(
     reference=activation.patch_attn_patterns,
     cases=pattern_cases,
     observe=exchanged,
     accepts=[pattern_in_place],
+    equivalent={"patched = corrupted_head_vector.clone() -> patched = corrupted_head_vector": MAY_WRITE},
     mistakes=[
-        Mistake(
-            "takes the queries' axis for the heads",
-            "patched[:, head_index] = clean_cache[hook.name][:, head_index]",
-            "patched[:, :, head_index] = clean_cache[hook.name][:, :, head_index]",
-            why="a pattern has the axes batch, n_heads, seq_q, seq_k: heads are the second",
+        *hook_mistakes(PATCHES_PATTERN),
+        *instead_of(
+            PATCHES_PATTERN,
+            {
+                "patched[:] = clean_cache[hook.name]": (
+                    "patches all heads",
+                    "the other heads keep looking where they look",
+                ),
+                "patched[:, head_index, -1] = clean_cache[hook.name][:, head_index, -1]": (
+                    "patches the last query only",
+                    "the whole pattern of the head is patched, every query's row",
+                ),
+                "patched[:, head_index] = clean_cache[hook.name][:, head_index].transpose(-1, -2)": (
+                    "swaps queries and keys",
+                    "rows are queries in both runs: the clean pattern goes in as it is",
+                ),
+            },
         ),
-        Mistake(
-            "patches all heads",
-            "patched[:, head_index] = clean_cache[hook.name][:, head_index]",
-            "patched[:] = clean_cache[hook.name]",
-            why="the other heads keep looking where they look",
-        ),
-        Mistake(
-            "patches the last query only",
-            "patched[:, head_index] = clean_cache[hook.name][:, head_index]",
-            "patched[:, head_index, -1] = clean_cache[hook.name][:, head_index, -1]",
-            why="the whole pattern of the head is patched, every query's row",
-        ),
-        Mistake("changes a copy and returns nothing", "return patched", "return None", why=RETURNS_NOTHING),
-        Mistake(
-            "writes into the clean run's cache",
-            "patched[:, head_index] = clean_cache[hook.name][:, head_index]",
-            "clean_cache[hook.name][:, head_index] = patched[:, head_index]",
-            why=WRITES_INTO_THE_CACHE,
-        ),
+        Mistake("takes the queries' axis for the heads", function=exchanged_at(2), why=PATTERN_WHY),
+        Mistake("takes the prompts' axis for the heads", function=exchanged_at(0), why=PATTERN_WHY),
     ],
 )

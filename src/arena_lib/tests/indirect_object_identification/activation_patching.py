@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from arena_lib.checking import Case, Mistake, Tolerance, exercise
+from arena_lib.checking import Case, Mistake, Tolerance, exercise, instead_of
 from arena_lib.checking.observing import Observations
 from arena_lib.interp.patching import activation
 from arena_lib.tests.indirect_object_identification.activation_hooks import (
@@ -39,11 +39,12 @@ FORMS: dict[str, Any] = {"a model of GPT-2's form": GPT2_CONFIG, "a model of Lla
 def sweep_cases(generator: torch.Generator, axes: str, configs: dict[str, Any]) -> list[Case]:
     """One case for each model, with prompts of another number and length each time."""
     cases = []
-    for i, (label, cfg) in enumerate(configs.items()):
+    for (label, cfg), (batch, seq) in zip(configs.items(), ((4, 5), (2, 6), (1, 4)), strict=False):
         model = make_model(cfg, generator)
-        corrupted, clean = (make_tokens(3 - i, 4 - i, generator) for _ in range(2))
+        corrupted, clean = (make_tokens(batch, seq, generator) for _ in range(2))
         given = {"model": model, "corrupted": corrupted, "cache": model.run_with_cache(clean)[1]}
-        cases.append(Case(label=label, given=given, axes={"results": axes}))
+        call = "model, corrupted_tokens, clean_cache, patching_metric"
+        cases.append(Case(label=label, given=given, axes={"results": axes}, call=call))
     return cases
 
 
@@ -105,30 +106,61 @@ def resid_pre_from_the_stream(model: Any, corrupted_tokens: Tensor, clean_cache:
     return torch.stack(rows).view(model.cfg.n_layers, -1)
 
 
-def misplaced(name: str, old: str, right: str, why: str) -> list[Mistake]:
-    """The mistakes that any sweep can make with its hook's place: all at once, always one layer, none."""
-    call = f"lm.run(corrupted_tokens, [({old}, patch)])"
-    wrong_layer = old.replace("{layer}", "{lm.n_layers - 1}")
-    return [
-        Mistake("always patches the last layer", call, call.replace(old, wrong_layer), why=why),
-        Mistake(
+def sweep_mistakes(place: str) -> tuple[Mistake, ...]:
+    """What can go wrong in any sweep that patches at the hook name `place`."""
+    run = f"lm.run(corrupted_tokens, [({place}, patch)])"
+    last_layer, any_layer = (place.replace("{layer}", layer) for layer in ("{lm.n_layers - 1}", "{any_layer}"))
+    runs = {
+        run.replace(place, last_layer): (
+            "always patches the last layer",
+            "the name of the hook must change with the layer",
+        ),
+        run.replace(f"[({place}, patch)]", f"[({any_layer}, patch) for any_layer in range(lm.n_layers)]"): (
             "patches all layers at once",
-            call,
-            f"lm.run(corrupted_tokens, [({old.replace('{layer}', '{any_layer}')}, patch) for any_layer in range(lm.n_layers)])",
-            why="one patch at a time: the other layers are computed anew from what they then read",
+            "one patch at a time: the other layers are computed anew from what they then read",
         ),
-        Mistake("measures the corrupted run without a patch", call, "lm.run(corrupted_tokens)", why=right),
-        Mistake(
-            "leaves its hooks on the model",
-            f"logits = {call}",
-            f"lm.model.add_hook({old}, patch); logits = lm.run(corrupted_tokens)",
-            why=f"{name} that stay patch the next runs as well; run_with_hooks takes them off again",
+        "lm.run(corrupted_tokens)": (
+            "measures the corrupted run without a patch",
+            "the hook must be attached while the model runs: run_with_hooks(tokens, fwd_hooks=[(name, hook)])",
         ),
-    ]
+    }
+    results = {
+        "patching_metric(logits) - patching_metric(lm.run(corrupted_tokens))": (
+            "subtracts the corrupted run's metric",
+            "the metric itself is asked for; it has its own zero",
+        ),
+        "patching_metric(logits) / len(corrupted_tokens)": (
+            "divides the metric by the number of prompts",
+            "the metric itself is asked for: it says how prompts are averaged",
+        ),
+        "patching_metric(logits.softmax(dim=-1))": (
+            "hands probabilities to the metric",
+            "the metric reads logits, as the model gives them",
+        ),
+    }
+    stays = Mistake(
+        "leaves its hooks on the model",
+        f"logits = {run}",
+        f"lm.model.add_hook({place}, patch); logits = lm.run(corrupted_tokens)",
+        why="hooks that stay patch the next runs as well; run_with_hooks takes them off again",
+    )
+    return (*instead_of(run, runs), stays, *instead_of("check_metric(patching_metric(logits))", results))
 
 
-LAYER_WHY = "the place of the hook must change with the layer"
-UNPATCHED_WHY = "the hook must be attached while the model runs: run_with_hooks(tokens, fwd_hooks=[(name, hook)])"
+OWN_ENTRY = "each entry is for its own {}; a lambda in a loop sees the variable as it is when it is called"
+POSITION_MISTAKES = instead_of(
+    "pos=pos, ",
+    {
+        "pos=corrupted_tokens.shape[1] - 1, ": ("always patches the last position", OWN_ENTRY.format("position")),
+        "pos=0, ": ("always patches the first position", OWN_ENTRY.format("position")),
+        "pos=(pos + 1) % corrupted_tokens.shape[1], ": (
+            "is one position off",
+            "entry [layer, pos] is for position pos",
+        ),
+        "pos=slice(None), ": ("patches all positions at once", OWN_ENTRY.format("position")),
+    },
+)
+ONE_AXIS = "the results have one axis, which is the first and the last"
 
 test_get_act_patch_resid_pre = exercise(
     reference=activation.get_act_patch_resid_pre,
@@ -136,13 +168,24 @@ test_get_act_patch_resid_pre = exercise(
     observe=swept,
     tolerance=CLOSE,
     accepts=[resid_pre_by_hooks, resid_pre_from_the_stream],
+    equivalent={
+        "return torch.stack(results).unflatten(0, (lm.n_layers, -1)) -> return torch.stack(results).unflatten(-1, (lm.n_layers, -1))": ONE_AXIS
+    },
     mistakes=[
-        *misplaced("hooks", 'f"blocks.{layer}.hook_resid_pre"', UNPATCHED_WHY, LAYER_WHY),
-        Mistake(
-            "patches the stream after the layer",
+        *sweep_mistakes('f"blocks.{layer}.hook_resid_pre"'),
+        *instead_of(
             '(f"blocks.{layer}.hook_resid_pre", patch)',
-            '(f"blocks.{layer}.hook_resid_post", patch)',
-            why="resid_pre is the stream that enters the layer",
+            {
+                f'(f"blocks.{{layer}}.hook_{place}", patch)': (
+                    f"patches {words}",
+                    "resid_pre is the stream that enters the layer",
+                )
+                for place, words in {
+                    "resid_post": "the stream after the layer",
+                    "resid_mid": "the stream between attention and MLP",
+                    "attn_out": "what attention adds",
+                }.items()
+            },
         ),
         Mistake(
             "puts positions first",
@@ -150,24 +193,7 @@ test_get_act_patch_resid_pre = exercise(
             ".unflatten(0, (lm.n_layers, -1)).T",
             why="the result is [layer, position]",
         ),
-        Mistake(
-            "always patches the same position",
-            "pos=pos, ",
-            "pos=corrupted_tokens.shape[1] - 1, ",
-            why="each entry is for its own position; a lambda in a loop sees the variable as it is when it is called",
-        ),
-        Mistake(
-            "is one position off",
-            "pos=pos, ",
-            "pos=(pos + 1) % corrupted_tokens.shape[1], ",
-            why="entry [layer, pos] is for position pos",
-        ),
-        Mistake(
-            "subtracts the corrupted run's metric",
-            "check_metric(patching_metric(logits))",
-            "patching_metric(logits) - patching_metric(lm.run(corrupted_tokens))",
-            why="the metric itself is asked for; it has its own zero",
-        ),
+        *POSITION_MISTAKES,
     ],
 )
 
@@ -192,8 +218,9 @@ test_get_act_patch_block_every = exercise(
     observe=swept,
     tolerance=CLOSE,
     accepts=[places_by_hooks],
+    equivalent={"0 -> -1": ONE_AXIS},
     mistakes=[
-        *misplaced("hooks", 'f"blocks.{layer}.hook_{place}"', UNPATCHED_WHY, LAYER_WHY),
+        *sweep_mistakes('f"blocks.{layer}.hook_{place}"'),
         Mistake(
             "has attention and MLP the wrong way round",
             '["resid_pre", "attn_out", "mlp_out"] if',
@@ -218,12 +245,7 @@ test_get_act_patch_block_every = exercise(
             ".unflatten(0, (len(places), lm.n_layers, -1)).transpose(0, 1)",
             why="the result is [place, layer, position]",
         ),
-        Mistake(
-            "patches the first position only",
-            "pos=pos, ",
-            "pos=0, ",
-            why="each entry is for its own position",
-        ),
+        *POSITION_MISTAKES,
     ],
 )
 
@@ -258,19 +280,23 @@ test_get_act_patch_attn_head_out_all_pos = exercise(
     observe=swept,
     tolerance=CLOSE,
     accepts=[heads_by_hooks, heads_by_results],
+    equivalent={
+        "torch.stack(results).unflatten(0, (lm.n_layers, lm.n_heads)) -> torch.stack(results).unflatten(-1, (lm.n_layers, lm.n_heads))": ONE_AXIS
+    },
     mistakes=[
-        *misplaced("hooks", 'f"blocks.{layer}.attn.hook_z"', UNPATCHED_WHY, LAYER_WHY),
-        Mistake(
-            "patches the queries",
+        *sweep_mistakes('f"blocks.{layer}.attn.hook_z"'),
+        *instead_of(
             '(f"blocks.{layer}.attn.hook_z", patch)',
-            '(f"blocks.{layer}.attn.hook_q", patch)',
-            why="a head's output is z, what its pattern brought together",
-        ),
-        Mistake(
-            "always patches head 0",
-            "head_index=head, ",
-            "head_index=0, ",
-            why="each entry is for a head of its own; a lambda in a loop sees the variable as it is when it is called",
+            {
+                '(f"blocks.{layer}.attn.hook_q", patch)': (
+                    "patches the queries",
+                    "a head's output is z, what its pattern brought together",
+                ),
+                '(f"blocks.{layer}.hook_attn_out", lambda out, hook: clean_cache[hook.name])': (
+                    "patches the output of the whole layer",
+                    "each head by itself: z has an axis for the heads, attn_out is their sum",
+                ),
+            },
         ),
         Mistake(
             "puts heads first",
@@ -278,11 +304,17 @@ test_get_act_patch_attn_head_out_all_pos = exercise(
             ".unflatten(0, (lm.n_layers, lm.n_heads)).T",
             why="the result is [layer, head]",
         ),
-        Mistake(
-            "numbers the heads backwards",
+        *instead_of(
             "head_index=head, ",
-            "head_index=lm.n_heads - 1 - head, ",
-            why="entry [layer, head] is for that head",
+            {
+                "head_index=0, ": ("always patches head 0", OWN_ENTRY.format("head")),
+                "head_index=lm.n_heads - 1, ": ("always patches the last head", OWN_ENTRY.format("head")),
+                "head_index=slice(None), ": ("patches all heads at once", OWN_ENTRY.format("head")),
+                "head_index=lm.n_heads - 1 - head, ": (
+                    "numbers the heads backwards",
+                    "entry [layer, head] is for that head",
+                ),
+            },
         ),
     ],
 )
@@ -312,25 +344,28 @@ test_get_act_patch_attn_head_all_pos_every = exercise(
     observe=swept,
     tolerance=CLOSE,
     accepts=[parts_by_hooks],
+    equivalent={"0 -> -1": ONE_AXIS},
     mistakes=[
-        *misplaced("hooks", 'f"blocks.{layer}.attn.hook_{part}"', UNPATCHED_WHY, LAYER_WHY),
+        *sweep_mistakes('f"blocks.{layer}.attn.hook_{part}"'),
         Mistake(
             "treats patterns as vectors of heads",
             'if part == "pattern":',
             "if False:",
             why="in a pattern heads are the second axis; elsewhere they are the third",
         ),
-        Mistake(
-            "patches all keys and values with the number of the query head",
+        *instead_of(
             "head_index=lm.input_head(part, head)",
-            "head_index=head % lm.n_kv_heads if part in ('k', 'v') else head",
-            why="heads in a row share: query head h reads key head h // (n_heads // n_kv_heads)",
-        ),
-        Mistake(
-            "always patches head 0",
-            "head_index=lm.input_head(part, head)",
-            "head_index=0",
-            why="each entry is for a head of its own",
+            {
+                "head_index=head % lm.n_kv_heads if part in ('k', 'v') else head": (
+                    "lets heads that are not neighbours share a key",
+                    "heads in a row share: query head h reads key head h // (n_heads // n_kv_heads)",
+                ),
+                "head_index=head": (
+                    "takes the query head's number for a shared key",
+                    "keys and values have fewer heads: query head h reads head h // (n_heads // n_kv_heads)",
+                ),
+                "head_index=0": ("always patches head 0", OWN_ENTRY.format("head")),
+            },
         ),
         Mistake(
             "puts layers first",

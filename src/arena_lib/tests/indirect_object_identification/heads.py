@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from arena_lib.checking import Case, Mistake, exercise
-from arena_lib.checking.observing import Observations, hooks_in_words
+from arena_lib.checking.observing import Observations, count_hooks, hooks_in_words
 from arena_lib.interp.heads import generate_repeated_tokens
 from arena_lib.interp.ioi import heads
 from arena_lib.tests.indirect_object_identification.small_models import (
@@ -66,7 +66,7 @@ def scores_and_tokens(function: Any, case: Case) -> Observations:
         for seed in (7, 7):
             generator = torch.Generator().manual_seed(seed)
             scores = function(model, seq_len, batch, kind, token_ids, generator)
-        n_left = sum(len(point.fwd) + len(point.bwd) for point in model.hook_dict.values())
+        n_left = count_hooks(model)
     finally:
         watch.remove()
         model.reset_hooks(including_permanent=True)

@@ -4,12 +4,14 @@ Shapes:  tokens "batch seq" -> logits "batch seq d_vocab".
 """
 
 from collections.abc import Callable, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from arena_lib.checking.observing import Observations, hooks_in_words
+from arena_lib.checking.observing import Observations, count_hooks, hooks_in_words
+from arena_lib.transformer.activations.cache import ActivationCache
 from arena_lib.transformer.activations.hooks import HookPoint
 from arena_lib.transformer.fast.attention_only import AttentionOnly, AttentionOnlyConfig
 from arena_lib.transformer.fast.gpt2 import GPT2, GPT2Config
@@ -20,7 +22,7 @@ __test__ = False
 
 D_VOCAB = 17
 N_CTX = 8
-GPT2_CONFIG = GPT2Config(d_vocab=D_VOCAB, n_ctx=N_CTX, d_model=10, n_layers=2, n_heads=3, d_head=4, d_mlp=14)
+GPT2_CONFIG = GPT2Config(d_vocab=D_VOCAB, n_ctx=N_CTX, d_model=10, n_layers=2, n_heads=3, d_head=6, d_mlp=14)
 LLAMA_CONFIG = LlamaConfig(
     d_vocab=D_VOCAB, n_ctx=N_CTX, d_model=12, n_layers=3, n_heads=4, n_kv_heads=2, d_head=6, d_mlp=9
 )
@@ -54,6 +56,17 @@ def hook_at(name: str) -> HookPoint:
     return place
 
 
+def make_cache(tensors: dict[str, Tensor]) -> ActivationCache:
+    """A cache of these, which also goes by short names: `cache["z", 1]`."""
+    model = SimpleNamespace(derivations={}, cfg=SimpleNamespace(n_layers=1 + max(map(layer_of, tensors))))
+    return ActivationCache(model, list(tensors), tensors)
+
+
+def layer_of(name: str) -> int:
+    """The layer in a hook's name."""
+    return hook_at(name).layer()
+
+
 def what_goes_on(
     function: Callable[..., Any],
     tensor: Tensor,
@@ -79,7 +92,7 @@ def what_a_sweep_gives(
     before = _copies(caches)
     try:
         results = function(*args)
-        n_left = sum(len(point.fwd) + len(point.bwd) for point in model.hook_dict.values())
+        n_left = count_hooks(model)
     finally:
         model.reset_hooks(including_permanent=True)
     return {
