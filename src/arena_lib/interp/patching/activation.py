@@ -42,7 +42,8 @@ def patch_residual_component(
 ) -> Float[Tensor, "batch seq d_model"]:
     """A hook: position `pos` of every prompt gets what the clean run had there; all other positions keep theirs.
 
-    The clean run's activation of the same place is `clean_cache[hook.name]`.
+    The clean run's activation of the same place is `clean_cache[hook.name]`. Return a new tensor, or write into
+    the one that comes in; the cache must stay as it is.
     """
     patched = corrupted_residual_component.clone()
     check_position(pos, patched.shape[1])
@@ -93,7 +94,10 @@ def get_act_patch_block_every(
 def patch_head_vector(
     corrupted_head_vector: Float[Tensor, "batch seq n_heads d_head"], hook: Any, head_index: int, clean_cache: Cache
 ) -> Float[Tensor, "batch seq n_heads d_head"]:
-    """A hook on z, q, k or v: one head gets what it had in the clean run, at all positions; the others keep theirs."""
+    """A hook on z, q, k or v: one head gets what it had in the clean run, at all positions; the others keep theirs.
+
+    As in `patch_residual_component`, it may write into the tensor that comes in.
+    """
     patched = corrupted_head_vector.clone()
     check_head(head_index, patched.shape[2])
     patched[:, :, head_index] = clean_cache[hook.name][:, :, head_index]
@@ -118,7 +122,10 @@ def get_act_patch_attn_head_out_all_pos(
 def patch_attn_patterns(
     corrupted_head_vector: Float[Tensor, "batch n_heads seq_q seq_k"], hook: Any, head_index: int, clean_cache: Cache
 ) -> Float[Tensor, "batch n_heads seq_q seq_k"]:
-    """A hook on the patterns: one head looks where it looked in the clean run; the others look as they do."""
+    """A hook on the patterns: one head looks where it looked in the clean run; the others look as they do.
+
+    As in `patch_residual_component`, it may write into the tensor that comes in.
+    """
     patched = corrupted_head_vector.clone()
     check_head(head_index, patched.shape[1])
     patched[:, head_index] = clean_cache[hook.name][:, head_index]

@@ -176,7 +176,8 @@ def patch_or_freeze_head_vectors(
     """A hook on the heads' outputs z: freezes all heads of the layer, except the one that is patched.
 
     Every head gets its value in `orig_cache` under `hook.name`. If the hook's layer (`hook.layer()`) is that
-    of `head_to_patch` (layer, head), that head gets its value in `new_cache`. The caches stay as they are.
+    of `head_to_patch` (layer, head), that head gets its value in `new_cache`. Return a new
+    tensor, or write into the one that comes in; the caches stay as they are.
     """
     patched = orig_cache[hook.name].clone()
     layer, head = head_to_patch
@@ -195,6 +196,7 @@ def patch_head_input(
 
     `head_list` holds the receivers as pairs (layer, head). Only those of the hook's own layer (`hook.layer()`)
     are patched, with their values in `patched_cache[hook.name]`. There may be several of them, or none.
+    It may write into the tensor that comes in.
     """
     patched = orig_activation.clone()
     heads = [head for layer, head in head_list if layer == hook.layer()]

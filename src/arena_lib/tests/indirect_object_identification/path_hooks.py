@@ -9,11 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from arena_lib.checking import Case, Mistake, exercise
+from arena_lib.checking import Case, Mistake, exercise, instead_of
 from arena_lib.checking.observing import Observations
 from arena_lib.interp.patching import path
 from arena_lib.tests.indirect_object_identification.small_models import (
     hook_at,
+    make_cache,
     what_goes_on,
 )
 
@@ -38,11 +39,12 @@ def freeze_cases(generator: torch.Generator) -> list[Case]:
         given = {
             "now": now,
             "name": name,
-            "orig": {"blocks.9.attn.hook_z": other_orig, name: orig},
-            "new": {"blocks.9.attn.hook_z": other_new, name: new},
+            "orig": make_cache({"blocks.9.attn.hook_z": other_orig, name: orig}),
+            "new": make_cache({"blocks.9.attn.hook_z": other_new, name: new}),
             "sender": sender,
         }
-        cases.append(Case(label=label, given=given, axes={"what goes on": HEADS}))
+        call = f"tensor, hook, new_cache, orig_cache, head_to_patch={sender}"
+        cases.append(Case(label=f"on {name}, {label}", given=given, axes={"what goes on": HEADS}, call=call))
     return cases
 
 
@@ -72,72 +74,95 @@ def freeze_by_where(
     return torch.where(is_sender, new_cache[hook.name], orig_cache[hook.name])
 
 
+HEADS_WHY = "the axes are batch, seq, n_heads, d_head: heads are the third"
+RETURNS_NOTHING = Mistake(
+    "changes a copy and returns nothing",
+    "return patched",
+    "return None",
+    why="patched is another tensor than the one that came in: return it, or write into that one",
+)
+
 test_patch_or_freeze_head_vectors = exercise(
     reference=path.patch_or_freeze_head_vectors,
     cases=freeze_cases,
     observe=frozen,
     accepts=[freeze_in_place, freeze_by_where],
     mistakes=[
-        Mistake(
-            "does not freeze the other heads",
+        *instead_of(
             "patched = orig_cache[hook.name].clone()",
-            "patched = orig_head_vector.clone()",
-            why="in later layers the heads have already read the change: they must have their original values",
+            {
+                "patched = orig_head_vector.clone()": (
+                    "does not freeze the other heads",
+                    "in later layers the heads have already read the change: they must have their original values",
+                ),
+                "new_cache, orig_cache = orig_cache, new_cache; patched = orig_cache[hook.name].clone()": (
+                    "has the two caches the wrong way round",
+                    "the sender is new, everything else original",
+                ),
+                "patched = orig_cache[hook.name]": (
+                    "writes the new value into the cache",
+                    "the cache serves the next senders, too: write into the model's tensor or into a copy",
+                ),
+                "patched = torch.zeros_like(orig_head_vector)": (
+                    "sets the other heads to zero",
+                    "frozen heads have what they had on the original prompts",
+                ),
+                "patched = new_cache[hook.name].clone()": (
+                    "gives all heads their new value",
+                    "one head is patched; all others have their original values",
+                ),
+            },
         ),
-        Mistake(
-            "patches the head in every layer",
+        *instead_of(
             "if layer == hook.layer():",
-            "if head < patched.shape[2]:",
-            why="the sender is one head of one layer: compare hook.layer()",
+            {
+                "if head < patched.shape[2]:": (
+                    "patches the head in every layer",
+                    "the sender is one head of one layer: compare hook.layer()",
+                ),
+                "if layer != hook.layer() and head < patched.shape[2]:": (
+                    "patches the head in all layers but its own",
+                    "the sender's new value belongs into its own layer",
+                ),
+                "if False:": ("never patches", "in the sender's layer its head gets the new value"),
+                "if layer != hook.layer():\n        patched = orig_head_vector.clone()\n    else:": (
+                    "freezes the sender's layer alone",
+                    "the heads of all layers are frozen, those after the sender's above all",
+                ),
+            },
         ),
-        Mistake(
-            "patches the head in all layers but its own",
-            "if layer == hook.layer():",
-            "if layer != hook.layer() and head < patched.shape[2]:",
-            why="the sender's new value belongs into its own layer",
-        ),
-        Mistake(
-            "has the two caches the wrong way round",
-            "patched = orig_cache[hook.name].clone()",
-            "new_cache, orig_cache = orig_cache, new_cache; patched = orig_cache[hook.name].clone()",
-            why="the sender is new, everything else original",
-        ),
-        Mistake(
-            "writes the new value into the cache",
-            "orig_cache[hook.name].clone()",
-            "orig_cache[hook.name]",
-            why="the cache serves the next senders, too: write into the model's tensor or into a copy",
-        ),
-        Mistake(
-            "takes the axis of positions for the heads",
+        *instead_of(
             "patched[:, :, head] = new_cache[hook.name][:, :, head]",
-            "patched[:, head] = new_cache[hook.name][:, head]",
-            why="the axes are batch, seq, n_heads, d_head: heads are the third",
+            {
+                "patched[:, head] = new_cache[hook.name][:, head]": (
+                    "takes the axis of positions for the heads",
+                    HEADS_WHY,
+                ),
+                "patched[:, -1, head] = new_cache[hook.name][:, -1, head]": (
+                    "patches the last position only",
+                    "the sender is patched at all positions",
+                ),
+                "patched[:] = new_cache[hook.name]": (
+                    "patches the whole layer",
+                    "the other heads of the sender's layer are frozen as well",
+                ),
+                "patched[:, :, head] += new_cache[hook.name][:, :, head]": (
+                    "adds the sender's new value",
+                    "the sender's original value is replaced",
+                ),
+                "patched[:, :, head] = orig_head_vector[:, :, head]": (
+                    "leaves the sender as it is in this run",
+                    "the sender has its value on the new prompts: new_cache[hook.name]",
+                ),
+            },
         ),
         Mistake(
-            "patches the last position only",
-            "patched[:, :, head] = new_cache[hook.name][:, :, head]",
-            "patched[:, -1, head] = new_cache[hook.name][:, -1, head]",
-            why="the sender is patched at all positions",
+            "takes the head's number for the layer",
+            "layer, head = head_to_patch",
+            "head, layer = head_to_patch; head %= orig_head_vector.shape[2]",
+            why="head_to_patch is (layer, head)",
         ),
-        Mistake(
-            "patches the whole layer",
-            "patched[:, :, head] = new_cache[hook.name][:, :, head]",
-            "patched[:] = new_cache[hook.name]",
-            why="the other heads of the sender's layer are frozen as well",
-        ),
-        Mistake(
-            "never patches",
-            "if layer == hook.layer():",
-            "if False:",
-            why="in the sender's layer its head gets the new value",
-        ),
-        Mistake(
-            "changes a copy and returns nothing",
-            "return patched",
-            "return None",
-            why="patched is another tensor than the one that came in: return it, or write into that one",
-        ),
+        RETURNS_NOTHING,
     ],
 )
 
@@ -158,9 +183,10 @@ def input_cases(generator: torch.Generator) -> list[Case]:
     cases = []
     for label, (name, shape, receivers) in calls.items():
         now, recorded, elsewhere = torch.randn(3, *shape, generator=generator)
-        cache = {"blocks.9.attn.hook_q": elsewhere, name: recorded}
+        cache = make_cache({"blocks.9.attn.hook_q": elsewhere, name: recorded})
         given = {"now": now, "name": name, "cache": cache, "receivers": receivers}
-        cases.append(Case(label=label, given=given, axes={"what goes on": HEADS}))
+        call = f"tensor, hook, patched_cache, head_list={receivers}"
+        cases.append(Case(label=f"on {name}, {label}", given=given, axes={"what goes on": HEADS}, call=call))
     return cases
 
 
@@ -189,54 +215,65 @@ test_patch_head_input = exercise(
     cases=input_cases,
     observe=received,
     accepts=[input_in_place, input_by_where],
+    equivalent={
+        "patched = orig_activation.clone() -> patched = orig_activation": "a hook may write into the model's tensor"
+    },
     mistakes=[
-        Mistake(
-            "patches receivers of all layers here",
-            "for layer, head in head_list if layer == hook.layer()]",
-            "for layer, head in head_list if head < patched.shape[2]]",
-            why="a hook sees one layer: of the receivers only those of hook.layer() are there",
-        ),
-        Mistake(
-            "patches the whole layer",
-            "patched[:, :, heads] = patched_cache[hook.name][:, :, heads]",
-            "patched[:] = patched_cache[hook.name]",
-            why="the other heads must get what they get in an ordinary run",
-        ),
-        Mistake(
-            "patches the whole layer if there is a receiver in it",
-            "patched[:, :, heads] = patched_cache[hook.name][:, :, heads]",
-            "patched = patched_cache[hook.name].clone() if heads else patched",
-            why="the other heads of the layer must get what they get in an ordinary run",
-        ),
-        Mistake(
-            "patches the first receiver only",
+        *instead_of(
             "heads = [head for layer, head in head_list if layer == hook.layer()]",
-            "heads = [head for layer, head in head_list if layer == hook.layer()][:1]",
-            why="all receivers of the layer are patched at once",
+            {
+                "heads = [head for layer, head in head_list if head < patched.shape[2]]": (
+                    "patches receivers of all layers here",
+                    "a hook sees one layer: of the receivers only those of hook.layer() are there",
+                ),
+                "heads = [head for layer, head in head_list if layer == hook.layer()][:1]": (
+                    "patches the first receiver only",
+                    "all receivers of the layer are patched at once",
+                ),
+                "heads = [head for layer, head in head_list if layer == hook.layer()][-1:]": (
+                    "patches the last receiver only",
+                    "all receivers of the layer are patched at once",
+                ),
+                "heads = [layer for layer, head in head_list if head == hook.layer()]": (
+                    "takes the head's number for the layer",
+                    "a receiver is (layer, head)",
+                ),
+                "heads = [i for i in range(patched.shape[2]) if (hook.layer(), i) not in head_list]": (
+                    "patches all heads but the receivers",
+                    "the receivers get what was recorded, the others keep what they have",
+                ),
+            },
         ),
-        Mistake(
-            "takes the axis of positions for the heads",
+        *instead_of(
             "patched[:, :, heads] = patched_cache[hook.name][:, :, heads]",
-            "heads = [head % patched.shape[1] for head in heads]; patched[:, heads] = patched_cache[hook.name][:, heads]",
-            why="the axes are batch, seq, n_heads, d_head: heads are the third",
+            {
+                "patched[:] = patched_cache[hook.name]": (
+                    "patches the whole layer",
+                    "the other heads must get what they get in an ordinary run",
+                ),
+                "patched = patched_cache[hook.name].clone() if heads else patched": (
+                    "patches the whole layer if there is a receiver in it",
+                    "the other heads of the layer must get what they get in an ordinary run",
+                ),
+                "heads = [head % patched.shape[1] for head in heads]; "
+                "patched[:, heads] = patched_cache[hook.name][:, heads]": (
+                    "takes the axis of positions for the heads",
+                    HEADS_WHY,
+                ),
+                "patched_cache[hook.name][:, :, heads] = patched[:, :, heads]": (
+                    "writes into the cache",
+                    "what was recorded goes into the model's tensor, not the other way round",
+                ),
+                "patched[:, :, heads] += patched_cache[hook.name][:, :, heads]": (
+                    "adds what was recorded",
+                    "the receiver's input is replaced",
+                ),
+                "patched[:, -1, heads] = patched_cache[hook.name][:, -1, heads]": (
+                    "patches the last position only",
+                    "the receivers are patched at all positions",
+                ),
+            },
         ),
-        Mistake(
-            "changes a copy and returns nothing",
-            "return patched",
-            "return None",
-            why="patched is another tensor than the one that came in: return it, or write into that one",
-        ),
-        Mistake(
-            "writes into the cache",
-            "patched[:, :, heads] = patched_cache[hook.name][:, :, heads]",
-            "patched_cache[hook.name][:, :, heads] = patched[:, :, heads]",
-            why="what was recorded goes into the model's tensor, not the other way round",
-        ),
-        Mistake(
-            "adds what was recorded",
-            "patched[:, :, heads] = patched_cache",
-            "patched[:, :, heads] += patched_cache",
-            why="the receiver's input is replaced",
-        ),
+        RETURNS_NOTHING,
     ],
 )
