@@ -1,10 +1,8 @@
-"""What learners hand in for the attention exercises: right in other ways, and wrong."""
+"""What learners hand in for attention: right in other ways, and wrong."""
 
-import functools
 import importlib
 import math
 
-import pytest
 import torch
 from torch import nn
 
@@ -42,43 +40,32 @@ class AttentionWithBuffer(nn.Module):
         return attn_scores
 
 
-def mask_by_where(fill, scores):
-    later = torch.arange(scores.shape[-1]) > torch.arange(scores.shape[-2])[:, None]
-    return torch.where(later, torch.full_like(scores, fill), scores)
-
-
-def class_in_a_function():
-    class Attention(nn.Module):
-        def __init__(self, cfg):
-            super().__init__()
-            self.cfg = cfg
-
-        def apply_causal_mask(self, attn_scores):
-            assert self.cfg.n_heads
-            return mask_by_where(-1e5, attn_scores)
-
-    return Attention
-
-
 def test_attention_with_a_buffer_passes():
     assert run(judges.test_attention, AttentionWithBuffer).status == "passed"
 
 
-@pytest.mark.parametrize(
-    "solution",
-    [
-        AttentionWithBuffer,
-        AttentionWithBuffer.apply_causal_mask,
-        class_in_a_function(),
-        class_in_a_function().apply_causal_mask,
-        functools.partial(mask_by_where, -1e30),
-    ],
-)
-def test_every_form_of_a_mask_passes(solution):
-    assert run(judges.test_causal_mask, solution).status == "passed"
+class AttentionWithoutAnyBias(AttentionWithBuffer):
+    def forward(self, x):
+        q, k, v = (torch.einsum("bpm,nmh->bnph", x, getattr(self, f"W_{name}")) for name in "QKV")
+        pattern = self.apply_causal_mask(q @ k.mT / math.sqrt(self.cfg.d_head)).softmax(-1)
+        return torch.einsum("bnph,nhm->bpm", pattern @ v, self.W_O)
 
 
-def test_a_mask_that_is_too_weak_fails():
-    result = run(judges.test_causal_mask, functools.partial(mask_by_where, -5.0))
-    assert result.status == "failed"
-    assert result.diagnosis is None
+def test_two_kinds_of_bias_left_out_are_both_named():
+    result = run(judges.test_attention, AttentionWithoutAnyBias)
+    assert result.diagnosis.mistake == "forgets b_O; and it forgets the biases of queries, keys and values"
+
+
+class AttentionWithRootOfAHalf(AttentionWithBuffer):
+    def forward(self, x):
+        q, k, v = (
+            torch.einsum("bpm,nmh->bnph", x, getattr(self, f"W_{name}")) + getattr(self, f"b_{name}")[:, None]
+            for name in "QKV"
+        )
+        pattern = self.apply_causal_mask(q @ k.mT / (self.cfg.d_head * 0.5)).softmax(-1)
+        return torch.einsum("bnph,nhm->bpm", pattern @ v, self.W_O) + self.b_O
+
+
+def test_half_of_d_head_is_not_its_root():
+    result = run(judges.test_attention, AttentionWithRootOfAHalf)
+    assert result.diagnosis.mistake == "divides the scores by half of d_head"

@@ -7,11 +7,7 @@ from arena_lib.tests.transformer_from_scratch.architecture import (
     test_mlp,
     test_transformer_block,
 )
-from arena_lib.tests.transformer_from_scratch.attention import (
-    test_attention,
-    test_cached_causal_mask,
-    test_causal_mask,
-)
+from arena_lib.tests.transformer_from_scratch.attention import test_attention
 from arena_lib.tests.transformer_from_scratch.beam_search import (
     test_ban_repeated_ngrams,
     test_beam_search,
@@ -27,6 +23,7 @@ from arena_lib.tests.transformer_from_scratch.bpe_training import (
     test_merge_pair,
     test_train_bpe,
 )
+from arena_lib.tests.transformer_from_scratch.causal_masks import test_cached_causal_mask, test_causal_mask
 from arena_lib.tests.transformer_from_scratch.kv_cache import (
     test_attend_with_cache,
     test_forward_with_cache,

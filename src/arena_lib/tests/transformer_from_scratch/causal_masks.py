@@ -1,0 +1,264 @@
+"""Judges of the causal masks, without a cache and with one.
+
+Shapes:  attention scores "batch n_heads seq_q seq_k".
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from arena_lib.checking import Case, Mistake, exercise, instead_of, outputs_and_gradients
+from arena_lib.checking.adapting import method_or_function
+from arena_lib.checking.observing import Observations
+from arena_lib.transformer import lesson
+from arena_lib.transformer.kv_cache import cached_causal_mask
+
+__test__ = False
+
+SCORES = "batch n_heads seq_q seq_k"
+CFG = lesson.Config(d_model=7, d_vocab=11, n_ctx=9, n_layers=1, n_heads=3, d_head=6, d_mlp=8)
+
+
+def random_scores(generator: torch.Generator, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Scores of either sign; every other key's are exactly zero, and those of the first key are large."""
+    scores = 3 * torch.randn(shape, generator=generator, dtype=dtype)
+    scores[..., 1::2] = 0
+    scores[..., 0] = scores[..., 0].sign() * 100
+    return scores
+
+
+def causal_mask_cases(generator: torch.Generator) -> list[Case]:
+    """Scores of uneven sizes, some exactly zero and some large; a single position, and double precision."""
+    return [
+        Case(
+            label="several sequences and heads", args=(random_scores(generator, 2, 3, 5, 5),), axes={"output": SCORES}
+        ),
+        Case(label="a single position", args=(random_scores(generator, 2, 3, 1, 1),), axes={"output": SCORES}),
+        Case(
+            label="in double precision",
+            args=(random_scores(generator, 1, 2, 4, 4, dtype=torch.float64),),
+            axes={"output": SCORES},
+        ),
+    ]
+
+
+def masked_scores(function: Callable[..., Any], case: Case) -> Observations:
+    """The scores, where any future entry that softmax turns into exactly 0 counts as -inf; and their gradient."""
+    return outputs_and_gradients(lambda scores: hidden_as_minus_infinity(function(scores)), case)
+
+
+def hidden_as_minus_infinity(scores: Any, n_before: int = 0) -> Any:
+    """-inf, -1e9 and the dtype's least number all hide a key: what counts is the pattern.
+
+    `n_before` keys come before the first query's own position.
+    """
+    if not isinstance(scores, Tensor) or scores.ndim < 2 or not scores.is_floating_point():
+        return scores
+    is_future = torch.ones_like(scores, dtype=torch.bool).triu(diagonal=n_before + 1)
+    return torch.where(is_future & (scores.softmax(dim=-1) == 0), -torch.inf, scores)
+
+
+def hides_every_future_key(seen: Observations, case: Case) -> str | None:
+    """Hides every future key."""
+    leaked = (seen["output"] != -torch.inf) & torch.ones_like(seen["output"], dtype=torch.bool).triu(diagonal=1)
+    if not leaked.any():
+        return None
+    *_, seq_q, seq_k = (int(i) for i in leaked.nonzero()[0])
+    score = f"{seen['output'][leaked][0]:.4g}"
+    return (
+        f"The query at position {seq_q} must not see the key at position {seq_k}: its score is {score}. Set it to -inf."
+    )
+
+
+def causal_mask_by_addition(attn_scores: Tensor) -> Tensor:
+    """Adds a matrix that is -inf above the diagonal and zero elsewhere."""
+    seq = attn_scores.shape[-1]
+    return attn_scores + torch.full((seq, seq), -torch.inf, dtype=attn_scores.dtype, device=attn_scores.device).triu(1)
+
+
+def causal_mask_by_large_number(attn_scores: Tensor) -> Tensor:
+    """Compares positions, and hides with -1e5, in place."""
+    position = torch.arange(attn_scores.shape[-1], device=attn_scores.device)
+    return attn_scores.masked_fill_(position[None, :] > position[:, None], -1e5)
+
+
+def fills_with_a_finite_number(seen: Sequence[Observations]) -> bool:
+    """Whether all future scores have become one negative number that softmax doesn't turn into 0."""
+    scores: Tensor = seen[0]["output"]
+    is_future = torch.ones(scores.shape[-2:], dtype=torch.bool).triu(scores.shape[-1] - scores.shape[-2] + 1)
+    leaked = scores[is_future.expand_as(scores) & (scores != -torch.inf)]
+    return bool((leaked == leaked[0]).all() and leaked[0] < 0)
+
+
+FILLS = "attn_scores.masked_fill(is_future, -torch.inf)"
+WRONG_FILLS = (
+    *instead_of(
+        "-torch.inf",
+        {
+            "0.0": ("sets the future to zero", "a score of 0 is an ordinary score: softmax turns it into exp(0) = 1"),
+            "torch.inf": ("sets the future to plus infinity", "softmax turns -inf into 0, but +inf into NaN"),
+        },
+    ),
+    *instead_of(
+        FILLS,
+        {
+            "attn_scores.clone()": (
+                "hides nothing",
+                "masked_fill gives a new tensor, which must be returned; masked_fill_ changes the one that is there",
+            ),
+            "attn_scores.masked_fill(attn_scores.masked_fill(is_future, 0) == 0, -torch.inf)": (
+                "hides every visible score that is exactly 0",
+                "where a score lies decides whether it is hidden, not its value: make the mask from positions",
+            ),
+            "attn_scores.masked_fill((attn_scores != 0) & is_future, -torch.inf)": (
+                "lets future scores of exactly 0 through",
+                "where a score lies decides whether it is hidden, not its value: make the mask from positions",
+            ),
+            "attn_scores + is_future * -torch.inf": (
+                "multiplies the mask by -inf",
+                "0 * -inf is NaN, so that every visible score is spoilt: fill with masked_fill or torch.where",
+            ),
+            "attn_scores.masked_fill(is_future, -torch.inf).softmax(dim=-1)": (
+                "takes the softmax already",
+                "masked scores are asked for; softmax comes afterwards",
+            ),
+            "attn_scores.detach().masked_fill(is_future, -torch.inf)": (
+                "cuts the gradient",
+                "queries and keys learn through the scores that stay visible",
+            ),
+            "torch.cat([attn_scores[:1].masked_fill(is_future, -torch.inf), attn_scores[1:]])": (
+                "masks the first sequence only",
+                "every sequence and every head gets the same mask, which broadcasts over both axes",
+            ),
+        },
+    ),
+    Mistake(
+        "hides the future with a number that is not low enough",
+        FILLS,
+        "attn_scores.masked_fill(is_future, -3.0)",
+        why="next to low scores softmax gives it a share that isn't 0: fill with -inf",
+        shows=fills_with_a_finite_number,
+    ),
+)
+
+test_causal_mask = exercise(
+    reference=lesson.causal_mask,
+    cases=causal_mask_cases,
+    observe=masked_scores,
+    properties=[hides_every_future_key],
+    accepts=[causal_mask_by_addition, causal_mask_by_large_number],
+    adapt=method_or_function(
+        "apply_causal_mask",
+        build=lambda cls: cls(CFG),
+        stand_in={"IGNORE": torch.tensor(-torch.inf), "cfg": CFG},
+    ),
+    may_change_arguments=True,
+    mistakes=[
+        *instead_of(
+            "diagonal=1",
+            {
+                "diagonal=0": ("hides the present too", "a token may look at itself, so the diagonal stays visible"),
+                "diagonal=2": (
+                    "lets the next token through",
+                    "the key right after the query is already the future: it is the very token to be predicted",
+                ),
+            },
+        ),
+        *instead_of(
+            "masked_fill(is_future, ",
+            {
+                "masked_fill(is_future.T, ": (
+                    "hides the past instead of the future",
+                    "rows are queries and columns are keys: the future is where the column is larger than the row",
+                ),
+                "masked_fill(~is_future, ": (
+                    "hides everything but the future",
+                    "what the mask marks is filled with -inf, so it must mark the future",
+                ),
+            },
+        ),
+        *WRONG_FILLS,
+    ],
+    equivalent={
+        "torch.ones(seq_q, seq_k, dtype=torch.bool, device=attn_scores.device) -> "
+        "torch.ones(seq_k, seq_q, dtype=torch.bool, device=attn_scores.device)": "there are as many queries as keys"
+    },
+)
+
+
+def cached_mask_cases(generator: torch.Generator) -> list[Case]:
+    """As many queries as keys, one query, a few queries at the end, and a single position."""
+    sizes = {
+        "queries at the end of the keys": (2, 5),
+        "as many queries as keys": (4, 4),
+        "one query": (1, 6),
+        "a single position": (1, 1),
+    }
+    return [
+        Case(label=label, args=(random_scores(generator, 2, 3, *size),), axes={"output": SCORES})
+        for label, size in sizes.items()
+    ]
+
+
+def cached_mask_scores(function: Any, case: Case) -> Observations:
+    """The scores, where -inf and other numbers that softmax turns into exactly 0 count alike."""
+    return outputs_and_gradients(lambda scores: _cached_hidden(function(scores)), case)
+
+
+def _cached_hidden(scores: Any) -> Any:
+    if not isinstance(scores, Tensor) or scores.ndim < 2 or scores.shape[-1] < scores.shape[-2]:
+        return scores
+    return hidden_as_minus_infinity(scores, n_before=scores.shape[-1] - scores.shape[-2])
+
+
+def cached_mask_by_positions(attn_scores: Tensor) -> Tensor:
+    """Compares the positions of queries and keys."""
+    seq_q, seq_k = attn_scores.shape[-2:]
+    q, k = torch.arange(seq_k - seq_q, seq_k), torch.arange(seq_k)
+    return torch.where(k[None, :] <= q[:, None], attn_scores, torch.finfo(attn_scores.dtype).min)
+
+
+test_cached_causal_mask = exercise(
+    reference=cached_causal_mask,
+    cases=cached_mask_cases,
+    observe=cached_mask_scores,
+    accepts=[cached_mask_by_positions],
+    may_change_arguments=True,
+    mistakes=[
+        *instead_of(
+            "diagonal=seq_k - seq_q + 1",
+            {
+                "diagonal=1": (
+                    "takes the queries for the first positions",
+                    "the queries are the newest tokens: they stand at the end of the keys, not at the start",
+                ),
+                "diagonal=seq_k - seq_q": ("hides the present too", "each query may look at its own position"),
+                "diagonal=seq_k - seq_q + 2": (
+                    "lets the next token through",
+                    "query i stands at position seq_k - seq_q + i, and sees no key after that one",
+                ),
+                "diagonal=seq_q - seq_k + 1": (
+                    "moves the diagonal the wrong way",
+                    "seq_k - seq_q keys come before the first query, and it sees them all: the diagonal moves right",
+                ),
+                "diagonal=1 if seq_q > 1 else seq_k": (
+                    "takes several queries for the first positions",
+                    "a few new tokens at the end of a cache see the whole cache, as one new token does",
+                ),
+                "diagonal=1 if seq_q == seq_k else seq_k": (
+                    "hides nothing unless there are as many queries as keys",
+                    "when several new tokens follow a cache, the earlier ones must not see the later",
+                ),
+            },
+        ),
+        Mistake(
+            "hides the past instead of the future",
+            "masked_fill(is_future, ",
+            "masked_fill(every_pair.tril(seq_k - seq_q - 1), ",
+            why="rows are queries and columns are keys: the future is to the right of the query's own position",
+        ),
+        *WRONG_FILLS,
+    ],
+)
