@@ -6,7 +6,7 @@ import os
 os.environ.setdefault("KINETO_LOG_LEVEL", "99")
 os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
 
-from benchmarks.harness.cli import build_app
+from benchmarks.harness.cli import benchmarks
 
 if __name__ == "__main__":
-    build_app()(prog_name="python -m benchmarks")
+    benchmarks(prog_name="python -m benchmarks")

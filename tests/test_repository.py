@@ -157,24 +157,22 @@ def test_folders_stay_small():
 
 
 TESTED_ELSEWHERE = {
-    "__main__.py": "cli/test_machine.py",
-    "checking/judges.py": "checking/test_running.py",
+    "__main__.py": "cli/machine/test_machine.py",
     "storyworld/labels.py": "storyworld/test_world.py",  # fields without code
     "course/content/catalog_types.py": "course/content/test_catalog.py",  # fields without code
     "course/content/figures.py": "course/authoring/test_drawing.py",
     "course/record/event_file.py": "course/record/test_progress.py",
     "course/record/events.py": "course/record/test_progress.py",
-    "course/tables.py": "cli/test_list.py",
-    "cli/doctor.py": "cli/test_machine.py",
-    "cli/hint.py": "cli/test_learning.py",
-    "cli/progress.py": "cli/test_learning.py",
-    "cli/solution.py": "cli/test_learning.py",
-    "cli/start.py": "cli/test_learning.py",
-    "cli/zoo.py": "cli/test_machine.py",
-    "cli/support/output.py": "cli/test_machine.py",
-    "cli/support/json_group.py": "cli/test_conventions.py",
-    "cli/support/watching.py": "cli/test_watching.py",
-    "cli/support/watch_session.py": "cli/test_watching.py",
+    "course/tables.py": "cli/learning/test_list.py",
+    "cli/machine/doctor.py": "cli/machine/test_machine.py",
+    "cli/learning/hint.py": "cli/learning/test_learning.py",
+    "cli/learning/progress.py": "cli/learning/test_learning.py",
+    "cli/learning/solution.py": "cli/learning/test_learning.py",
+    "cli/learning/start.py": "cli/learning/test_learning.py",
+    "cli/machine/zoo.py": "cli/machine/test_machine.py",
+    "cli/support/output.py": "cli/machine/test_machine.py",
+    "cli/support/verb_group.py": "cli/test_conventions.py",
+    "cli/learning/watch_session.py": "cli/learning/test_watching.py",
 }
 """Modules without a test file of their own, and where their tests are: commands that are tested as learners use them,
 parts of a process or of a record that only work together."""

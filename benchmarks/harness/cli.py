@@ -9,10 +9,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
 
+import click
 import torch
-import typer
 
 from arena_lib.cli.support.output import FAILED, INTERRUPTED, UsageError, show, verb
 from arena_lib.core.device import pick_device
@@ -33,38 +32,29 @@ WORDS = {"agrees": "in agreement"}
 """What is said of several rows with this status, where it isn't the status itself."""
 
 
-def build_app() -> typer.Typer:
-    """The command line."""
-    app = typer.Typer(
-        name="benchmarks",
-        help="How fast the hot paths are, beside their peers, on this machine.",
-        no_args_is_help=True,
-        add_completion=False,
-        rich_markup_mode=None,
-        pretty_exceptions_enable=False,
-    )
-    app.command("run")(run)
-    app.command("report")(report)
-    app.command("compare")(compare)
-    return app
+@click.group("benchmarks", no_args_is_help=True, context_settings={"show_default": True})
+def benchmarks() -> None:
+    """How fast the hot paths are, beside their peers, on this machine."""
 
 
+@benchmarks.command("run")
+@click.argument("names", nargs=-1)
+@click.option("--device", default="auto", help="auto, cpu or cuda.")
+@click.option(
+    "--size", help="tiny shows that everything agrees; cpu or gpu: the published size (the device's by default)."
+)
+@click.option("--json", "file", type=click.Path(path_type=Path), help="Keep the record in this file.")
+@click.option("--environment", default="main", help="main, or peers with its older libraries.")
+@click.option("--strict", is_flag=True, help="Fail where a peer that the environment pins is skipped.")
 @verb
 def run(
-    names: Annotated[list[str] | None, typer.Argument(help="The benchmarks; all where none is named.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    size: Annotated[
-        str | None,
-        typer.Option(help="tiny shows that everything agrees; cpu or gpu: the published size (the device's)."),
-    ] = None,
-    file: Annotated[Path | None, typer.Option("--json", help="Keep the record in this file.")] = None,
-    environment: Annotated[str, typer.Option(help="main, or peers with its older libraries.")] = "main",
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Fail where a peer that the environment pins is skipped.")
-    ] = False,
+    names: tuple[str, ...], device: str, size: str | None, file: Path | None, environment: str, strict: bool
 ) -> None:
-    """Compare results, then time ours and each peer in turns."""
-    job = _make_job(names or [], device, size, environment, strict)
+    """Compare results, then time ours and each peer in turns.
+
+    Of the benchmarks that you name, or of all.
+    """
+    job = _make_job(names, device, size, environment, strict)
     record = _begin(job, strict)
     try:
         run_benchmarks(job, record, make_tools(job.device), _keeper(file), lambda row: show(describe_row(row)))
@@ -73,23 +63,23 @@ def run(
     show(summarise(record, file))
     code = exit_code(record)
     if code:
-        raise typer.Exit(code)
+        raise click.exceptions.Exit(code)
 
 
+@benchmarks.command("report")
+@click.argument("files", type=click.Path(path_type=Path), nargs=-1)
+@click.option("--html", type=click.Path(path_type=Path), help="Write a page with plots here.")
+@click.option("--markdown", is_flag=True, help="Print the table as Markdown.")
+@click.option("--readme", is_flag=True, help="Write it into benchmarks/README.md too.")
 @verb
-def report(
-    files: Annotated[
-        list[Path] | None,
-        typer.Argument(help="Records, those of both environments in one table; the stored ones where none is named."),
-    ] = None,
-    html: Annotated[Path | None, typer.Option(help="Write a page with plots here.")] = None,
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
-    readme: Annotated[bool, typer.Option("--readme", help="Write it into benchmarks/README.md too.")] = False,
-) -> None:
-    """Print the table of one or more records."""
+def report(files: tuple[Path, ...], html: Path | None, markdown: bool, readme: bool) -> None:
+    """Print the table of one or more records.
+
+    FILES of both environments come into one table; the stored ones by default.
+    """
     from benchmarks.harness.report import find_results, show_report, update_readme
 
-    paths = files or find_results()
+    paths = list(files) or find_results()
     if not paths:
         raise UsageError("a report must be of records: none is named, and none is stored. Run: benchmarks run --json")
     try:
@@ -100,12 +90,15 @@ def report(
         raise UsageError(str(error)) from error
 
 
+@benchmarks.command("compare")
+@click.argument("old", type=click.Path(path_type=Path))
+@click.argument("new", type=click.Path(path_type=Path))
 @verb
-def compare(
-    old: Annotated[Path, typer.Argument(help="The record to compare with.")],
-    new: Annotated[Path, typer.Argument(help="The later record.")],
-) -> None:
-    """Say which paths got slower or faster against the peers of the same run."""
+def compare(old: Path, new: Path) -> None:
+    """Say which paths got slower or faster against the peers of the same run.
+
+    OLD is the record to compare with, NEW the later one.
+    """
     from benchmarks.harness.comparing import compare_files
 
     try:
@@ -113,10 +106,10 @@ def compare(
     except RecordError as error:
         raise UsageError(str(error)) from error
     if code:
-        raise typer.Exit(code)
+        raise click.exceptions.Exit(code)
 
 
-def _make_job(names: list[str], device: str, size: str | None, environment: str, strict: bool) -> Job:
+def _make_job(names: Sequence[str], device: str, size: str | None, environment: str, strict: bool) -> Job:
     benchmarks = choose(names, find_benchmarks())
     place = _find_device(device)
     size = PUBLISHED[place.type] if size is None else size

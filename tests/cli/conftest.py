@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
-from arena_lib.cli import build_app
+import arena_lib.cli
 
 
 @dataclass
@@ -40,7 +40,7 @@ def arena(home: Path):
     """Runs `arena` with these words."""
 
     def run(*words: object) -> Outcome:
-        result = CliRunner().invoke(build_app(), [str(word) for word in words], prog_name="arena")
+        result = CliRunner().invoke(arena_lib.cli.arena, [str(word) for word in words], prog_name="arena")
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         return Outcome(result.exit_code, result.stdout, result.stderr)

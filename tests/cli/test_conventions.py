@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import arena_lib
-from arena_lib.cli import VERBS, build_app
+from arena_lib.cli import VERBS
 from arena_lib.cli.support.output import EXIT_CODES
 
 MASK = "1.1/causal_mask"
@@ -77,13 +77,12 @@ def test_the_version_is_that_of_the_package(arena):
 
 
 def test_shells_can_complete_the_verbs():
-    words = {"_ARENA_COMPLETE": "complete_bash", "COMP_WORDS": "arena so", "COMP_CWORD": "1"}
-    code = "import sys; sys.argv = ['arena']\nfrom arena_lib.cli import build_app\nbuild_app()(prog_name='arena')"
+    words = {"_ARENA_COMPLETE": "bash_complete", "COMP_WORDS": "arena so", "COMP_CWORD": "1"}
+    code = "import sys; sys.argv = ['arena']\nfrom arena_lib.cli import main\nmain()"
     done = subprocess.run(
         [sys.executable, "-c", code], env=os.environ | words, capture_output=True, text=True, check=False
     )
-    assert done.stdout.split() == ["solution"]
-    assert build_app().registered_callback is not None
+    assert done.stdout.split() == ["plain,solution"]
 
 
 def test_printed_commands_can_be_pasted(arena):

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 from benchmarks.harness import cli
-from benchmarks.harness.cli import build_app, describe_row, exit_code, summarise
+from benchmarks.harness.cli import benchmarks, describe_row, exit_code, summarise
 from benchmarks.harness.record import Record, RecordError, Row, Spread, read_record
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 ROOT = Path(__file__).parents[3]
 
@@ -31,7 +31,7 @@ def bench(known, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def call(*words):
-        result = CliRunner().invoke(build_app(), [str(word) for word in words])
+        result = CliRunner().invoke(benchmarks, [str(word) for word in words])
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         return result.exit_code, result.stdout, result.stderr

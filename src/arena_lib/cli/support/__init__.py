@@ -1,1 +1,1 @@
-"""What the verbs share: output and exit codes, and commands that start fast."""
+"""What the verbs share: output and exit codes, and a group that imports a verb when it is called."""

@@ -1,6 +1,6 @@
 """What every verb does alike: JSON or text, messages instead of tracebacks, and exit codes.
 
-Raises:  typer.Exit with the code of the command.
+Raises:  click.exceptions.Exit with the code of the command.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
-import typer
+import click
 
 from arena_lib.core.files import NO_SPACE, write_atomically
 from arena_lib.course.tables import format_table
@@ -38,7 +38,7 @@ EXIT_CODES = "Exit codes: 0 all well, 1 some fail, 2 a wrong use, 3 the machine 
 INTERRUPTED = 130
 """What shells expect after Ctrl-C."""
 
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON with stable keys.")]
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON with stable keys.")
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 
 
@@ -57,20 +57,20 @@ def verb(function: Verb) -> Verb:
             return value
         except ArenaError as error:
             _tell(error, is_json=bool(kwargs.get("as_json")))
-            raise typer.Exit(exit_code(error)) from None
+            raise click.exceptions.Exit(exit_code(error)) from None
         except KeyboardInterrupt:
-            typer.echo("Stopped.", err=True)
-            raise typer.Exit(INTERRUPTED) from None
+            click.echo("Stopped.", err=True)
+            raise click.exceptions.Exit(INTERRUPTED) from None
         except BrokenPipeError:  # `arena list | head`
             _close_output()
-            raise typer.Exit(0) from None
+            raise click.exceptions.Exit(0) from None
         except OSError as error:
             if error.errno not in NO_SPACE:
                 raise
             _close_output()  # it may be what is full
             where = error.filename or "what this command writes"
             show(f"arena: there must be room on the disk for {where}: got none. Make room, then try again.", err=True)
-            raise typer.Exit(ENVIRONMENT) from None
+            raise click.exceptions.Exit(ENVIRONMENT) from None
 
     return run  # type: ignore[return-value]
 
@@ -113,12 +113,12 @@ def show(text: str = "", *, err: bool = False) -> None:
     """A line for a person; characters that the terminal doesn't have become question marks."""
     stream = sys.stderr if err else sys.stdout
     encoding = getattr(stream, "encoding", None) or "utf-8"
-    typer.echo(text.encode(encoding, "replace").decode(encoding), err=err)
+    click.echo(text.encode(encoding, "replace").decode(encoding), err=err)
 
 
 def print_json(record: Any) -> None:
     """One JSON document."""
-    typer.echo(json.dumps(record, indent=1))
+    click.echo(json.dumps(record, indent=1))
 
 
 def check_writable(option: str, path: Path) -> None:

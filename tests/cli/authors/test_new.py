@@ -49,7 +49,7 @@ def test_a_course_from_the_template_and_an_exercise_in_it_are_verified(arena, in
 def test_new_exercises_follow_the_style_of_the_project(arena, installed):
     arena("new", "exercise", "my-course.1/a_first_one")
     ruff = [sys.executable, "-m", "ruff"]
-    config = ["--config", str(Path(__file__).parents[2] / "pyproject.toml")]
+    config = ["--config", str(Path(__file__).parents[3] / "pyproject.toml")]
     # Whose package is first-party differs from project to project, and so does the order of imports; chapters are text.
     for command in (
         ["check", *config, "--ignore", "I001", "--exclude", "chapters", "src"],

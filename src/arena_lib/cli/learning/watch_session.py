@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from arena_lib.cli.learning.watching import SAVED, WaitForKey, take_stamp, wait_for_save
 from arena_lib.cli.support.output import UsageError, print_table, show
-from arena_lib.cli.support.watching import SAVED, WaitForKey, take_stamp, wait_for_save
 
 if TYPE_CHECKING:
     from arena_lib.course.content.catalog_types import ExerciseEntry

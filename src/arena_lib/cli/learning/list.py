@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-import typer
+import click
 
-from arena_lib.cli.support.output import JsonFlag, print_json, print_table, show, verb
-
-
-def register(app: typer.Typer) -> None:
-    """Adds the verb."""
-    app.command("list")(list_course)
+from arena_lib.cli.support.output import json_option, print_json, print_table, show, verb
 
 
+@click.command("list")
+@click.argument("names", nargs=-1, metavar="[SECTION]...")
+@json_option
 @verb
-def list_course(
-    names: Annotated[
-        list[str] | None, typer.Argument(metavar="[SECTION]...", help="A section; all of them by default.")
-    ] = None,
-    as_json: JsonFlag = False,
-) -> None:
-    """Show chapters, sections, exercises, time and what is done."""
+def list_course(names: tuple[str, ...], as_json: bool) -> None:
+    """Show chapters, sections, exercises, time and what is done.
+
+    Of the sections that you name, or of all.
+    """
     from arena_lib.course.content.catalog import load_catalog
     from arena_lib.course.record.summary import load_summary
 
     catalog = load_catalog()
-    sections = [catalog.section(name) for name in names or []] or catalog.sections
+    sections = [catalog.section(name) for name in names] or catalog.sections
     if as_json:
         wanted = {section.id for section in sections}
         print_json({"sections": [record for record in catalog.to_json()["sections"] if record["id"] in wanted]})

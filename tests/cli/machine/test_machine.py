@@ -110,10 +110,10 @@ def test_an_unknown_verb_is_a_wrong_use(arena):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("start",), "section"),
+        (("start",), "SECTION"),
         (("hint", "mlp", "--tier", "x"), "--tier"),
         (("check", "--nonsense"), "--nonsense"),
-        (("zoo", "info"), "name"),
+        (("zoo", "info"), "NAME"),
         (("learn",), "learn"),
     ],
 )

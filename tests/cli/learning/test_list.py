@@ -54,13 +54,13 @@ def test_no_torch_is_loaded(words, home):
 
 
 def test_the_package_itself_loads_nothing_heavy():
-    code = "import sys, arena_lib; sys.exit(any(m in sys.modules for m in ('torch', 'numpy', 'typer', 'yaml')))"
+    code = "import sys, arena_lib; sys.exit(any(m in sys.modules for m in ('torch', 'numpy', 'click', 'yaml')))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_nothing_that_is_slow_to_load_is_loaded(home):
     """Processor time is what these take; the numbers of modules are the same on every machine."""
-    slow = {"torch", "numpy", "plotly", "rich", "jaxtyping", "IPython", "asyncio"}
+    slow = {"torch", "numpy", "plotly", "rich", "jaxtyping", "IPython", "asyncio", "pydantic", "typer"}
     code = (
         "import sys; sys.argv = ['arena', 'list']\nfrom arena_lib.cli import main\n"
         f"try:\n    main()\nfinally:\n    print(*sorted({slow!r} & set(sys.modules)), file=sys.stderr)"
@@ -82,4 +82,4 @@ def test_no_file_of_the_library_is_parsed_whole(arena, monkeypatch):
         patched.setattr(ast, "parse", count)
         assert arena("list").code == 0
     n_words = sum(len(file.read_text(encoding="utf-8").split()) for file in TESTS.rglob("*.py"))
-    assert 0 < sum(n_parsed) < n_words / 10
+    assert 0 < sum(n_parsed) < n_words / 8

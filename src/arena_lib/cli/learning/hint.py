@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import click
 
-import typer
-
-from arena_lib.cli.support.output import JsonFlag, UsageError, print_json, show, verb
+from arena_lib.cli.support.output import UsageError, json_option, print_json, show, verb
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the verb."""
-    app.command("hint")(hint)
-
-
+@click.command("hint")
+@click.argument("exercise")
+@click.option("--tier", type=int, help="Which hint, counted from 1; the next one by default.")
+@json_option
 @verb
-def hint(
-    exercise: Annotated[str, typer.Argument(help="The exercise: 1.1/causal_mask or causal_mask.")],
-    tier: Annotated[int | None, typer.Option(help="Which hint, counted from 1; the next one by default.")] = None,
-    as_json: JsonFlag = False,
-) -> None:
+def hint(exercise: str, tier: int | None, as_json: bool) -> None:
     """Show the next hint of an exercise.
 
-    Each call goes one step further.
+    EXERCISE is 1.1/causal_mask or causal_mask. Each call goes one step further.
     """
     from arena_lib.course.content.catalog import load_catalog
     from arena_lib.course.record.hints import give_hint

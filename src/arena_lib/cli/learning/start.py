@@ -4,30 +4,29 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
-from arena_lib.cli.support.output import JsonFlag, UsageError, as_wrong_use, print_json, show, verb
+from arena_lib.cli.support.output import UsageError, as_wrong_use, json_option, print_json, show, verb
 from arena_lib.course.tables import counted
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the verb."""
-    app.command("start")(start_section)
-
-
+@click.command("start")
+@click.argument("section")
+@click.option("--folder", type=click.Path(path_type=Path), default=Path(), help="Where to write.")
+@click.option("--format", "file_format", default="ipynb", help="ipynb or py.")
+@click.option("--scale", default="full", help="full, or tiny for short runs.")
+@click.option("--fresh", is_flag=True, help="Write another file beside one that is there.")
+@click.option("--open", "open_lab", is_flag=True, help="Open it in JupyterLab.")
+@json_option
 @verb
 def start_section(
-    section: Annotated[str, typer.Argument(help="The section: 1.1 or its name.")],
-    folder: Annotated[Path, typer.Option(help="Where to write.")] = Path("."),
-    file_format: Annotated[str, typer.Option("--format", help="ipynb or py.")] = "ipynb",
-    scale: Annotated[str, typer.Option(help="full, or tiny for short runs.")] = "full",
-    fresh: Annotated[bool, typer.Option("--fresh", help="Write another file beside one that is there.")] = False,
-    open_lab: Annotated[bool, typer.Option("--open", help="Open it in JupyterLab.")] = False,
-    as_json: JsonFlag = False,
+    section: str, folder: Path, file_format: str, scale: str, fresh: bool, open_lab: bool, as_json: bool
 ) -> None:
-    """Write a section's exercises into your folder."""
+    """Write a section's exercises into your folder.
+
+    SECTION is an id such as 1.1, or a name.
+    """
     from arena_lib.course.content.catalog import load_catalog
     from arena_lib.course.record.progress import ProgressStore
     from arena_lib.course.workspace import FORMATS, SCALES, start

@@ -7,9 +7,9 @@ import sys
 import pytest
 
 from arena_lib.checking.reports.messages import spoken
-from arena_lib.cli.check import _show_results
-from arena_lib.cli.support import watching
-from arena_lib.cli.support.watch_session import WatchSession
+from arena_lib.cli.learning import watching
+from arena_lib.cli.learning.check import _show_results
+from arena_lib.cli.learning.watch_session import WatchSession
 from arena_lib.course.content.catalog import load_catalog
 from arena_lib.course.judging import judge_file
 from arena_lib.course.judging.judge_file import FileVerdict
@@ -31,7 +31,7 @@ def test_a_save_while_it_judges_is_judged_next(arena, solved, monkeypatch, n_sav
         raise KeyboardInterrupt  # nothing is left to be judged
 
     monkeypatch.setattr(judge_file, "judge_file", judge_and_save)
-    monkeypatch.setattr("arena_lib.cli.check.wait_without_keys", wait)
+    monkeypatch.setattr("arena_lib.cli.learning.check.wait_without_keys", wait)
     assert arena("check", solved, "--watch").code == 130
     assert len(texts) == n_saves + 1
     assert texts[-1] == solved.read_text()
@@ -123,7 +123,7 @@ def test_keys_come_one_by_one_and_the_terminal_is_left_as_it_was(tmp_path):
     """In a terminal of its own, as a learner has it."""
     pty = pytest.importorskip("pty")
     code = (
-        "from arena_lib.cli.support.watching import has_keys, read_keys\n"
+        "from arena_lib.cli.learning.watching import has_keys, read_keys\n"
         "assert has_keys()\n"
         "with read_keys() as wait:\n"
         "    print('ready', flush=True)\n"

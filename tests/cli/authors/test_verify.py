@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from arena_lib.cli.verify import _show_records, verify
+from arena_lib.cli.authors.verify import _show_records, verify
 
 GOOD = {
     "id": "7.3/plus", "reference": "passed", "accepts": ["passed"], "stub": "not_started", "seconds": 0.5,
@@ -46,7 +46,7 @@ def test_progress_is_shown_in_a_terminal_and_nowhere_else(monkeypatch, capsys, i
     monkeypatch.delenv("ARENA_QUIET", raising=False)
     monkeypatch.setattr("arena_lib.course.authoring.verify_sections.verify_sections", verify_sections)
     monkeypatch.setattr(sys, "stderr", Terminal())
-    verify("1.1/causal_mask", as_json=as_json)
+    verify.callback("1.1/causal_mask", None, None, as_json=as_json)
     told = sys.stderr.getvalue()
     assert ("2/2" in told and "1.1/causal_mask" in told) is (is_terminal and not as_json)
     assert (told == "") is not (is_terminal and not as_json)

@@ -12,7 +12,7 @@ import pytest
 
 from arena_lib.checking.reports.messages import spoken
 from arena_lib.checking.results import Result
-from arena_lib.cli.check import _show_verdict
+from arena_lib.cli.learning.check import _show_verdict
 from arena_lib.course.judging.judge_file import FileVerdict
 from arena_lib.course.record.progress import ProgressStore
 

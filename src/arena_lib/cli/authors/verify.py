@@ -6,30 +6,26 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
+import click
 
-from arena_lib.cli.support.output import FAILED, JsonFlag, print_json, show, verb
-
-
-def register(app: typer.Typer) -> None:
-    """Adds the verb."""
-    app.command("verify")(verify)
+from arena_lib.cli.support.output import FAILED, json_option, print_json, show, verb
 
 
+@click.command("verify")
+@click.argument("section", required=False)
+@click.option("--table", type=click.Path(path_type=Path), help="Write the table of edits to this Markdown file.")
+@click.option(
+    "--messages", type=click.Path(path_type=Path), help="Write what learners read of each mistake to this file."
+)
+@json_option
 @verb
-def verify(
-    section: Annotated[str | None, typer.Argument(help="A section, or one exercise; everything by default.")] = None,
-    table: Annotated[Path | None, typer.Option(help="Write the table of edits to this Markdown file.")] = None,
-    messages: Annotated[
-        Path | None, typer.Option(help="Write what learners read of each mistake to this file.")
-    ] = None,
-    as_json: JsonFlag = False,
-) -> None:
+def verify(section: str | None, table: Path | None, messages: Path | None, as_json: bool) -> None:
     """For authors: prove that tests know the mistakes.
 
-    Every test must accept its solutions, and reject and name its mistakes.
+    Every test must accept its solutions, and reject and name its mistakes: those of a SECTION, of one exercise
+    (1.1/causal_mask), or of everything by default.
     """
     from arena_lib.course.authoring.verify_sections import verify_sections
     from arena_lib.course.authoring.verify_tables import LEAST_SHARE, edits_page, edits_share, messages_text
@@ -55,7 +51,7 @@ def verify(
         messages.write_text(messages_text(records), encoding="utf-8")
     is_enough = section is not None or edits_share(records) >= LEAST_SHARE
     if not records or not is_enough or not all(record["holds"] for record in records):
-        raise typer.Exit(FAILED)
+        raise click.exceptions.Exit(FAILED)
 
 
 @contextlib.contextmanager

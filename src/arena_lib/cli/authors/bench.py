@@ -12,23 +12,21 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import IO, Annotated
+from typing import IO
 
-import typer
+import click
 
 from arena_lib.cli.support.output import FAILED, UsageError, print_json, show, verb
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the verb."""
-    words = {"ignore_unknown_options": True, "allow_interspersed_args": False}
-    app.command("bench", add_help_option=False, context_settings=words)(bench)
-
-
-def bench(words: Annotated[list[str] | None, typer.Argument(metavar="[WORDS]...")] = None) -> None:
+@click.command(
+    "bench", add_help_option=False, context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False}
+)
+@click.argument("words", nargs=-1, type=click.UNPROCESSED)
+def bench(words: tuple[str, ...]) -> None:
     """Measure the hot paths beside other libraries, in a checkout."""
-    is_json = (words or [])[-1:] == ["--json"]
-    _bench(words=(words or [])[:-1] if is_json else words or [], as_json=is_json)
+    is_json = words[-1:] == ("--json",)
+    _bench(words=list(words[:-1] if is_json else words), as_json=is_json)
 
 
 @verb
@@ -36,7 +34,7 @@ def _bench(*, words: list[str], as_json: bool) -> None:
     checkout = _find_checkout()
     code = _print_document(checkout, words) if as_json else _run_suite(checkout, words)
     if code:
-        raise typer.Exit(code)
+        raise click.exceptions.Exit(code)
 
 
 def _find_checkout() -> Path:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
-from arena_lib.cli.support.output import JsonFlag, UsageError, make_folder, print_json, print_table, show, verb
+from arena_lib.cli.support.output import UsageError, json_option, make_folder, print_json, print_table, show, verb
 
 if TYPE_CHECKING:
     from arena_lib.zoo import Card
@@ -20,21 +20,15 @@ ADVICE = {
 """What a person may not do with a set, by its restriction."""
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the verbs."""
-    zoo = typer.Typer(
-        help="The models and data sets, bundled and to be fetched.",
-        no_args_is_help=True,
-    )
-    zoo.command("list")(list_models)
-    zoo.command("info")(info)
-    zoo.command("fetch")(fetch)
-    zoo.command("train")(train)
-    app.add_typer(zoo, name="zoo")
+@click.group("zoo", no_args_is_help=True)
+def zoo() -> None:
+    """The models and data sets, bundled and to be fetched."""
 
 
+@zoo.command("list")
+@json_option
 @verb
-def list_models(as_json: JsonFlag = False) -> None:
+def list_models(as_json: bool) -> None:
     """Show every model and data set, and whether it is here."""
     from arena_lib import zoo
 
@@ -69,8 +63,11 @@ def _presence(card: Card, is_here: bool) -> str:
     return f"arena zoo fetch {card.name}" if card.source == "fetched" else "missing: reinstall arena-lib"
 
 
+@zoo.command("info")
+@click.argument("name")
+@json_option
 @verb
-def info(name: Annotated[str, typer.Argument(help="The model or data set.")], as_json: JsonFlag = False) -> None:
+def info(name: str, as_json: bool) -> None:
     """Show a card: data, licence, recipe, figures, sets."""
     from arena_lib import zoo
 
@@ -90,12 +87,12 @@ def info(name: Annotated[str, typer.Argument(help="The model or data set.")], as
             show(f"{key}: {value}")
 
 
+@zoo.command("fetch")
+@click.argument("name")
+@click.option("--force", is_flag=True, help="Fetch it again.")
+@json_option
 @verb
-def fetch(
-    name: Annotated[str, typer.Argument(help="The model or data set.")],
-    force: Annotated[bool, typer.Option("--force", help="Fetch it again.")] = False,
-    as_json: JsonFlag = False,
-) -> None:
+def fetch(name: str, force: bool, as_json: bool) -> None:
     """Bring a real model or data set into the cache, once."""
     from arena_lib import zoo
 
@@ -103,15 +100,20 @@ def fetch(
     print_json({"name": name, "path": str(folder)}) if as_json else show(f"{name} is in {folder}.")
 
 
+@zoo.command("train")
+@click.argument("name")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    default=Path("output/zoo"),
+    help="Where to write checkpoints and the model.",
+)
+@click.option("--steps", type=int, help="Updates in all; the recipe's own number by default.")
+@click.option("--device", default="cpu", help="cpu, cuda or mps.")
+@click.option("--fresh", is_flag=True, help="Begin anew, whatever checkpoint is there.")
+@json_option
 @verb
-def train(
-    name: Annotated[str, typer.Argument(help="A bundled model.")],
-    folder: Annotated[Path, typer.Option(help="Where to write checkpoints and the model.")] = Path("output/zoo"),
-    steps: Annotated[int | None, typer.Option(help="Updates in all; the recipe's own number by default.")] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda or mps.")] = "cpu",
-    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, whatever checkpoint is there.")] = False,
-    as_json: JsonFlag = False,
-) -> None:
+def train(name: str, folder: Path, steps: int | None, device: str, fresh: bool, as_json: bool) -> None:
     """Train a bundled model again by its recipe.
 
     A run that was stopped goes on.

@@ -5,30 +5,28 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
+import click
 
-from arena_lib.cli.support.output import JsonFlag, UsageError, as_wrong_use, print_json, show, verb, write_file
+from arena_lib.cli.support.output import UsageError, as_wrong_use, json_option, print_json, show, verb, write_file
 from arena_lib.course.tables import counted
 from arena_lib.errors import ProgressError
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the verb."""
-    app.command("progress")(progress)
-
-
+@click.command("progress")
+@click.option(
+    "--export", type=click.Path(path_type=Path), help="Write every event to a file of JSON lines; - for the screen."
+)
+@click.option(
+    "--import",
+    "import_",
+    type=click.Path(path_type=Path),
+    help="Add the events of such a file; twice is as good as once.",
+)
+@json_option
 @verb
-def progress(
-    export: Annotated[
-        Path | None, typer.Option("--export", help="Write every event to a file of JSON lines; - for the screen.")
-    ] = None,
-    import_: Annotated[
-        Path | None, typer.Option("--import", help="Add the events of such a file; twice is as good as once.")
-    ] = None,
-    as_json: JsonFlag = False,
-) -> None:
+def progress(export: Path | None, import_: Path | None, as_json: bool) -> None:
     """Show what is done, and what comes next.
 
     With attempts, and time against the estimate.

@@ -6,11 +6,11 @@ import shlex
 import time
 import types
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
-from arena_lib.cli.support.output import FAILED, JsonFlag, cannot_write, check_writable, print_json, show, verb
+from arena_lib.cli.support.output import FAILED, cannot_write, check_writable, json_option, print_json, show, verb
 
 if TYPE_CHECKING:
     from arena_lib.course.demo import Step
@@ -20,19 +20,14 @@ PRINTED = "1.1/causal_mask"
 """The exercise whose three verdicts are printed."""
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the verb."""
-    app.command("demo")(demo)
-
-
+@click.command("demo")
+@click.option("--model", default="tiny-llama", help="The model to look into; smollm2 is a real one, once fetched.")
+@click.option(
+    "--output", type=click.Path(path_type=Path), default=Path("output/demo.html"), help="Where the report goes."
+)
+@json_option
 @verb
-def demo(
-    model: Annotated[
-        str, typer.Option(help="The model to look into; smollm2 is a real one, once fetched.")
-    ] = "tiny-llama",
-    output: Annotated[Path, typer.Option(help="Where the report goes.")] = Path("output/demo.html"),
-    as_json: JsonFlag = False,
-) -> None:
+def demo(model: str, output: Path, as_json: bool) -> None:
     """See what this is in three minutes.
 
     Exercises are judged as a learner's, and a trained model is looked into.
@@ -67,7 +62,7 @@ def demo(
     else:
         _tell(steps, findings, report, seconds, problems)
     if problems:
-        raise typer.Exit(FAILED)
+        raise click.exceptions.Exit(FAILED)
 
 
 def _tell(steps: list[Step], findings: list[Finding], report: Path, seconds: float, problems: list[str]) -> None:

@@ -4,45 +4,49 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
-import typer
+import click
 
-from arena_lib.cli.support.output import FAILED, JsonFlag, UsageError, as_wrong_use, print_json, show, verb
-from arena_lib.cli.support.watch_session import WatchSession
-from arena_lib.cli.support.watching import has_keys, read_keys, take_stamp, wait_for_save, wait_without_keys
+from arena_lib.cli.learning.watch_session import WatchSession
+from arena_lib.cli.learning.watching import has_keys, read_keys, take_stamp, wait_for_save, wait_without_keys
+from arena_lib.cli.support.output import FAILED, UsageError, as_wrong_use, json_option, print_json, show, verb
 
 if TYPE_CHECKING:
     from arena_lib.course.judging.judge_file import FileVerdict
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the verb."""
-    app.command("check")(check)
+AMOUNT = click.FloatRange(min=0.1)
 
 
+@click.command("check")
+@click.argument("target", required=False)
+@click.option("--exercise", "-e", "exercises", multiple=True, help="Only this one; may be repeated.")
+@click.option("--section", help="The section, where the file doesn't say.")
+@click.option("--timeout", type=AMOUNT, default=60.0, help="Seconds that one exercise may take.")
+@click.option(
+    "--memory", type=AMOUNT, default=4.0, help="GiB of memory that one exercise may take beside torch's own (on Linux)."
+)
+@click.option("--device", default="cpu", help="cpu or cuda.")
+@click.option("--watch", is_flag=True, help="Judge again at every save; keys in a terminal.")
+@json_option
 @verb
 def check(
-    target: Annotated[
-        str | None, typer.Argument(help="A notebook, a Python file, or a section whose file is in this folder.")
-    ] = None,
-    exercise: Annotated[
-        list[str] | None, typer.Option("--exercise", "-e", help="Only this one; may be repeated.")
-    ] = None,
-    section: Annotated[str | None, typer.Option(help="The section, where the file doesn't say.")] = None,
-    timeout: Annotated[float, typer.Option(help="Seconds that one exercise may take.", min=0.1)] = 60.0,
-    memory: Annotated[
-        float, typer.Option(help="GiB of memory that one exercise may take beside torch's own (on Linux).", min=0.1)
-    ] = 4.0,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    watch: Annotated[bool, typer.Option("--watch", help="Judge again at every save; keys in a terminal.")] = False,
-    as_json: JsonFlag = False,
+    target: str | None,
+    exercises: tuple[str, ...],
+    section: str | None,
+    timeout: float,
+    memory: float,
+    device: str,
+    watch: bool,
+    as_json: bool,
 ) -> None:
     """Judge your code.
 
-    Each exercise is judged in a process of its own, with a time limit.
+    TARGET is a notebook, a Python file, or a section whose file is in this folder; the file here that was changed
+    last by default. Each exercise is judged in a process of its own, with a time limit.
     """
     from arena_lib.course.content.catalog import load_catalog
     from arena_lib.course.judging.targets import find_target
@@ -54,7 +58,7 @@ def check(
     catalog = load_catalog()
     with as_wrong_use():
         path, chosen_section = find_target(catalog, target, section)
-    entries = _choose_entries(catalog, chosen_section, path, exercise or [])
+    entries = _choose_entries(catalog, chosen_section, path, exercises)
     judge = functools.partial(_judge, path, chosen_section, limit=timeout, memory=memory, device=device)
     if watch and has_keys() and not as_json:
         session = WatchSession(path, entries, judge, _show_results)
@@ -65,10 +69,10 @@ def check(
         ids = {entry.id for entry in entries}
         is_well = _check_plainly(path, chosen_section, lambda: judge(ids), is_watching=watch, as_json=as_json)
     if not is_well:
-        raise typer.Exit(FAILED)
+        raise click.exceptions.Exit(FAILED)
 
 
-def _choose_entries(catalog: Any, section: Any, path: Path, names: list[str]) -> list[Any]:
+def _choose_entries(catalog: Any, section: Any, path: Path, names: Sequence[str]) -> list[Any]:
     """The exercises to judge: those of the section that have a test, or of these the ones that were named."""
     judged = {entry.name: entry for entry in section.exercises if entry.test is not None}
     chosen = []

@@ -3,7 +3,7 @@ import types
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from arena_lib.checking import Mistake
 from arena_lib.course.content.catalog import load_catalog
@@ -52,7 +52,7 @@ def test_broken_reference_makes_the_demo_fail(short_section, monkeypatch):
     def broken(attn_scores):
         return causal_mask_by_addition(attn_scores) + 1
 
-    broken.__module__ = "elsewhere"
+    broken.__module__, broken.__qualname__ = causal_mask_by_addition.__module__, "causal_mask_by_addition"
     judge = judges.test_causal_mask
     monkeypatch.setattr(judges, "test_causal_mask", replace(judge, reference=broken, mistakes=(HIDES_NOTHING,)))
     steps = list(work_through(short_section, learner()))
@@ -64,13 +64,13 @@ def test_broken_reference_makes_the_demo_fail(short_section, monkeypatch):
 
 def test_command_writes_a_report_and_json(tmp_path, monkeypatch, short_section):
     from arena_lib import zoo
-    from arena_lib.cli import build_app
+    from arena_lib.cli import arena
 
     monkeypatch.setattr("arena_lib.course.content.catalog.Catalog.section", lambda self, name: short_section)
     if not zoo.is_available("tiny-llama"):
         pytest.fail("tiny-llama must be bundled")
     report = tmp_path / "deep" / "demo.html"
-    result = CliRunner().invoke(build_app(), ["demo", "--json", "--output", str(report)])
+    result = CliRunner().invoke(arena, ["demo", "--json", "--output", str(report)])
     assert result.exit_code == 0, result.output
     record = json.loads(result.stdout)
     assert [row["id"] for row in record["exercises"]] == ["1.1/causal_mask", "1.1/mlp"]
@@ -85,18 +85,18 @@ def test_command_writes_a_report_and_json(tmp_path, monkeypatch, short_section):
 
 
 def test_command_fails_when_a_verdict_is_unexpected(tmp_path, monkeypatch, short_section):
-    from arena_lib.cli import build_app
+    from arena_lib.cli import arena
 
     monkeypatch.setattr("arena_lib.course.content.catalog.Catalog.section", lambda self, name: short_section)
     monkeypatch.setattr("arena_lib.course.demo.Step.is_as_expected", property(lambda self: False))
     monkeypatch.setattr("arena_lib.course.showcase.find", lambda name, learner: [])
-    result = CliRunner().invoke(build_app(), ["demo", "--output", str(tmp_path / "demo.html")])
+    result = CliRunner().invoke(arena, ["demo", "--output", str(tmp_path / "demo.html")])
     assert result.exit_code == 1
     assert "1.1/causal_mask: the stub must be not_started" in result.output
 
 
 def test_a_terminal_shows_verdicts_with_weight_and_colour(in_terminal, short_section, tmp_path):
-    from arena_lib.cli.demo import _tell
+    from arena_lib.cli.learning.demo import _tell
 
     steps = [step for step in work_through(short_section, learner()) if step.entry.name == "causal_mask"]
     text = in_terminal(_tell, steps, [], tmp_path / "demo.html", 1.0, [])
@@ -114,8 +114,8 @@ def test_a_report_that_cannot_be_written_is_said_before_the_work(arena, monkeypa
 
 
 def test_unknown_model_is_said_with_the_nearest_name(tmp_path):
-    from arena_lib.cli import build_app
+    from arena_lib.cli import arena
 
-    result = CliRunner().invoke(build_app(), ["demo", "--model", "tiny-lama", "--output", str(tmp_path / "demo.html")])
+    result = CliRunner().invoke(arena, ["demo", "--model", "tiny-lama", "--output", str(tmp_path / "demo.html")])
     assert result.exit_code == 2
     assert "tiny-llama" in result.output

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 
-import typer
+import click
 
-from arena_lib.cli.support.output import ENVIRONMENT, JsonFlag, print_json, show, verb
-
-
-def register(app: typer.Typer) -> None:
-    """Adds the verb."""
-    app.command("doctor")(doctor)
+from arena_lib.cli.support.output import ENVIRONMENT, json_option, print_json, show, verb
 
 
+@click.command("doctor")
+@json_option
 @verb
-def doctor(as_json: JsonFlag = False) -> None:
+def doctor(as_json: bool) -> None:
     """Look at this machine: what is wrong, and the one fix.
 
     Python, torch, CUDA, packages, models and disk.
@@ -34,4 +31,4 @@ def doctor(as_json: JsonFlag = False) -> None:
                 show(f"  {finding.fix}")
         show("All is well." if is_well else "Mend the first ✗ first.")
     if not is_well:
-        raise typer.Exit(ENVIRONMENT)
+        raise click.exceptions.Exit(ENVIRONMENT)

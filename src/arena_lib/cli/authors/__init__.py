@@ -1,0 +1,1 @@
+"""What authors of exercises and readers of timings do."""

@@ -1,0 +1,1 @@
+"""What a learner does: see, start, write, be judged, ask for help."""

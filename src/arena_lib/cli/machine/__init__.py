@@ -1,0 +1,1 @@
+"""What concerns the machine: the models that are on it, and its health."""

@@ -1,0 +1,47 @@
+"""A judge called directly, as in a script or a notebook's cell."""
+
+import pytest
+
+from arena_lib.checking import Judge
+from arena_lib.errors import CheckFailed
+
+
+def right(x, weight):
+    return 0.5 * weight * x + x.detach()
+
+
+def wrong(x, weight):
+    return x * weight + x.detach()
+
+
+def test_a_pass_is_one_line_and_nothing_is_returned(toy, capsys):
+    assert toy.test_half_norm(right) is None
+    captured = capsys.readouterr()
+    assert captured.out == "✓ toy_exercises/half_norm passed (7 checks)\n"
+    assert captured.err == ""
+
+
+def test_a_failure_raises_what_the_learner_reads_and_prints_nothing(toy, capsys):
+    with pytest.raises(CheckFailed, match="does not halve") as caught:
+        toy.test_half_norm(wrong)
+    assert caught.value.result.diagnosis.mistake == "does not halve"
+    assert capsys.readouterr() == ("", "")
+
+
+def test_further_positional_arguments_change_nothing(toy, capsys):
+    toy.test_half_norm(right, wrong, "a cache", device="cpu")
+    assert capsys.readouterr().out == "✓ toy_exercises/half_norm passed (7 checks)\n"
+    with pytest.raises(CheckFailed):
+        toy.test_half_norm(wrong, right)
+
+
+def test_the_device_is_a_word_of_its_own(toy):
+    with pytest.raises(TypeError, match="unexpected keyword argument"):
+        toy.test_half_norm(right, model="tiny-gpt")
+
+
+def test_a_declaration_is_named_after_its_reference_and_lies_where_its_cases_do(toy):
+    judge = toy.test_half_norm
+    assert isinstance(judge, Judge)
+    assert (judge.name, judge.module) == ("half_norm", "toy_exercises")
+    assert toy.test_affine.name == "affine"
