@@ -1,15 +1,21 @@
 """What the files around the package promise each other."""
 
 import ast
+import inspect
 import re
 import subprocess
 import sys
 import tomllib
+import types
 from pathlib import Path
 
 import pytest
 
 import arena_lib
+from arena_lib.course.content.catalog import load_catalog
+from arena_lib.errors import CheckFailed
+from arena_lib.tests import transformer_from_scratch
+from arena_lib.transformer import lesson
 
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.skipif(not (ROOT / ".ci").is_dir(), reason="the files of a checkout are not here")
@@ -28,6 +34,32 @@ def test_ci_runs_the_test_command_of_the_readme_as_it_stands():
     (command,) = [line for line in commands("README.md") if line.endswith(".venv/bin/nox")]
     assert command in read(".ci/run").splitlines()
     assert command in commands("CONTRIBUTING.md")
+
+
+def test_the_example_of_the_readme_runs_and_gives_what_it_says():
+    (example,) = re.findall(r"```python\n(.*?)```", read("README.md"), re.S)
+    names = {}
+    exec(example, names)
+    assert f'# "{names["guess"]}"' in example
+    assert names["other_guess"] != names["guess"]
+    assert names["scores"].shape == (names["model"].cfg.n_layers, names["model"].cfg.n_heads)
+
+
+def test_the_readme_lists_the_sections_that_are_there():
+    rows = re.findall(r"^\| ([\d.]+) \| (.+) \| (\d+) \| (\d+) \|$", read("README.md"), re.M)
+    sections = load_catalog().sections
+    assert rows == [(s.id, s.title, str(len(s.exercises)), f"{s.hours:g}") for s in sections]
+
+
+def test_the_readme_shows_a_message_as_it_is_printed(monkeypatch):
+    (shown,) = re.findall(r"```\n(✗ .*?)\n```", read("README.md"), re.S)
+    learner = types.ModuleType("learner")
+    monkeypatch.setitem(sys.modules, "learner", learner)
+    exec(inspect.getsource(lesson).replace("/ self.cfg.d_head**0.5", "/ self.cfg.d_head"), learner.__dict__)
+    with pytest.raises(CheckFailed) as failure:
+        transformer_from_scratch.test_attention(learner.Attention)
+    # Called without a notebook, a test names its section by its slug.
+    assert str(failure.value).replace("transformer_from_scratch/", "1.1/") == shown
 
 
 def test_version_is_the_same_everywhere():
