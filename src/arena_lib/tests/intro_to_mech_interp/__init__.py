@@ -5,7 +5,6 @@ from arena_lib.tests.intro_to_mech_interp.ablation_scores import test_get_ablati
 from arena_lib.tests.intro_to_mech_interp.attribution import test_logit_attribution
 from arena_lib.tests.intro_to_mech_interp.circuits import (
     test_effective_OV_circuit,
-    test_find_K_comp_full_circuit,
     test_full_OV_circuit,
     test_top_1_acc,
 )
@@ -33,6 +32,7 @@ from arena_lib.tests.intro_to_mech_interp.factored import (
     test_fold_norm,
 )
 from arena_lib.tests.intro_to_mech_interp.induction import test_induction_score, test_induction_score_hook
+from arena_lib.tests.intro_to_mech_interp.k_composition import test_find_K_comp_full_circuit
 from arena_lib.tests.intro_to_mech_interp.repeated_tokens import (
     test_generate_repeated_tokens,
     test_run_and_cache_model_repeated_tokens,

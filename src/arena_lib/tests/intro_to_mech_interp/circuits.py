@@ -1,4 +1,4 @@
-"""Judges of a head's circuits between tokens: OV of one head and of several, its accuracy, K-composition.
+"""Judges of a head's OV circuit between tokens: of one head and of several, and how often it copies.
 
 Shapes:  circuits "d_vocab d_vocab", as two factors.
 """
@@ -11,9 +11,9 @@ import einops
 import torch
 from torch import Tensor
 
-from arena_lib.checking import Case, Mistake, exercise
+from arena_lib.checking import Case, Mistake, exercise, instead_of
 from arena_lib.checking.observing import Observations
-from arena_lib.interp.weights import circuits, composition
+from arena_lib.interp.weights import circuits
 from arena_lib.interp.weights.factored import FactoredMatrix
 from arena_lib.tests.intro_to_mech_interp import small_models
 from arena_lib.tests.intro_to_mech_interp.factored import BUILT, LargestTensor, builds_nothing_large
@@ -22,7 +22,6 @@ from arena_lib.transformer.fast.attention_only import AttentionOnly
 __test__ = False
 
 SIZES = {"n_layers": 3, "n_heads": 4, "d_head": 3}
-TOKENS_BY_TOKENS = "source logit"
 
 
 def model_for_cases(generator: torch.Generator, **sizes: int) -> dict[str, Any]:
@@ -56,19 +55,25 @@ def is_kept_in_factors(seen: Observations, case: Case) -> str | None:
     )
 
 
-def circuit_case(label: str, given: dict[str, Any], call: tuple[Any, ...], n_heads: int = 1) -> Case:
+def circuit_case(given: dict[str, Any], call: tuple[Any, ...], axes: str = "source logit", n_heads: int = 1) -> Case:
     """A case that calls the learner's function with the model and `call`."""
     return Case(
-        label=f"{label}: {', '.join(map(str, call))}",
+        label="a model of 3 layers and 4 heads",
         given=given | {"call": call, "most": n_heads * SIZES["d_head"]},
-        axes={"output": TOKENS_BY_TOKENS},
+        axes={"output": axes},
+        call=", ".join(["model", *map(str, call)]),
     )
+
+
+def no_factors(first: str) -> str:
+    """What stands in place of a FactoredMatrix that is multiplied out."""
+    return f"FactoredMatrix({first}, torch.eye(lm.d_vocab, dtype=lm.W_E.dtype))"
 
 
 def full_OV_circuit_cases(generator: torch.Generator) -> list[Case]:
     """Heads of all layers."""
     given = model_for_cases(generator, **SIZES)
-    return [circuit_case("layer and head", given, call) for call in ((1, 2), (0, 3), (2, 1))]
+    return [circuit_case(given, call) for call in ((1, 2), (0, 3), (2, 1))]
 
 
 def OV_by_its_formula(model: Any, layer: int, head: int) -> Any:
@@ -90,6 +95,23 @@ def OV_by_products_of_factored(model: Any, layer: int, head: int) -> FactoredMat
     return result
 
 
+UNFOLDED = [
+    Mistake(
+        "does not fold the first norm",
+        'folded_reader(model, layer, "W_V")[head]',
+        "lm.W_V(layer)[head]",
+        within="full_OV_circuit",
+        why="the head reads the embedding through its layer's norm, whose gain and centring belong to the circuit",
+    ),
+    Mistake(
+        "does not fold the final norm",
+        "folded_unembedding(model)",
+        "lm.W_U",
+        within="full_OV_circuit",
+        why="the logits read the stream through the final norm",
+    ),
+]
+
 test_full_OV_circuit = exercise(  # noqa: N816 -- the name that learners know
     reference=circuits.full_OV_circuit,
     name="full_OV_circuit",
@@ -98,43 +120,40 @@ test_full_OV_circuit = exercise(  # noqa: N816 -- the name that learners know
     properties=[is_kept_in_factors],
     accepts=[OV_by_its_formula, OV_by_products_of_factored],
     mistakes=[
-        Mistake(
-            "does not fold the first norm",
-            'folded_reader(model, layer, "W_V")[head]',
-            "lm.W_V(layer)[head]",
-            why="the head reads the embedding through its layer's norm, whose gain and centring belong to the circuit",
+        *UNFOLDED,
+        *instead_of(
+            '"W_V")[head]',
+            {
+                '"W_K")[head]': (
+                    "takes the keys' weights for the values'",
+                    "what is moved goes through W_V; W_K decides where to look",
+                ),
+                '"W_Q")[head]': (
+                    "takes the queries' weights for the values'",
+                    "what is moved goes through W_V; W_Q decides where to look",
+                ),
+                '"W_V")[0]': ("takes another head's W_V", "both factors belong to the same head"),
+            },
         ),
-        Mistake(
-            "does not fold the final norm",
-            "folded_unembedding(model)",
-            "lm.W_U",
-            why="the logits read the stream through the final norm",
+        *instead_of(
+            "lm.W_O(layer)[head] @",
+            {
+                "lm.W_O(layer)[0] @": ("takes another head's W_O", "both factors belong to the same head"),
+                "lm.W_O(0)[head] @": ("takes another layer's W_O", "both factors belong to the same layer"),
+            },
         ),
-        Mistake(
-            "takes the keys' weights for the values'",
-            '"W_V"',
-            '"W_K"',
-            why="what is moved goes through W_V; W_K decides where to look",
-        ),
-        Mistake("takes another head's W_V", '"W_V")[head]', '"W_V")[0]', why="both factors belong to the same head"),
-        Mistake(
-            "takes another head's W_O",
-            "lm.W_O(layer)[head]",
-            "lm.W_O(layer)[0]",
-            why="both factors belong to the same head",
-        ),
-        Mistake("takes another layer's W_O", "lm.W_O(layer)", "lm.W_O(0)", why="both factors belong to the same layer"),
-        Mistake(
-            "puts the logits into the rows",
+        *instead_of(
             "FactoredMatrix(A, B)",
-            "FactoredMatrix(B.mT, A.mT)",
-            why="a row is a token that is attended to, a column the logit that it moves",
-        ),
-        Mistake(
-            "multiplies everything out",
-            "FactoredMatrix(A, B)",
-            "FactoredMatrix(A @ B, torch.eye(B.shape[1], dtype=B.dtype))",
-            why="the whole matrix has d_vocab x d_vocab entries, its factors d_vocab x d_head",
+            {
+                "FactoredMatrix(B.mT, A.mT)": (
+                    "puts the logits into the rows",
+                    "a row is a token that is attended to, a column the logit that it moves",
+                ),
+                no_factors("A @ B"): (
+                    "multiplies everything out",
+                    "the whole matrix has d_vocab x d_vocab entries, its factors d_vocab x d_head",
+                ),
+            },
         ),
     ],
 )
@@ -144,7 +163,7 @@ def effective_OV_circuit_cases(generator: torch.Generator) -> list[Case]:
     """Two heads of a layer, three of several, and one."""
     given = model_for_cases(generator, **SIZES)
     calls = [[(1, 2), (1, 0)], [(2, 1), (0, 3), (1, 1)], [(1, 3)]]
-    return [circuit_case("heads", given, (heads,), n_heads=len(heads)) for heads in calls]
+    return [circuit_case(given, (heads,), n_heads=len(heads)) for heads in calls]
 
 
 def effective_by_layers(model: Any, heads: Any) -> FactoredMatrix:
@@ -166,7 +185,12 @@ test_effective_OV_circuit = exercise(  # noqa: N816 -- the name that learners kn
     observe=circuit_observations,
     properties=[is_kept_in_factors],
     accepts=[effective_by_layers, effective_in_another_order],
+    equivalent={
+        "torch.cat([circuit.B for circuit in circuits], dim=-2) -> "
+        "torch.cat([circuit.B for circuit in circuits])": "a factor has two axes, and rows are the first"
+    },
     mistakes=[
+        *UNFOLDED,
         Mistake(
             "adds the factors up",
             function=lambda model, heads: FactoredMatrix(
@@ -176,10 +200,21 @@ test_effective_OV_circuit = exercise(  # noqa: N816 -- the name that learners kn
             why="(A1 + A2)(B1 + B2) also has A1 B2 and A2 B1, which mix the heads: stack the factors along d_head",
         ),
         Mistake(
+            "multiplies everything out",
+            function=lambda model, heads: sum(circuits.full_OV_circuit(model, *head).AB for head in heads),
+            why="the whole matrix has d_vocab x d_vocab entries, its factors d_vocab x d_head for each head",
+        ),
+        Mistake(
             "takes the first head alone",
             "for layer, head in heads]",
             "for layer, head in list(heads)[:1]]",
             why="the heads attend to the same place together, and what they bring adds up",
+        ),
+        Mistake(
+            "takes all heads from the first one's layer",
+            "full_OV_circuit(model, layer, head)",
+            "full_OV_circuit(model, list(heads)[0][0], head)",
+            why="each pair has a layer of its own",
         ),
         Mistake(
             "averages over the heads",
@@ -234,9 +269,19 @@ def top_1_by_splitting(full_OV_circuit: Any, batch_size: int = 1000) -> Tensor:
     """Splits the first factor, and compares the diagonal with the row's largest."""
     hits = []
     for i, A in enumerate(full_OV_circuit.A.split(batch_size)):
-        logits = A @ full_OV_circuit.B
-        hits.append(logits.diagonal(offset=i * batch_size) >= logits.max(dim=1).values)
+        hits.append(_hits(A @ full_OV_circuit.B, i * batch_size))
     return torch.cat(hits).double().mean()
+
+
+def _mean_over_batches(full_OV_circuit: Any, batch_size: int = 1000) -> float:
+    starts = range(0, full_OV_circuit.shape[0], batch_size)
+    rows = [full_OV_circuit[start : start + batch_size].AB for start in starts]
+    shares = [_hits(logits, start).double().mean() for logits, start in zip(rows, starts, strict=True)]
+    return float(torch.stack(shares).mean())
+
+
+def _hits(logits: Tensor, start: int) -> Tensor:
+    return logits.diagonal(offset=start) >= logits.max(dim=1).values
 
 
 test_top_1_acc = exercise(
@@ -245,11 +290,25 @@ test_top_1_acc = exercise(
     observe=accuracy,
     properties=[builds_nothing_large],
     accepts=[top_1_by_splitting, lambda circuit, batch_size=1000: circuits.top_k_acc(circuit, 1, batch_size)],
+    equivalent=dict.fromkeys(
+        ["range(0, full_OV_circuit.shape[0], batch_size)", "return n_correct / full_OV_circuit.shape[0]"],
+        "the circuit has as many columns as rows",
+    ),
     mistakes=[
         Mistake(
             "looks for the largest of each column",
             function=lambda full_OV_circuit, batch_size=1000: circuits.top_1_acc(full_OV_circuit.T, batch_size),
             why="a row holds the logits of one source token: its own must be the largest among them",
+        ),
+        Mistake(
+            "counts tokens that are among the five largest",
+            function=lambda full_OV_circuit, batch_size=1000: circuits.top_k_acc(full_OV_circuit, 5, batch_size),
+            why="top 1 asks for the largest alone",
+        ),
+        Mistake(
+            "averages over the batches",
+            function=_mean_over_batches,
+            why="the last batch may be smaller, and its rows count no more than others: divide once, by all tokens",
         ),
         Mistake(
             "starts counting anew in each batch",
@@ -263,108 +322,25 @@ test_top_1_acc = exercise(
             "range(0, full_OV_circuit.shape[0] - batch_size + 1, batch_size)",
             why="the number of tokens need not be a multiple of the batch size",
         ),
-        Mistake("looks for the smallest", "argmax", "argmin", why="copying raises the token's own logit"),
-        Mistake(
-            "counts and does not divide",
+        *instead_of(
+            "rows.argmax(dim=-1)",
+            {
+                "rows.argmin(dim=-1)": ("looks for the smallest", "copying raises the token's own logit"),
+                "rows.abs().argmax(dim=-1)": ("looks for the largest in size", "a logit far below zero is no copying"),
+            },
+        ),
+        *instead_of(
             "return n_correct / full_OV_circuit.shape[0]",
-            "return float(n_correct)",
-            why="an accuracy is a share of the tokens",
+            {
+                "return float(n_correct)": ("counts and does not divide", "an accuracy is a share of the tokens"),
+                "return 100 * n_correct / full_OV_circuit.shape[0]": ("gives percent", "a share lies between 0 and 1"),
+            },
         ),
         Mistake(
             "multiplies everything out at once",
             "full_OV_circuit[start : start + batch_size].AB",
             "full_OV_circuit.AB[start : start + batch_size]",
             why="for a vocabulary of 50,000 the whole matrix takes 10 GB: take rows of the factors, then multiply",
-        ),
-    ],
-)
-
-
-def find_K_comp_full_circuit_cases(generator: torch.Generator) -> list[Case]:
-    """Pairs of heads."""
-    given = model_for_cases(generator, **SIZES)
-    return [circuit_case("earlier and later head", given, call) for call in ((3, 1), (0, 2), (2, 2))]
-
-
-def K_comp_by_its_formula(model: Any, prev_token_head_index: int, ind_head_index: int) -> Any:
-    """Writes gains and centring out, and multiplies the keys from the right."""
-    first, second = model.blocks[0], model.blocks[1]
-
-    def through(norm: Any, x: Tensor) -> Tensor:
-        return (x - x.mean(dim=-1, keepdim=True)) * norm.w
-
-    queries = through(second.ln1, model.W_E) @ second.attn.W_Q[ind_head_index]
-    brought = (
-        through(first.ln1, model.W_E) @ first.attn.W_V[prev_token_head_index] @ first.attn.W_O[prev_token_head_index]
-    )
-    return SimpleNamespace(A=queries, B=(through(second.ln1, brought) @ second.attn.W_K[ind_head_index]).T)
-
-
-def K_comp_by_factored(model: Any, prev_token_head_index: int, ind_head_index: int) -> Any:
-    """Builds QK and OV as factored matrices and multiplies those."""
-    read = circuits.folded_reader
-    QK = FactoredMatrix(read(model, 1, "W_Q")[ind_head_index], read(model, 1, "W_K")[ind_head_index].mT)
-    OV = FactoredMatrix(read(model, 0, "W_V")[prev_token_head_index], model.W_O[0, prev_token_head_index])
-    return model.W_E @ QK @ OV.T @ model.W_E.mT
-
-
-test_find_K_comp_full_circuit = exercise(  # noqa: N816 -- the name that learners know
-    reference=composition.find_K_comp_full_circuit,
-    name="find_K_comp_full_circuit",
-    cases=find_K_comp_full_circuit_cases,
-    observe=circuit_observations,
-    properties=[is_kept_in_factors],
-    accepts=[K_comp_by_its_formula, K_comp_by_factored],
-    mistakes=[
-        Mistake(
-            "puts the keys into the rows",
-            "FactoredMatrix(queries, keys.mT)",
-            "FactoredMatrix(keys, queries.mT)",
-            why="a row is a query token, a column a key token",
-        ),
-        Mistake(
-            "leaves the earlier head out",
-            'keys = brought @ folded_reader(model, 1, "W_K")',
-            'keys = lm.W_E @ folded_reader(model, 1, "W_K")',
-            why="the key reads what the earlier head brought to this position, not the token that stands there",
-        ),
-        Mistake(
-            "composes with the queries",
-            "FactoredMatrix(queries, keys.mT)",
-            'FactoredMatrix(brought @ folded_reader(model, 1, "W_Q")[ind_head_index], '
-            '(lm.W_E @ folded_reader(model, 1, "W_K")[ind_head_index]).mT)',
-            why="that is Q-composition: here the earlier head's output is what the keys read",
-        ),
-        Mistake(
-            "swaps the two heads",
-            function=lambda model, prev_token_head_index, ind_head_index: composition.find_K_comp_full_circuit(
-                model, ind_head_index, prev_token_head_index
-            ),
-            why="the previous-token head is in layer 0, the induction head in layer 1",
-        ),
-        Mistake(
-            "does not fold the norm before layer 1",
-            'folded_reader(model, 1, "W_K")[ind_head_index]',
-            "lm.W_K(1)[ind_head_index]",
-            why="layer 1 reads what layer 0 wrote through its own norm",
-        ),
-        Mistake(
-            "does not fold the norm before layer 0",
-            'folded_reader(model, 0, "W_V")[prev_token_head_index]',
-            "lm.W_V(0)[prev_token_head_index]",
-            why="layer 0 reads the embedding through its norm",
-        ),
-        Mistake(
-            "takes the queries of layer 0",
-            'folded_reader(model, 1, "W_Q")[ind_head_index]',
-            'folded_reader(model, 0, "W_Q")[ind_head_index]',
-            why="queries and keys belong to the same head, in layer 1",
-        ),
-        Mistake(
-            "multiplies everything out",
-            "FactoredMatrix(queries, keys.mT)",
-            "FactoredMatrix(queries @ keys.mT, torch.eye(keys.shape[0], dtype=keys.dtype))",
-            why="the factors meet in d_head: keep them apart",
         ),
     ],
 )

@@ -1,0 +1,150 @@
+"""Judge of the full circuit of K-composition between two heads.
+
+Shapes:  the circuit "d_vocab d_vocab" (query, key), as two factors.
+"""
+
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from arena_lib.checking import Case, Mistake, exercise, instead_of
+from arena_lib.interp.weights import composition
+from arena_lib.interp.weights.factored import FactoredMatrix
+from arena_lib.interp.weights.folding import folded_reader
+from arena_lib.tests.intro_to_mech_interp.circuits import (
+    SIZES,
+    circuit_case,
+    circuit_observations,
+    is_kept_in_factors,
+    model_for_cases,
+    no_factors,
+)
+
+__test__ = False
+
+
+def find_K_comp_full_circuit_cases(generator: torch.Generator) -> list[Case]:
+    """Pairs of heads."""
+    given = model_for_cases(generator, **SIZES)
+    return [circuit_case(given, call, axes="query key") for call in ((3, 1), (0, 2), (2, 2))]
+
+
+def K_comp_by_its_formula(model: Any, prev_token_head_index: int, ind_head_index: int) -> Any:
+    """Writes gains and centring out, and multiplies the keys from the right."""
+    first, second = model.blocks[0], model.blocks[1]
+
+    def through(norm: Any, x: Tensor) -> Tensor:
+        return (x - x.mean(dim=-1, keepdim=True)) * norm.w
+
+    queries = through(second.ln1, model.W_E) @ second.attn.W_Q[ind_head_index]
+    brought = (
+        through(first.ln1, model.W_E) @ first.attn.W_V[prev_token_head_index] @ first.attn.W_O[prev_token_head_index]
+    )
+    return SimpleNamespace(A=queries, B=(through(second.ln1, brought) @ second.attn.W_K[ind_head_index]).T)
+
+
+def K_comp_by_factored(model: Any, prev_token_head_index: int, ind_head_index: int) -> Any:
+    """Builds QK and OV as factored matrices and multiplies those."""
+    read = folded_reader
+    QK = FactoredMatrix(read(model, 1, "W_Q")[ind_head_index], read(model, 1, "W_K")[ind_head_index].mT)
+    OV = FactoredMatrix(read(model, 0, "W_V")[prev_token_head_index], model.W_O[0, prev_token_head_index])
+    return model.W_E @ QK @ OV.T @ model.W_E.mT
+
+
+def K_comp_without_norms(model: Any, prev_token_head_index: int, ind_head_index: int) -> FactoredMatrix:
+    """The mistake of taking every weight as it is."""
+    brought = model.W_E @ model.W_V[0, prev_token_head_index] @ model.W_O[0, prev_token_head_index]
+    keys = brought @ model.W_K[1, ind_head_index]
+    return FactoredMatrix(model.W_E @ model.W_Q[1, ind_head_index], keys.mT)
+
+
+test_find_K_comp_full_circuit = exercise(  # noqa: N816 -- the name that learners know
+    reference=composition.find_K_comp_full_circuit,
+    name="find_K_comp_full_circuit",
+    cases=find_K_comp_full_circuit_cases,
+    observe=circuit_observations,
+    properties=[is_kept_in_factors],
+    accepts=[K_comp_by_its_formula, K_comp_by_factored],
+    mistakes=[
+        Mistake(
+            "folds no norm at all",
+            function=K_comp_without_norms,
+            why="layer 0 reads the embedding through its norm, layer 1 what layer 0 wrote through its own: "
+            "take W_Q, W_K and W_V from folded_reader",
+        ),
+        *instead_of(
+            'folded_reader(model, 1, "W_Q")[ind_head_index]',
+            {
+                "lm.W_Q(1)[ind_head_index]": (
+                    "does not fold the norm before the queries",
+                    "layer 1 reads the stream through its norm, for its queries too",
+                ),
+                'folded_reader(model, 0, "W_Q")[ind_head_index]': (
+                    "takes the queries of layer 0",
+                    "queries and keys belong to the same head, in layer 1",
+                ),
+                'folded_reader(model, 1, "W_K")[ind_head_index]': (
+                    "takes W_K for the queries",
+                    "queries are made by W_Q, keys by W_K",
+                ),
+            },
+        ),
+        *instead_of(
+            'brought @ folded_reader(model, 1, "W_K")[ind_head_index]',
+            {
+                "brought @ lm.W_K(1)[ind_head_index]": (
+                    "does not fold the norm before the keys",
+                    "layer 1 reads what layer 0 wrote through its own norm",
+                ),
+                'brought @ folded_reader(model, 1, "W_Q")[ind_head_index]': (
+                    "takes W_Q for the keys",
+                    "queries are made by W_Q, keys by W_K",
+                ),
+                'lm.W_E @ folded_reader(model, 1, "W_K")[ind_head_index]': (
+                    "leaves the earlier head out",
+                    "the key reads what the earlier head brought to this position, not the token that stands there",
+                ),
+            },
+        ),
+        *instead_of(
+            'folded_reader(model, 0, "W_V")[prev_token_head_index]',
+            {
+                "lm.W_V(0)[prev_token_head_index]": (
+                    "does not fold the norm before the values",
+                    "layer 0 reads the embedding through its norm",
+                ),
+                'folded_reader(model, 1, "W_V")[prev_token_head_index]': (
+                    "takes the values of layer 1",
+                    "the earlier head, with its W_V and W_O, is in layer 0",
+                ),
+            },
+        ),
+        *instead_of(
+            "FactoredMatrix(queries, keys.mT)",
+            {
+                "FactoredMatrix(keys, queries.mT)": (
+                    "puts the keys into the rows",
+                    "a row is a query token, a column a key token",
+                ),
+                'FactoredMatrix(brought @ folded_reader(model, 1, "W_Q")[ind_head_index], '
+                '(lm.W_E @ folded_reader(model, 1, "W_K")[ind_head_index]).mT)': (
+                    "composes with the queries",
+                    "that is Q-composition: here the earlier head's output is what the keys read",
+                ),
+                no_factors("queries @ keys.mT"): (
+                    "multiplies everything out",
+                    "the factors meet in d_head: keep them apart",
+                ),
+            },
+        ),
+        Mistake(
+            "swaps the two heads",
+            function=lambda model, prev_token_head_index, ind_head_index: composition.find_K_comp_full_circuit(
+                model, ind_head_index, prev_token_head_index
+            ),
+            why="the previous-token head is in layer 0, the induction head in layer 1",
+        ),
+    ],
+)
