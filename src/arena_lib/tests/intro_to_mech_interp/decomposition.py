@@ -3,12 +3,13 @@
 Shapes:  parts "n_comp seq d_model" -> "n_comp seq d_head" -> "q_comp k_comp q_pos k_pos".
 """
 
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from arena_lib.checking import Case, Mistake, exercise
+from arena_lib.checking import Case, Mistake, exercise, instead_of
 from arena_lib.checking.observing import CHANGED, Observations
 from arena_lib.interp.weights import decomposition
 from arena_lib.tests.intro_to_mech_interp.circuits import fresh_model, model_for_cases
@@ -67,13 +68,24 @@ def parts_filled_in(cache: Any) -> Tensor:
     return parts
 
 
-def positions_through_the_norm(cache: Any) -> Tensor:
-    """The mistake of treating positions as part of the stream."""
-    model = cache.model
-    first = torch.stack([cache["embed"], cache["pos_embed"] + model.b_O[0]])
-    parts = cache.apply_ln_to_stack(torch.cat([first, cache["result", 0].movedim(1, 0)]), 1)
-    return torch.cat([parts[:1], parts[1:2] + model.blocks[1].ln1.b, parts[2:]])
+def _as_they_are(cache: Any) -> Tensor:
+    """The mistake of taking what stands in the cache as it is: embedding, positions, heads."""
+    return torch.cat([torch.stack([cache["embed"], cache["pos_embed"]]), cache["result", 0].movedim(1, 0)])
 
+
+def _through_the_norm(cache: Any, *, with_biases: bool) -> Tensor:
+    """The mistake of treating positions as part of the stream."""
+    parts, biases = _as_they_are(cache), torch.zeros_like(_as_they_are(cache))
+    if with_biases:
+        parts[1] += cache.model.b_O[0]
+        biases[1] = cache.model.blocks[1].ln1.b
+    return cache.apply_ln_to_stack(parts, 1) + biases
+
+
+POSITIONS_JOIN_LATE = "in this model positions are added to the inputs of queries and keys, after the norm"
+NORM_IS_READ = "queries and keys read the stream through the norm: each part must be centred and scaled as the norm did"
+NORMED = 'cache.apply_ln_to_stack(torch.cat([torch.stack([cache["embed"], b_O]), heads]), 1)'
+CONSTANTS = 'model.blocks[1].ln1.b + cache["pos_embed"]'
 
 test_decompose_qk_input = exercise(
     reference=decomposition.decompose_qk_input,
@@ -81,22 +93,30 @@ test_decompose_qk_input = exercise(
     observe=parts_of_a_run,
     accepts=[parts_one_by_one, parts_filled_in],
     mistakes=[
-        Mistake(
-            "leaves the norm out",
-            'cache.apply_ln_to_stack(torch.cat([torch.stack([cache["embed"], b_O]), heads]), 1)',
-            'torch.cat([torch.stack([cache["embed"], b_O]), heads])',
-            why="queries and keys read the stream through the norm: each part must be centred and scaled as the norm did",
-        ),
-        Mistake(
-            "takes the norm of layer 0",
-            "heads]), 1)",
-            "heads]), 0)",
-            why="layer 1's heads read the stream through layer 1's norm, with the scale that it had there",
-        ),
+        Mistake("takes the parts as they are, without norm and biases", function=_as_they_are, why=NORM_IS_READ),
         Mistake(
             "sends the positions through the norm",
-            function=positions_through_the_norm,
-            why="in this model positions are added to the inputs of queries and keys, after the norm",
+            function=partial(_through_the_norm, with_biases=True),
+            why=POSITIONS_JOIN_LATE,
+        ),
+        Mistake(
+            "sends the positions through the norm, and forgets the biases",
+            function=partial(_through_the_norm, with_biases=False),
+            why=POSITIONS_JOIN_LATE + "; layer 0's b_O and the norm's bias count with part 1",
+        ),
+        *instead_of(
+            NORMED,
+            {
+                'torch.cat([torch.stack([cache["embed"], b_O]), heads])': ("leaves the norm out", NORM_IS_READ),
+                NORMED.replace(", 1)", ", 0)"): (
+                    "takes the norm of layer 0",
+                    "layer 1's heads read the stream through layer 1's norm, with the scale that it had there",
+                ),
+                NORMED + ' * cache["scale", 1, "ln1"]': (
+                    "does not divide by the norm's scale",
+                    "the norm divides by its scale, which the cache holds for this run",
+                ),
+            },
         ),
         Mistake(
             "forgets the bias of layer 0's output",
@@ -104,35 +124,49 @@ test_decompose_qk_input = exercise(
             "torch.zeros_like(",
             why="layer 0 adds its heads' outputs and one bias to the stream; the bias counts with part 1",
         ),
-        Mistake(
-            "forgets the norm's bias",
-            'model.blocks[1].ln1.b + cache["pos_embed"]',
-            'cache["pos_embed"]',
-            why="the norm adds its bias at the end; it counts with part 1",
+        *instead_of(
+            CONSTANTS,
+            {
+                'cache["pos_embed"]': (
+                    "forgets the norm's bias",
+                    "the norm adds its bias at the end; it counts with part 1",
+                ),
+                "model.blocks[1].ln1.b": (
+                    "forgets the positions",
+                    "positions join the inputs of queries and keys, and are part 1",
+                ),
+            },
         ),
-        Mistake(
-            "forgets the positions",
-            'model.blocks[1].ln1.b + cache["pos_embed"]',
-            "model.blocks[1].ln1.b",
-            why="positions join the inputs of queries and keys, and are part 1",
-        ),
-        Mistake(
-            "counts positions with the token",
-            "parts[:1], parts[1:2] + constants",
-            "parts[:1] + constants, parts[1:2]",
-            why="part 0 is the token embedding, part 1 the position",
+        *instead_of(
+            "[parts[:1], parts[1:2] + constants, parts[2:]]",
+            {
+                "[parts[:1] + constants, parts[1:]]": (
+                    "counts positions with the token",
+                    "part 0 is the token embedding, part 1 the position",
+                ),
+                "[parts[2:], parts[:1], parts[1:2] + constants]": (
+                    "puts the heads first",
+                    "the order is token, position, heads",
+                ),
+                "[parts[1:2] + constants, parts[:1], parts[2:]]": (
+                    "puts the position first",
+                    "the order is token, position, heads",
+                ),
+                "[parts + constants]": (
+                    "adds positions and the norm's bias to every part",
+                    "they are added once, to part 1: the sum over the parts would have them n_heads + 2 times",
+                ),
+                '[parts + model.blocks[1].ln1.b + cache["pos_embed"] * (torch.arange(len(parts)) == 1)[:, None, None]]': (
+                    "adds the norm's bias to every part",
+                    "it is added once, to part 1: the sum over the parts would have it n_heads + 2 times",
+                ),
+            },
         ),
         Mistake(
             "takes the heads of layer 1",
             '"result", 0',
             '"result", 1',
             why="layer 1's heads read what layer 0's heads wrote",
-        ),
-        Mistake(
-            "puts the heads first",
-            "[parts[:1], parts[1:2] + constants, parts[2:]]",
-            "[parts[2:], parts[:1], parts[1:2] + constants]",
-            why="the order is token, position, heads",
         ),
     ],
 )
@@ -195,37 +229,34 @@ def project_all_heads(name: str) -> Any:
 
 def projection_mistakes(name: str, other: str, what: str) -> list[Mistake]:
     """The likely wrong versions of one projection."""
-    weight = f"attn.W_{name}[ind_head_index]"
-    helper = "torch.cat([projected[:1], projected[1:2] + bias, projected[2:]])"
     return [
-        Mistake(f"takes W_{other}", weight, f"attn.W_{other}[ind_head_index]", why=f"{what} are made by W_{name}"),
+        *instead_of(
+            f"attn.W_{name}[ind_head_index]",
+            {
+                f"attn.W_{other}[ind_head_index]": (f"takes W_{other}", f"{what} are made by W_{name}"),
+                f"attn.W_{name}[ind_head_index - 1]": ("takes another head", "the head is the one that was asked for"),
+            },
+        ),
         Mistake("takes layer 0", "blocks[1]", "blocks[0]", why="the induction head is in layer 1"),
-        Mistake(
-            "takes another head",
-            weight,
-            f"attn.W_{name}[ind_head_index - 1]",
-            why="the head is the one that was asked for",
-        ),
-        Mistake(
-            f"forgets b_{name}",
-            helper,
-            "projected",
+        *instead_of(
+            "torch.cat([projected[:1], projected[1:2] + bias, projected[2:]])",
+            {
+                "projected": (f"forgets b_{name}", f"{what} have a bias; it counts with part 1"),
+                "projected + bias": (
+                    "adds the bias to every part",
+                    "the bias is added once: the sum over the parts would have it n_heads + 2 times",
+                ),
+                "torch.cat([projected[:1] + bias, projected[1:]])": (
+                    "counts the bias with the token",
+                    "part 1 holds the position and every constant",
+                ),
+                "torch.cat([projected[:1], projected[1:] + bias / (len(projected) - 1)])": (
+                    "spreads the bias over the parts",
+                    "part 1 holds the position and every constant",
+                ),
+                "projected.sum(dim=0)": ("adds the parts up", "each part stays by itself, along the first axis"),
+            },
             within="project_parts",
-            why=f"{what} have a bias; it counts with part 1",
-        ),
-        Mistake(
-            "adds the bias to every part",
-            helper,
-            "projected + bias",
-            within="project_parts",
-            why="the bias is added once: the sum over the parts would have it n_heads + 2 times",
-        ),
-        Mistake(
-            "counts the bias with the token",
-            helper,
-            "torch.cat([projected[:1] + bias, projected[1:]])",
-            within="project_parts",
-            why="part 1 holds the position and every constant",
         ),
         Mistake(
             f"takes b_{other}",
@@ -295,35 +326,53 @@ test_decompose_attn_scores = exercise(
     observe=score_parts,
     accepts=[scores_by_matmul, scores_in_a_loop],
     mistakes=[
-        Mistake(
-            "does not scale the scores",
+        *instead_of(
             "scores / model.cfg.d_head**0.5",
-            "scores",
-            why="attention divides q . k by the root of d_head",
+            {
+                "scores": ("does not scale the scores", "attention divides q . k by the root of d_head"),
+                "scores / model.cfg.d_head": (
+                    "divides by d_head, not by its root",
+                    "attention divides by the root of d_head",
+                ),
+                "scores / model.cfg.d_model**0.5": (
+                    "divides by the root of d_model",
+                    "the dot product has d_head terms",
+                ),
+                "scores * model.cfg.d_head**0.5": (
+                    "multiplies by the root of d_head",
+                    "attention divides by the root of d_head",
+                ),
+                "(scores / model.cfg.d_head**0.5).tril()": (
+                    "sets the future to zero",
+                    "the scores are asked for without the mask",
+                ),
+                "(scores / model.cfg.d_head**0.5).masked_fill("
+                "torch.ones(scores.shape[-2:]).triu(1).bool(), -torch.inf)": (
+                    "hides the future",
+                    "the scores are asked for without the mask",
+                ),
+                "(scores / model.cfg.d_head**0.5).softmax(dim=-1)": (
+                    "gives the pattern",
+                    "the scores before softmax are asked for: only they are sums over the parts",
+                ),
+            },
         ),
-        Mistake(
-            "divides by d_head, not by its root",
-            "model.cfg.d_head**0.5",
-            "model.cfg.d_head",
-            why="attention divides by the root of d_head",
-        ),
-        Mistake(
-            "divides by the root of d_model",
-            "model.cfg.d_head**0.5",
-            "model.cfg.d_model**0.5",
-            why="the dot product has d_head terms",
-        ),
-        Mistake(
-            "swaps the parts of queries and keys",
+        *instead_of(
             "-> q_comp k_comp q_pos k_pos",
-            "-> k_comp q_comp q_pos k_pos",
-            why="the first axis is the query's part, the second the key's",
-        ),
-        Mistake(
-            "swaps the positions of queries and keys",
-            "-> q_comp k_comp q_pos k_pos",
-            "-> q_comp k_comp k_pos q_pos",
-            why="rows of the scores are query positions, columns key positions",
+            {
+                "-> k_comp q_comp q_pos k_pos": (
+                    "swaps the parts of queries and keys",
+                    "the first axis is the query's part, the second the key's",
+                ),
+                "-> q_comp k_comp k_pos q_pos": (
+                    "swaps the positions of queries and keys",
+                    "rows of the scores are query positions, columns key positions",
+                ),
+                "-> q_comp q_pos k_comp k_pos": (
+                    "keeps each part beside its positions",
+                    "both axes of parts come first, then both of positions",
+                ),
+            },
         ),
     ],
 )

@@ -124,6 +124,10 @@ test_find_K_comp_full_circuit = exercise(  # noqa: N816 -- the name that learner
         *instead_of(
             "FactoredMatrix(queries, keys.mT)",
             {
+                "FactoredMatrix(queries, keys)": (
+                    "forgets to transpose the keys",
+                    "B has d_head rows and a column for each key token",
+                ),
                 "FactoredMatrix(keys, queries.mT)": (
                     "puts the keys into the rows",
                     "a row is a query token, a column a key token",
