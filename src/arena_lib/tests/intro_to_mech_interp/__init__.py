@@ -29,8 +29,8 @@ from arena_lib.tests.intro_to_mech_interp.factored import (
     test_factored_eigenvalues,
     test_factored_norm,
     test_factored_svd,
-    test_fold_norm,
 )
+from arena_lib.tests.intro_to_mech_interp.folding import test_fold_norm
 from arena_lib.tests.intro_to_mech_interp.induction import test_induction_score, test_induction_score_hook
 from arena_lib.tests.intro_to_mech_interp.k_composition import test_find_K_comp_full_circuit
 from arena_lib.tests.intro_to_mech_interp.repeated_tokens import (

@@ -7,7 +7,7 @@ import einops
 import torch
 from torch import Tensor
 
-from arena_lib.checking import Case, Mistake, exercise, outputs_and_gradients
+from arena_lib.checking import Case, Mistake, exercise, instead_of, outputs_and_gradients
 from arena_lib.interp.attribution.logit_attribution import logit_attribution
 
 __test__ = False
@@ -55,59 +55,79 @@ def attribution_from_all_logits(
     return torch.stack(rows)
 
 
+ORDER = "the columns are the embedding, the first layer's heads, the second's"
+
 test_logit_attribution = exercise(
     reference=logit_attribution,
     cases=attribution_cases,
     observe=outputs_and_gradients,
     accepts=[attribution_by_parts, attribution_from_all_logits],
     mistakes=[
-        Mistake(
-            "attributes the token that stands there",
-            "tokens[1:]",
-            "tokens[:-1]",
-            why="a position predicts the token after it: tokens[i + 1]",
-        ),
-        Mistake(
-            "takes the components of the next position",
-            "dim=1)[:-1]",
-            "dim=1)[1:]",
-            why="position i holds what predicts token i + 1",
-        ),
-        Mistake(
-            "puts the second layer first",
-            "embed[:, None], l1_results, l2_results",
-            "embed[:, None], l2_results, l1_results",
-            why="the columns are the embedding, the first layer's heads, the second's",
-        ),
-        Mistake(
-            "puts the embedding last",
-            "embed[:, None], l1_results, l2_results",
-            "l1_results, l2_results, embed[:, None]",
-            why="the direct path comes first",
-        ),
-        Mistake(
-            "uses the first layer twice",
-            "l1_results, l2_results",
-            "l1_results, l1_results",
-            why="each layer's heads have results of their own",
-        ),
-        Mistake(
-            "gives each component the whole before it as well",
-            "directions = W_U",
-            "components = components.cumsum(dim=1)\n    directions = W_U",
-            why="each column is what one component adds, without the others",
-        ),
-        Mistake(
-            "subtracts the mean over the vocabulary",
+        *instead_of(
             "W_U[:, tokens[1:]]",
-            "(W_U - W_U.mean(dim=1, keepdim=True))[:, tokens[1:]]",
-            why="the plain logit is asked for, so that the columns sum to it",
+            {
+                "W_U[:, tokens[:-1]]": (
+                    "attributes the token that stands there",
+                    "a position predicts the token after it: tokens[i + 1]",
+                ),
+                "(W_U - W_U.mean(dim=1, keepdim=True))[:, tokens[1:]]": (
+                    "subtracts the mean over the vocabulary",
+                    "the plain logit is asked for, so that the columns sum to it",
+                ),
+                "W_U[:, tokens[1:]] / W_U[:, tokens[1:]].norm(dim=0)": (
+                    "makes the directions unit vectors",
+                    "the plain logit is asked for: the dot product with the column as it is",
+                ),
+            },
         ),
-        Mistake(
-            "cuts the gradient",
-            "[:-1]\n",
-            "[:-1].detach()\n",
-            why="it is a plain function of its arguments, and gradients flow through it",
+        *instead_of(
+            "dim=1)[:-1]",
+            {
+                "dim=1)[1:]": (
+                    "takes the components of the next position",
+                    "position i holds what predicts token i + 1",
+                ),
+                "dim=1)[:-1].detach()": (
+                    "cuts the gradient",
+                    "it is a plain function of its arguments, and gradients flow through it",
+                ),
+                "dim=1)[:-1].cumsum(dim=1)": (
+                    "gives each component the whole before it as well",
+                    "each column is what one component adds, without the others",
+                ),
+            },
         ),
+        *instead_of(
+            "[embed[:, None], l1_results, l2_results]",
+            {
+                "[embed[:, None], l2_results, l1_results]": ("puts the second layer first", ORDER),
+                "[l1_results, l2_results, embed[:, None]]": ("puts the embedding last", ORDER),
+                "[embed[:, None], torch.stack([l1_results, l2_results], dim=2).flatten(1, 2)]": (
+                    "puts heads of the same number side by side",
+                    ORDER,
+                ),
+                "[embed[:, None], l1_results, l1_results]": (
+                    "uses the first layer twice",
+                    "each layer's heads have results of their own",
+                ),
+                "[embed[:, None], l1_results, l1_results + l2_results]": (
+                    "counts the first layer with the second",
+                    "each column is what one component adds, without the others",
+                ),
+                "[embed[:, None], l1_results]": (
+                    "leaves the second layer out",
+                    "there are 1 + 2 n_heads columns: the embedding, and the heads of both layers",
+                ),
+                "[l1_results, l2_results]": (
+                    "leaves the direct path out",
+                    "the embedding reaches the logits by itself: it is the first column",
+                ),
+                "[embed[:, None], l1_results.sum(dim=1, keepdim=True), l2_results.sum(dim=1, keepdim=True)]": (
+                    "adds up the heads of a layer",
+                    "there are 1 + 2 n_heads columns, one for each head",
+                ),
+            },
+        ),
+        Mistake("puts the components into the rows", "->sc", "->cs", why="entry [i, c]: one row for each position"),
     ],
 )

@@ -4,12 +4,13 @@ Shapes:  W_A "in_A out_A", W_B "out_A out_B"; batches "*A_idx ..." and "*B_idx .
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from arena_lib.checking import Case, Mistake, Tolerance, exercise
+from arena_lib.checking import Case, Mistake, Tolerance, exercise, instead_of
 from arena_lib.checking.observing import CHANGED, Observations, outputs
 from arena_lib.interp.weights import composition
 from arena_lib.interp.weights.factored import FactoredMatrix
@@ -59,6 +60,14 @@ def comp_score_by_entries(W_A: Tensor, W_B: Tensor) -> Tensor:
     return norms[0] / norms[1] / norms[2]
 
 
+def _score_by(W_A: Tensor, W_B: Tensor, kind: Any) -> Tensor:
+    """The mistake of another norm."""
+    product, size_A, size_B = (torch.linalg.matrix_norm(matrix, ord=kind) for matrix in (W_A @ W_B, W_A, W_B))
+    return product / (size_A * size_B)
+
+
+FROBENIUS = "the score uses the Frobenius norm: the root of the sum of all squared entries"
+
 test_get_comp_score = exercise(
     reference=composition.get_comp_score,
     cases=get_comp_score_cases,
@@ -69,41 +78,35 @@ test_get_comp_score = exercise(
         lambda W_A, W_B: float(torch.linalg.matrix_norm(W_A / W_A.norm() @ (W_B / W_B.norm()))),
     ],
     mistakes=[
-        Mistake(
-            "divides by the norm of W_A alone",
+        *instead_of(
             "(torch.linalg.matrix_norm(W_A) * torch.linalg.matrix_norm(W_B))",
-            "torch.linalg.matrix_norm(W_A)",
-            why="both matrices' sizes must drop out",
+            {
+                "torch.linalg.matrix_norm(W_A)": ("divides by the norm of W_A alone", "both sizes must drop out"),
+                "torch.linalg.matrix_norm(W_B)": ("divides by the norm of W_B alone", "both sizes must drop out"),
+                "(torch.linalg.matrix_norm(W_A) + torch.linalg.matrix_norm(W_B))": (
+                    "divides by the sum of the norms",
+                    "the norm of a product scales with the product of the norms",
+                ),
+                "(torch.linalg.matrix_norm(W_A, ord=2) * torch.linalg.matrix_norm(W_B, ord=2))": (
+                    "divides by spectral norms",
+                    FROBENIUS,
+                ),
+                "1.0": ("does not divide", "a large product may just come from large matrices"),
+            },
         ),
-        Mistake(
-            "divides by the sum of the norms",
-            "torch.linalg.matrix_norm(W_A) * torch",
-            "torch.linalg.matrix_norm(W_A) + torch",
-            why="the norm of a product scales with the product of the norms",
-        ),
-        Mistake(
-            "takes the spectral norm of the product",
-            "matrix_norm(W_A @ W_B)",
-            "matrix_norm(W_A @ W_B, ord=2)",
-            why="the score uses the Frobenius norm: the root of the sum of all squared entries",
-        ),
-        Mistake(
-            "does not divide",
-            "(product / (torch.linalg.matrix_norm(W_A) * torch.linalg.matrix_norm(W_B))).item()",
-            "product.item()",
-            why="a large product may just come from large matrices",
-        ),
-        Mistake(
-            "forgets the root",
-            "(product / (torch.linalg.matrix_norm(W_A) * torch.linalg.matrix_norm(W_B))).item()",
-            "(product / (torch.linalg.matrix_norm(W_A) * torch.linalg.matrix_norm(W_B))).square().item()",
-            why="the Frobenius norm is the root of the sum of squares",
-        ),
-        Mistake(
-            "sums the sizes of the entries",
+        *instead_of(
             "torch.linalg.matrix_norm(W_A @ W_B)",
-            "(W_A @ W_B).abs().sum()",
-            why="the Frobenius norm sums squares, not sizes",
+            {
+                "torch.linalg.matrix_norm(W_A @ W_B, ord=2)": ("takes the spectral norm of the product", FROBENIUS),
+                "(W_A @ W_B).abs().sum()": ("sums the sizes of the entries", FROBENIUS),
+            },
+        ),
+        Mistake("takes spectral norms all through", function=partial(_score_by, kind=2), why=FROBENIUS),
+        Mistake("takes nuclear norms all through", function=partial(_score_by, kind="nuc"), why=FROBENIUS),
+        Mistake(
+            "squares every norm",
+            function=lambda W_A, W_B: comp_score_by_entries(W_A, W_B) ** 2,
+            why="the Frobenius norm is the root of the sum of squares",
         ),
     ],
 )
@@ -157,36 +160,48 @@ test_generate_single_random_comp_score = exercise(
     observe=random_score_statistics,
     tolerance={"a third of the mean times root of d_model": MEAN, "spread": SPREAD},
     accepts=[uniform_random_score, random_score_step_by_step],
+    equivalent={
+        "get_comp_score(left_A @ right_A.mT, left_B @ right_B.mT) -> "
+        "get_comp_score(left_B @ right_B.mT, left_A @ right_A.mT)": "both matrices are drawn alike"
+    },
     mistakes=[
-        Mistake(
-            "draws matrices of full rank",
+        *instead_of(
             "get_comp_score(left_A @ right_A.mT, left_B @ right_B.mT)",
-            "get_comp_score(*torch.randn(2, d_model, d_model, generator=generator))",
-            why="a head's matrices have rank d_head: the mean would be about the same, but the scores spread far less",
+            {
+                "get_comp_score(*torch.randn(2, d_model, d_model, generator=generator))": (
+                    "draws matrices of full rank",
+                    "a head's matrices have rank d_head: the mean would be about the same, but the scores spread far less",
+                ),
+                "get_comp_score(left_A @ right_A.mT, right_A @ left_A.mT)": (
+                    "composes a matrix with its transpose",
+                    "a reader that fits the writer is what is to be found, not what chance gives",
+                ),
+                "get_comp_score(left_A @ right_A.mT, left_B @ right_B.mT) ** 2": (
+                    "gives the squared score",
+                    "the baseline must be the same kind of number as the scores",
+                ),
+                "torch.linalg.matrix_norm(left_A @ right_A.mT @ left_B @ right_B.mT).item()": (
+                    "gives the norm of the product",
+                    "the score divides by both norms: call get_comp_score",
+                ),
+            },
         ),
-        Mistake(
-            "composes a matrix with its transpose",
-            "left_B @ right_B.mT",
-            "right_A @ left_A.mT",
-            why="a reader that fits the writer is what is to be found, not what chance gives",
-        ),
-        Mistake(
-            "draws positive numbers alone",
-            "torch.randn(4",
-            "torch.rand(4",
-            why="entries must be as often negative as positive: positive matrices all share one direction",
-        ),
-        Mistake(
-            "ignores the generator",
-            "generator=generator",
-            "generator=None",
-            why="draws from a generator of the same seed must be the same draws",
-        ),
-        Mistake(
-            "gives the squared score",
-            "return get_comp_score(left_A @ right_A.mT, left_B @ right_B.mT)",
-            "return get_comp_score(left_A @ right_A.mT, left_B @ right_B.mT) ** 2",
-            why="the baseline must be the same kind of number as the scores",
+        *instead_of(
+            "torch.randn(4, d_model, d_head, generator=generator)",
+            {
+                "torch.rand(4, d_model, d_head, generator=generator)": (
+                    "draws positive numbers alone",
+                    "entries must be as often negative as positive: positive matrices all share one direction",
+                ),
+                "torch.randn(4, d_model, d_head)": (
+                    "ignores the generator",
+                    "draws from a generator of the same seed must be the same draws",
+                ),
+                "torch.randn(4, d_model, d_head, generator=torch.manual_seed(0))": (
+                    "sets a seed of its own",
+                    "each call must draw anew: use the generator as it comes",
+                ),
+            },
         ),
     ],
 )
@@ -325,14 +340,14 @@ test_get_batched_comp_scores = exercise(
         Mistake(
             PAIRS,
             function=scores_entry_by_entry,
-            why="every W_A meets every W_B: give W_As an axis behind its own, and W_Bs one in front",
+            why="every W_A meets every W_B: give W_As an axis after its own, and W_Bs one before",
         ),
         Mistake(
             PAIRS,
             function=lambda W_As, W_Bs: scores_entry_by_entry(_as_one_axis(W_As), _as_one_axis(W_Bs)).reshape(
                 W_As.shape[:-2] + W_Bs.shape[:-2]
             ),
-            why="every W_A meets every W_B: give W_As an axis behind its own, and W_Bs one in front",
+            why="every W_A meets every W_B: give W_As an axis after its own, and W_Bs one before",
         ),
         Mistake(TURNED, function=_turned(as_one_axis=True, turns_norms=True, turns_result=True), why=A_FIRST),
         Mistake(
@@ -344,23 +359,27 @@ test_get_batched_comp_scores = exercise(
         Mistake(TURNED, function=_turned(as_one_axis=True, turns_norms=False), why=A_FIRST),
         Mistake(TURNED, function=_turned(as_one_axis=False, turns_norms=True), why=A_FIRST),
         Mistake(TURNED, function=_turned(as_one_axis=False, turns_norms=False), why=A_FIRST),
-        Mistake(
-            "does not divide by the norm of W_B",
+        *instead_of(
             "(W_As.norm().reshape(-1, 1) * W_Bs.norm().reshape(1, -1))",
-            "W_As.norm().reshape(-1, 1)",
-            why="both matrices' sizes must drop out",
+            {
+                "W_As.norm().reshape(-1, 1)": ("does not divide by the norm of W_B", "both sizes must drop out"),
+                "W_Bs.norm().reshape(1, -1)": ("does not divide by the norm of W_A", "both sizes must drop out"),
+                "1.0": ("does not divide", "large products may just come from large matrices"),
+            },
         ),
-        Mistake(
-            "takes the norm of the middle alone",
+        *instead_of(
             "torch.linalg.matrix_norm(R_A @ middle @ L_B)",
-            "torch.linalg.matrix_norm(middle)",
-            why="the outer factors stretch what passes between the inner ones: take their R along",
-        ),
-        Mistake(
-            "takes the largest singular values",
-            "torch.linalg.matrix_norm(R_A @ middle @ L_B)",
-            "torch.linalg.matrix_norm(R_A @ middle @ L_B, ord=2)",
-            why="the score uses the Frobenius norm",
+            {
+                "torch.linalg.matrix_norm(middle)": (
+                    "takes the norm of the middle alone",
+                    "the outer factors stretch what passes between the inner ones: take their R along",
+                ),
+                "torch.linalg.matrix_norm(R_A @ middle @ L_B, ord=2)": ("takes the largest singular values", FROBENIUS),
+                "torch.linalg.matrix_norm(R_A @ middle @ L_B) ** 2": (
+                    "forgets the root of the products",
+                    "the Frobenius norm is the root of the sum of squares",
+                ),
+            },
         ),
         Mistake(
             "forgets to turn the second R around",

@@ -29,6 +29,7 @@ def decompose_qk_input_cases(generator: torch.Generator) -> list[Case]:
             label=f"a sequence of {seq}",
             given=given | {"tokens": torch.randint(0, D_VOCAB, (1, seq), generator=generator)},
             axes={"output": PARTS},
+            call="cache",
         )
         for seq in (6, 8, 1)
     ]
@@ -75,11 +76,11 @@ def _as_they_are(cache: Any) -> Tensor:
 
 def _through_the_norm(cache: Any, *, with_biases: bool) -> Tensor:
     """The mistake of treating positions as part of the stream."""
-    parts, biases = _as_they_are(cache), torch.zeros_like(_as_they_are(cache))
-    if with_biases:
-        parts[1] += cache.model.b_O[0]
-        biases[1] = cache.model.blocks[1].ln1.b
-    return cache.apply_ln_to_stack(parts, 1) + biases
+    parts = _as_they_are(cache)
+    parts[1] += with_biases * cache.model.b_O[0]
+    parts = cache.apply_ln_to_stack(parts, 1)
+    parts[1] += with_biases * cache.model.blocks[1].ln1.b
+    return parts
 
 
 POSITIONS_JOIN_LATE = "in this model positions are added to the inputs of queries and keys, after the norm"
@@ -177,10 +178,11 @@ def projection_cases(generator: torch.Generator) -> list[Case]:
     given = model_for_cases(generator, d_model=D_MODEL, d_head=D_HEAD, d_vocab=D_VOCAB)
     return [
         Case(
-            label=f"head {head}, {seq} positions",
+            label=f"{seq} positions",
             given=given
             | {"parts": torch.randn(N_PARTS, seq, D_MODEL, generator=generator, dtype=torch.float64), "head": head},
             axes={"output": "n_comp seq d_head"},
+            call=f"decomposed_qk_input, {head}, model",
         )
         for head, seq in ((2, 6), (1, 7), (0, 1))
     ]
@@ -296,6 +298,7 @@ def decompose_attn_scores_cases(generator: torch.Generator) -> list[Case]:
             label=f"{seq} positions",
             given=given | {"q": parts(seq), "k": parts(seq)},
             axes={"output": "q_comp k_comp q_pos k_pos"},
+            call="decomposed_q, decomposed_k, model",
         )
         for seq in (6, 7, 1)
     ]

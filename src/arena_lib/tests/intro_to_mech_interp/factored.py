@@ -1,6 +1,6 @@
-"""Judges of what follows from the factors of a matrix alone, and of a norm folded into a weight.
+"""Judges of what follows from the factors of a matrix alone.
 
-Shapes:  A "*batch rows rank", B "*batch rank columns"; a weight "*heads d_model d_out".
+Shapes:  A "*batch rows rank", B "*batch rank columns".
 """
 
 from collections.abc import Callable, Mapping
@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from arena_lib.checking import Case, Mistake, exercise, outputs
+from arena_lib.checking import Case, Mistake, exercise, instead_of, outputs
 from arena_lib.checking.cases import tensors_in
 from arena_lib.checking.observing import CHANGED, Observations
-from arena_lib.interp.weights import factored, folding
+from arena_lib.interp.weights import factored
 
 __test__ = False
 
@@ -62,12 +62,11 @@ def builds_nothing_large(seen: Observations, case: Case) -> str | None:
 
 
 def factors(generator: torch.Generator, A: tuple[int, ...], B: tuple[int, ...]) -> dict[str, Any]:
-    """Random factors of these shapes in double precision, and how many entries are too many."""
-    n_batch = 1
-    for size in A[:-2]:
-        n_batch *= size
-    args = tuple(torch.randn(*shape, generator=generator, dtype=torch.float64) for shape in (A, B))
-    return {"args": args, "given": {"too many": n_batch * min(A[-2], B[-1]) ** 2}}
+    """Random factors of these shapes in double precision, from large to small, and how many entries are too many."""
+    left, right = (torch.randn(*shape, generator=generator, dtype=torch.float64) for shape in (A, B))
+    n_batch = left.shape[:-2].numel()
+    sizes = 10 ** torch.linspace(1, -2, A[-1], dtype=torch.float64)
+    return {"args": (left * sizes, right), "given": {"too many": n_batch * min(A[-2], B[-1]) ** 2}}
 
 
 def factored_norm_cases(generator: torch.Generator) -> list[Case]:
@@ -109,29 +108,34 @@ test_factored_norm = exercise(
             "R = A",
             why="the result is right, but A @ B may have billions of entries where its factors have few",
         ),
-        Mistake(
-            "multiplies the norms of the factors",
+        *instead_of(
             "torch.linalg.matrix_norm(R @ B)",
-            "torch.linalg.matrix_norm(R) * torch.linalg.matrix_norm(B)",
-            why="the product of the norms only bounds the norm of the product: the factors may miss each other",
-        ),
-        Mistake(
-            "forgets the root",
-            "torch.linalg.matrix_norm(R @ B)",
-            "torch.linalg.matrix_norm(R @ B) ** 2",
-            why="the norm is the root of the sum of squares",
-        ),
-        Mistake(
-            "gives one number for the whole batch",
-            "torch.linalg.matrix_norm(R @ B)",
-            "(R @ B).norm()",
-            why="leading axes are a batch: each matrix has a norm of its own",
-        ),
-        Mistake(
-            "takes the largest singular value",
-            "torch.linalg.matrix_norm(R @ B)",
-            "torch.linalg.matrix_norm(R @ B, ord=2)",
-            why="the Frobenius norm counts every singular value: it is the root of the sum of their squares",
+            {
+                "torch.linalg.matrix_norm(R) * torch.linalg.matrix_norm(B)": (
+                    "multiplies the norms of the factors",
+                    "the product of the norms only bounds the norm of the product: the factors may miss each other",
+                ),
+                "torch.linalg.matrix_norm(B)": (
+                    "takes the norm of the second factor",
+                    "||A B|| = ||R B||: Q changes no length, but R does",
+                ),
+                "torch.linalg.matrix_norm(R @ B) ** 2": (
+                    "forgets the root",
+                    "the norm is the root of the sum of squares",
+                ),
+                "(R @ B).norm()": (
+                    "gives one number for the whole batch",
+                    "leading axes are a batch: each matrix has a norm of its own",
+                ),
+                "torch.linalg.matrix_norm(R @ B, ord=2)": (
+                    "takes the largest singular value",
+                    "the Frobenius norm counts every singular value: it is the root of the sum of their squares",
+                ),
+                'torch.linalg.matrix_norm(R @ B, ord="nuc")': (
+                    "sums the singular values",
+                    "the Frobenius norm is the root of the sum of their squares",
+                ),
+            },
         ),
     ],
 )
@@ -175,38 +179,43 @@ test_factored_eigenvalues = exercise(
     observe=unordered_eigenvalues,
     properties=[builds_nothing_large],
     accepts=[eigenvalues_one_by_one, lambda A, B: torch.linalg.eigvals((B @ A).mT)],
-    mistakes=[
-        Mistake(
-            "multiplies the factors out",
-            "B @ A",
-            "A @ B",
-            why="B @ A is small and has the same eigenvalues, zeros aside",
-        ),
-        Mistake(
-            "gives singular values",
-            "torch.linalg.eigvals(B @ A)",
-            "torch.linalg.svdvals(B @ A)",
-            why="singular values of B @ A are neither its eigenvalues nor the singular values of A @ B",
-        ),
-        Mistake(
-            "takes the matrix for a symmetric one",
-            "torch.linalg.eigvals(B @ A)",
-            "torch.linalg.eigvalsh(B @ A)",
-            why="eigvalsh reads one triangle alone: B @ A is not symmetric, and its eigenvalues may be complex",
-        ),
-        Mistake(
-            "drops the imaginary parts",
-            "torch.linalg.eigvals(B @ A)",
-            "torch.linalg.eigvals(B @ A).real",
-            why="a matrix that turns has complex eigenvalues",
-        ),
-        Mistake(
-            "gives the eigenvalues' sizes",
-            "torch.linalg.eigvals(B @ A)",
-            "torch.linalg.eigvals(B @ A).abs()",
-            why="their signs matter: positive ones mean copying, negative ones the contrary",
-        ),
-    ],
+    mistakes=instead_of(
+        "torch.linalg.eigvals(B @ A)",
+        {
+            "torch.linalg.eigvals(A @ B)": (
+                "multiplies the factors out",
+                "B @ A is small and has the same eigenvalues, zeros aside",
+            ),
+            "torch.linalg.svdvals(B @ A)": (
+                "gives singular values",
+                "singular values of B @ A are neither its eigenvalues nor the singular values of A @ B",
+            ),
+            "torch.linalg.eigvalsh(B @ A)": (
+                "takes the matrix for a symmetric one",
+                "eigvalsh reads one triangle alone: B @ A is not symmetric, and its eigenvalues may be complex",
+            ),
+            "torch.linalg.eigvals(B @ A).real": (
+                "drops the imaginary parts",
+                "a matrix that turns has complex eigenvalues",
+            ),
+            "torch.linalg.eigvals(B @ A).abs()": (
+                "gives the eigenvalues' sizes",
+                "their signs matter: positive ones mean copying, negative ones the contrary",
+            ),
+            "torch.linalg.eigvals(B @ A).square()": (
+                "gives the eigenvalues' squares",
+                "if B A x = lambda x, then A B (A x) = lambda (A x): the same lambda",
+            ),
+            "torch.linalg.eigvals(A.mT @ A)": (
+                "uses the first factor alone",
+                "the eigenvalues are those of B @ A, with both factors",
+            ),
+            "torch.diagonal(B @ A, dim1=-2, dim2=-1)": (
+                "takes the diagonal for the eigenvalues",
+                "only a triangular matrix has its eigenvalues on the diagonal",
+            ),
+        },
+    ),
 )
 
 
@@ -246,6 +255,7 @@ test_factored_svd = exercise(
     observe=svd_parts,
     properties=[builds_nothing_large],
     accepts=[svd_by_three_svds],
+    equivalent={"torch.linalg.svd(R_A @ R_B.mT, full_matrices=False)": "the small matrix is square"},
     mistakes=[
         Mistake(
             "multiplies the factors out",
@@ -255,113 +265,41 @@ test_factored_svd = exercise(
             ),
             why="only the small matrix between the two orthonormal parts has to be decomposed",
         ),
-        Mistake(
-            "returns V in place of Vh",
-            "Vh @ Q_B.mT",
-            "(Vh @ Q_B.mT).mT",
-            why="the third part has the right singular vectors as rows, as torch.linalg.svd gives it",
+        *instead_of(
+            "return Q_A @ U, S, Vh @ Q_B.mT",
+            {
+                "return Q_A @ U, S, (Vh @ Q_B.mT).mT": (
+                    "returns V in place of Vh",
+                    "the third part has the right singular vectors as rows, as torch.linalg.svd gives it",
+                ),
+                "return U, S, Vh": (
+                    "leaves the vectors in the small space",
+                    "Q_A and Q_B turn them back into vectors of as many entries as the matrix has rows and columns",
+                ),
+                "return Q_A @ U, S.square(), Vh @ Q_B.mT": (
+                    "squares the singular values",
+                    "U diag(S) Vh is the matrix itself",
+                ),
+                "return Q_A @ U, S.flip(-1), Vh @ Q_B.mT": (
+                    "puts the smallest first",
+                    "S has the largest first, as torch.linalg.svd gives it",
+                ),
+            },
         ),
-        Mistake(
-            "transposes the small matrix",
+        *instead_of(
             "R_A @ R_B.mT",
-            "R_B @ R_A.mT",
-            why="A B = Q_A R_A R_B^T Q_B^T: the transpose would belong to (A B)^T",
-        ),
-        Mistake(
-            "forgets the transpose of the second R",
-            "R_A @ R_B.mT",
-            "R_A @ R_B",
-            why="B^T = Q_B R_B, so B = R_B^T Q_B^T",
+            {
+                "R_B @ R_A.mT": (
+                    "transposes the small matrix",
+                    "A B = Q_A R_A R_B^T Q_B^T: the transpose would belong to (A B)^T",
+                ),
+                "R_A @ R_B": ("forgets the transpose of the second R", "B^T = Q_B R_B, so B = R_B^T Q_B^T"),
+            },
         ),
         Mistake(
             "decomposes the first factor alone",
             function=lambda A, B: (lambda U, S, Vh: (U, S, Vh @ B))(*torch.linalg.svd(A, full_matrices=False)),
             why="the rows of Vh @ B are not orthonormal, and S belongs to A alone",
-        ),
-    ],
-)
-
-
-def fold_norm_cases(generator: torch.Generator) -> list[Case]:
-    """Heads of a layer, one matrix, a square one, and a norm that takes no mean away."""
-
-    def weight(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator, dtype=torch.float64)
-
-    def gain(size: int) -> Tensor:
-        return 0.3 + torch.rand(size, generator=generator, dtype=torch.float64)
-
-    def case(label: str, *shape: int, is_centred: bool) -> Case:
-        return Case(
-            label=label,
-            args=(weight(*shape), gain(shape[-2]), is_centred),
-            axes={"output": " ".join(["n_heads", "d_model", "d_out"][-len(shape) :])},
-        )
-
-    return [
-        case("a LayerNorm and all heads of a layer", 3, 7, 4, is_centred=True),
-        case("a LayerNorm and one matrix", 7, 11, is_centred=True),
-        case("a LayerNorm and a square matrix", 5, 5, is_centred=True),
-        case("an RMSNorm", 3, 6, 4, is_centred=False),
-        Case(label="a LayerNorm unless said otherwise", args=(weight(6, 4), gain(6))),
-    ]
-
-
-def fold_by_matrices(weight: Tensor, gain: Tensor, is_centred: bool = True) -> Tensor:
-    """Writes centring and gain as matrices."""
-    size = len(gain)
-    eye = torch.eye(size, dtype=weight.dtype, device=weight.device)
-    centre = eye - 1 / size if is_centred else eye
-    return centre @ torch.diag(gain) @ weight
-
-
-test_fold_norm = exercise(
-    reference=folding.fold_norm,
-    cases=fold_norm_cases,
-    observe=outputs,
-    accepts=[
-        fold_by_matrices,
-        lambda weight, gain, is_centred=True: (
-            torch.einsum("...io,i->...io", weight, gain)
-            - is_centred * torch.einsum("...io,i->...o", weight, gain)[..., None, :] / len(gain)
-        ),
-    ],
-    mistakes=[
-        Mistake(
-            "leaves the gain out",
-            "weight * gain[:, None]",
-            "weight * 1.0",
-            why="the norm multiplies entry i by gain[i]",
-        ),
-        Mistake(
-            "never takes the mean away",
-            "scaled - scaled.mean(dim=-2, keepdim=True) if is_centred else scaled",
-            "scaled",
-            why="a LayerNorm subtracts the mean of its input, which is linear too",
-        ),
-        Mistake(
-            "takes the mean away for RMSNorm too",
-            "scaled - scaled.mean(dim=-2, keepdim=True) if is_centred else scaled",
-            "scaled - scaled.mean(dim=-2, keepdim=True)",
-            why="RMSNorm divides by its root mean square and takes no mean away",
-        ),
-        Mistake(
-            "takes the mean over the outputs",
-            "scaled.mean(dim=-2, keepdim=True)",
-            "scaled.mean(dim=-1, keepdim=True)",
-            why="the mean of the stream runs over d_model, the weight's last axis but one",
-        ),
-        Mistake(
-            "takes the mean before the gain",
-            "scaled.mean(dim=-2, keepdim=True)",
-            "weight.mean(dim=-2, keepdim=True)",
-            why="the norm centres first and the gain comes after: in the weight the mean is that of gain times weight",
-        ),
-        Mistake(
-            "multiplies the mean by the gain",
-            "scaled - scaled.mean(dim=-2, keepdim=True) if is_centred else scaled",
-            "(weight - is_centred * weight.mean(dim=-2, keepdim=True)) * gain[:, None]",
-            why="x - mean(x) meets the gain, then the weight: the row mean is taken of the weight that has the gain in it",
         ),
     ],
 )
