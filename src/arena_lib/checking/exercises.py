@@ -69,10 +69,10 @@ class Exercise:
 
     def fingerprint(self) -> str:
         """What identifies the version of this judge; a pass under another one is stale."""
-        files = [
-            inspect.getsourcefile(module) for module in (inspect.getmodule(self.reference), sys.modules[self.module])
-        ]
-        reference_source, test_source = (Path(str(file)).read_text(encoding="utf-8") for file in files)
+        modules = sys.modules[self.reference.__module__], sys.modules[self.module]
+        reference_source, test_source = (
+            Path(str(inspect.getsourcefile(module))).read_text(encoding="utf-8") for module in modules
+        )
         return fingerprint(reference_source, self.reference.__qualname__, test_source, f"test_{self.name}")
 
 
