@@ -201,6 +201,7 @@ TESTED_ELSEWHERE = {
     "cli/machine/doctor.py": "cli/machine/test_machine.py",
     "cli/learning/hint.py": "cli/learning/test_learning.py",
     "cli/learning/progress.py": "cli/learning/test_learning.py",
+    "cli/learning/reset.py": "cli/learning/test_learning.py",
     "cli/learning/solution.py": "cli/learning/test_learning.py",
     "cli/learning/start.py": "cli/learning/test_learning.py",
     "cli/machine/zoo.py": "cli/machine/test_machine.py",

@@ -21,6 +21,7 @@ MISUSES = {
     "start": ["9.9"],
     "check": ["gone.py"],
     "hint": ["casual_mask"],
+    "reset": ["casual_mask"],
     "solution": ["casual_mask"],
     "progress": ["--import", "gone.jsonl"],
     "verify": ["9.9"],

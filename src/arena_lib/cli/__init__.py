@@ -18,6 +18,7 @@ VERBS = {
     "start": "learning.start:start_section",
     "check": "learning.check:check",
     "hint": "learning.hint:hint",
+    "reset": "learning.reset:reset",
     "solution": "learning.solution:solution",
     "progress": "learning.progress:progress",
     "verify": "authors.verify:verify",

@@ -46,7 +46,7 @@ def start(
     _make_folder(folder)
     for path in _candidates(folder, section, format):
         try:
-            _write_new(path, text)
+            write_new(path, text)
         except FileExistsError:
             if fresh:
                 continue
@@ -84,7 +84,7 @@ def _make_folder(folder: Path) -> None:
         raise cannot_write(folder, error) from error
 
 
-def _write_new(path: Path, text: str) -> None:
+def write_new(path: Path, text: str) -> None:
     """Writes a file that must not exist yet; what could not be written whole is taken away again."""
     with path.open("x", encoding="utf-8", newline="\n") as file:
         try:
@@ -150,9 +150,14 @@ def exercise_cells(path: Path) -> dict[str, str]:
     """The source of each exercise's cell in a notebook or script that `start` wrote, by the exercise's id."""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".ipynb":
-        cells = [cell for cell in json.loads(text)["cells"] if "exercise" in cell["metadata"].get("arena", {})]
+        cells = [cell for cell in json.loads(text)["cells"] if "exercise" in cell.get("metadata", {}).get("arena", {})]
         return {cell["metadata"]["arena"]["exercise"]: "".join(cell["source"]) for cell in cells}
-    return dict(_SCRIPT_CELL.findall(text))
+    return {cell[1]: cell[2] for cell in find_script_cells(text)}
+
+
+def find_script_cells(text: str) -> Iterator[re.Match[str]]:
+    """The cells of exercises in a script; group 1 is the exercise's id, group 2 the code."""
+    return _SCRIPT_CELL.finditer(text)
 
 
 def find_files(section: Section, folder: Path | None = None) -> Iterator[Path]:

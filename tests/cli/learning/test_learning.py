@@ -1,4 +1,4 @@
-"""`arena start`, `hint`, `solution`, `progress`: a learner's way through an exercise."""
+"""`arena start`, `hint`, `reset`, `solution`, `progress`: a learner's way through an exercise."""
 
 import json
 import re
@@ -92,6 +92,22 @@ def test_the_solution_waits_for_a_pass_or_for_giving_up(arena, solved):
     assert given["file"] == str(solved)
     assert arena("solution", MASK).code == 0  # seen once, it needn't be given up again
     assert [event.kind for event in ProgressStore().events()] == ["solution"]
+
+
+def test_reset_brings_the_stub_back_and_says_where_the_old_code_is(arena):
+    path = Path(arena("start", "1.1", "--json").json["path"])
+    assert "nothing was changed" in arena("reset", MASK).out
+    path.write_text(path.read_text().replace("raise NotImplementedError", "return 'mine'"))
+    done = arena("reset", "causal_mask")
+    assert done.code == 0
+    assert "Your old code is in causal_mask_before_reset.py." in done.out
+    assert "Reload Notebook from Disk" in done.out
+    assert "return 'mine'" in Path("causal_mask_before_reset.py").read_text()
+    record = arena("reset", MASK, path, "--json").json
+    assert record == {"exercise": MASK, "file": str(path), "kept": None}
+    counts = arena("check", path, "-e", MASK, "--json").json["counts"]
+    assert counts["not_started"] == 1
+    assert arena("reset", MASK, "gone.ipynb").code == 2
 
 
 def test_after_a_pass_the_solution_is_shown(arena, solved):
