@@ -113,7 +113,7 @@ def exchanged_at(axis: int) -> Callable[..., Tensor]:
     """A wrong version that takes the index along this axis."""
 
     def patch(tensor: Tensor, hook: Any, index: int, clean_cache: Any) -> Tensor:
-        at = (*(slice(None),) * axis, index % tensor.shape[axis])
+        at: tuple[Any, ...] = (*(slice(None),) * axis, index % tensor.shape[axis])
         tensor[at] = clean_cache[hook.name][at]
         return tensor
 

@@ -29,18 +29,25 @@ from arena_lib.tests.indirect_object_identification.small_models import (
     make_tokens,
     what_a_sweep_gives,
 )
+from arena_lib.transformer.fast.attention_only import AttentionOnlyConfig
+from arena_lib.transformer.fast.gpt2 import GPT2Config
+from arena_lib.transformer.fast.llama import LlamaConfig
 
 __test__ = False
 
 CLOSE = {"results": Tolerance(rtol=1e-4, atol=2e-5)}
 FORMS: dict[str, Any] = {"a model of GPT-2's form": GPT2_CONFIG, "a model of Llama's form": LLAMA_CONFIG}
+PROMPTS: dict[type, tuple[int, int]] = {GPT2Config: (4, 5), LlamaConfig: (2, 6), AttentionOnlyConfig: (1, 4)}
+"""How many prompts each form of model reads, and how long they are."""
+ALL_FORMS: dict[str, Any] = {"one prompt, a model of attention alone": ATTENTION_ONLY_CONFIG} | FORMS
 
 
 def sweep_cases(generator: torch.Generator, axes: str, configs: dict[str, Any]) -> list[Case]:
-    """One case for each model, with prompts of another number and length each time."""
+    """One case for each model. The quickest comes first: most known mistakes are ruled out by it."""
     cases = []
-    for (label, cfg), (batch, seq) in zip(configs.items(), ((4, 5), (2, 6), (1, 4)), strict=False):
+    for label, cfg in configs.items():
         model = make_model(cfg, generator)
+        batch, seq = PROMPTS[type(cfg)]
         corrupted, clean = (make_tokens(batch, seq, generator) for _ in range(2))
         given = {"model": model, "corrupted": corrupted, "cache": model.run_with_cache(clean)[1]}
         call = "model, corrupted_tokens, clean_cache, patching_metric"
@@ -49,9 +56,8 @@ def sweep_cases(generator: torch.Generator, axes: str, configs: dict[str, Any]) 
 
 
 def position_cases(generator: torch.Generator) -> list[Case]:
-    """GPT-2's form, Llama's, and one prompt for attention alone."""
-    forms = FORMS | {"one prompt, a model of attention alone": ATTENTION_ONLY_CONFIG}
-    return sweep_cases(generator, "n_layers seq", forms)
+    """One prompt for attention alone, GPT-2's form, and Llama's."""
+    return sweep_cases(generator, "n_layers seq", ALL_FORMS)
 
 
 def place_cases(generator: torch.Generator) -> list[Case]:
@@ -60,9 +66,8 @@ def place_cases(generator: torch.Generator) -> list[Case]:
 
 
 def head_output_cases(generator: torch.Generator) -> list[Case]:
-    """GPT-2's form, Llama's, and one prompt for attention alone."""
-    forms = FORMS | {"one prompt, a model of attention alone": ATTENTION_ONLY_CONFIG}
-    return sweep_cases(generator, "n_layers n_heads", forms)
+    """One prompt for attention alone, GPT-2's form, and Llama's."""
+    return sweep_cases(generator, "n_layers n_heads", ALL_FORMS)
 
 
 def head_part_cases(generator: torch.Generator) -> list[Case]:

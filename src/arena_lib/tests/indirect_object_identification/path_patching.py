@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from arena_lib.checking import Case, Mistake, Tolerance, exercise
+from arena_lib.checking import Case, Mistake, Tolerance, exercise, instead_of
 from arena_lib.checking.observing import Observations
 from arena_lib.interp.patching import path
 from arena_lib.tests.indirect_object_identification.path_hooks import freeze_by_where, freeze_in_place, input_in_place
@@ -38,63 +38,41 @@ def dataset(tokens: Tensor) -> Any:
 
 
 def path_case(
-    label: str, cfg: Any, shape: tuple[int, int], generator: torch.Generator, *, has_caches: bool, **more: Any
+    label: str, cfg: Any, shape: tuple[int, int], generator: torch.Generator, *, has_caches: bool = True, **more: Any
 ) -> Case:
-    """A model, two sets of prompts, and their caches if they are handed in."""
+    """A model, two sets of prompts, and caches if they are handed in: the new one is of other prompts than the new set."""
     model = make_model(cfg, generator)
-    new, orig = make_tokens(*shape, generator), make_tokens(*shape, generator)
-    caches = {"new_cache": new, "orig_cache": orig} if has_caches else {}
+    new, cached, orig = (make_tokens(*shape, generator) for _ in range(3))
+    caches = {"new_cache": cached, "orig_cache": orig} if has_caches else {}
     given = {
         "model": model,
         "new": new,
         "orig": orig,
         "caches": {name: model.run_with_cache(tokens)[1] for name, tokens in caches.items()},
     }
-    return Case(label=label, given=given | more, axes={"results": "n_layers n_heads"})
+    receivers = f"{more['receivers']}, {more['part']!r}, " if more else ""
+    call = f"{receivers}model, patching_metric, new_dataset, orig_dataset{''.join(f', {name}' for name in caches)}"
+    return Case(label=label, given=given | more, axes={"results": "n_layers n_heads"}, call=call)
 
 
 def final_cases(generator: torch.Generator) -> list[Case]:
-    """Each form of the model; caches handed in, and to be made; one prompt."""
+    """Each form of the model, the quickest first; caches handed in, and to be made; one prompt."""
     return [
-        path_case("a model of GPT-2's form", GPT2_CONFIG, (3, 5), generator, has_caches=True),
-        path_case("a model of Llama's form, without caches", LLAMA_CONFIG, (2, 4), generator, has_caches=False),
-        path_case("a model of attention alone, one prompt", ATTENTION_ONLY_CONFIG, (1, 6), generator, has_caches=True),
+        path_case("a model of attention alone, one prompt", ATTENTION_ONLY_CONFIG, (1, 6), generator),
+        path_case("a model of GPT-2's form", GPT2_CONFIG, (4, 5), generator),
+        path_case("a model of Llama's form, without caches", LLAMA_CONFIG, (2, 5), generator, has_caches=False),
     ]
 
 
 def heads_cases(generator: torch.Generator) -> list[Case]:
     """Queries, keys, values; receivers in several layers; shared keys; with and without caches."""
+    one, two, other = [(2, 3)], [(2, 3), (1, 1)], [(1, 2)]
+    shared = "a model whose heads share keys and values"
     return [
-        path_case(
-            "to the values of two heads",
-            GPT2_CONFIG,
-            (3, 5),
-            generator,
-            has_caches=True,
-            receivers=[(1, 0), (1, 2)],
-            part="v",
-        ),
-        path_case(
-            "to values that heads share", LLAMA_CONFIG, (1, 5), generator, has_caches=True, receivers=[(2, 3)], part="v"
-        ),
-        path_case(
-            "to the queries of heads in two layers, without caches",
-            LLAMA_CONFIG,
-            (2, 4),
-            generator,
-            has_caches=False,
-            receivers=[(2, 3), (1, 1)],
-            part="q",
-        ),
-        path_case(
-            "to the key of a head in the middle",
-            LLAMA_CONFIG,
-            (2, 3),
-            generator,
-            has_caches=True,
-            receivers=[(1, 2)],
-            part="k",
-        ),
+        path_case("a model of GPT-2's form", GPT2_CONFIG, (4, 5), generator, receivers=[(1, 0), (1, 2)], part="v"),
+        path_case(shared, LLAMA_CONFIG, (1, 5), generator, receivers=one, part="v"),
+        path_case("without caches", LLAMA_CONFIG, (2, 4), generator, has_caches=False, receivers=two, part="q"),
+        path_case(shared, LLAMA_CONFIG, (2, 3), generator, receivers=other, part="k"),
     ]
 
 
@@ -161,6 +139,18 @@ FREEZES = "record_with_hooks(lm, orig_tokens, [(name, freeze) for name in z_name
 NEW_CACHE = "new_cache = lm.run_with_cache(new_tokens, z_names)[1] if new_cache is None else new_cache"
 ORIG_CACHE = "orig_cache = lm.run_with_cache(orig_tokens, z_names)[1] if orig_cache is None else orig_cache"
 
+OWN_ENTRY = "each entry is for a sender of its own; a lambda in a loop sees the variable as it is when it is called"
+ALL_HELD = (
+    "[*((name, freeze) for name in z_names), "
+    '*((f"blocks.{i}.hook_mlp_out", lambda out, hook, value=lm.run_with_cache(orig_tokens)[1]: value[hook.name]) '
+    "for i in range(lm.n_layers * lm.has_mlp))]"
+)
+FREE = {"orig_cache": "it only saves a run: the original prompts give the same values again"}
+ONE_AXIS = {
+    "return torch.stack(results).unflatten(0, (-1, lm.n_heads)) -> "
+    "return torch.stack(results).unflatten(-1, (-1, lm.n_heads))": "the results have one axis"
+}
+
 COMMON = [
     Mistake(
         "leaves later heads free",
@@ -180,23 +170,33 @@ COMMON = [
         ORIG_CACHE.replace("orig_tokens", "new_tokens"),
         why="frozen heads have their values on the original prompts",
     ),
-    Mistake(
-        "makes both caches from the original prompts",
+    *instead_of(
         NEW_CACHE,
-        NEW_CACHE.replace("new_tokens", "orig_tokens"),
-        why="the sender has its value on the new prompts",
+        {
+            NEW_CACHE.replace("new_tokens", "orig_tokens"): (
+                "makes both caches from the original prompts",
+                "the sender has its value on the new prompts",
+            ),
+            "new_cache = lm.run_with_cache(new_tokens, z_names)[1]": (
+                "makes the new cache again although it gets one",
+                "if new_cache is handed in, the sender's values come from it; here it holds other prompts than new_dataset",
+            ),
+        },
     ),
-    Mistake(
-        "always sends from head 0",
+    *instead_of(
         "head_to_patch=(layer, head)",
-        "head_to_patch=(layer, 0)",
-        why="each entry is for a sender of its own; a lambda in a loop sees the variable as it is when it is called",
-    ),
-    Mistake(
-        "takes the head's number for the layer",
-        "head_to_patch=(layer, head)",
-        "head_to_patch=(head % lm.n_layers, layer)",
-        why="a head is (layer, head)",
+        {
+            "head_to_patch=(layer, 0)": ("always sends from head 0", OWN_ENTRY),
+            "head_to_patch=(layer, lm.n_heads - 1)": ("always sends from the last head", OWN_ENTRY),
+            "head_to_patch=(lm.n_layers - 1, lm.n_heads - 1)": (
+                "always sends from the last head of the last layer",
+                OWN_ENTRY,
+            ),
+            "head_to_patch=(head % lm.n_layers, layer)": (
+                "takes the head's number for the layer",
+                "a head is (layer, head)",
+            ),
+        },
     ),
     Mistake(
         "puts heads first",
@@ -210,6 +210,24 @@ COMMON = [
         "[lm.model.add_hook(name, freeze) for name in z_names]\n        recorded = record_with_hooks(",
         why="hooks that stay freeze the next runs as well; run_with_hooks takes them off again",
     ),
+    Mistake(
+        "runs the new prompts while it records",
+        FREEZES,
+        FREEZES.replace("orig_tokens", "new_tokens"),
+        why="embeddings and whatever else is not the sender must be original: run the original prompts",
+    ),
+    Mistake(
+        "freezes the MLPs, too",
+        "[(name, freeze) for name in z_names]",
+        ALL_HELD,
+        why="here MLPs are part of the path: they are computed anew",
+    ),
+    Mistake(
+        "subtracts the original run's metric",
+        "results.append(check_metric(patching_metric(",
+        "results.append(-patching_metric(lm.run(orig_tokens)) + check_metric(patching_metric(",
+        why="the metric itself is asked for; it has its own zero",
+    ),
 ]
 
 test_get_path_patch_head_to_final_resid_post = exercise(
@@ -217,23 +235,11 @@ test_get_path_patch_head_to_final_resid_post = exercise(
     cases=final_cases,
     observe=swept_to_final,
     tolerance=CLOSE,
+    free=FREE,
+    equivalent=ONE_AXIS,
     accepts=[final_by_hooks, final_by_logits],
     mistakes=[
         *COMMON,
-        Mistake(
-            "runs the new prompts",
-            FREEZES,
-            FREEZES.replace("orig_tokens", "new_tokens"),
-            why="embeddings and whatever else is not the sender must be original: run the original prompts",
-        ),
-        Mistake(
-            "freezes the MLPs, too",
-            "[(name, freeze) for name in z_names]",
-            "[*((name, freeze) for name in z_names), "
-            '*((f"blocks.{i}.hook_mlp_out", lambda out, hook, value=lm.run_with_cache(orig_tokens)[1]: value[hook.name]) '
-            "for i in range(lm.n_layers * lm.has_mlp))]",
-            why="here MLPs are part of the path: they are computed anew",
-        ),
         Mistake(
             "leaves the final norm out",
             "lm.unembed(recorded[final])",
@@ -241,7 +247,7 @@ test_get_path_patch_head_to_final_resid_post = exercise(
             why="logits are unembed(ln_final(resid))",
         ),
         Mistake(
-            "records the stream before the last layer",
+            "records the stream that enters the last layer",
             'final = f"blocks.{lm.n_layers - 1}.hook_resid_post"',
             'final = f"blocks.{lm.n_layers - 1}.hook_resid_pre"',
             why="the final stream is resid_post of the last layer",
@@ -291,6 +297,8 @@ test_get_path_patch_head_to_heads = exercise(
     cases=heads_cases,
     observe=swept_to_heads,
     tolerance=CLOSE,
+    free=FREE,
+    equivalent=ONE_AXIS,
     accepts=[heads_by_hooks],
     mistakes=[
         *COMMON,
@@ -300,55 +308,66 @@ test_get_path_patch_head_to_heads = exercise(
             "logits = lm.run(orig_tokens, [*((name, freeze) for name in z_names), *((name, patch) for name in input_names)])",
             why="in the last run what the receivers do may go everywhere: nothing is frozen any more",
         ),
-        Mistake(
-            "has a row for every layer of the model",
+        *instead_of(
             "lm.heads[: n_layers * lm.n_heads]",
-            "lm.heads",
-            why="only heads in layers before the latest receiver's can send to it",
+            {
+                "lm.heads": (
+                    "has a row for every layer of the model",
+                    "only heads in layers before the latest receiver's can send to it",
+                ),
+                "lm.heads[: (n_layers + 1) * lm.n_heads]": (
+                    "has a row for the latest receiver's own layer",
+                    "heads of one layer can't read each other: senders are in the layers before the latest receiver's",
+                ),
+                "lm.heads[: min(layer for layer, _ in receiver_heads) * lm.n_heads]": (
+                    "has rows for the layers before the earliest receiver",
+                    "senders are in all layers before the latest receiver's",
+                ),
+            },
         ),
-        Mistake(
-            "patches the receivers' outputs",
+        *instead_of(
             'input_names = sorted({f"blocks.{layer}.attn.hook_{receiver_input}" for layer, _ in slots})',
-            'input_names = sorted({f"blocks.{layer}.attn.hook_z" for layer, _ in slots})',
-            why="what the receiver reads is patched, its query, key or value, not what it writes",
+            {
+                'input_names = sorted({f"blocks.{layer}.attn.hook_z" for layer, _ in slots})': (
+                    "patches the receivers' outputs",
+                    "what the receiver reads is patched, its query, key or value, not what it writes",
+                ),
+                "slots = list(receiver_heads)\n"
+                '    input_names = sorted({f"blocks.{layer}.attn.hook_q" for layer, _ in slots})': (
+                    "always patches queries",
+                    "receiver_input says which of q, k and v the receivers get",
+                ),
+            },
         ),
-        Mistake(
-            "always patches queries",
-            'input_names = sorted({f"blocks.{layer}.attn.hook_{receiver_input}" for layer, _ in slots})',
-            "slots = list(receiver_heads)\n"
-            '    input_names = sorted({f"blocks.{layer}.attn.hook_q" for layer, _ in slots})',
-            why="receiver_input says which of q, k and v the receivers get",
-        ),
-        Mistake(
-            "patches the first receiver only",
+        *instead_of(
             "head_list=slots)",
-            "head_list=slots[:1])",
-            why="all receivers are patched at once",
+            {
+                "head_list=slots[:1])": ("patches the first receiver only", "all receivers are patched at once"),
+                "head_list=[(layer, head) for layer, _ in slots "
+                "for head in range(lm.n_heads if receiver_input == 'q' else lm.n_kv_heads)])": (
+                    "patches all heads of the receivers' layers",
+                    "other heads of the layer get what they get in an ordinary run",
+                ),
+            },
         ),
-        Mistake(
-            "patches all heads of the receivers' layers",
-            "head_list=slots)",
-            "head_list=[(layer, head) for layer, _ in slots "
-            "for head in range(lm.n_heads if receiver_input == 'q' else lm.n_kv_heads)])",
-            why="other heads of the layer get what they get in an ordinary run",
-        ),
-        Mistake(
-            "takes another shared value than the receiver's",
+        *instead_of(
             "(layer, lm.input_head(receiver_input, head))",
-            "(layer, head if receiver_input == 'q' else head % lm.n_kv_heads)",
-            why="heads in a row share: query head h reads key head h // (n_heads // n_kv_heads)",
+            {
+                "(layer, head if receiver_input == 'q' else head % lm.n_kv_heads)": (
+                    "takes another shared value than the receiver's",
+                    "heads in a row share: query head h reads key head h // (n_heads // n_kv_heads)",
+                ),
+                "(layer, head)": (
+                    "takes the query head's number for a shared key",
+                    "keys and values have fewer heads: query head h reads head h // (n_heads // n_kv_heads)",
+                ),
+            },
         ),
         Mistake(
             "runs the new prompts in the end",
             "logits = lm.run(orig_tokens, [(name, patch)",
             "logits = lm.run(new_tokens, [(name, patch)",
             why="the last run is on the original prompts, with the receivers patched",
-        ),
-        Mistake(
-            "records while the new prompts run",
-            FREEZES,
-            FREEZES.replace("orig_tokens", "new_tokens"),
-            why="embeddings and whatever else is not the sender must be original: run the original prompts",
         ),
     ],
 )
