@@ -203,3 +203,60 @@ def test_untouched_stubs_are_not_started():
 
     for name in PATCHING:
         assert run(getattr(judges, name), stub).status == "not_started"
+
+
+@pytest.mark.parametrize("name", ["get_act_patch_resid_pre", "get_path_patch_head_to_heads"])
+def test_a_judge_shows_no_bars_of_its_own(name, capfd):
+    def constant(*args):
+        return torch.zeros(2, 3)
+
+    assert status(name, constant) == "failed"
+    assert status(name, getattr(judges, f"test_{name}").reference) == "passed"
+    assert capfd.readouterr() == ("", "")
+
+
+def test_new_cache_counts_and_not_the_set_it_could_be_made_from():
+    def makes_it_again(model, patching_metric, new_dataset, orig_dataset, new_cache=None, orig_cache=None):
+        return final_resid_post(model, patching_metric, new_dataset, orig_dataset, None, orig_cache)
+
+    result = run(judges.test_get_path_patch_head_to_final_resid_post, makes_it_again)
+    assert result.diagnosis.mistake == "makes the new cache again although it gets one"
+
+
+def test_orig_cache_may_be_made_again():
+    def makes_it_again(model, patching_metric, new_dataset, orig_dataset, new_cache=None, orig_cache=None):
+        return final_resid_post(model, patching_metric, new_dataset, orig_dataset, new_cache, None)
+
+    assert status("get_path_patch_head_to_final_resid_post", makes_it_again) == "passed"
+
+
+def logit_diff_with_end(logits, answer_tokens, per_prompt=False, end=None):
+    last = logits[:, -1] if end is None else logits[:, end[0]]
+    differences = last.gather(1, answer_tokens).diff(dim=1)[:, 0].neg()
+    return differences if per_prompt else differences.mean()
+
+
+def test_a_metric_that_takes_end_must_use_each_prompts_own():
+    result = run(judges.test_logits_to_ave_logit_diff, logit_diff_with_end)
+    assert result.diagnosis.mistake == "uses the first prompt's end for all prompts"
+
+
+def test_a_metric_without_end_passes_and_its_mistakes_are_named():
+    def without_end(logits, answer_tokens, per_prompt=False):
+        return logit_diff_with_end(logits, answer_tokens, per_prompt)
+
+    def at_the_first_position(logits, answer_tokens, per_prompt=False):
+        return logit_diff_with_end(logits[:, :1], answer_tokens, per_prompt)
+
+    assert status("logits_to_ave_logit_diff", without_end) == "passed"
+    result = run(judges.test_logits_to_ave_logit_diff, at_the_first_position)
+    assert result.diagnosis.mistake == "reads the first position"
+
+
+def test_a_hook_may_ask_the_cache_by_short_name_and_layer():
+    def solution(orig_head_vector, hook, new_cache, orig_cache, head_to_patch):
+        orig_head_vector[:] = orig_cache["z", hook.layer()]
+        if head_to_patch[0] == hook.layer():
+            orig_head_vector[:, :, head_to_patch[1]] = new_cache["z", hook.layer()][:, :, head_to_patch[1]]
+
+    assert status("patch_or_freeze_head_vectors", solution) == "passed"
