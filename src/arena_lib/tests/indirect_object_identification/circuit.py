@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from arena_lib.checking import Case, Mistake, exercise, outputs, outputs_and_gradients
+from arena_lib.checking import Case, Mistake, exercise, instead_of, outputs, outputs_and_gradients
 from arena_lib.checking.observing import Observations
 from arena_lib.interp.ioi import circuit
 from arena_lib.tests.indirect_object_identification.small_prompts import make_prompts, make_reader
@@ -51,36 +51,52 @@ test_compute_means_by_template = exercise(
     observe=outputs_and_gradients,
     accepts=[means_by_matrix, means_by_list],
     mistakes=[
-        Mistake(
-            "averages over all prompts",
+        *instead_of(
             "= z[groups == group].mean(dim=0)",
-            "= z.mean(dim=0)",
-            why="a position means something else in another template, so each has its own mean",
+            {
+                "= z.mean(dim=0)": (
+                    "averages over all prompts",
+                    "a position means something else in another template, so each has its own mean",
+                ),
+                "= z[groups == group].mean(dim=(0, 1))": (
+                    "averages over positions as well",
+                    "each position keeps a mean of its own",
+                ),
+                "= z[groups == group].mean(dim=(0, 2))": (
+                    "averages over heads as well",
+                    "each head keeps a mean of its own",
+                ),
+                "= z[groups == group].sum(dim=0)": ("adds up and does not divide", "it's the mean that is asked for"),
+                "= z[groups == group].sum(dim=0) / len(z)": (
+                    "divides by the number of all prompts",
+                    "a group's mean is the sum over its prompts, divided by how many these are",
+                ),
+                "= z[groups == group][0]": (
+                    "takes the first prompt of each template for the mean",
+                    "one prompt still knows its own names; the mean over many doesn't",
+                ),
+                "= z[groups == group].median(dim=0).values": ("takes the median", "it's the mean that is asked for"),
+                "= z[groups == group].sum(dim=0) - z[groups == group]": (
+                    "leaves the prompt itself out",
+                    "the mean is over all prompts of the group, this one included",
+                ),
+            },
         ),
-        Mistake(
-            "averages over positions as well",
-            ".mean(dim=0)",
-            ".mean(dim=(0, 1))",
-            why="each position keeps a mean of its own",
-        ),
-        Mistake("adds up and does not divide", ".mean(dim=0)", ".sum(dim=0)", why="it's the mean that is asked for"),
-        Mistake(
-            "takes the first prompt of each template for the mean",
-            ".mean(dim=0)",
-            "[0]",
-            why="one prompt still knows its own names; the mean over many doesn't",
-        ),
-        Mistake(
-            "writes the means into z",
+        *instead_of(
             "means = torch.empty_like(z)",
-            "means = z",
-            why="z belongs to the cache: make a tensor of your own",
+            {
+                "means = z": ("writes the means into z", "z belongs to the cache: make a tensor of your own"),
+                "z = z.detach()\n    means = torch.empty_like(z)": (
+                    "cuts the gradient off",
+                    "nothing here needs to be detached, and an average can be differentiated",
+                ),
+            },
         ),
         Mistake(
-            "cuts the gradient off",
-            "means = torch.empty_like(z)",
-            "z = z.detach()\n    means = torch.empty_like(z)",
-            why="nothing here needs to be detached, and an average can be differentiated",
+            "gives one mean for each group",
+            "return means",
+            "return torch.stack([means[groups == group][0] for group in groups.unique()])",
+            why="each prompt gets the mean of its group, so there are as many rows as prompts",
         ),
     ],
 )
@@ -95,12 +111,12 @@ POSITIONS = {"name mover": "end", "induction": "S2", "previous token": "S1+1", "
 
 
 def mask_cases(generator: torch.Generator) -> list[Case]:
-    """Circuits over prompts whose roles stand in different places, and the empty one."""
+    """Circuits over prompts whose roles stand in different places, and the empty one; models of different sizes."""
     circuits = CIRCUITS | {"the empty circuit": {}}
     cases = []
-    for n_prompts, (label, heads) in enumerate(circuits.items(), start=4):
-        dataset, _ = make_prompts(n_prompts, generator)
-        sizes = (3, dataset.toks.shape[1], 4)
+    for i, (label, heads) in enumerate(circuits.items()):
+        dataset, _ = make_prompts(4 + i, generator)
+        sizes = (3 + i, dataset.toks.shape[1] + i, 5 - i // 2)
         cases.append(
             Case(
                 label=label,
@@ -139,29 +155,55 @@ test_make_circuit_mask = exercise(
     observe=outputs,
     accepts=[mask_by_loop, mask_by_comparison],
     mistakes=[
-        Mistake(
-            "keeps every prompt's positions in every prompt",
-            "mask[layer, prompts, word_idx",
-            "mask[layer, :, word_idx",
-            why="each prompt has its own position: pair prompts and positions by indexing with both",
-        ),
-        Mistake(
-            "keeps heads at all positions",
+        *instead_of(
             "mask[layer, prompts, word_idx[seq_pos_to_keep[kind]], head]",
-            "mask[layer, prompts, :, head]",
-            why="a class does its work at one position, and the claim is that it's needed nowhere else",
+            {
+                "mask[layer, :, word_idx[seq_pos_to_keep[kind]], head]": (
+                    "keeps every prompt's positions in every prompt",
+                    "each prompt has its own position: pair prompts and positions by indexing with both",
+                ),
+                "mask[layer, prompts, :, head]": (
+                    "keeps heads at all positions",
+                    "a class does its work at one position, and the claim is that it's needed nowhere else",
+                ),
+                "mask[layer, prompts, word_idx[seq_pos_to_keep[kind]][0], head]": (
+                    "takes the first prompt's position for all",
+                    "a role stands elsewhere in another template or form",
+                ),
+                'mask[layer, prompts, word_idx["end"], head]': (
+                    "keeps every head at the end",
+                    "seq_pos_to_keep says which role a class works at",
+                ),
+                "mask[layer, prompts, -1, head]": (
+                    "takes the last position for every role",
+                    "word_idx[seq_pos_to_keep[kind]] holds the position of a class in each prompt",
+                ),
+                "mask[layer, prompts, word_idx[seq_pos_to_keep[kind]]]": (
+                    "keeps all heads of a layer that has one",
+                    "heads are the last axis, and the others of the layer are ablated",
+                ),
+                "mask[head % n_layers, prompts, word_idx[seq_pos_to_keep[kind]], layer]": (
+                    "takes the head's number for the layer",
+                    "a head is (layer, head), and the mask has layers first and heads last",
+                ),
+                "mask[:, prompts, word_idx[seq_pos_to_keep[kind]], head]": (
+                    "keeps the head's number in every layer",
+                    "a head is one head of one layer",
+                ),
+            },
         ),
-        Mistake(
-            "takes the first prompt's position for all",
-            "word_idx[seq_pos_to_keep[kind]]",
-            "word_idx[seq_pos_to_keep[kind]][0]",
-            why="a role stands elsewhere in another template or form",
-        ),
-        Mistake(
-            "forgets a head's other class",
+        *instead_of(
             "        for layer, head in heads:\n",
-            "        for layer, head in heads:\n            mask[layer, :, :, head] = False\n",
-            why="a head in two classes is kept at the positions of both",
+            {
+                "        for layer, head in heads:\n            mask[layer, :, :, head] = False\n": (
+                    "forgets a head's other class",
+                    "a head in two classes is kept at the positions of both",
+                ),
+                "        for layer, head in heads[:1]:\n": (
+                    "keeps the first head of each class alone",
+                    "a class has several heads, and all of them belong to the circuit",
+                ),
+            },
         ),
         Mistake(
             "marks what is ablated",
@@ -170,16 +212,10 @@ test_make_circuit_mask = exercise(
             why="True stands for what is kept",
         ),
         Mistake(
-            "keeps every head at the end",
-            "word_idx[seq_pos_to_keep[kind]]",
-            'word_idx["end"]',
-            why="seq_pos_to_keep says which role a class works at",
-        ),
-        Mistake(
-            "keeps all heads of a layer that has one",
-            "word_idx[seq_pos_to_keep[kind]], head]",
-            "word_idx[seq_pos_to_keep[kind]]]",
-            why="heads are the last axis, and the others of the layer are ablated",
+            "marks by numbers",
+            "    return mask",
+            "    return mask.float()",
+            why="a mask holds True and False: later code indexes with it and turns it round by ~",
         ),
     ],
 )
@@ -188,8 +224,8 @@ test_make_circuit_mask = exercise(
 def ablation_cases(generator: torch.Generator) -> list[Case]:
     """Circuits in two forms of models; hooks that stay and hooks that go; a model that had a circuit before."""
     calls: dict[str, tuple[str, str, bool, bool]] = {
-        "with is_permanent=True, heads of two classes": ("llama", "heads of two classes", True, False),
-        "with is_permanent=False, one head": ("llama", "one head", False, False),
+        "heads of two classes": ("llama", "heads of two classes", True, False),
+        "one head": ("llama", "one head", False, False),
         "on a model that had another circuit": ("llama", "a head in two classes", True, True),
     }
     cases = []
@@ -198,7 +234,8 @@ def ablation_cases(generator: torch.Generator) -> list[Case]:
         given = {"model": make_reader(form, generator), "dataset": dataset, "means_dataset": means_dataset}
         given |= {"circuit": CIRCUITS[name], "is_permanent": is_permanent, "had_one": had_one}
         axes = {"logits": "batch seq d_vocab", "logits after reset_hooks": "batch seq d_vocab"}
-        cases.append(Case(label=label, given=given, axes=axes))
+        call = f"model, means_dataset, {CIRCUITS[name]}, seq_pos_to_keep, is_permanent={is_permanent}"
+        cases.append(Case(label=label, given=given, axes=axes, call=call))
     return cases
 
 
@@ -270,8 +307,10 @@ def ablate_by_template(
     return model
 
 
-BINDS = "partial(mean_ablation_hook, means=means, is_kept=is_kept)"
-LATE = "a hook made in a loop sees the loop's last values when it runs: bind them by partial or default arguments"
+RESETS_AND_RUNS = """    model.reset_hooks(including_permanent=True)
+    names = [f"blocks.{layer}.attn.hook_z" for layer in range(lm.n_layers)]
+    _, cache = lm.run_with_cache(means_dataset.toks, names)
+"""
 
 test_add_mean_ablation_hook = exercise(
     reference=circuit.add_mean_ablation_hook,
@@ -292,34 +331,37 @@ test_add_mean_ablation_hook = exercise(
             why="an earlier circuit may be permanent: reset_hooks(including_permanent=True)",
         ),
         Mistake(
-            "every layer uses the last layer's means and mask",
-            BINDS,
-            "lambda z, hook: mean_ablation_hook(z, hook, means=means, is_kept=is_kept)",
-            why=LATE,
+            "takes the means before it removes the old hooks",
+            RESETS_AND_RUNS,
+            "\n".join([*RESETS_AND_RUNS.splitlines()[1:], RESETS_AND_RUNS.splitlines()[0]]) + "\n",
+            why="the means must be those of the model itself, without an earlier circuit's hooks",
         ),
-        Mistake(
-            "every layer uses the last layer's means",
-            BINDS,
-            "lambda z, hook, is_kept=is_kept: mean_ablation_hook(z, hook, means=means, is_kept=is_kept)",
-            why=LATE,
+        *instead_of(
+            "partial(mean_ablation_hook, means=means, is_kept=is_kept)",
+            {
+                f"lambda z, hook{bound}: mean_ablation_hook(z, hook, means=means, is_kept=is_kept)": (
+                    f"every layer uses the last layer's {words}",
+                    "a hook made in a loop sees the loop's last values when it runs: bind them by partial or default arguments",
+                )
+                for bound, words in {
+                    "": "means and mask",
+                    ", is_kept=is_kept": "means",
+                    ", means=means": "mask",
+                }.items()
+            },
         ),
-        Mistake(
-            "every layer uses the last layer's mask",
-            BINDS,
-            "lambda z, hook, means=means: mean_ablation_hook(z, hook, means=means, is_kept=is_kept)",
-            why=LATE,
-        ),
-        Mistake(
-            "never makes its hooks permanent",
+        *instead_of(
             "is_permanent=is_permanent",
-            "is_permanent=False",
-            why="with is_permanent the circuit outlives model.reset_hooks()",
-        ),
-        Mistake(
-            "always makes its hooks permanent",
-            "is_permanent=is_permanent",
-            "is_permanent=True",
-            why="without is_permanent the circuit goes with model.reset_hooks()",
+            {
+                "is_permanent=False": (
+                    "never makes its hooks permanent",
+                    "with is_permanent the circuit outlives model.reset_hooks()",
+                ),
+                "is_permanent=True": (
+                    "always makes its hooks permanent",
+                    "without is_permanent the circuit goes with model.reset_hooks()",
+                ),
+            },
         ),
         Mistake(
             "hooks only layers with a head of the circuit",
@@ -327,29 +369,35 @@ test_add_mean_ablation_hook = exercise(
             "        if not is_kept.any():\n            continue\n        means = compute",
             why="in the other layers every head is outside the circuit, and gives its mean",
         ),
-        Mistake(
-            "keeps what is outside the circuit",
+        *instead_of(
             "is_kept=is_kept)",
-            "is_kept=~is_kept)",
-            why="the circuit keeps its own outputs, everything else gets the means",
+            {
+                "is_kept=~is_kept)": (
+                    "keeps what is outside the circuit",
+                    "the circuit keeps its own outputs, everything else gets the means",
+                ),
+                "is_kept=is_kept.any(dim=1, keepdim=True).expand_as(is_kept))": (
+                    "keeps heads at all positions",
+                    "a class does its work at one position, and the claim is that it's needed nowhere else",
+                ),
+            },
         ),
-        Mistake(
-            "averages over all prompts",
+        *instead_of(
             "compute_means_by_template(cache[name], means_dataset.groups)",
-            "cache[name].mean(dim=0, keepdim=True).expand_as(cache[name])",
-            why="a position means something else in another template, so each has its own mean",
-        ),
-        Mistake(
-            "takes single prompts for means",
-            "compute_means_by_template(cache[name], means_dataset.groups)",
-            "cache[name]",
-            why="that is resampling: one ABC prompt still has names of its own",
-        ),
-        Mistake(
-            "ablates with zeros",
-            "compute_means_by_template(cache[name], means_dataset.groups)",
-            "torch.zeros_like(cache[name])",
-            why="heads also write what all prompts share; zero takes that away as well",
+            {
+                "cache[name].mean(dim=0, keepdim=True).expand_as(cache[name])": (
+                    "averages over all prompts",
+                    "a position means something else in another template, so each has its own mean",
+                ),
+                "cache[name]": (
+                    "takes single prompts for means",
+                    "that is resampling: one ABC prompt still has names of its own",
+                ),
+                "torch.zeros_like(cache[name])": (
+                    "ablates with zeros",
+                    "heads also write what all prompts share; zero takes that away as well",
+                ),
+            },
         ),
         Mistake(
             "keeps every head at the end",
