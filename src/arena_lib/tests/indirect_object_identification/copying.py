@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from arena_lib.checking import Case, Mistake, exercise, outputs
+from arena_lib.checking import Case, Mistake, exercise, instead_of, outputs
 from arena_lib.checking.observing import Observations
 from arena_lib.interp.hooking import hooked
 from arena_lib.interp.ioi import copying
@@ -53,37 +53,43 @@ def embed_by_loop(model: Any, names: Tensor) -> Tensor:
     return torch.stack(rows)
 
 
+ONE_IN_THE_BATCH = "the batch has one row, which is the first and the last"
+PAST_THE_MLP = "later heads read the stream after the first MLP, which has changed what names look like"
+
 test_embed_names = exercise(
     reference=copying.embed_names,
     cases=embed_cases,
     observe=outputs,
     accepts=[embed_by_loop],
-    mistakes=[
-        Mistake(
-            "leaves out the first MLP",
-            "embedded + lm.mlp_out(0, embedded[None])[0] if lm.has_mlp else embedded",
-            "embedded",
-            why="later heads read the stream after the first MLP, which has changed what names look like",
-        ),
-        Mistake(
-            "leaves out the embedding itself",
-            "embedded + lm.mlp_out(0, embedded[None])[0]",
-            "lm.mlp_out(0, embedded[None])[0]",
-            why="the MLP adds to the stream: what it reads is still there",
-        ),
-        Mistake(
-            "takes the last layer's MLP",
-            "lm.mlp_out(0,",
-            "lm.mlp_out(lm.n_layers - 1,",
-            why="a name passes the first MLP before the heads of layer 1 read it",
-        ),
-        Mistake(
-            "passes the MLP twice",
-            "lm.mlp_out(0, embedded[None])[0]",
-            "lm.mlp_out(0, (embedded + lm.mlp_out(0, embedded[None])[0])[None])[0]",
-            why="it is passed once",
-        ),
-    ],
+    equivalent={
+        "embedded + lm.mlp_out(0, embedded[None])[0] -> embedded + lm.mlp_out(0, embedded[None])[-1]": ONE_IN_THE_BATCH
+    },
+    mistakes=instead_of(
+        "embedded + lm.mlp_out(0, embedded[None])[0]",
+        {
+            "embedded": ("leaves out the first MLP", PAST_THE_MLP),
+            "lm.mlp_out(0, embedded[None])[0]": (
+                "leaves out the embedding itself",
+                "the MLP adds to the stream: what it reads is still there",
+            ),
+            "embedded + lm.mlp_out(lm.n_layers - 1, embedded[None])[0]": (
+                "takes the last layer's MLP",
+                "a name passes the first MLP before the heads of layer 1 read it",
+            ),
+            "embedded + lm.mlp_out(0, (embedded + lm.mlp_out(0, embedded[None])[0])[None])[0]": (
+                "passes the MLP twice",
+                "it is passed once",
+            ),
+            "embedded + lm.model.blocks[0].mlp(embedded[None])[0]": (
+                "leaves out the MLP's norm",
+                "the MLP reads the stream through its norm, ln2; hooked(model).mlp_out has it",
+            ),
+            "embedded + lm.model.blocks[0].mlp(lm.norm(0, 'ln1', embedded[None]))[0]": (
+                "takes attention's norm for the MLP",
+                "the MLP reads the stream through its own norm, ln2; hooked(model).mlp_out has it",
+            ),
+        },
+    ),
 )
 
 
@@ -99,7 +105,7 @@ def copying_cases(generator: torch.Generator) -> list[Case]:
     ]
 
 
-def scores_and_device(function: Any, case: Case) -> Observations:
+def scores_without_gradients(function: Any, case: Case) -> Observations:
     """The scores; whether they carry a graph makes no difference."""
     seen = outputs(function, case)
     if isinstance(seen["output"], Tensor):
@@ -130,14 +136,19 @@ HEAD = """values = torch.einsum("nm,hmd->hnd", lm.norm(layer, "ln1", embedded[No
 test_get_copying_scores = exercise(
     reference=copying.get_copying_scores,
     cases=copying_cases,
-    observe=scores_and_device,
+    observe=scores_without_gradients,
     accepts=[copying_by_counting],
+    equivalent={
+        "range(1, lm.n_layers) -> range(0, lm.n_layers)": "layer 0 is written where the last layer then stands",
+        "lm.norm(layer, 'ln1', embedded[None])[0] -> lm.norm(layer, 'ln1', embedded[None])[-1]": ONE_IN_THE_BATCH,
+        "enumerate((1, -1)) -> enumerate((2, -1))": "the final norm takes the size of the output away",
+        "enumerate((1, -1)) -> enumerate((1, -2))": "the final norm takes the size of the output away",
+        "top = lm.unembed(sign * outputs).topk(k, dim=-1).indices -> "
+        "top = lm.unembed(sign * outputs).topk(k).indices": "topk takes the last axis by default",
+    },
     mistakes=[
         Mistake(
-            "leaves out the first MLP",
-            "embedded = embed_names(lm, names)",
-            "embedded = lm.W_E[names]",
-            why="later heads read the stream after the first MLP, which has changed what names look like",
+            "leaves out the first MLP", "embedded = embed_names(lm, names)", "embedded = lm.W_E[names]", PAST_THE_MLP
         ),
         Mistake(
             "leaves out the layer's norm",
@@ -145,23 +156,22 @@ test_get_copying_scores = exercise(
             "embedded, lm",
             why="a head reads the stream through its layer's norm, whose gain counts dimensions differently",
         ),
-        Mistake(
-            "leaves out the final norm",
+        *instead_of(
             "lm.unembed(sign * outputs)",
-            "(sign * outputs @ lm.W_U)",
-            why="the unembedding reads the stream through the final norm, whose gain counts dimensions differently",
-        ),
-        Mistake(
-            "turns the logits round",
-            "lm.unembed(sign * outputs)",
-            "(sign * lm.unembed(outputs))",
-            why="it's the head's output that is turned: the final norm and b_U come after it, and b_U keeps its sign",
-        ),
-        Mistake(
-            "adds the stream to the head's output",
-            "lm.unembed(sign * outputs)",
-            "lm.unembed(embedded + sign * outputs)",
-            why="what the head writes is looked at by itself; the name's own stream would make the name likely anyway",
+            {
+                "(sign * outputs @ lm.W_U)": (
+                    "leaves out the final norm",
+                    "the unembedding reads the stream through the final norm, whose gain counts dimensions differently",
+                ),
+                "(sign * lm.unembed(outputs))": (
+                    "turns the logits round",
+                    "it's the head's output that is turned: the final norm and b_U come after it, and b_U keeps its sign",
+                ),
+                "lm.unembed(embedded + sign * outputs)": (
+                    "adds the stream to the head's output",
+                    "what the head writes is looked at by itself; the name's own stream would make the name likely anyway",
+                ),
+            },
         ),
         Mistake(
             "scores the layers from 0 on",
@@ -181,35 +191,30 @@ test_get_copying_scores = exercise(
             "lm.W_O(layer).roll(1, dims=0)",
             why="W_V and W_O must belong to the same head",
         ),
-        Mistake(
-            "looks at one token more than k",
-            "topk(k, dim",
-            "topk(k + 1, dim",
-            why="a name counts if it's among the k likeliest tokens",
-        ),
-        Mistake(
-            "looks at the likeliest token alone",
-            "topk(k, dim",
-            "topk(1, dim",
-            why="a name counts if it's among the k likeliest tokens",
-        ),
-        Mistake(
-            "looks at the least likely tokens",
+        *instead_of(
             "topk(k, dim=-1)",
-            "topk(k, dim=-1, largest=False)",
-            why="positive copying makes a name likely",
+            {
+                f"topk({wrong}, dim=-1)": (name, "a name counts if it's among the k likeliest tokens")
+                for wrong, name in {
+                    "k + 1": "looks at one token more than k",
+                    "max(k - 1, 1)": "looks at one token less than k",
+                    "1": "looks at the likeliest token alone",
+                }.items()
+            }
+            | {"topk(k, dim=-1, largest=False)": ("looks at the least likely tokens", "copying makes a name likely")},
         ),
-        Mistake(
-            "has positive and negative copying the wrong way round",
+        *instead_of(
             "enumerate((1, -1))",
-            "enumerate((-1, 1))",
-            why="the first row is the head as it is, the second its output times -1",
-        ),
-        Mistake(
-            "has the positive scores twice",
-            "enumerate((1, -1))",
-            "enumerate((1, 1))",
-            why="for the second row the head's output is multiplied by -1 before the final norm",
+            {
+                "enumerate((-1, 1))": (
+                    "has positive and negative copying the wrong way round",
+                    "the first row is the head as it is, the second its output times -1",
+                ),
+                "enumerate((1, 1))": (
+                    "has the positive scores twice",
+                    "for the second row the head's output is multiplied by -1 before the final norm",
+                ),
+            },
         ),
         Mistake(
             "puts the layers in the wrong order",
@@ -217,17 +222,22 @@ test_get_copying_scores = exercise(
             "scores[idx, -layer]",
             why="index 0 of the second axis is layer 1, and so on upwards",
         ),
-        Mistake(
-            "counts hits instead of taking their share",
-            ".float().mean(dim=-1)",
-            ".float().sum(dim=-1)",
-            why="a score is a share of the names, from 0 to 1",
-        ),
-        Mistake(
-            "asks whether any of the names is among the top",
-            "(top == names[:, None]).any(dim=-1)",
-            "torch.isin(top, names).any(dim=-1)",
-            why="each head's output for a name is searched for that very name",
+        *instead_of(
+            "(top == names[:, None]).any(dim=-1).float().mean(dim=-1)",
+            {
+                "(top == names[:, None]).any(dim=-1).float().sum(dim=-1)": (
+                    "counts hits instead of taking their share",
+                    "a score is a share of the names, from 0 to 1",
+                ),
+                "100 * (top == names[:, None]).any(dim=-1).float().mean(dim=-1)": (
+                    "gives per cent",
+                    "a score is a share of the names, from 0 to 1",
+                ),
+                "torch.isin(top, names).any(dim=-1).float().mean(dim=-1)": (
+                    "asks whether any of the names is among the top",
+                    "each head's output for a name is searched for that very name",
+                ),
+            },
         ),
     ],
 )

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from arena_lib.checking import Case, Mistake, exercise
+from arena_lib.checking import Case, Mistake, exercise, instead_of
 from arena_lib.checking.observing import Observations, count_hooks, hooks_in_words
 from arena_lib.interp.heads import generate_repeated_tokens
 from arena_lib.interp.ioi import heads
@@ -41,17 +41,18 @@ def attn_scores_cases(generator: torch.Generator) -> list[Case]:
     """Each kind, several lengths and numbers of texts; tokens from the whole vocabulary and from a part of it."""
     some = torch.tensor([3, 5, 9, 11, 16])
     calls = {
-        "duplicate token heads": (GPT2_CONFIG, 5, 3, "duplicate", None),
-        "previous token heads": (ATTENTION_ONLY_CONFIG, 6, 2, "prev", None),
-        "induction heads": (GPT2_CONFIG, 4, 4, "induction", None),
-        "induction heads on chosen tokens": (ATTENTION_ONLY_CONFIG, 7, 3, "induction", some),
-        "previous token heads in one text": (GPT2_CONFIG, 3, 1, "prev", some),
+        "a model of GPT-2's form": (GPT2_CONFIG, 5, 3, "duplicate", None),
+        "a model of attention alone": (ATTENTION_ONLY_CONFIG, 6, 2, "prev", None),
+        "a model of GPT-2's form, four texts": (GPT2_CONFIG, 4, 4, "induction", None),
+        "a model of attention alone, chosen tokens": (ATTENTION_ONLY_CONFIG, 7, 3, "induction", some),
+        "one text": (GPT2_CONFIG, 7, 1, "prev", None),
     }
     return [
         Case(
             label=label,
             given={"model": make_positional(cfg, generator), "call": (seq_len, batch, kind), "token_ids": token_ids},
             axes={"scores": "n_layers n_heads"},
+            call=f"model, {seq_len}, {batch}, {kind!r}, {None if token_ids is None else token_ids.tolist()}, generator",
         )
         for label, (cfg, seq_len, batch, kind, token_ids) in calls.items()
     ]
@@ -60,20 +61,19 @@ def attn_scores_cases(generator: torch.Generator) -> list[Case]:
 def scores_and_tokens(function: Any, case: Case) -> Observations:
     """The scores, what the model was made to read, and whether the generator decides about it."""
     model, (seq_len, batch, kind), token_ids = (case.given[key] for key in ("model", "call", "token_ids"))
-    read: list[Tensor] = []
-    watch = model.embed.register_forward_pre_hook(lambda module, args: read.append(args[0].clone()))
+    generator, twin = (torch.Generator().manual_seed(7) for _ in range(2))
+    state = torch.get_rng_state()
     try:
-        for seed in (7, 7):
-            generator = torch.Generator().manual_seed(seed)
-            scores = function(model, seq_len, batch, kind, token_ids, generator)
+        calls = [
+            scores_and_texts(function, model, seq_len, batch, kind, token_ids, source)
+            for source in (generator, twin, generator)
+        ]
         n_left = count_hooks(model)
     finally:
-        watch.remove()
         model.reset_hooks(including_permanent=True)
-    if not read:
+    (scores, texts), (_, same), (_, later) = calls
+    if texts is None or same is None or later is None:
         return {"scores": scores, "the model was run": False}
-    texts = torch.cat(read[: len(read) // 2]) if len({part.shape[1:] for part in read}) == 1 else read[0]
-    again = torch.cat(read[len(read) // 2 :]) if len({part.shape[1:] for part in read}) == 1 else read[0]
     known = set(range(model.cfg.d_vocab) if token_ids is None else token_ids.tolist())
     drawn, second = texts[:, 1 : seq_len + 1], texts[:, seq_len + 1 :]
     return {
@@ -81,12 +81,27 @@ def scores_and_tokens(function: Any, case: Case) -> Observations:
         "number of texts": texts.shape[0],
         "each text begins with the first token": bool((texts[:, 0] == BOS).all()),
         "the second half repeats the first": torch.equal(drawn, second),
-        "tokens are drawn, and texts differ": len(drawn.unique()) > 1 and len(drawn.unique(dim=0)) == len(drawn),
+        "tokens are drawn, and texts differ": len(drawn.unique()) > 1 and (batch == 1 or len(drawn.unique(dim=0)) > 1),
         "tokens are from token_ids": set(drawn.flatten().tolist()) <= known,
-        "the generator decides": torch.equal(texts, again),
+        "generators of the same seed give the same texts": torch.equal(texts, same),
+        "the same generator gives other texts the next time": not torch.equal(texts, later),
+        "the global generator stays as it was": torch.equal(state, torch.get_rng_state()),
         "scores": scores.detach() if isinstance(scores, Tensor) else scores,
         "hooks left on the model": hooks_in_words(n_left),
     }
+
+
+def scores_and_texts(function: Any, model: Transformer, *args: Any) -> tuple[Any, Tensor | None]:
+    """What a call returns, and the texts that the model read, however they were shared out among runs."""
+    read: list[Tensor] = []
+    watch = model.embed.register_forward_pre_hook(lambda module, args: read.append(args[0].clone()))
+    try:
+        scores = function(model, *args)
+    finally:
+        watch.remove()
+    if not read:
+        return scores, None
+    return scores, torch.cat(read) if len({part.shape[1:] for part in read}) == 1 else read[0]
 
 
 def scores_by_pairs(
@@ -127,8 +142,24 @@ def scores_by_hooks(
     return scores
 
 
-def scores_at(pairs: Callable[[int], dict[str, tuple[int, int, int]]]) -> Callable[..., Tensor]:
-    """A wrong version: for each kind the first query, its key and how many pairs follow each other from there."""
+Pairs = dict[str, tuple[int, int, int]]
+"""For each kind the first query, its key and how many pairs follow each other from there."""
+
+
+def mean_of_pairs(pattern: Tensor, query: Tensor, key: Tensor) -> Tensor:
+    """What the docstring asks for: the mean over texts and pairs."""
+    return pattern[:, :, query, key].mean(dim=(0, 2))
+
+
+def right_pairs(n: int) -> Pairs:
+    """Where each kind looks."""
+    return {"duplicate": (n + 1, 1, n), "prev": (1, 0, 2 * n), "induction": (n + 1, 2, n)}
+
+
+def scores_at(
+    pairs: Callable[[int], Pairs], reduce: Callable[[Tensor, Tensor, Tensor], Tensor] = mean_of_pairs
+) -> Callable[..., Tensor]:
+    """A version that looks at these pairs, and makes a score of them in this way."""
 
     def get_attn_scores(
         model: Any, seq_len: int, batch: int, head_type: str, token_ids: Any = None, generator: Any = None
@@ -136,9 +167,7 @@ def scores_at(pairs: Callable[[int], dict[str, tuple[int, int, int]]]) -> Callab
         _, cache = model.run_with_cache(generate_repeated_tokens(model, seq_len, batch, token_ids, generator))
         query, key, n = pairs(seq_len)[head_type]
         i = torch.arange(n)
-        return torch.stack(
-            [cache["pattern", layer][:, :, query + i, key + i].mean(dim=(0, 2)) for layer in range(model.cfg.n_layers)]
-        )
+        return torch.stack([reduce(cache["pattern", layer], query + i, key + i) for layer in range(model.cfg.n_layers)])
 
     return get_attn_scores
 
@@ -147,14 +176,12 @@ test_get_attn_scores = exercise(
     reference=heads.get_attn_scores,
     cases=attn_scores_cases,
     observe=scores_and_tokens,
-    accepts=[scores_by_pairs, scores_by_hooks],
+    accepts=[scores_by_pairs, scores_by_hooks, scores_at(right_pairs)],
     mistakes=[
         Mistake(
             "forgets the token that begins the text",
             why="it stands before the first copy, so all positions are one further along",
-            function=scores_at(
-                lambda n: {"duplicate": (n, 0, n), "prev": (1, 0, 2 * n), "induction": (n, 1, n)},
-            ),
+            function=scores_at(lambda n: {"duplicate": (n, 0, n), "prev": (1, 0, 2 * n), "induction": (n, 1, n)}),
         ),
         Mistake(
             "looks at the same token for induction",
@@ -171,48 +198,64 @@ test_get_attn_scores = exercise(
         Mistake(
             "looks one before the same token for induction",
             why="what came after the same token stands one position further along, not one before",
-            function=scores_at(
-                lambda n: {"duplicate": (n + 1, 1, n), "prev": (1, 0, 2 * n), "induction": (n + 2, 1, n - 1)},
-            ),
+            function=scores_at(lambda n: right_pairs(n) | {"induction": (n + 2, 1, n - 1)}),
         ),
         Mistake(
             "takes each position's attention to itself for the previous token",
             why="the key stands one position before the query",
-            function=scores_at(
-                lambda n: {"duplicate": (n + 1, 1, n), "prev": (1, 1, 2 * n), "induction": (n + 1, 2, n)},
-            ),
+            function=scores_at(lambda n: right_pairs(n) | {"prev": (1, 1, 2 * n)}),
         ),
         Mistake(
             "counts the previous token in the second copy alone",
             why="every position but the first has one before it",
-            function=scores_at(
-                lambda n: {"duplicate": (n + 1, 1, n), "prev": (n + 1, n, n), "induction": (n + 1, 2, n)},
-            ),
+            function=scores_at(lambda n: right_pairs(n) | {"prev": (n + 1, n, n)}),
         ),
         Mistake(
             "leaves out the last pair",
             why="i goes from 0 to n - 1, which is n pairs",
+            function=scores_at(lambda n: {kind: (q, k, pairs - 1) for kind, (q, k, pairs) in right_pairs(n).items()}),
+        ),
+        Mistake(
+            "adds up the pairs",
+            why="a score is the mean over all pairs, from 0 to 1",
+            function=scores_at(right_pairs, lambda pattern, query, key: pattern[:, :, query, key].sum(-1).mean(0)),
+        ),
+        Mistake(
+            "takes keys for queries",
+            why="in the pattern the position that looks comes before the position that is looked at",
+            function=scores_at(right_pairs, lambda pattern, query, key: mean_of_pairs(pattern, key, query)),
+        ),
+        Mistake(
+            "pairs every query with every key",
+            why="query i goes with key i alone: index with both at once, or take a diagonal",
             function=scores_at(
-                lambda n: {"duplicate": (n + 1, 1, n - 1), "prev": (1, 0, 2 * n - 1), "induction": (n + 1, 2, n - 1)},
+                right_pairs, lambda pattern, query, key: pattern[:, :, query][..., key].mean(dim=(0, 2, 3))
             ),
         ),
-        Mistake(
-            "writes one text whatever the batch",
+        *instead_of(
             "generate_repeated_tokens(model, seq_len, batch, token_ids, generator)",
-            "generate_repeated_tokens(model, seq_len, 1, token_ids, generator)",
-            why="there are batch texts",
-        ),
-        Mistake(
-            "draws from the whole vocabulary",
-            "seq_len, batch, token_ids, generator",
-            "seq_len, batch, None, generator",
-            why="token_ids says which tokens may be drawn",
-        ),
-        Mistake(
-            "does not use the generator",
-            "token_ids, generator)",
-            "token_ids, None)",
-            why="whoever hands one in wants to see the same numbers again",
+            {
+                "generate_repeated_tokens(model, seq_len, 1, token_ids, generator)": (
+                    "writes one text whatever the batch",
+                    "there are batch texts",
+                ),
+                "generate_repeated_tokens(model, seq_len, 1, token_ids, generator).repeat(batch, 1)": (
+                    "writes the same text over and over",
+                    "each text is drawn anew",
+                ),
+                "generate_repeated_tokens(model, seq_len, batch, None, generator)": (
+                    "draws from the whole vocabulary",
+                    "token_ids says which tokens may be drawn",
+                ),
+                "generate_repeated_tokens(model, seq_len, batch, token_ids, None)": (
+                    "does not use the generator",
+                    "whoever hands one in wants to see the same numbers again",
+                ),
+                "generate_repeated_tokens(model, seq_len, batch, token_ids, generator.manual_seed(0))": (
+                    "seeds the generator again at each call",
+                    "a generator goes on from where it is, so that two calls draw other texts",
+                ),
+            },
         ),
     ],
 )

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from arena_lib.checking import Case, Mistake, exercise
+from arena_lib.checking import Case, exercise, instead_of
 from arena_lib.checking.observing import Observations
 from arena_lib.interp.hooking import hooked
 from arena_lib.interp.ioi import writing
@@ -34,6 +34,7 @@ def scatter_cases(generator: torch.Generator) -> list[Case]:
                 "head": (layer, head),
             },
             axes={"attention": "name batch", "projection": "name batch"},
+            call=f"layer={layer}, head={head}, cache, dataset, model",
         )
         for label, (form, layer, head, n) in calls.items()
     ]
@@ -44,14 +45,15 @@ def attention_and_projection(function: Any, case: Case) -> Observations:
     model, dataset, (layer, head) = (case.given[key] for key in ("model", "dataset", "head"))
     _, cache = model.run_with_cache(dataset.toks)
     before = {name: cache[name, layer].clone() for name in ("pattern", "z")}
-    found = function(layer, head, cache, dataset, model)
-    if not isinstance(found, tuple | list) or len(found) != 2:
-        return {"attention": found}
-    attention, projection = found
-    return {
-        "attention": attention.detach() if isinstance(attention, Tensor) else attention,
-        "projection": projection.detach() if isinstance(projection, Tensor) else projection,
-        "cache changed in place": any(not torch.equal(value, cache[name, layer]) for name, value in before.items()),
+    result = function(layer, head, cache, dataset, model)
+    if not isinstance(result, tuple | list) or len(result) != 2:
+        return {"attention": result}
+    seen = {
+        name: value.detach() if isinstance(value, Tensor) else value
+        for name, value in zip(("attention", "projection"), result, strict=True)
+    }
+    return seen | {
+        "the cache is as it was": all(torch.equal(kept, cache[name, layer]) for name, kept in before.items())
     }
 
 
@@ -86,65 +88,86 @@ test_calculate_scatter_embedding_vs_attn = exercise(
     observe=attention_and_projection,
     accepts=[scatter_by_loop, scatter_by_all_logits],
     mistakes=[
-        Mistake(
-            "looks from S2 and not from the end",
+        *instead_of(
             'dataset.word_idx["end"]',
-            'dataset.word_idx["S2"]',
-            why="the answer is predicted at the end, so that is where a name mover writes",
+            {
+                'dataset.word_idx["S2"]': (
+                    "looks from S2 and not from the end",
+                    "the answer is predicted at the end, so that is where a name mover writes",
+                ),
+                'torch.full_like(dataset.word_idx["end"], dataset.toks.shape[1] - 1)': (
+                    "takes the last position for every prompt's end",
+                    "shorter prompts are padded after their end",
+                ),
+                'dataset.word_idx["end"][0].expand(len(dataset))': (
+                    "takes the first prompt's end for all",
+                    "prompts of another template end at another position",
+                ),
+            },
         ),
-        Mistake(
-            "takes the last position for every prompt's end",
-            'dataset.word_idx["end"]',
-            'torch.full_like(dataset.word_idx["end"], dataset.toks.shape[1] - 1)',
-            why="shorter prompts are padded after their end",
-        ),
-        Mistake(
-            "takes queries for keys",
+        *instead_of(
             "[rows, head, end]",
-            "[rows, head, :, end]",
-            why="in the pattern the position that looks comes before the position that is looked at",
+            {
+                "[rows, head, :, end]": (
+                    "takes queries for keys",
+                    "in the pattern the position that looks comes before the position that is looked at",
+                ),
+                "[rows, :, end].mean(dim=1)": (
+                    "averages attention over the heads",
+                    "the question is where this one head looks",
+                ),
+            },
         ),
-        Mistake(
-            "measures attention to S2",
+        *instead_of(
             '("IO", "S1")]',
-            '("IO", "S2")]',
-            why="the subject is taken where it is first named, S1",
+            {
+                '("IO", "S2")]': ("measures attention to S2", "the subject is taken where it is first named, S1"),
+                '("S1", "IO")]': ("has the rows of attention the wrong way round", "the first row is IO, the second S"),
+            },
         ),
-        Mistake(
-            "has the rows of attention the wrong way round",
-            '("IO", "S1")]',
-            '("S1", "IO")]',
-            why="the first row is IO, the second S",
+        *instead_of(
+            "folded_unembedding(lm)[:, torch.stack([dataset.io_tokens, dataset.s_tokens])]",
+            {
+                "folded_unembedding(lm)[:, torch.stack([dataset.s_tokens, dataset.io_tokens])]": (
+                    "has the rows of projections the wrong way round",
+                    "the first row is IO, the second S",
+                ),
+                "lm.W_U[:, torch.stack([dataset.io_tokens, dataset.s_tokens])]": (
+                    "leaves the final norm out of the directions",
+                    "the unembedding reads the stream through the final norm, whose gain belongs to the direction",
+                ),
+                "torch.nn.functional.normalize("
+                "folded_unembedding(lm)[:, torch.stack([dataset.io_tokens, dataset.s_tokens])], dim=0)": (
+                    "divides by the length of the directions",
+                    "the dot product itself is asked for: it is what the head adds to the logit",
+                ),
+            },
         ),
-        Mistake(
-            "has the rows of projections the wrong way round",
-            "[dataset.io_tokens, dataset.s_tokens]",
-            "[dataset.s_tokens, dataset.io_tokens]",
-            why="the first row is IO, the second S",
-        ),
-        Mistake(
-            "leaves the final norm out of the directions",
-            "folded_unembedding(lm)[",
-            "lm.W_U[",
-            why="the unembedding reads the stream through the final norm, whose gain belongs to the direction",
-        ),
-        Mistake(
-            "takes another head's W_O",
-            "lm.W_O(layer)[head]",
-            "lm.W_O(layer)[head - 1]",
-            why="z becomes the head's output by the head's own W_O",
-        ),
-        Mistake(
-            "takes the output of the whole layer",
+        *instead_of(
             'cache["z", layer][rows, end, head] @ lm.W_O(layer)[head]',
-            'torch.einsum("bnh,nhm->bm", cache["z", layer][rows, end], lm.W_O(layer))',
-            why="the question is what this one head writes",
+            {
+                'cache["z", layer][rows, end, head] @ lm.W_O(layer)[head - 1]': (
+                    "takes another head's W_O",
+                    "z becomes the head's output by the head's own W_O",
+                ),
+                'torch.einsum("bnh,nhm->bm", cache["z", layer][rows, end], lm.W_O(layer))': (
+                    "takes the output of the whole layer",
+                    "the question is what this one head writes",
+                ),
+            },
         ),
-        Mistake(
-            "mixes the prompts",
+        *instead_of(
             '"bm,mnb->nb", output, directions',
-            '"bm,mnb->nb", output.roll(1, dims=0), directions',
-            why="each prompt has names of its own, so its output meets its own directions",
+            {
+                '"bm,mnb->nb", output.roll(1, dims=0), directions': (
+                    "mixes the prompts",
+                    "each prompt has names of its own, so its output meets its own directions",
+                ),
+                '"bm,mnb->nb", output - output.mean(dim=-1, keepdim=True), directions': (
+                    "takes the mean of the output away",
+                    "folded_unembedding has the final norm in it: nothing else is taken away",
+                ),
+            },
         ),
     ],
 )
