@@ -98,25 +98,64 @@ def wrong_score(name: str, score: Callable[[Tensor], Any], why: str) -> Mistake:
     return Mistake(name, function=detector(score), why=why)
 
 
-def any_query(entries: Callable[[Tensor], Tensor]) -> Mistake:
-    """The mistake of the largest entry; the first two are left out, where there are few keys to look at."""
-    return wrong_score(
-        "counts a head of which one query does it",
-        lambda pattern: entries(pattern)[2:].max(),
-        why="a single query that looks there is no habit; take the mean over the queries",
+Where = Callable[[int], tuple[Tensor, Tensor]]
+"""The queries that count in a text of this length, and the key of each."""
+
+
+def itself(seq: int) -> tuple[Tensor, Tensor]:
+    """Every position and itself."""
+    return torch.arange(seq), torch.arange(seq)
+
+
+def the_one_before(seq: int) -> tuple[Tensor, Tensor]:
+    """Every position but the first, and the one before it."""
+    return torch.arange(1, seq), torch.arange(seq - 1)
+
+
+def the_first(seq: int) -> tuple[Tensor, Tensor]:
+    """Every position but the first, and the first."""
+    return torch.arange(1, seq), torch.zeros(seq - 1, dtype=torch.int64)
+
+
+def one_past_the_copy(seq: int) -> tuple[Tensor, Tensor]:
+    """The second copy's positions, and the one after the earlier copy of each."""
+    n = (seq - 1) // 2
+    return torch.arange(n + 1, seq), torch.arange(2, n + 2)
+
+
+def in_place_of_the_mean(where: Where) -> list[Mistake]:
+    """What may be taken of the entries that count in place of their mean."""
+
+    def wrong(name: str, score: Callable[[Tensor], Any], why: str) -> Mistake:
+        return wrong_score(name, lambda pattern: score(pattern[where(len(pattern))]), why)
+
+    def largest_is_meant(pattern: Tensor) -> Tensor:
+        queries, keys = where(len(pattern))
+        return (pattern[queries].argmax(dim=-1) == keys).double().mean()
+
+    n_trivial = int(where(9)[0][0] == 0)  # the first position looks at itself in every head
+    by_positions = wrong_score(
+        "divides by the number of positions",
+        lambda pattern: pattern[where(len(pattern))].sum() / len(pattern),
+        why="not every position is a query that counts: divide by the number of those that do",
     )
+    return [
+        wrong("sums the entries", torch.sum, "the threshold is for a mean, which lies between 0 and 1 for any length"),
+        wrong("takes the median of the entries", torch.median, "the threshold is for their mean"),
+        wrong(
+            "counts a head of which one query does it",
+            lambda entries: entries[n_trivial:].max(),
+            "a single query that looks there is no habit; take the mean over the queries",
+        ),
+        wrong(
+            "looks at the last query alone", lambda entries: entries[-1], "the mean goes over all queries that count"
+        ),
+        wrong_score("counts the queries whose largest entry it is", largest_is_meant, ATTENTION_ITSELF),
+        *([] if n_trivial else [by_positions]),
+    ]
 
 
-def counts_rows(offset: int) -> Mistake:
-    """The mistake of the share of rows whose largest entry lies on this diagonal."""
-    return wrong_score(
-        "counts the queries whose largest entry it is",
-        lambda pattern: (pattern.argmax(dim=-1) == torch.arange(len(pattern)) + offset)[-offset:].double().mean(),
-        why="the threshold is for the mean of the attention itself, however much goes elsewhere",
-    )
-
-
-MEAN_IS_MEANT = "the threshold is for a mean, which lies between 0 and 1 however long the text is"
+ATTENTION_ITSELF = "the threshold is for the mean of the attention itself, however much goes elsewhere"
 IN_ANY_DETECTOR = [
     *instead_of(
         "> threshold",
@@ -163,9 +202,7 @@ test_current_attn_detector = exercise(
             lambda pattern: pattern.diag()[1:].mean(),
             why="the whole diagonal counts, the first position too",
         ),
-        wrong_score("sums the diagonal", lambda pattern: pattern.trace(), why=MEAN_IS_MEANT),
-        counts_rows(0),
-        any_query(torch.diag),
+        *in_place_of_the_mean(itself),
         *IN_ANY_DETECTOR,
     ],
 )
@@ -203,17 +240,10 @@ test_prev_attn_detector = exercise(
             lambda pattern: pattern.diagonal(-2).mean(),
             why="the position before is one back: offset -1",
         ),
-        wrong_score(
-            "divides by the number of positions",
-            lambda pattern: pattern.diagonal(-1).sum() / len(pattern),
-            why="the first position has none before it: the mean is over the other seq - 1",
-        ),
-        wrong_score("sums the diagonal", lambda pattern: pattern.diagonal(-1).sum(), why=MEAN_IS_MEANT),
-        counts_rows(-1),
-        any_query(lambda pattern: pattern.diagonal(-1)),
         Mistake(
             "changes the patterns in the cache", function=_edited_in_place, why="others will read the cache after you"
         ),
+        *in_place_of_the_mean(the_one_before),
         *IN_ANY_DETECTOR,
     ],
 )
@@ -240,13 +270,10 @@ test_first_attn_detector = exercise(
         wrong_score(
             "looks at the second position", lambda pattern: pattern[1:, 1].mean(), why="positions are counted from zero"
         ),
-        wrong_score("sums the column", lambda pattern: pattern[1:, 0].sum(), why=MEAN_IS_MEANT),
         wrong_score(
-            "counts the queries whose largest entry it is",
-            lambda pattern: (pattern[1:].argmax(dim=-1) == 0).double().mean(),
-            why="the threshold is for the mean of the attention itself, however much goes elsewhere",
+            "leaves the second query out, too", lambda pattern: pattern[2:, 0].mean(), why="the queries from 1 on count"
         ),
-        any_query(lambda pattern: pattern[:, 0]),
+        *in_place_of_the_mean(the_first),
         *IN_ANY_DETECTOR,
     ],
 )
@@ -264,11 +291,19 @@ def _induction_by_loop(cache: Any, threshold: float = 0.5) -> list[str]:
     return names
 
 
-def stripe(pattern: Tensor, past: int) -> Tensor:
-    """What the second copy's queries pay to the key `past` positions after the earlier copy."""
-    n = len(pattern) // 2
-    return pattern[n + 1 :, 1 + past :].diag() if past >= 0 else pattern[n + 1 :].diag()
+def stripe_elsewhere(past: int, name: str, why: str) -> list[Mistake]:
+    """The mistake of the diagonal `past` positions after the earlier copy: the whole of it, or the second copy's part."""
 
+    def whole(pattern: Tensor) -> Tensor:
+        return pattern.diagonal(past - len(pattern) // 2)
+
+    return [
+        wrong_score(name, lambda pattern: whole(pattern).mean(), why),
+        wrong_score(name, lambda pattern: whole(pattern)[1 + past :].mean(), why),
+    ]
+
+
+N_MINUS_1_BELOW = "the entries [n + 1 + i, i + 2] lie n - 1 below the diagonal"
 
 test_induction_attn_detector = exercise(
     reference=induction_attn_detector,
@@ -279,33 +314,34 @@ test_induction_attn_detector = exercise(
         without_threshold(detector(lambda pattern: pattern.diagonal(1 - (len(pattern) - 1) // 2).mean())),
     ],
     mistakes=[
+        *stripe_elsewhere(
+            0,
+            "looks at the copy itself",
+            "a head that looks there finds the same token again, not what followed it; induction looks one further on",
+        ),
+        *stripe_elsewhere(-1, "looks one before the copy", N_MINUS_1_BELOW),
+        *stripe_elsewhere(2, "looks two past the copy", N_MINUS_1_BELOW),
         wrong_score(
             "takes the whole diagonal",
             lambda pattern: pattern.diagonal(1 - len(pattern) // 2).mean(),
             why="its first two entries don't belong to the second copy: leave them out with [2:]",
         ),
         wrong_score(
-            "looks at the copy itself",
-            lambda pattern: stripe(pattern, 0).mean(),
-            why="a head that looks there finds the same token again, not what followed it; induction looks one further on",
+            "takes one entry too many",
+            lambda pattern: pattern.diagonal(1 - len(pattern) // 2)[1:].mean(),
+            why="query n + 1 is the first that counts, and it looks at key 2",
         ),
         wrong_score(
-            "looks one before the copy",
-            lambda pattern: stripe(pattern, -1).mean(),
-            why="the entries [n + 1 + i, i + 2] lie n - 1 below the diagonal",
-        ),
-        wrong_score(
-            "looks two past the copy",
-            lambda pattern: stripe(pattern, 2).mean(),
-            why="the entries [n + 1 + i, i + 2] lie n - 1 below the diagonal",
+            "looks above the diagonal",
+            lambda pattern: pattern.diagonal(len(pattern) // 2 - 1).mean(),
+            why="above the diagonal lie keys of the future, and the mask makes them all zero",
         ),
         wrong_score(
             "takes the whole length for n",
             lambda pattern: pattern.diagonal(2 - len(pattern)).mean(),
             why="the sequence is one token and twice n, so n = (seq - 1) / 2",
         ),
-        wrong_score("sums the stripe", lambda pattern: stripe(pattern, 1).sum(), why=MEAN_IS_MEANT),
-        any_query(lambda pattern: stripe(pattern, 1).repeat(3)),
+        *in_place_of_the_mean(one_past_the_copy),
         *IN_ANY_DETECTOR,
     ],
 )

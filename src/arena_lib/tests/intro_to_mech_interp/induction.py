@@ -3,8 +3,7 @@
 Shapes:  pattern "batch n_heads seq seq" -> "n_heads", with seq = 1 + 2n.
 """
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -17,6 +16,8 @@ from arena_lib.tests.intro_to_mech_interp.small_models import random_patterns
 from arena_lib.transformer.activations.hooks import HookPoint
 
 __test__ = False
+
+KEY = 'hook.ctx["induction_score"]'
 
 
 def score_cases(generator: torch.Generator) -> list[Case]:
@@ -81,6 +82,7 @@ SCORE_MISTAKES = [
                 "takes the whole diagonal",
                 "its first two entries don't belong to the second copy: leave them out with [..., 2:]",
             ),
+            "dim2=-1)[..., 3:]": ("leaves one entry out", "there are n entries: key 2 is the first of them"),
             "dim2=-1)[..., 1:]": (
                 "takes one entry too many",
                 "query n + 1 is the first that counts, and it looks at key 2",
@@ -118,6 +120,11 @@ SCORE_MISTAKES = [
                 "keeps the examples apart",
                 "the mean goes over the examples, too: one number for each head",
             ),
+            "stripe.mean()": ("gives one number for all heads", "each head has a score of its own"),
+            "stripe.sum(dim=(0, -1))": (
+                "sums over examples and positions",
+                "a score lies between 0 and 1: take the mean",
+            ),
             "stripe[0].mean(dim=-1)": ("looks at the first example only", "the mean goes over all examples"),
         },
         within="induction_score",
@@ -137,7 +144,7 @@ test_induction_score = exercise(
 def hook_cases(generator: torch.Generator) -> list[Case]:
     """The patterns of `score_cases`, each at a hook point of a layer of its own."""
     return [
-        Case(label=case.label, given={"pattern": case.args[0], "layer": layer}, axes={"score": "n_heads"})
+        Case(label=case.label, given={"pattern": case.args[0], "layer": layer}, axes={KEY: "n_heads"})
         for layer, case in enumerate(score_cases(generator))
     ]
 
@@ -148,10 +155,9 @@ def hook_observations(function: Callable[..., Any], case: Case) -> Observations:
     place.name, place.ctx = f"blocks.{case.given['layer']}.attn.hook_pattern", {"from before": 1}
     returned = function(pattern, hook=place)
     goes_on = pattern if returned is None else returned
-    score = place.ctx.get("induction_score")
+    score = place.ctx.get("induction_score", f"nothing: hook.ctx holds {sorted(map(str, place.ctx))}")
     return {
-        'hook.ctx["induction_score"]': "there" if score is not None else f"not among {sorted(map(str, place.ctx))}",
-        "score": torch.as_tensor(score if score is not None else []).detach(),
+        KEY: torch.as_tensor(score).detach() if isinstance(score, Tensor | list) else score,
         "shape of what goes on": tuple(getattr(goes_on, "shape", ())),
         "the pattern goes on unchanged": isinstance(goes_on, Tensor) and torch.equal(goes_on, case.given["pattern"]),
         "what else lay in hook.ctx": place.ctx.get("from before"),
@@ -174,8 +180,16 @@ def _returns_the_score(pattern: Tensor, hook: Any) -> Tensor:
     return induction_score(pattern)
 
 
-def _sets_an_attribute(pattern: Tensor, hook: Any, *, name: str = "induction_score") -> None:
-    setattr(hook, name, induction_score(pattern))
+def _sets_an_attribute(pattern: Tensor, hook: Any) -> None:
+    hook.induction_score = induction_score(pattern)
+
+
+def _takes_another_key(pattern: Tensor, hook: Any) -> None:
+    hook.ctx["score"] = induction_score(pattern)
+
+
+def _key_is_missing(seen: Sequence[Observations]) -> bool:
+    return all(isinstance(observed[KEY], str) for observed in seen)
 
 
 def _clears(pattern: Tensor, hook: Any) -> None:
@@ -201,8 +215,14 @@ test_induction_score_hook = exercise(
         ),
         Mistake(
             "keeps the score outside hook.ctx",
-            function=partial(_sets_an_attribute),
+            function=_sets_an_attribute,
             why='hook.ctx is a dictionary: write hook.ctx["induction_score"] = ...',
+        ),
+        Mistake(
+            "keeps the score under another key",
+            function=_takes_another_key,
+            shows=_key_is_missing,
+            why='later cells read hook.ctx["induction_score"]',
         ),
         Mistake("changes the pattern", function=_clears, why="a hook that only looks must leave what it gets as it is"),
         Mistake(

@@ -16,9 +16,9 @@ from arena_lib.transformer.activations.hooks import get_act_name
 
 __test__ = False
 
-STRONG = 0.94
+STRONG = 0.8
 """Attention that a head's queries pay to the key of its kind."""
-THRESHOLDS = (0.25, 0.5, 0.7)
+THRESHOLDS = (0.15, 0.5, 0.7)
 """Those that are handed in, each with heads of every degree."""
 
 
@@ -120,7 +120,7 @@ def clear_and_graded(
         patterns = [torch.stack([make_pattern(seq, of_kind[name], generator) for name in row]) for row in rows]
         cases.append(Case(label=f"{seq} positions", given={"patterns": patterns, "rest": ()}, call="cache"))
     for seq, threshold in zip(seqs, THRESHOLDS, strict=True):
-        patterns = list(random_patterns(2, 6, seq, seq, generator=generator))
+        patterns = list(random_patterns(2, 9, seq, seq, generator=generator))
         given = {"patterns": patterns, "rest": (threshold,), "stand-in": reference}
         cases.append(Case(label=f"{seq} positions", given=given, call=f"cache, threshold={threshold}"))
     return cases

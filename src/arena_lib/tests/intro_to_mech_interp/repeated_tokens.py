@@ -22,6 +22,8 @@ N_OF_COURSE = 3
 """Arguments of a function in its older form: model, seq_len, batch_size."""
 MANY_ROWS = 40
 """Of so many rows it is counted how often each id was drawn; the smaller case expects 110 of each."""
+BEGINS, OUTSIDE = "the first token of each row", "ids outside those given"
+UNEVEN, TWICE = "ids drawn far too often or too seldom", "a generator that is used twice gives other tokens"
 SECOND_IS_FIRST, REVERSED = "the second copy equals the first", "the second copy is the first reversed"
 
 
@@ -56,15 +58,15 @@ def look_at_tokens(tokens: Any, case: Case) -> Observations:
     first, second = tokens[:, 1 : 1 + seq_len], tokens[:, 1 + seq_len :]
     drawn = set(first.flatten().tolist())
     return seen | {
-        "the first token of each row": tokens[:, 0].tolist(),
+        BEGINS: tokens[:, 0].tolist(),
         SECOND_IS_FIRST: torch.equal(first, second),
+        "both copies hold the same tokens, in whatever order": torch.equal(first.sort().values, second.sort().values),
         REVERSED: torch.equal(first, second.flip(1)),
         "each token stands twice in a row": torch.equal(tokens[:, 1::2], tokens[:, 2::2]),
         "rows are alike": batch > 1 and bool((first == first[0]).all()),
+        "tokens stand in rising order in each row": bool((first.diff(dim=1) >= 0).all()),
         "each row has the same token everywhere": bool((first == first[:, :1]).all()),
-        "ids outside those given": sorted(
-            drawn - set(range(case.given["model"].cfg.d_vocab) if ids is None else ids.tolist())
-        ),
+        OUTSIDE: sorted(drawn - set(range(case.given["model"].cfg.d_vocab) if ids is None else ids.tolist())),
         "the tokens are int64": tokens.dtype == torch.int64,
     }
 
@@ -99,7 +101,7 @@ def randomness(draw: Callable[[torch.Generator | None], Any]) -> Observations:
     torch.manual_seed(3)
     return {
         "a generator of the same seed gives the same tokens": torch.equal(first, draw(_seeded(0))),
-        "a generator that is used twice gives other tokens": not torch.equal(first, second),
+        TWICE: not torch.equal(first, second),
         "a generator of another seed gives other tokens": not torch.equal(first, draw(_seeded(1))),
         "torch's own generator stays as it was": is_untouched,
         "without a generator each call gives other tokens": not torch.equal(draw(None), draw(None)),
@@ -114,10 +116,7 @@ def _frequencies(drawn: Tensor, n_ids: int) -> Observations:
     """Which ids were drawn, and which of them far too often or too seldom: by more than 7 standard deviations."""
     ids, counts = drawn.unique(return_counts=True)
     share = drawn.numel() / n_ids
-    return {
-        "ids that were drawn": ids.tolist(),
-        "ids drawn far too often or too seldom": ids[(counts - share).abs() > 7 * share**0.5].tolist(),
-    }
+    return {"ids that were drawn": ids.tolist(), UNEVEN: ids[(counts - share).abs() > 7 * share**0.5].tolist()}
 
 
 def tokens_by_choice(
@@ -164,6 +163,10 @@ test_generate_repeated_tokens = exercise(
                     "writes the second copy from the last token to the first",
                     "the second copy has the same tokens in the same order",
                 ),
+                "[start, drawn, drawn.roll(1, dims=1)]": (
+                    "writes the second copy in another order",
+                    "the second copy has the same tokens in the same order",
+                ),
                 "[start, drawn, ids[torch.randint(0, len(ids), (batch_size, seq_len), generator=generator)]]": (
                     "draws the second half anew",
                     "the second copy is the first again: draw once, and join it twice",
@@ -179,9 +182,10 @@ test_generate_repeated_tokens = exercise(
             },
         ),
         Mistake(
-            "begins with token 0",
+            "begins with another token than the tokenizer's",
             "lm.bos_token_id)",
             "0)",
+            shows=lambda seen: any(set(observed[BEGINS]) != {BOS} for observed in seen),
             why="which token begins a text is the tokenizer's: model.tokenizer.bos_token_id",
         ),
         Mistake(
@@ -220,23 +224,37 @@ test_generate_repeated_tokens = exercise(
             },
         ),
         Mistake(
-            "ignores token_ids",
+            "draws ids that token_ids doesn't hold",
             "torch.arange(lm.d_vocab) if token_ids is None else token_ids",
             "torch.arange(lm.d_vocab)",
+            shows=lambda seen: any(observed[OUTSIDE] for observed in seen),
             why="where ids are given, only they may be drawn",
         ),
-        *instead_of(
+        Mistake(
+            "ignores the generator",
             "generator=generator",
-            {
-                "generator=None": (
-                    "ignores the generator",
-                    "with a generator of the same seed the same tokens must come",
-                ),
-                "generator=generator.manual_seed(0) if generator else None": (
-                    "sets the generator's seed anew",
-                    "a generator that was given must move on: two calls with it draw different tokens",
-                ),
-            },
+            "generator=None",
+            why="with a generator of the same seed the same tokens must come",
+        ),
+        Mistake(
+            "seeds torch's own generator",
+            "generator=generator",
+            "generator=torch.manual_seed(generator.initial_seed()) if generator else None",
+            why="hand the generator to randint: others draw from torch's own",
+        ),
+        Mistake(
+            "starts the generator anew at each call",
+            "generator=generator",
+            "generator=generator.manual_seed(0) if generator else None",
+            shows=lambda seen: not any(observed[TWICE] for observed in seen),
+            why="a generator that was given must move on: two calls with it draw different tokens",
+        ),
+        Mistake(
+            "draws some ids more often than others",
+            "torch.randint(0, len(ids), (batch_size, seq_len), generator=generator)",
+            "(len(ids) * torch.rand(batch_size, seq_len, generator=generator) ** 2).long()",
+            shows=lambda seen: any(observed.get(UNEVEN) for observed in seen),
+            why="all ids have the same probability: randint",
         ),
     ],
 )
@@ -259,7 +277,7 @@ def run_observations(function: Callable[..., Any], case: Case) -> Observations:
     if tokens.shape != (call[1], 1 + 2 * call[0]):
         return seen
     if not knows_all:
-        seen["ids outside those given"] = []
+        seen[OUTSIDE] = []
     with torch.no_grad():
         wanted, own = model.run_with_cache(tokens)
     seen["shape of the logits"] = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
@@ -318,6 +336,10 @@ test_run_and_cache_model_repeated_tokens = exercise(
                     "forgets which ids to draw from",
                     "generate_repeated_tokens takes token_ids as its fourth argument",
                 ),
+                "(model, seq_len, batch_size)": (
+                    "forgets token_ids and the generator",
+                    "generate_repeated_tokens takes all five arguments",
+                ),
                 "(model, seq_len, batch_size, token_ids)": (
                     "forgets the generator",
                     "generate_repeated_tokens takes the generator as its fifth argument",
@@ -330,6 +352,10 @@ test_run_and_cache_model_repeated_tokens = exercise(
                 "run_with_cache(generate_repeated_tokens(model, seq_len, batch_size))": (
                     "runs the model on other tokens",
                     "tokens, logits and cache must belong together: draw once",
+                ),
+                "run_with_cache(tokens[:, 1:])": (
+                    "runs the model without the first token",
+                    "the model reads all tokens that are returned",
                 ),
                 "run_with_cache(tokens[:, : 1 + seq_len])": (
                     "runs the model on the first copy alone",
@@ -347,6 +373,10 @@ test_run_and_cache_model_repeated_tokens = exercise(
                 "return tokens, cache, logits": (
                     "returns the cache before the logits",
                     "the order is (tokens, logits, cache)",
+                ),
+                "return tokens, logits[:, -1], cache": (
+                    "returns the last position's logits alone",
+                    "the logits of all positions are asked for",
                 ),
                 "return tokens, logits.log_softmax(dim=-1), cache": (
                     "returns log-probabilities",
