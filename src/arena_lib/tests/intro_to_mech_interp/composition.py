@@ -15,7 +15,7 @@ from arena_lib.checking.observing import CHANGED, Observations, outputs
 from arena_lib.interp.weights import composition
 from arena_lib.interp.weights.factored import FactoredMatrix
 from arena_lib.tests.intro_to_mech_interp.factored import BUILT, LargestTensor, builds_nothing_large
-from arena_lib.tests.transformer_from_scratch.sampling import repeats
+from arena_lib.tests.transformer_from_scratch.draws import draws_of_a_generator
 
 __test__ = False
 
@@ -134,7 +134,7 @@ def random_score_statistics(function: Any, case: Case) -> Observations:
         "spread": float(scores.std()),
         "all in one place": bool(scores.std() < 1e-9),
         "all between 0 and 1": bool(((scores >= 0) & (scores <= 1 + 1e-9)).all()),
-    } | repeats(function, lambda generator: as_number(function(*sizes, generator)))
+    } | draws_of_a_generator(function, lambda generator: as_number(function(*sizes, generator)), n_draws=2)
 
 
 def uniform_random_score(d_model: int, d_head: int, generator: Any = None) -> float:

@@ -23,11 +23,13 @@ from arena_lib.tests.transformer_from_scratch.bpe_training import (
     test_merge_pair,
     test_train_bpe,
 )
+from arena_lib.tests.transformer_from_scratch.cached_generation import (
+    test_forward_with_cache,
+    test_generate_with_cache,
+)
 from arena_lib.tests.transformer_from_scratch.causal_masks import test_cached_causal_mask, test_causal_mask
 from arena_lib.tests.transformer_from_scratch.kv_cache import (
     test_attend_with_cache,
-    test_forward_with_cache,
-    test_generate_with_cache,
     test_kv_cache,
 )
 from arena_lib.tests.transformer_from_scratch.llama_attention import (
@@ -35,6 +37,11 @@ from arena_lib.tests.transformer_from_scratch.llama_attention import (
     test_grouped_query_attention,
     test_repeat_kv,
     test_rotary_angles,
+)
+from arena_lib.tests.transformer_from_scratch.next_token import (
+    test_apply_frequency_penalty,
+    test_apply_temperature,
+    test_sample_next_token,
 )
 from arena_lib.tests.transformer_from_scratch.norms_and_embeddings import (
     test_embed,
@@ -45,10 +52,7 @@ from arena_lib.tests.transformer_from_scratch.norms_and_embeddings import (
     test_unembed,
 )
 from arena_lib.tests.transformer_from_scratch.sampler import (
-    test_apply_frequency_penalty,
-    test_apply_temperature,
     test_sample,
-    test_sample_next_token,
 )
 from arena_lib.tests.transformer_from_scratch.sampling import (
     test_greedy_search,

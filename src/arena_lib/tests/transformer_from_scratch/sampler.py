@@ -1,7 +1,4 @@
-"""Judges of the sampler: temperature and penalty, the next token by all options together, and the loop that writes.
-
-Shapes:  token ids "seq", logits "d_vocab" -> logits "d_vocab" or one token id; a prompt -> a text.
-"""
+"""The judge of the sampler: the loop that writes a text, token by token."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -9,219 +6,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from arena_lib.checking import Case, Mistake, Unfit, exercise
+from arena_lib.checking import Case, Mistake, Unfit, exercise, instead_of
 from arena_lib.checking.observing import Observations
-from arena_lib.tests.transformer_from_scratch.sampling import (
-    DRAWS,
-    FREQUENCIES,
-    IGNORES_THE_GENERATOR,
-    PROBABILITIES,
-    VOCAB,
-    many_draws,
-    repeats,
+from arena_lib.tests.transformer_from_scratch.draws import (
+    draws_of_a_generator,
+    ignores_the_generator,
+    restarts_the_generator,
 )
 from arena_lib.transformer import sampling
 from arena_lib.transformer.sampling import SamplingConfig
 
 __test__ = False
-
-
-def apply_temperature_cases(generator: torch.Generator) -> list[Case]:
-    """Bold, random, and neutral."""
-    return [
-        Case(label=label, args=(torch.randn(7, generator=generator), temperature), axes={"output": VOCAB})
-        for label, temperature in [("below 1", 0.4), ("above 1", 2.5), ("exactly 1", 1.0)]
-    ]
-
-
-test_apply_temperature = exercise(
-    reference=sampling.apply_temperature,
-    cases=apply_temperature_cases,
-    accepts=[lambda logits, temperature: logits * (1 / temperature)],
-    mistakes=[
-        Mistake(
-            "multiplies by the temperature",
-            "logits / temperature",
-            "logits * temperature",
-            why="a high temperature must flatten: it divides",
-        ),
-        Mistake(
-            "changes the logits in place",
-            "logits / temperature",
-            "logits.div_(temperature)",
-            why="the caller may need them again",
-        ),
-        Mistake(
-            "returns probabilities",
-            "logits / temperature",
-            "(logits / temperature).softmax(dim=-1)",
-            why="logits are asked for: what comes next takes the softmax",
-        ),
-        Mistake(
-            "divides the probabilities",
-            "logits / temperature",
-            "logits.softmax(dim=-1) / temperature",
-            why="temperature acts on logits, before the softmax",
-        ),
-        Mistake(
-            "ignores the temperature",
-            "logits / temperature",
-            "logits.clone()",
-            why="below 1 the distribution gets sharper, above 1 flatter",
-        ),
-    ],
-)
-
-
-def apply_frequency_penalty_cases(generator: torch.Generator) -> list[Case]:
-    """Repeated tokens, a reward in place of a penalty, and a text without the last tokens of the vocabulary."""
-    texts = [
-        ("tokens that occur more than once", [3, 0, 3, 6, 3, 0], 1.5),
-        ("a negative penalty", [6, 1, 1], -0.5),
-        ("a text of one token", [2], 2.0),
-    ]
-    return [
-        Case(
-            label=label,
-            args=(torch.tensor(text), torch.randn(7, generator=generator), penalty),
-            axes={"output": VOCAB},
-        )
-        for label, text, penalty in texts
-    ]
-
-
-def frequency_penalty_by_loop(input_ids: Tensor, logits: Tensor, freq_penalty: float) -> Tensor:
-    """Walks through the text."""
-    logits = logits.clone()
-    for token in input_ids.tolist():
-        logits[token] -= freq_penalty
-    return logits
-
-
-def frequency_penalty_by_one_hot(input_ids: Tensor, logits: Tensor, freq_penalty: float) -> Tensor:
-    """Sums one-hot rows."""
-    return logits - freq_penalty * torch.nn.functional.one_hot(input_ids, logits.numel()).sum(0)
-
-
-test_apply_frequency_penalty = exercise(
-    reference=sampling.apply_frequency_penalty,
-    cases=apply_frequency_penalty_cases,
-    accepts=[frequency_penalty_by_loop, frequency_penalty_by_one_hot],
-    mistakes=[
-        Mistake(
-            "counts a repeated token once",
-            "logits - freq_penalty * counts",
-            "logits - freq_penalty * (counts > 0)",
-            why="the penalty grows with every occurrence; counting once is a presence penalty",
-        ),
-        Mistake(
-            "adds the penalty",
-            "logits - freq_penalty",
-            "logits + freq_penalty",
-            why="a token that occurred often must become less likely",
-        ),
-        Mistake(
-            "has counts for part of the vocabulary only",
-            ", minlength=logits.shape[0]",
-            "",
-            why="bincount stops at the largest token of the text unless minlength says how long it must be",
-        ),
-        Mistake(
-            "multiplies the logits by the counts",
-            "logits - freq_penalty * counts",
-            "logits * (1 - freq_penalty * counts)",
-            why="the penalty is subtracted, whatever the logit's sign",
-        ),
-        Mistake(
-            "changes the logits in place",
-            "return logits - freq_penalty * counts",
-            "return logits.sub_(freq_penalty * counts)",
-            why="the caller may need them again",
-        ),
-    ],
-)
-
-
-def next_token_cases(generator: torch.Generator) -> list[Case]:
-    """Each option by itself and in company; with a reward, the order of penalty and temperature decides."""
-    logits = PROBABILITIES.log()
-    options = {
-        "greedy": SamplingConfig(temperature=0.0),
-        "greedy with a penalty": SamplingConfig(temperature=0.0, frequency_penalty=0.7),
-        "a low temperature": SamplingConfig(temperature=0.5),
-        "top-k": SamplingConfig(top_k=2),
-        "top-p": SamplingConfig(top_p=0.7),
-        "a reward and a temperature": SamplingConfig(temperature=0.4, frequency_penalty=-1.5),
-        "a temperature and top-p": SamplingConfig(temperature=3.0, top_p=0.55),
-        "no options": SamplingConfig(),
-    }
-    texts = {"a reward and a temperature": torch.tensor([2, 2])}
-    often_one = torch.tensor([1, 1, 3])
-    return [
-        Case(label=label, args=(texts.get(label, often_one), logits, chosen), given={"d_vocab": 5}, axes=DRAWS)
-        for label, chosen in options.items()
-    ]
-
-
-def next_token_by_probabilities(input_ids: Tensor, logits: Tensor, options: Any) -> int:
-    """Works on one list of probabilities from which tokens are struck out."""
-    logits = frequency_penalty_by_loop(input_ids, logits, options.frequency_penalty)
-    if not options.temperature:
-        return int(logits.argmax())
-    probabilities, order = (logits / options.temperature).softmax(-1).sort(descending=True)
-    rank = torch.arange(len(logits))
-    if options.top_k:
-        probabilities = probabilities * (rank < options.top_k)
-    if options.top_p:
-        probabilities = probabilities * (probabilities.cumsum(-1) - probabilities < options.top_p)
-    return int(order[torch.multinomial(probabilities, 1)])
-
-
-test_sample_next_token = exercise(
-    reference=sampling.sample_next_token,
-    cases=next_token_cases,
-    observe=many_draws,
-    tolerance=FREQUENCIES,
-    accepts=[next_token_by_probabilities],
-    mistakes=[
-        Mistake(
-            "forgets the frequency penalty",
-            "logits = apply_frequency_penalty(input_ids, logits, options.frequency_penalty)",
-            "pass",
-            why="it comes first, and acts on every way to choose",
-        ),
-        Mistake(
-            "forgets the temperature",
-            "logits = apply_temperature(logits, options.temperature)",
-            "pass",
-            why="every draw is from the logits divided by the temperature",
-        ),
-        Mistake(
-            "ignores top_k",
-            "options.top_k > 0",
-            "False",
-            why="a top_k above zero switches sampling among the k best on",
-        ),
-        Mistake(
-            "ignores top_p",
-            "options.top_p > 0",
-            "False",
-            why="a top_p above zero switches nucleus sampling on",
-        ),
-        Mistake(
-            "applies the temperature before the penalty",
-            "apply_frequency_penalty(input_ids, logits, options.frequency_penalty)",
-            "apply_frequency_penalty(input_ids, logits, options.frequency_penalty * (options.temperature or 1.0))",
-            why="the penalty is in units of the model's own logits, so it is subtracted before they are divided",
-        ),
-        Mistake(
-            "draws where it should be greedy",
-            "if options.temperature == 0:\n        return greedy_search(logits)",
-            "if options.temperature == 0:\n        return sample_basic(logits, generator=generator)",
-            why="a temperature of 0 is the limit in which the most likely token is certain",
-        ),
-    ],
-)
 
 
 class ScriptedModel(nn.Module):
@@ -262,25 +57,20 @@ class LetterTokenizer:
 
 def sample_cases(generator: torch.Generator) -> list[Case]:
     """Stops at the end token, at the limit, reads no more than the context, and draws at random."""
-    greedy: dict[str, Any] = {"temperature": 0.0}
+
+    def greedy(label: str, prompt: str, n_new: int, *, penalty: float = 0.0, n_ctx: int | None = 20) -> Case:
+        options = {"temperature": 0.0} | ({"frequency_penalty": penalty} if penalty else {})
+        return Case(label=label, args=(prompt, n_new), kwargs=options, given={"n_ctx": n_ctx})
+
     return [
-        Case(label="goes on until the limit", args=("ab", 3), kwargs=greedy, given={"n_ctx": 20}),
-        Case(label="stops at the end token", args=("d", 9), kwargs=greedy, given={"n_ctx": 20}),
-        Case(label="outgrows the context", args=("abcabc", 3), kwargs=greedy, given={"n_ctx": 4}),
-        Case(
-            label="a penalty that counts the prompt",
-            args=("bbb", 2),
-            kwargs={"temperature": 0.0, "frequency_penalty": 0.6},
-            given={"n_ctx": 20},
-        ),
-        Case(
-            label="a penalty that counts what lies before the context",
-            args=("cab", 3),
-            kwargs={"temperature": 0.0, "frequency_penalty": 2.0},
-            given={"n_ctx": 2},
-        ),
-        Case(label="nothing to generate", args=("abc", 0), kwargs=greedy, given={"n_ctx": 20}),
-        Case(label="a model without a limit", args=("abc", 2), kwargs=greedy, given={"n_ctx": None}),
+        greedy("goes on until the limit", "ab", 3),
+        greedy("stops at the end token", "d", 9),
+        greedy("outgrows the context", "abcabc", 3, n_ctx=4),
+        greedy("a penalty that counts the prompt", "ccb", 2, penalty=0.6),
+        greedy("a penalty that counts what is outside the context", "cab", 3, penalty=2.0, n_ctx=2),
+        greedy("a reward that counts what was just written", "cb", 3, penalty=-5.2),
+        greedy("nothing to generate", "abc", 0),
+        greedy("a model without a limit", "abc", 2, n_ctx=None),
         Case(label="draws at random", args=("ab", 12), kwargs={"temperature": 30.0}, given={"n_ctx": 20}),
     ]
 
@@ -292,9 +82,8 @@ def sampled_text(cls: Any, case: Case) -> Observations:
     model = ScriptedModel(d_vocab=8, n_ctx=case.given["n_ctx"])
     sampler = cls(model, LetterTokenizer())
     if case.kwargs["temperature"] > 0:
-        return repeats(
-            sampler.sample,
-            lambda generator: [sampler.sample(*case.args, **case.kwargs, generator=generator) for _ in range(3)],
+        return draws_of_a_generator(
+            sampler.sample, lambda generator: sampler.sample(*case.args, **case.kwargs, generator=generator), n_draws=4
         )
     text = sampler.sample(*case.args, **case.kwargs)
     return {"text": text, "what the model read": model.contexts}
@@ -321,55 +110,107 @@ test_sample = exercise(
     observe=sampled_text,
     keep=["__init__", "encode", "beam_search"],
     accepts=[SamplerByList],
+    equivalent={
+        "progress(steps, 'sampling') if verbose else steps": "a bar changes nothing else",
+        "logits = self.model(context[None])[0, -1] -> logits = self.model(context[None])[-1, -1]": "a batch of one",
+    },
     mistakes=[
-        Mistake(
-            "reads the logits at the first position",
+        *instead_of(
             "self.model(context[None])[0, -1]",
-            "self.model(context[None])[0, 0]",
-            why="the last position is the one that predicts the next token",
+            {
+                "self.model(context[None])[0, 0]": (
+                    "reads the logits at the first position",
+                    "the last position is the one that predicts the next token",
+                )
+            },
         ),
-        Mistake(
-            "does not stop at the end token",
-            "if next_token == self.eos_token_id:\n                break\n            tokens",
-            "tokens",
-            why="the model says by that token that the text is over",
-        ),
-        Mistake(
-            "makes the end token part of the text",
+        *instead_of(
             "if next_token == self.eos_token_id:\n                break\n            tokens = torch.cat([tokens, tokens.new_tensor([next_token])])",
-            "tokens = torch.cat([tokens, tokens.new_tensor([next_token])])\n            if next_token == self.eos_token_id:\n                break",
-            why="it marks the end and is no word of the text",
+            {
+                "tokens = torch.cat([tokens, tokens.new_tensor([next_token])])": (
+                    "does not stop at the end token",
+                    "the model says by that token that the text is over",
+                ),
+                "tokens = torch.cat([tokens, tokens.new_tensor([next_token])])\n            if next_token == self.eos_token_id:\n                break": (
+                    "makes the end token part of the text",
+                    "it marks the end and is no word of the text",
+                ),
+            },
         ),
-        Mistake(
-            "gives the model more than its context",
+        *instead_of(
             "tokens if self.n_ctx is None else tokens[-self.n_ctx :]",
-            "tokens",
-            why="a model has positions for n_ctx tokens: it reads the last n_ctx of a longer text",
+            {
+                "tokens": (
+                    "gives the model more than its context",
+                    "a model has positions for n_ctx tokens: it reads the last n_ctx of a longer text",
+                ),
+                "tokens if self.n_ctx is None else tokens[: self.n_ctx]": (
+                    "keeps the start of the text when it outgrows the context",
+                    "what comes next depends most on what came last",
+                ),
+                "tokens if self.n_ctx is None else tokens[1 - self.n_ctx :]": (
+                    "gives the model one token less than its context",
+                    "a model can read n_ctx tokens",
+                ),
+                "tokens[-1:]": (
+                    "gives the model the newest token only",
+                    "without a cache the model must read the whole text at each step",
+                ),
+                "tokens[-self.n_ctx :]": (
+                    "needs a model with a limit",
+                    "self.n_ctx is None for a model that reads texts of any length",
+                ),
+            },
         ),
-        Mistake(
-            "keeps the start of the text when it outgrows the context",
-            "tokens[-self.n_ctx :]",
-            "tokens[: self.n_ctx]",
-            why="what comes next depends most on what came last",
-        ),
-        Mistake(
-            "counts only what the model just read for the penalty",
+        *instead_of(
             "sample_next_token(tokens, logits",
-            "sample_next_token(context, logits",
-            why="the penalty counts the whole text, also what has left the context",
+            {
+                "sample_next_token(context, logits": (
+                    "counts only what the model just read for the penalty",
+                    "the penalty counts the whole text, also what has left the context",
+                ),
+                "sample_next_token(tokens[len(self.encode(prompt)) :], logits": (
+                    "leaves the prompt out of the penalty",
+                    "the penalty counts all tokens so far, prompt included",
+                ),
+                "sample_next_token(self.encode(prompt), logits": (
+                    "counts only the prompt for the penalty",
+                    "the penalty counts all tokens so far, the new ones included",
+                ),
+            },
         ),
-        Mistake(
-            "generates one token too many",
+        *instead_of(
             "range(max_tokens_generated)",
-            "range(max_tokens_generated + 1)",
-            why="max_tokens_generated is the most",
+            {
+                "range(max_tokens_generated + 1)": ("generates one token too many", "max_tokens_generated is the most"),
+                "range(max_tokens_generated - 1)": (
+                    "generates one token too few",
+                    "max_tokens_generated tokens are added unless the text ends before",
+                ),
+            },
+        ),
+        *instead_of(
+            "tokens.tolist()",
+            {
+                "tokens[len(self.encode(prompt)) :].tolist()": (
+                    "returns the new text without the prompt",
+                    "the result is the prompt and how it goes on, as one text",
+                )
+            },
         ),
         Mistake(
-            "needs a model with a limit",
-            "tokens if self.n_ctx is None else tokens[-self.n_ctx :]",
-            "tokens[-self.n_ctx :]",
-            why="self.n_ctx is None for a model that reads texts of any length",
+            "ignores the generator",
+            "generator=generator",
+            "generator=None",
+            why="generators with the same seed must give the same text",
+            shows=ignores_the_generator,
         ),
-        IGNORES_THE_GENERATOR,
+        Mistake(
+            "starts the generator anew",
+            "steps = range(",
+            "generator = generator and generator.manual_seed(0)\n        steps = range(",
+            why="a second text from the same generator must be a new one",
+            shows=restarts_the_generator,
+        ),
     ],
 )

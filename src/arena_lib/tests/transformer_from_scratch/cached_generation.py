@@ -1,0 +1,275 @@
+"""Judges of a model that reads from a KV cache, and of the loop that writes with it."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from arena_lib.checking import Case, Mistake, exercise, instead_of, outputs, random_weights
+from arena_lib.checking.modules import load_by_name
+from arena_lib.checking.observing import Observations
+from arena_lib.tests.transformer_from_scratch.draws import draws_of_a_generator, ignores_the_generator
+from arena_lib.tests.transformer_from_scratch.kv_cache import CFG, attend_by_torch
+from arena_lib.transformer import lesson
+from arena_lib.transformer.kv_cache import KVCache, forward_with_cache, generate_with_cache
+from arena_lib.transformer.sampling import GREEDY, SamplingConfig, sample_next_token
+
+__test__ = False
+
+
+def make_model(case: Case) -> lesson.DemoTransformer:
+    """The small model with the case's weights."""
+    model = lesson.DemoTransformer(CFG)
+    load_by_name(model, case.given["weights"])
+    return model
+
+
+def forward_cases(generator: torch.Generator) -> list[Case]:
+    """The text in one piece, in two, and token by token."""
+    weights = random_weights(lesson.DemoTransformer(CFG), generator)
+    tokens = torch.randint(0, CFG.d_vocab, (3, 6), generator=generator)
+    pieces = {"in one piece": [6], "a prompt, then single tokens": [4, 1, 1], "pieces of two": [2, 2, 2]}
+    return [
+        Case(
+            label=label,
+            given={"weights": weights, "tokens": tokens, "pieces": sizes},
+            axes={"output": "batch seq d_vocab"},
+        )
+        for label, sizes in pieces.items()
+    ]
+
+
+def logits_in_pieces(function: Any, case: Case) -> Observations:
+    """The logits for all pieces joined, and how many tokens the cache holds."""
+    model, cache = make_model(case), KVCache(CFG.n_layers)
+    out = [function(model, piece, cache) for piece in case.given["tokens"].split(case.given["pieces"], dim=1)]
+    if not all(isinstance(piece, Tensor) and piece.ndim == 3 for piece in out):
+        return {"output": out[0]}
+    return {"output": torch.cat(out, dim=1).detach(), "n_seen": cache.n_seen}
+
+
+def forward_by_embedding_all(model: Any, tokens: Tensor, cache: KVCache) -> Tensor:
+    """Embeds positions by index, and names what is written."""
+    positions = torch.arange(cache.n_seen, cache.n_seen + tokens.shape[1])
+    stream = model.embed.W_E[tokens] + model.pos_embed.W_pos[positions][None]
+    for i in range(len(model.blocks)):
+        block = model.blocks[i]
+        stream = stream + attend_by_torch(block.attn, block.ln1(stream), cache, i)
+        stream = stream + block.mlp(block.ln2(stream))
+    return model.unembed(model.ln_final(stream))
+
+
+test_forward_with_cache = exercise(
+    reference=forward_with_cache,
+    cases=forward_cases,
+    observe=logits_in_pieces,
+    accepts=[forward_by_embedding_all],
+    mistakes=[
+        *instead_of(
+            "model.pos_embed.W_pos[start : start + tokens.shape[1]]",
+            {
+                "model.pos_embed.W_pos[: tokens.shape[1]]": (
+                    "starts the positions at zero again",
+                    "new tokens come after the ones that the cache holds",
+                ),
+                "model.pos_embed.W_pos[start + 1 : start + 1 + tokens.shape[1]]": (
+                    "starts the positions one too late",
+                    "the first new token is at position n_seen, as it was before this call",
+                ),
+                "model.pos_embed.W_pos[start]": (
+                    "gives all new tokens the same position",
+                    "a piece may hold several tokens, and each has a position of its own",
+                ),
+            },
+        ),
+        *instead_of(
+            "attend_with_cache(block.attn, block.ln1(residual), cache, layer_idx)",
+            {
+                "attend_with_cache(block.attn, block.ln1(residual), cache, 0)": (
+                    "gives every block the first layer's cache",
+                    "each layer has keys and values of its own",
+                ),
+                "attend_with_cache(block.attn, residual, cache, layer_idx)": (
+                    "forgets ln1",
+                    "attention reads the normalised residual stream, as before",
+                ),
+                "block.attn(block.ln1(residual))": (
+                    "attends without the cache",
+                    "new tokens look at all earlier ones, which only the cache still holds",
+                ),
+            },
+        ),
+        *instead_of(
+            "        residual = residual + block.mlp(block.ln2(residual))\n",
+            {
+                "": (
+                    "leaves the MLP out",
+                    "only attention looks at other positions, so only attention needs the cache; the rest is as before",
+                ),
+                "        residual = residual + block.mlp(residual)\n": (
+                    "forgets ln2",
+                    "the MLP reads the normalised residual stream, as before",
+                ),
+                "        residual = block.mlp(block.ln2(residual))\n": (
+                    "lets the MLP replace the residual stream",
+                    "each part adds to the stream",
+                ),
+            },
+        ),
+        *instead_of(
+            "model.unembed(model.ln_final(residual))",
+            {
+                "model.unembed(residual)": ("forgets the final LayerNorm", "it is the same model as before"),
+                "model.ln_final(residual)": ("returns the residual stream", "logits are asked for: unembed it"),
+                "model.unembed(model.ln_final(residual)).log_softmax(dim=-1)": (
+                    "returns log-probabilities",
+                    "the model's logits are asked for, as before",
+                ),
+                "model.unembed(model.ln_final(residual[:, -1:]))": (
+                    "returns the last position's logits only",
+                    "logits at each of the new positions are asked for",
+                ),
+            },
+        ),
+    ],
+)
+
+
+def generate_cases(generator: torch.Generator) -> list[Case]:
+    """Greedy for one text and for several, with a penalty, with nothing to add, up to the whole context; and at random."""
+    weights = random_weights(lesson.DemoTransformer(CFG), generator, scale=1.0)
+    for name, weight in weights.items():  # large biases would give the same token everywhere
+        weights[name] = weight * (0.1 if name.split(".")[-1].startswith("b") else 4.0 if "embed.W" in name else 1.0)
+
+    def case(label: str, shape: tuple[int, int], n_new: int, options: SamplingConfig = GREEDY) -> Case:
+        tokens = torch.randint(0, CFG.d_vocab, shape, generator=generator)
+        return Case(
+            label=label, given={"weights": weights, "call": (tokens, n_new, options)}, axes={"output": "batch seq"}
+        )
+
+    return [
+        case("one text", (1, 3), 4),
+        case("several texts", (3, 2), 5),
+        case("a frequency penalty", (2, 4), 6, SamplingConfig(temperature=0.0, frequency_penalty=4.0)),
+        case("up to the end of the context", (1, 2), CFG.n_ctx - 2),
+        case("nothing to add", (2, 3), 0),
+        case("draws at random", (2, 3), 6, SamplingConfig(temperature=5.0)),
+    ]
+
+
+def generated(function: Any, case: Case) -> Observations:
+    """The tokens, or whether a generator alone decides them; and whether the model read any of them twice."""
+    model = make_model(case)
+    read: list[int] = []
+    model.embed.register_forward_pre_hook(lambda module, args: read.append(args[0].numel()))
+    tokens, n_new, options = case.given["call"]
+    seen = outputs(function, Case(label=case.label, args=(model, tokens, n_new, options), names=case.names))
+    if options.temperature > 0:
+        text = seen.pop("output")
+        is_longer = isinstance(text, Tensor) and text.shape == (tokens.shape[0], tokens.shape[1] + n_new)
+        seen["the prompt, and so many tokens more"] = is_longer and torch.equal(text[:, : tokens.shape[1]], tokens)
+        unwatched = make_model(case)
+        seen |= draws_of_a_generator(
+            function,
+            lambda generator: function(unwatched, tokens.clone(), n_new, options, generator=generator).tolist(),
+            n_draws=3,
+        )
+    return seen | {"reads each token at most once": sum(read) <= tokens.shape[0] * (tokens.shape[1] + n_new)}
+
+
+def generate_by_list(model: Any, tokens: Tensor, max_new_tokens: int, options: Any = GREEDY) -> Tensor:
+    """Each text with a cache of its own."""
+    texts = []
+    for text in tokens:
+        cache = KVCache(model.cfg.n_layers)
+        unread = text
+        for _ in range(max_new_tokens):
+            logits = forward_with_cache(model, unread[None], cache)[0, -1]
+            unread = torch.tensor([sample_next_token(text, logits, options)])
+            text = torch.cat([text, unread])
+        texts.append(text)
+    return torch.stack(texts)
+
+
+test_generate_with_cache = exercise(
+    reference=generate_with_cache,
+    cases=generate_cases,
+    observe=generated,
+    accepts=[lambda m, t, n, o=GREEDY: generate_by_list(m, t, n, o)],
+    mistakes=[
+        *instead_of(
+            "    for _ in range(max_new_tokens):\n",
+            {
+                "    for _ in range(max_new_tokens):\n        cache, unread = KVCache(model.cfg.n_layers), tokens\n": (
+                    "reads the whole text again at each step",
+                    "the result is right, but each token is read again and again: the cache is there to spare that",
+                ),
+                "    for _ in range(max_new_tokens):\n        cache = KVCache(model.cfg.n_layers)\n": (
+                    "begins each step with an empty cache",
+                    "the newest token must look at all earlier ones: one cache serves the whole text",
+                ),
+                "    for _ in range(max_new_tokens - 1):\n": (
+                    "stops one token early",
+                    "max_new_tokens are to be added, counted from the prompt",
+                ),
+                "    for _ in range(max_new_tokens + 1):\n": (
+                    "adds one token too many",
+                    "max_new_tokens are to be added, counted from the prompt",
+                ),
+                "    generator = generator and generator.manual_seed(0)\n    for _ in range(max_new_tokens):\n": (
+                    "starts the generator anew",
+                    "a second text from the same generator must be a new one",
+                ),
+            },
+        ),
+        *instead_of(
+            "cache)[:, -1]",
+            {"cache)[:, 0]": ("reads the first position's logits", "the last position predicts the next token")},
+        ),
+        *instead_of(
+            "    return tokens\n",
+            {
+                "    return tokens[:, tokens.shape[1] - max_new_tokens :]\n": (
+                    "returns the new tokens only",
+                    "the prompt is part of the result",
+                )
+            },
+        ),
+        *instead_of(
+            "sample_next_token(text, row, options, generator=generator) for text, row in zip(tokens, logits, strict=True)",
+            {
+                "sample_next_token(text, row, GREEDY, generator=generator) for text, row in zip(tokens, logits, strict=True)": (
+                    "ignores the options",
+                    "each token is chosen as the options say",
+                ),
+                "sample_next_token(text, row, options, generator=generator) for text, row in zip(unread, logits, strict=True)": (
+                    "counts only what the model just read for the penalty",
+                    "sample_next_token takes the whole text, prompt included",
+                ),
+                "sample_next_token(tokens[0], row, options, generator=generator) for row in logits": (
+                    "counts the first text's tokens for every text",
+                    "each text has a penalty of its own",
+                ),
+                "sample_next_token(text, logits[0], options, generator=generator) for text in tokens": (
+                    "chooses for every text by the first one's logits",
+                    "each text goes on in its own way",
+                ),
+            },
+        ),
+        Mistake(
+            "leaves the prompt out of the penalty",
+            "for _ in range(max_new_tokens):\n        logits = forward_with_cache(model, unread, cache)[:, -1]\n"
+            "        chosen = [\n            sample_next_token(text,",
+            "for n_new in range(max_new_tokens):\n        logits = forward_with_cache(model, unread, cache)[:, -1]\n"
+            "        chosen = [\n            sample_next_token(text[len(text) - n_new :],",
+            why="sample_next_token takes the whole text, prompt included",
+        ),
+        Mistake(
+            "ignores the generator",
+            "generator=generator",
+            "generator=None",
+            why="generators with the same seed must give the same text",
+            shows=ignores_the_generator,
+        ),
+    ],
+)
