@@ -33,7 +33,7 @@ class CacheThatReturnsTheNewPart(CacheWithHstack):
         return k, v
 
 
-def attend_heads_first(attn, x, cache, layer, with_key_bias=True):
+def attend_heads_first(attn, x, cache, layer, with_key_bias=True, root=lambda d: d**0.5):
     q, k, v = (
         x.unsqueeze(1) @ getattr(attn, f"W_{n}") + getattr(attn, f"b_{n}").unsqueeze(1) * (n != "K" or with_key_bias)
         for n in "QKV"
@@ -42,7 +42,7 @@ def attend_heads_first(attn, x, cache, layer, with_key_bias=True):
     k, v = (t.transpose(1, 2) for t in cache.extend(layer, k.transpose(1, 2), v.transpose(1, 2)))
     position = torch.arange(n_old, n_old + x.shape[1])
     hidden = torch.arange(k.shape[2]) > position[:, None]
-    scores = (q @ k.mT / attn.cfg.d_head**0.5).masked_fill(hidden, -torch.inf)
+    scores = (q @ k.mT / root(attn.cfg.d_head)).masked_fill(hidden, -torch.inf)
     return (scores.softmax(-1) @ v @ attn.W_O).sum(1) + attn.b_O
 
 
@@ -81,3 +81,23 @@ def test_keys_kept_without_their_bias_are_seen():
 def test_an_ignored_generator_is_named():
     result = run(judges.test_generate_with_cache, generate_without_generator)
     assert result.diagnosis.mistake == "ignores the generator"
+
+
+def extend_along(dim):
+    def extend(self, layer, k, v):
+        for store, new in ((self.keys, k), (self.values, v)):
+            store[layer] = new if store[layer] is None else torch.cat((store[layer], new), dim)
+        return self.keys[layer], self.values[layer]
+
+    return type("KVCache", (CacheWithHstack,), {"extend": extend})
+
+
+def test_a_cache_that_joins_along_another_axis_is_named():
+    assert run(judges.test_kv_cache, extend_along(-3)).status == "passed"
+    assert run(judges.test_kv_cache, extend_along(0)).diagnosis.mistake == "joins along the batch"
+    assert run(judges.test_kv_cache, extend_along(-2)).diagnosis.mistake == "joins along the heads"
+
+
+def test_scores_divided_by_half_of_d_head_fail():
+    result = run(judges.test_attend_with_cache, lambda *args: attend_heads_first(*args, root=lambda d: d * 0.5))
+    assert result.status == "failed"

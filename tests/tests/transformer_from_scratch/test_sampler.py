@@ -2,6 +2,7 @@
 
 import importlib
 
+import pytest
 import torch
 
 from arena_lib.checking import run
@@ -39,3 +40,36 @@ def test_sampler_without_a_generator_passes():
 
 def test_an_ignored_generator_is_named():
     assert run(judges.test_sample, SamplerThatIgnoresItsGenerator).diagnosis.mistake == "ignores the generator"
+
+
+class SamplerWithAPenaltyOf(Sampler):
+    """Counts a part of the text for the penalty."""
+
+    @staticmethod
+    def counted(ids, n_prompt):
+        return ids
+
+    def sample(self, prompt, max_tokens_generated=100, verbose=False, generator=None, **kwargs):
+        ids = torch.tensor(self.tokenizer.encode(prompt))
+        n_prompt = len(ids)
+        for _ in range(max_tokens_generated):
+            context = ids[None, -(self.cfg.n_ctx or len(ids)) :]
+            logits = self.model(context)[0, -1]
+            token = sample_next_token(self.counted(ids, n_prompt), logits, SamplingConfig(**kwargs), generator)
+            if token == self.tokenizer.eos_token_id:
+                break
+            ids = torch.cat([ids, torch.tensor([token])])
+        return self.tokenizer.decode(ids)
+
+
+@pytest.mark.parametrize(
+    ("counted", "mistake"),
+    [
+        (lambda ids, n_prompt: ids[n_prompt:], "leaves the prompt out of the penalty"),
+        (lambda ids, n_prompt: ids[:n_prompt], "counts only the prompt for the penalty"),
+    ],
+)
+def test_what_the_penalty_leaves_out_is_named(counted, mistake):
+    assert run(judges.test_sample, SamplerWithAPenaltyOf).status == "passed"
+    wrong = type("TransformerSampler", (SamplerWithAPenaltyOf,), {"counted": staticmethod(counted)})
+    assert run(judges.test_sample, wrong).diagnosis.mistake == mistake
