@@ -3,12 +3,13 @@
 Shapes:  pairs of words -> a prompt and its answer, or pairs.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
-from arena_lib.checking import Case, Mistake, Tolerance, Unfit, exercise
-from arena_lib.checking.observing import Observations
+from arena_lib.checking import Case, Mistake, Tolerance, Unfit, exercise, instead_of
+from arena_lib.checking.observing import CHANGED, Observations
 from arena_lib.interp.steering import icl
 from arena_lib.interp.steering.icl import ICLFormat
 
@@ -52,36 +53,66 @@ test_make_prompt = exercise(
     observe=prompt_and_completion,
     accepts=[make_prompt_by_join, lambda pairs, form=icl.QUESTION_ANSWER: list(make_prompt_by_join(pairs, form))],
     mistakes=[
-        Mistake(
-            "shows the answer that is asked for",
+        *instead_of(
             "form.question.format(x=asked)\n",
-            "form.question.format(x=asked) + form.answer.format(y=expected)\n",
-            why="the prompt ends where the last answer would begin",
+            {
+                "form.question.format(x=asked) + form.answer.format(y=expected)\n": (
+                    "shows the answer that is asked for",
+                    "the prompt ends where the last answer would begin",
+                ),
+                "form.question.format(x=asked) + form.answer.format(y=expected)[: -len(expected)]\n": (
+                    "ends with the space that belongs to the answer",
+                    "the space in front of a word is part of its token: the answer has it, and the prompt ends before",
+                ),
+                "form.question.format(x=asked) + form.separator\n": (
+                    "ends with a separator",
+                    "nothing comes after the last question: the answer is next",
+                ),
+                '""\n': ("leaves the last question out", "the model must be asked for the last pair's answer"),
+                "asked\n": ("writes the last word without its template", "form.question says how a question is written"),
+            },
         ),
-        Mistake("forgets the start", "form.start + ", "", why="form.start stands in front of everything"),
+        *instead_of(
+            "form.start + ",
+            {
+                "": ("forgets the start", "form.start stands in front of everything"),
+                "form.start + form.separator + ": (
+                    "puts a separator after the start",
+                    "a separator stands between one pair and the next",
+                ),
+            },
+        ),
+        Mistake(
+            "puts the start in front of every pair",
+            '"".join(written)',
+            '"".join(pair + form.start for pair in written)',
+            why="form.start stands once, in front of everything",
+        ),
         Mistake(
             "leaves the separators out",
             " + form.separator for x, y",
             " for x, y",
             why="each pair that is shown ends with form.separator",
         ),
-        Mistake(
-            "ends with a separator",
-            "form.question.format(x=asked)\n",
-            "form.question.format(x=asked) + form.separator\n",
-            why="nothing stands behind the last question: the answer comes next",
+        *instead_of(
+            "return prompt, form.answer.format(y=expected)",
+            {
+                "return prompt, expected": (
+                    "gives the bare word as the answer",
+                    "the answer is what stands in the text, with its space: that is another token than the bare word",
+                ),
+                "return form.answer.format(y=expected), prompt": ("returns the answer first", "the prompt comes first"),
+            },
         ),
-        Mistake(
-            "gives the bare word as the answer",
-            "form.answer.format(y=expected)",
-            "expected",
-            why="the answer is what stands in the text, with its space: that is another token than the bare word",
-        ),
-        Mistake(
-            "asks for the first pair",
+        *instead_of(
             "*shown, (asked, expected) = word_pairs",
-            "(asked, expected), *shown = word_pairs",
-            why="the last pair is the question",
+            {
+                "(asked, expected), *shown = word_pairs": ("asks for the first pair", "the last pair is the question"),
+                "*shown, (asked, expected) = word_pairs\n    form = QUESTION_ANSWER": (
+                    "writes every prompt in the default form",
+                    "the second argument says how pairs are written",
+                ),
+            },
         ),
         Mistake(
             "turns the pairs round",
@@ -105,33 +136,60 @@ def corrupt_pairs_cases(generator: torch.Generator) -> list[Case]:
     ]
 
 
+SHARES = "shares of the answers for the first pair"
+SAME = "share of draws in which two pairs get the same answer"
+MOVES_ON = "calls with one generator differ"
+
+
 def many_corruptions(function: Any, case: Case) -> Observations:
     """What stays; how often each answer is drawn for the first pair; how often two pairs get the same; whose generator."""
     pairs, answers = case.args
-    own = list(pairs), list(answers)
-    generator = torch.Generator().manual_seed(1)
-    drawn = [function(*own, generator) for _ in range(N_DRAWS)]
+    torch.rand(())  # so that a function which seeds the global generator leaves another state than this one
+    global_state = torch.get_rng_state()
+    given: list[Any] = [list(pairs), list(answers)]
+    function(*given, torch.Generator().manual_seed(1))
+    changed = [name for name, now, before in zip(case.names, given, case.args, strict=False) if now != before]
+
+    def draws(n: int, seed: int) -> list[Any]:
+        generator = torch.Generator().manual_seed(seed)
+        return [function(list(pairs), list(answers), generator) for _ in range(n)]
+
+    drawn = draws(N_DRAWS, 1)
     if not all(isinstance(result, list | tuple) for result in drawn):
         raise Unfit(f"corrupt_pairs must return a list of pairs, the question last: got {type(drawn[0]).__name__}.")
     counts = {len(result) for result in drawn}
-    seen: Observations = {"number of pairs": max(counts, key=lambda count: abs(count - len(pairs)))}
+    seen: Observations = {
+        "number of pairs": max(counts, key=lambda count: abs(count - len(pairs))),
+        CHANGED: changed,
+        "torch's global generator is untouched": torch.equal(global_state, torch.get_rng_state()),
+    }
     if counts != {len(pairs)}:
         return seen
-    seen |= {
-        "the question": tuple(drawn[0][-1]),
-        "first words": [pair[0] for pair in drawn[0]],
-        "arguments as they were": own == (list(pairs), list(answers)),
-    }
+    seen |= {"the question": tuple(drawn[0][-1]), "first words": [pair[0] for pair in drawn[0]]}
     if len(pairs) > 1:
         firsts = [result[0][1] for result in drawn]
-        seen["shares of the answers for the first pair"] = torch.tensor([firsts.count(a) / N_DRAWS for a in answers])
-        generators = [torch.Generator().manual_seed(6) for _ in range(2)]
-        once, again = ([function(*own, g) for _ in range(40)] for g in generators)
-        seen["the generator decides"] = once == again
+        seen[SHARES] = torch.tensor([firsts.count(answer) / N_DRAWS for answer in answers])
+        once = draws(40, 6)
+        seen["the generator decides"] = once == draws(40, 6)
+        seen[MOVES_ON] = once.count(once[0]) < len(once)
     if len(pairs) > 2:
-        same = sum(result[0][1] == result[1][1] for result in drawn) / N_DRAWS
-        seen["share of draws in which two pairs get the same answer"] = torch.tensor(same)
+        seen[SAME] = torch.tensor(sum(result[0][1] == result[1][1] for result in drawn) / N_DRAWS)
     return seen
+
+
+def draws_the_same_each_time(seen: Sequence[Observations]) -> bool:
+    """Whether calls with one generator never differ where several pairs are drawn."""
+    return not seen[0][MOVES_ON] and not seen[3].get(MOVES_ON, False)
+
+
+def draws_from_pairs_shown(seen: Sequence[Observations]) -> bool:
+    """Whether neither the question's answer nor the one that is nobody's is ever drawn."""
+    return bool((seen[0][SHARES][:3].sum() == 1) and (seen[0][SHARES][:3] < 1).all())
+
+
+def draws_words(seen: Sequence[Observations]) -> bool:
+    """Whether each answer is still the right one, and the first words aren't."""
+    return bool(seen[0][SHARES][0] == 1) and seen[0]["first words"] != ["hot", "big", "wet", "old"]
 
 
 def corrupt_pairs_by_weights(word_pairs: Any, answers: Any, generator: Any = None) -> list[tuple[str, str]]:
@@ -145,7 +203,7 @@ def corrupt_pairs_by_weights(word_pairs: Any, answers: Any, generator: Any = Non
     return out
 
 
-def corrupt_pairs_by_rejection(word_pairs: Any, answers: Any, generator: Any = None) -> list[tuple[str, str]]:
+def corrupt_pairs_by_rejection(word_pairs: Any, answers: Any, generator: Any = None) -> tuple[tuple[str, str], ...]:
     """Draws until it is wrong."""
     out = []
     for x, y in list(word_pairs)[:-1]:
@@ -153,7 +211,7 @@ def corrupt_pairs_by_rejection(word_pairs: Any, answers: Any, generator: Any = N
         while new == y:
             new = answers[int(torch.randint(0, len(answers), (1,), generator=generator))]
         out.append((x, new))
-    return [*out, word_pairs[-1]]
+    return (*out, word_pairs[-1])
 
 
 def corrupt_by_shuffling(word_pairs: Any, answers: Any, generator: Any = None) -> list[tuple[str, str]]:
@@ -173,10 +231,7 @@ test_corrupt_pairs = exercise(
     reference=icl.corrupt_pairs,
     cases=corrupt_pairs_cases,
     observe=many_corruptions,
-    tolerance={
-        "shares of the answers for the first pair": FREQUENCIES,
-        "share of draws in which two pairs get the same answer": FREQUENCIES,
-    },
+    tolerance={SHARES: FREQUENCIES, SAME: FREQUENCIES},
     accepts=[corrupt_pairs_by_weights, corrupt_pairs_by_rejection],
     mistakes=[
         Mistake(
@@ -185,23 +240,54 @@ test_corrupt_pairs = exercise(
             "for word, right in word_pairs:",
             why="the last pair is what is asked: its right answer is needed",
         ),
-        Mistake(
-            "changes the last answer in place of the others",
+        *instead_of(
             "return [*corrupted, word_pairs[-1]]",
-            "return [*word_pairs[:-1], (word_pairs[-1][0], corrupted[-1][1] if corrupted else word_pairs[-1][1])]",
-            why="the pairs that are shown are spoiled, and the question stays",
+            {
+                "return [*word_pairs[:-1], (word_pairs[-1][0], corrupted[-1][1] if corrupted else word_pairs[-1][1])]": (
+                    "changes the last answer in place of the others",
+                    "the pairs that are shown are spoiled, and the question stays",
+                ),
+                "return corrupted": ("leaves the question out", "the last pair ends the list, as it was"),
+                "word_pairs[:-1] = corrupted\n    return word_pairs": (
+                    "writes into the list of pairs that it was given",
+                    "the same pairs are needed again: return a new list",
+                ),
+            },
         ),
-        Mistake(
-            "may draw the right answer",
+        *instead_of(
             "[answer for answer in answers if answer != right]",
-            "list(answers)",
-            why="a pair with its right answer still shows the task",
+            {
+                "list(answers)": ("may draw the right answer", "a pair with its right answer still shows the task"),
+                "[answer for answer in answers if answer not in (right, word_pairs[-1][1])]": (
+                    "never draws the question's answer",
+                    "only a pair's own right answer is left out",
+                ),
+                "[answers[(i + (answer == right)) % len(answers)] for i, answer in enumerate(answers)]": (
+                    "takes the next answer where the right one is drawn",
+                    "so that one has twice the chance: draw among the wrong answers only",
+                ),
+                "answers\n        wrong.remove(right) if right in wrong else None": (
+                    "takes answers out of the list that it was given",
+                    "the next pair may need them: make a new list of the wrong answers",
+                ),
+            },
+        ),
+        *instead_of(
+            "wrong[drawn]",
+            {
+                "wrong[0]": ("always draws the first wrong answer", "all wrong answers have the same chance"),
+                "word_pairs[drawn % len(word_pairs)][1]": (
+                    "draws among the pairs instead of the answers",
+                    "the second argument lists what may be drawn",
+                ),
+            },
         ),
         Mistake(
-            "always draws the first wrong answer",
-            "wrong[drawn]",
-            "wrong[0]",
-            why="all wrong answers have the same chance",
+            "draws only from the answers of the pairs that are shown",
+            "answer for answer in answers if answer != right",
+            "answer for _, answer in word_pairs[:-1]",
+            why="the second argument lists what may be drawn",
+            shows=draws_from_pairs_shown,
         ),
         Mistake(
             "never draws the last answer",
@@ -210,10 +296,34 @@ test_corrupt_pairs = exercise(
             why="randint's upper end isn't drawn anyway",
         ),
         Mistake(
-            "ignores the generator",
+            "changes the first words",
+            "corrupted.append((word, wrong[drawn]))",
+            "corrupted.append((wrong[drawn], right))",
+            why="the first word of a pair stays, and its answer is drawn",
+            shows=draws_words,
+        ),
+        *instead_of(
             "generator=generator",
-            "generator=None",
-            why="the same generator must give the same pairs",
+            {
+                "generator=None": ("ignores the generator", "the same generator must give the same pairs"),
+                "generator=generator and generator.clone_state()": (
+                    "draws from a copy of the generator",
+                    "a generator moves on as it is used, so that the next call draws anew: draw from the one that is given",
+                ),
+            },
+        ),
+        Mistake(
+            "draws the same in every call",
+            "corrupted = []",
+            "corrupted, generator = [], torch.Generator().manual_seed(0)",
+            why="draw from the generator that is given and don't seed it again: it moves on, so that the next call differs",
+            shows=draws_the_same_each_time,
+        ),
+        Mistake(
+            "seeds torch's global generator",
+            "corrupted = []",
+            "corrupted = [torch.manual_seed(0)][:0]",
+            why="that changes what everyone draws afterwards: use the generator that is given",
         ),
         Mistake(
             "deals answers out so that none comes twice",

@@ -24,6 +24,8 @@ SIZES: dict[str, Any] = {
     "head_dim": 6,
     "max_position_embeddings": 128,
 }
+N_BYTE_TOKENS = 257
+"""The end of a text and the single bytes come first in Storyworld's vocabulary."""
 PAIRS = [
     ("hot", "cold"),
     ("big", "small"),
@@ -55,7 +57,7 @@ def tiny_model(seed: int = 0, sharpness: float = 1.0) -> TinyModel:
             mean, std = (0.0, 0.4) if parameter.ndim == 2 else (1.0, 0.2)
             parameter.copy_(torch.randn(parameter.shape, generator=generator) * std + mean)
         model.lm_head.weight.mul_(sharpness)
-        model.lm_head.weight[0] = 0.0  # it never ends a text
+        model.lm_head.weight[:N_BYTE_TOKENS] = 0.0  # it never ends a text, and says words, which messages show
     return TinyModel(model.eval(), tokenizer=tokenizer, task="text-generation")
 
 

@@ -1,0 +1,260 @@
+"""Judges of h computed and added in one forward pass, read as answers or as log-probabilities.
+
+Shapes:  prompts that show a task, prompts that don't -> answers, or log-probabilities "batch".
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from arena_lib.checking import Case, Mistake, exercise, instead_of
+from arena_lib.checking.observing import Observations
+from arena_lib.interp.steering import function_vectors
+from arena_lib.interp.steering.icl import ICLDataset
+from arena_lib.tests.function_vectors.hidden_states import (
+    ADDITION_MISTAKES,
+    answers_without_and_with,
+    calculate_h_by_logits,
+    intervene_in_two_traces,
+    two_results,
+)
+from arena_lib.tests.function_vectors.tiny_models import dataset, tiny_model
+
+__test__ = False
+
+
+def calculate_h_and_intervene_cases(generator: torch.Generator) -> list[Case]:
+    """Different layers, more prompts of one kind or the other, the same number of both."""
+    return [
+        Case(label="the first layer", args=(tiny_model(2), dataset(5, 2), dataset(4, 0, seed=4), 0)),
+        Case(label="the middle layer", args=(tiny_model(3), dataset(2, 3, seed=5), dataset(5, 0, seed=1), 1)),
+        Case(label="as many of both", args=(tiny_model(3), dataset(5, 1, seed=6), dataset(5, 0, seed=10), 1)),
+    ]
+
+
+def in_two_steps(model: Any, data: ICLDataset, zero_shot: ICLDataset, layer: int) -> tuple[list[str], list[str]]:
+    """The two functions one after the other."""
+    return intervene_in_two_traces(model, zero_shot, calculate_h_by_logits(model, data, layer)[1], layer)
+
+
+def in_one_trace_in_order(
+    model: Any, data: ICLDataset, zero_shot: ICLDataset, layer: int
+) -> tuple[list[str], list[str]]:
+    """Three invocations without a barrier: the layer is read in both, in the order in which they are written."""
+    with model.trace() as tracer:
+        with tracer.invoke(data.prompts):
+            h = model.model.layers[layer].output[:, -1].mean(0)
+        with tracer.invoke(zero_shot.prompts):
+            before = model.lm_head.output[:, -1].argmax(-1).save()
+        with tracer.invoke(zero_shot.prompts):
+            model.model.layers[layer].output[:, -1] += h
+            after = model.lm_head.output[:, -1].argmax(-1).save()
+    return [model.tokenizer.decode(t) for t in before], [model.tokenizer.decode(t) for t in after]
+
+
+H_MISTAKES = [
+    *instead_of(
+        "with tracer.invoke(dataset.prompts):",
+        {
+            "with tracer.invoke(zero_shot_dataset.prompts):": (
+                "takes h from the zero-shot prompts",
+                "only prompts with pairs show the task",
+            ),
+            "with tracer.invoke(dataset.create_corrupted_dataset().prompts):": (
+                "takes h from corrupted prompts",
+                "wrong answers don't show the task: h comes from dataset as it is",
+            ),
+        },
+    ),
+    *instead_of(
+        "h = block(model, layer).output[:, -1].mean(dim=0)",
+        {
+            "h = block(model, layer).output[:, -1].sum(dim=0)": (
+                "adds the states up in place of averaging",
+                "h is a mean over the prompts",
+            ),
+            "h = block(model, layer).output[0, -1]": (
+                "takes h from the first prompt alone",
+                "the mean keeps what the prompts share",
+            ),
+            "h = block(model, layer).output.mean(dim=(0, 1))": (
+                "averages over the positions too",
+                "h is the state at the last position",
+            ),
+            "h = block(model, layer).output[:, -2].mean(dim=0)": (
+                "takes h from the position before the last",
+                "h is the state at the last position, where the answer is about to be given",
+            ),
+            "h = block(model, layer).input[:, -1].mean(dim=0)": (
+                "takes h from what enters the layer",
+                "h is the layer's output",
+            ),
+            "h = block(model, layer - 1).output[:, -1].mean(dim=0)": (
+                "takes h from the layer before",
+                "layers are counted from zero",
+            ),
+        },
+    ),
+]
+NEEDS_NO_BARRIER = {
+    "h_is_there = tracer.barrier(2) -> h_is_there = tracer.barrier(1)": (
+        "invocations run in the order in which they are written, and h is read in the first"
+    )
+}
+
+test_calculate_h_and_intervene = exercise(
+    reference=function_vectors.calculate_h_and_intervene,
+    cases=calculate_h_and_intervene_cases,
+    observe=answers_without_and_with,
+    accepts=[in_two_steps, in_one_trace_in_order],
+    equivalent=NEEDS_NO_BARRIER,
+    mistakes=[
+        *H_MISTAKES,
+        *ADDITION_MISTAKES,
+        Mistake(
+            "returns the answers with h first",
+            "return decode_each(model.tokenizer, without), decode_each(model.tokenizer, with_h)",
+            "return decode_each(model.tokenizer, with_h), decode_each(model.tokenizer, without)",
+            why="first the answers without h, then those with it",
+        ),
+    ],
+)
+
+
+def calculate_h_and_intervene_logprobs_cases(generator: torch.Generator) -> list[Case]:
+    """As for the answers; in one case both data sets have the same number of prompts and different answers."""
+    axes = {"without h": "batch", "with h": "batch"}
+    return [
+        Case(label="the first layer", args=(tiny_model(4), dataset(3, 2), dataset(4, 0, seed=4), 0), axes=axes),
+        Case(label="as many of both", args=(tiny_model(5), dataset(3, 1, seed=6), dataset(3, 0, seed=7), 1), axes=axes),
+        Case(
+            label="a single question", args=(tiny_model(4), dataset(2, 3, seed=5), dataset(1, 0, seed=8), 1), axes=axes
+        ),
+    ]
+
+
+def logprobs_without_and_with(function: Any, case: Case) -> Observations:
+    """Both lists as tensors: what comes later plots them, and takes tensors as well."""
+    results = two_results(function(*case.args), "this function", "(log-probabilities without, with h)")
+    return dict(zip(("without h", "with h"), map(as_tensor, results), strict=True))
+
+
+def as_tensor(values: Any) -> Any:
+    """A list of numbers, or of tensors with one number each, as a tensor; anything else as it is."""
+    is_list = isinstance(values, list | tuple)
+    if is_list and all(isinstance(v, float | int) or (isinstance(v, Tensor) and v.ndim == 0) for v in values):
+        return torch.tensor([float(value) for value in values])
+    return values.detach() if isinstance(values, Tensor) else values
+
+
+def by_logits(read: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., tuple[Any, Any]]:
+    """A solution in three traces, which reads its results off the last position's logits and the answers' ids."""
+
+    def solution(model: Any, data: ICLDataset, zero_shot: ICLDataset, layer: int) -> tuple[Any, Any]:
+        h = calculate_h_by_logits(model, data, layer)[1]
+        ids = torch.tensor([model.tokenizer(c, add_special_tokens=False).input_ids[0] for c in zero_shot.completions])
+        results = []
+        for change in (0.0, 1.0):
+            with model.trace(zero_shot.prompts):
+                model.model.layers[layer].output[:, -1] += change * h
+                logits = model.lm_head.output[:, -1].save()
+            results.append(read(logits.detach(), ids))
+        return results[0], results[1]
+
+    return solution
+
+
+def of_answers(values: Tensor, ids: Tensor) -> Tensor:
+    """Each row's value at its own answer."""
+    return values[torch.arange(len(ids)), ids]
+
+
+RETURNS = "return without.tolist(), with_h.tolist()"
+READS = "model.lm_head.output[:, -1].log_softmax(dim=-1)[rows, answers]"
+
+test_calculate_h_and_intervene_logprobs = exercise(
+    reference=function_vectors.calculate_h_and_intervene_logprobs,
+    cases=calculate_h_and_intervene_logprobs_cases,
+    observe=logprobs_without_and_with,
+    accepts=[
+        by_logits(lambda logits, ids: (-cross_entropy(logits, ids, reduction="none")).tolist()),
+        by_logits(lambda logits, ids: list(of_answers(logits.log_softmax(dim=-1), ids))),
+        by_logits(lambda logits, ids: of_answers(logits, ids) - logits.logsumexp(dim=-1)),
+    ],
+    equivalent=NEEDS_NO_BARRIER,
+    mistakes=[
+        Mistake(
+            "returns logits",
+            function=by_logits(of_answers),
+            why="a logit means something only beside the others: log_softmax makes it a log-probability",
+        ),
+        Mistake(
+            "returns logits with h",
+            f"with_h = {READS}",
+            f"with_h = {READS.replace('.log_softmax(dim=-1)', '')}",
+            why="a logit is no log-probability",
+        ),
+        Mistake(
+            "normalises over the prompts",
+            function=by_logits(lambda logits, ids: of_answers(logits.log_softmax(dim=0), ids)),
+            why="the softmax runs over the vocabulary: dim=-1",
+        ),
+        Mistake(
+            "looks every answer up for every prompt",
+            function=by_logits(lambda logits, ids: logits.log_softmax(dim=-1)[:, ids]),
+            why="each prompt has one right answer: index with [torch.arange(len(answers)), answers]",
+        ),
+        Mistake(
+            "looks all answers up in the first prompt",
+            function=by_logits(lambda logits, ids: logits.log_softmax(dim=-1)[0, ids]),
+            why="each prompt has one right answer: index with [torch.arange(len(answers)), answers]",
+        ),
+        Mistake(
+            "takes the likeliest token in place of the right answer",
+            function=by_logits(lambda logits, ids: logits.log_softmax(dim=-1).max(dim=-1).values),
+            why="how likely the right answer is, is asked for, whether or not it comes out on top",
+        ),
+        Mistake(
+            "averages over the prompts",
+            function=by_logits(lambda logits, ids: of_answers(logits.log_softmax(dim=-1), ids).mean()),
+            why="there is a log-probability for each prompt",
+        ),
+        Mistake(
+            "takes logarithms to base 2",
+            function=by_logits(lambda logits, ids: of_answers(logits.softmax(dim=-1).log2(), ids)),
+            why="log-probabilities are in nats: the natural logarithm",
+        ),
+        *instead_of(
+            RETURNS,
+            {
+                "return without.exp().tolist(), with_h.exp().tolist()": (
+                    "returns probabilities",
+                    "their logarithm is asked for",
+                ),
+                "return (-without).tolist(), (-with_h).tolist()": (
+                    "returns the loss",
+                    "the loss is the negative log-probability",
+                ),
+                "return with_h.tolist(), without.tolist()": (
+                    "returns those with h first",
+                    "first the ones without h",
+                ),
+                "return without.tolist(), (with_h - without).tolist()": (
+                    "returns the difference that h makes",
+                    "the second list has the log-probabilities with h themselves",
+                ),
+            },
+        ),
+        Mistake(
+            "asks for the answers of the other data set",
+            "answer_tokens(model.tokenizer, zero_shot_dataset.completions)",
+            "answer_tokens(model.tokenizer, (dataset.completions * 2)[: len(zero_shot_dataset)])",
+            why="the zero-shot prompts ask for zero_shot_dataset.completions",
+        ),
+        *H_MISTAKES,
+        *ADDITION_MISTAKES,
+    ],
+)
