@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from arena_lib.checking import Case, Mistake, exercise
+from arena_lib.checking import Case, Mistake, exercise, instead_of
 from arena_lib.checking.observing import Observations
 from arena_lib.interp.steering import function_vectors
 from arena_lib.interp.steering.icl import ICLDataset
@@ -53,50 +53,74 @@ def mean_z_in_one_list(model: Any, data: ICLDataset) -> Tensor:
     return stacked.reshape(-1, N_HEADS, D_HEAD)
 
 
-READS_Z = "out_projection(model, layer).input[:, -1].mean(dim=0)"
-
 test_calculate_mean_z = exercise(
     reference=function_vectors.calculate_mean_z,
     cases=calculate_mean_z_cases,
     observe=tensor_output,
     accepts=[mean_z_layer_by_layer, mean_z_in_one_list],
     mistakes=[
-        Mistake(
-            "averages over all positions",
-            READS_Z,
-            "out_projection(model, layer).input.mean(dim=(0, 1))",
-            why="what counts is what a head gathers at the last position",
+        *instead_of(
+            "out_projection(model, layer).input[:, -1].mean(dim=0)",
+            {
+                "out_projection(model, layer).input.mean(dim=(0, 1))": (
+                    "averages over all positions",
+                    "what counts is what a head gathers at the last position",
+                ),
+                "out_projection(model, layer).input[-1].mean(dim=0)": (
+                    "averages over the positions of the last prompt",
+                    "the first axis counts prompts, the second positions: [:, -1]",
+                ),
+                "out_projection(model, layer).input[:, 0].mean(dim=0)": (
+                    "reads the first position",
+                    "only the last position can have gathered the task from all pairs",
+                ),
+                "out_projection(model, layer).input[:, -2].mean(dim=0)": (
+                    "reads the position before the last",
+                    "only the last position can have gathered the task from all pairs",
+                ),
+                "out_projection(model, layer).input[0, -1]": (
+                    "takes the first prompt in place of the mean",
+                    "the mean keeps what all prompts of the task share",
+                ),
+                "out_projection(model, layer).input[:, -1].sum(dim=0)": (
+                    "adds up in place of averaging",
+                    "it is a mean over the prompts",
+                ),
+                "out_projection(model, layer).output[:, -1].mean(dim=0)": (
+                    "reads what attention puts out",
+                    "after the projection the heads are added up; before it they stand side by side",
+                ),
+                "block(model, layer).self_attn.q_proj.output[:, -1].mean(dim=0)": (
+                    "reads the queries",
+                    "z is what a head has gathered: it enters the output projection",
+                ),
+                "block(model, layer).self_attn.v_proj.output[:, -1].mean(0).reshape(-1, lm.d_head).repeat_interleave(2, 0)": (
+                    "reads the values",
+                    "z is what a head has gathered from the values of all positions: it enters the output projection",
+                ),
+                "out_projection(model, 0).input[:, -1].mean(dim=0)": (
+                    "reads the same layer again and again",
+                    "each layer has an output projection of its own",
+                ),
+            },
         ),
-        Mistake(
-            "reads the first position",
-            READS_Z,
-            "out_projection(model, layer).input[:, 0].mean(dim=0)",
-            why="only the last position can have gathered the task from all pairs",
-        ),
-        Mistake(
-            "takes the first prompt in place of the mean",
-            READS_Z,
-            "out_projection(model, layer).input[0, -1]",
-            why="the mean keeps what all prompts of the task share",
-        ),
-        Mistake("adds up in place of averaging", ".mean(dim=0)", ".sum(dim=0)", why="it is a mean over the prompts"),
-        Mistake(
-            "reads what attention puts out",
-            READS_Z,
-            "out_projection(model, layer).output[:, -1].mean(dim=0)",
-            why="behind the projection the heads are added up; in front of it they stand side by side",
-        ),
-        Mistake(
-            "splits the heads with their axes swapped",
+        *instead_of(
             "z.reshape(lm.n_heads, lm.d_head)",
-            "z.reshape(lm.d_head, lm.n_heads).T",
-            why="all entries of head 0 come first, then those of head 1",
-        ),
-        Mistake(
-            "reads the same layer again and again",
-            "out_projection(model, layer)",
-            "out_projection(model, 0)",
-            why="each layer has an output projection of its own",
+            {
+                "z.reshape(lm.d_head, lm.n_heads).T": (
+                    "splits the heads with their axes swapped",
+                    "all entries of head 0 come first, then those of head 1",
+                ),
+                "z.reshape(lm.n_heads, lm.d_head).T": (
+                    "puts d_head before the heads",
+                    "the result's axes are n_layers, n_heads, d_head",
+                ),
+                "z.reshape(lm.d_head, lm.n_heads)": (
+                    "splits into d_head rows",
+                    "the result's axes are n_layers, n_heads, d_head",
+                ),
+                "z": ("leaves the heads side by side", "the result's axes are n_layers, n_heads, d_head"),
+            },
         ),
     ],
 )
@@ -151,19 +175,24 @@ def effects_as_rows(model: Any, data: ICLDataset, layers: Any = None) -> Tensor:
     return torch.stack(rows)
 
 
-SLICE = "z[:, -1, head * lm.d_head : (head + 1) * lm.d_head] = mean_z[layer, head]"
-
 test_calculate_fn_vectors_and_intervene = exercise(
     reference=function_vectors.calculate_fn_vectors_and_intervene,
     cases=calculate_fn_vectors_and_intervene_cases,
     observe=tensor_output,
     accepts=[effects_head_by_head, effects_as_rows],
     mistakes=[
-        Mistake(
-            "changes the clean prompts",
+        *instead_of(
             "corrupted = dataset.create_corrupted_dataset()",
-            "corrupted = dataset",
-            why="where the task is shown already, no head can add it: the change is made in corrupted prompts",
+            {
+                "corrupted = dataset": (
+                    "changes the clean prompts",
+                    "where the task is shown already, no head can add it: the change is made in corrupted prompts",
+                ),
+                "corrupted = dataset.create_zero_shot_dataset()": (
+                    "changes the zero-shot prompts",
+                    "the change is made in corrupted prompts: dataset.create_corrupted_dataset()",
+                ),
+            },
         ),
         Mistake(
             "takes the mean z of the corrupted prompts",
@@ -171,65 +200,111 @@ test_calculate_fn_vectors_and_intervene = exercise(
             "calculate_mean_z(model, corrupted)",
             why="what is put in must come from prompts that show the task",
         ),
-        Mistake(
-            "changes every position",
-            "z[:, -1, head",
-            "z[:, :, head",
-            why="only the last position gives the answer: what reaches it otherwise stays",
+        *instead_of(
+            "z[:, -1, head * lm.d_head : (head + 1) * lm.d_head] = mean_z[layer, head]",
+            {
+                "z[:, :, head * lm.d_head : (head + 1) * lm.d_head] = mean_z[layer, head]": (
+                    "changes every position",
+                    "only the last position gives the answer: what reaches it otherwise stays",
+                ),
+                "z[:, 0, head * lm.d_head : (head + 1) * lm.d_head] = mean_z[layer, head]": (
+                    "changes the first position",
+                    "the mean was taken at the last position",
+                ),
+                "z[0, -1, head * lm.d_head : (head + 1) * lm.d_head] = mean_z[layer, head]": (
+                    "changes the first prompt alone",
+                    "the first axis counts prompts: the change is made in each of them",
+                ),
+                "z[:, -1, head * lm.d_head : (head + 1) * lm.d_head] += mean_z[layer, head]": (
+                    "adds the mean to what the head gathered",
+                    "the head's own z is replaced",
+                ),
+                "z[:, -1, head * lm.d_head : (head + 1) * lm.d_head] = 0.0": (
+                    "sets the head's z to zero",
+                    "what the head gathers where the task is shown is put in: its mean z",
+                ),
+                "z = z.clone()\n"
+                "                    z[:, -1, head * lm.d_head : (head + 1) * lm.d_head] = mean_z[layer, head]": (
+                    "changes a copy",
+                    "a copy that nobody writes back changes nothing: assign it to the projection's input",
+                ),
+                "z[:, -1, head :: lm.n_heads] = mean_z[layer, head]": (
+                    "picks entries of all heads",
+                    "a head's entries stand next to each other",
+                ),
+                "z[:, -1] = mean_z[layer].flatten()": (
+                    "changes all heads at once",
+                    "each head's effect is its own: nothing else changes",
+                ),
+                "z[:, -1, head * lm.d_head : (head + 1) * lm.d_head] = mean_z[layer, head - 1]": (
+                    "puts in another head's mean",
+                    "each head gets its own mean",
+                ),
+                "z[:, -1, head * lm.d_head : (head + 1) * lm.d_head] = mean_z[len(effects), head]": (
+                    "takes the means from the row's number",
+                    "row i of the result belongs to layers[i], and so do the means",
+                ),
+            },
         ),
-        Mistake(
-            "changes the first position",
-            "z[:, -1, head",
-            "z[:, 0, head",
-            why="the mean was taken at the last position",
-        ),
-        Mistake(
-            "adds the mean to what the head gathered",
-            SLICE,
-            SLICE.replace(" = ", " += "),
-            why="the head's own z is replaced",
-        ),
-        Mistake(
-            "picks entries of all heads",
-            SLICE,
-            "z[:, -1, head :: lm.n_heads] = mean_z[layer, head]",
-            why="a head's entries stand next to each other",
-        ),
-        Mistake(
-            "puts in another head's mean",
-            "mean_z[layer, head]",
-            "mean_z[layer, head - 1]",
-            why="each head gets its own mean",
-        ),
-        Mistake(
-            "leaves out what the prompts give by themselves",
+        *instead_of(
             "torch.stack(with_mean) - without",
-            "torch.stack(with_mean)",
-            why="an effect is a difference: with the change, less without",
+            {
+                "torch.stack(with_mean)": (
+                    "leaves out what the prompts give by themselves",
+                    "an effect is a difference: with the change, less without",
+                ),
+                "without - torch.stack(with_mean)": (
+                    "turns the sign round",
+                    "a head that helps has a positive effect",
+                ),
+                "(torch.stack(with_mean) - without) / without": (
+                    "divides by the log-probability without the change",
+                    "an effect is a plain difference of log-probabilities",
+                ),
+            },
         ),
-        Mistake(
-            "turns the sign round",
-            "torch.stack(with_mean) - without",
-            "without - torch.stack(with_mean)",
-            why="a head that helps has a positive effect",
-        ),
-        Mistake(
-            "adds the prompts up in place of averaging",
+        *instead_of(
             "return torch.stack(effects)",
-            "return torch.stack(effects) * len(rows)",
-            why="the effect is a mean over the prompts",
+            {
+                "return torch.stack(effects) * len(rows)": (
+                    "adds the prompts up in place of averaging",
+                    "the effect is a mean over the prompts",
+                ),
+                "return torch.stack(effects) / len(rows)": (
+                    "divides by the number of prompts twice",
+                    "the mean has divided already",
+                ),
+                "return torch.stack(effects).T": ("swaps the axes", "a row for each layer, a column for each head"),
+            },
         ),
-        Mistake(
-            "takes probabilities",
-            ".log_softmax(dim=-1)",
-            ".softmax(dim=-1)",
-            why="the effect is a difference of log-probabilities: log_softmax",
-        ),
-        Mistake(
-            "takes logits",
-            "logits[:, -1].log_softmax(dim=-1)[rows, answers]",
-            "logits[:, -1][rows, answers]",
-            why="a logit means something only beside the others: log_softmax makes it a log-probability",
+        *instead_of(
+            "logits[:, -1].log_softmax(dim=-1)[rows, answers].mean()",
+            {
+                "logits[:, -1].softmax(dim=-1)[rows, answers].mean()": (
+                    "takes probabilities",
+                    "the effect is a difference of log-probabilities: log_softmax",
+                ),
+                "logits[:, -1].softmax(dim=-1)[rows, answers].mean().log()": (
+                    "takes the logarithm of the mean probability",
+                    "the mean over prompts is one of log-probabilities: the logarithm comes first",
+                ),
+                "logits[:, -1][rows, answers].mean()": (
+                    "takes logits",
+                    "a logit means something only beside the others: log_softmax makes it a log-probability",
+                ),
+                "logits[:, -1].log_softmax(dim=0)[rows, answers].mean()": (
+                    "normalises over the prompts",
+                    "the softmax runs over the vocabulary: dim=-1",
+                ),
+                "logits[:, -1].log_softmax(dim=-1)[:, answers].mean()": (
+                    "looks every answer up for every prompt",
+                    "each prompt has one right answer: index with [torch.arange(len(answers)), answers]",
+                ),
+                "logits[:, -1].log_softmax(dim=-1).max(dim=-1).values.mean()": (
+                    "takes the likeliest token in place of the right answer",
+                    "how likely the right answer is, is asked for, whether or not it comes out on top",
+                ),
+            },
         ),
         Mistake(
             "compares with the clean prompts",
@@ -237,17 +312,18 @@ test_calculate_fn_vectors_and_intervene = exercise(
             "with tracer.invoke(dataset.prompts):\n                logprobs",
             why="both terms are of the corrupted prompts: with the change, less without",
         ),
-        Mistake(
-            "ignores the layers asked for",
+        *instead_of(
             "range(lm.n_layers) if layers is None else layers",
-            "range(lm.n_layers)",
-            why="row i is layer layers[i], and there are no others",
-        ),
-        Mistake(
-            "takes the means from the row's number",
-            "mean_z[layer, head]",
-            "mean_z[len(effects), head]",
-            why="row i of the result belongs to layers[i], and so do the means",
+            {
+                "range(lm.n_layers)": (
+                    "ignores the layers asked for",
+                    "row i is layer layers[i], and there are no others",
+                ),
+                "range(lm.n_layers if layers is None else len(layers))": (
+                    "counts the layers from 0, whichever are asked for",
+                    "row i is layer layers[i]",
+                ),
+            },
         ),
     ],
 )

@@ -147,7 +147,10 @@ test_calculate_h = exercise(
                     "decodes all answers as one text",
                     "each token is decoded by itself; batch_decode takes a one-dimensional tensor for a single text",
                 ),
-                "return h, decode_each(model.tokenizer, guesses)": ("returns h first", "the answers come first, then h"),
+                "return h, decode_each(model.tokenizer, guesses)": (
+                    "returns h first",
+                    "the answers come first, then h",
+                ),
             },
         ),
         Mistake(
@@ -240,6 +243,7 @@ ADDITION_MISTAKES = instead_of(
             "adds h after the last layer",
             "layer says after which one: the layers that follow read h",
         ),
+        "block(model, layer - 1).output[:, -1] += h": ("adds h after the layer before", "layers are counted from zero"),
         "block(model, layer + 1).output[:, -1] += h": ("adds h after the next layer", "layers are counted from zero"),
         "block(model, layer).output[:, -1] -= h": ("subtracts h", "h is added"),
     },
@@ -275,6 +279,10 @@ test_intervene_with_h = exercise(
                 "return decode_each(model.tokenizer, with_h), decode_each(model.tokenizer, with_h)": (
                     "returns the answers with h twice",
                     "the first run is left alone: no h in it, and nothing that an earlier one left behind",
+                ),
+                "return *([guess.strip() for guess in decode_each(model.tokenizer, ids)] for ids in (without, with_h)),": (
+                    "strips the answers' spaces",
+                    "an answer is compared with the text of a token, whose space is part of it",
                 ),
                 "return model.tokenizer.decode(without), model.tokenizer.decode(with_h)": (
                     "decodes all answers as one text",

@@ -69,7 +69,10 @@ test_make_prompt = exercise(
                     "nothing comes after the last question: the answer is next",
                 ),
                 '""\n': ("leaves the last question out", "the model must be asked for the last pair's answer"),
-                "asked\n": ("writes the last word without its template", "form.question says how a question is written"),
+                "asked\n": (
+                    "writes the last word without its template",
+                    "form.question says how a question is written",
+                ),
             },
         ),
         *instead_of(
@@ -114,11 +117,18 @@ test_make_prompt = exercise(
                 ),
             },
         ),
-        Mistake(
-            "turns the pairs round",
+        *instead_of(
             "form.question.format(x=x) + form.answer.format(y=y)",
-            "form.question.format(x=y) + form.answer.format(y=x)",
-            why="the first word of a pair is the question",
+            {
+                "form.question.format(x=y) + form.answer.format(y=x)": (
+                    "turns the pairs round",
+                    "the first word of a pair is the question",
+                ),
+                "x + form.answer.format(y=y)": (
+                    "writes the words that are shown without their template",
+                    "form.question says how a question is written",
+                ),
+            },
         ),
     ],
 )
@@ -138,6 +148,7 @@ def corrupt_pairs_cases(generator: torch.Generator) -> list[Case]:
 
 SHARES = "shares of the answers for the first pair"
 SAME = "share of draws in which two pairs get the same answer"
+DECIDES = "the generator decides"
 MOVES_ON = "calls with one generator differ"
 
 
@@ -170,7 +181,7 @@ def many_corruptions(function: Any, case: Case) -> Observations:
         firsts = [result[0][1] for result in drawn]
         seen[SHARES] = torch.tensor([firsts.count(answer) / N_DRAWS for answer in answers])
         once = draws(40, 6)
-        seen["the generator decides"] = once == draws(40, 6)
+        seen[DECIDES] = once == draws(40, 6)
         seen[MOVES_ON] = once.count(once[0]) < len(once)
     if len(pairs) > 2:
         seen[SAME] = torch.tensor(sum(result[0][1] == result[1][1] for result in drawn) / N_DRAWS)
@@ -302,20 +313,17 @@ test_corrupt_pairs = exercise(
             why="the first word of a pair stays, and its answer is drawn",
             shows=draws_words,
         ),
-        *instead_of(
+        Mistake(
+            "ignores the generator",
             "generator=generator",
-            {
-                "generator=None": ("ignores the generator", "the same generator must give the same pairs"),
-                "generator=generator and generator.clone_state()": (
-                    "draws from a copy of the generator",
-                    "a generator moves on as it is used, so that the next call draws anew: draw from the one that is given",
-                ),
-            },
+            "generator=None",
+            why="the same generator must give the same pairs",
+            shows=lambda seen: not seen[0][DECIDES],
         ),
         Mistake(
             "draws the same in every call",
             "corrupted = []",
-            "corrupted, generator = [], torch.Generator().manual_seed(0)",
+            "corrupted, generator = [], generator and generator.clone_state()",
             why="draw from the generator that is given and don't seed it again: it moves on, so that the next call differs",
             shows=draws_the_same_each_time,
         ),

@@ -4,7 +4,7 @@ Shapes:  prompts that show a task, prompts that don't -> answers, or log-probabi
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -17,8 +17,6 @@ from arena_lib.interp.steering.icl import ICLDataset
 from arena_lib.tests.function_vectors.hidden_states import (
     ADDITION_MISTAKES,
     answers_without_and_with,
-    calculate_h_by_logits,
-    intervene_in_two_traces,
     two_results,
 )
 from arena_lib.tests.function_vectors.tiny_models import dataset, tiny_model
@@ -35,9 +33,75 @@ def calculate_h_and_intervene_cases(generator: torch.Generator) -> list[Case]:
     ]
 
 
-def in_two_steps(model: Any, data: ICLDataset, zero_shot: ICLDataset, layer: int) -> tuple[list[str], list[str]]:
-    """The two functions one after the other."""
-    return intervene_in_two_traces(model, zero_shot, calculate_h_by_logits(model, data, layer)[1], layer)
+Solution = Callable[..., tuple[Any, Any]]
+
+
+def mean_output(layer: Any) -> Tensor:
+    """The mean state at the last position, inside a trace."""
+    return cast(Tensor, layer.output[:, -1].mean(dim=0))
+
+
+def add_to_output(layer: Any, h: Tensor) -> None:
+    """Adds h as it should be added, inside a trace."""
+    layer.output[:, -1] += h
+
+
+def in_three_traces(
+    result: Callable[[Any, Tensor, Tensor], Any],
+    compute_h: Callable[[Any], Tensor] = mean_output,
+    add: Callable[[Any, Tensor], None] = add_to_output,
+) -> Solution:
+    """A solution in a trace for h and one for each result, which is read off the model, logits and the answers' ids."""
+
+    def solution(model: Any, data: ICLDataset, zero_shot: ICLDataset, layer: int) -> tuple[Any, Any]:
+        ids = torch.tensor([model.tokenizer(c, add_special_tokens=False).input_ids[0] for c in zero_shot.completions])
+        with torch.no_grad(), model.trace(data.prompts):
+            h = compute_h(model.model.layers[layer]).save()
+        results = []
+        for coefficient in (0.0, 1.0):
+            with torch.no_grad(), model.trace(zero_shot.prompts):
+                add(model.model.layers[layer], coefficient * h)
+                logits = model.lm_head.output[:, -1].save()
+            results.append(result(model, logits, ids))
+        return results[0], results[1]
+
+    return solution
+
+
+def add_to_input(layer: Any, h: Tensor) -> None:
+    """Adds h before the layer."""
+    layer.input[:, -1] += h
+
+
+def add_at_first_position(layer: Any, h: Tensor) -> None:
+    """Adds h where the prompt begins."""
+    layer.output[:, 0] += h
+
+
+def mistakes_in_three_traces(result: Callable[[Any, Tensor, Tensor], Any]) -> list[Mistake]:
+    """Mistakes that can't be made in one trace: what they read or change comes before h, or is padding there."""
+    return [
+        Mistake(
+            "adds h to what enters the layer",
+            function=in_three_traces(result, add=add_to_input),
+            why="h was taken after the layer, and goes back there",
+        ),
+        Mistake(
+            "reads and adds h at what enters the layer",
+            function=in_three_traces(result, lambda layer: layer.input[:, -1].mean(dim=0), add_to_input),
+            why="h is the output of the layer, and is added to the output of the same layer",
+        ),
+        Mistake(
+            "adds h at the first position",
+            function=in_three_traces(result, add=add_at_first_position),
+            why="the answer is given at the last position",
+        ),
+    ]
+
+
+def likeliest_words(model: Any, logits: Tensor, ids: Tensor) -> list[str]:
+    """The answers as texts."""
+    return [model.tokenizer.decode(token) for token in logits.argmax(dim=-1)]
 
 
 def in_one_trace_in_order(
@@ -109,11 +173,12 @@ test_calculate_h_and_intervene = exercise(
     reference=function_vectors.calculate_h_and_intervene,
     cases=calculate_h_and_intervene_cases,
     observe=answers_without_and_with,
-    accepts=[in_two_steps, in_one_trace_in_order],
+    accepts=[in_three_traces(likeliest_words), in_one_trace_in_order],
     equivalent=NEEDS_NO_BARRIER,
     mistakes=[
         *H_MISTAKES,
         *ADDITION_MISTAKES,
+        *mistakes_in_three_traces(likeliest_words),
         Mistake(
             "returns the answers with h first",
             "return decode_each(model.tokenizer, without), decode_each(model.tokenizer, with_h)",
@@ -143,28 +208,18 @@ def logprobs_without_and_with(function: Any, case: Case) -> Observations:
 
 
 def as_tensor(values: Any) -> Any:
-    """A list of numbers, or of tensors with one number each, as a tensor; anything else as it is."""
-    is_list = isinstance(values, list | tuple)
-    if is_list and all(isinstance(v, float | int) or (isinstance(v, Tensor) and v.ndim == 0) for v in values):
-        return torch.tensor([float(value) for value in values])
-    return values.detach() if isinstance(values, Tensor) else values
+    """Numbers, or tensors with one number each, in lists or alone, as a tensor; anything else as it is."""
+    if isinstance(values, Tensor):
+        return values.detach()
+    try:
+        return torch.tensor(values)
+    except (TypeError, ValueError, RuntimeError):
+        return values
 
 
-def by_logits(read: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., tuple[Any, Any]]:
+def by_logits(read: Callable[[Tensor, Tensor], Any]) -> Solution:
     """A solution in three traces, which reads its results off the last position's logits and the answers' ids."""
-
-    def solution(model: Any, data: ICLDataset, zero_shot: ICLDataset, layer: int) -> tuple[Any, Any]:
-        h = calculate_h_by_logits(model, data, layer)[1]
-        ids = torch.tensor([model.tokenizer(c, add_special_tokens=False).input_ids[0] for c in zero_shot.completions])
-        results = []
-        for change in (0.0, 1.0):
-            with model.trace(zero_shot.prompts):
-                model.model.layers[layer].output[:, -1] += change * h
-                logits = model.lm_head.output[:, -1].save()
-            results.append(read(logits.detach(), ids))
-        return results[0], results[1]
-
-    return solution
+    return in_three_traces(lambda model, logits, ids: read(logits, ids))
 
 
 def of_answers(values: Tensor, ids: Tensor) -> Tensor:
@@ -256,5 +311,6 @@ test_calculate_h_and_intervene_logprobs = exercise(
         ),
         *H_MISTAKES,
         *ADDITION_MISTAKES,
+        *mistakes_in_three_traces(lambda model, logits, ids: of_answers(logits.log_softmax(dim=-1), ids)),
     ],
 )

@@ -3,11 +3,12 @@
 Shapes:  a prompt and texts with coefficients -> texts.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
-from arena_lib.checking import Case, Mistake, Unfit, exercise
+from arena_lib.checking import Case, Mistake, Unfit, exercise, instead_of
 from arena_lib.checking.observing import Observations
 from arena_lib.interp.steering import activation_addition
 from arena_lib.tests.function_vectors.tiny_models import TinyModel, tiny_model
@@ -60,30 +61,38 @@ def steered_texts(function: Any, case: Case) -> Observations:
     }
 
 
-def steer_in_two_generations(
-    model: Any, prompt: str, activation_additions: Any, n_tokens: int, n_comparisons: int = 1, use_bos: bool = True
-) -> tuple[list[str], list[str]]:
-    """Adds up what belongs to one layer first; reads all texts in one trace, where short ones are padded on the left."""
-    start = model.tokenizer.bos_token * use_bos
-    found: dict[int, Any] = {}
-    with model.trace() as tracer:
-        for layer, coefficient, text in activation_additions:
-            with tracer.invoke(start + text):
-                n = len(model.tokenizer(start + text).input_ids)
-                found.setdefault(layer, []).append(coefficient * model.model.layers[layer].input[0, -n:])
-    texts = []
-    for is_steered in (False, True):
-        with model.generate(
-            [start + prompt] * n_comparisons, max_new_tokens=n_tokens, do_sample=True, top_p=0.3
-        ) as tracer:
-            for layer in sorted(found):
-                for vector in found[layer] if is_steered else []:
-                    resid = model.model.layers[layer].input.clone()
-                    resid[:, : vector.shape[0]] += vector
-                    model.model.layers[layer].input = resid
-            ids = tracer.result.save()
-        texts.append(model.tokenizer.batch_decode(ids, skip_special_tokens=True))
-    return texts[0], texts[1]
+def steering_at(side: str) -> Callable[..., tuple[list[str], list[str]]]:
+    """A solution that reads and changes this side of the layers, "input" or "output", in two generations.
+
+    It adds up what belongs to one layer first, and reads all texts in one trace, where short ones are padded on the left.
+    """
+
+    def solution(
+        model: Any, prompt: str, activation_additions: Any, n_tokens: int, n_comparisons: int = 1, use_bos: bool = True
+    ) -> tuple[list[str], list[str]]:
+        start = model.tokenizer.bos_token * use_bos
+        vectors: dict[int, Any] = {}
+        with model.trace() as tracer:
+            for layer, coefficient, text in activation_additions:
+                with tracer.invoke(start + text):
+                    n = len(model.tokenizer(start + text).input_ids)
+                    resid = getattr(model.model.layers[layer], side)
+                    vectors.setdefault(layer, []).append(coefficient * resid[0, -n:])
+        texts = []
+        for is_steered in (False, True):
+            with model.generate(
+                [start + prompt] * n_comparisons, max_new_tokens=n_tokens, do_sample=True, top_p=0.3
+            ) as tracer:
+                for layer in sorted(vectors):
+                    for vector in vectors[layer] if is_steered else []:
+                        resid = getattr(model.model.layers[layer], side).clone()
+                        resid[:, : vector.shape[0]] += vector
+                        setattr(model.model.layers[layer], side, resid)
+                ids = tracer.result.save()
+            texts.append(model.tokenizer.batch_decode(ids, skip_special_tokens=True))
+        return texts[0], texts[1]
+
+    return solution
 
 
 def steer_at_every_step(
@@ -111,26 +120,85 @@ def steer_at_every_step(
     return both[0], both[1]
 
 
-ADDS = "block(model, layer).input[:, : len(vector)] += vector"
 READS = "block(model, layer).input[0].save()"
+DECODES = "return decode_texts(model.tokenizer, plain), decode_texts(model.tokenizer, steered)"
 
 test_calculate_and_apply_steering_vector = exercise(
     reference=activation_addition.calculate_and_apply_steering_vector,
     cases=steering_cases,
     observe=steered_texts,
-    accepts=[steer_in_two_generations],
+    accepts=[steering_at("input")],
+    equivalent={
+        "resid = block(model, layer).input[0].save() -> resid = block(model, layer).input[-1].save()": "there is one text"
+    },
     mistakes=[
         Mistake(
-            "adds the texts at the end of the prompt",
-            ADDS,
-            "block(model, layer).input[:, -len(vector) :] += vector",
-            why="position by position, from the first one on",
+            "reads and adds at the layer's output",
+            function=steering_at("output"),
+            why="what enters the layer is read and changed: block(model, layer).input",
         ),
-        Mistake(
-            "puts the texts in place of the prompt",
-            ADDS,
-            ADDS.replace("+=", "="),
-            why="the prompt's own activations stay, and the text's are added: +=",
+        *instead_of(
+            READS,
+            {
+                "block(model, layer).output[0].save()": (
+                    "reads the layer's output",
+                    "what enters the layer is read and changed",
+                ),
+                "block(model, layer).input[0, -1:].save()": (
+                    "takes the text's last position only",
+                    "each position of the text is added at its own position of the prompt",
+                ),
+                "block(model, layer).input[0].mean(dim=0, keepdim=True).save()": (
+                    "adds the mean of each text at the first position",
+                    "each position of the text is added at its own position of the prompt",
+                ),
+            },
+        ),
+        *instead_of(
+            "block(model, layer).input[:, : len(vector)] += vector",
+            {
+                "block(model, layer).output[:, : len(vector)] += vector": (
+                    "adds to the layer's output",
+                    "what enters the layer is read and changed",
+                ),
+                "block(model, layer).input[:, -len(vector) :] += vector": (
+                    "adds the texts at the end of the prompt",
+                    "position by position, from the first one on",
+                ),
+                "block(model, layer).input[:, : len(vector)] = vector": (
+                    "puts the texts in place of the prompt",
+                    "the prompt's own activations stay, and the text's are added: +=",
+                ),
+                "block(model, layer).input[:] += vector.mean(dim=0)": (
+                    "adds the mean of each text everywhere",
+                    "each position of the text is added at its own position of the prompt",
+                ),
+                "block(model, layer).input[:, -1] += vector[-1]": (
+                    "adds the last position alone",
+                    "each position of the text is added at its own position of the prompt",
+                ),
+                "block(model, layer).input[:, 1 : len(vector)] += vector[1:]": (
+                    "leaves the first position out",
+                    "position by position, from the first one on: the first token counts too",
+                ),
+                "block(model, layer).input[:1, : len(vector)] += vector": (
+                    "steers the first continuation alone",
+                    "the first axis counts continuations: the texts are added to each",
+                ),
+            },
+        ),
+        *instead_of(
+            "vectors.append((layer, coefficient * resid))",
+            {
+                "vectors.append((layer, resid))": (
+                    "forgets the coefficients",
+                    "they say how much is added, and a negative one takes away",
+                ),
+                "vectors.append((layer, coefficient * torch.nn.functional.normalize(resid, dim=-1)))": (
+                    "scales activations to length 1",
+                    "activations are added as they are, times the coefficient",
+                ),
+            },
         ),
         Mistake(
             "reads all texts in one batch",
@@ -139,95 +207,92 @@ test_calculate_and_apply_steering_vector = exercise(
             f"        with model.trace(texts):\n            resid = {READS.replace('[0]', '[len(vectors)]')}",
             why="in a batch short texts are padded on the left, which shifts their positions: one trace for each text",
         ),
-        Mistake(
-            "adds the mean of each text everywhere",
-            ADDS,
-            "block(model, layer).input[:] += vector.mean(dim=0)",
-            why="each position of the text is added at its own position of the prompt",
-        ),
-        Mistake(
-            "forgets the coefficients",
-            "vectors.append((layer, coefficient * resid))",
-            "vectors.append((layer, resid))",
-            why="they say how much is added, and a negative one takes away",
-        ),
-        Mistake(
-            "reads the layer's output",
-            READS,
-            READS.replace("input", "output"),
-            why="what enters the layer is read and changed",
-        ),
-        Mistake(
-            "adds to the layer's output",
-            ADDS,
-            ADDS.replace("input", "output"),
-            why="what enters the layer is read and changed",
-        ),
-        Mistake(
-            "puts no first token in front of the texts",
+        *instead_of(
             "with model.trace(start + text):",
-            "with model.trace(text):",
-            why="with use_bos it stands in front of the texts too, so that positions correspond",
+            {
+                "with model.trace(text):": (
+                    "puts no first token in front of the texts",
+                    "with use_bos it stands in front of the texts too, so that positions correspond",
+                ),
+                "with model.trace(start + start + text):": (
+                    "puts the first token in front of the texts twice",
+                    "one is enough, and with two the texts stand one position too late",
+                ),
+            },
         ),
-        Mistake(
-            "puts no first token in front of the prompt",
+        *instead_of(
             "prompts = [start + prompt] * n_comparisons",
-            "prompts = [prompt] * n_comparisons",
-            why="with use_bos it stands in front of the prompt, too",
+            {
+                "prompts = [prompt] * n_comparisons": (
+                    "puts no first token in front of the prompt",
+                    "with use_bos it stands in front of the prompt, too",
+                ),
+                "prompts = [start + start + prompt] * n_comparisons": (
+                    "puts the first token in front of the prompt twice",
+                    "one is enough, and with two the texts stand one position too early",
+                ),
+                "prompts = [start + prompt]": (
+                    "writes one continuation of each kind",
+                    "there are n_comparisons of each kind",
+                ),
+            },
         ),
-        Mistake(
-            "puts the first token in front twice",
+        *instead_of(
             'model.tokenizer.bos_token if use_bos else ""',
-            '2 * model.tokenizer.bos_token if use_bos else ""',
-            why="one is enough, in front of the prompt and of each text",
+            {
+                '2 * model.tokenizer.bos_token if use_bos else ""': (
+                    "puts the first token in front twice",
+                    "one is enough, in front of the prompt and of each text",
+                ),
+                "model.tokenizer.bos_token": (
+                    "always puts the first token in front",
+                    "without use_bos texts are read as they stand",
+                ),
+                '""': (
+                    "never puts the first token in front",
+                    "with use_bos the tokenizer's bos_token stands in front of the prompt and of each text",
+                ),
+            },
         ),
-        Mistake(
-            "puts the first token in front of the prompt twice",
-            "prompts = [start + prompt] * n_comparisons",
-            "prompts = [start + start + prompt] * n_comparisons",
-            why="one is enough, and with two the texts stand one position too early",
-        ),
-        Mistake(
-            "puts the first token in front of the texts twice",
-            "with model.trace(start + text):",
-            "with model.trace(start + start + text):",
-            why="one is enough, and with two the texts stand one position too late",
-        ),
-        Mistake(
-            "always puts the first token in front",
-            'model.tokenizer.bos_token if use_bos else ""',
-            "model.tokenizer.bos_token",
-            why="without use_bos texts are read as they stand",
-        ),
-        Mistake(
-            "adds the last text only",
+        *instead_of(
             "for layer, vector in sorted(vectors, key=lambda addition: addition[0]):",
-            "for layer, vector in vectors[-1:]:",
-            why="all additions act",
+            {
+                "for layer, vector in vectors[-1:]:": ("adds the last text only", "all additions act"),
+                "for layer, vector in vectors[:1]:": ("adds the first text only", "all additions act"),
+                "for layer, vector in vectors:": (
+                    "adds in the order given",
+                    "in one trace layers must be visited in the order in which the model reaches them",
+                ),
+            },
         ),
-        Mistake(
-            "adds in the order given",
-            "for layer, vector in sorted(vectors, key=lambda addition: addition[0]):",
-            "for layer, vector in vectors:",
-            why="in one trace layers must be visited in the order in which the model reaches them",
+        *instead_of(
+            "max_new_tokens=n_tokens, **SAMPLING",
+            {
+                "max_new_tokens=n_tokens, do_sample=False": (
+                    "writes without drawing",
+                    "several continuations of one prompt differ only if they are drawn",
+                ),
+                "max_new_tokens=n_tokens + 1, **SAMPLING": ("writes one token too many", "n_tokens are to be written"),
+                "max_new_tokens=n_tokens - 1, **SAMPLING": ("writes one token too few", "n_tokens are to be written"),
+            },
         ),
-        Mistake(
-            "writes without drawing",
-            "**SAMPLING",
-            "do_sample=False",
-            why="several continuations of one prompt differ only if they are drawn",
-        ),
-        Mistake(
-            "returns one text of each kind",
-            "decode_texts(model.tokenizer, plain), decode_texts(model.tokenizer, steered)",
-            "decode_texts(model.tokenizer, plain)[:1], decode_texts(model.tokenizer, steered)[:1]",
-            why="there are n_comparisons of each kind",
-        ),
-        Mistake(
-            "leaves special tokens in",
-            "decode_texts(model.tokenizer, plain), decode_texts(model.tokenizer, steered)",
-            "model.tokenizer.batch_decode(plain), model.tokenizer.batch_decode(steered)",
-            why="the results are texts to be read: skip_special_tokens=True",
+        *instead_of(
+            DECODES,
+            {
+                "return model.tokenizer.batch_decode(plain), model.tokenizer.batch_decode(steered)": (
+                    "leaves special tokens in",
+                    "the results are texts to be read: skip_special_tokens=True",
+                ),
+                "return decode_texts(model.tokenizer, steered), decode_texts(model.tokenizer, plain)": (
+                    "returns the steered texts first",
+                    "first the continuations as they are",
+                ),
+                "return decode_texts(model.tokenizer, plain[:, -n_tokens:]), "
+                "decode_texts(model.tokenizer, steered[:, -n_tokens:])": (
+                    "returns what was written without the prompt",
+                    "the prompt is part of each text",
+                ),
+            },
         ),
         Mistake(
             "goes on adding while it writes",

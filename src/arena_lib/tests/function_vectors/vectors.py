@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from arena_lib.checking import Case, Mistake, exercise
+from arena_lib.checking import Case, Mistake, exercise, instead_of
 from arena_lib.checking.observing import Observations
 from arena_lib.interp.steering import function_vectors
 from arena_lib.interp.steering.icl import ICLDataset
@@ -78,8 +78,6 @@ def vector_of_whole_layers(model: Any, data: ICLDataset, head_list: Any) -> Tens
     return sum(layers[layer].self_attn.o_proj(mean_z[layer].flatten()) for layer, _ in head_list)
 
 
-WRITTEN = "mean_z[layer, head] @ lm.W_O(layer)[head]"
-
 test_calculate_fn_vector = exercise(
     reference=function_vectors.calculate_fn_vector,
     cases=calculate_fn_vector_cases,
@@ -101,41 +99,67 @@ test_calculate_fn_vector = exercise(
             function=vector_of_whole_layers,
             why="only the heads of the list belong to the vector",
         ),
-        Mistake(
-            "takes the mean over the heads",
+        *instead_of(
             "torch.stack(written).sum(dim=0)",
-            "torch.stack(written).mean(dim=0)",
-            why="heads add to the residual stream, so the vector is their sum",
+            {
+                "torch.stack(written).mean(dim=0)": (
+                    "takes the mean over the heads",
+                    "heads add to the residual stream, so the vector is their sum",
+                ),
+                "torch.stack(written)": (
+                    "keeps each head's vector",
+                    "heads add to the residual stream, so the vector is their sum",
+                ),
+                "written[-1]": ("keeps the last head only", "all heads of the list are added up"),
+                "written[0]": ("keeps the first head only", "all heads of the list are added up"),
+                "torch.nn.functional.normalize(torch.stack(written).sum(dim=0), dim=0)": (
+                    "scales the vector to length 1",
+                    "its length says how much the heads write",
+                ),
+            },
         ),
-        Mistake(
-            "uses the output weights of the next head",
-            "lm.W_O(layer)[head]",
-            "lm.W_O(layer)[head - 1]",
-            why="each head has its own part of the output weights",
-        ),
-        Mistake(
-            "uses the output weights of the head that its keys are shared with",
-            "lm.W_O(layer)[head]",
-            "lm.W_O(layer)[head // 2]",
-            why="heads share keys and values only, and write by weights of their own",
+        *instead_of(
+            "mean_z[layer, head] @ lm.W_O(layer)[head]",
+            {
+                "mean_z[layer, head] @ lm.W_O(layer)[0]": (
+                    "uses the first head's output weights for all",
+                    "each head has its own part of the output weights",
+                ),
+                "mean_z[layer, head] @ lm.W_O(layer)[head - 1]": (
+                    "uses the output weights of another head",
+                    "each head has its own part of the output weights",
+                ),
+                "mean_z[layer, head] @ lm.W_O(layer)[head // 2]": (
+                    "uses the output weights of the head that its keys are shared with",
+                    "heads share keys and values only, and write by weights of their own",
+                ),
+                "mean_z[layer, head] @ lm.W_O(layer).flatten(0, 1)[head :: lm.n_heads]": (
+                    "picks output weights of all heads",
+                    "a head's part of the output weights stands together: head*d_head to (head+1)*d_head",
+                ),
+                "mean_z[layer].mean(dim=0) @ lm.W_O(layer)[head]": (
+                    "averages z over the heads of a layer",
+                    "each head of the list has its own mean z",
+                ),
+                "mean_z[0, head] @ lm.W_O(layer)[head]": (
+                    "takes every z from the first layer",
+                    "the list holds (layer, head): z comes from that layer",
+                ),
+                "torch.nn.functional.normalize(mean_z[layer, head], dim=0) @ lm.W_O(layer)[head]": (
+                    "scales each z to length 1",
+                    "the length of z says how much the head writes",
+                ),
+                "mean_z[head % lm.n_layers, layer] @ lm.W_O(head % lm.n_layers)[layer]": (
+                    "takes layer and head for each other",
+                    "the list holds (layer, head)",
+                ),
+            },
         ),
         Mistake(
             "reads corrupted prompts",
             "calculate_mean_z(model, dataset)",
             "calculate_mean_z(model, dataset.create_corrupted_dataset())",
             why="the task can be read off clean prompts only",
-        ),
-        Mistake(
-            "keeps the last head only",
-            "torch.stack(written).sum(dim=0)",
-            "written[-1]",
-            why="all heads of the list are added up",
-        ),
-        Mistake(
-            "takes layer and head for each other",
-            WRITTEN,
-            "mean_z[head % lm.n_layers, layer] @ lm.W_O(head % lm.n_layers)[layer]",
-            why="the list holds (layer, head)",
         ),
     ],
 )
@@ -229,70 +253,106 @@ def at_every_step(
     return texts[0], texts[1]
 
 
-ADDS = "block(model, layer).output[:, -1] += fn_vector"
-
 test_intervene_with_fn_vector = exercise(
     reference=function_vectors.intervene_with_fn_vector,
     cases=intervene_with_fn_vector_cases,
     observe=both_texts,
     accepts=[in_two_generations, token_by_token],
+    equivalent={
+        "model.generate(max_new_tokens=n_tokens, do_sample=False) -> model.generate(max_new_tokens=n_tokens)": (
+            "greedy is what generate does for a model whose own settings say nothing else"
+        ),
+        "model.tokenizer.decode(ids[0], skip_special_tokens=True) -> "
+        "model.tokenizer.decode(ids[-1], skip_special_tokens=True)": "the batch has one prompt",
+    },
     mistakes=[
         Mistake(
             "adds the vector at every step",
             function=at_every_step,
-            why="it stands behind the prompt once; the tokens that follow read it from there",
+            why="it is added after the prompt once; the tokens that follow read it from there",
         ),
-        Mistake(
-            "adds the vector at every position",
-            ADDS,
-            ADDS.replace("[:, -1]", "[:]"),
-            why="the vector stands where the answer begins: at the prompt's last position",
+        *instead_of(
+            "block(model, layer).output[:, -1] += fn_vector",
+            {
+                "block(model, layer).output[:, -1] + fn_vector": (
+                    "never changes the run",
+                    "a sum that nobody writes back changes nothing: assign it to the module's output",
+                ),
+                "block(model, layer).output[:] += fn_vector": (
+                    "adds the vector at every position",
+                    "the vector stands where the answer begins: at the prompt's last position",
+                ),
+                "block(model, layer).output[:, 0] += fn_vector": (
+                    "adds the vector at the first position",
+                    "the answer begins after the last position",
+                ),
+                "block(model, layer).output[:, -2] += fn_vector": (
+                    "adds the vector at the position before the last",
+                    "the answer begins after the last position",
+                ),
+                "block(model, layer).output[:, -1] = fn_vector": (
+                    "puts the vector in place of the state",
+                    "the state there knows which word is asked about: the vector is added to it",
+                ),
+                "block(model, layer).input[:, -1] += fn_vector": (
+                    "adds the vector to what enters the layer",
+                    "the output of the layer is changed",
+                ),
+                "block(model, layer + 1).output[:, -1] += fn_vector": (
+                    "adds the vector after the next layer",
+                    "layers are counted from zero",
+                ),
+                "block(model, layer).output[:, -1] -= fn_vector": ("subtracts the vector", "the vector is added"),
+            },
         ),
-        Mistake(
-            "adds the vector at the first position",
-            ADDS,
-            ADDS.replace("[:, -1]", "[:, 0]"),
-            why="the answer begins behind the last position",
+        *instead_of(
+            "max_new_tokens=n_tokens, do_sample=False",
+            {
+                "max_new_tokens=max(1, n_tokens - 1), do_sample=False": (
+                    "writes one token too few",
+                    "n_tokens are to be written",
+                ),
+                "max_new_tokens=n_tokens + 1, do_sample=False": (
+                    "writes one token too many",
+                    "n_tokens are to be written",
+                ),
+                "max_new_tokens=5, do_sample=False": (
+                    "always writes five tokens",
+                    "n_tokens says how many, and 5 is only its default",
+                ),
+            },
         ),
-        Mistake(
-            "adds the vector to what enters the layer",
-            ADDS,
-            ADDS.replace("output", "input"),
-            why="the output of the layer is changed",
-        ),
-        Mistake("subtracts the vector", ADDS, ADDS.replace("+=", "-="), why="the vector is added"),
-        Mistake(
-            "adds the vector behind the next layer",
-            "block(model, layer)",
-            "block(model, layer + 1)",
-            why="layers are counted from zero",
-        ),
-        Mistake(
-            "writes one token too few",
-            "max_new_tokens=n_tokens",
-            "max_new_tokens=max(1, n_tokens - 1)",
-            why="n_tokens are to be written",
-        ),
-        Mistake(
-            "keeps special tokens",
-            "skip_special_tokens=True",
-            "skip_special_tokens=False",
-            why="the results are texts to be read",
-        ),
-        Mistake(
-            "returns what was written without the prompt",
+        *instead_of(
             "model.tokenizer.decode(ids[0], skip_special_tokens=True)",
-            "model.tokenizer.decode(ids[0, -n_tokens:], skip_special_tokens=True)",
-            why="the prompt is part of the text",
+            {
+                "model.tokenizer.decode(ids[0], skip_special_tokens=False)": (
+                    "keeps special tokens",
+                    "the results are texts to be read",
+                ),
+                "model.tokenizer.decode(ids[0, -n_tokens:], skip_special_tokens=True)": (
+                    "returns what was written without the prompt",
+                    "the prompt is part of the text",
+                ),
+                "model.tokenizer.decode(ids[0], skip_special_tokens=True).strip()": (
+                    "strips the texts",
+                    "a text is returned as it is decoded, with the space it begins with",
+                ),
+            },
         ),
-        Mistake(
-            "ignores the template",
+        *instead_of(
             "prompt_template.format(x=word)",
-            "f'The word \"{word}\" means'",
-            why="the word stands where the template has {x}",
+            {
+                "f'The word \"{word}\" means'": ("ignores the template", "the word stands where the template has {x}"),
+                "prompt_template": ("leaves {x} as it stands", "the word stands where the template has {x}"),
+                "prompt_template + word": (
+                    "puts the word after the template",
+                    "the word stands where the template has {x}: prompt_template.format(x=word)",
+                ),
+                "word": ("gives the model the bare word", "the word stands in the template: format(x=word)"),
+            },
         ),
         Mistake(
-            "returns them in the other order",
+            "returns the text with the vector first",
             "return texts[0], texts[1]",
             "return texts[1], texts[0]",
             why="first the text without the vector",
