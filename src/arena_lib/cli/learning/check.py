@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from arena_lib.cli.learning.watch_session import WatchSession
+from arena_lib.cli.learning.check_class import check_class, check_report, judged_entry, report_class
+from arena_lib.cli.learning.watch_session import Judge, WatchSession
 from arena_lib.cli.learning.watching import has_keys, read_keys, take_stamp, wait_for_save, wait_without_keys
 from arena_lib.cli.support.output import FAILED, UsageError, as_wrong_use, json_option, print_json, show, verb
 
@@ -19,10 +20,12 @@ if TYPE_CHECKING:
 
 
 AMOUNT = click.FloatRange(min=0.1)
+WELL = ("passed", "not_started")
+"""What an exercise may be without making the command fail."""
 
 
 @click.command("check")
-@click.argument("target", required=False)
+@click.argument("targets", nargs=-1, metavar="[TARGET]...")
 @click.option("--exercise", "-e", "exercises", multiple=True, help="Only this one; may be repeated.")
 @click.option("--section", help="The section, where the file doesn't say.")
 @click.option("--timeout", type=AMOUNT, default=60.0, help="Seconds that one exercise may take.")
@@ -30,16 +33,22 @@ AMOUNT = click.FloatRange(min=0.1)
     "--memory", type=AMOUNT, default=4.0, help="GiB of memory that one exercise may take beside torch's own (on Linux)."
 )
 @click.option("--device", default="cpu", help="cpu or cuda.")
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path),
+    help="Write the verdicts on many learners' files: a table (.csv) or JUnit XML (.xml).",
+)
 @click.option("--watch", is_flag=True, help="Judge again at every save; keys in a terminal.")
 @json_option
 @verb
 def check(
-    target: str | None,
+    targets: tuple[str, ...],
     exercises: tuple[str, ...],
     section: str | None,
     timeout: float,
     memory: float,
     device: str,
+    report: Path | None,
     watch: bool,
     as_json: bool,
 ) -> None:
@@ -47,6 +56,8 @@ def check(
 
     TARGET is a notebook, a Python file, or a section whose file is in this folder; the file here that was changed
     last by default. Each exercise is judged in a process of its own, with a time limit.
+
+    For a class name several files, or folders with a file or a folder for each learner; nothing is recorded then.
     """
     from arena_lib.course.content.catalog import load_catalog
     from arena_lib.course.judging.targets import find_target
@@ -56,18 +67,21 @@ def check(
 
         pick_device(device)
     catalog = load_catalog()
-    with as_wrong_use():
-        path, chosen_section = find_target(catalog, target, section)
-    entries = _choose_entries(catalog, chosen_section, path, exercises)
-    judge = functools.partial(_judge, path, chosen_section, limit=timeout, memory=memory, device=device)
-    if watch and has_keys() and not as_json:
-        session = WatchSession(path, entries, judge, _show_results)
-        with read_keys() as wait_for_key:
-            session.run(wait_for_key)
-        is_well = session.is_well
+    limits: dict[str, Any] = {"limit": timeout, "memory": memory, "device": device}
+    if report is not None or len(targets) > 1 or any(Path(target).is_dir() for target in targets):
+        if watch:
+            raise UsageError("--watch must be of one file: got a class. Leave --watch out, or name one file.")
+        if report is not None:
+            check_report(report)
+        rows = check_class(catalog, targets, exercises, section, limits, is_shown=not as_json)
+        report_class(rows, report, as_json=as_json)
+        is_well = all(row.status in WELL for row in rows)
     else:
-        ids = {entry.id for entry in entries}
-        is_well = _check_plainly(path, chosen_section, lambda: judge(ids), is_watching=watch, as_json=as_json)
+        with as_wrong_use():
+            path, chosen_section = find_target(catalog, next(iter(targets), None), section)
+        entries = _choose_entries(catalog, chosen_section, path, exercises)
+        judge = functools.partial(_judge, path, chosen_section, **limits)
+        is_well = _check_file(path, chosen_section, entries, judge, is_watching=watch, as_json=as_json)
     if not is_well:
         raise click.exceptions.Exit(FAILED)
 
@@ -77,37 +91,38 @@ def _choose_entries(catalog: Any, section: Any, path: Path, names: Sequence[str]
     judged = {entry.name: entry for entry in section.exercises if entry.test is not None}
     chosen = []
     for name in names:
-        entry = judged.get(name) or catalog.exercise(name)
+        entry = judged.get(name) or judged_entry(catalog, name)
         if entry not in section.exercises:
             raise UsageError(
                 f"an exercise to judge must be one of section {section.id}, which {path} belongs to: got {entry.id}. "
                 f"Name the file that it is in, or see: arena list {section.id}"
             )
-        if entry.test is None:
-            raise UsageError(
-                f"an exercise to judge must have a test: got {entry.id}, which is there to explore. "
-                "Run its cell, which says what must hold."
-            )
         chosen.append(entry)
     return chosen or list(judged.values())
 
 
-def _check_plainly(
-    path: Path, section: Any, judge: Callable[[], FileVerdict], *, is_watching: bool, as_json: bool
+def _check_file(
+    path: Path, section: Any, entries: list[Any], judge: Judge, *, is_watching: bool, as_json: bool
 ) -> bool:
-    """Judges and shows, with `--watch` again at every save; whether nothing that was begun fails."""
+    """Judges these exercises and shows the verdicts, with `--watch` at every save; whether nothing begun fails."""
+    if is_watching and has_keys() and not as_json:
+        session = WatchSession(path, entries, judge, _show_results)
+        with read_keys() as wait_for_key:
+            session.run(wait_for_key)
+        return session.is_well
+    ids = {entry.id for entry in entries}
     is_well, is_first = True, True
     while is_first or is_watching:
         stamp = take_stamp(path)
         try:
-            verdict = judge()
+            verdict = judge(ids)
         except UsageError as error:
             if is_first:
                 raise
             show(f"arena: {error}", err=True)  # half written, or moved: the next save will do
         else:
             print_json(_to_json(verdict, section)) if as_json else _show_verdict(verdict, section)
-            is_well = not verdict.problems and all(r.status in ("passed", "not_started") for r in verdict.results)
+            is_well = not verdict.problems and all(r.status in WELL for r in verdict.results)
         is_first = False
         if is_watching:
             if not as_json:

@@ -42,7 +42,23 @@ def find_target(catalog: Catalog, target: str | None, section: str | None = None
 
 
 def section_of_file(catalog: Catalog, file: LearnerFile) -> Section:
-    """The section that a file belongs to: by its metadata, its name, or the exercises that it defines."""
+    """The section that a file belongs to, which must have one."""
+    section = find_section(catalog, file)
+    if section is not None:
+        return section
+    for _, problem in parse_file(file).broken:
+        raise WorkspaceError(
+            f"{file.path}: {problem.where} must be Python: got {problem.message}. Fix that line first; what else is "
+            "in the file defines no exercise of the course."
+        )
+    raise WorkspaceError(
+        f"{file.path} must define an exercise of the course: got none. Name its section with --section: "
+        f"{', '.join(section.id for section in catalog.sections)}."
+    )
+
+
+def find_section(catalog: Catalog, file: LearnerFile) -> Section | None:
+    """The section that a file is of: by its metadata, its name, or the exercises that it defines."""
     if file.section is not None:
         return catalog.section(file.section)
     for section in catalog.sections:
@@ -54,17 +70,7 @@ def section_of_file(catalog: Catalog, file: LearnerFile) -> Section:
         for section in catalog.sections
     }
     best = max(counts, key=lambda name: counts[name], default=None)
-    if best is None or not counts[best]:
-        for _, problem in parsed.broken:
-            raise WorkspaceError(
-                f"{file.path}: {problem.where} must be Python: got {problem.message}. Fix that line first; what else is "
-                "in the file defines no exercise of the course."
-            )
-        raise WorkspaceError(
-            f"{file.path} must define an exercise of the course: got none. Name its section with --section: "
-            f"{', '.join(section.id for section in catalog.sections)}."
-        )
-    return catalog.section(best)
+    return catalog.section(best) if best is not None and counts[best] else None
 
 
 def _is_defined(parsed: ParsedFile, name: str) -> bool:
