@@ -80,3 +80,12 @@ def test_a_method_is_found_in_its_class():
 def test_a_definition_that_is_not_there_is_said():
     with pytest.raises(KeyError, match="missing"):
         fingerprint(REFERENCE, "missing", TEST, "test_double")
+
+
+def test_what_is_made_inside_a_function_rests_on_the_whole_file():
+    source = "def make():\n    def double(x):\n        return {}\n    test_double = exercise(reference=double)\n"
+    one, two, three = (
+        fingerprint(source.format(2), "make.<locals>.double", text, "test_double")
+        for text in (source, source, source + "A = 1\n")
+    )
+    assert one == two != three

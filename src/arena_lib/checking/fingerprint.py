@@ -30,7 +30,7 @@ def _parse(source: str) -> ast.Module:
 
 def _definition(body: list[ast.stmt], qualname: str) -> ast.AST:
     node: ast.AST | None = None
-    for part in qualname.split("."):
+    for part in qualname.replace(".<locals>", "").split("."):
         node = next((child for child in body if getattr(child, "name", None) == part), None)
         if node is None:
             raise KeyError(qualname)
@@ -42,6 +42,8 @@ def _definition(body: list[ast.stmt], qualname: str) -> ast.AST:
 def _declaration(tree: ast.Module, test_name: str) -> list[str]:
     """The declaration and, in the file's order, every statement of the file that it rests on."""
     statements = {name: statement for statement in tree.body for name in _names_bound(statement)}
+    if test_name not in statements:  # it is made inside a function: then all of the file counts
+        return [ast.dump(_without_docstrings(tree))]
     declaration = statements[test_name]
     for call in [node for node in ast.walk(declaration) if isinstance(node, ast.Call)]:
         call.keywords = [keyword for keyword in call.keywords if keyword.arg not in _TELLS_ONLY]
