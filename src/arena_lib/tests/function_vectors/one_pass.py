@@ -4,7 +4,7 @@ Shapes:  prompts that show a task, prompts that don't -> answers, or log-probabi
 """
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -36,9 +36,9 @@ def calculate_h_and_intervene_cases(generator: torch.Generator) -> list[Case]:
 Solution = Callable[..., tuple[Any, Any]]
 
 
-def mean_output(layer: Any) -> Tensor:
+def mean_output(layer: Any) -> Any:
     """The mean state at the last position, inside a trace."""
-    return cast(Tensor, layer.output[:, -1].mean(dim=0))
+    return layer.output[:, -1].mean(dim=0)
 
 
 def add_to_output(layer: Any, h: Tensor) -> None:
@@ -48,7 +48,7 @@ def add_to_output(layer: Any, h: Tensor) -> None:
 
 def in_three_traces(
     result: Callable[[Any, Tensor, Tensor], Any],
-    compute_h: Callable[[Any], Tensor] = mean_output,
+    compute_h: Callable[[Any], Any] = mean_output,
     add: Callable[[Any, Tensor], None] = add_to_output,
 ) -> Solution:
     """A solution in a trace for h and one for each result, which is read off the model, logits and the answers' ids."""
