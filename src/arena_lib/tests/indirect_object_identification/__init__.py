@@ -11,8 +11,8 @@ from arena_lib.tests.indirect_object_identification.activation_patching import (
     test_get_act_patch_block_every,
     test_get_act_patch_resid_pre,
 )
-from arena_lib.tests.indirect_object_identification.circuit import (
-    test_add_mean_ablation_hook,
+from arena_lib.tests.indirect_object_identification.circuit import test_add_mean_ablation_hook
+from arena_lib.tests.indirect_object_identification.circuit_mask import (
     test_compute_means_by_template,
     test_make_circuit_mask,
 )
@@ -24,7 +24,6 @@ from arena_lib.tests.indirect_object_identification.heads import test_get_attn_s
 from arena_lib.tests.indirect_object_identification.metrics import (
     test_ioi_metric,
     test_logits_to_ave_logit_diff,
-    test_residual_stack_to_logit_diff,
 )
 from arena_lib.tests.indirect_object_identification.path_hooks import (
     test_patch_head_input,
@@ -34,6 +33,7 @@ from arena_lib.tests.indirect_object_identification.path_patching import (
     test_get_path_patch_head_to_final_resid_post,
     test_get_path_patch_head_to_heads,
 )
+from arena_lib.tests.indirect_object_identification.shares import test_residual_stack_to_logit_diff
 from arena_lib.tests.indirect_object_identification.writing import test_calculate_scatter_embedding_vs_attn
 
 __test__ = False

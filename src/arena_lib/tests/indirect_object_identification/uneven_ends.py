@@ -14,6 +14,10 @@ from arena_lib.transformer.activations.cache import ActivationCache
 
 __test__ = False
 
+END_WHY = "where prompts end at different positions, end[i] is the position at which prompt i's answer is predicted"
+IGNORES_END = ("ignores end", END_WHY)
+ONE_END = ("uses the first prompt's end for all prompts", END_WHY)
+
 
 def takes_end(function: Callable[..., Any]) -> bool:
     """Whether a function can be told where prompts end."""

@@ -1,0 +1,219 @@
+"""Judges of what a circuit keeps and what stands in for the rest: means by template, and the mask.
+
+Shapes:  z "batch seq n_heads d_head"; a mask "n_layers batch seq n_heads".
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from arena_lib.checking import Case, Mistake, exercise, instead_of, outputs, outputs_and_gradients
+from arena_lib.interp.ioi import circuit
+from arena_lib.tests.indirect_object_identification.small_prompts import make_prompts
+
+__test__ = False
+
+
+def means_cases(generator: torch.Generator) -> list[Case]:
+    """Groups of different sizes that are mixed, one group, and each prompt by itself."""
+    calls = {
+        "groups of different sizes": ((6, 4, 2, 3), [2, 0, 2, 5, 2, 0]),
+        "one template": ((3, 5, 2, 4), [1, 1, 1]),
+        "each prompt by itself": ((2, 3, 4, 1), [3, 0]),
+    }
+    return [
+        Case(
+            label=label,
+            args=(torch.randn(*shape, generator=generator), torch.tensor(groups)),
+            axes={"output": "batch seq n_heads d_head"},
+        )
+        for label, (shape, groups) in calls.items()
+    ]
+
+
+def means_by_matrix(z: Tensor, groups: Tensor) -> Tensor:
+    """Averages by a matrix of who is in whose group."""
+    same = (groups[:, None] == groups).to(z)
+    return torch.einsum("ij,j...->i...", same / same.sum(dim=1, keepdim=True), z)
+
+
+def means_by_list(z: Tensor, groups: Tensor) -> Tensor:
+    """Prompt by prompt."""
+    return torch.stack([z[groups == group].sum(0) / (groups == group).sum() for group in groups])
+
+
+test_compute_means_by_template = exercise(
+    reference=circuit.compute_means_by_template,
+    cases=means_cases,
+    observe=outputs_and_gradients,
+    accepts=[means_by_matrix, means_by_list],
+    mistakes=[
+        *instead_of(
+            "= z[groups == group].mean(dim=0)",
+            {
+                "= z.mean(dim=0)": (
+                    "averages over all prompts",
+                    "a position means something else in another template, so each has its own mean",
+                ),
+                "= z[groups == group].mean(dim=(0, 1))": (
+                    "averages over positions as well",
+                    "each position keeps a mean of its own",
+                ),
+                "= z[groups == group].mean(dim=(0, 2))": (
+                    "averages over heads as well",
+                    "each head keeps a mean of its own",
+                ),
+                "= z[groups == group].sum(dim=0)": ("adds up and does not divide", "it's the mean that is asked for"),
+                "= z[groups == group].sum(dim=0) / len(z)": (
+                    "divides by the number of all prompts",
+                    "a group's mean is the sum over its prompts, divided by how many these are",
+                ),
+                "= z[groups == group][0]": (
+                    "takes the first prompt of each template for the mean",
+                    "one prompt still knows its own names; the mean over many doesn't",
+                ),
+                "= z[groups == group].median(dim=0).values": ("takes the median", "it's the mean that is asked for"),
+                "= z[groups == group].sum(dim=0) - z[groups == group]": (
+                    "leaves the prompt itself out",
+                    "the mean is over all prompts of the group, this one included",
+                ),
+            },
+        ),
+        *instead_of(
+            "means = torch.empty_like(z)",
+            {
+                "means = z": ("writes the means into z", "z belongs to the cache: make a tensor of your own"),
+                "z = z.detach()\n    means = torch.empty_like(z)": (
+                    "cuts the gradient off",
+                    "nothing here needs to be detached, and an average can be differentiated",
+                ),
+            },
+        ),
+        Mistake(
+            "gives one mean for each group",
+            "return means",
+            "return torch.stack([means[groups == group][0] for group in groups.unique()])",
+            why="each prompt gets the mean of its group, so there are as many rows as prompts",
+        ),
+    ],
+)
+
+
+CIRCUITS: dict[str, dict[str, list[tuple[int, int]]]] = {
+    "heads of two classes": {"name mover": [(2, 1), (1, 3)], "induction": [(1, 0), (0, 2)]},
+    "a head in two classes": {"induction": [(2, 0), (0, 1)], "previous token": [(1, 2)], "name mover": [(2, 0)]},
+    "one head": {"previous token": [(0, 3)]},
+}
+POSITIONS = {"name mover": "end", "induction": "S2", "previous token": "S1+1", "unused": "IO"}
+
+
+def mask_cases(generator: torch.Generator) -> list[Case]:
+    """Circuits over prompts whose roles stand in different places, and the empty one; models of different sizes."""
+    circuits = CIRCUITS | {"the empty circuit": {}}
+    cases = []
+    for i, (label, heads) in enumerate(circuits.items()):
+        dataset, _ = make_prompts(4 + i, generator)
+        sizes = (3 + i, dataset.toks.shape[1] + i, 5 - i // 2)
+        cases.append(
+            Case(
+                label=label,
+                args=(heads, POSITIONS, dict(dataset.word_idx), sizes),
+                axes={"output": "n_layers batch seq n_heads"},
+            )
+        )
+    return cases
+
+
+def mask_by_loop(circuit: Any, seq_pos_to_keep: Any, word_idx: Any, sizes: Any) -> Tensor:
+    """Entry by entry."""
+    n_layers, seq, n_heads = sizes
+    mask = torch.zeros(n_layers, len(word_idx["end"]), seq, n_heads).bool()
+    for kind in circuit:
+        for layer, head in circuit[kind]:
+            for prompt, place in enumerate(word_idx[seq_pos_to_keep[kind]].tolist()):
+                mask[layer, prompt, place, head] = True
+    return mask
+
+
+def mask_by_comparison(circuit: Any, seq_pos_to_keep: Any, word_idx: Any, sizes: Any) -> Tensor:
+    """Compares positions, and joins the classes by or."""
+    n_layers, seq, n_heads = sizes
+    mask = torch.zeros(n_layers, word_idx["end"].shape[0], seq, n_heads, dtype=torch.bool)
+    for kind, heads in circuit.items():
+        is_place = torch.arange(seq)[None, :] == word_idx[seq_pos_to_keep[kind]][:, None]
+        for layer, head in heads:
+            mask[layer, :, :, head] |= is_place
+    return mask
+
+
+test_make_circuit_mask = exercise(
+    reference=circuit.make_circuit_mask,
+    cases=mask_cases,
+    observe=outputs,
+    accepts=[mask_by_loop, mask_by_comparison],
+    mistakes=[
+        *instead_of(
+            "mask[layer, prompts, word_idx[seq_pos_to_keep[kind]], head]",
+            {
+                "mask[layer, :, word_idx[seq_pos_to_keep[kind]], head]": (
+                    "keeps every prompt's positions in every prompt",
+                    "each prompt has its own position: pair prompts and positions by indexing with both",
+                ),
+                "mask[layer, prompts, :, head]": (
+                    "keeps heads at all positions",
+                    "a class does its work at one position, and the claim is that it's needed nowhere else",
+                ),
+                "mask[layer, prompts, word_idx[seq_pos_to_keep[kind]][0], head]": (
+                    "takes the first prompt's position for all",
+                    "a role stands elsewhere in another template or form",
+                ),
+                'mask[layer, prompts, word_idx["end"], head]': (
+                    "keeps every head at the end",
+                    "seq_pos_to_keep says which role a class works at",
+                ),
+                "mask[layer, prompts, -1, head]": (
+                    "takes the last position for every role",
+                    "word_idx[seq_pos_to_keep[kind]] holds the position of a class in each prompt",
+                ),
+                "mask[layer, prompts, word_idx[seq_pos_to_keep[kind]]]": (
+                    "keeps all heads of a layer that has one",
+                    "heads are the last axis, and the others of the layer are ablated",
+                ),
+                "mask[head % n_layers, prompts, word_idx[seq_pos_to_keep[kind]], layer]": (
+                    "takes the head's number for the layer",
+                    "a head is (layer, head), and the mask has layers first and heads last",
+                ),
+                "mask[:, prompts, word_idx[seq_pos_to_keep[kind]], head]": (
+                    "keeps the head's number in every layer",
+                    "a head is one head of one layer",
+                ),
+            },
+        ),
+        *instead_of(
+            "        for layer, head in heads:\n",
+            {
+                "        for layer, head in heads:\n            mask[layer, :, :, head] = False\n": (
+                    "forgets a head's other class",
+                    "a head in two classes is kept at the positions of both",
+                ),
+                "        for layer, head in heads[:1]:\n": (
+                    "keeps the first head of each class alone",
+                    "a class has several heads, and all of them belong to the circuit",
+                ),
+            },
+        ),
+        Mistake(
+            "marks what is ablated",
+            "    return mask",
+            "    return ~mask",
+            why="True stands for what is kept",
+        ),
+        Mistake(
+            "marks by numbers",
+            "    return mask",
+            "    return mask.float()",
+            why="a mask holds True and False: later code indexes with it and turns it round by ~",
+        ),
+    ],
+)

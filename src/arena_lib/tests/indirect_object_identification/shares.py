@@ -1,0 +1,170 @@
+"""Judge of a component's share of the logit difference.
+
+Shapes:  parts of the final stream "*stack batch d_model" -> "*stack".
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import einops
+import torch
+from torch import Tensor
+
+from arena_lib.checking import Case, Mistake, exercise, instead_of, outputs
+from arena_lib.checking.observing import Observations
+from arena_lib.interp.patching import metrics
+from arena_lib.tests.indirect_object_identification.small_models import (
+    ATTENTION_ONLY_CONFIG,
+    GPT2_CONFIG,
+    LLAMA_CONFIG,
+    make_model,
+    make_tokens,
+)
+from arena_lib.tests.indirect_object_identification.uneven_ends import (
+    IGNORES_END,
+    ONE_END,
+    move_ends_in_cache,
+    takes_end,
+)
+
+__test__ = False
+
+
+def stack_cases(generator: torch.Generator) -> list[Case]:
+    """Each form of norm; stacks with one axis in front, with two, and with none; prompts of different lengths."""
+    calls: dict[str, tuple[Any, tuple[int, ...], int, list[int] | None]] = {
+        "a list of components": (GPT2_CONFIG, (4,), 3, None),
+        "an RMSNorm": (LLAMA_CONFIG, (2,), 3, None),
+        "heads by layer": (ATTENTION_ONLY_CONFIG, (2, 5), 4, None),
+        "the stream itself": (GPT2_CONFIG, (), 2, None),
+        "end=[3, 5, 2, 4]": (LLAMA_CONFIG, (3,), 4, [3, 5, 2, 4]),
+    }
+    cases = []
+    for label, (cfg, front, batch, end) in calls.items():
+        model = make_model(cfg, generator)
+        stack = torch.randn(*front, batch, cfg.d_model, generator=generator) + 0.5
+        cache = model.run_with_cache(make_tokens(batch, 6, generator))[1]
+        directions = torch.randn(batch, cfg.d_model, generator=generator)
+        axes = {"output": " ".join(["layer component", "component", ""][2 - len(front) :][:1])}
+        cases.append(Case(label=label, args=(stack, cache, directions), given={"end": end}, axes=axes))
+    return cases
+
+
+def shares(function: Any, case: Case) -> Observations:
+    """The result; `end` goes with the call if the function takes it, else the cache's ends are moved."""
+    if case.given["end"] is None:
+        return outputs(function, case)
+    end = torch.tensor(case.given["end"])
+    if takes_end(function):
+        return outputs(function, replace(case, kwargs={"end": end}))
+    stack, cache, directions = case.args
+    return outputs(function, replace(case, args=(stack, move_ends_in_cache(cache, end), directions)))
+
+
+def shares_by_cache(residual_stack: Tensor, cache: Any, logit_diff_directions: Tensor) -> Tensor:
+    """Lets the cache apply the norm; the mean over prompts in one einsum. It knows no `end`."""
+    scaled = cache.apply_ln_to_stack(residual_stack, layer=-1, pos_slice=-1)
+    total = einops.einsum(scaled, logit_diff_directions, "... batch d_model, batch d_model -> ...")
+    return total / len(logit_diff_directions)
+
+
+def shares_by_folding(
+    residual_stack: Tensor, cache: Any, logit_diff_directions: Tensor, end: Tensor | None = None
+) -> Tensor:
+    """Moves gain, scale and centring over to the directions."""
+    norm, scale = cache.model.ln_final, cache["scale"]
+    end = torch.full(scale.shape[:1], scale.shape[1] - 1) if end is None else end
+    directions = logit_diff_directions * norm.w / scale[torch.arange(len(scale)), end]
+    if hasattr(norm, "b"):
+        directions = directions - directions.mean(-1, keepdim=True)
+    return torch.tensordot(residual_stack, directions, 2) / directions.shape[0]
+
+
+FINAL_SCALE = "scale[:, -1] if end is None else scale[prompts, end]"
+FIRST_SCALE = (
+    "takes the scale of the first position",
+    "each position has a scale of its own, and the stack is from the last",
+)
+
+test_residual_stack_to_logit_diff = exercise(
+    reference=metrics.residual_stack_to_logit_diff,
+    cases=stack_cases,
+    observe=shares,
+    accepts=[shares_by_cache, shares_by_folding],
+    mistakes=[
+        *instead_of(
+            FINAL_SCALE,
+            {
+                "scale[:, 0]": FIRST_SCALE,
+                "scale[:, 0] if end is None else scale[prompts, end]": FIRST_SCALE,
+                "scale[:, -1]": IGNORES_END,
+                "scale[:, -1] if end is None else scale[:, end[0]]": ONE_END,
+                "scale.mean(dim=1)": (
+                    "averages the scale over positions",
+                    "each position has a scale of its own, and the stack is from the last",
+                ),
+            },
+        ),
+        *instead_of(
+            "residual_stack / final_scale * gain",
+            {
+                "residual_stack": (
+                    "leaves the norm's scale and gain out",
+                    "the unembedding reads the stream after the final norm: its scale and gain belong to a part's share",
+                ),
+                "residual_stack * final_scale * gain": (
+                    "multiplies by the scale",
+                    "hook_scale is what the norm divides by",
+                ),
+                "residual_stack / final_scale": (
+                    "leaves the gain out",
+                    "these weights are not folded: the norm's gain acts between the stream and W_U",
+                ),
+                "residual_stack * gain": ("does not divide by the scale", "the norm divides the stream by its scale"),
+                "cache.model.ln_final(residual_stack)": (
+                    "gives each part a scale of its own",
+                    "the scale is held at what it was for the whole stream: only so do the shares add up",
+                ),
+            },
+        ),
+        *instead_of(
+            "if is_centred:",
+            {
+                "if False:": (
+                    "does not take the mean away",
+                    "a LayerNorm subtracts the mean over d_model before it divides",
+                ),
+                "if True:": (
+                    "takes the mean away for an RMSNorm too",
+                    "an RMSNorm divides only; the second value of gain() says which it is",
+                ),
+            },
+        ),
+        *instead_of(
+            ".sum(dim=-1).mean(dim=-1)",
+            {
+                ".sum(dim=-1)": (
+                    "keeps one number for each prompt",
+                    "the last axis that is left is batch, and the share is the average over it",
+                ),
+                ".sum(dim=-1).sum(dim=-1)": (
+                    "sums over the prompts",
+                    "the average logit difference is a mean over prompts",
+                ),
+                ".mean(dim=-1).mean(dim=-1)": ("averages over d_model", "a dot product is the sum over d_model"),
+            },
+        ),
+        Mistake(
+            "uses the average direction",
+            "(scaled_stack * logit_diff_directions)",
+            "(scaled_stack * logit_diff_directions.mean(dim=0))",
+            why="each prompt has answers of its own, so the product comes before the average",
+        ),
+        Mistake(
+            "takes the scale of the first layer's norm",
+            'cache["ln_final.hook_scale"]',
+            'cache["blocks.0.ln1.hook_scale"]',
+            why="the stack is read by the unembedding, so the norm before it counts: ln_final",
+        ),
+    ],
+)
