@@ -72,11 +72,13 @@ def hook_mistakes(exchange: str) -> tuple[Mistake, ...]:
     """What can go wrong in any hook that patches by the line `exchange`, whatever part it patches."""
     into, source = exchange.split(" = ")
     part = into.removeprefix("patched")
+    writes_into_the_cache = (
+        "writes into the clean run's cache",
+        "the cache is needed for the next patch: write into the model's tensor, or make a new one",
+    )
     wrong = {
-        f"{source} = {into}": (
-            "writes into the clean run's cache",
-            "the cache is needed for the next patch: write into the model's tensor, or make a new one",
-        ),
+        f"{source} = {into}": writes_into_the_cache,
+        f"{source} = {into}; patched = clean_cache[hook.name]": writes_into_the_cache,
         f"{into} += {source}": ("adds the clean activation", "patching replaces: the corrupted value goes"),
         f"{into} = ({into} + {source}) / 2": (
             "takes the mean of both runs",
@@ -144,6 +146,10 @@ test_patch_residual_component = exercise(
                 "patched[:, : pos + 1] = clean_cache[hook.name][:, : pos + 1]": (
                     "patches up to this position",
                     "one position at a time, or nobody knows which of them mattered",
+                ),
+                "patched[:, :pos] = clean_cache[hook.name][:, :pos]": (
+                    "patches the positions before it",
+                    "position pos itself is patched, and no other",
                 ),
                 "patched[:, pos] = clean_cache[hook.name][:, -1]": (
                     "takes the clean run's last position",
@@ -267,6 +273,7 @@ test_patch_attn_patterns = exercise(
             },
         ),
         Mistake("takes the queries' axis for the heads", function=exchanged_at(2), why=PATTERN_WHY),
+        Mistake("takes the keys' axis for the heads", function=exchanged_at(3), why=PATTERN_WHY),
         Mistake("takes the prompts' axis for the heads", function=exchanged_at(0), why=PATTERN_WHY),
     ],
 )

@@ -64,6 +64,10 @@ test_compute_means_by_template = exercise(
                     "averages over heads as well",
                     "each head keeps a mean of its own",
                 ),
+                "= z[groups == group].mean()": (
+                    "makes one number of each group",
+                    "each position, head and dimension keeps a mean of its own",
+                ),
                 "= z[groups == group].sum(dim=0)": ("adds up and does not divide", "it's the mean that is asked for"),
                 "= z[groups == group].sum(dim=0) / len(z)": (
                     "divides by the number of all prompts",
@@ -89,6 +93,12 @@ test_compute_means_by_template = exercise(
                     "nothing here needs to be detached, and an average can be differentiated",
                 ),
             },
+        ),
+        Mistake(
+            "takes the groups to be numbered from 0 on",
+            "for group in groups.unique():",
+            "means.zero_()\n    for group in range(len(groups.unique())):",
+            why="groups may have any numbers: go through groups.unique()",
         ),
         Mistake(
             "gives one mean for each group",

@@ -33,7 +33,7 @@ def logit_diff_cases(generator: torch.Generator) -> list[Case]:
         "one prompt's own": ((1, 4, 6), True, None),
         "prompts of a single token": ((2, 1, 5), False, None),
         "end=[3, 5, 2]": ((3, 6, 8), None, [3, 5, 2]),
-        "end=[1, 2, 1, 3]": ((4, 5, 7), True, [1, 2, 1, 3]),
+        "end=[1, 2, 1, 4]": ((4, 5, 7), True, [1, 2, 1, 4]),
     }
     cases = []
     for label, (shape, per_prompt, end) in calls.items():
@@ -81,6 +81,7 @@ def logit_diff_of_means(logits: Tensor, answer_tokens: Tensor, per_prompt: bool 
 
 FINAL_LOGITS = "logits[:, -1] if end is None else logits[prompts, end]"
 READS_FIRST = ("reads the first position", "the answer is predicted at the last position")
+BEFORE_LAST = ("reads the position before the last", "the last token's logits are those of the word that comes next")
 AVERAGES_POSITIONS = ("averages over all positions", "only the last position predicts the answer")
 
 test_logits_to_ave_logit_diff = exercise(
@@ -98,6 +99,8 @@ test_logits_to_ave_logit_diff = exercise(
                 "logits.mean(dim=1) if end is None else logits[prompts, end]": AVERAGES_POSITIONS,
                 "logits[:, -1]": IGNORES_END,
                 "logits[:, -1] if end is None else logits[:, end[0]]": ONE_END,
+                "logits[:, -2] if end is None else logits[prompts, end]": BEFORE_LAST,
+                "logits[:, -2]": BEFORE_LAST,
                 "logits[:, -1] if end is None else logits[prompts, end - 1]": (
                     "reads the position before the end",
                     "end holds the position of each prompt's last token itself",
@@ -119,6 +122,10 @@ test_logits_to_ave_logit_diff = exercise(
                     "takes the size of the difference",
                     "the sign says which of the two answers the model prefers",
                 ),
+                "(correct - incorrect).unsqueeze(-1)": (
+                    "keeps an axis of length 1 for the two answers",
+                    "one number for each prompt has the shape (batch,)",
+                ),
                 "(correct - incorrect).detach()": (
                     "gives a number without gradient",
                     "the metric stays a tensor with its gradient: attribution patching needs it",
@@ -137,6 +144,10 @@ test_logits_to_ave_logit_diff = exercise(
                 "differences if per_prompt else differences.sum()": (
                     "sums over the prompts",
                     "an average does not grow with the number of prompts",
+                ),
+                "differences if per_prompt else differences.mean().item()": (
+                    "returns a float",
+                    "the metric stays a tensor: a float has no gradient",
                 ),
                 "differences if per_prompt else differences.median()": (
                     "takes the median over the prompts",
@@ -172,7 +183,7 @@ def metric_cases(generator: torch.Generator) -> list[Case]:
         "levels as floats": (2, 0.6, 3.1, None),
         "a clean level below the corrupted one": (4, 1.5, -0.75, None),
         "one prompt": (1, -2.0, -0.25, None),
-        "end=[2, 1, 3]": (3, 0.25, 1.75, [2, 1, 3]),
+        "end=[2, 1, 4]": (3, 0.25, 1.75, [2, 1, 4]),
     }
     return [
         Case(
@@ -221,6 +232,18 @@ test_ioi_metric = exercise(
                 "(logit_diff - corrupted_logit_diff) / clean_logit_diff": (
                     "divides by the clean level",
                     "the clean run must give 1: divide by what lies between the two levels",
+                ),
+                "logit_diff / clean_logit_diff": (
+                    "gives the share of the clean level",
+                    "the corrupted run must give 0: subtract its level above and below the line",
+                ),
+                "(logit_diff - corrupted_logit_diff) / abs(clean_logit_diff - corrupted_logit_diff)": (
+                    "divides by the size of the distance alone",
+                    "the clean run must give +1, also where its level is below the corrupted one",
+                ),
+                f"({SCALED}).clamp(min=0)": (
+                    "cuts off below 0",
+                    "a patch may hurt more than the corrupted run, and that must show",
                 ),
                 "(logit_diff - clean_logit_diff) / (clean_logit_diff - corrupted_logit_diff)": (
                     "measures from the clean level",

@@ -103,6 +103,10 @@ test_patch_or_freeze_head_vectors = exercise(
                     "writes the new value into the cache",
                     "the cache serves the next senders, too: write into the model's tensor or into a copy",
                 ),
+                "patched = (orig_cache[hook.name] if hook.layer() >= head_to_patch[0] else orig_head_vector).clone()": (
+                    "freezes from the sender's layer on",
+                    "the heads of all layers get their original values, those before the sender's as well",
+                ),
                 "patched = torch.zeros_like(orig_head_vector)": (
                     "sets the other heads to zero",
                     "frozen heads have what they had on the original prompts",
@@ -233,6 +237,10 @@ test_patch_head_input = exercise(
                 "heads = [head for layer, head in head_list if layer == hook.layer()][-1:]": (
                     "patches the last receiver only",
                     "all receivers of the layer are patched at once",
+                ),
+                "heads = [head for layer, head in head_list if layer != hook.layer() and head < patched.shape[2]]": (
+                    "patches receivers of the other layers",
+                    "a hook sees one layer: of the receivers only those of hook.layer() are there",
                 ),
                 "heads = [layer for layer, head in head_list if head == hook.layer()]": (
                     "takes the head's number for the layer",

@@ -81,6 +81,9 @@ def shares_by_folding(
 
 
 FINAL_SCALE = "scale[:, -1] if end is None else scale[prompts, end]"
+NORM = """if is_centred:
+        residual_stack = residual_stack - residual_stack.mean(dim=-1, keepdim=True)
+    scaled_stack = residual_stack / final_scale * gain"""
 FIRST_SCALE = (
     "takes the scale of the first position",
     "each position has a scale of its own, and the stack is from the last",
@@ -124,6 +127,32 @@ test_residual_stack_to_logit_diff = exercise(
                 "cache.model.ln_final(residual_stack)": (
                     "gives each part a scale of its own",
                     "the scale is held at what it was for the whole stream: only so do the shares add up",
+                ),
+            },
+        ),
+        *instead_of(
+            NORM,
+            {
+                "scaled_stack = residual_stack": (
+                    "leaves the norm out",
+                    "the unembedding reads the stream after the final norm: mean, scale and gain belong to a part's share",
+                ),
+                "scaled_stack = residual_stack / final_scale": (
+                    "divides by the scale and does nothing else",
+                    "a norm also multiplies by its gain, and a LayerNorm takes the mean away first",
+                ),
+            },
+        ),
+        *instead_of(
+            "residual_stack.mean(dim=-1, keepdim=True)",
+            {
+                "residual_stack.mean()": (
+                    "takes the mean over everything away",
+                    "a LayerNorm takes away the mean over d_model, part by part and prompt by prompt",
+                ),
+                "residual_stack.mean(dim=0, keepdim=True)": (
+                    "takes the mean over the parts away",
+                    "a LayerNorm takes away the mean over d_model, the last axis",
                 ),
             },
         ),
