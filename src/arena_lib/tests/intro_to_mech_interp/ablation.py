@@ -58,11 +58,18 @@ def zero_by_mask(z: Tensor, hook: Any, head_index_to_ablate: int) -> Tensor:
 
 AXES_OF_Z = "z has the axes batch, seq, n_heads, d_head: the heads are the third"
 OTHER_HEADS = "the other heads of the layer must stay as they are"
-RETURNS_NOTHING = Mistake(
-    "changes a copy and returns nothing",
+WRONG_RETURNS = instead_of(
     "return z",
-    "return None",
-    why="z = z.clone() is another tensor; write into the one you got, or return the new one",
+    {
+        "return None": (
+            "changes a copy and returns nothing",
+            "z = z.clone() is another tensor; write into the one you got, or return the new one",
+        ),
+        "return z[:, :, head]": (
+            "returns this head alone",
+            "what is returned takes the place of z, with all its heads",
+        ),
+    },
 )
 MAY_WRITE = {"z = z.clone() -> z = z": "a hook may write into z"}
 
@@ -91,6 +98,11 @@ test_head_zero_ablation_hook = exercise(
             ),
             why=AXES_OF_Z,
         ),
+        Mistake(
+            "takes the axis of examples for the heads",
+            function=lambda z, hook, head_index_to_ablate: _with_zeros(z, head_index_to_ablate),
+            why=AXES_OF_Z,
+        ),
         *instead_of(
             "z[:, :, head] = 0.0",
             {
@@ -114,7 +126,7 @@ test_head_zero_ablation_hook = exercise(
                 ),
             },
         ),
-        RETURNS_NOTHING,
+        *WRONG_RETURNS,
     ],
 )
 
@@ -158,6 +170,11 @@ test_head_mean_ablation_hook = exercise(
                     "averages over a head's entries",
                     "the mean is a vector of d_head entries: average over the examples",
                 ),
+                "z.mean(dim=(0, 2))": ("averages over examples and heads", "each head has a mean of its own"),
+                "z[:, :, head].mean(dim=(0, 2), keepdim=True)[0]": (
+                    "averages over examples and a head's entries",
+                    "the mean is a vector of d_head entries at each position",
+                ),
                 "z[:, :, head].mean()": (
                     "takes one mean of everything",
                     "the mean is over the examples alone: each position and each entry has its own",
@@ -172,6 +189,6 @@ test_head_mean_ablation_hook = exercise(
             },
         ),
         Mistake("ablates all heads", f"z[:, :, head] = {ONE_HEAD_MEAN}", "z[:] = z.mean(dim=0)", why=OTHER_HEADS),
-        RETURNS_NOTHING,
+        *WRONG_RETURNS,
     ],
 )

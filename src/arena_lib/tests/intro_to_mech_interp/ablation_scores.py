@@ -15,7 +15,14 @@ from arena_lib.checking import Case, Mistake, Tolerance, exercise, instead_of
 from arena_lib.checking.observing import Observations
 from arena_lib.interp.heads.ablation import get_ablation_scores
 from arena_lib.tests.intro_to_mech_interp.ablation import mean_by_where, zero_by_mask, zero_in_place
-from arena_lib.tests.intro_to_mech_interp.small_models import WEIGHTS, left_behind, make_model, make_repeated, state_of
+from arena_lib.tests.intro_to_mech_interp.small_models import (
+    HOOKS_LEFT,
+    WEIGHTS,
+    left_behind,
+    make_model,
+    make_repeated,
+    state_of,
+)
 
 __test__ = False
 
@@ -114,6 +121,13 @@ def scores_by_added_hooks(model: Any, tokens: Tensor, ablation_function: Any = z
     return scores
 
 
+def _last_hook_stays(model: Any, tokens: Tensor, ablation_function: Any = zero_by_mask) -> Tensor:
+    """The mistake of a hook that is added once too often."""
+    scores = scores_by_added_hooks(model, tokens, ablation_function)
+    model.add_hook("blocks.0.attn.hook_z", partial(ablation_function, head_index_to_ablate=0))
+    return scores
+
+
 WINDOW = "[:, -(n - 1) :]"
 
 test_get_ablation_scores = exercise(
@@ -134,6 +148,10 @@ test_get_ablation_scores = exercise(
                     "does not subtract the intact loss",
                     "what counts is what the ablation changes: subtract the loss without any",
                 ),
+                "(loss(logits) - loss_intact).abs()": (
+                    "leaves the sign out",
+                    "below zero, the model does better without the head: keep the sign",
+                ),
                 "(loss(logits) - loss_intact) / loss_intact": (
                     "divides by the intact loss",
                     "the score is a difference in nats, not a share",
@@ -152,6 +170,8 @@ test_get_ablation_scores = exercise(
                     "counts the second copy's first token, too",
                     "nothing announces that the string begins again: the last n - 1 predictions are meant",
                 ),
+                "tokens)[:1, -(n - 1) :]": ("looks at the first example only", "the mean goes over the batch, too"),
+                "tokens)[:, -1:]": ("looks at the last prediction only", "the last n - 1 predictions are meant"),
                 "tokens)[:, -(n - 2) :]": (
                     "leaves out one prediction too many",
                     "the last n - 1 predictions are meant, those of the second to the n-th token of the copy",
@@ -210,9 +230,14 @@ test_get_ablation_scores = exercise(
                     "always ablates the last layer",
                     "each layer has a hook_z of its own",
                 ),
+                '[("blocks.0.attn.hook_z", ablate)]': ("always ablates layer 0", "each layer has a hook_z of its own"),
                 '[(f"blocks.{l}.attn.hook_z", ablate) for l in range(lm.n_layers)]': (
                     "ablates all layers at once",
                     "one head at a time: hook the layer of this head only",
+                ),
+                '[(f"blocks.{layer}.attn.hook_v", ablate)]': (
+                    "hooks the values",
+                    "what a head reads out lies in attn.hook_z",
                 ),
                 '[(f"blocks.{layer}.attn.hook_q", ablate)]': (
                     "hooks the queries",
@@ -234,6 +259,12 @@ test_get_ablation_scores = exercise(
                 ),
                 "logits = lm.run(tokens)": ("runs without the hook", "fwd_hooks=[(name, hook)] puts it in place"),
             },
+        ),
+        Mistake(
+            "leaves the last hook on the model",
+            function=_last_hook_stays,
+            shows=lambda seen: any(observed[HOOKS_LEFT] != "none" for observed in seen),
+            why="run_with_hooks takes its hooks off; after add_hook call reset_hooks()",
         ),
         Mistake(
             "puts the heads into the rows",

@@ -128,6 +128,12 @@ test_logit_attribution = exercise(
                 ),
             },
         ),
+        Mistake(
+            "cuts every gradient",
+            "components, directions)",
+            "components, directions).detach()",
+            why="it is a plain function of its arguments, and gradients flow through it",
+        ),
         Mistake("puts the components into the rows", "->sc", "->cs", why="entry [i, c]: one row for each position"),
     ],
 )

@@ -115,6 +115,10 @@ test_factored_norm = exercise(
                     "multiplies the norms of the factors",
                     "the product of the norms only bounds the norm of the product: the factors may miss each other",
                 ),
+                "torch.linalg.matrix_norm(A)": (
+                    "takes the norm of the first factor",
+                    "||A B|| = ||R B||: B counts, too",
+                ),
                 "torch.linalg.matrix_norm(B)": (
                     "takes the norm of the second factor",
                     "||A B|| = ||R B||: Q changes no length, but R does",
@@ -194,6 +198,14 @@ test_factored_eigenvalues = exercise(
                 "takes the matrix for a symmetric one",
                 "eigvalsh reads one triangle alone: B @ A is not symmetric, and its eigenvalues may be complex",
             ),
+            "torch.linalg.eigvals(B @ A + (B @ A).mT) / 2": (
+                "makes the matrix symmetric",
+                "B @ A is not symmetric, and the mean with its transpose has other eigenvalues",
+            ),
+            "torch.linalg.eigvals(torch.linalg.qr(A).R @ torch.linalg.qr(B.mT).R.mT)": (
+                "takes the small matrix of the singular value decomposition",
+                "R_A R_B^T has the singular values of A B, not its eigenvalues: those are of B @ A",
+            ),
             "torch.linalg.eigvals(B @ A).real": (
                 "drops the imaginary parts",
                 "a matrix that turns has complex eigenvalues",
@@ -258,6 +270,11 @@ test_factored_svd = exercise(
     equivalent={"torch.linalg.svd(R_A @ R_B.mT, full_matrices=False)": "the small matrix is square"},
     mistakes=[
         Mistake(
+            "multiplies the factors out, and keeps singular values of zero",
+            function=lambda A, B: torch.linalg.svd(A @ B, full_matrices=False),
+            why="there are k = rank singular values that may differ from zero, and the small matrix has them all",
+        ),
+        Mistake(
             "multiplies the factors out",
             function=lambda A, B: tuple(
                 part[..., : A.shape[-1]] if i < 2 else part[..., : A.shape[-1], :]
@@ -275,6 +292,19 @@ test_factored_svd = exercise(
                 "return U, S, Vh": (
                     "leaves the vectors in the small space",
                     "Q_A and Q_B turn them back into vectors of as many entries as the matrix has rows and columns",
+                ),
+                "return (Q_A @ U).flip(-1), S.flip(-1), (Vh @ Q_B.mT).flip(-2)": (
+                    "goes from the smallest to the largest",
+                    "S has the largest first, as torch.linalg.svd gives it",
+                ),
+                "return Vh @ Q_B.mT, S, Q_A @ U": ("returns Vh before U", "the order is (U, S, Vh)"),
+                "return Q_A @ U, torch.diag_embed(S), Vh @ Q_B.mT": (
+                    "returns S as a matrix",
+                    "S holds the singular values alone, k of them",
+                ),
+                "return (Q_A @ U) * S[..., None, :], S, Vh @ Q_B.mT": (
+                    "multiplies U by S",
+                    "the columns of U are orthonormal; S stands for itself",
                 ),
                 "return Q_A @ U, S.square(), Vh @ Q_B.mT": (
                     "squares the singular values",

@@ -103,6 +103,10 @@ test_fold_norm = exercise(
                     "takes the sum away",
                     "a LayerNorm subtracts the mean of its input",
                 ),
+                "scaled.mean(dim=0, keepdim=True)": (
+                    "takes the mean over the first axis",
+                    "heads may come first: d_model is the last axis but one",
+                ),
                 "scaled.mean()": (
                     "takes the mean of the whole weight",
                     "each output has a mean of its own, over the d_model rows",

@@ -18,6 +18,7 @@ __test__ = False
 
 BOS = 4
 """The token that begins a text: neither the first nor the last of the vocabulary."""
+HOOKS_LEFT = "hooks left on the model"
 WEIGHTS = "change in the sum of the model's weights"
 
 
@@ -52,4 +53,4 @@ def state_of(model: Transformer) -> tuple[int, float]:
 
 def left_behind(before: tuple[int, float], after: tuple[int, float]) -> dict[str, Any]:
     """What a run has left on the model, from `state_of` before and after it."""
-    return {"hooks left on the model": hooks_in_words(after[0] - before[0]), WEIGHTS: after[1] - before[1]}
+    return {HOOKS_LEFT: hooks_in_words(after[0] - before[0]), WEIGHTS: after[1] - before[1]}
