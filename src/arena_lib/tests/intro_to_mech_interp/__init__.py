@@ -3,6 +3,7 @@
 from arena_lib.tests.intro_to_mech_interp.ablation import test_head_mean_ablation_hook, test_head_zero_ablation_hook
 from arena_lib.tests.intro_to_mech_interp.ablation_scores import test_get_ablation_scores
 from arena_lib.tests.intro_to_mech_interp.attribution import test_logit_attribution
+from arena_lib.tests.intro_to_mech_interp.batched_composition import test_get_batched_comp_scores
 from arena_lib.tests.intro_to_mech_interp.circuits import (
     test_effective_OV_circuit,
     test_full_OV_circuit,
@@ -10,7 +11,6 @@ from arena_lib.tests.intro_to_mech_interp.circuits import (
 )
 from arena_lib.tests.intro_to_mech_interp.composition import (
     test_generate_single_random_comp_score,
-    test_get_batched_comp_scores,
     test_get_comp_score,
 )
 from arena_lib.tests.intro_to_mech_interp.decomposition import (

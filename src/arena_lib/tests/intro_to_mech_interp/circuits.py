@@ -95,6 +95,7 @@ def OV_by_products_of_factored(model: Any, layer: int, head: int) -> FactoredMat
     return result
 
 
+WHOLE_IS_LARGE = "the whole matrix has d_vocab x d_vocab entries: return FactoredMatrix(A, B)"
 UNFOLDED = [
     Mistake(
         "does not fold the first norm",
@@ -136,6 +137,19 @@ test_full_OV_circuit = exercise(  # noqa: N816 -- the name that learners know
             },
         ),
         *instead_of(
+            '(model, layer, "W_V")',
+            {'(model, 0, "W_V")': ("takes another layer's W_V", "both factors belong to the same layer")},
+        ),
+        *instead_of(
+            "folded_unembedding(model)",
+            {
+                "lm.W_E.mT": (
+                    "takes the embedding for the unembedding",
+                    "logits are read through W_U, which is a weight of its own",
+                )
+            },
+        ),
+        *instead_of(
             "lm.W_O(layer)[head] @",
             {
                 "lm.W_O(layer)[0] @": ("takes another head's W_O", "both factors belong to the same head"),
@@ -148,6 +162,15 @@ test_full_OV_circuit = exercise(  # noqa: N816 -- the name that learners know
                 "FactoredMatrix(B.mT, A.mT)": (
                     "puts the logits into the rows",
                     "a row is a token that is attended to, a column the logit that it moves",
+                ),
+                "A @ B": ("returns the whole matrix", WHOLE_IS_LARGE),
+                "FactoredMatrix(A @ lm.W_O(layer)[head], folded_unembedding(model))": (
+                    "lets the factors meet in d_model",
+                    "everything passes through the head's d_head numbers: W_O belongs to B",
+                ),
+                "FactoredMatrix(folded_reader(model, layer, 'W_V')[head], lm.W_O(layer)[head])": (
+                    "leaves the tokens out",
+                    "the full circuit goes from tokens to logits: W_E before it, W_U after it",
                 ),
                 no_factors("A @ B"): (
                     "multiplies everything out",
@@ -215,6 +238,17 @@ test_effective_OV_circuit = exercise(  # noqa: N816 -- the name that learners kn
             "full_OV_circuit(model, layer, head)",
             "full_OV_circuit(model, list(heads)[0][0], head)",
             why="each pair has a layer of its own",
+        ),
+        Mistake(
+            "takes the first one's head from every layer",
+            "full_OV_circuit(model, layer, head)",
+            "full_OV_circuit(model, layer, list(heads)[0][1])",
+            why="each pair has a head of its own",
+        ),
+        Mistake(
+            "puts the logits into the rows",
+            function=lambda model, heads: circuits.effective_OV_circuit(model, heads).T,
+            why="a row is a token that is attended to, a column the logit that it moves",
         ),
         Mistake(
             "averages over the heads",
@@ -332,6 +366,10 @@ test_top_1_acc = exercise(
         *instead_of(
             "return n_correct / full_OV_circuit.shape[0]",
             {
+                "return 1 - n_correct / full_OV_circuit.shape[0]": (
+                    "gives the share of errors",
+                    "the share of those that are right is asked for",
+                ),
                 "return float(n_correct)": ("counts and does not divide", "an accuracy is a share of the tokens"),
                 "return 100 * n_correct / full_OV_circuit.shape[0]": ("gives percent", "a share lies between 0 and 1"),
             },

@@ -360,6 +360,12 @@ test_decompose_attn_scores = exercise(
                 ),
             },
         ),
+        Mistake(
+            "takes keys for queries",
+            "decomposed_q, decomposed_k,",
+            "decomposed_k, decomposed_q,",
+            why="the first axes belong to the queries: decomposed_q",
+        ),
         *instead_of(
             "-> q_comp k_comp q_pos k_pos",
             {

@@ -15,6 +15,7 @@ from arena_lib.interp.weights.factored import FactoredMatrix
 from arena_lib.interp.weights.folding import folded_reader
 from arena_lib.tests.intro_to_mech_interp.circuits import (
     SIZES,
+    WHOLE_IS_LARGE,
     circuit_case,
     circuit_observations,
     is_kept_in_factors,
@@ -98,6 +99,10 @@ test_find_K_comp_full_circuit = exercise(  # noqa: N816 -- the name that learner
                     "does not fold the norm before the keys",
                     "layer 1 reads what layer 0 wrote through its own norm",
                 ),
+                'brought @ folded_reader(model, 0, "W_K")[ind_head_index]': (
+                    "takes the keys of layer 0",
+                    "queries and keys belong to the same head, in layer 1",
+                ),
                 'brought @ folded_reader(model, 1, "W_Q")[ind_head_index]': (
                     "takes W_Q for the keys",
                     "queries are made by W_Q, keys by W_K",
@@ -137,11 +142,18 @@ test_find_K_comp_full_circuit = exercise(  # noqa: N816 -- the name that learner
                     "composes with the queries",
                     "that is Q-composition: here the earlier head's output is what the keys read",
                 ),
+                "queries @ keys.mT": ("returns the whole matrix", WHOLE_IS_LARGE),
                 no_factors("queries @ keys.mT"): (
                     "multiplies everything out",
                     "the factors meet in d_head: keep them apart",
                 ),
             },
+        ),
+        Mistake(
+            "takes W_O of layer 1",
+            "lm.W_O(0)[prev_token_head_index]",
+            "lm.W_O(1)[prev_token_head_index]",
+            why="the earlier head, with its W_V and W_O, is in layer 0",
         ),
         Mistake(
             "swaps the two heads",
