@@ -116,6 +116,8 @@ CASES = {
         E,
         "batch seq d_model",
     ),
+    "it is 4 times too large": (torch.tensor(10.8), torch.tensor(2.7), ""),
+    "it is 12 times too small": (torch.tensor(-0.125), torch.tensor(-1.5), ""),
 }
 
 
@@ -135,6 +137,11 @@ UNSAID = {
     "three scattered entries": (changed(numbers(6, 8), ([0, 2, 5], [6, 1, 3]), 9.0), numbers(6, 8)),
     "a factor of two numbers": (torch.tensor([2.0, 4.0]), torch.tensor([1.0, 2.0])),
     "a factor of a scalar": (torch.tensor(2.0), torch.tensor(1.0)),
+    "a number and a half of it more": (torch.tensor(4.05), torch.tensor(2.7)),
+    "a number near a multiple": (torch.tensor(10.81), torch.tensor(2.7)),
+    "a multiple of zero": (torch.tensor(0.3), torch.tensor(0.0)),
+    "a multiple of the opposite sign": (torch.tensor(-10.8), torch.tensor(2.7)),
+    "a multiple beyond what a sum explains": (torch.tensor(2700.5), torch.tensor(0.3)),
     "factor or offset of equal numbers": (torch.tensor([2.0, 2.0, 2.0, 2.1]), torch.ones(4)),
     "a factor but for one entry": (changed(E * 2, np.s_[0, 0, 0], 9.0), E),
     "a factor with another infinity": (torch.tensor([2.0, 4.0, 6.0, 1.0]), torch.tensor([1.0, 2.0, 3.0, torch.inf])),

@@ -23,6 +23,8 @@ MIN_ENTRIES = 3
 """Entries that must carry a factor, an offset or a shift before it is called a pattern."""
 MAX_AXES = 6
 """Axes of a tensor whose permutations are tried."""
+LARGEST_MULTIPLE = 1000
+"""Whole numbers up to this are looked for as the factor of a single number."""
 CLOSE = 0.02
 """Relative error below which all wrong entries are called close."""
 
@@ -113,6 +115,21 @@ def _factor(actual: np.ndarray, expected: np.ndarray, axes: tuple[str, ...], tol
     if not agree(widen(actual), scaled, tolerance).all() or int(weighty.sum()) < MIN_ENTRIES:
         return None
     return f"every entry is {_factor_text(factor)} times the expected one"
+
+
+def _multiple(actual: np.ndarray, expected: np.ndarray, axes: tuple[str, ...], tolerance: Tolerance) -> str | None:
+    """A single number that is a whole multiple of the expected one, or the reverse: a sum where a mean is meant, say."""
+    if expected.size != 1 or expected.dtype.kind != "f" or actual.dtype.kind != "f":
+        return None
+    value, right = float(actual.flat[0]), float(expected.flat[0])
+    if not (np.isfinite(value) and np.isfinite(right)) or value.is_integer() or right.is_integer():
+        return None
+    is_larger = abs(value) > abs(right)
+    factor = round(value / right if is_larger else right / value)
+    explained = np.asarray(right * factor if is_larger else right / max(factor, 1))
+    if not 2 <= factor <= LARGEST_MULTIPLE or not agree(widen(actual).reshape(()), explained, tolerance).all():
+        return None
+    return f"it is {factor} times too large" if is_larger else f"it is {factor} times too small"
 
 
 def _factor_text(factor: float) -> str:
@@ -249,6 +266,7 @@ _FINDERS: tuple[Finder, ...] = (
     _sign,
     _rounded,
     _factor,
+    _multiple,
     _offset,
     _swapped,
     _moved,

@@ -28,6 +28,7 @@ from arena_lib.tests.transformer_from_scratch.cached_generation import (
     test_generate_with_cache,
 )
 from arena_lib.tests.transformer_from_scratch.causal_masks import test_cached_causal_mask, test_causal_mask
+from arena_lib.tests.transformer_from_scratch.embeddings import test_embed, test_pos_embed, test_unembed
 from arena_lib.tests.transformer_from_scratch.kv_cache import (
     test_attend_with_cache,
     test_kv_cache,
@@ -43,14 +44,7 @@ from arena_lib.tests.transformer_from_scratch.next_token import (
     test_apply_temperature,
     test_sample_next_token,
 )
-from arena_lib.tests.transformer_from_scratch.norms_and_embeddings import (
-    test_embed,
-    test_layer_norm,
-    test_layer_norm_epsilon,
-    test_pos_embed,
-    test_rms_norm,
-    test_unembed,
-)
+from arena_lib.tests.transformer_from_scratch.norms import test_layer_norm, test_layer_norm_epsilon, test_rms_norm
 from arena_lib.tests.transformer_from_scratch.sampler import (
     test_sample,
 )

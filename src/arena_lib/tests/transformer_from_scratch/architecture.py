@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from arena_lib.checking import Case, Mistake, exercise, module_case, module_outputs_and_gradients
-from arena_lib.tests.transformer_from_scratch.norms_and_embeddings import GPT2, LLAMA, LOGITS, residual_cases, tokens
+from arena_lib.tests.transformer_from_scratch.small_models import GPT2, LLAMA, LOGITS, residual_cases, tokens
 from arena_lib.transformer import lesson, lesson_llama
 
 __test__ = False

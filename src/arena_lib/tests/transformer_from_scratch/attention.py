@@ -13,20 +13,23 @@ from torch import Tensor
 from arena_lib.checking import Case, Mistake, exercise, instead_of, module_case, module_outputs_and_gradients
 from arena_lib.checking.modules import build_module
 from arena_lib.checking.observing import Observations
+from arena_lib.tests.transformer_from_scratch.small_models import GPT2, RESIDUAL
 from arena_lib.transformer import lesson
 
 __test__ = False
 
-RESIDUAL = "batch seq d_model"
-CFG = lesson.Config(d_model=7, d_vocab=11, n_ctx=9, n_layers=1, n_heads=3, d_head=6, d_mlp=8)
-
 
 def attention_cases(generator: torch.Generator) -> list[Case]:
     """Several sequences, one position (where the pattern is all ones), and one long sequence."""
-    shapes = {"several sequences": (2, 5), "a single position": (2, 1), "one longer sequence": (1, CFG.n_ctx)}
+    shapes = {"several sequences": (2, 5), "a single position": (2, 1), "one longer sequence": (1, GPT2.n_ctx)}
     return [
         module_case(
-            label, lesson.Attention, CFG, (torch.randn(*shape, CFG.d_model, generator=generator),), RESIDUAL, generator
+            label,
+            lesson.Attention,
+            GPT2,
+            (torch.randn(*shape, GPT2.d_model, generator=generator),),
+            RESIDUAL,
+            generator,
         )
         for label, shape in shapes.items()
     ]

@@ -12,13 +12,13 @@ from torch import Tensor
 from arena_lib.checking import Case, Mistake, exercise, instead_of, outputs_and_gradients
 from arena_lib.checking.adapting import method_or_function
 from arena_lib.checking.observing import Observations
+from arena_lib.tests.transformer_from_scratch.small_models import GPT2
 from arena_lib.transformer import lesson
 from arena_lib.transformer.kv_cache import cached_causal_mask
 
 __test__ = False
 
 SCORES = "batch n_heads seq_q seq_k"
-CFG = lesson.Config(d_model=7, d_vocab=11, n_ctx=9, n_layers=1, n_heads=3, d_head=6, d_mlp=8)
 
 
 def random_scores(generator: torch.Generator, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -151,8 +151,8 @@ test_causal_mask = exercise(
     accepts=[causal_mask_by_addition, causal_mask_by_large_number],
     adapt=method_or_function(
         "apply_causal_mask",
-        build=lambda cls: cls(CFG),
-        stand_in={"IGNORE": torch.tensor(-torch.inf), "cfg": CFG},
+        build=lambda cls: cls(GPT2),
+        stand_in={"IGNORE": torch.tensor(-torch.inf), "cfg": GPT2},
     ),
     may_change_arguments=True,
     mistakes=[

@@ -21,7 +21,7 @@ from arena_lib.checking import (
     outputs_and_gradients,
 )
 from arena_lib.checking.observing import Observations
-from arena_lib.tests.transformer_from_scratch.norms_and_embeddings import LLAMA, RESIDUAL
+from arena_lib.tests.transformer_from_scratch.small_models import LLAMA, RESIDUAL
 from arena_lib.transformer import lesson_llama as lesson
 
 __test__ = False
