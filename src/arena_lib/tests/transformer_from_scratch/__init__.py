@@ -1,8 +1,6 @@
 """Judges of section 1.1, Transformer from scratch."""
 
 from arena_lib.tests.transformer_from_scratch.architecture import (
-    test_demo_llama,
-    test_demo_transformer,
     test_gated_mlp,
     test_mlp,
     test_transformer_block,
@@ -59,6 +57,7 @@ from arena_lib.tests.transformer_from_scratch.training import (
     test_measure_accuracy,
     test_training_step,
 )
+from arena_lib.tests.transformer_from_scratch.whole_models import test_demo_llama, test_demo_transformer
 
 __test__ = False
 

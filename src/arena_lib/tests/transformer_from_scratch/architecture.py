@@ -1,14 +1,14 @@
-"""Judges of the MLPs, of the block, and of whole models: GPT-2's and Llama's.
+"""Judges of the MLPs and of the block.
 
-Shapes:  residual stream "batch seq d_model"; tokens "batch seq"; logits "batch seq d_vocab".
+Shapes:  residual stream "batch seq d_model".
 """
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from arena_lib.checking import Case, Mistake, exercise, module_case, module_outputs_and_gradients
-from arena_lib.tests.transformer_from_scratch.small_models import GPT2, LLAMA, LOGITS, residual_cases, tokens
+from arena_lib.checking import Case, Mistake, exercise, instead_of, module_outputs_and_gradients
+from arena_lib.tests.transformer_from_scratch.small_models import GPT2, LLAMA, residual_cases
 from arena_lib.transformer import lesson, lesson_llama
 
 __test__ = False
@@ -28,6 +28,9 @@ class MLPByLinear(lesson.MLP):
         return F.linear(0.5 * pre * gate, self.W_out.T, self.b_out)
 
 
+GELU = "0.5 * pre * (1 + torch.tanh((2 / torch.pi) ** 0.5 * (pre + 0.044715 * pre**3)))"
+SECOND_LAYER = 'einops.einsum(post, self.W_out, "batch seq d_mlp, d_mlp d_model -> batch seq d_model") + self.b_out'
+
 test_mlp = exercise(
     reference=lesson.MLP,
     cases=mlp_cases,
@@ -35,31 +38,66 @@ test_mlp = exercise(
     keep=["__init__"],
     accepts=[MLPByLinear],
     mistakes=[
-        Mistake(
-            "has no activation",
+        *instead_of(
             'F.gelu(pre, approximate="tanh")',
-            "pre",
-            why="two linear layers without a bend between them are one linear layer",
-        ),
-        Mistake(
-            "uses ReLU in place of GELU",
-            'F.gelu(pre, approximate="tanh")',
-            "F.relu(pre)",
-            why="GPT-2's activation is GELU, which is smooth and slightly negative below zero",
-        ),
-        Mistake(
-            "uses the exact GELU in place of its tanh form",
-            'approximate="tanh"',
-            'approximate="none"',
-            why="GPT-2 was trained with the tanh form; they differ in the fourth digit, and trained weights notice",
+            {
+                "pre": ("has no activation", "two linear layers without a bend between them are one linear layer"),
+                "F.relu(pre)": ("uses ReLU in place of GELU", "GELU is smooth, and slightly negative below zero"),
+                "F.silu(pre)": ("uses SiLU in place of GELU", "GPT-2's activation is GELU in its tanh form"),
+                "torch.tanh(pre)": ("uses tanh in place of GELU", "the tanh is only one factor of GELU"),
+                "pre * torch.sigmoid(1.702 * pre)": (
+                    "uses the sigmoid form of GELU",
+                    "GPT-2 was trained with the tanh form; trained weights notice the difference",
+                ),
+                "F.gelu(pre)": (
+                    "uses the exact GELU in place of its tanh form",
+                    "GPT-2 was trained with the tanh form; they differ in the fourth digit, and trained weights notice",
+                ),
+                GELU.replace("0.044715", "0.44715"): (
+                    "writes 0.44715 for 0.044715",
+                    "a zero is missing in the formula",
+                ),
+                GELU.replace(" ** 0.5", ""): ("takes 2 / pi, not its root", "the formula has sqrt(2 / pi)"),
+                GELU.replace("0.5 * pre", "pre"): ("leaves out the half", "gelu(a) = a/2 * (1 + tanh(...))"),
+                GELU.replace("pre**3", "pre**2"): ("squares where the cube is asked for", "the formula has a^3"),
+                'F.gelu(pre.detach(), approximate="tanh")': (
+                    "cuts the gradient to the first layer",
+                    "both layers are learned: no detach, data or no_grad on the way",
+                ),
+                'F.gelu(pre - self.b_in, approximate="tanh") + self.b_in': (
+                    "adds b_in after the activation",
+                    "the bias decides where each neuron starts to fire, so it comes before GELU",
+                ),
+            },
         ),
         Mistake("forgets b_in", "+ self.b_in", "", why="the bias decides where each neuron starts to fire"),
         Mistake("forgets b_out", " + self.b_out", "", why="the output layer has a bias as well"),
-        Mistake(
-            "applies the activation to the output too",
-            'return einops.einsum(post, self.W_out, "batch seq d_mlp, d_mlp d_model -> batch seq d_model") + self.b_out',
-            'return F.gelu(einops.einsum(post, self.W_out, "batch seq d_mlp, d_mlp d_model -> batch seq d_model") + self.b_out, approximate="tanh")',
-            why="what is added to the residual stream must be free to have either sign",
+        *instead_of(
+            "return einops",
+            {
+                "return normalized_resid_mid + einops": (
+                    "adds the residual stream itself",
+                    "the MLP returns what it adds; the block adds it to the stream",
+                ),
+            },
+        ),
+        *instead_of(
+            "einops.einsum(normalized_resid_mid, ",
+            {
+                'einops.einsum(F.gelu(normalized_resid_mid, approximate="tanh"), ': (
+                    "applies the activation to the input too",
+                    "GELU stands between the two layers only",
+                ),
+            },
+        ),
+        *instead_of(
+            SECOND_LAYER,
+            {
+                f'F.gelu({SECOND_LAYER}, approximate="tanh")': (
+                    "applies the activation to the output too",
+                    "what is added to the residual stream must be free to have either sign",
+                ),
+            },
         ),
     ],
 )
@@ -85,36 +123,60 @@ test_gated_mlp = exercise(
     keep=["__init__"],
     accepts=[GatedMLPByProduct],
     mistakes=[
-        Mistake(
-            "swaps gate and input",
-            "gate = F.silu(einops.einsum(normalized_resid_mid, self.W_gate, widen))\n        post = gate * einops.einsum(normalized_resid_mid, self.W_in, widen)",
-            "gate = F.silu(einops.einsum(normalized_resid_mid, self.W_in, widen))\n        post = gate * einops.einsum(normalized_resid_mid, self.W_gate, widen)",
-            why="the activation acts on what W_gate gives; W_in stays linear",
+        *instead_of(
+            "F.silu(einops.einsum(normalized_resid_mid, self.W_gate, widen))\n"
+            "        post = gate * einops.einsum(normalized_resid_mid, self.W_in, widen)",
+            {
+                "F.silu(einops.einsum(normalized_resid_mid, self.W_in, widen))\n"
+                "        post = gate * einops.einsum(normalized_resid_mid, self.W_gate, widen)": (
+                    "swaps gate and input",
+                    "the activation acts on what W_gate gives; W_in stays linear",
+                ),
+                "F.silu(einops.einsum(normalized_resid_mid, self.W_in, widen))\n        post = gate": (
+                    "leaves W_gate out",
+                    "two products of x are multiplied: one with W_in, and the silu of one with W_gate",
+                ),
+                "einops.einsum(normalized_resid_mid, self.W_gate, widen)\n"
+                "        post = F.silu(gate * einops.einsum(normalized_resid_mid, self.W_in, widen))": (
+                    "applies SiLU to the product",
+                    "SiLU bends the gate alone, before it multiplies",
+                ),
+            },
         ),
-        Mistake(
-            "leaves the gate out",
-            "post = gate * einops",
-            "post = einops",
-            why="the gate decides how much of each hidden value passes",
+        *instead_of(
+            "post = gate * einops.einsum(normalized_resid_mid, self.W_in, widen)",
+            {
+                "post = einops.einsum(normalized_resid_mid, self.W_in, widen)": (
+                    "leaves the gate out",
+                    "the gate decides how much of each hidden value passes",
+                ),
+                "post = gate": ("leaves W_in out", "the gate multiplies what W_in gives"),
+                "post = gate + einops.einsum(normalized_resid_mid, self.W_in, widen)": (
+                    "adds the gate",
+                    "a gate multiplies: where it is zero nothing passes",
+                ),
+                "post = gate * F.silu(einops.einsum(normalized_resid_mid, self.W_in, widen))": (
+                    "applies SiLU to both factors",
+                    "only the gate is bent; what W_in gives stays linear",
+                ),
+            },
         ),
-        Mistake(
-            "adds the gate",
-            "post = gate * einops",
-            "post = gate + einops",
-            why="a gate multiplies: where it is zero nothing passes",
-        ),
-        Mistake(
-            "uses a sigmoid in place of SiLU",
+        *instead_of(
             "F.silu(",
-            "torch.sigmoid(",
-            why="silu(a) = a * sigmoid(a)",
+            {
+                "torch.sigmoid(": ("uses a sigmoid in place of SiLU", "silu(a) = a * sigmoid(a)"),
+                "F.gelu(": ("uses GELU in place of SiLU", "Llama's gate is SiLU: a * sigmoid(a)"),
+                "nn.GELU('tanh')(": ("uses GELU's tanh form in place of SiLU", "Llama's gate is SiLU: a * sigmoid(a)"),
+                "F.relu(": ("uses ReLU in place of SiLU", "Llama's gate is SiLU: a * sigmoid(a)"),
+                "torch.softmax(dim=-1, input=": ("uses a softmax in place of SiLU", "each gate opens by itself"),
+                "(": ("has no activation", "the gate is bent by SiLU before it multiplies"),
+            },
         ),
-        Mistake("uses GELU in place of SiLU", "F.silu(", "F.gelu(", why="Llama's gate is SiLU: a * sigmoid(a)"),
         Mistake(
-            "has no activation",
-            "F.silu(einops.einsum(normalized_resid_mid, self.W_gate, widen))",
-            "einops.einsum(normalized_resid_mid, self.W_gate, widen)",
-            why="the gate is bent by SiLU before it multiplies",
+            "adds the residual stream itself",
+            "return einops",
+            "return normalized_resid_mid + einops",
+            why="the MLP returns what it adds; the block adds it to the stream",
         ),
     ],
 )
@@ -141,190 +203,84 @@ test_transformer_block = exercise(
     keep=["__init__"],
     accepts=[TransformerBlockByParts],
     mistakes=[
-        Mistake(
-            "forgets the residual connection around attention",
-            "resid_pre + self.attn",
-            "self.attn",
-            why="attention adds to the residual stream; it does not replace it",
+        *instead_of(
+            "resid_mid = resid_pre + self.attn(self.ln1(resid_pre))",
+            {
+                "resid_mid = self.attn(self.ln1(resid_pre))": (
+                    "forgets the residual connection around attention",
+                    "attention adds to the residual stream; it does not replace it",
+                ),
+                "resid_mid = resid_pre + self.attn(resid_pre)": (
+                    "does not normalise before attention",
+                    "attention reads a normalised copy of the stream",
+                ),
+                "resid_mid = resid_pre + self.ln1(self.attn(resid_pre))": (
+                    "normalises what attention writes",
+                    "attention reads a normalised copy of the stream; what it writes is added as it is",
+                ),
+                "resid_mid = self.ln1(resid_pre + self.attn(resid_pre))": (
+                    "normalises after adding attention, not before",
+                    "that was the first transformer; since GPT-2 the stream itself is never normalised on the way",
+                ),
+                "normed = self.ln1(resid_pre)\n        resid_mid = normed + self.attn(normed)": (
+                    "adds attention to the normalised copy",
+                    "the stream itself goes on unchanged: only the input of attention is normalised",
+                ),
+                "resid_mid = resid_pre + self.attn(self.ln2(resid_pre))": (
+                    "uses ln2 for attention",
+                    "ln1 belongs to attention, ln2 to the MLP",
+                ),
+                "resid_pre = resid_mid = resid_pre + self.mlp(self.ln2(resid_pre))\n"
+                "        return resid_pre + self.attn(self.ln1(resid_pre))": (
+                    "runs the MLP before attention",
+                    "attention comes first, and the MLP reads what it wrote",
+                ),
+            },
         ),
-        Mistake(
-            "forgets the residual connection around the MLP",
-            "return resid_mid + self.mlp",
-            "return self.mlp",
-            why="the MLP adds to the residual stream; it does not replace it",
-        ),
-        Mistake(
-            "lets the MLP read the stream before attention",
-            "self.ln2(resid_mid)",
-            "self.ln2(resid_pre)",
-            why="the MLP comes after attention and reads what attention wrote",
-        ),
-        Mistake(
-            "does not normalise before attention",
-            "self.attn(self.ln1(resid_pre))",
-            "self.attn(resid_pre)",
-            why="attention reads a normalised copy of the stream",
-        ),
-        Mistake(
-            "does not normalise before the MLP",
-            "self.mlp(self.ln2(resid_mid))",
-            "self.mlp(resid_mid)",
-            why="the MLP reads a normalised copy of the stream",
-        ),
-        Mistake(
-            "uses ln1 for the MLP too",
-            "self.ln2(resid_mid)",
-            "self.ln1(resid_mid)",
-            why="each sublayer has a LayerNorm of its own",
-        ),
-        Mistake(
-            "adds the MLP to the stream before attention",
-            "return resid_mid + ",
-            "return resid_pre + ",
-            why="what attention wrote would be lost again",
-        ),
-        Mistake(
-            "normalises after adding, not before",
-            "resid_pre + self.attn(self.ln1(resid_pre))",
-            "self.ln1(resid_pre + self.attn(resid_pre))",
-            why="that was the first transformer; since GPT-2 the stream itself is never normalised on the way",
-        ),
-    ],
-)
-
-
-def demo_transformer_cases(generator: torch.Generator) -> list[Case]:
-    """Several sequences, the whole context, and one token."""
-    shapes = {"several sequences": (2, 4), "the whole context": (1, GPT2.n_ctx), "a single token": (3, 1)}
-    return [
-        module_case(label, lesson.DemoTransformer, GPT2, (tokens(generator, *shape),), LOGITS, generator)
-        for label, shape in shapes.items()
-    ]
-
-
-class DemoTransformerBySequential(lesson.DemoTransformer):
-    """Runs the blocks as a chain of functions."""
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        stream = nn.Sequential(*self.blocks)(self.pos_embed(tokens) + self.embed(tokens))
-        return self.unembed(self.ln_final(stream))
-
-
-test_demo_transformer = exercise(
-    reference=lesson.DemoTransformer,
-    cases=demo_transformer_cases,
-    observe=module_outputs_and_gradients,
-    keep=["__init__"],
-    accepts=[DemoTransformerBySequential],
-    mistakes=[
-        Mistake(
-            "forgets the position embedding",
-            " + self.pos_embed(tokens)",
-            "",
-            why="without it attention sees a bag of tokens with no order but the mask",
-        ),
-        Mistake(
-            "forgets the final LayerNorm",
-            "self.unembed(self.ln_final(residual))",
-            "self.unembed(residual)",
-            why="the stream has grown with every block; it is normalised once more before it is read",
-        ),
-        Mistake(
-            "adds each block's output to the stream again",
-            "residual = block(residual)",
-            "residual = residual + block(residual)",
-            why="a block returns the whole stream already, residual connection included",
-        ),
-        Mistake(
-            "leaves the last block out",
-            "in self.blocks:",
-            "in self.blocks[:-1]:",
-            why="every block takes its turn",
-        ),
-        Mistake(
-            "runs the blocks backwards",
-            "in self.blocks:",
-            "in reversed(self.blocks):",
-            why="block 0 comes first",
-        ),
-        Mistake(
-            "returns probabilities",
-            "return self.unembed(self.ln_final(residual))",
-            "return self.unembed(self.ln_final(residual)).softmax(dim=-1)",
-            why="the model returns logits; the loss and the sampler take the softmax themselves",
-        ),
-    ],
-)
-
-
-def demo_llama_cases(generator: torch.Generator) -> list[Case]:
-    """Embeddings of their own and tied ones, several sequences, and one token."""
-    tied = lesson_llama.LlamaConfig(**{**vars(LLAMA), "tie_embeddings": True})
-    shapes = {"several sequences": (2, 4), "a single token": (3, 1)}
-    return [
-        module_case(
-            f"{label}, {kind}",
-            lesson_llama.DemoLlama,
-            cfg,
-            (torch.randint(0, LLAMA.d_vocab, shape, generator=generator),),
-            LOGITS,
-            generator,
-        )
-        for label, shape in shapes.items()
-        for kind, cfg in [("tied embeddings", tied), ("an unembedding of its own", LLAMA)]
-    ]
-
-
-class DemoLlamaBySequential(lesson_llama.DemoLlama):
-    """A chain of modules, and the unembedding as one matrix."""
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        x = nn.Sequential(self.embed, *self.blocks, self.ln_final)(tokens)
-        return x @ (self.embed.W_E.T if self.cfg.tie_embeddings else self.unembed.W_U)
-
-
-test_demo_llama = exercise(
-    reference=lesson_llama.DemoLlama,
-    cases=demo_llama_cases,
-    observe=module_outputs_and_gradients,
-    keep=["__init__"],
-    accepts=[DemoLlamaBySequential],
-    mistakes=[
-        Mistake(
-            "forgets the final RMSNorm",
-            "x = self.ln_final(residual)",
-            "x = residual",
-            why="the stream has grown with every block; it is normalised once more before it is read",
-        ),
-        Mistake(
-            "leaves the last block out",
-            "in self.blocks:",
-            "in self.blocks[:-1]:",
-            why="every block takes its turn",
-        ),
-        Mistake(
-            "adds each block's output to the stream again",
-            "residual = block(residual)",
-            "residual = residual + block(residual)",
-            why="a block returns the whole stream already",
-        ),
-        Mistake(
-            "scales the embedding by the root of d_model",
-            "residual = self.embed(tokens)",
-            "residual = self.embed(tokens) * self.cfg.d_model**0.5",
-            why="some models of other families do that; Llama takes the row as it is",
-        ),
-        Mistake(
-            "cuts the gradient of a tied unembedding",
-            "einops.einsum(x, self.embed.W_E,",
-            "einops.einsum(x, self.embed.W_E.detach(),",
-            why="a tied embedding learns from both of its uses",
-        ),
-        Mistake(
-            "returns log-probabilities of tied embeddings",
-            '"batch seq d_model, d_vocab d_model -> batch seq d_vocab")',
-            '"batch seq d_model, d_vocab d_model -> batch seq d_vocab").log_softmax(dim=-1)',
-            why="logits are asked for, before any normalisation",
+        *instead_of(
+            "return resid_mid + self.mlp(self.ln2(resid_mid))",
+            {
+                "return self.mlp(self.ln2(resid_mid))": (
+                    "forgets the residual connection around the MLP",
+                    "the MLP adds to the residual stream; it does not replace it",
+                ),
+                "return resid_mid + self.mlp(self.ln2(resid_pre))": (
+                    "lets the MLP read the stream before attention",
+                    "the MLP comes after attention and reads what attention wrote",
+                ),
+                "return resid_mid + self.mlp(self.ln2(resid_mid - resid_pre))": (
+                    "lets the MLP read attention's output alone",
+                    "the MLP reads the whole stream, to which attention has added",
+                ),
+                "return resid_mid + self.mlp(resid_mid)": (
+                    "does not normalise before the MLP",
+                    "the MLP reads a normalised copy of the stream",
+                ),
+                "return resid_mid + self.mlp(self.ln1(resid_mid))": (
+                    "uses ln1 for the MLP",
+                    "each sublayer has a LayerNorm of its own",
+                ),
+                "return resid_pre + self.mlp(self.ln2(resid_mid))": (
+                    "adds the MLP to the stream before attention",
+                    "what attention wrote would be lost again",
+                ),
+                "return resid_pre + resid_mid + self.mlp(self.ln2(resid_mid))": (
+                    "adds the stream twice",
+                    "resid_mid holds resid_pre already",
+                ),
+                "return resid_mid + self.ln2(self.mlp(resid_mid))": (
+                    "normalises what the MLP writes",
+                    "the MLP reads a normalised copy of the stream; what it writes is added as it is",
+                ),
+                "return self.ln2(resid_mid + self.mlp(resid_mid))": (
+                    "normalises after adding the MLP, not before",
+                    "since GPT-2 the stream itself is never normalised on the way",
+                ),
+                "normed = self.ln2(resid_mid)\n        return normed + self.mlp(normed)": (
+                    "adds the MLP to the normalised copy",
+                    "the stream itself goes on unchanged: only the input of the MLP is normalised",
+                ),
+            },
         ),
     ],
 )

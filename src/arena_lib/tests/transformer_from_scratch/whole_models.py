@@ -1,0 +1,209 @@
+"""Judges of whole models: GPT-2's and Llama's.
+
+Shapes:  tokens "batch seq"; logits "batch seq d_vocab".
+"""
+
+import torch
+from torch import Tensor, nn
+
+from arena_lib.checking import Case, Mistake, exercise, instead_of, module_case, module_outputs_and_gradients
+from arena_lib.tests.transformer_from_scratch.small_models import GPT2, LLAMA, LOGITS, tokens
+from arena_lib.transformer import lesson, lesson_llama
+
+__test__ = False
+
+
+def wrong_walks(start: str) -> tuple[Mistake, ...]:
+    """Wrong ways through the blocks of a whole model, whose stream begins with `start`."""
+    return (
+        *instead_of(
+            "residual = block(residual)",
+            {
+                "residual = residual + block(residual)": (
+                    "adds each block's output to the stream again",
+                    "a block returns the whole stream already, residual connection included",
+                ),
+                f"residual = block({start})": (
+                    "gives every block the embedding",
+                    "each block reads what the one before it returned",
+                ),
+                f"residual = (0 if block is self.blocks[0] else residual) + block({start})": (
+                    "runs the blocks side by side",
+                    "each block reads what the one before it returned",
+                ),
+                "residual = self.blocks[0](residual)": ("runs the first block every time", "each block takes its turn"),
+                "residual = block(residual if block is self.blocks[0] else self.ln_final(residual))": (
+                    "normalises after every block",
+                    "ln_final comes once, after the last block; the blocks have norms of their own",
+                ),
+            },
+        ),
+        *instead_of(
+            "in self.blocks:",
+            {
+                "in self.blocks[:-1]:": ("leaves the last block out", "every block takes its turn"),
+                "in self.blocks[:1]:": ("stops after the first block", "return stands outside the loop"),
+                "in ():": ("leaves all blocks out", "every block takes its turn"),
+                "in reversed(self.blocks):": ("runs the blocks backwards", "block 0 comes first"),
+            },
+        ),
+    )
+
+
+def demo_transformer_cases(generator: torch.Generator) -> list[Case]:
+    """Several sequences, the whole context, and one token."""
+    shapes = {"several sequences": (2, 4), "the whole context": (1, GPT2.n_ctx), "a single token": (3, 1)}
+    return [
+        module_case(label, lesson.DemoTransformer, GPT2, (tokens(generator, *shape),), LOGITS, generator)
+        for label, shape in shapes.items()
+    ]
+
+
+class DemoTransformerBySequential(lesson.DemoTransformer):
+    """Runs the blocks as a chain of functions."""
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        stream = nn.Sequential(*self.blocks)(self.pos_embed(tokens) + self.embed(tokens))
+        return self.unembed(self.ln_final(stream))
+
+
+test_demo_transformer = exercise(
+    reference=lesson.DemoTransformer,
+    cases=demo_transformer_cases,
+    observe=module_outputs_and_gradients,
+    keep=["__init__"],
+    accepts=[DemoTransformerBySequential],
+    mistakes=[
+        *instead_of(
+            "self.unembed(self.ln_final(residual))",
+            {
+                "self.unembed(residual)": (
+                    "forgets the final LayerNorm",
+                    "the stream has grown with every block; it is normalised once more before it is read",
+                ),
+                "self.unembed(self.ln_final(residual)).softmax(dim=-1)": (
+                    "returns probabilities",
+                    "the model returns logits; the loss and the sampler take the softmax themselves",
+                ),
+                "self.unembed(self.ln_final(residual)).log_softmax(dim=-1)": (
+                    "returns log-probabilities",
+                    "the model returns logits; the loss takes the logarithm of the softmax itself",
+                ),
+                "self.unembed(self.ln_final(residual))[:, -1:]": (
+                    "returns the last position only",
+                    "in training every position predicts its next token",
+                ),
+                "self.ln_final(residual) @ self.embed.W_E.T": (
+                    "unembeds with W_E",
+                    "this model has an unembedding of its own: unembed",
+                ),
+            },
+        ),
+        *instead_of(
+            "self.embed(tokens) + self.pos_embed(tokens)",
+            {
+                "self.embed(tokens)": (
+                    "forgets the position embedding",
+                    "without it attention sees a bag of tokens with no order but the mask",
+                ),
+                "self.pos_embed(tokens)": ("forgets the token embedding", "the stream starts as the sum of both"),
+                "self.embed(tokens) * self.pos_embed(tokens)": ("multiplies the embeddings", "they are added"),
+                "self.ln_final(self.embed(tokens) + self.pos_embed(tokens))": (
+                    "normalises the embeddings",
+                    "the blocks have norms of their own; ln_final comes after the last one",
+                ),
+            },
+        ),
+        *wrong_walks("self.embed(tokens) + self.pos_embed(tokens)"),
+        Mistake(
+            "adds the position embedding before every block",
+            "residual = block(residual)",
+            "residual = block(residual if block is self.blocks[0] else residual + self.pos_embed(tokens))",
+            why="it is added once, at the start, and the stream carries it on",
+        ),
+    ],
+)
+
+
+def demo_llama_cases(generator: torch.Generator) -> list[Case]:
+    """Embeddings of their own and tied ones, several sequences, and one token."""
+    tied = lesson_llama.LlamaConfig(**{**vars(LLAMA), "tie_embeddings": True})
+    shapes = {"several sequences": (2, 4), "a single token": (3, 1)}
+    return [
+        module_case(
+            f"{label}, {kind}",
+            lesson_llama.DemoLlama,
+            cfg,
+            (torch.randint(0, LLAMA.d_vocab, shape, generator=generator),),
+            LOGITS,
+            generator,
+        )
+        for label, shape in shapes.items()
+        for kind, cfg in [("tied embeddings", tied), ("an unembedding of its own", LLAMA)]
+    ]
+
+
+class DemoLlamaBySequential(lesson_llama.DemoLlama):
+    """A chain of modules, and the unembedding as one matrix."""
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        x = nn.Sequential(self.embed, *self.blocks, self.ln_final)(tokens)
+        return x @ (self.embed.W_E.T if self.cfg.tie_embeddings else self.unembed.W_U)
+
+
+test_demo_llama = exercise(
+    reference=lesson_llama.DemoLlama,
+    cases=demo_llama_cases,
+    observe=module_outputs_and_gradients,
+    keep=["__init__"],
+    accepts=[DemoLlamaBySequential],
+    mistakes=[
+        *instead_of(
+            "x = self.ln_final(residual)",
+            {
+                "x = residual": (
+                    "forgets the final RMSNorm",
+                    "the stream has grown with every block; it is normalised once more before it is read",
+                ),
+                **{
+                    f"return (self.ln_final(residual) @ self.embed.W_E.T if self.cfg.tie_embeddings\n"
+                    f"            else self.unembed(self.ln_final(residual))).{function}(dim=-1)": (name, why)
+                    for function, name, why in [
+                        ("softmax", "returns probabilities", "logits are asked for, before any normalisation"),
+                        ("log_softmax", "returns log-probabilities", "logits are asked for, before any normalisation"),
+                    ]
+                },
+            },
+        ),
+        *instead_of(
+            "residual = self.embed(tokens)",
+            {
+                "residual = self.embed(tokens) * self.cfg.d_model**0.5": (
+                    "scales the embedding by the root of d_model",
+                    "some models of other families do that; Llama takes the row as it is",
+                ),
+                "residual = self.ln_final(self.embed(tokens))": (
+                    "normalises the embeddings",
+                    "the blocks have norms of their own; ln_final comes after the last one",
+                ),
+            },
+        ),
+        *wrong_walks("self.embed(tokens)"),
+        *instead_of(
+            "if self.cfg.tie_embeddings:",
+            {
+                "if True:": ("unembeds with W_E even if it isn't tied", "look at cfg.tie_embeddings"),
+                "if False:": (
+                    "calls unembed even if it is tied",
+                    "with tie_embeddings there is no unembed: W_E unembeds",
+                ),
+            },
+        ),
+        Mistake(
+            "cuts the gradient of a tied unembedding",
+            "einops.einsum(x, self.embed.W_E,",
+            "einops.einsum(x, self.embed.W_E.detach(),",
+            why="a tied embedding learns from both of its uses",
+        ),
+    ],
+)
