@@ -31,21 +31,15 @@ from arena_lib.tests.transformer_from_scratch.kv_cache import (
     test_attend_with_cache,
     test_kv_cache,
 )
-from arena_lib.tests.transformer_from_scratch.llama_attention import (
-    test_apply_rotary,
-    test_grouped_query_attention,
-    test_repeat_kv,
-    test_rotary_angles,
-)
+from arena_lib.tests.transformer_from_scratch.llama_attention import test_grouped_query_attention, test_repeat_kv
 from arena_lib.tests.transformer_from_scratch.next_token import (
     test_apply_frequency_penalty,
     test_apply_temperature,
     test_sample_next_token,
 )
 from arena_lib.tests.transformer_from_scratch.norms import test_layer_norm, test_layer_norm_epsilon, test_rms_norm
-from arena_lib.tests.transformer_from_scratch.sampler import (
-    test_sample,
-)
+from arena_lib.tests.transformer_from_scratch.rotary import test_apply_rotary, test_rotary_angles
+from arena_lib.tests.transformer_from_scratch.sampler import test_sample
 from arena_lib.tests.transformer_from_scratch.sampling import (
     test_greedy_search,
     test_sample_basic,

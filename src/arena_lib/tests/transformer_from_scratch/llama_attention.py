@@ -1,10 +1,7 @@
-"""Judges of Llama's attention: positions as rotations, and key heads that queries share.
+"""Judges of key heads that queries share, and of Llama's attention.
 
-Shapes:  heads "batch seq n_heads d_head", angles "seq pair"; residual stream "batch seq d_model".
+Shapes:  heads "batch seq n_heads d_head"; residual stream "batch seq d_model".
 """
-
-import math
-from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -13,182 +10,18 @@ from torch import Tensor
 from arena_lib.checking import (
     Case,
     Mistake,
-    Tolerance,
     exercise,
+    instead_of,
     module_case,
     module_outputs_and_gradients,
-    outputs,
     outputs_and_gradients,
 )
-from arena_lib.checking.observing import Observations
+from arena_lib.tests.transformer_from_scratch.attention import mistakes_of_any_attention
+from arena_lib.tests.transformer_from_scratch.rotary import HEADS, apply_rotary_by_complex, rotary_angles_by_loop
 from arena_lib.tests.transformer_from_scratch.small_models import LLAMA, RESIDUAL
 from arena_lib.transformer import lesson_llama as lesson
 
 __test__ = False
-
-HEADS = "batch seq n_heads d_head"
-IN_HALF = "output in half precision"
-
-
-def rotary_angles_cases(generator: torch.Generator) -> list[Case]:
-    """Positions in and out of order, and heads of two sizes."""
-    return [
-        Case(label=label, args=(torch.tensor(positions), d_head, theta), axes={"output": "seq pair"})
-        for label, positions, d_head, theta in [
-            ("the first positions", [0, 1, 2, 3, 4], 6, 100.0),
-            ("positions that don't start at zero", [7, 8, 30], 4, 10_000.0),
-            ("the smallest head", [0, 5], 2, 50.0),
-        ]
-    ]
-
-
-def rotary_angles_by_loop(positions: Tensor, d_head: int, rope_theta: float) -> Tensor:
-    """One angle at a time."""
-    rows = [[p * rope_theta ** (-2 * i / d_head) for i in range(d_head // 2)] for p in positions.tolist()]
-    return torch.tensor(rows, dtype=torch.float32)
-
-
-def rotary_angles_by_exponential(positions: Tensor, d_head: int, rope_theta: float) -> Tensor:
-    """Frequencies through the exponential of a logarithm."""
-    frequencies = torch.exp(-math.log(rope_theta) * torch.linspace(0, 1, d_head // 2 + 1)[:-1])
-    return torch.outer(positions.float(), frequencies)
-
-
-test_rotary_angles = exercise(
-    reference=lesson.rotary_angles,
-    cases=rotary_angles_cases,
-    accepts=[rotary_angles_by_loop, rotary_angles_by_exponential],
-    mistakes=[
-        Mistake(
-            "lets later pairs turn faster",
-            "1.0 / rope_theta**exponents",
-            "rope_theta**exponents",
-            why="the first pair is the fastest: frequencies fall from 1",
-        ),
-        Mistake(
-            "leaves out the factor 2 of the exponent",
-            "torch.arange(0, d_head, 2, device=positions.device)",
-            "torch.arange(0, d_head // 2, device=positions.device)",
-            why="pair i has exponent 2i / d_head, so that the pairs span almost the whole range of frequencies",
-        ),
-        Mistake(
-            "divides by the number of pairs",
-            ".float() / d_head",
-            ".float() / (d_head // 2)",
-            why="exponents run from 0 to just below 1",
-        ),
-        Mistake(
-            "counts positions from one",
-            "positions.float(), frequencies",
-            "positions.float() + 1, frequencies",
-            why="position 0 isn't turned at all",
-        ),
-        Mistake(
-            "numbers the positions itself",
-            "positions.float(), frequencies",
-            "torch.arange(len(positions)).float(), frequencies",
-            why="the positions are given: with a cache they don't start at zero",
-        ),
-        Mistake(
-            "gives one angle for each dimension",
-            '"seq, pair -> seq pair")',
-            '"seq, pair -> seq pair").repeat(1, 2)',
-            why="a pair of dimensions turns together: there are d_head / 2 angles",
-        ),
-    ],
-)
-
-
-def apply_rotary_cases(generator: torch.Generator) -> list[Case]:
-    """Several heads and sequences, angles in no order, one position, and a query in half precision."""
-    inputs = {
-        "a query in half precision": (torch.randn(2, 4, 3, 6, generator=generator).bfloat16(), (4, 3)),
-        "several sequences and heads": (torch.randn(2, 5, 3, 6, generator=generator), (5, 3)),
-        "one position": (torch.randn(1, 1, 2, 4, generator=generator), (1, 2)),
-        "heads of two dimensions": (torch.randn(2, 3, 1, 2, generator=generator), (3, 1)),
-    }
-    return [
-        Case(
-            label=label, args=(x, 3 * torch.randn(*shape, generator=generator)), axes={"output": HEADS, IN_HALF: HEADS}
-        )
-        for label, (x, shape) in inputs.items()
-    ]
-
-
-def rotated(function: Callable[..., Tensor], case: Case) -> Observations:
-    """The result; and the gradients in single precision, as in half precision they depend on the order of the steps."""
-    if case.args[0].dtype != torch.bfloat16:
-        return outputs_and_gradients(function, case)
-    seen = outputs(function, case)
-    return {IN_HALF: seen.pop("output")} | seen
-
-
-def apply_rotary_by_rotate_half(x: Tensor, angles: Tensor) -> Tensor:
-    """Multiplies by the cosine, and a half-turned copy by the sine."""
-    half = x.shape[-1] // 2
-    turned = torch.cat([-x[..., half:], x[..., :half]], dim=-1)
-    both = torch.cat([angles, angles], dim=-1)[:, None]
-    return x * both.cos().to(x.dtype) + turned * both.sin().to(x.dtype)
-
-
-def apply_rotary_by_complex(x: Tensor, angles: Tensor) -> Tensor:
-    """Multiplies complex numbers."""
-    real, imaginary = x.float().chunk(2, dim=-1)
-    z = torch.complex(real, imaginary) * torch.polar(torch.ones_like(angles), angles).unsqueeze(1)
-    return torch.cat([z.real, z.imag], dim=-1).to(x.dtype)
-
-
-test_apply_rotary = exercise(
-    reference=lesson.apply_rotary,
-    cases=apply_rotary_cases,
-    observe=rotated,
-    tolerance={IN_HALF: Tolerance(rtol=3e-2, atol=6e-2)},
-    accepts=[apply_rotary_by_rotate_half, apply_rotary_by_complex],
-    mistakes=[
-        Mistake(
-            "turns the other way",
-            "x1 * cos - x2 * sin, x2 * cos + x1 * sin",
-            "x1 * cos + x2 * sin, x2 * cos - x1 * sin",
-            why="(x1, x2) becomes (x1 cos a - x2 sin a, x2 cos a + x1 sin a)",
-        ),
-        Mistake(
-            "has the same sign in both halves",
-            "x1 * cos - x2 * sin",
-            "x1 * cos + x2 * sin",
-            why="a rotation keeps lengths: one of the two sines is subtracted",
-        ),
-        Mistake(
-            "pairs neighbouring dimensions",
-            '"batch seq n_heads (half pair) -> half batch seq n_heads pair"',
-            '"batch seq n_heads (pair half) -> half batch seq n_heads pair"',
-            why="pair i is made of dimensions i and i + d_head / 2; trained weights fit only that",
-        ),
-        Mistake(
-            "swaps the halves of the result",
-            "torch.cat([x1 * cos - x2 * sin, x2 * cos + x1 * sin], dim=-1)",
-            "torch.cat([x2 * cos + x1 * sin, x1 * cos - x2 * sin], dim=-1)",
-            why="each dimension stays where it was",
-        ),
-        Mistake(
-            "swaps sine and cosine",
-            "cos = einops.rearrange(angles.cos()",
-            "cos = einops.rearrange(angles.sin()",
-            why="at angle 0 the vector stays as it is: the cosine keeps, the sine mixes",
-        ),
-        Mistake(
-            "uses the first position's angle everywhere",
-            "    x1, x2 = ",
-            "    angles = angles[:1].expand_as(angles)\n    x1, x2 = ",
-            why="each position has its own angles",
-        ),
-        Mistake(
-            "returns the dtype of the angles",
-            "return torch.cat([x1 * cos - x2 * sin, x2 * cos + x1 * sin], dim=-1)",
-            "return torch.cat([x1 * cos - x2 * sin, x2 * cos + x1 * sin], dim=-1).to(angles.dtype)",
-            why="a query in half precision stays in half precision: cast cos and sin to x.dtype",
-        ),
-    ],
-)
 
 
 def repeat_kv_cases(generator: torch.Generator) -> list[Case]:
@@ -213,35 +46,64 @@ test_repeat_kv = exercise(
         lambda x, n_heads: x[:, :, [i * x.shape[2] // n_heads for i in range(n_heads)]],
     ],
     mistakes=[
-        Mistake(
-            "deals the heads out in turn",
+        *instead_of(
+            'einops.repeat(x, "',
+            {
+                'einops.repeat(x[:, :, :1].expand_as(x), "': (
+                    "gives every query head the first key head",
+                    "each group has a key head of its own",
+                ),
+                'einops.repeat(x.flip(2), "': ("repeats the heads in reverse", "query head 0 belongs to key head 0"),
+                'einops.repeat(x.detach(), "': (
+                    "cuts the gradient",
+                    "keys and values are learned: a copied head collects the gradients of all its copies",
+                ),
+                'einops.repeat(x / group, "': (
+                    "divides by the number of copies",
+                    "each query head reads the whole key",
+                ),
+            },
+        ),
+        *instead_of(
             "(n_kv_heads group)",
-            "(group n_kv_heads)",
-            why="neighbouring query heads share a key head: 0 0 0 1 1 1, not 0 1 0 1 0 1",
+            {
+                "(group n_kv_heads)": (
+                    "deals the heads out in turn",
+                    "neighbouring query heads share a key head: 0 0 0 1 1 1, not 0 1 0 1 0 1",
+                ),
+            },
         ),
-        Mistake(
-            "gives every query head the first key head",
-            'einops.repeat(x, "',
-            'einops.repeat(x[:, :, :1].expand_as(x), "',
-            why="each group has a key head of its own",
+        *instead_of(
+            'return einops.repeat(x, "batch seq n_kv_heads d_head -> batch seq (n_kv_heads group) d_head", group=group)',
+            {
+                "return x.repeat_interleave(group, dim=1)": (
+                    "repeats the positions",
+                    "axis 2 holds the heads: batch, seq, n_kv_heads, d_head",
+                ),
+                "return x.repeat_interleave(group, dim=-1)": (
+                    "repeats the dimensions of each head",
+                    "axis 2 holds the heads: batch, seq, n_kv_heads, d_head",
+                ),
+                "return x": ("copies nothing", "there must be n_heads heads in the end"),
+                "return torch.cat([x, x[:, :, -1:].expand(-1, -1, n_heads - x.shape[2], -1)], dim=2)": (
+                    "gives all further query heads the last key head",
+                    "every key head serves the same number of query heads",
+                ),
+                "return F.pad(x, (0, 0, 0, n_heads - x.shape[2]))": (
+                    "fills up with zeros",
+                    "the query heads of a group read copies of one key head",
+                ),
+            },
         ),
-        Mistake(
-            "repeats the heads in reverse",
-            'einops.repeat(x, "',
-            'einops.repeat(x.flip(2), "',
-            why="query head 0 belongs to key head 0",
-        ),
-        Mistake(
-            "cuts the gradient",
-            'einops.repeat(x, "',
-            'einops.repeat(x.detach(), "',
-            why="keys and values are learned: a copied head collects the gradients of all its copies",
-        ),
-        Mistake(
-            "copies each head n_heads times",
+        *instead_of(
             "group = n_heads // x.shape[2]",
-            "group = n_heads",
-            why="there must be n_heads heads in the end: n_heads / n_kv_heads copies of each",
+            {
+                "group = n_heads": (
+                    "copies each head n_heads times",
+                    "there must be n_heads heads in the end: n_heads / n_kv_heads copies of each",
+                ),
+                "group = 2": ("makes two copies, whatever n_heads", "there are n_heads / n_kv_heads copies of each"),
+            },
         ),
     ],
 )
@@ -284,10 +146,23 @@ test_grouped_query_attention = exercise(
     accepts=[GroupedQueryAttentionByTorch],
     mistakes=[
         Mistake(
-            "does not turn the queries",
+            "turns queries and keys the wrong way",
+            "torch.arange(x.shape[1], device=x.device)",
+            "-torch.arange(x.shape[1], device=x.device)",
+            why="the pair (x1, x2) becomes (x1 cos a - x2 sin a, x2 cos a + x1 sin a)",
+        ),
+        *instead_of(
             "apply_rotary(einops.einsum(x, self.W_Q, project), angles)",
-            "einops.einsum(x, self.W_Q, project)",
-            why="only if both are turned does their dot product depend on the distance alone",
+            {
+                "einops.einsum(x, self.W_Q, project)": (
+                    "does not turn the queries",
+                    "only if both are turned does their dot product depend on the distance alone",
+                ),
+                "apply_rotary(einops.einsum(x, self.W_Q, project), -angles)": (
+                    "turns the queries the other way",
+                    "queries and keys turn the same way, so that the difference of their positions is left",
+                ),
+            },
         ),
         Mistake(
             "does not turn the keys",
@@ -295,43 +170,50 @@ test_grouped_query_attention = exercise(
             "einops.einsum(x, self.W_K, project)",
             why="only if both are turned does their dot product depend on the distance alone",
         ),
-        Mistake(
-            "turns the values too",
+        *instead_of(
             "repeat_kv(einops.einsum(x, self.W_V, project), cfg.n_heads)",
-            "repeat_kv(apply_rotary(einops.einsum(x, self.W_V, project), angles), cfg.n_heads)",
-            why="positions decide where to look; what is brought back stays as it is",
+            {
+                "repeat_kv(apply_rotary(einops.einsum(x, self.W_V, project), angles), cfg.n_heads)": (
+                    "turns the values too",
+                    "positions decide where to look; what is brought back stays as it is",
+                ),
+                "repeat_kv(einops.einsum(x, self.W_V, project).roll(1, 2), cfg.n_heads)": (
+                    "gives the query heads another group's values",
+                    "keys and values of a group belong together",
+                ),
+                'einops.repeat(einops.einsum(x, self.W_V, project), "b s n h -> b s (g n) h", g=cfg.n_heads // cfg.n_kv_heads)': (
+                    "deals the value heads out in turn",
+                    "neighbouring query heads share a key head, and the value head of the same number",
+                ),
+            },
         ),
-        Mistake(
-            "deals the key heads out in turn",
+        *instead_of(
             "(n_kv_heads group)",
-            "(group n_kv_heads)",
-            why="neighbouring query heads share a key head",
+            {"(group n_kv_heads)": ("deals the key heads out in turn", "neighbouring query heads share a key head")},
             within="repeat_kv",
         ),
         Mistake(
-            "does not scale the scores",
-            " / cfg.d_head**0.5",
-            "",
-            why="a dot product of d_head terms grows with the root of d_head",
+            "gives every query head the first key head",
+            'einops.repeat(x, "',
+            'einops.repeat(x[:, :, :1].expand_as(x), "',
+            why="each group has a key head of its own",
+            within="repeat_kv",
+        ),
+        *instead_of(
+            "cfg.d_head, cfg.rope_theta",
+            {
+                "cfg.d_head, 10_000.0": ("always takes 10000 as the base", "each model has its own: cfg.rope_theta"),
+                "cfg.d_head, 1e5": ("always takes 1e5 as the base", "each model has its own: cfg.rope_theta"),
+            },
         ),
         Mistake(
-            "leaves the causal mask out",
-            "causal_mask(einops.einsum(q, k, dot) / cfg.d_head**0.5)",
-            "einops.einsum(q, k, dot) / cfg.d_head**0.5",
-            why="a position could read the very token it has to predict",
+            "pairs neighbouring dimensions",
+            "(half pair) -> half batch seq n_heads pair",
+            "(pair half) -> half batch seq n_heads pair",
+            why="pair i is made of dimensions i and i + d_head / 2; trained weights fit only that",
+            within="apply_rotary",
         ),
-        Mistake(
-            "takes the softmax over the queries",
-            "dim=-1",
-            "dim=-2",
-            why="each query shares out one unit of attention among its keys",
-        ),
-        Mistake(
-            "uses the keys as values",
-            "v = repeat_kv(einops.einsum(x, self.W_V, project), cfg.n_heads)",
-            "v = k",
-            why="where to look and what to bring back are different questions",
-        ),
+        *mistakes_of_any_attention("cfg", "causal_mask"),
     ],
 )
 # A shift of all positions together changes nothing, so no mistake is made of it: scores see differences only.
