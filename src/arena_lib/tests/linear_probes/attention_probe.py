@@ -3,14 +3,14 @@
 Shapes:  x "batch seq d_model", mask "batch seq" -> logits "batch", pattern "batch seq n_heads"
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from arena_lib.checking import Case, Mistake, Unfit, exercise, outputs_and_gradients
+from arena_lib.checking import Case, Mistake, Unfit, exercise, instead_of, outputs_and_gradients
 from arena_lib.checking.observing import Observations
 from arena_lib.interp.probes.attention_probe import attention_probe_forward
 
@@ -36,7 +36,7 @@ def attention_probe_cases(generator: torch.Generator) -> list[Case]:
         make("padding on the right", 3, 6, 5, 2, right, 0.5),
         make("padding on the left, a mask of integers", 4, 5, 3, 4, left.long(), 0.3),
         make("one head, half of one text padded", 2, 7, 4, 1, torch.tensor([[1] * 7, [1] * 3 + [0] * 4]), 0.45),
-        make("one text without padding", 1, 4, 6, 3, torch.ones(1, 4, dtype=torch.bool), 0.4),
+        make("one text without padding, a mask of bytes", 1, 4, 6, 3, torch.ones(1, 4, dtype=torch.uint8), 0.4),
         make("one token", 2, 1, 3, 2, torch.ones(2, 1, dtype=torch.bool), 0.7),
     ]
 
@@ -59,6 +59,13 @@ def pattern_is_zero_at_padding(seen: Observations, case: Case) -> str | None:
     if not torch.allclose(pattern.sum(dim=1), torch.ones(()), atol=1e-4):
         return "Each head's pattern must sum to 1 over the text's tokens: it does not."
     return None
+
+
+def sums_to_one_over_heads(observations: Sequence[Observations]) -> bool:
+    """Whether the heads of every token that has a weight share 1, whatever stands at padding."""
+    sums = [seen["pattern"].nan_to_num().sum(dim=2) for seen in observations]
+    has_head_axis = all(seen["pattern"].shape[2] == seen["gradient of W_q"].shape[1] for seen in observations)
+    return has_head_axis and all(bool(((total - 1).abs().minimum(total.abs()) < 1e-4).all()) for total in sums)
 
 
 def probe_by_loops(x: Tensor, mask: Tensor, W_q: Tensor, W_out: Tensor, b_out: Tensor, scale: float):  # type: ignore[no-untyped-def]
@@ -92,65 +99,81 @@ test_attention_probe_forward = exercise(
     properties=[pattern_is_zero_at_padding],
     accepts=[probe_by_loops, probe_by_values],
     mistakes=[
-        Mistake(
-            "looks at padding",
+        *instead_of(
             ".masked_fill((mask == 0)[..., None], -torch.inf)",
-            "",
-            why="padding belongs to no text: its score is minus infinity before the softmax",
+            {
+                "": (
+                    "looks at padding",
+                    "padding belongs to no text: its score is minus infinity before the softmax",
+                ),
+                ".masked_fill((mask != 0)[..., None], -1e9)": (
+                    "hides the text instead of the padding",
+                    "the mask is 1 at the text's own tokens",
+                ),
+                ".masked_fill(~mask[..., None], -torch.inf)": (
+                    "turns a mask of integers around with ~",
+                    "~ turns the bits of an integer, 1 becomes -2: mask == 0 is right for every dtype",
+                ),
+                ".masked_fill((mask == 0)[..., None], 0.0)": (
+                    "gives padding the score 0",
+                    "exp(0) is 1: padding would get weight, as it does where scores are multiplied by the mask; use minus infinity",
+                ),
+                ".masked_fill((mask == 0)[..., None], -10.0)": (
+                    "gives padding a score that is only somewhat low",
+                    "at padding the pattern is exactly 0: its score is minus infinity, or the lowest number of the dtype",
+                ),
+            },
         ),
-        Mistake(
-            "hides the text instead of the padding",
-            "(mask == 0)[..., None], -torch.inf",
-            "(mask != 0)[..., None], -1e9",
-            why="the mask is 1 at the text's own tokens",
-        ),
-        Mistake(
-            "turns a mask of integers around with ~",
-            "(mask == 0)[..., None]",
-            "~mask[..., None]",
-            why="~ turns the bits of an integer, 1 becomes -2: mask == 0 is right for every dtype",
-        ),
-        Mistake(
-            "hides padding after the softmax",
+        *instead_of(
             "scores.masked_fill((mask == 0)[..., None], -torch.inf).softmax(dim=1)",
-            "scores.softmax(dim=1) * (mask != 0)[..., None]",
-            why="then padding has taken its share, and what is left doesn't sum to 1",
-        ),
-        Mistake(
-            "gives padding the score 0",
-            "-torch.inf",
-            "0.0",
-            why="exp(0) is 1: padding would get weight; its score is minus infinity",
+            {
+                "scores.softmax(dim=1) * (mask != 0)[..., None]": (
+                    "hides padding after the softmax",
+                    "then padding has taken its share, and what is left doesn't sum to 1",
+                ),
+                "scores.masked_fill((mask == 0)[..., None], -torch.inf).sigmoid()": (
+                    "takes the sigmoid of each score",
+                    "each head shares its attention among the tokens of one text: a softmax over seq",
+                ),
+                "scores.exp() * (mask != 0)[..., None]": (
+                    "does not divide by the sum",
+                    "a softmax sums to 1 over the tokens of one text",
+                ),
+            },
         ),
         Mistake(
             "takes the softmax over the heads",
             "softmax(dim=1)",
             "softmax(dim=2)",
             why="each head shares its attention among the tokens of one text",
+            shows=sums_to_one_over_heads,
         ),
-        Mistake(
-            "takes the softmax over the batch",
+        *instead_of(
             "softmax(dim=1)",
-            "softmax(dim=0).nan_to_num()",
-            why="each head shares its attention among the tokens of one text, not among texts",
+            {
+                "softmax(dim=0).nan_to_num()": (
+                    "takes the softmax over the batch",
+                    "each head shares its attention among the tokens of one text, not among texts",
+                ),
+                "softmax(dim=1).detach()": (
+                    "lets no gradient through the pattern",
+                    "W_q learns where to look through the pattern",
+                ),
+            },
         ),
-        Mistake(
-            "ignores the scale",
+        *instead_of(
             'n_heads") * scale',
-            'n_heads")',
-            why="without it the scores grow with d_model, and a head looks at one token only",
-        ),
-        Mistake(
-            "uses a scale of its own",
-            'n_heads") * scale',
-            'n_heads") * x.shape[-1] ** -0.5',
-            why="how sharply the heads look is the caller's choice: the factor is the argument scale",
-        ),
-        Mistake(
-            "divides by the scale",
-            'n_heads") * scale',
-            'n_heads") / scale',
-            why="the scale is a factor, such as 1 / sqrt(d_model)",
+            {
+                'n_heads")': (
+                    "ignores the scale",
+                    "without it the scores grow with d_model, and a head looks at one token only",
+                ),
+                'n_heads") * x.shape[-1] ** -0.5': (
+                    "uses a scale of its own",
+                    "how sharply the heads look is the caller's choice: the factor is the argument scale",
+                ),
+                'n_heads") / scale': ("divides by the scale", "the scale is a factor, such as 1 / sqrt(d_model)"),
+            },
         ),
         Mistake(
             "joins dimension after dimension",
@@ -158,35 +181,46 @@ test_attention_probe_forward = exercise(
             "(d_model n_heads)",
             why="a row is head after head: entry n * d_model + m of W_out belongs to head n",
         ),
-        Mistake(
-            "forgets b_out",
+        *instead_of(
             " + b_out",
-            "",
-            why="the bias says how common the class is",
+            {
+                "": ("forgets b_out", "the bias says how common the class is"),
+                " - b_out": ("subtracts b_out", "the bias is added: it says how common the class is"),
+            },
         ),
-        Mistake(
-            "takes the mean over all tokens",
+        *instead_of(
             "einops.einsum(pattern, x,",
-            "einops.einsum(pattern * 0 + pattern.mean(dim=1, keepdim=True), x,",
-            why="each head weighs the tokens by its pattern",
+            {
+                "einops.einsum((mask != 0)[..., None] / (mask != 0).sum(dim=1)[:, None, None] + 0 * pattern, x,": (
+                    "takes the mean over all tokens",
+                    "each head weighs the tokens by its pattern",
+                ),
+                "einops.einsum(scores * (mask != 0)[..., None], x,": (
+                    "weighs by the scores instead of the pattern",
+                    "each head weighs the tokens by its pattern, which sums to 1",
+                ),
+            },
         ),
-        Mistake(
-            "returns probabilities",
-            "logits.squeeze(-1)",
-            "logits.squeeze(-1).sigmoid()",
-            why="logits are asked for: the loss takes the sigmoid",
-        ),
-        Mistake(
-            "returns the scores for the pattern",
+        *instead_of(
             "logits.squeeze(-1), pattern",
-            "logits.squeeze(-1), scores",
-            why="the pattern is what the softmax makes of them: it sums to 1",
-        ),
-        Mistake(
-            "lets no gradient through the pattern",
-            "softmax(dim=1)",
-            "softmax(dim=1).detach()",
-            why="W_q learns where to look through the pattern",
+            {
+                "logits.squeeze(-1).sigmoid(), pattern": (
+                    "returns probabilities",
+                    "logits are asked for: the loss takes the sigmoid",
+                ),
+                "logits.squeeze(-1), scores": (
+                    "returns the scores for the pattern",
+                    "the pattern is what the softmax makes of them: it sums to 1",
+                ),
+                "logits.squeeze(-1), pattern.transpose(1, 2)": (
+                    "gives the pattern's axes in another order",
+                    "the pattern is batch, seq, n_heads",
+                ),
+                "logits, pattern": (
+                    "leaves the last axis of the logits",
+                    "logits has one number for each text: squeeze",
+                ),
+            },
         ),
     ],
 )

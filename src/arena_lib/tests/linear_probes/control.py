@@ -3,14 +3,14 @@
 Shapes:  types "n_statements" -> labels "n_statements"
 """
 
-from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from arena_lib.checking import Case, Mistake, Unfit, exercise
+from arena_lib.checking import Case, Mistake, Unfit, exercise, instead_of
 from arena_lib.checking.observing import Observations
 from arena_lib.interp.probes.control import Selectivity, compute_selectivity, make_control_labels
 from arena_lib.interp.probes.generalization import compute_accuracy
@@ -29,42 +29,52 @@ def control_label_cases(generator: torch.Generator) -> list[Case]:
         "types that are numbers": [3, 1, 4, 1, 5, 9, 2, 6, 5, 3],
         "every statement of its own type": ["north", "south", "east", "west", "up", "down"],
     }
-    return [Case(label=label, given={"types": types}) for label, types in calls.items()]
+    return [Case(label=label, given={"types": types}, call="types, generator") for label, types in calls.items()]
+
+
+SEVERAL = "types with more than one label in a task"
+ONES = "numbers of types with the label 1"
+ALL_ALIKE = "all generators give the same task"
+REPEATED = "the same generator in the same state gives the same task"
+ADVANCED = "a generator that is used again gives another task"
+GLOBAL = "torch's global generator is drawn from or seeded"
 
 
 def control_labels_drawn(function: Callable[..., Any], case: Case) -> Observations:
     """What holds of many control tasks, however they are drawn."""
-    types = case.given["types"]
-    counts, unequal, kinds = set(), 0, set()
-    is_repeated = True
-    by_type = defaultdict(set)
-    tasks = set()
-    for seed in range(N_DRAWS):
-        labels = function(list(types), torch.Generator().manual_seed(seed))
-        if not isinstance(labels, Tensor) or labels.shape != (len(types),):
-            shape = tuple(labels.shape) if isinstance(labels, Tensor) else type(labels).__name__
-            raise Unfit(
-                f"make_control_labels must return a tensor with one label a statement, here {len(types)}: got {shape}."
-            )
-        again = function(list(types), torch.Generator().manual_seed(seed))
-        is_repeated = is_repeated and torch.equal(labels, again)
-        kinds.add(str(labels.dtype).removeprefix("torch."))
-        label_of: dict[Any, set[int]] = defaultdict(set)
-        for kind, label in zip(types, labels.tolist(), strict=True):
-            label_of[kind].add(label)
-            by_type[kind].add(label)
-        unequal += sum(len(found) > 1 for found in label_of.values())
-        counts.add(sum(min(found) for found in label_of.values()))
-        tasks.add(tuple(labels.tolist()))
+    types, global_state = case.given["types"], torch.get_rng_state()
+    generators = [torch.Generator().manual_seed(seed) for seed in range(N_DRAWS)]
+    draws, later_draws = ([_draw(function, types, generator) for generator in generators] for _ in range(2))
+    repeated = [_draw(function, types, torch.Generator().manual_seed(seed)) for seed in range(N_DRAWS)]
+    label_sets = [[_labels_of(kind, types, labels) for kind in dict.fromkeys(types)] for labels in draws]
     return {
-        "dtype": sorted(kinds),
-        "values": sorted(set().union(*by_type.values())),
-        "types with more than one label in a task": unequal,
-        "types with the label 1 in a task": sorted(counts),
-        "types whose label is always the same": sum(len(found) == 1 for found in by_type.values()),
-        "all draws give the same task": len(tasks) == 1,
-        "the same generator gives the same task": is_repeated,
+        "dtype": sorted({str(labels.dtype).removeprefix("torch.") for labels in draws}),
+        "values": sorted({value for labels in draws for value in labels.tolist()}),
+        SEVERAL: sum(len(labels) > 1 for task in label_sets for labels in task),
+        ONES: sorted({sum(min(labels) for labels in task) for task in label_sets}),
+        "types whose label is always the same": sum(
+            len(set().union(*kind)) == 1 for kind in zip(*label_sets, strict=True)
+        ),
+        ALL_ALIKE: all(torch.equal(labels, draws[0]) for labels in draws),
+        REPEATED: all(map(torch.equal, draws, repeated)),
+        ADVANCED: not all(map(torch.equal, draws, later_draws)),
+        GLOBAL: not torch.equal(global_state, torch.get_rng_state()),
     }
+
+
+def _draw(function: Callable[..., Any], types: Sequence[Hashable], generator: torch.Generator) -> Tensor:
+    """The labels of one control task, if they are one for each statement."""
+    labels = function(list(types), generator)
+    if not isinstance(labels, Tensor) or labels.shape != (len(types),):
+        shape = tuple(labels.shape) if isinstance(labels, Tensor) else type(labels).__name__
+        raise Unfit(
+            f"make_control_labels must return a tensor with one label a statement, here {len(types)}: got {shape}."
+        )
+    return labels
+
+
+def _labels_of(kind: Hashable, types: Sequence[Hashable], labels: Tensor) -> set[Any]:
+    return {label for other, label in zip(types, labels.tolist(), strict=True) if other == kind}
 
 
 def control_labels_by_sorting(types: Any, generator: torch.Generator) -> Tensor:
@@ -75,35 +85,77 @@ def control_labels_by_sorting(types: Any, generator: torch.Generator) -> Tensor:
     return torch.tensor([int(kind in ones) for kind in types], dtype=torch.int64)
 
 
+def control_labels_by_dealing(types: Any, generator: torch.Generator) -> Tensor:
+    """Deals out a pack of labels, half of them 1."""
+    of_type: dict[Any, int] = {kind: i for i, kind in enumerate(dict.fromkeys(types))}
+    pack = torch.arange(len(of_type) + 1)[1:] % 2
+    pack = pack[torch.randperm(len(pack), generator=generator)]
+    return pack[[of_type[kind] for kind in types]]
+
+
+def control_labels_reseeded(types: Any, generator: torch.Generator) -> Tensor:
+    """The mistake of drawing from a new generator with the seed of the one that is handed in."""
+    return make_control_labels(types, torch.Generator().manual_seed(generator.initial_seed()))
+
+
+def labels_statements_apart(observations: Sequence[Observations]) -> bool:
+    """Whether statements of one type got different labels."""
+    return any(seen[SEVERAL] > 0 for seen in observations)
+
+
+def tosses_coins(observations: Sequence[Observations]) -> bool:
+    """Whether each type has one label, but their numbers differ from task to task."""
+    return all(seen[SEVERAL] == 0 and len(seen[ONES]) > 1 for seen in observations)
+
+
+def draws_nothing(observations: Sequence[Observations]) -> bool:
+    """Whether all tasks are the same."""
+    return all(seen[ALL_ALIKE] and not seen[GLOBAL] for seen in observations)
+
+
+def draws_from_elsewhere(observations: Sequence[Observations]) -> bool:
+    """Whether equal generators give different tasks, or the same global state the same task."""
+    return all((seen[GLOBAL] or not seen[REPEATED]) and seen[SEVERAL] == 0 for seen in observations)
+
+
 test_make_control_labels = exercise(
     reference=make_control_labels,
     cases=control_label_cases,
     observe=control_labels_drawn,
-    accepts=[control_labels_by_sorting],
+    accepts=[control_labels_by_sorting, control_labels_by_dealing],
     mistakes=[
         Mistake(
             "draws a label for every statement",
             "return torch.tensor([label_of[kind] for kind in types])",
             "return torch.randint(0, 2, (len(types),), generator=generator)",
             why="then nothing could be learned by heart: everything of one type has the same label",
+            shows=labels_statements_apart,
         ),
         Mistake(
-            "labels types by turns",
-            "order = torch.randperm(len(different), generator=generator)",
-            "order = torch.arange(len(different))",
+            "draws nothing: the same types get the label 1 every time",
+            "torch.randperm(len(different), generator=generator)",
+            "torch.arange(len(different))",
             why="which types get 1 is drawn, anew for every task",
-        ),
-        Mistake(
-            "ignores the generator",
-            ", generator=generator",
-            "",
-            why="with the same generator in the same state the same task is made, so that it can be made again",
+            shows=draws_nothing,
         ),
         Mistake(
             "tosses a coin for each type",
             "is_one = order < (len(different) + 1) // 2",
             "is_one = torch.rand(len(different), generator=generator) < 0.5",
             why="half of the types get the label 1, so that guessing gains nothing",
+            shows=tosses_coins,
+        ),
+        Mistake(
+            "ignores the generator",
+            ", generator=generator",
+            "",
+            why="with the same generator in the same state the same task is made, so that it can be made again",
+            shows=draws_from_elsewhere,
+        ),
+        Mistake(
+            "starts the generator anew at each call",
+            function=control_labels_reseeded,
+            why="draws move the generator on, so that the next call with it makes another task: pass it to randperm",
         ),
         Mistake(
             "rounds half of the types down",
@@ -111,17 +163,13 @@ test_make_control_labels = exercise(
             "len(different) // 2",
             why="of an odd number of types the larger half gets the label 1",
         ),
-        Mistake(
-            "labels with 1 and -1",
+        *instead_of(
             "is_one.long().tolist()",
-            "(2 * is_one.long() - 1).tolist()",
-            why="labels are 1 and 0",
-        ),
-        Mistake(
-            "returns floats",
-            "is_one.long().tolist()",
-            "is_one.float().tolist()",
-            why="labels are whole numbers, int64",
+            {
+                "(2 * is_one.long() - 1).tolist()": ("labels with 1 and -1", "labels are 1 and 0"),
+                "is_one.float().tolist()": ("labels with floats", "labels are integers, int64, as those of a task are"),
+                "is_one.tolist()": ("labels with booleans", "labels are integers, int64, as those of a task are"),
+            },
         ),
     ],
 )
@@ -157,22 +205,47 @@ def selectivity_cases(generator: torch.Generator) -> list[Case]:
             is_train = is_train.flip(0)
         return acts, labels, types, is_train, probe
 
+    calls = {
+        "a probe that learns by heart": call(6, 5, ByHeart, False),
+        "training statements at the end": call(5, 7, ByHeart, True),
+    }
     return [
-        Case(label="a probe that learns by heart", given={"call": call(6, 5, ByHeart, False)}),
-        Case(label="training statements at the end", given={"call": call(5, 7, ByHeart, True)}),
+        Case(label=label, given={"call": arguments}, call="acts, labels, types, is_train, probe_cls, generator")
+        for label, arguments in calls.items()
     ]
 
 
 def selected(function: Callable[..., Any], case: Case) -> Observations:
-    """Both accuracies and their difference."""
-    acts, labels, types, is_train, probe = case.given["call"]
-    found = function(
-        acts.clone(), labels.clone(), list(types), is_train.clone(), probe, torch.Generator().manual_seed(1)
-    )
-    if not (isinstance(found, tuple) and len(found) == 2):
-        raise Unfit(f"compute_selectivity must return Selectivity(task, control): got {type(found).__name__}.")
-    task, control = float(found[0]), float(found[1])
-    return {"task accuracy": task, "control accuracy": control, "selectivity": task - control}
+    """Both accuracies and their difference, and on how many statements each probe was fitted."""
+    acts, labels, types, is_train, probe_cls = case.given["call"]
+    sizes: list[int] = []
+
+    def fit(*args: Any, **kwargs: Any) -> Any:
+        sizes.append(len(args[0] if args else kwargs["acts"]))
+        return probe_cls.from_data(*args, **kwargs)
+
+    generator = torch.Generator().manual_seed(1)
+    tensors = acts.clone(), labels.clone(), is_train.clone()
+    result = function(*tensors[:2], list(types), tensors[2], SimpleNamespace(from_data=fit), generator)
+    if not (isinstance(result, tuple) and {"task_accuracy", "control_accuracy"} <= set(dir(result))):
+        raise Unfit(
+            "compute_selectivity must return Selectivity(task_accuracy, control_accuracy), whose parts have names: "
+            f"got a {type(result).__name__}. Write Selectivity(...) around the two accuracies."
+        )
+    task, control = float(result.task_accuracy), float(result.control_accuracy)
+    return {
+        "task accuracy": task,
+        "control accuracy": control,
+        "selectivity": task - control,
+        "statements that probes were fitted on": sizes,
+        "the generator was drawn from": generator.get_state().tolist()
+        != torch.Generator().manual_seed(1).get_state().tolist(),
+        "arguments changed": [
+            name
+            for name, now, before in zip(("acts", "labels", "is_train"), tensors, (acts, labels, is_train), strict=True)
+            if not torch.equal(now, before)
+        ],
+    }
 
 
 def selectivity_in_two_halves(
@@ -207,34 +280,56 @@ test_compute_selectivity = exercise(
     observe=selected,
     accepts=[selectivity_in_two_halves],
     mistakes=[
-        Mistake(
-            "fits one probe for both tasks",
+        *instead_of(
             "from_data(acts[is_train], wanted[is_train])",
-            "from_data(acts[is_train], labels[is_train])",
-            why="the question is what a probe of this kind can learn by heart, so it is fitted on the control labels",
+            {
+                "from_data(acts[is_train], labels[is_train])": (
+                    "fits on the task's labels for both tasks",
+                    "the question is what a probe of this kind can learn by heart, so it is fitted on the control labels",
+                ),
+                "from_data(acts, wanted)": ("fits on all statements", "only the training statements are for fitting"),
+                "from_data(acts[~is_train], wanted[~is_train])": (
+                    "fits on the test statements",
+                    "is_train is True at the statements for fitting",
+                ),
+            },
         ),
-        Mistake(
-            "fits on all statements",
-            "from_data(acts[is_train], wanted[is_train])",
-            "from_data(acts, wanted)",
-            why="only the training statements are for fitting",
-        ),
-        Mistake(
-            "judges on the training statements",
+        *instead_of(
             "compute_accuracy(probe, acts[~is_train], wanted[~is_train])",
-            "compute_accuracy(probe, acts[is_train], wanted[is_train])",
-            why="both probes are judged on the statements that neither has seen",
+            {
+                "compute_accuracy(probe, acts[is_train], wanted[is_train])": (
+                    "judges on the training statements",
+                    "both probes are judged on the statements that neither has seen",
+                ),
+                "compute_accuracy(probe, acts, wanted)": (
+                    "judges on all statements",
+                    "both probes are judged on the statements that neither has seen",
+                ),
+            },
         ),
-        Mistake(
-            "returns control and task the wrong way round",
+        *instead_of(
             "Selectivity(*accuracies)",
-            "Selectivity(*reversed(accuracies))",
-            why="the task comes first",
+            {
+                "Selectivity(*reversed(accuracies))": (
+                    "returns control and task the wrong way round",
+                    "the task comes first",
+                ),
+                "Selectivity(accuracies[0], accuracies[0] - accuracies[1])": (
+                    "returns the selectivity for the control accuracy",
+                    "Selectivity takes both accuracies and subtracts by itself",
+                ),
+            },
         ),
         Mistake(
             "shuffles labels over statements",
             function=selectivity_of_shuffled,
             why="a control task is fixed for each type: shuffled labels can't be learned by anyone, and the probe looks honest",
+        ),
+        Mistake(
+            "uses a generator of its own",
+            "make_control_labels(types, generator)",
+            "make_control_labels(types, torch.Generator().manual_seed(0))",
+            why="the control task is drawn with the generator that is handed in, so that another one gives another task",
         ),
     ],
 )

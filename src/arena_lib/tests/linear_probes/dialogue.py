@@ -3,22 +3,23 @@
 Shapes:  messages -> tokens, scores "seq", mask "seq".
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from arena_lib.checking import Case, Mistake, Unfit, exercise
-from arena_lib.checking.observing import Observations, hooks_in_words
-from arena_lib.interp.probes.dialogue import score_dialogue
+from arena_lib.checking import Case, Mistake, Unfit, exercise, instead_of
+from arena_lib.checking.observing import Observations
+from arena_lib.interp.probes.dialogue import render_dialogue, score_dialogue
 from arena_lib.tests.linear_probes.tiny_models import (
     CHAT_TEMPLATE,
     D_MODEL,
-    count_hooks,
     make_model,
+    make_piece_tokenizer,
     make_tokenizer,
 )
+from arena_lib.tests.linear_probes.watching import watch
 
 __test__ = False
 
@@ -35,121 +36,65 @@ LONG_TALK = _talk(
     ("assistant", "dogs hear owls"),
     ("user", "dogs hear owls and like cats"),
 )
-SHORT_TALK = _talk(("user", "owls like lamps ."), ("assistant", "false"))
+SAME_WORDS = _talk(("user", "red lamps"), ("assistant", "red lamps"))
+IN_PIECES = _talk(("assistant", "owls hear dogs"), ("user", "dogs see cats"), ("assistant", "red lamps"))
 
 
 def score_cases(generator: torch.Generator) -> list[Case]:
-    """Several turns and one, with a chat template and without, a user who repeats what the assistant says."""
-    monologue = _talk(("assistant", "red lamps see night"))
+    """Several turns and one, with a chat template and without, words said twice, tokens across a turn's border."""
+    short = _talk(("user", "owls like lamps ."), ("assistant", "false"))
     nobody = _talk(("system", "say true ."), ("user", "green owls"))
     cases: dict[str, tuple[Any, ...]] = {
-        "two turns of the assistant": (LONG_TALK, 2, CHAT_TEMPLATE),
-        "an answer of one word": (SHORT_TALK, 0, CHAT_TEMPLATE),
-        "the user says the same as the assistant": (
-            _talk(("user", "red lamps"), ("assistant", "red lamps")),
-            3,
-            CHAT_TEMPLATE,
-        ),
-        "no chat template": (LONG_TALK, 3, None),
-        "the assistant alone": (monologue, 1, CHAT_TEMPLATE),
-        "nothing from the assistant": (nobody, 1, None),
+        "two turns of the assistant": (LONG_TALK, 2, make_tokenizer, CHAT_TEMPLATE),
+        "an answer of one word": (short, 0, make_tokenizer, CHAT_TEMPLATE),
+        "the user says the same as the assistant": (SAME_WORDS, 3, make_tokenizer, CHAT_TEMPLATE),
+        "no chat template": (LONG_TALK, 3, make_tokenizer, None),
+        "tokens that lie across the border of a turn": (IN_PIECES, 1, make_piece_tokenizer, CHAT_TEMPLATE),
+        "nothing from the assistant": (nobody, 1, make_tokenizer, None),
     }
     return [
         Case(
             label=label,
-            given={
-                "messages": messages,
-                "direction": 3.0 * torch.randn(D_MODEL, generator=generator),
-                "layer": layer,
-                "template": template,
-            },
+            given={"messages": messages, "layer": layer, "make_tokenizer": make, "template": template}
+            | {"direction": 3.0 * torch.randn(D_MODEL, generator=generator)},
+            call=f"messages, model, tokenizer, probe_direction, layer={layer}",
             axes={"scores": "seq", "mask": "seq"},
         )
-        for label, (messages, layer, template) in cases.items()
+        for label, (messages, layer, make, template) in cases.items()
     ]
 
 
 def scored(function: Callable[..., Any], case: Case) -> Observations:
-    """Tokens, scores and mask; whether the scores carry a gradient; hooks that are left on the model."""
+    """Tokens, scores and mask, how the model was treated, and what became of the messages."""
     given = case.given
-    model, tokenizer = make_model(), make_tokenizer("right", given["template"])
+    model, tokenizer = make_model(), given["make_tokenizer"](chat_template=given["template"])
     messages = [dict(message) for message in given["messages"]]
-    found = function(messages, model, tokenizer, given["direction"].clone(), given["layer"])
-    if not (isinstance(found, tuple | list) and len(found) == 3):
-        raise Unfit(f"score_dialogue must return (tokens, scores, mask): got {type(found).__name__}.")
-    tokens, scores, mask = found
+    result, seen = watch(
+        lambda: function(messages, model, tokenizer, given["direction"].clone(), given["layer"]), model
+    )
+    if not (isinstance(result, tuple | list) and len(result) == 3):
+        raise Unfit(f"score_dialogue must return (tokens, scores, mask): got {type(result).__name__}.")
+    tokens, scores, mask = result
     return {
         "tokens": list(tokens) if isinstance(tokens, tuple) else tokens,
-        "scores": scores.detach() if isinstance(scores, Tensor) else scores,
+        "scores": scores,
         "mask": (mask != 0) if isinstance(mask, Tensor) else mask,
-        "carries a gradient": isinstance(scores, Tensor) and scores.requires_grad,
-        "hooks left on the model": hooks_in_words(count_hooks(model)),
+        **seen,
         "messages afterwards": messages,
     }
 
 
-def _score(
-    *,
-    entry: Callable[[int], int] = lambda layer: layer + 1,
-    project: Callable[[Tensor, Tensor], Tensor] = lambda resid, direction: resid @ direction,
-    find: Callable[[list[str], list[dict[str, str]], Any], list[bool]] | None = None,
-) -> Callable[..., Any]:
-    """A solution that compares lists of tokens instead of characters, right or wrong by its parts."""
-
-    def score(messages: Any, model: Any, tokenizer: Any, probe_direction: Tensor, layer: int) -> Any:
-        if tokenizer.chat_template is None:
-            text = " ".join(message["content"] for message in messages)
-        else:
-            text = tokenizer.apply_chat_template(messages, tokenize=False)
-        ids = tokenizer(text, return_tensors="pt").input_ids
-        with torch.no_grad():
-            resid = model(ids, output_hidden_states=True).hidden_states[entry(layer)][0]
-        tokens = [tokenizer.decode([i]) for i in ids[0]]
-        mask = (find or _find_turns)(tokens, messages, tokenizer)
-        return tokens, project(resid, probe_direction), torch.tensor(mask)
-
-    return score
-
-
-def _find_turns(
-    tokens: list[str], messages: list[dict[str, str]], tokenizer: Any, role: str = "assistant"
-) -> list[bool]:
-    """Walks through the messages, and looks for the tokens of each behind those of the one before."""
-    mask, at = [False] * len(tokens), 0
-    for message in messages:
-        words = [tokenizer.decode([i]) for i in tokenizer(message["content"], add_special_tokens=False).input_ids]
-        while tokens[at : at + len(words)] != words:
-            at += 1
-        if message["role"] == role:
-            mask[at : at + len(words)] = [True] * len(words)
-        at += len(words)
-    return mask
-
-
-def _find_with_marker(tokens: list[str], messages: list[dict[str, str]], tokenizer: Any) -> list[bool]:
-    """As `_find_turns`, with one token more behind each turn where there is a template."""
-    mask = _find_turns(tokens, messages, tokenizer)
-    return [inside or (tokens[i] == "<end>" and mask[i - 1]) for i, inside in enumerate(mask)]
-
-
-def _find_first_mention(tokens: list[str], messages: list[dict[str, str]], tokenizer: Any) -> list[bool]:
-    """Looks for what the assistant says from the text's beginning each time."""
-    mask = [False] * len(tokens)
-    for message in messages:
-        if message["role"] == "assistant":
-            words = message["content"].split()
-            at = next(i for i in range(len(tokens)) if tokens[i : i + len(words)] == words)
-            mask[at : at + len(words)] = [True] * len(words)
-    return mask
-
-
-def _find_last_turn(tokens: list[str], messages: list[dict[str, str]], tokenizer: Any) -> list[bool]:
-    last = max((i for i, message in enumerate(messages) if message["role"] == "assistant"), default=-1)
-    roles = [{**m, "role": m["role"] if i == last else "other"} for i, m in enumerate(messages)]
-    return _find_turns(tokens, roles, tokenizer)
-
-
-score_by_tokens = _score()
+def score_by_hidden_states(messages: Any, model: Any, tokenizer: Any, probe_direction: Tensor, layer: int) -> Any:
+    """Reads all hidden states, and compares borders of tokens with borders of turns in one go."""
+    text, spans = render_dialogue(messages, tokenizer)
+    encoded = tokenizer([text], return_tensors="pt", return_offsets_mapping=True)
+    with torch.no_grad():
+        resid = model(encoded.input_ids, output_hidden_states=True).hidden_states[layer + 1]
+    start, end = encoded["offset_mapping"][0].unbind(dim=-1)
+    borders = torch.tensor(spans).reshape(-1, 2)
+    mask = torch.minimum(end[:, None], borders[:, 1]) > torch.maximum(start[:, None], borders[:, 0])
+    tokens = tokenizer.batch_decode(encoded.input_ids[0][:, None])
+    return tokens, (resid[0] * probe_direction).sum(dim=-1), mask.any(dim=1)
 
 
 def score_with_a_hook(messages: Any, model: Any, tokenizer: Any, probe_direction: Tensor, layer: int) -> Any:
@@ -170,75 +115,173 @@ def score_with_a_hook(messages: Any, model: Any, tokenizer: Any, probe_direction
         is_said[at : at + len(message["content"])] = message["role"] == "assistant"
         at += len(message["content"])
     mask = torch.stack([is_said[start:end].any() for start, end in encoded["offset_mapping"][0].tolist()])
-    tokens = tokenizer.convert_ids_to_tokens(encoded["input_ids"][0].tolist())
+    tokens = [tokenizer.decode([i]) for i in encoded["input_ids"][0]]
     return tokens, torch.einsum("sm,m->s", kept[0], probe_direction), mask.int()
+
+
+def score_by_tokens(messages: Any, model: Any, tokenizer: Any, probe_direction: Tensor, layer: int) -> Any:
+    """The mistake of looking for each turn's own tokens among those of the text."""
+    tokens, scores, _ = score_dialogue(messages, model, tokenizer, probe_direction, layer)
+    mask, at = [False] * len(tokens), 0
+    for message in messages:
+        turn = tokenizer.batch_decode([[i] for i in tokenizer(message["content"]).input_ids])
+        places = [i for i in range(at, len(tokens)) if tokens[i : i + len(turn)] == turn]
+        if places:
+            at = places[0] + len(turn)
+            mask[places[0] : at] = [message["role"] == "assistant"] * len(turn)
+    return tokens, scores, torch.tensor(mask)
+
+
+def marks_everything(observations: Sequence[Observations]) -> bool:
+    """Whether every token counts, wherever any does."""
+    masks = [seen["mask"] for seen in observations]
+    return any(bool(mask.any()) for mask in masks) and all(bool(mask.all() | ~mask.any()) for mask in masks)
 
 
 test_score_dialogue = exercise(
     reference=score_dialogue,
     cases=score_cases,
     observe=scored,
-    accepts=[score_by_tokens, score_with_a_hook],
+    accepts=[score_by_hidden_states, score_with_a_hook],
+    equivalent=dict.fromkeys(
+        (
+            "0 -> -1",
+            "[any((start < span_end and end > span_start for span_start, span_end in spans)) "
+            "for start, end in encoded['offset_mapping'][0].tolist()] -> "
+            "[any((start < span_end and end > span_start for span_start, span_end in spans)) "
+            "for start, end in encoded['offset_mapping'][-1].tolist()]",
+            "[tokenizer.decode(token) for token in encoded['input_ids'][0].tolist()] -> "
+            "[tokenizer.decode(token) for token in encoded['input_ids'][-1].tolist()]",
+        ),
+        "one text is read: its row is the first and the last",
+    ),
     mistakes=[
+        *instead_of(
+            "for span_start, span_end in spans",
+            {
+                "for span_start, span_end in [(text.find(m['content']), text.find(m['content']) + len(m['content'])) "
+                "for m in messages if m['role'] == 'user']": (
+                    "marks what the user says",
+                    "the probe is asked about what the assistant says",
+                ),
+                "for span_start, span_end in spans[-1:]": (
+                    "marks the last turn of the assistant only",
+                    "the assistant may speak several times, and each of its turns counts",
+                ),
+                "for span_start, span_end in spans[:1]": (
+                    "marks the first turn of the assistant only",
+                    "the assistant may speak several times, and each of its turns counts",
+                ),
+                "for span_start, span_end in [(text.find(text[a:b]), text.find(text[a:b]) + b - a) for a, b in spans]": (
+                    "marks the first place with the same words",
+                    "the user may have said the same before: walk through the messages in their order",
+                ),
+            },
+        ),
+        *instead_of(
+            "start < span_end and end > span_start",
+            {
+                "start < span_end + 2 * bool(tokenizer.chat_template) and end > span_start": (
+                    "marks the template's end marker",
+                    "the marker belongs to the template, and the assistant didn't say it",
+                ),
+                "start < span_end and end < span_end and end > span_start": (
+                    "leaves out the last token of each turn",
+                    "a span's end is exclusive, as a token's is: a token that ends with the turn belongs to it",
+                ),
+                "start < span_end and start > span_start": (
+                    "leaves out the first token of each turn",
+                    "a token that starts with the turn belongs to it",
+                ),
+                "start >= span_start and end <= span_end": (
+                    "leaves out tokens that lie across a turn's border",
+                    "a token belongs to the turn as soon as one of its characters does",
+                ),
+                "span_start <= start < span_end": (
+                    "leaves out tokens that start before a turn",
+                    "a token belongs to the turn as soon as one of its characters does, also if it starts earlier",
+                ),
+                "span_start < end <= span_end": (
+                    "leaves out tokens that end after a turn",
+                    "a token belongs to the turn as soon as one of its characters does, also if it ends later",
+                ),
+                "start <= span_end and end > span_start": (
+                    "marks a token that starts where a turn ends",
+                    "ends are exclusive: such a token has none of the turn's characters",
+                ),
+                "start < span_end and end >= span_start": (
+                    "marks a token that ends where a turn starts",
+                    "ends are exclusive: such a token has none of the turn's characters",
+                ),
+                "start <= span_end and end >= span_start": (
+                    "marks tokens that only touch a turn",
+                    "ends are exclusive: a token that starts where the turn ends has none of its characters",
+                ),
+            },
+        ),
         Mistake(
-            "marks what the user says",
-            function=_score(find=lambda tokens, messages, tokenizer: _find_turns(tokens, messages, tokenizer, "user")),
-            why="the probe is asked about what the assistant says",
+            "looks for each turn's own tokens among the text's",
+            function=score_by_tokens,
+            why="the same words may be cut differently within a longer text: compare characters, by offset_mapping",
         ),
         Mistake(
             "marks everything",
             "torch.tensor(inside)",
             "torch.ones(len(tokens), dtype=torch.bool)",
+            shows=marks_everything,
             why="only the assistant's tokens count: what the user says isn't the model's own",
         ),
-        Mistake(
-            "marks the last turn of the assistant only",
-            function=_score(find=_find_last_turn),
-            why="the assistant may speak several times, and each of its turns counts",
+        *instead_of(
+            'read_residual(model, encoded["input_ids"], [layer])[layer][0]',
+            {
+                'read_residual(model, encoded["input_ids"], [max(layer - 1, 0)])[max(layer - 1, 0)][0]': (
+                    "reads the layer before",
+                    "layer l is what leaves block l, counted from 0",
+                ),
+                'read_residual(model, encoded["input_ids"], [layer + 1])[layer + 1][0]': (
+                    "reads the layer after",
+                    "layer l is what leaves block l, counted from 0",
+                ),
+                'model(encoded["input_ids"], output_hidden_states=True).hidden_states[layer][0].detach()': (
+                    "counts the embedding as layer 0",
+                    "layer l is what leaves block l: entry l + 1 of hidden_states, as entry 0 is the embedding",
+                ),
+                'model(encoded["input_ids"], output_hidden_states=True).hidden_states[layer + 1][0]': (
+                    "keeps the graph for a gradient",
+                    "nothing is trained here",
+                ),
+            },
+        ),
+        *instead_of(
+            "resid @ probe_direction.to(resid)",
+            {
+                "resid @ (probe_direction / probe_direction.norm()).to(resid)": (
+                    "normalises the direction",
+                    "the score is the dot product with the direction as it is",
+                ),
+                "torch.cosine_similarity(resid, probe_direction[None], dim=-1)": (
+                    "takes the cosine",
+                    "the score is the dot product: how far along the direction, not only how well aligned",
+                ),
+                "resid / resid.norm(dim=-1, keepdim=True) @ probe_direction.to(resid)": (
+                    "normalises the activations",
+                    "the score is the dot product with the activations as they are",
+                ),
+                "(resid @ probe_direction.to(resid)).sigmoid()": (
+                    "returns probabilities",
+                    "the score is the dot product as it is, of any size",
+                ),
+                "(resid - resid.mean(dim=0)) @ probe_direction.to(resid)": (
+                    "centres the activations over the conversation",
+                    "the score is that of the activations as they are",
+                ),
+            },
         ),
         Mistake(
-            "marks the first place with the same words",
-            function=_score(find=_find_first_mention),
-            why="the user may have said the same before: walk through the messages in their order",
-        ),
-        Mistake(
-            "marks the template's end marker",
-            function=_score(find=_find_with_marker),
-            why="the marker belongs to the template, and the assistant didn't say it",
-        ),
-        Mistake(
-            "leaves out the last token of each turn",
-            "start < span_end and end > span_start",
-            "start < span_end and end < span_end and end > span_start",
-            why="a span's end is exclusive, as a token's is: a token that ends with the turn belongs to it",
-        ),
-        Mistake(
-            "leaves out the first token of each turn",
-            "start < span_end and end > span_start",
-            "start < span_end and start > span_start",
-            why="a token that starts with the turn belongs to it",
-        ),
-        Mistake(
-            "counts the embedding as layer 0",
-            function=_score(entry=lambda layer: layer),
-            why="layer l is what leaves block l: entry l + 1 of hidden_states, as entry 0 is the embedding",
-        ),
-        Mistake(
-            "normalises the direction",
-            "probe_direction.to(resid)",
-            "(probe_direction / probe_direction.norm()).to(resid)",
-            why="the score is the dot product with the direction as it is",
-        ),
-        Mistake(
-            "takes the cosine",
-            function=_score(project=lambda resid, direction: torch.cosine_similarity(resid, direction[None], dim=-1)),
-            why="the score is the dot product: how far along the direction, not only how well aligned",
-        ),
-        Mistake(
-            "keeps the graph for a gradient",
-            "scores = resid @ probe_direction.to(resid)",
-            "scores = resid @ probe_direction.to(resid).requires_grad_()",
-            why="nothing is trained here",
+            "gives the tokens as the vocabulary writes them",
+            '[tokenizer.decode(token) for token in encoded["input_ids"][0].tolist()]',
+            'tokenizer.convert_ids_to_tokens(encoded["input_ids"][0].tolist())',
+            why="a vocabulary writes spaces as signs of its own: tokenizer.decode gives the token's text",
         ),
     ],
 )

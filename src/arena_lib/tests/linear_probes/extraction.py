@@ -9,10 +9,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from arena_lib.checking import Case, Mistake, Unfit, exercise
-from arena_lib.checking.observing import Observations, hooks_in_words
+from arena_lib.checking import Case, Mistake, Unfit, exercise, instead_of
+from arena_lib.checking.observing import Observations
 from arena_lib.interp.probes.extraction import extract_activations, find_blocks
-from arena_lib.tests.linear_probes.tiny_models import PAD, count_hooks, make_model, make_tokenizer
+from arena_lib.tests.linear_probes.tiny_models import PAD, make_model, make_tokenizer
+from arena_lib.tests.linear_probes.watching import (
+    Pick,
+    at_padding,
+    counted_from_the_left,
+    last_column,
+    last_token,
+    leaves_hooks,
+    read_in_batches,
+    token_after_the_last,
+    token_before_the_last,
+    watch,
+)
 
 __test__ = False
 
@@ -40,61 +52,47 @@ def extract_cases(generator: torch.Generator) -> list[Case]:
     return [
         Case(
             label=label,
-            given={"statements": statements, "layers": layers, "batch_size": batch_size, "side": side},
-            axes={f"layer {layer}": "n_statements d_model" for layer in layers},
+            given={"call": (statements, layers, batch_size), "side": side},
+            call=f"{len(statements)} statements, model, tokenizer, layers={layers}, batch_size={batch_size}",
+            axes={f"layer {layer}": "statement d_model" for layer in layers},
         )
         for label, (statements, layers, batch_size, side) in cases.items()
     ]
 
 
 def extracted(function: Callable[..., Any], case: Case) -> Observations:
-    """The activations by layer; whether they carry a gradient; hooks that are left on the model."""
-    given = case.given
-    model, tokenizer = make_model(), make_tokenizer(given["side"])
-    found = function(list(given["statements"]), model, tokenizer, list(given["layers"]), given["batch_size"])
-    if not isinstance(found, dict):
+    """The activations by layer, and how the model was treated."""
+    statements, layers, batch_size = case.given["call"]
+    model, tokenizer = make_model(), make_tokenizer(case.given["side"])
+    result, seen = watch(
+        lambda: function(list(statements), model, tokenizer, list(layers), batch_size), model, batch_size
+    )
+    if not isinstance(result, dict):
         raise Unfit(
-            f"extract_activations must return a dictionary from layer to activations: got {type(found).__name__}."
+            f"extract_activations must return a dictionary from layer to activations: got {type(result).__name__}."
         )
-    if sorted(found) != sorted(given["layers"]):
-        raise Unfit(f"the dictionary must have the keys {given['layers']}, the layers asked for: got {list(found)}.")
-    seen: Observations = {f"layer {layer}": _plain(found[layer]) for layer in given["layers"]}
-    has_gradient = any(isinstance(acts, Tensor) and acts.requires_grad for acts in found.values())
-    return seen | {"carries a gradient": has_gradient, "hooks left on the model": hooks_in_words(count_hooks(model))}
-
-
-def _plain(acts: Any) -> Any:
-    return acts.detach() if isinstance(acts, Tensor) else acts
+    if set(result) != set(layers):
+        raise Unfit(f"the dictionary must have the keys {layers}, the layers asked for: got {list(result)}.")
+    return {f"layer {layer}": result[layer] for layer in layers} | seen
 
 
 def _by_hidden_states(
+    pick: Pick,
     *,
     entry: Callable[[int], int] = lambda layer: layer + 1,
-    pick: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None,
     side: str | None = None,
+    hides_padding: bool = True,
 ) -> Callable[..., Any]:
     """A solution through `output_hidden_states`, right or wrong by its parts."""
 
     def extract(statements: Any, model: Any, tokenizer: Any, layers: Any, batch_size: int = 25) -> Any:
-        if side is not None:
-            tokenizer.padding_side = side
-        parts = []
-        for start in range(0, len(statements), batch_size):
-            inputs = tokenizer(statements[start : start + batch_size], return_tensors="pt", padding=True)
-            with torch.no_grad():
-                hidden = model(**inputs, output_hidden_states=True).hidden_states
-            ids, mask = inputs["input_ids"], inputs["attention_mask"]
-            chosen = pick or _pick_last
-            parts.append({layer: chosen(hidden[entry(layer)], mask, ids) for layer in layers})
-        return {layer: torch.cat([part[layer] for part in parts]) for layer in layers}
+        rows: dict[int, list[Tensor]] = {layer: [] for layer in layers}
+        for ids, mask, output in read_in_batches(statements, model, tokenizer, batch_size, side, hides_padding):
+            for layer in layers:
+                rows[layer].append(pick(output.hidden_states[entry(layer)], ids, mask))
+        return {layer: torch.cat(rows[layer]) for layer in layers}
 
     return extract
-
-
-def _pick_last(hidden: Tensor, mask: Tensor, ids: Tensor) -> Tensor:
-    """The last place where the mask is 1, on whichever side the padding lies."""
-    places = torch.arange(mask.shape[1]).expand_as(mask)
-    return hidden[torch.arange(len(mask)), (places * mask).argmax(dim=1)]
 
 
 def extract_one_by_one(statements: Any, model: Any, tokenizer: Any, layers: Any, batch_size: int = 25) -> Any:
@@ -116,10 +114,6 @@ def extract_one_by_one(statements: Any, model: Any, tokenizer: Any, layers: Any,
     return {layer: torch.stack(rows[layer]) for layer in layers}
 
 
-extract_by_left_padding = _by_hidden_states(pick=lambda hidden, mask, ids: hidden[:, -1], side="left")
-extract_by_right_padding = _by_hidden_states()
-
-
 def extract_and_leave_hooks(statements: Any, model: Any, tokenizer: Any, layers: Any, batch_size: int = 25) -> Any:
     """The mistake of never removing the hooks."""
     for layer in layers:
@@ -131,54 +125,74 @@ test_extract_activations = exercise(
     reference=extract_activations,
     cases=extract_cases,
     observe=extracted,
-    accepts=[extract_by_right_padding, extract_by_left_padding, extract_one_by_one],
+    accepts=[_by_hidden_states(last_token), _by_hidden_states(last_column, side="left"), extract_one_by_one],
     mistakes=[
         Mistake(
             "takes the last column of a batch, padding or not",
-            function=_by_hidden_states(pick=lambda hidden, mask, ids: hidden[:, -1]),
+            function=_by_hidden_states(last_column),
             why="where padding stands on the right, a short statement ends before its row does, and padding says nothing about it",
+        ),
+        *at_padding(
+            _by_hidden_states,
+            last_column,
+            "takes the last column, and pads on the right",
+            "a short statement ends before its row does: its last token stands at (number of ones in its mask) - 1",
+        ),
+        *at_padding(
+            _by_hidden_states,
+            token_after_the_last,
+            "takes the token after the last",
+            "n tokens have the positions 0 to n - 1",
+        ),
+        *at_padding(
+            _by_hidden_states,
+            token_before_the_last,
+            "takes the token before the last",
+            "n tokens have the positions 0 to n - 1, and the last one is wanted",
+        ),
+        *at_padding(
+            _by_hidden_states,
+            lambda hidden, ids, mask: hidden.mean(dim=1),
+            "averages over the whole row, padding included",
+            "the last token of the statement alone is asked for; padding says nothing about it",
+        ),
+        Mistake(
+            "pads on the left and hides no padding",
+            function=_by_hidden_states(last_column, side="left", hides_padding=False),
+            why="a model reads padding in front of a text like any other tokens, unless attention_mask hides it",
         ),
         Mistake(
             "takes it for granted that padding stands on the right",
-            function=_by_hidden_states(
-                pick=lambda hidden, mask, ids: hidden[torch.arange(len(mask)), mask.sum(dim=1) - 1]
-            ),
+            function=_by_hidden_states(counted_from_the_left),
             why='some tokenizers pad on the left: say padding_side="right" when you call it, or find the last 1 of the mask',
         ),
         Mistake(
-            "takes the token after the last",
-            "mask.sum(dim=1) - 1",
-            "mask.sum(dim=1).clamp(max=mask.shape[1] - 1)",
-            why="n tokens have the positions 0 to n - 1",
-        ),
-        Mistake(
-            "takes the token before the last",
-            "mask.sum(dim=1) - 1",
-            "(mask.sum(dim=1) - 2).clamp(min=0)",
-            why="n tokens have the positions 0 to n - 1, and the last one is wanted",
+            "counts from the left, and pads on the left",
+            function=_by_hidden_states(counted_from_the_left, side="left"),
+            why="where padding stands on the left, every statement ends in the last column",
         ),
         Mistake(
             "takes the first token",
-            "last = mask.sum(dim=1) - 1",
-            "last = torch.zeros(len(mask), dtype=torch.long)",
+            "mask.sum(dim=1) - 1",
+            "torch.zeros(len(mask), dtype=torch.long)",
             why="in a causal model the first token has seen nothing of the statement; the last one has seen all of it",
         ),
         Mistake(
             "counts the embedding as layer 0",
-            function=_by_hidden_states(entry=lambda layer: layer),
+            function=_by_hidden_states(last_token, entry=lambda layer: layer),
             why="layer l is what leaves block l: entry l + 1 of hidden_states, as entry 0 is the embedding",
         ),
         Mistake(
             "takes padding for every token with the padding's id",
             function=_by_hidden_states(
-                pick=lambda hidden, mask, ids: hidden[torch.arange(len(ids)), (ids != 0).sum(dim=1) - 1], side="right"
+                lambda hidden, ids, mask: hidden[torch.arange(len(ids)), (ids != 0).sum(dim=1) - 1], side="right"
             ),
             why="a text may hold that token too, here at its start: the attention mask says what is padding",
         ),
         Mistake(
             "averages over the statement's tokens",
             function=_by_hidden_states(
-                pick=lambda hidden, mask, ids: (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+                lambda hidden, ids, mask: (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
             ),
             why="earlier tokens have seen only a part of the statement: the last one alone is asked for",
         ),
@@ -188,11 +202,18 @@ test_extract_activations = exercise(
             "rows[-1]",
             why="each statement needs its row: the batches are joined",
         ),
-        Mistake(
-            "skips what doesn't fill a batch",
+        *instead_of(
             "range(0, len(statements), batch_size)",
-            "range(0, max(len(statements) - batch_size, 0) + 1, batch_size)",
-            why="the last batch may be smaller than the others",
+            {
+                "range(0, max(len(statements) - batch_size, 0) + 1, batch_size)": (
+                    "skips what doesn't fill a batch",
+                    "the last batch may be smaller than the others",
+                ),
+                "range(0, len(statements), batch_size := len(statements))": (
+                    "reads all statements at once",
+                    "a thousand statements don't fit into memory: batch_size says how many are read at once",
+                ),
+            },
         ),
         Mistake(
             "keeps the graph for a gradient",
@@ -204,6 +225,7 @@ test_extract_activations = exercise(
         Mistake(
             "leaves its hooks on the model",
             function=extract_and_leave_hooks,
+            shows=leaves_hooks,
             why="a hook that stays runs at every later call: keep what register_forward_hook returns and remove() it",
         ),
     ],

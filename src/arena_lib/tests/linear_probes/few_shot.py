@@ -9,15 +9,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from arena_lib.checking import Case, Mistake, exercise
-from arena_lib.checking.observing import Observations, hooks_in_words
-from arena_lib.interp.probes.few_shot import few_shot_evaluate
-from arena_lib.tests.linear_probes.tiny_models import (
-    PAD,
-    WORDS,
-    count_hooks,
-    make_model,
-    make_tokenizer,
+from arena_lib.checking import Case, Mistake, exercise, instead_of
+from arena_lib.checking.observing import Observations
+from arena_lib.interp.probes.few_shot import QUESTION, few_shot_evaluate
+from arena_lib.tests.linear_probes.tiny_models import PAD, WORDS, make_model, make_tokenizer
+from arena_lib.tests.linear_probes.watching import (
+    Pick,
+    at_padding,
+    counted_from_the_left,
+    last_column,
+    last_token,
+    read_in_batches,
+    token_after_the_last,
+    watch,
 )
 
 __test__ = False
@@ -34,7 +38,7 @@ STATEMENTS = [
     "dogs see owls at night .",
 ]
 """Of uneven length, none of them sorted; some begin with the token that also pads."""
-QUESTION = " This statement is:"
+DIFFERENCE = "P(TRUE) - P(FALSE)"
 
 
 def few_shot_cases(generator: torch.Generator) -> list[Case]:
@@ -49,99 +53,95 @@ def few_shot_cases(generator: torch.Generator) -> list[Case]:
     return [
         Case(
             label=label,
-            given={
-                "statements": statements,
-                "examples": examples,
-                "batch_size": size,
-                "side": side,
-                "answers": answers,
-            },
-            axes={"P(TRUE) - P(FALSE)": "n_statements"},
+            given={"statements": statements, "examples": examples, "rest": (*answers, size), "side": side},
+            call=f"{len(statements)} statements, model, tokenizer, {'examples' if examples else repr('')}, "
+            f"true_id={answers[0]}, false_id={answers[1]}, batch_size={size}",
+            axes={DIFFERENCE: "statement"},
         )
         for label, (statements, examples, size, side, answers) in cases.items()
     ]
 
 
 def asked(function: Callable[..., Any], case: Case) -> Observations:
-    """The differences; whether they carry a gradient; hooks that are left on the model."""
+    """The differences, and how the model was treated."""
     given = case.given
     model, tokenizer = make_model(), make_tokenizer(given["side"])
-    found = function(
-        list(given["statements"]), model, tokenizer, given["examples"], *given["answers"], given["batch_size"]
+    result, seen = watch(
+        lambda: function(list(given["statements"]), model, tokenizer, given["examples"], *given["rest"]),
+        model,
+        given["rest"][-1],
     )
-    return {
-        "P(TRUE) - P(FALSE)": found.detach() if isinstance(found, Tensor) else found,
-        "carries a gradient": isinstance(found, Tensor) and found.requires_grad,
-        "hooks left on the model": hooks_in_words(count_hooks(model)),
-    }
+    return {DIFFERENCE: result} | seen
 
 
 def _ask(
+    pick: Pick,
     *,
-    question: str = QUESTION,
-    side: str = "left",
-    pick: Callable[[Tensor, Tensor, Tensor], Tensor] = lambda logits, mask, ids: logits[:, -1],
-    compare: Callable[[Tensor, int, int], Tensor] | None = None,
-    pass_mask: bool = True,
+    side: str | None = None,
+    compare: Callable[[Tensor, int, int], Tensor] = lambda logits, t, f: logits.softmax(-1)[:, [t, f]] @ MINUS,
+    hides_padding: bool = True,
 ) -> Callable[..., Any]:
     """A solution with transformers' own tools, right or wrong by its parts."""
 
     def evaluate(
         statements: Any, model: Any, tokenizer: Any, examples: Any, true_id: int, false_id: int, batch_size: int = 32
     ) -> Any:
-        found = []
-        for start in range(0, len(statements), batch_size):
-            prompts = [examples + statement + question for statement in statements[start : start + batch_size]]
-            inputs = tokenizer(prompts, return_tensors="pt", padding=True, padding_side=side)
-            ids, mask = inputs["input_ids"], inputs["attention_mask"]
-            with torch.no_grad():
-                logits = pick(model(ids, attention_mask=mask if pass_mask else None).logits, mask, ids)
-            probs = logits.softmax(-1)
-            found.append(compare(logits, true_id, false_id) if compare else probs[:, true_id] - probs[:, false_id])
-        return torch.cat(found)
+        prompts = [examples + statement + QUESTION for statement in statements]
+        read = read_in_batches(prompts, model, tokenizer, batch_size, side, hides_padding)
+        return torch.cat([compare(pick(output.logits, ids, mask), true_id, false_id) for ids, mask, output in read])
 
     return evaluate
+
+
+MINUS = torch.tensor([1.0, -1.0])
+"""The first of two less the second, as a product."""
 
 
 def ask_one_by_one(
     statements: Any, model: Any, tokenizer: Any, examples: Any, true_id: int, false_id: int, batch_size: int = 32
 ) -> Any:
     """Reads each prompt alone, so that nothing is ever padded."""
-    found = []
+    differences = []
     with torch.inference_mode():
         for statement in statements:
             logits = model(**tokenizer(examples + statement + QUESTION, return_tensors="pt")).logits[0, -1]
             probs = torch.exp(logits - logits.logsumexp(-1))
-            found.append((probs[true_id] - probs[false_id]).item())
-    return torch.tensor(found)
-
-
-ask_by_left_padding = _ask()
-ask_by_place_of_last = _ask(
-    side="right",
-    pick=lambda logits, mask, ids: logits[torch.arange(len(mask)), (torch.arange(mask.shape[1]) * mask).argmax(1)],
-)
-
-
-def ask_with_gradient(*arguments: Any) -> Any:
-    """The mistake of keeping the graph."""
-    statements, model, tokenizer, examples, true_id, false_id, *_ = arguments
-    rows = [model(**tokenizer(examples + s + QUESTION, return_tensors="pt")).logits[0, -1] for s in statements]
-    probs = torch.stack(rows).softmax(-1)
-    return probs[:, true_id] - probs[:, false_id]
+            differences.append((probs[true_id] - probs[false_id]).item())
+    return torch.tensor(differences)
 
 
 test_few_shot_evaluate = exercise(
     reference=few_shot_evaluate,
     cases=few_shot_cases,
     observe=asked,
-    accepts=[ask_by_left_padding, ask_by_place_of_last, ask_one_by_one],
+    accepts=[_ask(last_column, side="left"), _ask(last_token), ask_one_by_one],
     mistakes=[
         Mistake(
-            "reads the logits at padding",
-            "last = mask.sum(dim=1) - 1",
-            "last = torch.full((len(mask),), mask.shape[1] - 1)",
-            why="a short prompt ends before its row does; what the model says behind it answers nothing",
+            "takes it for granted that padding stands on the right",
+            function=_ask(counted_from_the_left),
+            why='some tokenizers pad on the left: say padding_side="right" when you call it, or find the last 1 of the mask',
+        ),
+        Mistake(
+            "counts from the left, and pads on the left",
+            function=_ask(counted_from_the_left, side="left"),
+            why="where padding stands on the left, every prompt ends in the last column",
+        ),
+        Mistake(
+            "takes the last column of a batch, padding or not",
+            function=_ask(last_column),
+            why="where padding stands on the right, a short prompt ends before its row does: find its own last token",
+        ),
+        *at_padding(
+            _ask,
+            last_column,
+            "takes the last column, and pads on the right",
+            "a short prompt ends before its row does; what the model says after its end answers nothing",
+        ),
+        *at_padding(
+            _ask,
+            token_after_the_last,
+            "reads the logits one token late",
+            "n tokens have the positions 0 to n - 1: the logits at the last one say what follows it",
         ),
         Mistake(
             "reads the logits one token early",
@@ -149,52 +149,65 @@ test_few_shot_evaluate = exercise(
             "mask.sum(dim=1) - 2",
             why="the verdict follows the prompt's last token: its logits are those at that token",
         ),
-        Mistake(
-            "returns P(FALSE) - P(TRUE)",
+        *instead_of(
             "probs[:, true_id] - probs[:, false_id]",
-            "probs[:, false_id] - probs[:, true_id]",
-            why="positive means that the model thinks the statement true",
+            {
+                "probs[:, false_id] - probs[:, true_id]": (
+                    "returns P(FALSE) - P(TRUE)",
+                    "positive means that the model thinks the statement true",
+                ),
+                "probs[:, true_id]": (
+                    "returns P(TRUE) alone",
+                    "a model that gives neither answer much probability says nothing: only the difference tells",
+                ),
+                "probs[:, true_id] + probs[:, false_id]": (
+                    "adds the two probabilities",
+                    "their difference says which of the two answers the model prefers",
+                ),
+                "probs[:, true_id] / (probs[:, true_id] + probs[:, false_id])": (
+                    "returns P(TRUE) as a share of both",
+                    "a model that answers neither is near 0: the difference is taken as it is",
+                ),
+            },
         ),
-        Mistake(
-            "returns P(TRUE) alone",
-            "probs[:, true_id] - probs[:, false_id]",
-            "probs[:, true_id]",
-            why="a model that gives neither answer much probability says nothing: only the difference tells",
-        ),
-        Mistake(
-            "subtracts logits or log-probabilities",
+        *instead_of(
             ".softmax(dim=-1)",
-            "",
-            why="P is a probability: the softmax of the logits, and not its logarithm",
+            {
+                "": (
+                    "subtracts logits or log-probabilities",
+                    "P is a probability: the softmax of the logits, and not its logarithm",
+                ),
+                ".softmax(dim=0)": (
+                    "takes the softmax over the batch",
+                    "the probabilities of one prompt's next token sum to 1 over the vocabulary",
+                ),
+                ".sigmoid()": (
+                    "takes the sigmoid of each logit",
+                    "the probabilities of one prompt's next token sum to 1 over the vocabulary: a softmax",
+                ),
+            },
         ),
         Mistake(
             "shares the probability among the two answers only",
-            function=_ask(compare=lambda logits, t, f: logits[:, [t, f]].softmax(-1) @ torch.tensor([1.0, -1.0])),
+            function=_ask(last_token, compare=lambda logits, t, f: logits[:, [t, f]].softmax(-1) @ MINUS),
             why="the softmax runs over the whole vocabulary, so that a model that answers neither is near 0",
         ),
-        Mistake(
-            "takes the softmax over the batch",
-            "softmax(dim=-1)",
-            "softmax(dim=0)",
-            why="the probabilities of one prompt's next token sum to 1 over the vocabulary",
-        ),
-        Mistake(
-            "asks no question",
+        *instead_of(
             "few_shot_prompt + statement + QUESTION",
-            "few_shot_prompt + statement",
-            why='the verdict follows " This statement is:", as in the examples',
-        ),
-        Mistake(
-            "asks without examples",
-            "few_shot_prompt + statement + QUESTION",
-            "statement + QUESTION",
-            why="the examples in front tell the model what an answer looks like",
-        ),
-        Mistake(
-            "puts the examples behind the statement",
-            "few_shot_prompt + statement + QUESTION",
-            "statement + few_shot_prompt + QUESTION",
-            why="the statement in question comes last, right before the question",
+            {
+                "few_shot_prompt + statement": (
+                    "asks no question",
+                    'the verdict follows " This statement is:", as in the examples',
+                ),
+                "statement + QUESTION": (
+                    "asks without examples",
+                    "the examples in front tell the model what an answer looks like",
+                ),
+                "statement + few_shot_prompt + QUESTION": (
+                    "puts the examples after the statement",
+                    "the statement in question comes last, right before the question",
+                ),
+            },
         ),
         Mistake(
             "keeps the last batch only",
@@ -202,14 +215,33 @@ test_few_shot_evaluate = exercise(
             "differences[-1]",
             why="each statement needs its number: the batches are joined",
         ),
+        *instead_of(
+            "range(0, len(statements), batch_size)",
+            {
+                "range(0, max(len(statements) - batch_size, 0) + 1, batch_size)": (
+                    "skips what doesn't fill a batch",
+                    "the last batch may be smaller than the others",
+                ),
+                "range(0, len(statements), batch_size := len(statements))": (
+                    "reads all statements at once",
+                    "a thousand prompts don't fit into memory: batch_size says how many are read at once",
+                ),
+            },
+        ),
         Mistake(
             "pads on the left and hides no padding",
-            function=_ask(pass_mask=False),
+            function=_ask(last_column, side="left", hides_padding=False),
+            why="a model reads padding in front of a text like any other tokens, unless attention_mask hides it",
+        ),
+        Mistake(
+            "leaves out attention_mask where the tokenizer pads on the left",
+            function=_ask(last_token, hides_padding=False),
             why="a model reads padding in front of a text like any other tokens, unless attention_mask hides it",
         ),
         Mistake(
             "keeps the graph for a gradient",
-            function=ask_with_gradient,
+            "with torch.no_grad():",
+            "with torch.enable_grad():",
             why="nothing is trained here: a graph for every batch fills the memory",
         ),
     ],

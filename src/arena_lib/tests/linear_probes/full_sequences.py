@@ -3,22 +3,18 @@
 Shapes:  texts -> activations "n_texts seq d_model", mask "n_texts seq".
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
-from arena_lib.checking import Case, Mistake, Unfit, exercise
-from arena_lib.checking.observing import Observations, hooks_in_words
+from arena_lib.checking import Case, Mistake, Unfit, exercise, instead_of
+from arena_lib.checking.observing import Observations
 from arena_lib.interp.probes.dialogue import extract_full_sequence_activations
-from arena_lib.tests.linear_probes.tiny_models import (
-    D_MODEL,
-    PAD,
-    count_hooks,
-    make_model,
-    make_tokenizer,
-)
+from arena_lib.tests.linear_probes.tiny_models import PAD, make_model, make_tokenizer
+from arena_lib.tests.linear_probes.watching import read_in_batches, watch
 
 __test__ = False
 
@@ -34,6 +30,9 @@ TEXTS = [
 """Of uneven length, none of them sorted; some hold the token that also pads."""
 
 
+PADDING_IS_ZERO = "activations at padding are zero"
+
+
 def sequence_cases(generator: torch.Generator) -> list[Case]:
     """Batches that are full and not, texts that are cut, tokenizers that pad on either side, one text."""
     cases: dict[str, tuple[Any, ...]] = {
@@ -46,40 +45,30 @@ def sequence_cases(generator: torch.Generator) -> list[Case]:
     return [
         Case(
             label=label,
-            given={"texts": texts, "layer": layer, "batch_size": size, "max_length": longest, "side": side},
-            axes={f"text {i}, its tokens": "seq d_model" for i in range(len(texts))},
+            given={"call": (texts, layer, batch_size, longest), "side": side},
+            call=f"{len(texts)} texts, model, tokenizer, layer={layer}, batch_size={batch_size}, max_length={longest}",
+            axes={"activations": "text seq d_model", "mask": "text seq"},
         )
-        for label, (texts, layer, size, longest, side) in cases.items()
+        for label, (texts, layer, batch_size, longest, side) in cases.items()
     ]
 
 
 def extracted_whole(function: Callable[..., Any], case: Case) -> Observations:
-    """The activations of each text's own tokens, wherever padding stands; gradients; hooks that are left."""
-    given = case.given
-    model, tokenizer = make_model(), make_tokenizer(given["side"])
-    found = function(list(given["texts"]), model, tokenizer, given["layer"], given["batch_size"], given["max_length"])
-    if not (isinstance(found, tuple | list) and len(found) == 2 and all(isinstance(one, Tensor) for one in found)):
-        raise Unfit(f"It must return two tensors, (activations, mask): got {type(found).__name__}.")
-    acts, mask = found
-    n_texts = len(given["texts"])
-    if acts.ndim != 3 or mask.shape != acts.shape[:2] or acts.shape[0] != n_texts or acts.shape[2] != D_MODEL:
-        raise Unfit(
-            f'activations must be "n_texts seq d_model" and the mask "n_texts seq", here with {n_texts} texts and d_model '
-            f"{D_MODEL}: got {tuple(acts.shape)} and {tuple(mask.shape)}."
-        )
-    own = {f"text {i}, its tokens": acts[i, mask[i] != 0].detach() for i in range(n_texts)}
-    at_padding = acts.detach()[mask == 0]
-    return own | {
-        "activations at padding are zero": bool((at_padding == 0).all()),
-        "carries a gradient": acts.requires_grad,
-        "hooks left on the model": hooks_in_words(count_hooks(model)),
-    }
+    """Mask and activations, and how the model was treated."""
+    texts, layer, batch_size, longest = case.given["call"]
+    model, tokenizer = make_model(), make_tokenizer(case.given["side"])
+    result, seen = watch(lambda: function(list(texts), model, tokenizer, layer, batch_size, longest), model, batch_size)
+    if not (isinstance(result, tuple | list) and len(result) == 2 and all(isinstance(t, Tensor) for t in result)):
+        raise Unfit(f"It must return two tensors, (activations, mask): got {type(result).__name__}.")
+    acts, mask = result
+    at_padding = acts[mask == 0] if mask.shape == acts.shape[:2] else acts
+    return {"mask": mask != 0, "activations": acts, PADDING_IS_ZERO: bool((at_padding == 0).all())} | seen
 
 
 def extract_into_one_tensor(
     texts: Any, model: Any, tokenizer: Any, layer: int, batch_size: int = 8, max_length: int = 256
 ) -> Any:
-    """Makes room for every text first, and reads them one by one."""
+    """Makes room for every text first, and reads them one by one; the mask is of integers."""
     all_ids = [tokenizer(text)["input_ids"][:max_length] for text in texts]
     acts = torch.zeros(len(texts), max(map(len, all_ids)), model.config.hidden_size)
     mask = torch.zeros(acts.shape[:2], dtype=torch.long)
@@ -90,73 +79,113 @@ def extract_into_one_tensor(
     return acts, mask
 
 
-def _extract(
-    *,
-    entry: Callable[[int], int] = lambda layer: layer + 1,
-    side: str = "left",
-    cut: bool = True,
-    cut_side: str = "right",
-    mask_of: Callable[[Tensor, Tensor], Tensor] = lambda ids, mask: mask,
-    zeros: bool = True,
-) -> Callable[..., Any]:
-    """A solution that pads everything at once to one length, right or wrong by its parts."""
-
-    def extract(texts: Any, model: Any, tokenizer: Any, layer: int, batch_size: int = 8, max_length: int = 256) -> Any:
-        tokenizer.padding_side, tokenizer.truncation_side = side, cut_side
-        inputs = tokenizer(
-            texts, padding=True, truncation=cut, max_length=max_length if cut else None, return_tensors="pt"
-        )
-        parts = []
-        for ids, mask in zip(
-            inputs["input_ids"].split(batch_size), inputs["attention_mask"].split(batch_size), strict=True
-        ):
-            with torch.no_grad():
-                hidden = model(ids, attention_mask=mask, output_hidden_states=True).hidden_states
-            parts.append(hidden[entry(layer)])
-        acts, mask = torch.cat(parts), mask_of(inputs["input_ids"], inputs["attention_mask"]).bool()
-        return (acts * mask[..., None] if zeros else acts), mask
-
-    return extract
+def extract_text_by_text(
+    texts: Any, model: Any, tokenizer: Any, layer: int, batch_size: int = 8, max_length: int = 256
+) -> Any:
+    """Takes each text's own tokens out of its batch, whichever side is padded, cuts them, and pads them all at the end."""
+    rows: list[Tensor] = []
+    for _, mask, output in read_in_batches(texts, model, tokenizer, batch_size):
+        hidden = output.hidden_states[layer + 1]
+        rows += [hidden[i, mask[i] == 1][:max_length] for i in range(len(mask))]
+    is_real = [torch.ones(len(row), dtype=torch.bool) for row in rows]
+    return pad_sequence(rows, batch_first=True), pad_sequence(is_real, batch_first=True)
 
 
-extract_all_padded_left = _extract()
+def extract_padded_on_the_left(*arguments: Any) -> Any:
+    """The mistake of padding on the left."""
+    acts, mask = extract_text_by_text(*arguments)
+    n_padding = mask.shape[1] - mask.sum(dim=1)
+    rolled = [torch.stack([row.roll(int(n), 0) for row, n in zip(t, n_padding, strict=True)]) for t in (acts, mask)]
+    return rolled[0], rolled[1]
+
+
+def extract_padded_on_its_side(texts: Any, model: Any, tokenizer: Any, *rest: Any) -> Any:
+    """The mistake of padding on the side that the tokenizer is set to."""
+    extract = extract_padded_on_the_left if tokenizer.padding_side == "left" else extract_text_by_text
+    return extract(texts, model, tokenizer, *rest)
+
+
+def leaves_padding(observations: Sequence[Observations]) -> bool:
+    """Whether anything but zeros stands at padding."""
+    return any(not seen[PADDING_IS_ZERO] for seen in observations)
+
+
+def knows_no_padding(observations: Sequence[Observations]) -> bool:
+    """Whether the mask is True everywhere."""
+    return all(bool(seen["mask"].all()) for seen in observations)
+
 
 test_extract_full_sequence_activations = exercise(
     reference=extract_full_sequence_activations,
     cases=sequence_cases,
     observe=extracted_whole,
-    accepts=[extract_into_one_tensor, extract_all_padded_left],
+    accepts=[extract_into_one_tensor, extract_text_by_text],
     mistakes=[
         Mistake(
             "does not cut long texts",
-            function=_extract(cut=False),
+            '{"truncation": True, "max_length": max_length}',
+            "{}",
             why="a text of more than max_length tokens is cut, so that one long text doesn't make all of them long",
         ),
         Mistake(
             "keeps the end of a long text",
-            function=_extract(cut_side="left"),
+            "batch, limit = ",
+            'tokenizer.truncation_side = "left"\n        batch, limit = ',
             why="the first max_length tokens are kept",
+        ),
+        Mistake(
+            "pads on the left",
+            function=extract_padded_on_the_left,
+            why="shorter texts are padded on the right, so that each begins in column 0",
+        ),
+        Mistake(
+            "lets the tokenizer choose the side of the padding",
+            function=extract_padded_on_its_side,
+            why='shorter texts are padded on the right: say padding_side="right" when you call the tokenizer',
+        ),
+        Mistake(
+            "pads to max_length",
+            "padding=True",
+            'padding="max_length"',
+            why="seq is the length of the longest text: more padding is work for nothing",
         ),
         Mistake(
             "calls padding a token",
             "mask.bool()",
             "torch.ones_like(mask).bool()",
+            shows=knows_no_padding,
             why="the mask is False at padding, which belongs to no text",
         ),
         Mistake(
-            "takes padding for every token with the padding's id",
-            function=_extract(side="right", mask_of=lambda ids, mask: ids != 0),
-            why="a text may hold that token too: the attention mask says what is padding",
+            "is True at padding",
+            "mask.bool()",
+            "~mask.bool()",
+            why="the mask is True at tokens of the text, and False at padding",
         ),
         Mistake(
-            "counts the embedding as layer 0",
-            function=_extract(entry=lambda layer: layer),
-            why="layer l is what leaves block l: entry l + 1 of hidden_states, as entry 0 is the embedding",
+            "takes padding for every token with the padding's id",
+            'encoded["attention_mask"]',
+            '(encoded["input_ids"] != tokenizer.pad_token_id).long()',
+            why="a text may hold that token too: the attention mask says what is padding",
+        ),
+        *instead_of(
+            'read_residual(model, encoded["input_ids"], [layer])[layer]',
+            {
+                'model(encoded["input_ids"], output_hidden_states=True).hidden_states[layer].detach()': (
+                    "counts the embedding as layer 0",
+                    "layer l is what leaves block l: entry l + 1 of hidden_states, as entry 0 is the embedding",
+                ),
+                'model(encoded["input_ids"], output_hidden_states=True).hidden_states[layer + 1]': (
+                    "keeps the graph for a gradient",
+                    "nothing is trained here: a graph for every batch fills the memory",
+                ),
+            },
         ),
         Mistake(
             "leaves what the model computed at padding",
             "acts.masked_fill(mask[..., None] == 0, 0.0)",
             "acts",
+            shows=leaves_padding,
             why="activations at padding say nothing, and zeros can't be mistaken for something",
         ),
         Mistake(
@@ -176,6 +205,12 @@ test_extract_full_sequence_activations = exercise(
             "F.pad(acts, (0, 0, 0, longest - acts.shape[1]))",
             "F.pad(acts, (0, 0, longest - acts.shape[1], 0))",
             why="activations and mask must be padded on the same side",
+        ),
+        Mistake(
+            "reads all texts at once",
+            "range(0, len(texts), batch_size)",
+            "range(0, len(texts), batch_size := len(texts))",
+            why="many long texts don't fit into memory: batch_size says how many are read at once",
         ),
     ],
 )

@@ -3,20 +3,20 @@
 Shapes:  activations by data set "n_statements d_model" -> accuracies "n_datasets n_datasets"
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from arena_lib.checking import Case, Mistake, Unfit, exercise
+from arena_lib.checking import Case, Mistake, Unfit, exercise, instead_of
+from arena_lib.checking.cases import map_tensors, tensors_in
 from arena_lib.checking.observing import Observations
 from arena_lib.interp.probes.generalization import compute_generalization_matrix
 from arena_lib.interp.probes.mean_difference import MMProbe
 
 __test__ = False
-
-AXES = {"output": "n_datasets n_datasets"}
 
 
 class TimidProbe:
@@ -37,7 +37,10 @@ class TimidProbe:
 
 
 def generalization_cases(generator: torch.Generator) -> list[Case]:
-    """Data sets of different sizes whose directions agree, stand across, and oppose each other."""
+    """Data sets of different sizes whose directions agree, stand across, and oppose each other.
+
+    The last test statement of each is zero, so that a probe without a bias gives it exactly 0.5; its label is 1.
+    """
 
     def draw(names: list[str], d_model: int, n_train: int) -> tuple[dict[str, Tensor], ...]:
         base = torch.randn(d_model, generator=generator)
@@ -50,40 +53,64 @@ def generalization_cases(generator: torch.Generator) -> list[Case]:
                 labels[name] = labels[name][torch.randperm(n, generator=generator)]
                 noise = torch.randn(n, d_model, generator=generator)
                 acts[name] = noise + (2 * labels[name][:, None] - 1) * towards
+            parts[2][name][-1], parts[3][name][-1] = 0.0, 1
         return parts
 
     three, two = ["cities", "opposites", "sizes"], ["first", "second"]
     unsorted = ["sizes", "cities"]
     return [
-        Case(label="three data sets", args=(*draw(three, 5, 14), three, MMProbe), axes=AXES),
-        Case(label="another probe", args=(*draw(two, 4, 11), two, TimidProbe), axes=AXES),
-        Case(label="some of the data sets, in another order", args=(*draw(three, 3, 12), unsorted, MMProbe), axes=AXES),
+        Case(
+            label=label,
+            given={"call": (tables, names, probe_cls)},
+            call=f"train_acts, train_labels, test_acts, test_labels, dataset_names={names}, {probe_cls.__name__}",
+            axes={"accuracies": "trained_on tested_on"},
+        )
+        for label, tables, names, probe_cls in (
+            ("three data sets", draw(three, 5, 14), three, MMProbe),
+            ("another probe", draw(two, 4, 11), two, TimidProbe),
+            ("some of the data sets, in another order", draw(three, 3, 12), unsorted, MMProbe),
+        )
     ]
 
 
 def matrix_of_accuracies(function: Callable[..., Any], case: Case) -> Observations:
-    """The matrix in float32, whatever kind of float it is made of; whether it carries a gradient; what it changed."""
-    fresh = case.fresh()
-    matrix = function(*fresh.args)
+    """The matrix; whether it carries a gradient; how many probes were fitted; what was changed."""
+    (tables, names, probe_cls), n_fitted = case.given["call"], [0]
+    own_tables = map_tensors(Tensor.clone, tables)
+
+    def fit(*args: Any, **kwargs: Any) -> Any:
+        n_fitted[0] += 1
+        return probe_cls.from_data(*args, **kwargs)
+
+    matrix = function(*own_tables, list(names), SimpleNamespace(from_data=fit))
     if not isinstance(matrix, Tensor):
         raise Unfit(f"The matrix must be a tensor: got {type(matrix).__name__}.")
-    before, after = case.named_tensors(case.args, {}), fresh.named_tensors(fresh.args, {})
-    changed = [name for (name, a), (_, b) in zip(before, after, strict=True) if not torch.equal(a, b)]
-    plain = matrix.detach().float() if matrix.is_floating_point() else matrix
-    return {"output": plain, "carries a gradient": matrix.requires_grad, "arguments changed": changed}
+    return {
+        "accuracies": matrix.detach(),
+        "carries a gradient": matrix.requires_grad,
+        "number of probes fitted": n_fitted[0],
+        "activations or labels are changed": not all(map(torch.equal, tensors_in(tables), tensors_in(own_tables))),
+    }
 
 
 def matrix_by_lists(
     train_acts: Any, train_labels: Any, test_acts: Any, test_labels: Any, dataset_names: Any, probe_cls: Any
 ) -> Tensor:
-    """Fits all probes first, and rounds the probabilities."""
+    """Fits all probes first, and rounds the probabilities: 0.5 is rounded to the even 0."""
     probes = [probe_cls.from_data(train_acts[name], train_labels[name]) for name in dataset_names]
     rows = [
         [(probe(test_acts[name]).round() == test_labels[name].float()).float().mean() for name in dataset_names]
         for probe in probes
     ]
-    return torch.tensor(rows, dtype=torch.float64)
+    return torch.tensor(rows)
 
+
+def is_float64(observations: Sequence[Observations]) -> bool:
+    """Whether all matrices are in double precision."""
+    return all(seen["accuracies"].dtype == torch.float64 for seen in observations)
+
+
+SIDE_OF_HALF = "accuracy counts statements on the right side of 0.5, and a probe says 1 above it"
 
 test_compute_generalization_matrix = exercise(
     reference=compute_generalization_matrix,
@@ -97,11 +124,29 @@ test_compute_generalization_matrix = exercise(
             "matrix[j, i] =",
             why="a row belongs to the data set of training, a column to the one of testing",
         ),
-        Mistake(
-            "tests on the training parts",
+        *instead_of(
             "compute_accuracy(probe, test_acts[test_name], test_labels[test_name])",
-            "compute_accuracy(probe, train_acts[test_name], train_labels[test_name])",
-            why="on the diagonal that would be the very statements that the probe was fitted on",
+            {
+                "compute_accuracy(probe, train_acts[test_name], train_labels[test_name])": (
+                    "tests on the training parts",
+                    "on the diagonal that would be the very statements that the probe was fitted on",
+                ),
+                "compute_accuracy(probe_cls.from_data(train_acts[train_name], train_labels[train_name]), "
+                "test_acts[test_name], test_labels[test_name])": (
+                    "fits a probe for every entry",
+                    "a row's probe is the same for all its columns: fit it once, before the loop over columns",
+                ),
+                "compute_accuracy(probe, test_acts[test_name].sub_(test_acts[test_name].mean(dim=0)), "
+                "test_labels[test_name])": (
+                    "centres each test part",
+                    "how activations are centred is the caller's affair: here they are taken as they are, and left so",
+                ),
+                "compute_accuracy(probe, test_acts[test_name] - test_acts[test_name].mean(dim=0), "
+                "test_labels[test_name])": (
+                    "judges on centred test parts",
+                    "how activations are centred is the caller's affair: here they are taken as they are",
+                ),
+            },
         ),
         Mistake(
             "fits on the test parts",
@@ -120,33 +165,42 @@ test_compute_generalization_matrix = exercise(
             "is_right = (probe(acts) > 0.5) == (labels == 1)",
             "is_right = torch.where(labels == 1, probe(acts), 1 - probe(acts))",
             within="compute_accuracy",
-            why="accuracy counts statements on the right side of 0.5",
+            why=SIDE_OF_HALF,
         ),
-        Mistake(
-            "cuts at zero",
+        *instead_of(
             "(probe(acts) > 0.5)",
-            "(probe(acts) > 0.0)",
+            {
+                "(probe(acts) >= 0.5)": (
+                    "says 1 at exactly 0.5 too",
+                    "a probe says 1 where its probability is above 0.5",
+                ),
+                "(probe(acts) > 0.0)": ("cuts at zero", "the probe gives probabilities, and half is the boundary"),
+                "(probe(acts) > probe(acts).median())": (
+                    "cuts where half of the statements lie",
+                    "the boundary is 0.5: moving it for each data set would hide that a probe is off there",
+                ),
+                "(probe(acts) <= 0.5)": ("counts the statements that are wrong", SIDE_OF_HALF),
+            },
             within="compute_accuracy",
-            why="the probe gives probabilities, and half is the boundary",
         ),
         Mistake(
-            "cuts where half of the statements lie",
-            "(probe(acts) > 0.5)",
-            "(probe(acts) > probe(acts).median())",
-            within="compute_accuracy",
-            why="the boundary is 0.5: moving it for each data set would hide that a probe is off there",
+            "returns float64",
+            "torch.zeros(len(dataset_names), len(dataset_names))",
+            "torch.zeros(len(dataset_names), len(dataset_names), dtype=torch.float64)",
+            shows=is_float64,
+            why="the result is float32: torch.zeros makes it so, and torch.tensor of Python's floats",
         ),
         Mistake(
-            "sorts the data sets",
+            "sorts the data sets of the columns",
             "for j, test_name in enumerate(dataset_names):",
             "for j, test_name in enumerate(sorted(dataset_names)):",
-            why="rows and columns are in the order of dataset_names",
+            why="columns are in the order of dataset_names",
         ),
         Mistake(
-            "centres each test part",
-            "compute_accuracy(probe, test_acts[test_name], test_labels[test_name])",
-            "compute_accuracy(probe, test_acts[test_name].sub_(test_acts[test_name].mean(dim=0)), test_labels[test_name])",
-            why="how activations are centred is the caller's affair: here they are taken as they are, and left so",
+            "sorts the data sets of the rows",
+            "for i, train_name in enumerate(dataset_names):",
+            "for i, train_name in enumerate(sorted(dataset_names)):",
+            why="rows are in the order of dataset_names",
         ),
     ],
 )

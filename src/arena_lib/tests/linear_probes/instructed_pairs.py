@@ -9,87 +9,63 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from arena_lib.checking import Case, Mistake, Unfit, exercise
-from arena_lib.checking.observing import Observations, hooks_in_words
+from arena_lib.checking import Case, Mistake, Unfit, exercise, instead_of
+from arena_lib.checking.observing import Observations
 from arena_lib.interp.probes.extraction import extract_activations
-from arena_lib.interp.probes.instructed_pairs import construct_instructed_pairs
-from arena_lib.tests.linear_probes.tiny_models import (
-    CHAT_TEMPLATE,
-    count_hooks,
-    make_model,
-    make_tokenizer,
-)
+from arena_lib.interp.probes.instructed_pairs import construct_instructed_pairs, instruct
+from arena_lib.tests.linear_probes.tiny_models import CHAT_TEMPLATE, make_model, make_tokenizer
+from arena_lib.tests.linear_probes.watching import watch
 
 __test__ = False
 
 FACTS = ["cats see red lamps at night .", "dogs hear .", "owls like green lamps .", "owls hear dogs and like cats ."]
 KINDS = ("honest", "dishonest")
+HONEST = "Pretend you are an honest person, and say something true."
+DISHONEST = "Pretend you are a liar, and say something false."
 
 
 def instructed_cases(generator: torch.Generator) -> list[Case]:
     """With a chat template and without, our instructions and others, one layer and several, one fact."""
+    uneven = ("say true .", "you are a liar, say false .")
+    others = ("dogs are honest", "cats are a liar,")
     cases: dict[str, tuple[Any, ...]] = {
         "without a chat template": (FACTS, [1, 3], (), None, "right"),
         "with a chat template": (FACTS, [2], (), CHAT_TEMPLATE, "right"),
-        "instructions of unequal length": (
-            FACTS[:3],
-            [3, 0],
-            ("say true .", "you are a liar, say false ."),
-            None,
-            "right",
-        ),
-        "other instructions, in a chat": (
-            FACTS[1:],
-            [1],
-            ("dogs are honest", "cats are a liar,"),
-            CHAT_TEMPLATE,
-            "left",
-        ),
+        "instructions of unequal length": (FACTS[:3], [3, 0], uneven, None, "right"),
+        "other instructions, in a chat": (FACTS[1:], [1], others, CHAT_TEMPLATE, "left"),
         "one fact": (FACTS[2:3], [2], (), None, "left"),
     }
     return [
         Case(
             label=label,
-            given={"facts": facts, "layers": layers, "instructions": instructions, "template": template, "side": side},
-            axes={f"{kind}, layer {layer}": "n_facts d_model" for kind in KINDS for layer in layers},
+            given={"call": (facts, layers, instructions), "template": template, "side": side},
+            call=", ".join([f"{len(facts)} facts, model, tokenizer, layers={layers}", *map(repr, instructions)]),
+            axes={f"{kind}, layer {layer}": "fact d_model" for kind in KINDS for layer in layers},
         )
         for label, (facts, layers, instructions, template, side) in cases.items()
     ]
 
 
 def paired(function: Callable[..., Any], case: Case) -> Observations:
-    """Both dictionaries by layer; whether they carry a gradient; hooks that are left on the model."""
-    given = case.given
-    model, tokenizer = make_model(), make_tokenizer(given["side"], given["template"])
-    both = function(list(given["facts"]), model, tokenizer, list(given["layers"]), *given["instructions"])
-    if not (isinstance(both, tuple | list) and len(both) == 2 and all(isinstance(one, dict) for one in both)):
+    """Both dictionaries by layer, and how the model was treated."""
+    facts, layers, instructions = case.given["call"]
+    model, tokenizer = make_model(), make_tokenizer(case.given["side"], case.given["template"])
+    result, seen = watch(lambda: function(list(facts), model, tokenizer, list(layers), *instructions), model)
+    if not (isinstance(result, tuple | list) and len(result) == 2 and all(isinstance(part, dict) for part in result)):
         raise Unfit(
             "construct_instructed_pairs must return two dictionaries from layer to activations, (honest, dishonest): "
-            f"got {type(both).__name__}."
+            f"got {type(result).__name__}."
         )
-    seen: Observations = {}
-    for kind, acts in zip(KINDS, both, strict=True):
-        if sorted(acts) != sorted(given["layers"]):
-            raise Unfit(
-                f"each dictionary must have the keys {given['layers']}, the layers asked for: got {list(acts)}."
-            )
-        for layer in given["layers"]:
-            value = acts[layer]
-            seen[f"{kind}, layer {layer}"] = value.detach() if isinstance(value, Tensor) else value
-    carries = any(isinstance(a, Tensor) and a.requires_grad for acts in both for a in acts.values())
-    return seen | {"carries a gradient": carries, "hooks left on the model": hooks_in_words(count_hooks(model))}
+    for acts in result:
+        if set(acts) != set(layers):
+            raise Unfit(f"each dictionary must have the keys {layers}, the layers asked for: got {list(acts)}.")
+    return {
+        f"{kind}, layer {layer}": acts[layer] for kind, acts in zip(KINDS, result, strict=True) for layer in layers
+    } | seen
 
 
-HONEST = "Pretend you are an honest person, and say something true."
-DISHONEST = "Pretend you are a liar, and say something false."
-
-
-def _pairs(
-    *,
-    text: Callable[[str, str, Any], str] | None = None,
-    places: Callable[[int], slice] = lambda seq: slice(seq - 1, seq),
-) -> Callable[..., Any]:
-    """A solution that reads text after text, right or wrong by its parts."""
+def _read_one_by_one(places: Callable[[int], slice]) -> Callable[..., Any]:
+    """A solution that reads text after text, right or wrong by the places that it takes the mean of."""
 
     def construct(
         facts: Any, model: Any, tokenizer: Any, layers: Any, honest: str = HONEST, dishonest: str = DISHONEST
@@ -98,7 +74,7 @@ def _pairs(
         for instruction in (honest, dishonest):
             rows: dict[int, list[Tensor]] = {layer: [] for layer in layers}
             for fact in facts:
-                inputs = tokenizer((text or _write)(instruction, fact, tokenizer), return_tensors="pt")
+                inputs = tokenizer(_write(instruction, fact, tokenizer), return_tensors="pt")
                 with torch.no_grad():
                     hidden = model(**inputs, output_hidden_states=True).hidden_states
                 for layer in layers:
@@ -110,34 +86,30 @@ def _pairs(
     return construct
 
 
-def _write(instruction: str, fact: str, tokenizer: Any, *, ends_with_fact: bool = True, in_one: bool = False) -> str:
-    """The text of a pair; `in_one` makes instruction and fact one message of the user."""
+def _write(instruction: str, fact: str, tokenizer: Any) -> str:
+    """The text of a pair, cut where the fact ends."""
     if tokenizer.chat_template is None:
         return instruction + " " + fact
     messages = [{"role": "user", "content": instruction}, {"role": "assistant", "content": fact}]
-    if in_one:
-        messages = [{"role": "user", "content": f"{instruction} {fact}"}]
     rendered: str = tokenizer.apply_chat_template(messages, tokenize=False)
-    return rendered[: rendered.rindex(fact) + len(fact)] if ends_with_fact else rendered
+    return rendered[: rendered.rindex(fact) + len(fact)]
 
 
 def construct_in_one_batch(
     facts: Any, model: Any, tokenizer: Any, layers: Any, honest: str = HONEST, dishonest: str = DISHONEST
 ) -> Any:
     """Reads all texts together, and takes the result apart."""
-    texts = [_write(instruction, fact, tokenizer) for instruction in (honest, dishonest) for fact in facts]
+    texts = [instruct(instruction, fact, tokenizer) for instruction in (honest, dishonest) for fact in facts]
     acts = extract_activations(texts, model, tokenizer, layers)
     halves = {layer: rows.chunk(2) for layer, rows in acts.items()}
     return [{layer: pair[i] for layer, pair in halves.items()} for i in range(2)]
 
 
-construct_one_by_one = _pairs()
-
 test_construct_instructed_pairs = exercise(
     reference=construct_instructed_pairs,
     cases=instructed_cases,
     observe=paired,
-    accepts=[construct_one_by_one, construct_in_one_batch],
+    accepts=[_read_one_by_one(lambda seq: slice(seq - 1, seq)), construct_in_one_batch],
     mistakes=[
         Mistake(
             "returns the dishonest ones first",
@@ -153,46 +125,83 @@ test_construct_instructed_pairs = exercise(
             "instruct(honest, fact, tokenizer)",
             why="the instruction is the one thing in which the pairs differ",
         ),
-        Mistake(
-            "leaves the instruction out of the honest half",
+        *instead_of(
             "instruct(honest, fact, tokenizer)",
-            "fact",
-            why="both halves are instructed; otherwise they differ in length and position as well",
+            {
+                "fact": (
+                    "leaves the instruction out of the honest half",
+                    "both halves are instructed; otherwise they differ in length and position as well",
+                ),
+                "instruct(dishonest, fact, tokenizer)": (
+                    "gives both halves the dishonest instruction",
+                    "the instruction is the one thing in which the pairs differ",
+                ),
+            },
+        ),
+        *instead_of(
+            "if tokenizer.chat_template is None:",
+            {
+                "instruction, fact = fact, instruction\n    if tokenizer.chat_template is None:": (
+                    "puts the instruction after the fact",
+                    "a causal model reads the fact in the light of what stands in front of it",
+                ),
+                "instruction, fact = fact, instruction\n    if True:": (
+                    "puts the instruction after the fact, without the chat template",
+                    "a causal model reads the fact in the light of what stands in front of it",
+                ),
+                "return fact\n    if True:": (
+                    "leaves out the instructions",
+                    "the instruction is the one thing in which the pairs differ",
+                ),
+                "if True:": (
+                    "ignores the chat template",
+                    "a chat model takes an instruction seriously where its template says that the user speaks",
+                ),
+            },
+            within="instruct",
         ),
         Mistake(
-            "puts the instruction behind the fact",
-            function=_pairs(
-                text=lambda instruction, fact, tokenizer: _write(fact, instruction, tokenizer),
-            ),
-            why="a causal model reads the fact in the light of what stands in front of it",
-        ),
-        Mistake(
-            "ignores the chat template",
-            function=_pairs(text=lambda instruction, fact, tokenizer: f"{instruction} {fact}"),
-            why="a chat model takes an instruction seriously where its template says that the user speaks",
+            "ignores the instructions that it is given",
+            "if honest == dishonest:",
+            f"honest, dishonest = {HONEST!r}, {DISHONEST!r}\n    if honest == dishonest:",
+            why="the two instructions are arguments: the texts are those that the caller gives",
         ),
         Mistake(
             "lets the user say the fact",
-            function=_pairs(
-                text=lambda instruction, fact, tokenizer: _write(instruction, fact, tokenizer, in_one=True)
-            ),
+            '{"role": "user", "content": instruction}, {"role": "assistant", "content": fact}',
+            '{"role": "user", "content": f"{instruction} {fact}"}',
+            within="instruct",
             why="the fact is what the assistant says: it is the one who is honest or not",
         ),
         Mistake(
+            "makes the instruction a message of the system",
+            '"user"',
+            '"system"',
+            within="instruct",
+            why="the instruction is the user's message; not every chat template knows a system's",
+        ),
+        Mistake(
+            "leaves out the space between instruction and fact",
+            'f"{instruction} {fact}"',
+            'f"{instruction}{fact}"',
+            within="instruct",
+            why="without a chat template the text is the instruction, a space, and the fact",
+        ),
+        Mistake(
             "reads the template's end marker",
-            function=_pairs(
-                text=lambda instruction, fact, tokenizer: _write(instruction, fact, tokenizer, ends_with_fact=False)
-            ),
+            ", continue_final_message=True",
+            "",
+            within="instruct",
             why="the text ends where the fact ends: continue_final_message=True leaves the template's marker away",
         ),
         Mistake(
             "averages over all tokens",
-            function=_pairs(places=lambda seq: slice(0, seq)),
+            function=_read_one_by_one(lambda seq: slice(0, seq)),
             why="the last token alone has seen the whole fact, and the instruction's own tokens differ anyway",
         ),
         Mistake(
             "reads the first token",
-            function=_pairs(places=lambda seq: slice(0, 1)),
+            function=_read_one_by_one(lambda seq: slice(0, 1)),
             why="in a causal model the first token has seen neither instruction nor fact",
         ),
     ],

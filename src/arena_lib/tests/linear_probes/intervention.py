@@ -4,34 +4,55 @@ Shapes:  statements, direction "d_model" -> P(TRUE) - P(FALSE) "n_statements"
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from arena_lib.checking import Case, Mistake, exercise
-from arena_lib.checking.observing import Observations, hooks_in_words
+from arena_lib.checking import Case, Mistake, exercise, instead_of
+from arena_lib.checking.observing import Observations
 from arena_lib.interp.probes.extraction import find_blocks
-from arena_lib.interp.probes.few_shot import few_shot_evaluate
+from arena_lib.interp.probes.few_shot import QUESTION, few_shot_evaluate
 from arena_lib.interp.probes.intervention import SIGNS, intervention_experiment
-from arena_lib.tests.linear_probes.few_shot import EXAMPLES, FALSE, QUESTION, STATEMENTS, TRUE
-from arena_lib.tests.linear_probes.tiny_models import D_MODEL, count_hooks, make_model, make_tokenizer
+from arena_lib.tests.linear_probes.few_shot import DIFFERENCE, EXAMPLES, FALSE, STATEMENTS, TRUE
+from arena_lib.tests.linear_probes.tiny_models import D_MODEL, make_model, make_tokenizer
+from arena_lib.tests.linear_probes.watching import (
+    hooks_after_an_error,
+    last_token,
+    leaves_hooks,
+    read_in_batches,
+    watch,
+)
 
 __test__ = False
 
-N_QUESTION = len(QUESTION.split())
 MANY = [STATEMENTS[i % len(STATEMENTS)] for i in range(40)]
 """More than `few_shot_evaluate` reads at once unless it is told to."""
+COLUMNS_FROM_THE_RIGHT = torch.tensor([-2, -1]) - len(QUESTION.split())
+
+
+class Experiment(NamedTuple):
+    """The arguments of one call."""
+
+    statements: list[str]
+    model: Any
+    tokenizer: Any
+    direction: Tensor
+    examples: str
+    true_id: int
+    false_id: int
+    layers: list[int]
+    intervention: str = "none"
+    batch_size: int = 32
 
 
 def intervention_cases(generator: torch.Generator) -> list[Case]:
     """Each intervention, in one layer and in several, batches that are full and not, and a run that fails."""
     direction = 2.0 * torch.randn(D_MODEL, generator=generator)
     cases = {
-        "no intervention": ("none", [1, 2], STATEMENTS, EXAMPLES, 32, "right"),
-        "adding in one layer": ("add", [1], STATEMENTS, EXAMPLES, 32, "right"),
+        "adding in one layer": ("add", [1], STATEMENTS[:4], EXAMPLES, 32, "right"),
         "subtracting in three layers, in batches": ("subtract", [3, 0, 2], STATEMENTS, EXAMPLES, 3, "right"),
-        "adding in the last layer, which comes too late": ("add", [4], STATEMENTS[:3], EXAMPLES, 4, "right"),
+        "no intervention": ("none", [1, 2], STATEMENTS[:4], EXAMPLES, 4, "right"),
         "subtracting, a tokenizer that pads on the left": ("subtract", [2], STATEMENTS, EXAMPLES, 4, "left"),
         "adding, no examples": ("add", [0, 3], STATEMENTS[:5], "", 5, "right"),
         "adding, 40 statements in one batch of 40": ("add", [1], MANY, "", 40, "right"),
@@ -39,156 +60,68 @@ def intervention_cases(generator: torch.Generator) -> list[Case]:
     return [
         Case(
             label=label,
-            given={
-                "statements": statements,
-                "direction": direction,
-                "examples": examples,
-                "layers": layers,
-                "intervention": intervention,
-                "batch_size": batch_size,
-                "side": side,
-            },
-            axes={"P(TRUE) - P(FALSE)": "n_statements"},
+            given={"texts": (statements, examples), "direction": direction, "rest": rest, "side": side},
+            call=f"{len(statements)} statements, model, tokenizer, direction, {'examples' if examples else repr('')}, "
+            f"true_id={TRUE}, false_id={FALSE}, intervene_layers={rest[0]}, intervention={rest[1]!r}, batch_size={rest[2]}",
+            axes={DIFFERENCE: "statement", "the direction afterwards": "d_model"},
         )
-        for label, (intervention, layers, statements, examples, batch_size, side) in cases.items()
+        for label, (word, layers, statements, examples, batch_size, side) in cases.items()
+        for rest in [(layers, word, batch_size)]
     ]
 
 
-class OutOfMemory(RuntimeError):
-    """What the judge's own hook raises in the middle of a run."""
-
-
 def intervened(function: Callable[..., Any], case: Case) -> Observations:
-    """The differences, what becomes of the direction and the model, and hooks that are left after an error."""
-    given = case.given
-    model, tokenizer = make_model(), make_tokenizer(given["side"])
-    direction = given["direction"].clone()
+    """The differences, how the model was treated, what became of the direction, and hooks left after an error."""
+    (statements, examples), (layers, word, batch_size) = case.given["texts"], case.given["rest"]
+    model, tokenizer, direction = make_model(), make_tokenizer(case.given["side"]), case.given["direction"].clone()
 
     def call() -> Any:
-        return function(
-            *(list(given["statements"]), model, tokenizer, direction, given["examples"], TRUE, FALSE),
-            *(list(given["layers"]), given["intervention"], given["batch_size"]),
-        )
+        rest = (direction, examples, TRUE, FALSE, list(layers), word, batch_size)
+        return function(list(statements), model, tokenizer, *rest)
 
-    found = call()
-    return {
-        "P(TRUE) - P(FALSE)": found.detach() if isinstance(found, Tensor) else found,
-        "carries a gradient": isinstance(found, Tensor) and found.requires_grad,
-        "the direction afterwards": direction,
-        "hooks left on the model": hooks_in_words(count_hooks(model)),
-        "hooks left after an error": hooks_in_words(_count_after_an_error(call, model)),
-    }
+    result, seen = watch(call, model, batch_size)
+    seen = {DIFFERENCE: result, "the direction afterwards": direction} | seen
+    if len(layers) > 2:
+        seen["hooks left after an error"] = hooks_after_an_error(call, model)
+    return seen
 
 
-def _count_after_an_error(call: Callable[[], Any], model: Any) -> int:
-    """Hooks that remain when the last block fails in the middle of the run."""
-    before = count_hooks(model)
+def _intervene(side: str | None, *, counts_from_the_left: bool) -> Callable[..., Any]:
+    """A solution that changes the blocks' outputs in place, right or wrong by the side that is padded."""
 
-    def fail(module: Any, inputs: Any, output: Any) -> None:
-        raise OutOfMemory
+    def experiment(*arguments: Any) -> Tensor:
+        asked, differences = Experiment(*arguments), []
+        for start in range(0, len(asked.statements), asked.batch_size):
+            begun = [asked.examples + text for text in asked.statements[start : start + asked.batch_size]]
+            n = torch.tensor([len(asked.tokenizer.tokenize(text)) for text in begun])
+            places = n[:, None] - torch.tensor([2, 1]) if counts_from_the_left else COLUMNS_FROM_THE_RIGHT
 
-    handle = model.model.norm.register_forward_hook(fail)
-    try:
-        call()
-    except OutOfMemory:
-        pass
-    finally:
-        handle.remove()
-    return count_hooks(model) - before
+            def hook(module: Any, inputs: Any, output: Tensor, places: Tensor = places) -> None:
+                output[torch.arange(len(output))[:, None], places] += SIGNS[asked.intervention] * asked.direction
 
-
-Edit = Callable[[Tensor, Tensor], None]
-
-
-def _intervene(
-    *,
-    span: tuple[int, int] = (-N_QUESTION - 2, -N_QUESTION),
-    layers_of: Callable[[list[int]], list[int]] = lambda layers: layers,
-    signs: tuple[float, float, float] = (0.0, 1.0, -1.0),
-    change: Callable[[Tensor], Tensor] = lambda direction: direction,
-    keeps_hooks: bool = False,
-    tidies_after_errors: bool = True,
-) -> Callable[..., Any]:
-    """A solution that pads on the left, so that the two tokens stand in the same columns; right or wrong by its parts."""
-
-    def experiment(
-        statements: Any, model: Any, tokenizer: Any, direction: Tensor, examples: Any, true_id: int, false_id: int,
-        intervene_layers: Any, intervention: str = "none", batch_size: int = 32,
-    ) -> Any:  # fmt: skip
-        sign = dict(zip(("none", "add", "subtract"), signs, strict=True))[intervention]
-        found = []
-
-        def hook(module: Any, inputs: Any, output: Any) -> None:
-            resid = output if isinstance(output, Tensor) else output[0]
-            resid[:, slice(*(end or None for end in span))] += sign * change(direction)
-
-        handles = [find_blocks(model)[layer].register_forward_hook(hook) for layer in layers_of(intervene_layers)]
-        try:
-            for start in range(0, len(statements), batch_size):
-                prompts = [examples + statement + QUESTION for statement in statements[start : start + batch_size]]
-                inputs = tokenizer(prompts, return_tensors="pt", padding=True, padding_side="left")
-                with torch.no_grad():
-                    probs = model(**inputs).logits[:, -1].softmax(-1)
-                found.append(probs[:, true_id] - probs[:, false_id])
-        except OutOfMemory:
-            if tidies_after_errors:
-                for handle in handles:
-                    handle.remove()
-            raise
-        for handle in handles if not keeps_hooks else []:
-            handle.remove()
-        return torch.cat(found)
-
-    return experiment
-
-
-def _count_from_the_left(side: str | None) -> Callable[..., Any]:
-    """The mistake of counting from the left where padding stands there; a side of None is the tokenizer's own."""
-
-    def experiment(
-        statements: Any, model: Any, tokenizer: Any, direction: Tensor, examples: Any, true_id: int, false_id: int,
-        intervene_layers: Any, intervention: str = "none", batch_size: int = 32,
-    ) -> Any:  # fmt: skip
-        found = []
-        for start in range(0, len(statements), batch_size):
-            batch = statements[start : start + batch_size]
-            n = torch.tensor([len(tokenizer.tokenize(examples + statement)) for statement in batch])
-
-            def hook(module: Any, inputs: Any, output: Tensor, n: Tensor = n) -> Tensor:
-                output = output.clone()
-                output[torch.arange(len(n))[:, None], n[:, None] - torch.tensor([2, 1])] += (
-                    SIGNS[intervention] * direction
-                )
-                return output
-
-            prompts = [examples + statement + QUESTION for statement in batch]
-            inputs = tokenizer(prompts, return_tensors="pt", padding=True, padding_side=side or tokenizer.padding_side)
-            mask = inputs["attention_mask"]
-            last = (mask * torch.arange(mask.shape[1])).argmax(dim=1)
-            handles = [find_blocks(model)[layer].register_forward_hook(hook) for layer in intervene_layers]
+            handles = [find_blocks(asked.model)[layer].register_forward_hook(hook) for layer in asked.layers]
+            prompts = [text + QUESTION for text in begun]
             try:
-                with torch.no_grad():
-                    probs = model(**inputs).logits[torch.arange(len(batch)), last].softmax(-1)
+                ids, mask, output = next(read_in_batches(prompts, asked.model, asked.tokenizer, len(prompts), side))
             finally:
                 for handle in handles:
                     handle.remove()
-            found.append(probs[:, true_id] - probs[:, false_id])
-        return torch.cat(found)
+            probs = last_token(output.logits, ids, mask).softmax(-1)
+            differences.append(probs[:, asked.true_id] - probs[:, asked.false_id])
+        return torch.cat(differences)
 
     return experiment
 
 
-def intervene_one_by_one(
-    statements: Any, model: Any, tokenizer: Any, direction: Tensor, examples: Any, true_id: int, false_id: int,
-    intervene_layers: Any, intervention: str = "none", batch_size: int = 32,
-) -> Any:  # fmt: skip
+def intervene_one_by_one(*arguments: Any) -> Tensor:
     """Reads each statement alone, and adds a vector made for the whole sequence."""
-    if intervention == "none":
-        return few_shot_evaluate(statements, model, tokenizer, examples, true_id, false_id, batch_size)
-    vector = direction if intervention == "add" else -direction
-    found = []
-    for statement in statements:
-        end = len(tokenizer.tokenize(examples + statement))
+    asked, differences = Experiment(*arguments), []
+    how = (asked.model, asked.tokenizer, asked.examples, asked.true_id, asked.false_id)
+    if asked.intervention == "none":
+        return few_shot_evaluate(asked.statements, *how, asked.batch_size)
+    vector = asked.direction if asked.intervention == "add" else -asked.direction
+    for statement in asked.statements:
+        end = len(asked.tokenizer.tokenize(asked.examples + statement))
 
         def hook(module: Any, inputs: Any, output: Any, end: int = end) -> Any:
             resid = output if isinstance(output, Tensor) else output[0]
@@ -196,28 +129,107 @@ def intervene_one_by_one(
             shift[0, [end - 2, end - 1]] = vector
             return resid + shift if isinstance(output, Tensor) else (resid + shift, *output[1:])
 
-        handles = [model.model.layers[layer].register_forward_hook(hook) for layer in intervene_layers]
+        handles = [asked.model.model.layers[layer].register_forward_hook(hook) for layer in asked.layers]
         try:
-            found.append(few_shot_evaluate([statement], model, tokenizer, examples, true_id, false_id))
+            differences.append(few_shot_evaluate([statement], *how))
         finally:
             for handle in handles:
                 handle.remove()
-    return torch.cat(found)
+    return torch.cat(differences)
 
 
-intervene_by_left_padding = _intervene()
+TWO_TOKENS = "two tokens are changed: the statement's full stop and the one before it, where its last word ends"
+LAST_PLACE = "n tokens have the positions 0 to n - 1: the statement's last one is at n - 1"
+EACH_ROW = "statements are of different length: each row has its two tokens elsewhere"
+LAYER_L = "layer l is what leaves block l, counted from 0: hook blocks[l] itself"
 
 test_intervention_experiment = exercise(
     reference=intervention_experiment,
     cases=intervention_cases,
     observe=intervened,
-    accepts=[intervene_by_left_padding, intervene_one_by_one],
+    accepts=[_intervene("left", counts_from_the_left=False), intervene_one_by_one],
+    equivalent={
+        "resid = block_output(output).clone() -> resid = block_output(output)": "a block's output may be changed in place",
+        "(resid, *output[1:])": "blocks return tensors here, as the docstring says",
+    },
     mistakes=[
-        Mistake(
-            "takes the same columns for every row",
-            "places = mask.sum(dim=1, keepdim=True) - torch.tensor([2, 1])",
-            "places = (mask.shape[1] - torch.tensor([2, 1])).expand(len(batch), 2)",
-            why="statements are of different length: each row has its two tokens elsewhere",
+        *instead_of(
+            "torch.tensor([2, 1])",
+            {
+                "torch.tensor([1])": ("changes the full stop alone", TWO_TOKENS),
+                "torch.tensor([2])": ("changes the last word alone", TWO_TOKENS),
+                "torch.tensor([3, 2, 1])": ("changes three tokens", TWO_TOKENS),
+                "torch.tensor([1, 0])": ("is one token late", LAST_PLACE),
+                "torch.tensor([3, 2])": ("is one token early", LAST_PLACE),
+            },
+        ),
+        *instead_of(
+            "[few_shot_prompt + statement for statement in batch]",
+            {
+                "list(batch)": (
+                    "counts the statement's tokens without the examples",
+                    "the examples stand in front of the statement, so its tokens come after theirs",
+                ),
+                '[few_shot_prompt + statement + " This statement is:" for statement in batch]': (
+                    "changes the last tokens of the prompt",
+                    "the prompt ends with the question; the statement ends in front of it",
+                ),
+            },
+        ),
+        *instead_of(
+            "mask.sum(dim=1, keepdim=True) -",
+            {
+                "mask.sum(dim=1, keepdim=True).amax(dim=0, keepdim=True).expand(len(mask), 1) -": (
+                    "takes the longest row's columns for every row",
+                    EACH_ROW,
+                ),
+                "mask[:1].sum(dim=1, keepdim=True).expand(len(mask), 1) -": (
+                    "takes the first row's columns for every row",
+                    EACH_ROW,
+                ),
+            },
+        ),
+        *instead_of(
+            "SIGNS[intervention]",
+            {
+                "abs(SIGNS[intervention])": (
+                    "adds where it should subtract",
+                    '"subtract" takes the direction away: it moves a true statement towards the false ones',
+                ),
+                "-abs(SIGNS[intervention])": (
+                    "subtracts where it should add",
+                    '"add" moves along the direction, "subtract" against it',
+                ),
+                "-SIGNS[intervention]": (
+                    "takes adding and subtracting the wrong way round",
+                    '"add" moves along the direction, "subtract" against it',
+                ),
+                'SIGNS[intervention] or SIGNS["add"]': (
+                    "intervenes without being asked",
+                    '"none" is the model as it is: what the others are compared with',
+                ),
+                "0 * SIGNS[intervention]": (
+                    "changes nothing",
+                    "what the hook returns takes the output's place: return the changed tensor, and hook before the run",
+                ),
+            },
+        ),
+        *instead_of(
+            "resid[rows, places] += sign * direction.to(resid)",
+            {
+                "resid += sign * direction.to(resid)": (
+                    "changes every token",
+                    "only the statement's end is changed, where the model sums it up: examples and question stay",
+                ),
+                "resid[rows, places] = sign * direction.to(resid)": (
+                    "puts the direction in place of the stream",
+                    "the direction is added to what is there, which says what the statement is about",
+                ),
+                "resid[rows, places] += sign * (direction / direction.norm()).to(resid)": (
+                    "normalises the direction",
+                    "the direction is used as it is: its length says how far to go",
+                ),
+            },
         ),
         Mistake(
             "calls few_shot_evaluate without the batch size",
@@ -226,119 +238,54 @@ test_intervention_experiment = exercise(
             why="it reads at most 32 at once unless told, and the hook has places for the whole batch: pass batch_size",
         ),
         Mistake(
+            "reads all statements at once",
+            "range(0, len(statements), batch_size)",
+            "range(0, len(statements), batch_size := len(statements))",
+            why="a thousand prompts don't fit into memory: batch_size says how many are read at once",
+        ),
+        Mistake(
             "counts from the left in rows that are padded on the left",
-            function=_count_from_the_left("left"),
+            function=_intervene("left", counts_from_the_left=True),
             why="the places n - 2 and n - 1 count from a row's first token: few_shot_evaluate must pad on the right",
         ),
         Mistake(
             "lets the tokenizer choose the side of the padding",
-            function=_count_from_the_left(None),
+            function=_intervene(None, counts_from_the_left=True),
             why="the places n - 2 and n - 1 hold only in rows padded on the right: padding_side='right' says so",
         ),
-        Mistake(
-            "changes every token",
-            function=_intervene(span=(-10_000, 0)),
-            why="only the statement's end is changed, where the model sums it up: examples and question stay",
-        ),
-        Mistake(
-            "changes the last tokens of the prompt",
-            function=_intervene(span=(-2, 0)),
-            why="the prompt ends with the question; the statement ends in front of it",
-        ),
-        Mistake(
-            "changes the full stop alone",
-            "torch.tensor([2, 1])",
-            "torch.tensor([1])",
-            why="two tokens are changed: the statement's full stop and the one before it, where its last word ends",
-        ),
-        Mistake(
-            "changes the last word alone",
-            "torch.tensor([2, 1])",
-            "torch.tensor([2])",
-            why="two tokens are changed: the statement's full stop and the one before it, where its last word ends",
-        ),
-        Mistake(
-            "is one token late",
-            "torch.tensor([2, 1])",
-            "torch.tensor([1, 0])",
-            why="n tokens have the positions 0 to n - 1: the statement's last one is at n - 1",
-        ),
-        Mistake(
-            "is one token early",
-            "torch.tensor([2, 1])",
-            "torch.tensor([3, 2])",
-            why="n tokens have the positions 0 to n - 1: the statement's last one is at n - 1",
-        ),
-        Mistake(
-            "counts the statement's tokens without the examples",
-            "[few_shot_prompt + statement for statement in batch]",
-            "list(batch)",
-            why="the examples stand in front of the statement, so its tokens come after theirs",
-        ),
-        Mistake(
-            "adds where it should subtract",
-            function=_intervene(signs=(0.0, 1.0, 1.0)),
-            why='"subtract" takes the direction away: it moves a true statement towards the false ones',
-        ),
-        Mistake(
-            "subtracts where it should add",
-            function=_intervene(signs=(0.0, -1.0, 1.0)),
-            why='"add" moves along the direction, "subtract" against it',
-        ),
-        Mistake(
-            "intervenes without being asked",
-            function=_intervene(signs=(1.0, 1.0, -1.0)),
-            why='"none" is the model as it is: what the others are compared with',
-        ),
-        Mistake(
-            "changes nothing",
-            function=_intervene(signs=(0.0, 0.0, 0.0)),
-            why="what the hook returns takes the output's place: return the changed tensor, and hook before the run",
-        ),
-        Mistake(
-            "puts the direction in place of the stream",
-            "resid[rows, places] += sign * direction.to(resid)",
-            "resid[rows, places] = sign * direction.to(resid)",
-            why="the direction is added to what is there, which says what the statement is about",
-        ),
-        Mistake(
-            "normalises the direction",
-            "sign * direction.to(resid)",
-            "sign * (direction / direction.norm()).to(resid)",
-            why="the direction is used as it is: its length says how far to go",
-        ),
-        Mistake(
-            "changes the first of the layers only",
-            "for layer in intervene_layers]",
-            "for layer in intervene_layers[:1]]",
-            why="every layer of intervene_layers is changed",
-        ),
-        Mistake(
-            "changes the layer after",
-            "blocks[layer].register_forward_hook(shift)",
-            "blocks[min(layer + 1, len(blocks) - 1)].register_forward_hook(shift)",
-            why="layer l is what leaves block l, counted from 0",
-        ),
-        Mistake(
-            "changes the layer before",
-            "blocks[layer].register_forward_hook(shift)",
-            "blocks[layer - 1].register_forward_hook(shift)",
-            why="layer l is what leaves block l, counted from 0: hook blocks[l] itself",
-        ),
-        Mistake(
-            "changes what enters the block",
+        *instead_of(
             "[blocks[layer].register_forward_hook(shift) for layer in intervene_layers]",
-            "[blocks[layer].register_forward_pre_hook(lambda m, args: (shift(m, None, args[0]), *args[1:])) for layer in intervene_layers]",
-            why="a probe of layer l was fitted on what leaves block l: that is where its direction belongs",
+            {
+                "[blocks[layer].register_forward_hook(shift) for layer in intervene_layers[:1]]": (
+                    "changes the first of the layers only",
+                    "every layer of intervene_layers is changed",
+                ),
+                "[blocks[layer + 1].register_forward_hook(shift) for layer in intervene_layers]": (
+                    "changes the layer after",
+                    LAYER_L,
+                ),
+                "[blocks[layer - 1].register_forward_hook(shift) for layer in intervene_layers]": (
+                    "changes the layer before",
+                    LAYER_L,
+                ),
+                "[blocks[layer].register_forward_pre_hook(lambda m, args: (shift(m, None, args[0]), *args[1:])) "
+                "for layer in intervene_layers]": (
+                    "changes what enters the block",
+                    "a probe of layer l was fitted on what leaves block l: that is where its direction belongs",
+                ),
+            },
         ),
         Mistake(
             "leaves its hooks on the model",
-            function=_intervene(keeps_hooks=True),
+            "for handle in handles:\n                handle.remove()",
+            "pass",
+            shows=leaves_hooks,
             why="a hook that stays runs at every later call: keep what register_forward_hook returns and remove() it",
         ),
         Mistake(
             "leaves its hooks on the model after an error",
-            function=_intervene(tidies_after_errors=False),
+            "finally:",
+            "except ZeroDivisionError:\n            raise\n        else:",
             why="a run may fail halfway: try ... finally removes the hooks whatever happens",
         ),
         Mistake(

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from arena_lib.checking import Case, Mistake, Tolerance, Unfit, exercise
+from arena_lib.checking import Case, Mistake, Tolerance, Unfit, exercise, instead_of
 from arena_lib.checking.observing import Observations
 from arena_lib.interp.probes.logistic import LRProbe
 
@@ -43,9 +43,14 @@ def lr_probe_cases(generator: torch.Generator) -> list[Case]:
         "an entry that never varies": (data(11, 9, 5, constant=2), {}),
         "a larger C": (data(14, 13, 3), {"C": 2.0}),
     }
-    axes = {"probabilities": "n_statements", DIRECTION: "d_model"}
+    axes = {"probabilities": "statement", DIRECTION: "d_model"}
     return [
-        Case(label=label, given={"acts": acts, "labels": labels, "x": x, "how": how}, axes=axes)
+        Case(
+            label=label,
+            given={"acts": acts, "labels": labels, "x": x, "how": how},
+            call=", ".join(["acts, labels", *(f"{name}={value}" for name, value in how.items())]),
+            axes=axes,
+        )
         for label, ((acts, labels, x), how) in cases.items()
     ]
 
@@ -84,6 +89,8 @@ def _reaches(probabilities: Tensor, x: Tensor) -> bool:
 class LRProbeByNewton(nn.Module):
     """Newton's method, and a linear layer for the weights."""
 
+    has_intercept = False
+
     def __init__(self, d_in: int, scaler_mean: Tensor | None = None, scaler_scale: Tensor | None = None) -> None:
         super().__init__()
         self.linear = nn.Linear(d_in, 1, bias=False)
@@ -97,19 +104,31 @@ class LRProbeByNewton(nn.Module):
     def direction(self) -> Tensor:
         return self.linear.weight.data[0] / self.scale
 
-    @staticmethod
-    def from_data(acts: Tensor, labels: Tensor, C: float = 0.1, device: str = "cpu") -> "LRProbeByNewton":
+    @classmethod
+    def from_data(cls, acts: Tensor, labels: Tensor, C: float = 0.1, device: str = "cpu") -> "LRProbeByNewton":
         mean, scale = acts.mean(0), acts.std(0, unbiased=False)
         scale[scale == 0] = 1.0
-        probe = LRProbeByNewton(acts.shape[1], mean, scale)
-        z, w = ((acts - mean) / scale).double(), torch.zeros(acts.shape[1], dtype=torch.float64)
+        probe = cls(acts.shape[1], mean, scale)
+        z = torch.cat([(acts - mean) / scale, torch.ones(len(acts), 1)], dim=1).double()
+        pulled = torch.eye(z.shape[1], dtype=torch.float64)
+        if cls.has_intercept:
+            pulled[-1, -1] = 0.0
+        else:
+            z[:, -1] = 0.0
+        w = torch.zeros(z.shape[1], dtype=torch.float64)
         for _ in range(30):
             p = (z @ w).sigmoid()
-            gradient = w + C * z.T @ (p - labels)
-            hessian = torch.eye(len(w), dtype=torch.float64) + C * z.T @ (z * (p * (1 - p))[:, None])
+            gradient = pulled @ w + C * z.T @ (p - labels)
+            hessian = pulled + C * z.T @ (z * (p * (1 - p))[:, None])
             w = w - torch.linalg.solve(hessian, gradient)
-        probe.linear.weight.data[0] = w.float()
+        probe.linear.weight.data[0] = w[:-1].float()
         return probe
+
+
+class LRProbeBesideAnIntercept(LRProbeByNewton):
+    """The mistake of fitting an intercept, which the probe has no place for."""
+
+    has_intercept = True
 
 
 class LRProbeByAdam(LRProbe):
@@ -136,30 +155,55 @@ test_lr_probe = exercise(
     keep=["__init__"],
     accepts=[LRProbeByNewton, LRProbeByAdam],
     tolerance={"probabilities": FITTED, DIRECTION: FITTED},
+    equivalent={
+        "split_by_label(acts, labels) -> None": "it only refuses labels of one class",
+        "torch.where(scale > 0, scale, 1.0) -> torch.where(scale > 0, scale, 2.0)": "the weight of such an entry is 0",
+        "torch.optim.LBFGS([weight], max_iter=1000, tolerance_grad=1e-09, tolerance_change=0.0, "
+        "line_search_fn='strong_wolfe')": "the optimum is the same, however it is reached",
+        "probe.weight.data.copy_(weight.detach()) -> probe.weight.data.copy_(weight)": "data has no gradient",
+    },
     mistakes=[
-        Mistake(
-            "does not standardise",
-            "probe = cls(acts.shape[1], acts.mean(dim=0), torch.where(scale > 0, scale, 1.0)).to(acts)",
-            "probe = cls(acts.shape[1]).to(acts)",
-            why="the pull towards zero is fair only where all entries have the same spread",
+        *instead_of(
+            "cls(acts.shape[1], acts.mean(dim=0), torch.where(scale > 0, scale, 1.0))",
+            {
+                "cls(acts.shape[1])": (
+                    "does not standardise",
+                    "the pull towards zero is fair only where all entries have the same spread",
+                ),
+                "cls(acts.shape[1], acts.mean(dim=0))": (
+                    "centres, but does not scale",
+                    "the pull towards zero is fair only where all entries have the same spread",
+                ),
+                "cls(acts.shape[1], acts.mean(dim=0), scale)": (
+                    "divides an entry that never varies by zero",
+                    "its standard deviation is 0, and 0 / 0 is NaN: give it the scale 1",
+                ),
+            },
         ),
-        Mistake(
-            "does not subtract the mean",
-            "(((x - self.scaler_mean) / self.scaler_scale) @ self.weight)",
-            "((x / self.scaler_scale) @ self.weight)",
-            why="new activations go through the same scaler as those of training",
-        ),
-        Mistake(
-            "forgets to scale new activations",
-            "(((x - self.scaler_mean) / self.scaler_scale) @ self.weight)",
-            "((x - self.scaler_mean) @ self.weight)",
-            why="new activations go through the same scaler as those of training",
-        ),
-        Mistake(
-            "divides an entry that never varies by zero",
-            "torch.where(scale > 0, scale, 1.0)",
-            "scale",
-            why="its standard deviation is 0, and 0 / 0 is NaN: give it the scale 1",
+        *instead_of(
+            "(((x - self.scaler_mean) / self.scaler_scale) @ self.weight).sigmoid()",
+            {
+                "((x / self.scaler_scale) @ self.weight).sigmoid()": (
+                    "does not subtract the mean",
+                    "new activations go through the same scaler as those of training",
+                ),
+                "((x - self.scaler_mean) @ self.weight).sigmoid()": (
+                    "forgets to scale new activations",
+                    "new activations go through the same scaler as those of training",
+                ),
+                "(x @ self.weight).sigmoid()": (
+                    "forgets the scaler for new activations",
+                    "new activations go through the same scaler as those of training",
+                ),
+                "(((x - x.mean(dim=0)) / x.std(dim=0, correction=0)) @ self.weight).sigmoid()": (
+                    "scales new activations by their own mean and spread",
+                    "the scaler keeps what it learned from the training activations",
+                ),
+                "((x - self.scaler_mean) / self.scaler_scale) @ self.weight": (
+                    "returns the score",
+                    "forward gives a probability, sigmoid of the score",
+                ),
+            },
         ),
         Mistake(
             "takes the standard deviation with n - 1",
@@ -167,47 +211,62 @@ test_lr_probe = exercise(
             "correction=1",
             why="the scaler divides by the population's standard deviation, by n",
         ),
-        Mistake(
-            "gives the direction in standardised space",
-            " / self.scaler_scale\n\n",
-            "\n\n",
-            why="the activations themselves are to be moved: an entry with a large scale needs less weight",
-        ),
-        Mistake(
-            "multiplies the direction by the scale",
+        *instead_of(
             "self.weight.detach() / self.scaler_scale",
-            "self.weight.detach() * self.scaler_scale",
-            why="(x / scale) . w is x . (w / scale)",
+            {
+                "self.weight.detach()": (
+                    "gives the direction in standardised space",
+                    "the activations themselves are to be moved: an entry with a large scale needs less weight",
+                ),
+                "self.weight.detach() * self.scaler_scale": (
+                    "multiplies the direction by the scale",
+                    "(x / scale) . w is x . (w / scale)",
+                ),
+                "self.weight / self.scaler_scale": (
+                    "gives a direction that isn't detached",
+                    "the direction is a finished vector, without a gradient: detach the weights",
+                ),
+                "torch.nn.functional.normalize(self.weight.detach() / self.scaler_scale, dim=0)": (
+                    "makes the direction a unit vector",
+                    "the direction is w / scaler_scale as it is",
+                ),
+            },
         ),
-        Mistake(
-            "leaves the weights at the gradient's mercy",
-            "self.weight.detach() /",
-            "self.weight /",
-            why="a direction is a result, not something to be trained further: detach it",
-        ),
-        Mistake(
-            "averages the loss over statements",
-            'reduction="sum"',
-            'reduction="mean"',
-            why="C multiplies the sum of the log losses, so more statements count for more against the pull",
-        ),
-        Mistake(
-            "pulls twice as strongly",
-            "weight.square().sum() / 2",
-            "weight.square().sum()",
-            why="the penalty is half the squared length",
-        ),
-        Mistake(
-            "takes C for the strength of the pull",
+        *instead_of(
             "weight.square().sum() / 2 + C * log_loss",
-            "C * weight.square().sum() / 2 + log_loss",
-            why="C is the inverse strength: it multiplies the log loss, not the penalty",
+            {
+                "weight.square().sum() + C * log_loss": (
+                    "pulls twice as strongly",
+                    "the penalty is half the squared length",
+                ),
+                "weight.square().sum() / 2 + 0.1 * log_loss": (
+                    "ignores C",
+                    "C is the caller's choice: 0.1 is its default",
+                ),
+                "C * weight.square().sum() / 2 + log_loss": (
+                    "takes C for the strength of the pull",
+                    "C is the inverse strength: it multiplies the log loss, not the penalty",
+                ),
+                "1e-4 * weight.square().sum() + C * log_loss": (
+                    "does not pull at all",
+                    "without the penalty the weights grow without end once the classes can be separated",
+                ),
+                "weight.square().sum() / 2 + C * log_loss / len(targets)": (
+                    "averages the loss over statements",
+                    "C multiplies the sum of the log losses, so more statements count for more against the pull",
+                ),
+            },
         ),
         Mistake(
-            "does not pull at all",
-            "weight.square().sum() / 2 + C * log_loss",
-            "1e-4 * weight.square().sum() + C * log_loss",
-            why="without the penalty the weights grow without end once the classes can be separated",
+            "takes the labels the wrong way round",
+            "labels.double()",
+            "1 - labels.double()",
+            why="forward gives the probability of label 1",
+        ),
+        Mistake(
+            "fits an intercept beside the weights",
+            function=LRProbeBesideAnIntercept,
+            why="the probe has no intercept: say fit_intercept=False, or leave the bias out",
         ),
         Mistake(
             "stops after a few steps",
@@ -215,6 +274,5 @@ test_lr_probe = exercise(
             "max_iter=2",
             why="the optimum is what counts: give the optimiser the steps it needs",
         ),
-        Mistake("returns the score", ").sigmoid()", ")", why="forward gives a probability, sigmoid of the score"),
     ],
 )

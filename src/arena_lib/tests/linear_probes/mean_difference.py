@@ -8,17 +8,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from arena_lib.checking import Case, Mistake, Tolerance, Unfit, exercise
+from arena_lib.checking import Case, Tolerance, Unfit, exercise, instead_of
 from arena_lib.checking.observing import Observations
 from arena_lib.interp.probes.mean_difference import MMProbe
 
 __test__ = False
 
 AXES = {
-    "forward(x)": "n_statements",
-    "forward(x, iid=True)": "n_statements",
+    "forward(x)": "statement",
+    "forward(x, iid=True)": "statement",
     "direction": "d_model",
-    "gradient of x": "n_statements d_model",
+    "gradient of x": "statement d_model",
 }
 
 
@@ -39,34 +39,31 @@ def mm_probe_cases(generator: torch.Generator) -> list[Case]:
         shift = 0.4 * normal(rank) @ mixing
         return normal(len(labels), rank) @ mixing + labels[:, None] * shift, labels
 
-    built = {
+    built: dict[str, tuple[Any, ...]] = {
         "without a covariance": (0.4 * normal(5), None),
         "with a covariance": (0.3 * normal(4), covariance(2.0, 0.9, 0.5, 0.3)),
-        "directions that hardly vary": (0.3 * normal(4), covariance(1.0, 0.4, 0.004, 0.0003)),
+        "directions that hardly vary": (0.3 * normal(4), covariance(7.0, 0.4, 0.004, 0.0003)),
+        "another atol": (0.3 * normal(3), covariance(1.0, 0.3, 0.02), 0.1),
     }
     cases = [
-        Case(label=f"built by hand, {label}", given={"build": parts, "x": normal(6, len(parts[0]))}, axes=AXES)
-        for label, parts in built.items()
-    ]
-    cases.append(
         Case(
-            label="built by hand, another atol",
-            given={"build": (0.3 * normal(3), covariance(1.0, 0.3, 0.02), 0.1), "x": normal(5, 3)},
+            label=f"built by hand, {label}",
+            given={"build": parts, "x": normal(6, len(parts[0]))},
+            call="direction, covariance" + "".join(f", atol={atol}" for atol in parts[2:]),
             axes=AXES,
         )
-    )
+        for label, parts in built.items()
+    ]
     fitted = {
         "of data": data(9, 8, 3, 3),
         "of data with classes of unequal size": data(4, 13, 4, 4),
         "of few statements in many dimensions": data(5, 4, 11, 3),
     }
+    acts, labels = data(6, 5, 3, 3)
+    fitted["labels that are booleans"] = acts, labels.bool()
     for label, (acts, labels) in fitted.items():
         x = acts[:6] - acts.mean(dim=0)
-        cases.append(Case(label=label, given={"data": (acts, labels), "x": x}, axes=AXES))
-    acts, labels = data(6, 5, 3, 3)
-    cases.append(
-        Case(label="labels that are booleans", given={"data": (acts, labels.bool()), "x": acts[:4]}, axes=AXES)
-    )
+        cases.append(Case(label=label, given={"data": (acts, labels), "x": x}, call="acts, labels", axes=AXES))
     return cases
 
 
@@ -160,74 +157,118 @@ test_mm_probe = exercise(
     observe=probed,
     accepts=[MMProbeByEigenvalues, MMProbeByTorchCov],
     tolerance={"forward(x, iid=True)": Tolerance(rtol=1e-3, atol=1e-4)},
+    equivalent={
+        "torch.linalg.pinv(covariance, hermitian=True, atol=atol)": "a covariance is symmetric, whether pinv knows it or not"
+    },
     mistakes=[
-        Mistake(
-            "points from the true to the false",
-            "positive.mean(dim=0) - negative.mean(dim=0)\n",
-            "negative.mean(dim=0) - positive.mean(dim=0)\n",
-            why="the direction leads from the mean of label 0 to the mean of label 1",
-        ),
-        Mistake(
-            "points at the mean of the true",
+        *instead_of(
             "direction = positive.mean(dim=0) - negative.mean(dim=0)",
-            "direction = positive.mean(dim=0) - acts.mean(dim=0)",
-            why="the direction is the difference of the two classes' means",
+            {
+                "direction = negative.mean(dim=0) - positive.mean(dim=0)": (
+                    "points from the true to the false",
+                    "the direction leads from the mean of label 0 to the mean of label 1",
+                ),
+                "direction = positive.mean(dim=0) - acts.mean(dim=0)": (
+                    "subtracts the mean of all statements",
+                    "the direction is the difference of the two classes' means",
+                ),
+                "direction = positive.mean(dim=0)": (
+                    "takes the mean of the true alone",
+                    "the direction is the difference of the two classes' means",
+                ),
+                "direction = torch.nn.functional.normalize(positive.mean(dim=0) - negative.mean(dim=0), dim=0)": (
+                    "makes the direction a unit vector",
+                    "its length says how far the classes lie apart, and the probabilities depend on it",
+                ),
+                "direction = positive.sum(dim=0) - negative.sum(dim=0)": (
+                    "subtracts sums instead of means",
+                    "with more statements of one label its sum is larger: take means",
+                ),
+            },
         ),
-        Mistake(
-            "makes the direction a unit vector",
-            "direction = positive.mean(dim=0) - negative.mean(dim=0)",
-            "direction = torch.nn.functional.normalize(positive.mean(dim=0) - negative.mean(dim=0), dim=0)",
-            why="its length says how far the classes lie apart, and the probabilities depend on it",
-        ),
-        Mistake(
-            "centres both classes with one mean",
+        *instead_of(
             "torch.cat([positive - positive.mean(dim=0), negative - negative.mean(dim=0)])",
-            "acts - acts.mean(dim=0)",
-            why="the covariance is within the classes: with one mean it would hold the very difference that is sought",
+            {
+                "acts - acts.mean(dim=0)": (
+                    "centres both classes with one mean",
+                    "the covariance is within the classes: with one mean it would hold the very difference that is sought",
+                ),
+                "acts": (
+                    "does not centre for the covariance",
+                    "a covariance is about deviations from the mean, each class from its own",
+                ),
+            },
         ),
-        Mistake(
-            "does not centre for the covariance",
-            "torch.cat([positive - positive.mean(dim=0), negative - negative.mean(dim=0)])",
-            "acts",
-            why="a covariance is about deviations from the mean, each class from its own",
+        *instead_of(
+            "cls(direction, centred.T @ centred / len(centred))",
+            {
+                "cls(direction, centred.T @ centred / (len(centred) - 1))": (
+                    "divides the covariance by n - 1",
+                    "Sigma is the mean over all statements",
+                ),
+                "cls(direction, centred.T @ centred)": (
+                    "sums where it should average",
+                    "Sigma is the mean over all statements",
+                ),
+                "cls(direction, (torch.cov(positive.T, correction=0) + torch.cov(negative.T, correction=0)) / 2)": (
+                    "gives both classes the same weight in the covariance",
+                    "Sigma is the mean over all statements, so the larger class counts for more",
+                ),
+                "cls(direction, torch.cov(positive.T, correction=0) + torch.cov(negative.T, correction=0))": (
+                    "adds the two classes' covariances",
+                    "Sigma is the mean over all statements, so each class counts by its share",
+                ),
+                "cls(direction)": (
+                    "leaves out the covariance",
+                    "iid=True needs Sigma, the covariance within the classes",
+                ),
+            },
         ),
-        Mistake(
-            "divides the covariance by n - 1",
-            "/ len(centred)",
-            "/ (len(centred) - 1)",
-            why="Sigma is the mean over all statements",
-        ),
-        Mistake("sums where it should average", " / len(centred)", "", why="Sigma is the mean over all statements"),
-        Mistake(
-            "tilts by the covariance, not by its inverse",
+        *instead_of(
             "torch.linalg.pinv(covariance, hermitian=True, atol=atol)",
-            "covariance",
-            why="directions that vary much anyway must count less, so one divides by the covariance",
+            {
+                "covariance": (
+                    "tilts by the covariance, not by its inverse",
+                    "directions that vary much anyway must count less, so one divides by the covariance",
+                ),
+                "torch.linalg.pinv(covariance, hermitian=True)": (
+                    "ignores atol",
+                    "an eigenvalue that is zero but for rounding would be inverted into a huge number",
+                ),
+                "torch.linalg.pinv(covariance, hermitian=True, rtol=atol)": (
+                    "takes atol as a share of the largest eigenvalue",
+                    "atol is a size, not a share: pinv's second argument is rtol, so name it, pinv(covariance, atol=atol)",
+                ),
+                "(covariance + atol * torch.eye(len(covariance))).inverse()": (
+                    "adds atol to the eigenvalues",
+                    "eigenvalues of at most atol count as zero and their directions are left out; the others stay as they are",
+                ),
+            },
         ),
-        Mistake(
-            "ignores atol",
-            ", atol=atol",
-            "",
-            why="an eigenvalue that is zero but for rounding would be inverted into a huge number",
-        ),
-        Mistake(
-            "always tilts",
+        *instead_of(
             "if iid and self.inverse is not None",
-            "if self.inverse is not None",
-            why="only iid=True asks for the tilted direction",
+            {
+                "if self.inverse is not None": ("always tilts", "only iid=True asks for the tilted direction"),
+                "if False": ("never tilts", "iid=True asks for the tilted direction"),
+            },
         ),
-        Mistake(
-            "never tilts",
-            "if iid and self.inverse is not None",
-            "if False",
-            why="iid=True asks for the tilted direction",
-        ),
-        Mistake("returns the score", ".sigmoid()", "", why="forward gives a probability, sigmoid of the score"),
-        Mistake(
-            "detaches the activations",
-            "(x @ direction)",
-            "(x.detach() @ direction)",
-            why="a gradient with respect to activations is how one steers by a probe",
+        *instead_of(
+            "(x @ direction).sigmoid()",
+            {
+                "x @ direction": ("returns the score", "forward gives a probability, sigmoid of the score"),
+                "(x.detach() @ direction).sigmoid()": (
+                    "detaches the activations",
+                    "a gradient with respect to activations is how one steers by a probe",
+                ),
+                "((x @ direction).sigmoid() > 0.5).to(x)": (
+                    "returns predictions",
+                    "forward gives a probability: the caller decides where to cut",
+                ),
+                "((x - x.mean(dim=0)) @ direction).sigmoid()": (
+                    "centres what it is asked about",
+                    "activations are expected centred: the probe takes them as they are",
+                ),
+            },
         ),
     ],
 )

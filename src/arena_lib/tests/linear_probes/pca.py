@@ -3,13 +3,13 @@
 Shapes:  activations "n_statements d_model" -> components "d_model k"
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from arena_lib.checking import Case, Mistake, Tolerance, exercise, outputs
+from arena_lib.checking import Case, Mistake, Tolerance, exercise, instead_of, outputs
 from arena_lib.checking.observing import Observations
 from arena_lib.interp.probes.pca import get_pca_components
 
@@ -17,6 +17,7 @@ __test__ = False
 
 SPREADS = (40.0, 9.0, 2.0, 0.4, 0.08)
 """Standard deviations along the axes: far apart, so that methods that iterate find the same axes."""
+SHARES = "share of the variance along each column"
 
 
 def pca_cases(generator: torch.Generator) -> list[Case]:
@@ -36,12 +37,25 @@ def pca_cases(generator: torch.Generator) -> list[Case]:
         "one component": (activations(9, 4), 1),
         "in double precision": (activations(7, 5, torch.float64), 2),
     }
-    return [Case(label=label, args=args, axes={"output": "d_model k"}) for label, args in calls.items()]
+    axes = {"output": "d_model k", SHARES: "k"}
+    return [Case(label=label, args=args, axes=axes) for label, args in calls.items()]
 
 
 def components_up_to_sign(function: Callable[..., Any], case: Case) -> Observations:
-    """The components, each with its largest entry made positive."""
-    return outputs(lambda *args: _with_sign(function(*args)), case)
+    """The components, each with its largest entry made positive, and how much of the variance lies along each."""
+    seen = outputs(lambda *args: _with_sign(function(*args)), case)
+    activations, components = case.args[0], seen["output"]
+    if isinstance(components, Tensor) and components.ndim == 2 and len(components) == activations.shape[1]:
+        along = (activations.double() @ components.double()).var(dim=0)
+        seen[SHARES] = along / activations.double().var(dim=0).sum()
+    return seen
+
+
+def takes_the_smallest(observations: Sequence[Observations]) -> bool:
+    """Whether hardly any variance lies along the columns, whichever of several such directions they are."""
+    return all(
+        seen["output"].norm(dim=0).allclose(seen["output"].new_ones(()), atol=1e-3) for seen in observations
+    ) and all(bool((seen[SHARES] < 0.01).all()) for seen in observations)
 
 
 def _with_sign(components: Any) -> Any:
@@ -72,54 +86,69 @@ test_get_pca_components = exercise(
     cases=pca_cases,
     observe=components_up_to_sign,
     accepts=[pca_by_eigenvectors, pca_by_lowrank],
-    tolerance={"output": Tolerance(rtol=1e-3, atol=1e-3)},
+    tolerance=dict.fromkeys(("output", SHARES), Tolerance(rtol=1e-3, atol=1e-3)),
+    equivalent={
+        "torch.linalg.svd(centred, full_matrices=False)": "directions of no variance come last, and k never reaches them"
+    },
     mistakes=[
-        Mistake(
-            "does not subtract the mean",
+        *instead_of(
             "activations - activations.mean(dim=0)",
-            "activations",
-            why="without it the first component points at the mean, and says where the cloud lies, not how it spreads",
-        ),
-        Mistake(
-            "subtracts each statement's own mean",
-            "activations.mean(dim=0)",
-            "activations.mean(dim=1, keepdim=True)",
-            why="the mean is taken over statements, entry by entry",
+            {
+                "activations": (
+                    "does not subtract the mean",
+                    "without it the first component points at the mean, and says where the cloud lies, not how it spreads",
+                ),
+                "activations - activations.mean(dim=1, keepdim=True)": (
+                    "subtracts each statement's own mean",
+                    "the mean is taken over statements, entry by entry",
+                ),
+                "activations - activations.mean()": (
+                    "subtracts one mean of all numbers",
+                    "each entry has its own mean, taken over statements",
+                ),
+                "activations.sub_(activations.mean(dim=0))": (
+                    "changes the activations in place",
+                    "the caller goes on using the activations",
+                ),
+            },
         ),
         Mistake(
             "takes the smallest components",
             "directions[:k].T",
             "directions.flip(0)[:k].T",
             why="what is wanted is where statements differ most: the largest singular values, or eigenvalues, which eigh sorts last",
+            shows=takes_the_smallest,
         ),
-        Mistake(
-            "returns them in the wrong order",
+        *instead_of(
             "directions[:k].T",
-            "directions[:k].flip(0).T",
-            why="the direction of the greatest variance comes first",
-        ),
-        Mistake(
-            "returns components of another length",
-            "directions[:k].T",
-            "(directions[:k] * torch.linalg.svdvals(centred)[:k, None]).T",
-            why="the columns are directions, of length 1; the singular values say how far the data spreads along them",
-        ),
-        Mistake(
-            "returns the statements' coordinates",
-            "directions[:k].T",
-            "centred @ directions[:k].T",
-            why="the components are directions in activation space; projecting onto them is the next step",
+            {
+                "directions[:k].flip(0).T": (
+                    "returns them in the wrong order",
+                    "the direction of the greatest variance comes first; eigh sorts eigenvalues upwards",
+                ),
+                "directions[:k]": ("returns them in rows", "each column is a direction: transpose"),
+                "directions[:, :k]": (
+                    "takes columns of V^T",
+                    "the directions are the rows of V^T, which torch.linalg.svd returns as Vh",
+                ),
+                "torch.linalg.svd(centred)[2][:, :k]": (
+                    "takes columns of the whole V^T",
+                    "the directions are the rows of V^T, which torch.linalg.svd returns as Vh",
+                ),
+                "(directions[:k] * torch.linalg.svdvals(centred)[:k, None]).T": (
+                    "returns components of another length",
+                    "the columns are directions, of length 1; the singular values say how far the data spreads along them",
+                ),
+                "centred @ directions[:k].T": (
+                    "returns the statements' coordinates",
+                    "the components are directions in activation space; projecting onto them is the next step",
+                ),
+            },
         ),
         Mistake(
             "gives every entry the same variance first",
             function=pca_standardised,
             why="PCA of activations keeps their scale: only the mean is removed",
-        ),
-        Mistake(
-            "changes the activations in place",
-            "centred = activations - activations.mean(dim=0)",
-            "centred = activations.sub_(activations.mean(dim=0))",
-            why="the caller goes on using the activations",
         ),
     ],
 )

@@ -9,10 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from arena_lib.checking import Case, Mistake, Unfit, exercise
+from arena_lib.checking import Case, Mistake, Unfit, exercise, instead_of
 from arena_lib.checking.observing import Observations, hooks_in_words
+from arena_lib.interp.probes.extraction import find_blocks
 from arena_lib.interp.steering.deception import DeceptionSteeringHook
-from arena_lib.tests.linear_probes.tiny_models import D_MODEL, N_LAYERS, count_hooks, make_model
+from arena_lib.tests.linear_probes.tiny_models import D_MODEL, N_LAYERS, make_model
+from arena_lib.tests.linear_probes.watching import count_hooks
 
 __test__ = False
 
@@ -55,65 +57,90 @@ def steering_cases(generator: torch.Generator) -> list[Case]:
     tokens = torch.randint(1, 15, (2, 7), generator=generator)
     stream = torch.randn(3, 4, D_MODEL, generator=generator)
     direction = 3.0 * torch.randn(D_MODEL, generator=generator)
-    tuples = TupleModel(generator)
     cases: dict[str, tuple[Any, ...]] = {
+        "blocks that return tuples": (TupleModel(generator), stream, [1, 2], 2.0),
         "one layer of a model of transformers": (make_model(), tokens, [1], 2.5),
         "three layers, the other way": (make_model(), tokens, [3, 0, 2], -1.5),
         "the last layer": (make_model(), tokens[:1], [4], 4.0),
-        "blocks that return tuples": (tuples, stream, [1, 2], 2.0),
         "a model in bfloat16": (make_model().bfloat16(), tokens, [2], 3.0),
         "a coefficient of 0": (make_model(), tokens, [2], 0.0),
     }
+    runs = ("inside", "inside, twice the coefficient", "afterwards")
     return [
         Case(
             label=label,
-            given={
-                "model": model,
-                "inputs": inputs,
-                "layers": layers,
-                "coefficient": coefficient,
-                "direction": direction,
-            },
-            axes=dict.fromkeys(("inside", "inside, twice the coefficient", "afterwards"), "batch seq d_out")
-            | {"_hook_fn of a tensor": RESID},
+            given={"model": model, "inputs": inputs, "how": (layers, coefficient), "direction": direction},
+            call=f"model, direction, layers={layers}, coefficient={coefficient}",
+            axes=dict.fromkeys(runs, "batch seq d_out") | {"_hook_fn of a tensor": RESID},
         )
         for label, (model, inputs, layers, coefficient) in cases.items()
     ]
 
 
 def steered(cls: Any, case: Case) -> Observations:
-    """What the model says before, inside and after, also after an error; and what the hook makes of an output."""
+    """What the model says inside and after, also after an error; and what the hook makes of an output."""
     if not isinstance(cls, type):
         raise Unfit(f"This test takes the class DeceptionSteeringHook itself: got {type(cls).__name__}.")
-    given = case.given
-    model, direction = given["model"], given["direction"].clone()
+    model, inputs, (layers, coefficient) = case.given["model"], case.given["inputs"], case.given["how"]
+    direction, handed_on = case.given["direction"].clone(), set[str]()
     n_before = count_hooks(model)
-    hook: Any = cls(model, direction, list(given["layers"]), given["coefficient"])
-    seen: Observations = {"hooks before it is entered": hooks_in_words(count_hooks(model) - n_before)}
+    hook: Any = cls(model, direction, list(layers), coefficient)
+    before = hooks_in_words(count_hooks(model) - n_before)
     try:
         with hook as entered:
-            seen["inside"] = _run(model, given["inputs"])
-            hook.coefficient = 2 * given["coefficient"]
-            seen["inside, twice the coefficient"] = _run(model, given["inputs"])
-        seen |= {
-            "it is what `as` gives": entered is hook,
+            witnesses = [block.register_forward_hook(_witness(handed_on)) for block in find_blocks(model)]
+            inside = _run(model, inputs)
+            hook.coefficient = 2 * coefficient
+            twice = _run(model, inputs)
+            for witness in witnesses:
+                witness.remove()
+        seen: Observations = {
+            "what the blocks return": sorted(handed_on),
+            "inside": inside,
+            "inside, twice the coefficient": twice,
+            "hooks before it is entered": before,
+            "what stands after `as` is the hook itself": entered is hook,
             "hooks afterwards": hooks_in_words(count_hooks(model) - n_before),
+            "afterwards": _run(model, inputs),
+            "an error goes on its way": _goes_through(hook),
+            "hooks after an error": hooks_in_words(count_hooks(model) - n_before),
         }
-        seen["afterwards"] = _run(model, given["inputs"])
-        seen["an error goes on its way"] = _goes_through(hook)
-        seen["hooks after an error"] = hooks_in_words(count_hooks(model) - n_before)
     finally:
         _remove_all(model)
-    hook.coefficient = given["coefficient"]
-    return seen | _called_alone(hook, given["inputs"]) | {"the direction afterwards": direction}
+    hook.coefficient = coefficient
+    return seen | _called_alone(hook) | {"the direction afterwards": direction}
+
+
+def _witness(handed_on: set[str]) -> Any:
+    """A forward hook that notes what a block returns, and gives the next one what it can go on with.
+
+    So what a learner's hook returns is told as it is, and not by the error that it causes in our model.
+    """
+
+    def hook(module: Any, inputs: Any, output: Any) -> Any:
+        handed_on.add(_kind(output))
+        parts = list(output) if isinstance(output, tuple | list) else [output]
+        if isinstance(module, TupleBlock):
+            return tuple(parts) if len(parts) == 3 else (parts[0], parts[0], "beside")
+        return parts[0].to(next(module.parameters()).dtype)
+
+    return hook
+
+
+def _kind(output: Any) -> str:
+    """A block's output in words: "tuple of tensor in float32, str"."""
+    if isinstance(output, Tensor):
+        return f"tensor in {str(output.dtype).removeprefix('torch.')}"
+    name = type(output).__name__
+    return f"{name} of {', '.join(map(_kind, output))}" if isinstance(output, tuple | list) else name
 
 
 def _run(model: Any, inputs: Tensor) -> Tensor | str:
     """What the model gives; in half precision, where the order of two products shows, only of which kind."""
     with torch.no_grad():
         output = model(inputs.clone())
-    found: Tensor = output if isinstance(output, Tensor) else output.logits
-    return found if found.dtype == torch.float32 else f"{found.dtype}, {tuple(found.shape)}"
+    logits: Tensor = output if isinstance(output, Tensor) else output.logits
+    return logits if logits.dtype == torch.float32 else f"{_kind(logits)}, {tuple(logits.shape)}"
 
 
 def _goes_through(hook: Any) -> bool:
@@ -125,16 +152,15 @@ def _goes_through(hook: Any) -> bool:
     return False
 
 
-def _called_alone(hook: Any, inputs: Tensor) -> Observations:
-    """What `_hook_fn` makes of a tensor, of a tuple, and of a float64 one."""
+def _called_alone(hook: Any) -> Observations:
+    """What `_hook_fn` makes of a tensor, of a tuple, and of a tensor in float64."""
     resid = torch.linspace(-1.0, 2.0, 2 * 3 * D_MODEL).reshape(2, 3, D_MODEL)
-    seen: Observations = {"_hook_fn of a tensor": _result(hook, resid.clone())}
-    found = _result(hook, (resid.clone(), resid[:, :1].clone(), "beside"))
-    is_whole = isinstance(found, tuple) and len(found) == 3 and isinstance(found[2], str)
-    seen["_hook_fn of a tuple"] = list(found) if is_whole else f"a {type(found).__name__}"
-    wide = _result(hook, resid.double())
-    return seen | {
-        "dtype of what float64 becomes": str(wide.dtype) if isinstance(wide, Tensor) else type(wide).__name__
+    whole = _result(hook, (resid.clone(), resid[:, :1].clone(), "beside"))
+    return {
+        "_hook_fn of a tensor": _result(hook, resid.clone()),
+        "kind of _hook_fn of a tuple": _kind(whole),
+        "_hook_fn of a tuple": list(whole) if isinstance(whole, tuple) else whole,
+        "kind of _hook_fn of a tensor in float64": _kind(_result(hook, resid.double())),
     }
 
 
@@ -199,60 +225,66 @@ test_deception_steering_hook = exercise(
     keep=["__init__"],
     accepts=[HookThatWrites, HookThatAppends],
     mistakes=[
-        Mistake(
-            "forgets the coefficient",
-            "(self.coefficient * self.direction)",
-            "self.direction",
-            why="the coefficient says how far to push",
-            within="DeceptionSteeringHook._hook_fn",
-        ),
-        Mistake(
-            "subtracts the direction",
-            "resid + (self",
-            "resid - (self",
-            why="a positive coefficient pushes along the direction, a negative one against it",
-        ),
-        Mistake(
-            "puts the direction in place of the stream",
+        *instead_of(
             "resid + (self.coefficient * self.direction).to(resid)",
-            "torch.zeros_like(resid) + (self.coefficient * self.direction).to(resid)",
-            why="the stream stays, and the direction is added to it",
+            {
+                "resid + self.direction.to(resid)": ("forgets the coefficient", "the coefficient says how far to push"),
+                "resid - (self.coefficient * self.direction).to(resid)": (
+                    "subtracts the direction",
+                    "a positive coefficient pushes along the direction, a negative one against it",
+                ),
+                "resid * 0 + (self.coefficient * self.direction).to(resid)": (
+                    "puts the direction in place of the stream",
+                    "the stream stays, and the direction is added to it",
+                ),
+                "resid + (self.coefficient * self.direction).to(resid) * (torch.arange(resid.shape[1]) == "
+                "resid.shape[1] - 1)[:, None]": ("steers the last token only", "it acts at every token"),
+                "resid * (1 + self.coefficient * self.direction).to(resid)": (
+                    "scales the stream",
+                    "steering adds a vector; it does not stretch what is there",
+                ),
+                "resid + (self.coefficient * self.direction.float())": (
+                    "leaves the direction in its own dtype",
+                    "a block in half precision must give half precision on, or the next one stops with an error",
+                ),
+                "resid.float() + (self.coefficient * self.direction.float())": (
+                    "makes the stream float32",
+                    "bring the direction to the stream's dtype, not the stream to the direction's",
+                ),
+            },
         ),
-        Mistake(
-            "steers the last token only",
-            "steered = resid + (self.coefficient * self.direction).to(resid)",
-            "steered = resid.clone(); steered[:, -1] += (self.coefficient * self.direction).to(resid)",
-            why="it acts at every token",
-        ),
-        Mistake(
-            "scales the stream",
-            "resid + (self.coefficient * self.direction).to(resid)",
-            "resid * (1 + self.coefficient * self.direction).to(resid)",
-            why="steering adds a vector; it does not stretch what is there",
-        ),
-        Mistake(
-            "leaves the direction in its own dtype",
-            "(self.coefficient * self.direction).to(resid)",
-            "(self.coefficient * self.direction.float())",
-            why="a block in half precision must give half precision on, or the next one stops with an error",
-        ),
-        Mistake(
-            "gives back the stream alone where there was a tuple",
+        *instead_of(
             "steered if isinstance(output, Tensor) else (steered, *output[1:])",
-            "steered",
-            why="whoever called the block unpacks a tuple: return the same kind as the output",
-        ),
-        Mistake(
-            "drops what stands behind the stream",
-            "(steered, *output[1:])",
-            "(steered,)",
-            why="what stands behind the first entry is needed by the next block as it was",
-        ),
-        Mistake(
-            "gives back a list for a tuple",
-            "(steered, *output[1:])",
-            "[steered, *output[1:]]",
-            why="return the same kind as the output: a tuple for a tuple",
+            {
+                "steered": (
+                    "gives back the stream alone where there was a tuple",
+                    "whoever called the block unpacks a tuple: return the same kind as the output",
+                ),
+                "(steered,) if isinstance(output, Tensor) else (steered, *output[1:])": (
+                    "gives back a tuple where there was a tensor",
+                    "the next block takes a tensor: return the same kind as the output",
+                ),
+                "steered if isinstance(output, Tensor) else (steered,)": (
+                    "drops what stands after the stream",
+                    "what stands after the first entry is needed by the next block as it was",
+                ),
+                "steered if isinstance(output, Tensor) else [steered, *output[1:]]": (
+                    "gives back a list for a tuple",
+                    "return the same kind as the output: a tuple for a tuple",
+                ),
+                "(steered,)": (
+                    "always gives back a tuple of the stream alone",
+                    "return the same kind as the output, with everything after its first entry as it was",
+                ),
+                "None": (
+                    "returns nothing",
+                    "what the hook returns takes the output's place; without it the output stays as it was",
+                ),
+                "steered if isinstance(output, Tensor) else output": (
+                    "leaves a tuple as it was",
+                    "where a block returns a tuple, its first entry is the stream: steer that",
+                ),
+            },
         ),
         Mistake(
             "steers one block only",
@@ -271,6 +303,12 @@ test_deception_steering_hook = exercise(
             "for handle in self.handles:",
             "for handle in self.handles[:1]:",
             why="each block has a hook of its own",
+        ),
+        Mistake(
+            "removes its hooks only if there was no error",
+            "for handle in self.handles:",
+            "for handle in self.handles if error is None else []:",
+            why="__exit__ runs after an error too, and the hooks must go then as well",
         ),
         Mistake(
             "swallows errors",

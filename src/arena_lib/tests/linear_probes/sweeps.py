@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from arena_lib.checking import Case, Mistake, Unfit, exercise
+from arena_lib.checking import Case, Mistake, Unfit, exercise, instead_of
 from arena_lib.checking.observing import Observations
 from arena_lib.interp.probes.extraction import extract_activations
 from arena_lib.interp.probes.sweeps import layer_sweep_accuracy
@@ -33,23 +33,35 @@ def sweep_cases(generator: torch.Generator) -> list[Case]:
     sorted_texts, sorted_labels = statements(23)
     order = sorted_labels.argsort(stable=True)
     calls = {
-        "four layers": (*statements(39), [0, 1, 2, 3], 0.8, 25),
-        "another share for training": (*statements(31), [2, 0], 0.55, 7),
-        "statements sorted by label": ([sorted_texts[int(i)] for i in order], sorted_labels[order], [1, 3], 0.7, 25),
+        "four layers": (*statements(39), [0, 1, 2, 3]),
+        "another share for training": (*statements(32), [2, 0], 0.55, 7),
+        "statements sorted by label": ([sorted_texts[int(i)] for i in order], sorted_labels[order], [1, 3], 0.7),
+        "another seed": (*statements(29), [1, 2], 0.6, 25, 5),
     }
-    return [Case(label=label, given={"call": call}) for label, call in calls.items()]
+    return [
+        Case(
+            label=label,
+            given={"call": (texts, labels, layers, rest)},
+            call=f"{len(texts)} statements, labels, model, tokenizer, layers={layers}"
+            + "".join(
+                f", {name}={value}" for name, value in zip(("train_frac", "batch_size", "seed"), rest, strict=False)
+            ),
+            axes=dict.fromkeys(("train_acc", "test_acc"), "layer"),
+        )
+        for label, (texts, labels, layers, *rest) in calls.items()
+    ]
 
 
 def swept(function: Callable[..., Any], case: Case) -> Observations:
     """The accuracies as plain numbers, by part and place."""
-    texts, labels, layers, train_frac, batch_size = case.given["call"]
-    given = labels.clone()
-    found = function(list(texts), given, make_model(3), make_tokenizer(), list(layers), train_frac, batch_size)
-    if not isinstance(found, dict) or set(found) != {"train_acc", "test_acc"}:
-        got = sorted(map(str, found)) if isinstance(found, dict) else type(found).__name__
+    texts, labels, layers, rest = case.given["call"]
+    own_labels = labels.clone()
+    result = function(list(texts), own_labels, make_model(3), make_tokenizer(), list(layers), *rest)
+    if not isinstance(result, dict) or set(result) != {"train_acc", "test_acc"}:
+        got = sorted(map(str, result)) if isinstance(result, dict) else type(result).__name__
         raise Unfit(f"layer_sweep_accuracy must return a dictionary with the keys train_acc and test_acc: got {got}.")
-    accuracies = {part: [float(value) for value in found[part]] for part in ("train_acc", "test_acc")}
-    return accuracies | {"labels changed in place": not torch.equal(given, labels)}
+    accuracies = {part: [float(value) for value in result[part]] for part in ("train_acc", "test_acc")}
+    return accuracies | {"labels changed in place": not torch.equal(own_labels, labels)}
 
 
 def sweep_by_distance(
@@ -60,9 +72,10 @@ def sweep_by_distance(
     layers: Any,
     train_frac: float = 0.8,
     batch_size: int = 25,
+    seed: int = 0,
 ) -> dict[str, list[Any]]:
     """Says 1 where the mean of class 1 is the nearer one, which is the same; one layer after the other."""
-    shuffled = torch.randperm(len(statements), generator=torch.Generator().manual_seed(0)).tolist()
+    shuffled = torch.randperm(len(statements), generator=torch.Generator().manual_seed(seed)).tolist()
     n_train = int(train_frac * len(statements))
     accuracies: dict[str, list[Any]] = {"train_acc": [], "test_acc": []}
     for layer in layers:
@@ -83,18 +96,54 @@ test_layer_sweep_accuracy = exercise(
     cases=sweep_cases,
     observe=swept,
     accepts=[sweep_by_distance],
+    free={"batch_size": "only memory: the accuracies don't hang on it"},
+    equivalent=dict.fromkeys(
+        (f"is_right[{part}].double().mean().item()" for part in ("train", "test")),
+        "a tensor without axes serves where a float does",
+    )
+    | {"is_right = (scores > 0) == (y == 1) -> is_right = (scores >= 0) == (y == 1)": "no score is exactly 0"},
     mistakes=[
-        Mistake(
-            "does not shuffle",
-            "order = torch.randperm(n_statements, generator=torch.Generator().manual_seed(seed))",
-            "order = torch.arange(n_statements)",
-            why="a list that is sorted by label or topic would be trained on one kind and tested on another",
+        *instead_of(
+            "torch.randperm(n_statements, generator=torch.Generator().manual_seed(seed))",
+            {
+                "torch.arange(n_statements)": (
+                    "does not shuffle",
+                    "a list that is sorted by label or topic would be trained on one kind and tested on another",
+                ),
+                "torch.randperm(n_statements)": (
+                    "shuffles without the seed",
+                    "the order comes from a generator with the seed, so that the split can be made again",
+                ),
+                "torch.randperm(n_statements, generator=torch.Generator().manual_seed(0))": (
+                    "ignores the seed",
+                    "another seed gives another split, so that one can see how much hangs on it",
+                ),
+            },
         ),
-        Mistake(
-            "tests on what it trained on",
+        *instead_of(
             "train, test = order[:n_train], order[n_train:]",
-            "train, test = order[:n_train], order[:n_train]",
-            why="only statements that the probe hasn't seen show what it has learned",
+            {
+                "train, test = order[:n_train], order[:n_train]": (
+                    "tests on what it trained on",
+                    "only statements that the probe hasn't seen show what it has learned",
+                ),
+                "test, train = order[:n_train], order[n_train:]": (
+                    "trains on the last part of the shuffled statements",
+                    "the first int(train_frac * n) of the shuffled statements are for training",
+                ),
+                "test, train = order[:-n_train], order[-n_train:]": (
+                    "trains on the last train_frac of the shuffled statements",
+                    "the first int(train_frac * n) of the shuffled statements are for training",
+                ),
+                "train, test = order, order[n_train:]": (
+                    "trains on all statements",
+                    "the probe must not see the statements that it is tested on",
+                ),
+                "train, test = order[:n_train], order": (
+                    "tests on all statements",
+                    "only statements that the probe hasn't seen show what it has learned",
+                ),
+            },
         ),
         Mistake(
             "trains on the tests",
@@ -102,23 +151,30 @@ test_layer_sweep_accuracy = exercise(
             "split_by_label(x, y)",
             why="the means come from the training part alone, or the test is no test",
         ),
-        Mistake(
-            "trains on the smaller part",
-            "train, test = order[:n_train], order[n_train:]",
-            "test, train = order[:n_train], order[n_train:]",
-            why="the first train_frac of the shuffled statements are for training",
-        ),
-        Mistake(
-            "puts the threshold at zero",
+        *instead_of(
             "(x - (mean_1 + mean_0) / 2) @",
-            "x @",
-            why="activations are not centred: the boundary lies halfway between the two means",
-        ),
-        Mistake(
-            "puts the threshold at one of the means",
-            "(mean_1 + mean_0) / 2",
-            "mean_0",
-            why="the boundary lies halfway between the two means",
+            {
+                "x @": (
+                    "puts the threshold at zero",
+                    "activations are not centred: the boundary lies halfway between the two means",
+                ),
+                "(x - mean_0) @": (
+                    "puts the threshold at the mean of label 0",
+                    "the boundary lies halfway between the two means",
+                ),
+                "(x - mean_1) @": (
+                    "puts the threshold at the mean of label 1",
+                    "the boundary lies halfway between the two means",
+                ),
+                "(x - x[train].mean(dim=0)) @": (
+                    "puts the threshold at the mean of all training statements",
+                    "with more statements of one label that mean lies nearer to its side: take (mu_1 + mu_0) / 2",
+                ),
+                "(x - x.mean(dim=0)) @": (
+                    "centres the activations with the tests' own",
+                    "the threshold comes from the two means of the training part alone",
+                ),
+            },
         ),
         Mistake(
             "takes the difference the wrong way round",
@@ -126,17 +182,33 @@ test_layer_sweep_accuracy = exercise(
             "@ (mean_0 - mean_1)",
             why="a positive score means label 1, so the direction leads to the mean of label 1",
         ),
-        Mistake(
-            "rounds the number of training statements up",
-            "n_train = int(train_frac * n_statements)",
-            "n_train = -int(-train_frac * n_statements // 1)",
-            why="int(train_frac * n) statements are for training",
+        *instead_of(
+            "int(train_frac * n_statements)",
+            {
+                "-int(-train_frac * n_statements // 1)": (
+                    "rounds the number of training statements up",
+                    "int(train_frac * n) statements are for training: int rounds down",
+                ),
+                "round(train_frac * n_statements)": (
+                    "rounds the number of training statements",
+                    "int(train_frac * n) statements are for training: int rounds down",
+                ),
+            },
         ),
-        Mistake(
-            "reports the layers sorted",
+        *instead_of(
             "for layer in layers:",
-            "for layer in sorted(layers):",
-            why="the accuracies stand in the order of the layers asked for",
+            {
+                "for layer in sorted(layers):": (
+                    "reports the layers sorted",
+                    "the accuracies stand in the order of the layers asked for",
+                ),
+                "generator = torch.Generator().manual_seed(seed)\n    for layer in layers:\n"
+                "        order = torch.randperm(n_statements, generator=generator)\n"
+                "        train, test = order[:n_train], order[n_train:]": (
+                    "splits anew at each layer",
+                    "the split is the same at every layer, so that their accuracies can be compared",
+                ),
+            },
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""A tiny model of transformers with random weights, and a tokenizer of single words, made without any file.
+"""A tiny model of transformers with random weights, and tokenizers of words and of pieces, made without any file.
 
 Shapes:  texts of these words -> tokens "batch seq"
 """
@@ -17,6 +17,11 @@ WORDS = (
     *("something", "true.", "false.", "user", "assistant", "system", "<end>"),
 )
 """The words that some function here puts into its prompts are among them, so that none is left out unseen."""
+PIECES = (
+    *(PAD, "assistant ow", "assistant ", "user ", "gs <", "end> ", " <end> ", "do", "gs", "ow", "ls", "cats", "see"),
+    *("hear", "red", "lam", "ps", " "),
+)
+"""The first that fits is the next token: "assistant ow" and "gs <" lie across a border, "assistant " and " <end> " touch it."""
 N_LAYERS, D_MODEL = 5, 12
 CHAT_TEMPLATE = (
     "{% for message in messages %}{{ message['role'] }} {% generation %}{{ message['content'] }}"
@@ -26,17 +31,35 @@ CHAT_TEMPLATE = (
 
 
 def make_tokenizer(padding_side: str = "right", chat_template: str | None = None) -> Any:
-    """A tokenizer of transformers that splits at blanks, with a chat template if one is given."""
+    """A tokenizer of transformers that splits at spaces, with a chat template if one is given."""
     from tokenizers import Tokenizer
     from tokenizers.models import WordLevel
-    from tokenizers.pre_tokenizers import WhitespaceSplit
-    from transformers import PreTrainedTokenizerFast
+    from tokenizers.pre_tokenizers import Split
 
     words = Tokenizer(WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token=PAD))
-    words.pre_tokenizer = WhitespaceSplit()
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=words, pad_token=PAD, bos_token=PAD, eos_token=PAD, padding_side=padding_side
-    )
+    words.pre_tokenizer = Split(" ", "removed")
+    return _for_transformers(words, chat_template, padding_side)
+
+
+def make_piece_tokenizer(chat_template: str | None = None) -> Any:
+    """A tokenizer of pieces, which lie across a turn's border or touch it; the vocabulary writes a space as an underscore."""
+    from tokenizers import Regex, Tokenizer, decoders
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import Metaspace, Sequence, Split
+
+    vocabulary = {piece.replace(" ", "_"): i for i, piece in enumerate(PIECES)}
+    pieces = Tokenizer(WordLevel(vocabulary, unk_token=PAD))
+    space = {"replacement": "_", "prepend_scheme": "never", "split": False}
+    pieces.pre_tokenizer = Sequence([Split(Regex("|".join(PIECES)), "isolated"), Metaspace(**space)])
+    pieces.decoder = decoders.Metaspace(**space)
+    return _for_transformers(pieces, chat_template)
+
+
+def _for_transformers(backend: Any, chat_template: str | None, padding_side: str = "right") -> Any:
+    from transformers import PreTrainedTokenizerFast
+
+    special = dict.fromkeys(("pad_token", "bos_token", "eos_token"), PAD)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, padding_side=padding_side, **special)
     tokenizer.chat_template = chat_template
     return tokenizer
 
@@ -60,16 +83,6 @@ def make_model(seed: int = 0) -> Any:
     model = LlamaForCausalLM(config).eval()
     model.load_state_dict(_weights(seed, model))
     return model
-
-
-def count_hooks(model: Any) -> int:
-    """Forward hooks on the model, without those that transformers attaches once when hidden states are asked for."""
-    hooks = [
-        hook
-        for module in model.modules()
-        for hook in (*module._forward_hooks.values(), *module._forward_pre_hooks.values())
-    ]
-    return sum(not getattr(hook, "__module__", "").startswith("transformers.") for hook in hooks)
 
 
 def _weights(seed: int, model: Any) -> dict[str, torch.Tensor]:
