@@ -232,7 +232,8 @@ def selected(function: Callable[..., Any], case: Case) -> Observations:
             "compute_selectivity must return Selectivity(task_accuracy, control_accuracy), whose parts have names: "
             f"got a {type(result).__name__}. Write Selectivity(...) around the two accuracies."
         )
-    task, control = float(result.task_accuracy), float(result.control_accuracy)
+    named: Any = result
+    task, control = float(named.task_accuracy), float(named.control_accuracy)
     return {
         "task accuracy": task,
         "control accuracy": control,

@@ -39,6 +39,8 @@ STATEMENTS = [
 ]
 """Of uneven length, none of them sorted; some begin with the token that also pads."""
 DIFFERENCE = "P(TRUE) - P(FALSE)"
+MINUS = torch.tensor([1.0, -1.0])
+"""The first of two less the second, as a product."""
 
 
 def few_shot_cases(generator: torch.Generator) -> list[Case]:
@@ -91,10 +93,6 @@ def _ask(
         return torch.cat([compare(pick(output.logits, ids, mask), true_id, false_id) for ids, mask, output in read])
 
     return evaluate
-
-
-MINUS = torch.tensor([1.0, -1.0])
-"""The first of two less the second, as a product."""
 
 
 def ask_one_by_one(

@@ -32,7 +32,7 @@ def sweep_cases(generator: torch.Generator) -> list[Case]:
 
     sorted_texts, sorted_labels = statements(23)
     order = sorted_labels.argsort(stable=True)
-    calls = {
+    calls: dict[str, tuple[Any, ...]] = {
         "four layers": (*statements(39), [0, 1, 2, 3]),
         "another share for training": (*statements(32), [2, 0], 0.55, 7),
         "statements sorted by label": ([sorted_texts[int(i)] for i in order], sorted_labels[order], [1, 3], 0.7),

@@ -49,7 +49,7 @@ def make_piece_tokenizer(chat_template: str | None = None) -> Any:
 
     vocabulary = {piece.replace(" ", "_"): i for i, piece in enumerate(PIECES)}
     pieces = Tokenizer(WordLevel(vocabulary, unk_token=PAD))
-    space = {"replacement": "_", "prepend_scheme": "never", "split": False}
+    space: dict[str, Any] = {"replacement": "_", "prepend_scheme": "never", "split": False}
     pieces.pre_tokenizer = Sequence([Split(Regex("|".join(PIECES)), "isolated"), Metaspace(**space)])
     pieces.decoder = decoders.Metaspace(**space)
     return _for_transformers(pieces, chat_template)
