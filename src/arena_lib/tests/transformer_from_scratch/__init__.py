@@ -26,6 +26,7 @@ from arena_lib.tests.transformer_from_scratch.cached_generation import (
     test_generate_with_cache,
 )
 from arena_lib.tests.transformer_from_scratch.causal_masks import test_cached_causal_mask, test_causal_mask
+from arena_lib.tests.transformer_from_scratch.cross_entropy import test_cross_entropy_next_token
 from arena_lib.tests.transformer_from_scratch.embeddings import test_embed, test_pos_embed, test_unembed
 from arena_lib.tests.transformer_from_scratch.kv_cache import (
     test_attend_with_cache,
@@ -46,11 +47,7 @@ from arena_lib.tests.transformer_from_scratch.sampling import (
     test_sample_top_k,
     test_sample_top_p,
 )
-from arena_lib.tests.transformer_from_scratch.training import (
-    test_cross_entropy_next_token,
-    test_measure_accuracy,
-    test_training_step,
-)
+from arena_lib.tests.transformer_from_scratch.training import test_measure_accuracy, test_training_step
 from arena_lib.tests.transformer_from_scratch.whole_models import test_demo_llama, test_demo_transformer
 
 __test__ = False

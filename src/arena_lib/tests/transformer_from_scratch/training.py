@@ -1,6 +1,6 @@
-"""Judges of the loss and the training step of section 1.1.
+"""Judges of the training step and of the accuracy of section 1.1.
 
-Shapes:  logits "batch seq d_vocab", tokens "batch seq" -> a scalar.
+Shapes:  tokens "batch seq" -> a scalar.
 """
 
 from collections.abc import Callable
@@ -10,115 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from arena_lib.checking import Case, Mistake, exercise, outputs_and_gradients
+from arena_lib.checking import Case, Mistake, exercise, instead_of
 from arena_lib.checking.observing import Observations
-from arena_lib.transformer import lesson_training, loss
+from arena_lib.transformer import lesson_training
 from arena_lib.transformer.lesson_training import TransformerTrainingArgs
 
 __test__ = False
 
 D_VOCAB = 6
-
-
-def logits_and_tokens_cases(generator: torch.Generator) -> list[Case]:
-    """Uneven sizes, the shortest text with something to predict, and confident logits."""
-    shapes = {"several texts": (3, 5, 2.0), "two tokens": (1, 2, 2.0), "confident logits": (2, 4, 60.0)}
-    return [
-        Case(
-            label=label,
-            args=(
-                scale * torch.randn(batch, seq, D_VOCAB, generator=generator),
-                torch.randint(0, D_VOCAB, (batch, seq), generator=generator),
-            ),
-            axes={"gradient of logits": "batch seq d_vocab"},
-        )
-        for label, (batch, seq, scale) in shapes.items()
-    ]
-
-
-def cross_entropy_by_torch(logits: Tensor, tokens: Tensor) -> Tensor:
-    """Flattens, and calls torch's own."""
-    return F.cross_entropy(logits[:, :-1].reshape(-1, logits.shape[-1]), tokens[:, 1:].reshape(-1))
-
-
-def cross_entropy_by_logsumexp(logits: Tensor, tokens: Tensor) -> Tensor:
-    """The log of the sum of exponentials, less the logit of the token that came."""
-    right = logits[:, :-1].gather(2, tokens[:, 1:].unsqueeze(2)).squeeze(2)
-    return (torch.logsumexp(logits[:, :-1], dim=2) - right).mean()
-
-
-def cross_entropy_without_shift(logits: Tensor, tokens: Tensor) -> Tensor:
-    """The mistake of comparing every position with its own token."""
-    return F.cross_entropy(logits.flatten(0, 1), tokens.flatten())
-
-
-test_cross_entropy_next_token = exercise(
-    reference=loss.cross_entropy_next_token,
-    cases=logits_and_tokens_cases,
-    observe=outputs_and_gradients,
-    accepts=[cross_entropy_by_torch, cross_entropy_by_logsumexp],
-    mistakes=[
-        Mistake(
-            "compares each position with its own token",
-            "tokens[:, 1:, None]",
-            "tokens[:, :-1, None]",
-            why="the logits at position i guess the token at position i + 1: shift the tokens by one",
-        ),
-        Mistake(
-            "does not shift at all",
-            function=cross_entropy_without_shift,
-            why="the logits at position i guess the token at i + 1: drop the last logits and the first token",
-        ),
-        Mistake(
-            "forgets the minus sign",
-            "return -logprobs_of_next.mean()",
-            "return logprobs_of_next.mean()",
-            why="a loss must fall as the log-probability of what came rises",
-        ),
-        Mistake(
-            "sums where it should take the mean",
-            ".mean()",
-            ".sum()",
-            why="a mean doesn't depend on how many texts and positions there are",
-        ),
-        Mistake(
-            "averages over the batch but sums over positions",
-            "-logprobs_of_next.mean()",
-            "-logprobs_of_next.sum(dim=1).mean()",
-            why="the mean goes over every position of every text",
-        ),
-        Mistake(
-            "takes the softmax without the log",
-            ".log_softmax(dim=-1)",
-            ".softmax(dim=-1)",
-            why="cross-entropy is the mean of minus log-probabilities",
-        ),
-        Mistake(
-            "takes the softmax over the positions",
-            ".log_softmax(dim=-1)",
-            ".log_softmax(dim=1)",
-            why="at each position the probabilities of all tokens of the vocabulary sum to one",
-        ),
-        Mistake(
-            "skips the first prediction",
-            "logprobs_of_next.mean()",
-            "logprobs_of_next[:, -1:].mean()",
-            why="every position but the last has a next token to be judged by",
-        ),
-        Mistake(
-            "drops the last prediction that can be judged",
-            "-logprobs_of_next.mean()",
-            "-(logprobs_of_next[:, :-1].sum() / logprobs_of_next.numel())",
-            why="the last position with a next token is the last but one",
-        ),
-        Mistake(
-            "cuts the gradient",
-            "-logprobs_of_next.mean()",
-            "-logprobs_of_next.mean().detach().requires_grad_()",
-            why="training needs the gradient of the loss: no item, detach or new tensor on the way",
-        ),
-    ],
-)
 
 
 class TinyModel(nn.Module):
@@ -136,35 +35,48 @@ class TinyModel(nn.Module):
         return self.W_E[tokens] @ self.W_U
 
 
+def tiny_weights(generator: torch.Generator) -> dict[str, Tensor]:
+    """Weights of a TinyModel."""
+    return {
+        "W_E": torch.randn(D_VOCAB, 4, generator=generator),
+        "W_U": torch.randn(4, D_VOCAB, generator=generator),
+    }
+
+
 def training_cases(generator: torch.Generator) -> list[Case]:
-    """Two optimizers, and test texts that don't fill the last batch."""
-    settings = {"without weight decay": (2, 0.05, 0.0), "with weight decay": (3, 0.02, 0.5)}
+    """Three optimizers; gradients lie there before one of the calls."""
+    optimizers: dict[str, tuple[Any, dict[str, float], bool]] = {
+        "three steps of AdamW": (torch.optim.AdamW, {"lr": 0.02, "weight_decay": 0.5}, False),
+        "three steps of SGD": (torch.optim.SGD, {"lr": 0.3, "momentum": 0.5}, False),
+        "gradients that were there before": (torch.optim.SGD, {"lr": 0.1}, True),
+    }
     return [
         Case(
             label=label,
+            call="model, optimizer, tokens",
             given={
-                "batch_size": batch_size,
-                "adamw": {"lr": lr, "weight_decay": weight_decay},
-                "weights": {
-                    "W_E": torch.randn(D_VOCAB, 4, generator=generator),
-                    "W_U": torch.randn(4, D_VOCAB, generator=generator),
-                },
-                "train": torch.randint(0, D_VOCAB, (8, 5), generator=generator),
-                "test": torch.randint(0, D_VOCAB, (7, 5), generator=generator),
+                "optimizer": (kind, settings),
+                "has_old_gradients": has_old_gradients,
+                "weights": tiny_weights(generator),
+                "train": torch.randint(0, D_VOCAB, (6, 5), generator=generator),
             },
         )
-        for label, (batch_size, lr, weight_decay) in settings.items()
+        for label, (kind, settings, has_old_gradients) in optimizers.items()
     ]
 
 
 def three_steps(function: Callable[..., Any], case: Case) -> Observations:
     """Losses and weights over three steps: gradients that pile up or an update that is missing can be seen."""
     model = TinyModel(case.given["weights"])
-    optimizer = torch.optim.AdamW(model.parameters(), **case.given["adamw"])
-    losses = [function(model, optimizer, batch) for batch in case.given["train"][:6].split(2)]
+    kind, settings = case.given["optimizer"]
+    optimizer = kind(model.parameters(), **settings)
+    if case.given["has_old_gradients"]:
+        for parameter in model.parameters():
+            parameter.grad = torch.ones_like(parameter)
+    losses = [function(model, optimizer, batch) for batch in case.given["train"].split(2)]
     return {
         "loss of each step": losses,
-        "whether the loss still holds its graph": any(isinstance(x, Tensor) and x.requires_grad for x in losses),
+        "a loss still holds its graph": any(isinstance(x, Tensor) and x.requires_grad for x in losses),
         "W_E after three steps": model.W_E.detach(),
         "W_U after three steps": model.W_U.detach(),
     }
@@ -175,17 +87,22 @@ def step_of_trainer(obj: Any) -> Any:
     if not isinstance(obj, type):
         return obj
 
+    trainers: dict[nn.Module, Any] = {}
+
     def training_step(model: nn.Module, optimizer: Any, tokens: Tensor) -> Tensor:
-        trainer = obj(TransformerTrainingArgs(), model, tokens, tokens)
-        trainer.optimizer = optimizer
-        loss_before: Tensor = trainer.training_step({"tokens": tokens})
+        if model not in trainers:
+            optimizer.zero_grad()  # a trainer that begins finds no gradients, so it may clear them after each step
+            trainers[model] = obj(TransformerTrainingArgs(), model, tokens, tokens)
+            trainers[model].optimizer = optimizer
+        loss_before: Tensor = trainers[model].training_step({"tokens": tokens})
         return loss_before
 
     return training_step
 
 
-def training_step_clearing_last(model: nn.Module, optimizer: Any, tokens: Tensor) -> Tensor:
-    """Clears the gradients last, and calls torch's cross-entropy."""
+def training_step_clearing_twice(model: nn.Module, optimizer: Any, tokens: Tensor) -> Tensor:
+    """Clears the gradients first and last, and calls torch's cross-entropy."""
+    model.zero_grad()
     logits = model(tokens)
     step_loss = F.cross_entropy(logits[:, :-1].flatten(0, 1), tokens[:, 1:].flatten())
     step_loss.backward()
@@ -199,46 +116,99 @@ test_training_step = exercise(
     cases=training_cases,
     observe=three_steps,
     adapt=step_of_trainer,
-    accepts=[training_step_clearing_last],
+    accepts=[training_step_clearing_twice],
     mistakes=[
-        Mistake(
-            "never clears the gradients",
-            "optimizer.zero_grad()\n",
-            "pass\n",
-            why="backward adds to what is there: without zero_grad each step also takes all earlier ones again",
+        *instead_of(
+            "    optimizer.zero_grad()\n    loss.backward()\n    optimizer.step()\n",
+            {
+                "    loss.backward()\n    optimizer.step()\n": (
+                    "never clears the gradients",
+                    "backward adds to what is there: without zero_grad each step also takes all earlier ones again",
+                ),
+                "    loss.backward()\n    optimizer.step()\n    optimizer.zero_grad()\n": (
+                    "clears the gradients only after the step",
+                    "gradients may lie there before the call: clear them before backward",
+                ),
+                "    loss.backward()\n    optimizer.zero_grad()\n    optimizer.step()\n": (
+                    "leaves the weights as they were",
+                    "the optimizer's step is missing, or the gradients were cleared between backward and step",
+                ),
+                "    optimizer.step()\n    optimizer.zero_grad()\n    loss.backward()\n": (
+                    "takes the step before backward",
+                    "the step uses the gradients that lie there: clear, backward, step is the order",
+                ),
+                "    optimizer.zero_grad()\n    loss.backward()\n    optimizer.step()\n    optimizer.step()\n": (
+                    "takes two steps",
+                    "one batch, one step",
+                ),
+                "    optimizer.zero_grad()\n    (-loss).backward()\n    optimizer.step()\n": (
+                    "climbs instead of descending",
+                    "the optimizer already goes against the gradient",
+                ),
+                "    optimizer.zero_grad()\n    (2 * loss).backward()\n    optimizer.step()\n": (
+                    "doubles the loss before backward",
+                    "the gradient of the loss itself is asked for",
+                ),
+                "    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)\n"
+                "    optimizer.zero_grad()\n    loss.backward()\n    optimizer.step()\n": (
+                    "makes an optimizer of its own",
+                    "the optimizer is given: it remembers earlier steps, and has its own learning rate",
+                ),
+            },
         ),
-        Mistake(
-            "leaves the weights as they were",
-            "    optimizer.step()\n",
-            "",
-            why="the optimizer's step is missing, or the gradients were cleared between backward and step",
+        *instead_of(
+            "cross_entropy_next_token(model(tokens), tokens)\n    optimizer",
+            {
+                "cross_entropy_next_token(model(tokens), tokens) * tokens[:, 1:].numel()\n    optimizer": (
+                    "sums the loss where it should take the mean",
+                    "cross_entropy_next_token is the mean over all positions that have a next token",
+                ),
+                "nn.functional.cross_entropy(model(tokens).flatten(0, 1), tokens.flatten())\n    optimizer": (
+                    "doesn't shift the tokens",
+                    "the logits at position i guess the token at i + 1",
+                ),
+                "nn.functional.cross_entropy(model(tokens)[:, :-1].flatten(0, 1), tokens[:, :-1].flatten())\n    optimizer": (
+                    "compares each position with its own token",
+                    "the logits at position i guess the token at i + 1",
+                ),
+            },
         ),
-        Mistake(
-            "returns the loss with its graph",
+        *instead_of(
             "return loss.detach()",
-            "return loss",
-            why="a list of such losses would keep every step's activations in memory",
-        ),
-        Mistake(
-            "takes two steps",
-            "    optimizer.step()\n",
-            "    optimizer.step()\n    optimizer.step()\n",
-            why="one batch, one step",
-        ),
-        Mistake(
-            "climbs instead of descending",
-            "loss.backward()",
-            "(-loss).backward()",
-            why="the optimizer already goes against the gradient",
-        ),
-        Mistake(
-            "returns the loss after the step",
-            "return loss.detach()",
-            "return cross_entropy_next_token(model(tokens), tokens).detach()",
-            why="the loss that the step was made from is asked for: it costs no second pass through the model",
+            {
+                "return loss": (
+                    "returns the loss with its graph",
+                    "a list of such losses would keep every step's activations in memory",
+                ),
+                "return cross_entropy_next_token(model(tokens), tokens).detach()": (
+                    "returns the loss after the step",
+                    "the loss that the step was made from is asked for: it costs no second pass through the model",
+                ),
+                "pass": ("returns nothing", "the loss before the step is asked for"),
+            },
         ),
     ],
 )
+
+
+def accuracy_cases(generator: torch.Generator) -> list[Case]:
+    """Texts that don't fill the last batch, and one batch for all."""
+    return [
+        Case(
+            label=label,
+            call=f"model, test_tokens, batch_size={batch_size}",
+            given={
+                "batch_size": batch_size,
+                "weights": tiny_weights(generator),
+                "test": torch.randint(0, D_VOCAB, (n_test, 5), generator=generator),
+            },
+        )
+        for label, batch_size, n_test in [
+            ("7 texts", 2, 7),
+            ("11 texts", 3, 11),
+            ("fewer texts than a batch", 9, 4),
+        ]
+    ]
 
 
 def accuracy(function: Callable[..., Any], case: Case) -> Observations:
@@ -248,7 +218,7 @@ def accuracy(function: Callable[..., Any], case: Case) -> Observations:
     return {
         "accuracy": value,
         "calls of the model that recorded gradients": model.n_calls_with_gradient,
-        "whether the weights stayed as they were": torch.equal(case.given["weights"]["W_E"], model.W_E.detach()),
+        "the weights are as they were": torch.equal(case.given["weights"]["W_E"], model.W_E.detach()),
     }
 
 
@@ -272,46 +242,96 @@ def measure_accuracy_at_once(model: nn.Module, test_tokens: Tensor, batch_size: 
 
 test_measure_accuracy = exercise(
     reference=lesson_training.measure_accuracy,
-    cases=training_cases,
+    cases=accuracy_cases,
     observe=accuracy,
     adapt=accuracy_of_trainer,
     accepts=[measure_accuracy_at_once],
     mistakes=[
-        Mistake(
-            "compares each guess with its own token",
-            "predicted == tokens[:, 1:]",
-            "predicted == tokens[:, :-1]",
-            why="the guess at position i is about the token at position i + 1",
+        *instead_of(
+            "    predicted = model(tokens)[:, :-1].argmax(dim=-1)\n        n_right += int((predicted == tokens[:, 1:]).sum())",
+            {
+                "    predicted = model(tokens)[:, :-1].argmax(dim=-1)\n"
+                "        n_right += int((predicted == tokens[:, :-1]).sum())": (
+                    "compares each guess with its own token",
+                    "the guess at position i is about the token at position i + 1",
+                ),
+                "    predicted = model(tokens).argmax(dim=-1)\n        n_right += int((predicted == tokens).sum())": (
+                    "does not shift at all",
+                    "the guess at position i is about the token at i + 1: drop the last guess and the first token",
+                ),
+                "    predicted = model(tokens)[:, 1:].argmax(dim=-1)\n"
+                "        n_right += int((predicted == tokens[:, :-1]).sum())": (
+                    "compares each guess with the token before its own",
+                    "drop the last guess and the first token, not the reverse",
+                ),
+                "    predicted = model(tokens)[:, -2:-1].argmax(dim=-1)\n"
+                "        n_right += int((predicted == tokens[:, -1:]).sum())": (
+                    "looks at the last token only",
+                    "every position that has a next token counts",
+                ),
+                "    predicted = model(tokens)[:, :-1].argmin(dim=-1)\n"
+                "        n_right += int((predicted == tokens[:, 1:]).sum())": (
+                    "takes the least likely token as the guess",
+                    "the guess is the token with the largest logit",
+                ),
+                "    predicted = (model(tokens)[:, :-1].argmax(dim=-1) == tokens[:, 1:]).all(dim=1)\n"
+                "        n_right += int(predicted.sum())": (
+                    "counts texts that are right throughout",
+                    "each position counts by itself",
+                ),
+                "    predicted = model(tokens)[:, :-1].softmax(dim=-1).gather(-1, tokens[:, 1:, None])\n"
+                "        n_right += predicted.sum().item()": (
+                    "averages the probability of the right token",
+                    "a guess is right or wrong: compare the token with the largest logit",
+                ),
+            },
         ),
-        Mistake(
-            "averages the accuracies of the batches",
+        *instead_of(
             "return n_right / n_all",
-            "means = [(model(t)[:, :-1].argmax(-1) == t[:, 1:]).float().mean() for t in test_tokens.split(batch_size)]\n    return float(sum(means) / len(means))",
-            why="the last batch is smaller, and its texts would count more than the others",
+            {
+                "means = [(model(t)[:, :-1].argmax(-1) == t[:, 1:]).float().mean() for t in test_tokens.split(batch_size)]\n"
+                "    return float(sum(means) / len(means))": (
+                    "averages the accuracies of the batches",
+                    "the last batch is smaller, and its texts would count more than the others",
+                ),
+                "return float(n_right)": (
+                    "counts right guesses, not their share",
+                    "accuracy is the share of positions that were guessed right, from 0 to 1",
+                ),
+                "return n_right / len(test_tokens)": (
+                    "divides by the number of texts",
+                    "divide by the number of positions that have a next token",
+                ),
+                "return n_right / test_tokens.numel()": (
+                    "counts the last position, which has no next token",
+                    "only positions that have a next token can be judged",
+                ),
+                "return 100 * n_right / n_all": ("returns percent", "accuracy is a share, from 0 to 1"),
+                "return 1 - n_right / n_all": ("returns the share of wrong guesses", "count where the guess is right"),
+            },
         ),
-        Mistake(
-            "counts right guesses, not their share",
-            "return n_right / n_all",
-            "return float(n_right)",
-            why="accuracy is the share of positions that were guessed right, from 0 to 1",
+        *instead_of(
+            "for tokens in test_tokens.split(batch_size)",
+            {
+                "for tokens in test_tokens[: len(test_tokens) // batch_size * batch_size].split(batch_size)": (
+                    "drops the last, smaller batch",
+                    "every text counts: the last batch may be smaller",
+                ),
+                "for tokens in [test_tokens[:batch_size]]": (
+                    "measures the first batch only",
+                    "return after the loop, not inside it",
+                ),
+                "for tokens in [test_tokens.split(batch_size)[-1]]": (
+                    "measures the last batch only",
+                    "add up the counts of all batches: +=, not =",
+                ),
+            },
         ),
         Mistake(
             "records gradients while it measures",
             "@torch.inference_mode()",
             "",
             why="nothing is trained here: without gradients it is faster and takes less memory",
-        ),
-        Mistake(
-            "counts the last position, which has no next token",
-            "n_all += predicted.numel()",
-            "n_all += tokens.numel()",
-            why="only positions that have a next token can be judged",
-        ),
-        Mistake(
-            "takes the least likely token as the guess",
-            "argmax",
-            "argmin",
-            why="the guess is the token with the largest logit",
         ),
     ],
 )

@@ -1,0 +1,167 @@
+"""Judge of the loss of section 1.1.
+
+Shapes:  logits "batch seq d_vocab", tokens "batch seq" -> a scalar.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from arena_lib.checking import Case, exercise, instead_of, outputs_and_gradients
+from arena_lib.transformer import loss
+
+__test__ = False
+
+D_VOCAB = 6
+
+
+def logits_and_tokens_cases(generator: torch.Generator) -> list[Case]:
+    """Uneven sizes, the shortest text with something to predict, and confident logits."""
+    shapes = {"several texts": (3, 5, 2.0), "two tokens": (1, 2, 2.0), "confident logits": (2, 4, 60.0)}
+    return [
+        Case(
+            label=label,
+            args=(
+                scale * torch.randn(batch, seq, D_VOCAB, generator=generator),
+                torch.randint(0, D_VOCAB, (batch, seq), generator=generator),
+            ),
+            axes={"gradient of logits": "batch seq d_vocab"},
+        )
+        for label, (batch, seq, scale) in shapes.items()
+    ]
+
+
+def cross_entropy_by_torch(logits: Tensor, tokens: Tensor) -> Tensor:
+    """Flattens, and calls torch's own."""
+    return F.cross_entropy(logits[:, :-1].reshape(-1, logits.shape[-1]), tokens[:, 1:].reshape(-1))
+
+
+def cross_entropy_by_logsumexp(logits: Tensor, tokens: Tensor) -> Tensor:
+    """The log of the sum of exponentials, less the logit of the token that came."""
+    right = logits[:, :-1].gather(2, tokens[:, 1:].unsqueeze(2)).squeeze(2)
+    return (torch.logsumexp(logits[:, :-1], dim=2) - right).mean()
+
+
+LOGPROBS = "logits[:, :-1].log_softmax(dim=-1)"
+OF_NEXT = "logprobs.gather(dim=-1, index=tokens[:, 1:, None])"
+
+test_cross_entropy_next_token = exercise(
+    reference=loss.cross_entropy_next_token,
+    cases=logits_and_tokens_cases,
+    observe=outputs_and_gradients,
+    accepts=[cross_entropy_by_torch, cross_entropy_by_logsumexp],
+    mistakes=[
+        *instead_of(
+            OF_NEXT,
+            {
+                "logprobs.gather(dim=-1, index=tokens[:, :-1, None])": (
+                    "compares each position with its own token",
+                    "the logits at position i guess the token at position i + 1: shift the tokens by one",
+                ),
+                "logprobs[:, :-1].gather(dim=-1, index=tokens[:, 2:, None])": (
+                    "shifts by two",
+                    "the logits at position i guess the token at position i + 1",
+                ),
+                "logprobs[:, :, tokens[:, 1:]]": (
+                    "pairs every position with every token",
+                    "tokens as an index of the last axis alone takes all of them at each position: use gather",
+                ),
+                "logprobs[0].gather(dim=-1, index=tokens[0, 1:, None])": (
+                    "looks at the first text only",
+                    "every text of the batch counts",
+                ),
+                f"{OF_NEXT}[:, -1:]": (
+                    "looks at the last prediction only",
+                    "every position but the last has a next token to be judged by",
+                ),
+                f"{OF_NEXT}[:, 1:]": ("skips the first prediction", "position 0 predicts the token at position 1"),
+                f"{OF_NEXT}[:, :-1]": (
+                    "drops the last prediction that can be judged",
+                    "the last position with a next token is the last but one",
+                ),
+            },
+        ),
+        *instead_of(
+            LOGPROBS,
+            {
+                "logits[:, 1:].log_softmax(dim=-1)": (
+                    "compares each position with the token before its own",
+                    "drop the last logits, not the first: the logits at position i guess the token at position i + 1",
+                ),
+                "logits[:, :-1].softmax(dim=-1)": (
+                    "takes the softmax without the log",
+                    "cross-entropy is the mean of minus log-probabilities",
+                ),
+                "logits[:, :-1]": ("leaves the softmax out", "logits become log-probabilities by log_softmax"),
+                "logits[:, :-1].softmax(dim=-1).log_softmax(dim=-1)": (
+                    "takes the softmax twice",
+                    "cross-entropy functions take logits, and do the softmax themselves",
+                ),
+                "logits[:, :-1].log_softmax(dim=1)": (
+                    "takes the softmax over the positions",
+                    "at each position the probabilities of all tokens of the vocabulary sum to one",
+                ),
+                "logits[:, :-1].softmax(dim=-1).log()": (
+                    "takes the log of the softmax in two steps",
+                    "a small probability becomes 0 and its log -inf: log_softmax does both at once",
+                ),
+                "(logits[:, :-1].softmax(dim=-1) + 1e-8).log()": (
+                    "adds a small number before the log",
+                    "that hides how wrong a confident guess is: log_softmax needs no such number",
+                ),
+                f"{LOGPROBS} / 0.6931471805599453": ("measures in bits", "nats are asked for: the natural logarithm"),
+                "logits[:, :-1].mT.reshape(logits[:, :-1].shape).log_softmax(dim=-1)": (
+                    "reshapes with positions and vocabulary swapped",
+                    "flatten batch and seq only; each row holds the scores of the whole vocabulary",
+                ),
+            },
+        ),
+        *instead_of(
+            "-logprobs_of_next.mean()",
+            {
+                "logprobs_of_next.mean()": (
+                    "forgets the minus sign",
+                    "a loss must fall as the log-probability of what came rises",
+                ),
+                "-logprobs_of_next.sum()": (
+                    "sums where it should take the mean",
+                    "a mean doesn't depend on how many texts and positions there are",
+                ),
+                "-logprobs_of_next.sum(dim=1).mean()": (
+                    "averages over the batch but sums over positions",
+                    "the mean goes over every position of every text",
+                ),
+                "-logprobs_of_next.sum(dim=0).mean()": (
+                    "averages over positions but sums over the batch",
+                    "the mean goes over every position of every text",
+                ),
+                "-logprobs_of_next.sum() / tokens.numel()": (
+                    "divides by the number of tokens, not of predictions",
+                    "a text of seq tokens holds seq - 1 predictions",
+                ),
+                "(-logprobs_of_next.mean()).exp()": ("returns the perplexity", "the loss is its logarithm"),
+                "-logprobs_of_next.squeeze(-1)": ("returns a loss for each position", "their mean is asked for"),
+                "-logprobs_of_next.mean().detach()": (
+                    "cuts the gradient",
+                    "training needs the gradient of the loss: no detach, numpy or new tensor on the way",
+                ),
+                "-logprobs_of_next.mean().item()": (
+                    "returns a plain number",
+                    "training needs the gradient of the loss: item() is for printing",
+                ),
+                "-logits.log_softmax(dim=-1).gather(dim=-1, index=tokens[:, :, None]).mean()": (
+                    "does not shift at all",
+                    "the logits at position i guess the token at i + 1: drop the last logits and the first token",
+                ),
+                "-logits.log_softmax(dim=-1).gather(dim=-1, index=tokens.roll(-1, 1)[:, :, None]).mean()": (
+                    "compares the last position with the first token",
+                    "roll goes round in a circle: the last position has no next token, so leave it out",
+                ),
+                "-logits.flatten(0, 1)[:-1].log_softmax(dim=-1).gather(dim=-1, index=tokens.flatten()[1:, None]).mean()": (
+                    "lets the last position of a text predict the next text's first token",
+                    "shift within each text, and flatten afterwards",
+                ),
+            },
+        ),
+    ],
+)
