@@ -6,8 +6,6 @@ from arena_lib.tests.indirect_object_identification.activation_hooks import (
     test_patch_residual_component,
 )
 from arena_lib.tests.indirect_object_identification.activation_patching import (
-    test_get_act_patch_attn_head_all_pos_every,
-    test_get_act_patch_attn_head_out_all_pos,
     test_get_act_patch_block_every,
     test_get_act_patch_resid_pre,
 )
@@ -19,6 +17,10 @@ from arena_lib.tests.indirect_object_identification.circuit_mask import (
 from arena_lib.tests.indirect_object_identification.copying import (
     test_embed_names,
     test_get_copying_scores,
+)
+from arena_lib.tests.indirect_object_identification.head_patching import (
+    test_get_act_patch_attn_head_all_pos_every,
+    test_get_act_patch_attn_head_out_all_pos,
 )
 from arena_lib.tests.indirect_object_identification.heads import test_get_attn_scores
 from arena_lib.tests.indirect_object_identification.metrics import (

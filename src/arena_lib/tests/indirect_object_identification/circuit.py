@@ -191,6 +191,10 @@ test_add_mean_ablation_hook = exercise(
                     "averages over all prompts",
                     "a position means something else in another template, so each has its own mean",
                 ),
+                "cache[name].mean(dim=(0, 1), keepdim=True).expand_as(cache[name])": (
+                    "averages over positions as well",
+                    "each position keeps a mean of its own",
+                ),
                 "cache[name]": (
                     "takes single prompts for means",
                     "that is resampling: one ABC prompt still has names of its own",

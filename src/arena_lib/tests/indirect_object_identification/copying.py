@@ -64,32 +64,48 @@ test_embed_names = exercise(
     equivalent={
         "embedded + lm.mlp_out(0, embedded[None])[0] -> embedded + lm.mlp_out(0, embedded[None])[-1]": ONE_IN_THE_BATCH
     },
-    mistakes=instead_of(
-        "embedded + lm.mlp_out(0, embedded[None])[0]",
-        {
-            "embedded": ("leaves out the first MLP", PAST_THE_MLP),
-            "lm.mlp_out(0, embedded[None])[0]": (
-                "leaves out the embedding itself",
-                "the MLP adds to the stream: what it reads is still there",
-            ),
-            "embedded + lm.mlp_out(lm.n_layers - 1, embedded[None])[0]": (
-                "takes the last layer's MLP",
-                "a name passes the first MLP before the heads of layer 1 read it",
-            ),
-            "embedded + lm.mlp_out(0, (embedded + lm.mlp_out(0, embedded[None])[0])[None])[0]": (
-                "passes the MLP twice",
-                "it is passed once",
-            ),
-            "embedded + lm.model.blocks[0].mlp(embedded[None])[0]": (
-                "leaves out the MLP's norm",
-                "the MLP reads the stream through its norm, ln2; hooked(model).mlp_out has it",
-            ),
-            "embedded + lm.model.blocks[0].mlp(lm.norm(0, 'ln1', embedded[None]))[0]": (
-                "takes attention's norm for the MLP",
-                "the MLP reads the stream through its own norm, ln2; hooked(model).mlp_out has it",
-            ),
-        },
-    ),
+    mistakes=[
+        Mistake(
+            "adds the embedding of a position",
+            "embedded = lm.W_E[names]",
+            "embedded = lm.W_E[names] + (lm.model.pos_embed.W_pos[0] if hasattr(lm.model, 'pos_embed') else 0)",
+            why="a name is looked at by itself, wherever it stands: W_E[name] alone",
+        ),
+        *instead_of(
+            "embedded + lm.mlp_out(0, embedded[None])[0]",
+            {
+                "embedded": ("leaves out the first MLP", PAST_THE_MLP),
+                "lm.mlp_out(0, embedded[None])[0]": (
+                    "leaves out the embedding itself",
+                    "the MLP adds to the stream: what it reads is still there",
+                ),
+                "(embedded + lm.mlp_out(0, embedded[None])[0])[None]": (
+                    "keeps an axis of length 1 in front",
+                    "the result has a row for each name",
+                ),
+                "embedded + lm.mlp_out(1, embedded[None])[0]": (
+                    "takes the second layer's MLP",
+                    "a name passes the first MLP, that of layer 0, before the heads of layer 1 read it",
+                ),
+                "embedded + lm.mlp_out(lm.n_layers - 1, embedded[None])[0]": (
+                    "takes the last layer's MLP",
+                    "a name passes the first MLP before the heads of layer 1 read it",
+                ),
+                "embedded + lm.mlp_out(0, (embedded + lm.mlp_out(0, embedded[None])[0])[None])[0]": (
+                    "passes the MLP twice",
+                    "it is passed once",
+                ),
+                "embedded + lm.model.blocks[0].mlp(embedded[None])[0]": (
+                    "leaves out the MLP's norm",
+                    "the MLP reads the stream through its norm, ln2; hooked(model).mlp_out has it",
+                ),
+                "embedded + lm.model.blocks[0].mlp(lm.norm(0, 'ln1', embedded[None]))[0]": (
+                    "takes attention's norm for the MLP",
+                    "the MLP reads the stream through its own norm, ln2; hooked(model).mlp_out has it",
+                ),
+            },
+        ),
+    ],
 )
 
 

@@ -156,6 +156,11 @@ def right_pairs(n: int) -> Pairs:
     return {"duplicate": (n + 1, 1, n), "prev": (1, 0, 2 * n), "induction": (n + 1, 2, n)}
 
 
+def no_first_token(n: int) -> Pairs:
+    """Where each kind would look if texts began with the first copy."""
+    return {"duplicate": (n, 0, n), "induction": (n, 1, n)}
+
+
 def scores_at(
     pairs: Callable[[int], Pairs], reduce: Callable[[Tensor, Tensor, Tensor], Tensor] = mean_of_pairs
 ) -> Callable[..., Tensor]:
@@ -178,10 +183,13 @@ test_get_attn_scores = exercise(
     observe=scores_and_tokens,
     accepts=[scores_by_pairs, scores_by_hooks, scores_at(right_pairs)],
     mistakes=[
-        Mistake(
-            "forgets the token that begins the text",
-            why="it stands before the first copy, so all positions are one further along",
-            function=scores_at(lambda n: {"duplicate": (n, 0, n), "prev": (1, 0, 2 * n), "induction": (n, 1, n)}),
+        *(
+            Mistake(
+                "forgets the token that begins the text",
+                why="it stands before the first copy, so all positions are one further along",
+                function=scores_at(lambda n, kinds=kinds: right_pairs(n) | {k: no_first_token(n)[k] for k in kinds}),
+            )
+            for kinds in (("duplicate", "induction"), ("duplicate",), ("induction",))
         ),
         Mistake(
             "looks at the same token for induction",
@@ -214,6 +222,18 @@ test_get_attn_scores = exercise(
             "leaves out the last pair",
             why="i goes from 0 to n - 1, which is n pairs",
             function=scores_at(lambda n: {kind: (q, k, pairs - 1) for kind, (q, k, pairs) in right_pairs(n).items()}),
+        ),
+        Mistake(
+            "leaves out the last pair for induction",
+            why="i goes from 0 to n - 1, which is n pairs: the last query looks at the first token of the second copy",
+            function=scores_at(lambda n: right_pairs(n) | {"induction": (n + 1, 2, n - 1)}),
+        ),
+        Mistake(
+            "draws the second half anew",
+            "    lm = hooked(model)\n",
+            "    anew = generate_repeated_tokens(model, seq_len, batch, token_ids, generator)[:, 1 : seq_len + 1]\n"
+            "    tokens, lm = torch.cat([tokens[:, : seq_len + 1], anew], dim=1), hooked(model)\n",
+            why="the second copy has the tokens of the first, in the same order",
         ),
         Mistake(
             "adds up the pairs",
