@@ -5,8 +5,9 @@ Models here attend by position alone, so that a score does not depend on which t
 Shapes:  a model -> "n_layers n_heads".
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -156,9 +157,10 @@ def right_pairs(n: int) -> Pairs:
     return {"duplicate": (n + 1, 1, n), "prev": (1, 0, 2 * n), "induction": (n + 1, 2, n)}
 
 
-def no_first_token(n: int) -> Pairs:
-    """Where each kind would look if texts began with the first copy."""
-    return {"duplicate": (n, 0, n), "induction": (n, 1, n)}
+def pairs_without_first_token(n: int, kinds: Sequence[str]) -> Pairs:
+    """Where these kinds would look if texts began with the first copy."""
+    shifted = {"duplicate": (n, 0, n), "induction": (n, 1, n)}
+    return right_pairs(n) | {kind: shifted[kind] for kind in kinds}
 
 
 def scores_at(
@@ -187,7 +189,7 @@ test_get_attn_scores = exercise(
             Mistake(
                 "forgets the token that begins the text",
                 why="it stands before the first copy, so all positions are one further along",
-                function=scores_at(lambda n, kinds=kinds: right_pairs(n) | {k: no_first_token(n)[k] for k in kinds}),
+                function=scores_at(partial(pairs_without_first_token, kinds=kinds)),
             )
             for kinds in (("duplicate", "induction"), ("duplicate",), ("induction",))
         ),
