@@ -86,7 +86,7 @@ def greedy_search(logits: Float[Tensor, " d_vocab"]) -> int:
 def sample_basic(logits: Float[Tensor, " d_vocab"], generator: torch.Generator | None = None) -> int:
     """Draw one token id, each with probability softmax(logits), as an int.
 
-    `generator`, if given, is the only source of randomness.
+    `generator`, if given, is the only source of randomness; each draw moves it on.
 
     >>> sample_basic(torch.tensor([0.0, 100.0, 0.0]))
     1
@@ -125,8 +125,9 @@ def sample_top_k(logits: Float[Tensor, " d_vocab"], k: int, generator: torch.Gen
     """Draw one token id among the k most likely, as an int.
 
     Their probabilities are those of softmax(logits), scaled up to sum to one; every other
-    token has probability 0. Where equal logits compete for the last place, any of them may take it. A k of d_vocab or more leaves the distribution as it is.
-    `generator`, if given, is the only source of randomness.
+    token has probability 0. Where equal logits compete for the last place, any of them may
+    take it. A k of d_vocab or more leaves the distribution as it is.
+    `generator`, if given, is the only source of randomness; each draw moves it on.
     """
     best = logits.topk(min(k, logits.shape[0]))
     return int(best.indices[sample_basic(best.values, generator=generator)])
@@ -144,7 +145,7 @@ def sample_top_p(
     probabilities sum to at least top_p, so the token that crosses the line is kept; but
     keep at least min_tokens_to_keep. Among those draw with the probabilities of
     softmax(logits), scaled up to sum to one. A top_p of 0 keeps min_tokens_to_keep tokens.
-    `generator`, if given, is the only source of randomness.
+    `generator`, if given, is the only source of randomness; each draw moves it on.
     """
     sorted_logits, token_ids = logits.sort(descending=True)
     cumulative = sorted_logits.softmax(dim=-1).cumsum(dim=-1)

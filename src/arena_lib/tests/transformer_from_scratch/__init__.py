@@ -6,12 +6,8 @@ from arena_lib.tests.transformer_from_scratch.architecture import (
     test_transformer_block,
 )
 from arena_lib.tests.transformer_from_scratch.attention import test_attention
-from arena_lib.tests.transformer_from_scratch.beam_search import (
-    test_ban_repeated_ngrams,
-    test_beam_search,
-    test_extend_beams,
-    test_filter_beams,
-)
+from arena_lib.tests.transformer_from_scratch.beam_search import test_beam_search
+from arena_lib.tests.transformer_from_scratch.beams import test_extend_beams, test_filter_beams
 from arena_lib.tests.transformer_from_scratch.bpe_encoding import (
     test_bpe_decode,
     test_bpe_encode,
@@ -39,6 +35,7 @@ from arena_lib.tests.transformer_from_scratch.next_token import (
     test_sample_next_token,
 )
 from arena_lib.tests.transformer_from_scratch.norms import test_layer_norm, test_layer_norm_epsilon, test_rms_norm
+from arena_lib.tests.transformer_from_scratch.repeated_ngrams import test_ban_repeated_ngrams
 from arena_lib.tests.transformer_from_scratch.rotary import test_apply_rotary, test_rotary_angles
 from arena_lib.tests.transformer_from_scratch.sampler import test_sample
 from arena_lib.tests.transformer_from_scratch.sampling import (

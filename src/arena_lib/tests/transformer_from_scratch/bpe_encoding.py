@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from arena_lib.checking import Case, Mistake, exercise
+from arena_lib.checking import Case, Mistake, exercise, instead_of
 from arena_lib.tests.transformer_from_scratch.bpe_training import as_word, merge_pair_by_stack
 from arena_lib.transformer.tokens import bpe
 from arena_lib.transformer.tokens.bpe import Pair, Word
@@ -21,6 +21,7 @@ def bpe_encode_cases(generator: torch.Generator) -> list[Case]:
         "an earlier merge wins": (tuple("newest"), merges),
         "the earliest merge comes last in the word": (tuple("abc"), [("b", "c"), ("a", "b")]),
         "a later merge must wait": (tuple("abcd"), [("c", "d"), ("a", "b"), ("ab", "cd")]),
+        "a merge that a later one makes possible comes next": (tuple("abcdc"), [("ab", "c"), ("a", "b"), ("c", "d")]),
         "the leftmost place first": (tuple("aaaaa"), [("a", "a"), ("aa", "a"), ("aa", "aa")]),
         "nothing to merge": (tuple("xyz"), merges),
         "one symbol": (("l",), merges),
@@ -29,7 +30,7 @@ def bpe_encode_cases(generator: torch.Generator) -> list[Case]:
     return [Case(label=label, args=arguments) for label, arguments in cases.items()]
 
 
-def bpe_encode_by_rank(word: Word, merges: list[Pair]) -> list[str]:
+def bpe_encode_by_rank(word: Word, merges: list[Pair]) -> Word:
     """Finds the best pair, and merges its leftmost place."""
     symbols = list(word)
     while len(symbols) > 1:
@@ -38,7 +39,7 @@ def bpe_encode_by_rank(word: Word, merges: list[Pair]) -> list[str]:
             break
         i = next(i for i in range(len(symbols)) if (symbols[i], symbols[i + 1]) == best)
         symbols[i : i + 2] = ["".join(best)]
-    return symbols
+    return tuple(symbols)
 
 
 def bpe_encode_all_places(word: Word, merges: list[Pair]) -> Word:
@@ -47,7 +48,26 @@ def bpe_encode_all_places(word: Word, merges: list[Pair]) -> Word:
         ranked = [pair for pair in merges if pair in set(pairwise(word))]
         if not ranked:
             return word
-        word = tuple(merge_pair_by_stack(word, ranked[0]))
+        word = merge_pair_by_stack(word, ranked[0])
+
+
+def goes_through_the_merges_again(word: Word, merges: list[Pair]) -> Word:
+    """Applies all merges in turn, again and again."""
+    before = None
+    while word != before:
+        before = word
+        for pair in merges:
+            word = merge_pair_by_stack(word, pair)
+    return word
+
+
+def takes_the_longest_symbol(word: Word, merges: list[Pair]) -> Word:
+    """Cuts the longest known symbol off the front of what is left."""
+    known, rest, symbols = {"".join(pair) for pair in merges}, "".join(word), []
+    while rest:
+        n = next((n for n in range(len(rest), 1, -1) if rest[:n] in known), 1)
+        symbols, rest = [*symbols, rest[:n]], rest[n:]
+    return tuple(symbols)
 
 
 test_bpe_encode = exercise(
@@ -56,35 +76,63 @@ test_bpe_encode = exercise(
     observe=as_word,
     accepts=[bpe_encode_by_rank, bpe_encode_all_places],
     mistakes=[
-        Mistake(
-            "merges from left to right, whatever was learned first",
+        *instead_of(
             "_, at = min(places)",
-            "_, at = min(places, key=lambda place: place[1])",
-            why="the merge that was learned first comes first, wherever it stands in the word",
+            {
+                "_, at = min(places, key=lambda place: place[1])": (
+                    "merges from left to right, whatever was learned first",
+                    "the merge that was learned first comes first, wherever it is in the word",
+                ),
+                "_, at = max(places)": (
+                    "applies the latest merge first",
+                    "merges are applied in the order in which they were learned",
+                ),
+                "_, at = min(places, key=lambda place: (place[0], -place[1]))": (
+                    "merges the rightmost place first",
+                    "of several places of the same pair the leftmost is merged first",
+                ),
+            },
         ),
-        Mistake(
-            "applies the latest merge first",
-            "_, at = min(places)",
-            "_, at = max(places)",
-            why="merges are applied in the order in which they were learned",
-        ),
-        Mistake(
-            "stops after one merge",
+        *instead_of(
             "word = (*word[:at], word[at] + word[at + 1], *word[at + 2 :])",
-            "return (*word[:at], word[at] + word[at + 1], *word[at + 2 :])",
-            why="a merged symbol may be part of a further merge: go on until none applies",
+            {
+                "return (*word[:at], word[at] + word[at + 1], *word[at + 2 :])": (
+                    "stops after one merge",
+                    "a merged symbol may be part of a further merge: go on until none applies",
+                )
+            },
+        ),
+        *instead_of(
+            "            return word\n",
+            {
+                "            return list(word)\n": (
+                    "returns a list",
+                    "the result is a word again, a tuple: it can be a key of a dictionary",
+                )
+            },
+        ),
+        *instead_of(
+            "    ranks = {pair: rank",
+            {
+                "    for pair in merges:\n        word = merge_pair(word, pair)\n    return word\n    ranks = {pair: rank": (
+                    "goes through the merges once",
+                    "a later merge can make an earlier one possible: look at all of them after each step",
+                ),
+                "    for pair in reversed(merges):\n        word = merge_pair(word, pair)\n    return word\n    ranks = {pair: rank": (
+                    "goes through the merges once, the latest first",
+                    "merges are applied in the order in which they were learned",
+                ),
+            },
         ),
         Mistake(
-            "merges the rightmost place first",
-            "_, at = min(places)",
-            "_, at = min(places, key=lambda place: (place[0], -place[1]))",
-            why="of several places of the same pair the leftmost is merged first",
+            "goes on with the next merge where it should begin again",
+            function=goes_through_the_merges_again,
+            why="a merge can make an earlier one possible, which then comes first: look at all of them after each step",
         ),
         Mistake(
-            "goes through the merges once",
-            "    while True:\n        places = [(ranks[pair], at) for at, pair in enumerate(pairwise(word)) if pair in ranks]\n        if not places:\n            return word\n        _, at = min(places)\n        word = (*word[:at], word[at] + word[at + 1], *word[at + 2 :])\n",
-            "    for pair in merges:\n        word = merge_pair(word, pair)\n    return word\n",
-            why="a later merge can make an earlier one possible: look at all of them after each step",
+            "takes the longest symbol it knows",
+            function=takes_the_longest_symbol,
+            why="the order in which merges were learned decides, not the length of what they make",
         ),
     ],
 )
@@ -114,35 +162,43 @@ test_bpe_decode = exercise(
     cases=bpe_decode_cases,
     accepts=[bpe_decode_by_loop],
     mistakes=[
-        Mistake(
-            "joins the symbols without turning them into bytes",
+        *instead_of(
             'to_bytes("".join(symbols)).decode("utf-8", errors="replace")',
-            '"".join(symbols)',
-            why="symbols are written with stand-ins: the space is 'Ġ' until it is turned back",
-        ),
-        Mistake(
-            "decodes each symbol by itself",
-            'to_bytes("".join(symbols)).decode("utf-8", errors="replace")',
-            '"".join(to_bytes(symbol).decode("utf-8", errors="replace") for symbol in symbols)',
-            why="a character of several bytes may be spread over symbols: join the bytes first",
-        ),
-        Mistake(
-            "leaves out bytes that are no UTF-8",
-            'errors="replace"',
-            'errors="ignore"',
-            why="U+FFFD shows that something was there",
-        ),
-        Mistake(
-            "reads the bytes as Latin-1",
-            '"utf-8"',
-            '"latin-1"',
-            why="the bytes came from UTF-8, where a character may take several",
-        ),
-        Mistake(
-            "puts spaces between the symbols",
-            '"".join(symbols)',
-            '"Ġ".join(symbols)',
-            why="a space is part of the symbol that follows it",
+            {
+                '"".join(symbols)': (
+                    "joins the symbols without turning them into bytes",
+                    "symbols are written with stand-ins: the space is 'Ġ' until it is turned back",
+                ),
+                '"".join(symbols).replace("Ġ", " ")': (
+                    "turns back the space only",
+                    "line breaks and the bytes of other characters have stand-ins too",
+                ),
+                '"".join(to_bytes(symbol).decode("utf-8", errors="replace") for symbol in symbols)': (
+                    "decodes each symbol by itself",
+                    "a character of several bytes may be spread over symbols: join the bytes first",
+                ),
+                'to_bytes("".join(symbols)).decode("utf-8", errors="ignore")': (
+                    "leaves out bytes that are no UTF-8",
+                    "U+FFFD shows that something was there",
+                ),
+                'to_bytes("".join(symbols)).decode("utf-8")': (
+                    "raises where bytes are no UTF-8",
+                    'a text may be cut within a character: errors="replace" writes U+FFFD',
+                ),
+                'to_bytes("".join(symbols)).decode("latin-1")': (
+                    "reads the bytes as Latin-1",
+                    "the bytes came from UTF-8, where a character may take several",
+                ),
+                '" ".join(to_bytes(symbol).decode("utf-8", errors="replace") for symbol in symbols)': (
+                    "puts spaces between the symbols",
+                    "a space is part of the symbol that follows it",
+                ),
+                'to_bytes("".join(symbols))': ("returns bytes", "a text is asked for: decode them as UTF-8"),
+                'to_bytes("".join(symbols)).decode("utf-8", errors="replace").strip()': (
+                    "strips the spaces at the ends",
+                    "the space before a word is part of the text",
+                ),
+            },
         ),
     ],
 )

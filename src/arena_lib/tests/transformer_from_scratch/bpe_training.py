@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from arena_lib.checking import Case, Mistake, Unfit, exercise, outputs
+from arena_lib.checking import Case, Mistake, Unfit, exercise, instead_of, outputs
 from arena_lib.checking.observing import Observations
 from arena_lib.transformer.tokens import bpe
 from arena_lib.transformer.tokens.bpe import Pair, Word
@@ -29,7 +29,7 @@ def counted(function: Any, case: Case) -> Observations:
         raise Unfit(f"It must return a dictionary (a Counter) from pairs to counts: got {type(pairs).__name__}.")
     return {
         "counts": {pair: count for pair, count in sorted(pairs.items()) if count},
-        "the words afterwards": words == case.args[0],
+        "the words are unchanged": words == case.args[0],
     }
 
 
@@ -38,6 +38,7 @@ def count_pairs_cases(generator: torch.Generator) -> list[Case]:
     return [
         Case(label="a small corpus", args=(corpus(),)),
         Case(label="overlapping pairs", args=({("a", "a", "a"): 3, ("a", "b", "a"): 1},)),
+        Case(label="a pair twice in one word", args=({("a", "b", "a", "b"): 3, ("b", "b", "a"): 2},)),
         Case(label="symbols that were merged before", args=({("lo", "w"): 5, ("lo", "w", "e", "r"): 2},)),
         Case(label="no pairs at all", args=({("a",): 7, (): 1},)),
     ]
@@ -59,46 +60,60 @@ test_count_pairs = exercise(
     observe=counted,
     accepts=[count_pairs_by_index],
     mistakes=[
-        Mistake(
-            "counts each word once",
+        *instead_of(
             "counts[pair] += count",
-            "counts[pair] += 1",
-            why="a word that occurs five times brings each of its pairs five times",
+            {
+                "counts[pair] += 1": (
+                    "counts each word once",
+                    "a word that occurs five times brings each of its pairs five times",
+                ),
+                "counts[pair] = count": (
+                    "keeps only the last word's count",
+                    "the same pair occurs in several words: add up",
+                ),
+                "counts[tuple(sorted(pair))] += count": (
+                    "ignores the order of the two symbols",
+                    "'ab' and 'ba' are different pairs",
+                ),
+                "counts[pair[0] + pair[1]] += count": (
+                    "joins the two symbols of a pair",
+                    "keys are tuples of two symbols: joined, ('l', 'ow') and ('lo', 'w') are the same",
+                ),
+            },
         ),
-        Mistake(
-            "counts a pair once in each word",
-            "in pairwise(word)",
-            "in set(pairwise(word))",
-            why="a pair may stand in a word several times, and overlapping itself",
-        ),
-        Mistake(
-            "keeps only the last word's count",
-            "counts[pair] += count",
-            "counts[pair] = count",
-            why="the same pair occurs in several words: add up",
-        ),
-        Mistake(
-            "does not look at overlapping pairs",
+        *instead_of(
             "pairwise(word)",
-            "zip(word[::2], word[1::2])",
-            why="every place between two symbols has a pair, not every second one",
-        ),
-        Mistake(
-            "ignores the order of the two symbols",
-            "counts[pair] += count",
-            "counts[tuple(sorted(pair))] += count",
-            why="'ab' and 'ba' are different pairs",
+            {
+                "set(pairwise(word))": (
+                    "counts a pair once in each word",
+                    "a pair may occur several times in a word: every time counts",
+                ),
+                "[pair for pair in set(pairwise(word)) for symbol in merge_pair(word, pair) if symbol == pair[0] + pair[1]]": (
+                    "leaves out pairs that overlap",
+                    "('a', 'a', 'a') has the pair ('a', 'a') twice, though only one of them could be merged",
+                ),
+                "word": ("counts symbols, not pairs", "a pair is two symbols, one after the other"),
+                "zip(word[::2], word[1::2])": (
+                    "looks at every second place only",
+                    "every place between two symbols has a pair",
+                ),
+                'pairwise("".join(word))': (
+                    "counts pairs of letters, not of symbols",
+                    "a symbol may have several letters",
+                ),
+                "pairwise(word[:-1])": ("leaves out the last pair", "the last two symbols are a pair too"),
+            },
         ),
     ],
 )
 
 
 def as_word(function: Any, case: Case) -> Observations:
-    """The symbols, whether they come as a tuple or as a list."""
+    """The symbols, and whether they are a tuple: words are keys of dictionaries, where a list can't be."""
     seen = outputs(function, case)
     if isinstance(seen["output"], str) or not hasattr(seen["output"], "__iter__"):
         raise Unfit(f"It must return a tuple of symbols: got {type(seen['output']).__name__}.")
-    return seen | {"output": tuple(seen["output"])}
+    return seen | {"output": tuple(seen["output"]), "the result is a tuple": isinstance(seen["output"], tuple)}
 
 
 def merge_pair_cases(generator: torch.Generator) -> list[Case]:
@@ -117,7 +132,7 @@ def merge_pair_cases(generator: torch.Generator) -> list[Case]:
     return [Case(label=label, args=arguments) for label, arguments in words.items()]
 
 
-def merge_pair_by_stack(word: Word, pair: Pair) -> list[str]:
+def merge_pair_by_stack(word: Word, pair: Pair) -> Word:
     """Pushes symbols, and joins when the last two make the pair; a joined one can't join again."""
     done: list[str] = []
     is_joined = False
@@ -128,7 +143,18 @@ def merge_pair_by_stack(word: Word, pair: Pair) -> list[str]:
         else:
             done.append(symbol)
             is_joined = False
-    return done
+    return tuple(done)
+
+
+def merge_pair_from_the_right(word: Word, pair: Pair) -> Word:
+    """Joins the rightmost of places that overlap."""
+    merged: list[str] = []
+    at = len(word)
+    while at > 0:
+        is_pair = word[max(at - 2, 0) : at] == pair
+        merged.insert(0, "".join(pair) if is_pair else word[at - 1])
+        at -= 2 if is_pair else 1
+    return tuple(merged)
 
 
 test_merge_pair = exercise(
@@ -137,53 +163,73 @@ test_merge_pair = exercise(
     observe=as_word,
     accepts=[merge_pair_by_stack],
     mistakes=[
-        Mistake(
-            "merges the first place only",
-            "if word[at : at + 2] == pair:",
-            "if word[at : at + 2] == pair and pair[0] + pair[1] not in merged:",
-            why="every occurrence is joined, not just the first",
+        *instead_of(
+            "word[at : at + 2] == pair",
+            {
+                "word[at : at + 2] == pair and pair[0] + pair[1] not in merged": (
+                    "merges the first place only",
+                    "every occurrence is joined, not just the first",
+                ),
+                "word[at : at + 2] in (pair, pair[::-1])": ("matches the pair in either order", "'ba' is not 'ab'"),
+                '"".join(word[at : at + 2]) == "".join(pair)': (
+                    "compares the text, not the symbols",
+                    "('l', 'ow') and ('lo', 'w') spell the same, but are different pairs",
+                ),
+                "word[at : at + 2] == pair and at + 2 < len(word)": (
+                    "leaves out a pair at the end of the word",
+                    "the last two symbols are a pair too",
+                ),
+            },
         ),
-        Mistake(
-            "does not step over the second symbol",
+        *instead_of(
             "at += 2",
-            "at += 1",
-            why="the second symbol is part of the joined one and is used up",
+            {
+                "at += 1": (
+                    "does not step over the second symbol",
+                    "the second symbol is part of the joined one and is used up",
+                )
+            },
         ),
-        Mistake(
-            "matches the pair in either order",
-            "word[at : at + 2] == pair",
-            "word[at : at + 2] in (pair, pair[::-1])",
-            why="'ba' is not 'ab'",
-        ),
-        Mistake(
-            "drops the other symbols",
+        *instead_of(
             "            merged.append(word[at])\n",
-            "            pass\n",
-            why="what isn't merged stays as it is",
+            {"            pass\n": ("drops the other symbols", "what isn't merged stays as it is")},
         ),
-        Mistake(
-            "compares the text, not the symbols",
-            "word[at : at + 2] == pair",
-            '"".join(word[at : at + 2]) == "".join(pair)',
-            why="('l', 'ow') and ('lo', 'w') spell the same, but are different pairs",
-        ),
-        Mistake(
-            "joins the symbols the wrong way round",
+        *instead_of(
             "word[at] + word[at + 1]",
-            "word[at + 1] + word[at]",
-            why="the first symbol comes first",
+            {
+                "word[at + 1] + word[at]": ("joins the symbols the wrong way round", "the first symbol comes first"),
+                'word[at] + " " + word[at + 1]': ("puts a space between the symbols", "joined they are one symbol"),
+            },
+        ),
+        *instead_of(
+            "return tuple(merged)",
+            {
+                "return merged": (
+                    "returns a list",
+                    "train_bpe counts words as keys of a dictionary, and a list can't be one: return a tuple",
+                )
+            },
+        ),
+        Mistake(
+            "goes from right to left",
+            function=merge_pair_from_the_right,
+            why="of places that overlap the leftmost is joined",
         ),
     ],
 )
 
 
 def merges_list(function: Any, case: Case) -> Observations:
-    """The merges as a list of pairs, and whether the corpus changed."""
+    """The merges, whether each is a tuple (bpe_encode looks them up in a dictionary), and whether the corpus changed."""
     words = dict(case.args[0])
     merges = function(words, *case.args[1:])
     if not isinstance(merges, list | tuple):
         raise Unfit(f"It must return a list of pairs: got {type(merges).__name__}.")
-    return {"merges": [tuple(pair) for pair in merges], "the words are unchanged": words == case.args[0]}
+    return {
+        "merges": [tuple(pair) for pair in merges],
+        "each merge is a tuple": all(isinstance(pair, tuple) for pair in merges),
+        "the words are unchanged": words == case.args[0],
+    }
 
 
 def train_bpe_cases(generator: torch.Generator) -> list[Case]:
@@ -220,7 +266,7 @@ def train_bpe_by_max(word_counts: dict[Word, int], n_merges: int) -> list[Pair]:
         merges.append(best)
         if best[0] + best[1] not in symbols:
             symbols.append(best[0] + best[1])
-        words = [(tuple(merge_pair_by_stack(word, best)), count) for word, count in words]
+        words = [(merge_pair_by_stack(word, best), count) for word, count in words]
     return merges
 
 
@@ -230,53 +276,84 @@ test_train_bpe = exercise(
     observe=merges_list,
     accepts=[train_bpe_by_max],
     mistakes=[
-        Mistake(
-            "merges the rarest pair",
-            "(-counts[pair], age",
-            "(counts[pair], age",
-            why="the most frequent pair is worth a symbol of its own",
+        *instead_of(
+            "min(counts, key=lambda pair: (-counts[pair], age[pair[0]], age[pair[1]]))",
+            {
+                "min(counts, key=lambda pair: (counts[pair], age[pair[0]], age[pair[1]]))": (
+                    "merges the rarest pair",
+                    "the most frequent pair is worth a symbol of its own",
+                ),
+                "max(counts, key=lambda pair: counts[pair])": (
+                    "breaks ties by which pair it met first",
+                    "of equally frequent pairs the one with the oldest symbols wins",
+                ),
+                "min(counts, key=lambda pair: (-counts[pair], pair))": (
+                    "breaks ties by the alphabet",
+                    "of equally frequent pairs the one with the oldest symbols wins",
+                ),
+                "min(counts, key=lambda pair: (-counts[pair], -age[pair[0]], -age[pair[1]]))": (
+                    "breaks ties by the youngest symbol",
+                    "of equally frequent pairs the one with the oldest symbols wins",
+                ),
+                "min(counts, key=lambda pair: (-counts[pair], age[pair[1]], age[pair[0]]))": (
+                    "breaks ties by the second symbol first",
+                    "the age of the first symbol decides, and only then that of the second",
+                ),
+                "min(counts, key=lambda pair: (-counts[pair], age[pair[0]]))": (
+                    "breaks ties by the first symbol only",
+                    "of pairs with the same first symbol the one whose second symbol is oldest wins",
+                ),
+            },
         ),
-        Mistake(
-            "counts pairs once and never again",
+        *instead_of(
+            "sorted({symbol for word in word_counts for symbol in word})",
+            {
+                "dict.fromkeys(symbol for word in word_counts for symbol in word)": (
+                    "numbers the first symbols as they come, not in sorted order",
+                    "the symbols of the corpus are the oldest, in sorted order",
+                )
+            },
+        ),
+        *instead_of(
             "counts = count_pairs(words)",
-            "counts = {pair: n for pair, n in count_pairs(Counter(word_counts)).items() if pair not in merges}",
-            why="each merge changes which symbols stand side by side: count anew",
+            {
+                "counts = {pair: n for pair, n in count_pairs(Counter(word_counts)).items() if pair not in merges}": (
+                    "counts pairs once and never again",
+                    "each merge changes which symbols are neighbours: count anew",
+                )
+            },
         ),
-        Mistake(
-            "forgets the words' counts after a merge",
+        *instead_of(
             "joined[merge_pair(word, best)] += count",
-            "joined[merge_pair(word, best)] = 1",
-            why="a word keeps its count when its symbols are joined",
+            {
+                "joined[merge_pair(word, best)] = 1": (
+                    "forgets the words' counts after a merge",
+                    "a word keeps its count when its symbols are joined",
+                ),
+                "joined[merge_pair(word, best)] = count": (
+                    "loses a word when two become the same",
+                    "two words may be spelled alike after a merge: their counts add up",
+                ),
+            },
         ),
-        Mistake(
-            "loses a word when two become the same",
-            "joined[merge_pair(word, best)] += count",
-            "joined[merge_pair(word, best)] = count",
-            why="two words may be spelled alike after a merge: their counts add up",
-        ),
-        Mistake(
-            "breaks ties by the alphabet",
-            "age[pair[0]], age[pair[1]])",
-            "pair)",
-            why="of equally frequent pairs the one with the oldest symbols wins",
-        ),
-        Mistake(
-            "breaks ties by the youngest symbol",
-            "age[pair[0]], age[pair[1]])",
-            "-age[pair[0]], -age[pair[1]])",
-            why="of equally frequent pairs the one with the oldest symbols wins",
-        ),
-        Mistake(
-            "makes a symbol young again when it is made once more",
+        *instead_of(
             "age.setdefault(best[0] + best[1], len(age))",
-            "age[best[0] + best[1]] = len(age)",
-            why="the same letters can be joined by two merges: the symbol is as old as the first of them",
+            {
+                "age[best[0] + best[1]] = len(age)": (
+                    "makes a symbol young again when it is made once more",
+                    "the same letters can be joined by two merges: the symbol is as old as the first of them",
+                )
+            },
         ),
-        Mistake(
-            "learns one merge too many",
-            "range(n_merges)",
-            "range(n_merges + 1)",
-            why="n_merges is the most",
+        *instead_of("range(n_merges)", {"range(n_merges + 1)": ("learns one merge too many", "n_merges is the most")}),
+        *instead_of(
+            "merges.append(best)",
+            {
+                "merges.append(list(best))": (
+                    "makes each merge a list",
+                    "bpe_encode looks merges up in a dictionary, and a list can't be a key: use tuples",
+                )
+            },
         ),
     ],
 )

@@ -1,0 +1,311 @@
+"""Judges of the two steps of beam search: beams that grow, and those that stay."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from arena_lib.checking import Case, Unfit, exercise, instead_of
+from arena_lib.checking.observing import Observations
+from arena_lib.tests.transformer_from_scratch.repeated_ngrams import D_VOCAB, ban_by_loops
+from arena_lib.transformer.beam_search import Beams, extend_beams, filter_beams
+
+__test__ = False
+
+END = 4
+
+
+class TableModel:
+    """A model that knows only the last token and the length: its logits come from a fixed table."""
+
+    def __init__(self, generator: torch.Generator) -> None:
+        self.table = 2 * torch.randn(D_VOCAB, D_VOCAB, generator=generator)
+
+    def __call__(self, tokens: Tensor) -> Tensor:
+        """Logits "batch seq d_vocab"; each position's are shifted by a constant, which softmax doesn't see."""
+        return self.table[tokens] + torch.arange(tokens.shape[1], dtype=torch.float32)[:, None]
+
+
+def make_beams(model: Any, tokens: list[list[int]], logprobs: list[float], eos: int | None = END) -> Beams:
+    """Beams over a table model."""
+    return Beams(model=model, tokens=torch.tensor(tokens), logprob_sums=torch.tensor(logprobs), eos_token_id=eos)
+
+
+def extend_cases(generator: torch.Generator) -> list[Case]:
+    """One beam, several, blocked n-grams, and more continuations than there are tokens."""
+    model = TableModel(generator)
+    one = make_beams(model, [[0, 3]], [-1.5])
+    several = make_beams(model, [[0, 1, 0], [2, 3, 1], [1, 1, 2]], [-0.5, -2.0, -1.25])
+    return [
+        Case(label="one beam", args=(one, 2)),
+        Case(label="several beams", args=(several, 3)),
+        Case(label="no repeated pairs", args=(several, 4, 2)),
+        Case(label="the two best tokens that don't repeat", args=(several, 2, 1)),
+        Case(label="no repeated tokens, so that few are left", args=(several, D_VOCAB + 3, 1)),
+    ]
+
+
+def method_of_beams(name: str) -> Callable[[Any], Any]:
+    """A class Beams with a method, as some notebooks have it, as a function of the beams."""
+
+    def adapt(obj: Any) -> Any:
+        if not isinstance(obj, type):
+            return obj
+        return lambda beams, *args: getattr(obj(**vars(beams)), name)(*args)
+
+    return adapt
+
+
+def extended(function: Callable[..., Any], case: Case) -> Observations:
+    """Tokens and sums of the longer beams."""
+    longer = function(*case.args)
+    return {"tokens": longer.tokens, "logprob_sums": longer.logprob_sums}
+
+
+def extend_by_loop(beams: Beams, k: int, no_repeat_ngram_size: int | None = None) -> Beams:
+    """Extends one beam after the other."""
+    texts, sums = [], []
+    for text, total in zip(beams.tokens, beams.logprob_sums, strict=True):
+        logits = beams.model(text[None])[0, -1]
+        logprobs = logits - torch.logsumexp(logits, dim=0)
+        if no_repeat_ngram_size:
+            logprobs = ban_by_loops(logprobs[None], text[None], no_repeat_ngram_size)[0]
+        for token in logprobs.argsort(descending=True)[:k]:
+            if logprobs[token] > -torch.inf:
+                texts.append(torch.cat([text, token[None]]))
+                sums.append(total + logprobs[token])
+    return replace(beams, tokens=torch.stack(texts), logprob_sums=torch.stack(sums))
+
+
+def filter_by_lists(beams: Beams, k: int) -> tuple[Beams, Beams]:
+    """Sorts indices in Python."""
+    order = beams.logprob_sums.argsort(descending=True)[:k].tolist()
+    done = [i for i in order if int(beams.tokens[i, -1]) == beams.eos_token_id]
+    going = [i for i in order if i not in done]
+    return beams.select(torch.tensor(going, dtype=torch.long)), beams.select(torch.tensor(done, dtype=torch.long))
+
+
+test_extend_beams = exercise(
+    reference=extend_beams,
+    cases=extend_cases,
+    observe=extended,
+    adapt=method_of_beams("generate"),
+    accepts=[extend_by_loop],
+    equivalent={
+        "best = logprobs.topk(min(k, logprobs.shape[-1]), dim=-1) -> best = logprobs.topk(min(k, logprobs.shape[-1]))": (
+            "the last axis is topk's default"
+        )
+    },
+    mistakes=[
+        *instead_of(
+            "[:, -1].log_softmax(dim=-1)",
+            {
+                "[:, -1]": (
+                    "adds logits in place of log-probabilities",
+                    "only log-probabilities of different beams can be compared",
+                ),
+                "[:, -1].softmax(dim=-1)": (
+                    "adds probabilities in place of log-probabilities",
+                    "probabilities multiply along a text; their logarithms add up",
+                ),
+                "[:, -1].log_softmax(dim=0)": (
+                    "takes the softmax over the beams",
+                    "each beam's probabilities sum to one over the vocabulary, the last axis",
+                ),
+                "[:, 0].log_softmax(dim=-1)": (
+                    "reads the logits at the first position",
+                    "the last position predicts the next token",
+                ),
+            },
+        ),
+        *instead_of(
+            'einops.rearrange(beams.logprob_sums, "n_beams -> n_beams 1") + best.values',
+            {
+                "best.values": (
+                    "forgets what the beam had already",
+                    "a beam's score is that of the whole continuation, not of its last token",
+                ),
+                'einops.rearrange(beams.logprob_sums, "n_beams -> n_beams 1") - best.values': (
+                    "subtracts the log-probability",
+                    "a text gets less likely as it grows: add the negative number",
+                ),
+                'einops.rearrange(beams.logprob_sums, "n_beams -> n_beams 1") * best.values': (
+                    "multiplies log-probabilities",
+                    "probabilities multiply along a text; their logarithms add up",
+                ),
+            },
+        ),
+        *instead_of(
+            "logprobs = ban_repeated_ngrams(logprobs, beams.tokens, no_repeat_ngram_size)",
+            {
+                "pass": (
+                    "forgets to block repeated n-grams",
+                    "with no_repeat_ngram_size no n-gram may occur twice in a beam",
+                ),
+                "logprobs = ban_repeated_ngrams(logprobs, beams.tokens, no_repeat_ngram_size).log_softmax(dim=-1)": (
+                    "shares out what blocking takes away",
+                    "the log-softmax comes first: blocking changes no other token's log-probability",
+                ),
+                "kth = logprobs.topk(min(k, logprobs.shape[-1])).values[:, -1:]\n"
+                "        logprobs = ban_repeated_ngrams(logprobs, beams.tokens, no_repeat_ngram_size)\n"
+                "        logprobs = logprobs.masked_fill(logprobs < kth, -torch.inf)": (
+                    "blocks after it chose the k best",
+                    "block first: each beam has k continuations that are allowed",
+                ),
+            },
+        ),
+        *instead_of(
+            "logprobs.topk(min(k, logprobs.shape[-1]), dim=-1)",
+            {
+                "logprobs.topk(min(k, logprobs.shape[-1]), dim=-1, largest=False)": (
+                    "takes the k least likely tokens",
+                    "the k best continuations of each beam are asked for",
+                ),
+                "logprobs.topk(1, dim=-1)": (
+                    "extends each beam by its best token only",
+                    "the k best continuations of each beam are asked for",
+                ),
+                "logprobs.topk(k, dim=-1)": (
+                    "fails when k is larger than the vocabulary",
+                    "topk can't take more than there are",
+                ),
+            },
+        ),
+        *instead_of(
+            "is_possible = sums > -torch.inf",
+            {
+                "is_possible = sums <= torch.inf": (
+                    "keeps beams that cannot happen",
+                    "a banned token has log-probability -inf, and such a beam must go",
+                )
+            },
+        ),
+        *instead_of(
+            '"n_beams seq -> n_beams k seq", k=sums.shape[1])',
+            {
+                '"n_beams seq -> k n_beams seq", k=sums.shape[1]).reshape(len(sums), sums.shape[1], -1)': (
+                    "mixes up which beam a continuation belongs to",
+                    "each beam is repeated k times for its own k continuations: the first beam's come first",
+                )
+            },
+        ),
+        *instead_of(
+            "return replace(beams, tokens=longer[is_possible], logprob_sums=sums[is_possible])",
+            {
+                "return replace(beams, tokens=longer[is_possible], logprob_sums=sums[is_possible])"
+                ".select(sums[is_possible].argsort(descending=True))": (
+                    "sorts all beams by their log-probability",
+                    "beams that come from the first beam come first; filter_beams does the ranking",
+                ),
+                "return replace(beams, tokens=longer[is_possible], logprob_sums=sums[is_possible])"
+                ".select(sums[is_possible].argsort(descending=True)[:k])": (
+                    "keeps the k best of all beams only",
+                    "each beam has k continuations; filter_beams makes the choice among them",
+                ),
+            },
+        ),
+    ],
+)
+
+
+def filter_cases(generator: torch.Generator) -> list[Case]:
+    """Finished and unfinished beams, none of either kind, no end token, and fewer beams than asked for."""
+    model = TableModel(generator)
+    tokens = [[0, 1], [2, END], [1, 3], [3, END], [END, 2]]
+    sums = [-3.0, -1.0, -0.5, -4.0, -2.0]
+    beams = make_beams(model, tokens, sums)
+    return [
+        Case(label="some finished", args=(beams, 4)),
+        Case(label="only unfinished ones are good enough", args=(beams, 1)),
+        Case(label="all finished", args=(make_beams(model, [[1, END], [0, END]], [-2.0, -1.0]), 3)),
+        Case(label="no end token", args=(make_beams(model, [*tokens[:4], [1, 0]], sums, eos=None), 4)),
+        Case(label="fewer than asked for", args=(beams, 9)),
+    ]
+
+
+def filtered(function: Callable[..., Any], case: Case) -> Observations:
+    """Both parts of the selection."""
+    parts = function(*case.args)
+    if not (isinstance(parts, tuple | list) and len(parts) == 2):
+        raise Unfit(f"It must return two Beams, (unfinished, finished): got {type(parts).__name__}.")
+    return {
+        f"{name} of the {which} beams": getattr(part, name)
+        for which, part in zip(("unfinished", "finished"), parts, strict=True)
+        for name in ("tokens", "logprob_sums")
+    }
+
+
+test_filter_beams = exercise(
+    reference=filter_beams,
+    cases=filter_cases,
+    observe=filtered,
+    adapt=method_of_beams("filter"),
+    accepts=[filter_by_lists],
+    mistakes=[
+        *instead_of(
+            "beams.select(best[~is_finished]), beams.select(best[is_finished])",
+            {
+                "beams.select(best[is_finished]), beams.select(best[~is_finished])": (
+                    "swaps finished and unfinished",
+                    "the first part goes on growing, so it holds the unfinished beams",
+                ),
+                "beams.select(best), beams.select(best[is_finished])": (
+                    "leaves finished beams among the unfinished",
+                    "a finished text must not grow any more",
+                ),
+            },
+        ),
+        *instead_of(
+            "best = beams.logprob_sums.topk(min(k, len(beams.logprob_sums))).indices",
+            {
+                "best = beams.logprob_sums.topk(min(k, len(beams.logprob_sums)), largest=False).indices": (
+                    "keeps the least likely beams",
+                    "the k most likely beams stay",
+                ),
+                "best = beams.logprob_sums.topk(min(k, len(beams.logprob_sums))).indices.sort().values": (
+                    "keeps the beams in their old order",
+                    "the likeliest comes first",
+                ),
+                "best = beams.logprob_sums.topk(k).indices": (
+                    "fails when there are fewer beams than k",
+                    "topk can't take more than there are: then all stay",
+                ),
+                "best = beams.logprob_sums.topk(min(k + 1, len(beams.logprob_sums))).indices": (
+                    "keeps one beam too many",
+                    "both parts together hold k beams",
+                ),
+                "best = beams.logprob_sums.argsort(descending=True)": (
+                    "keeps every beam",
+                    "without a cut the number of beams multiplies at every step",
+                ),
+                "order = beams.logprob_sums.argsort(descending=True)\n"
+                "    ends = beams.tokens[order, -1] == (-1 if beams.eos_token_id is None else beams.eos_token_id)\n"
+                "    best = torch.cat([order[~ends][:k], order[ends][:k]])": (
+                    "keeps k beams of each part",
+                    "both parts together hold k beams: a finished text takes the place of an unfinished one",
+                ),
+                "order = beams.logprob_sums.argsort(descending=True)\n"
+                "    ends = beams.tokens[order, -1] == (-1 if beams.eos_token_id is None else beams.eos_token_id)\n"
+                "    best = torch.cat([order[~ends][:k], order[ends]])": (
+                    "keeps k unfinished beams and every finished one",
+                    "both parts together hold k beams: a finished text takes the place of an unfinished one",
+                ),
+            },
+        ),
+        *instead_of(
+            "last == beams.eos_token_id\n",
+            {
+                "beams.tokens[best, 0] == beams.eos_token_id\n": (
+                    "takes a beam as finished if it began with the end token",
+                    "the last token says whether the text is over",
+                ),
+                "(beams.tokens[best] == beams.eos_token_id).any(dim=-1)\n": (
+                    "takes a beam as finished if it holds the end token anywhere",
+                    "the last token says whether the text is over: a prompt may begin with the same token",
+                ),
+            },
+        ),
+    ],
+)
