@@ -63,10 +63,12 @@ def goes_through_the_merges_again(word: Word, merges: list[Pair]) -> Word:
 
 def takes_the_longest_symbol(word: Word, merges: list[Pair]) -> Word:
     """Cuts the longest known symbol off the front of what is left."""
-    known, rest, symbols = {"".join(pair) for pair in merges}, "".join(word), []
+    known, rest = {"".join(pair) for pair in merges}, "".join(word)
+    symbols: list[str] = []
     while rest:
         n = next((n for n in range(len(rest), 1, -1) if rest[:n] in known), 1)
-        symbols, rest = [*symbols, rest[:n]], rest[n:]
+        symbols.append(rest[:n])
+        rest = rest[n:]
     return tuple(symbols)
 
 
