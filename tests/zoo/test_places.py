@@ -12,7 +12,7 @@ def test_path_is_the_folder_once_its_hash_is_right(zoo_folder):
     zoo_folder.add_card("toy", content=b"weights")
     folder = zoo_folder.weights / "toy"
     assert not zoo.is_available("toy")
-    with pytest.raises(ZooError, match=r"model.safetensors must lie in .*toy: it does not. Reinstall arena-lib"):
+    with pytest.raises(ZooError, match=r"model.safetensors must be in .*toy: it isn't. Reinstall arena-lib"):
         zoo.path("toy")
     folder.mkdir()
     (folder / "model.safetensors").write_bytes(b"weights")

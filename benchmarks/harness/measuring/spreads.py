@@ -1,4 +1,4 @@
-"""Statistics of times: spreads, ratios of pairs, and how far two figures lie apart.
+"""Statistics of times: spreads, ratios of pairs, and how far two figures are apart.
 
 Raises:  ValueError for fewer than two values, or sides of different lengths.
 Source:  benchmarks/README.md, "How it is measured", point 3; quantiles by linear interpolation (Hyndman and Fan's type 7).

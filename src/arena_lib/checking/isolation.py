@@ -1,6 +1,6 @@
 """Leaves the process as it was: random states, grad mode, default dtype, folders, plotting defaults.
 
-Within it nothing speaks but the learner's own code: no progress bars, no warnings.
+Within it only the learner's own code prints: no progress bars, no warnings.
 """
 
 import contextlib

@@ -31,8 +31,7 @@ class Judge(Exercise):
     def __call__(self, obj: Any, *unused: Any, device: str = "cpu") -> None:
         """Judges `obj`, prints one line if it passes and raises if it doesn't.
 
-        Further positional arguments, which notebooks in use elsewhere pass
-        (a model, a cache), are not needed and change nothing.
+        Extra positional arguments, which some notebooks pass (a model, a cache), are ignored.
         """
         report(judge(self, obj, device=device))
 

@@ -1,8 +1,7 @@
 """Named wrong versions of a reference, made by one substitution in its source.
 
-A mistake serves twice: a learner whose observations it reproduces is told its
-name, and CI proves that the test rejects it. The reference's whole module is
-executed again under another name with the substitution inside the named
+A mistake serves twice: it is named to a learner whose observations it reproduces, and CI proves that the test rejects
+it. The reference's whole module is executed again under another name with the substitution inside the named
 definition, so that classes and helpers which use the definition see it too.
 
 Raises:  AuthoringError if the substitution does not match exactly once.
@@ -71,7 +70,7 @@ def instead_of(old: str, wrong: Mapping[str, tuple[str, str]], *, within: str | 
 def build_both(first: Mistake, second: Mistake, reference: Callable[..., Any]) -> Any:
     """The version of `reference` with both substitutions; AuthoringError if they touch each other."""
     if (first.within or "") == (second.within or "") and _overlap(first.old, second.old):
-        raise AuthoringError(f"two mistakes must lie apart to be made at once: got {first.old!r} and {second.old!r}.")
+        raise AuthoringError(f"two mistakes must not overlap to be made at once: got {first.old!r} and {second.old!r}.")
     edits = first._edit(reference), second._edit(reference)
     return _definition_in(_mutated_module(edits, inspect.getmodule(reference)), reference)
 
@@ -136,7 +135,7 @@ def _spans_of_definition(source: str, qualname: str) -> list[tuple[int, int]]:
         node = next((n for n in body if getattr(n, "name", None) == part), None)
         if node is None:
             raise AuthoringError(
-                f"a mistake must lie in a definition of the reference's module: there is no {qualname!r}."
+                f"a mistake must be in a definition of the reference's module: there is no {qualname!r}."
             )
         body = node.body
     line_starts = [0]

@@ -13,7 +13,7 @@ NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def user_cache_folder() -> Path:
-    """Where what can be made or fetched again lies: ARENA_CACHE, or the user's cache folder."""
+    """Where files that can be made or fetched again are kept: ARENA_CACHE, or the user's cache folder."""
     if named := os.environ.get("ARENA_CACHE"):
         return Path(named).expanduser()
     from platformdirs import user_cache_dir

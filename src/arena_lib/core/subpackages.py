@@ -8,7 +8,7 @@ from types import ModuleType
 
 
 def load_on_demand(package: str) -> tuple[Callable[[str], ModuleType], Callable[[], list[str]]]:
-    """A package's `__getattr__` and `__dir__` (PEP 562): what lies in its folder loads when it is named.
+    """A package's `__getattr__` and `__dir__` (PEP 562): what is in its folder loads when it is named.
 
     `__getattr__, __dir__ = load_on_demand(__name__)` in `__init__.py` is all that a package needs.
     """

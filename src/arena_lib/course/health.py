@@ -1,6 +1,6 @@
 """What a machine needs for the course, looked at one thing at a time: for `arena doctor`.
 
-Raises:  nothing; what can't be looked at is what is wrong.
+Raises:  nothing; what can't be looked at counts as wrong.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """Everything, in the order in which it should be mended."""
+    """Everything, in the order in which it should be fixed."""
     looks: list[Callable[[], list[Finding]]] = [_python, _packages, _torch, _course, _models, _fetched, _disk, _folders]
     return [finding for look in looks for finding in look()]
 
@@ -139,7 +139,7 @@ def _models() -> list[Finding]:
 
 
 def _fetched() -> list[Finding]:
-    """What was fetched and isn't as it was then; nothing is said of what is whole or was never fetched."""
+    """Fetched models and data sets that are damaged; those that are whole, or were never fetched, aren't listed."""
     from arena_lib import zoo
     from arena_lib.zoo.fetching import fetched_folder, is_whole
 

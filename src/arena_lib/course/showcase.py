@@ -81,7 +81,7 @@ def find(name: str, learner: types.ModuleType) -> list[Finding]:
 
 
 def show_learners_form(model: Any, learner: types.ModuleType) -> list[Finding]:
-    """The weights in the learner's own class, and how far its logits lie from the fast form's; nothing without one."""
+    """The weights in the learner's own class, and how far its logits are from the fast form's; nothing without one."""
     import torch
 
     from arena_lib.transformer.lesson_llama import LlamaConfig

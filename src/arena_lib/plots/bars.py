@@ -14,7 +14,7 @@ from arena_lib.plots.arrays import with_axes
 from arena_lib.plots.style import SEQUENCE, add_references, escape, finish, name_text
 
 PATTERNS = ("", "/", "x", ".", "|", "-", "+")
-"""Hatching, so that series are told apart without colour."""
+"""Hatching, so that series differ without colour."""
 MAX_WRITTEN = 24
 """Bars up to which each shows its number."""
 LEGEND = 120

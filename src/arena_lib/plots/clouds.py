@@ -1,4 +1,4 @@
-"""Points in the plane, panel by panel: how classes lie to each other at each layer.
+"""Points in the plane, panel by panel: how classes are arranged at each layer.
 
 Shapes:  each panel "n_points 2"; classes "n_points".
 Raises:  ShapeError for other shapes; ConfigError for no panels.

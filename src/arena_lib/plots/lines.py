@@ -17,7 +17,7 @@ from arena_lib.plots.style import DASHES, MARKERS, SEQUENCE, add_references, esc
 MAX_MARKED = 40
 """Points of a curve up to which each is marked."""
 SAME = 0.01
-"""Two points nearer than this share of the figure's height can't be told apart."""
+"""Two points nearer than this share of the figure's height look like one."""
 
 
 def lines(
@@ -29,7 +29,7 @@ def lines(
     title: str = "",
     references: Mapping[str, float] | None = None,
 ) -> go.Figure:
-    """One curve for each series, told apart by dash and marker as well as colour.
+    """One curve for each series; they differ in dash and marker as well as colour.
 
     A curve that others run over is drawn thicker than they are, so it shows at both sides of them.
     `references` are level lines, named in the legend.

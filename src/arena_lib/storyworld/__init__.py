@@ -1,4 +1,4 @@
-"""Storyworld: a generated language of short stories whose every token has a known world behind it.
+"""Storyworld: a generated language of short stories in which the state of the world is known at every token.
 
     >>> from arena_lib import storyworld
     >>> document = storyworld.tell("story", storyworld.Chooser(0))

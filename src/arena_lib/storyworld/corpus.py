@@ -137,7 +137,7 @@ def make_marked_rows(
             tokens = [0, *encode_words(document.words)][: n_ctx - filled]
             row[filled : filled + len(tokens)] = tokens
             if document.kind in ASKING:
-                # Word i stands one further, behind the end-of-text token.
+                # Word i stands one further, after the end-of-text token.
                 mark[[filled + 1 + i for i in document.answers if filled + 1 + i < n_ctx]] = True
             filled += len(tokens)
     return rows, marks

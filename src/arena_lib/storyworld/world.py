@@ -44,7 +44,7 @@ class Person:
 
 @dataclass(eq=False)
 class Thing:
-    """One thing (or several alike): who holds it, or else where it lies."""
+    """One thing (or several alike): who holds it, or else where it is."""
 
     idx: int
     word: str

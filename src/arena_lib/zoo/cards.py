@@ -23,7 +23,7 @@ A card is one TOML file, `zoo/cards/<name>.toml`:
 The weight file of a bundled model is `model.safetensors` in its folder; that of
 a fetched one is the `member` of the wheel, and what is made from it carries its
 own hashes (`fetching.py`). Of texts, `member` is the folder of their files, and
-`size` and `sha256` are those of all the files, one behind the other.
+`size` and `sha256` are those of all the files, one after the other.
 
 Raises: ZooError if a card breaks this format; UnknownNameError for a name without a card.
 Source: own format, after Mitchell et al. 2019, "Model Cards for Model Reporting", arXiv:1810.03993.
@@ -123,7 +123,7 @@ class Card:
     size: int
     """Bytes of the weight file, or of all files of texts."""
     sha256: str
-    """Hash of the weight file, or of all files of texts one behind the other."""
+    """Hash of the weight file, or of all files of texts one after the other."""
     reached: dict[str, float] = field(default_factory=dict)
     """Figures that our tests recompute from the weights."""
     download: Download | None = None
@@ -168,7 +168,7 @@ def read_card(file: Path) -> Card:
     try:
         table = tomllib.loads(file.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ZooError(f"{file.name} must be TOML: {error}. Mend the card.") from error
+        raise ZooError(f"{file.name} must be TOML: {error}. Fix the card.") from error
     if "download" in table:
         table["download"] = _build(Download, table["download"], f"{file.name} [download]")
     if "sets" in table:
@@ -191,7 +191,7 @@ def _build_sets(sets: Any, where: str) -> dict[str, TextSet]:
 def _build(kind: type[T], table: Any, where: str) -> T:
     """A dataclass from a TOML table: no key missing, none unknown, each of its type."""
     if not isinstance(table, dict):
-        raise ZooError(f"{where} must be a table: got {table!r}. Mend the card.")
+        raise ZooError(f"{where} must be a table: got {table!r}. Fix the card.")
     wanted = {item.name: item for item in fields(kind)}  # type: ignore[arg-type]
     needed = {key for key, item in wanted.items() if item.default is MISSING and item.default_factory is MISSING}
     if missing := sorted(needed - table.keys()):
@@ -251,4 +251,4 @@ def _check_figures(reached: Any, where: str) -> None:
 
 
 def _reject(where: str, key: str, rule: str, value: object) -> None:
-    raise ZooError(f"{key} of {where} must be {rule}: got {value!r}. Mend the card.")
+    raise ZooError(f"{key} of {where} must be {rule}: got {value!r}. Fix the card.")

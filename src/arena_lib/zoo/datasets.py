@@ -1,6 +1,6 @@
 """Real labelled texts by name: for probes, and for whatever needs sentences with a known answer.
 
-The sets lie together in one card of the form `texts`; `fetch` brings them all, `load_dataset` reads one.
+The sets share one card of the form `texts`; `fetch` brings them all, `load_dataset` reads one.
 
 Raises:  UnknownNameError for a set that no card has; FetchError for one that was not fetched; ZooError for a
          file that does not hold what its card says; MissingDependencyError without the extra `real`.
@@ -30,7 +30,7 @@ class LabelledText(NamedTuple):
     """One text of a set."""
 
     prompt: str
-    """The text, without blanks around it."""
+    """The text, without spaces around it."""
     target: int
     """The number of its class: `dataset_info(name).classes[target]` is what it means."""
 
@@ -121,7 +121,7 @@ def _take_of_each(rows: list[LabelledText], n_per_class: int, part: TextSet, nam
             taken.append(row)
     if not 1 <= n_per_class <= min(counts):
         raise ZooError(
-            f"n_per_class must lie between 1 and {min(counts)} for {name}, the texts of its smallest class: "
+            f"n_per_class must be between 1 and {min(counts)} for {name}, the texts of its smallest class: "
             f"got {n_per_class}. Take fewer."
         )
     return taken

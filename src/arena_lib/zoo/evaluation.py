@@ -33,13 +33,13 @@ def compute_answer_hits(logits_of: LogitsOf, documents: list[Document]) -> list[
         tokens = pad_documents(batch)
         with torch.no_grad():
             guesses = logits_of(tokens).argmax(dim=-1)
-        # Word i stands at position i + 1, behind the end-of-text token, and is foretold at position i.
+        # Word i stands at position i + 1, after the end-of-text token, and is predicted at position i.
         hits += [[bool(guesses[row, i] == tokens[row, i + 1]) for i in doc.answers] for row, doc in enumerate(batch)]
     return hits
 
 
 def pad_documents(documents: list[Document]) -> Int[Tensor, "batch seq"]:
-    """Each document behind an end-of-text token, filled up on the right with the same."""
+    """Each document after an end-of-text token, filled up on the right with the same."""
     rows = [[0, *encode_words(document.words)] for document in documents]
     longest = max(map(len, rows))
     return torch.tensor([row + [0] * (longest - len(row)) for row in rows])

@@ -1,6 +1,6 @@
-"""Where the models and data sets of the zoo lie, and whether what lies there is what its card says.
+"""Where the models and data sets of the zoo are, and whether the files there are what their cards say.
 
-A bundled model lies in the package, a fetched one in `zoo/` of the user's cache folder (the environment variable
+A bundled model is in the package, a fetched one in `zoo/` of the user's cache folder (the environment variable
 ARENA_CACHE names another folder), one of the Hugging Face hub in the cache of its client. A name of the hub has a
 slash, `EleutherAI/pythia-70m`, or is one of the old short ones, `gpt2`.
 
@@ -29,7 +29,7 @@ HUB_FILES = ("*config.json", "model*.safetensors*", "tokenizer*", "vocab*", "mer
 
 
 def cache_folder() -> Path:
-    """Where fetched models and data sets lie."""
+    """Where fetched models and data sets are kept."""
     return user_cache_folder() / "zoo"
 
 
@@ -95,7 +95,7 @@ def verify_file(file: Path, sha256: str, advice: str) -> None:
     try:
         status = file.stat()
     except FileNotFoundError:
-        raise ZooError(f"{file.name} must lie in {file.parent}: it does not. {advice}") from None
+        raise ZooError(f"{file.name} must be in {file.parent}: it isn't. {advice}") from None
     found = _compute_sha256(file, status.st_size, status.st_mtime_ns)
     if found != sha256:
         raise HashError(

@@ -47,7 +47,7 @@ CASES = {
     "the axes seq_q and seq_k are swapped": (SQUARE.mT, SQUARE, ATTENTION),
     "the axes n_heads and seq are swapped": (numbers(2, 3, 3).mT, numbers(2, 3, 3), "batch n_heads seq"),
     "the axes axis 1 and axis 2 are swapped": (numbers(2, 3, 3).mT, numbers(2, 3, 3), ""),
-    "the numbers are right but lie in the order of seq and d_model swapped: "
+    "the numbers are right but stand in the order of seq and d_model swapped: "
     "a reshape where the axes should be rearranged": (E.mT.reshape(2, 5, 7), E, "batch seq d_model"),
     "shifted by one along seq: entry i holds what belongs to i - 1": (E.roll(1, 1), E, "batch seq d_model"),
     "shifted by one along seq: entry i holds what belongs to i + 1": (IDS.roll(-1, 1), IDS, "batch seq"),
@@ -252,7 +252,7 @@ def _order_holds(claim: str, actual: np.ndarray, expected: np.ndarray, tolerance
     if match := re.fullmatch(r"the axes (\w+) and (\w+) are swapped", claim):
         turned = np.swapaxes(expected, AXES.index(match[1]), AXES.index(match[2]))
         return turned.shape == actual.shape and bool(agree(actual, turned, tolerance).all())
-    if match := re.match(r"the numbers are right but lie in the order of (\w+) and (\w+) swapped", claim):
+    if match := re.match(r"the numbers are right but stand in the order of (\w+) and (\w+) swapped", claim):
         turned = np.swapaxes(expected, AXES.index(match[1]), AXES.index(match[2]))
         return bool(agree(actual, turned.reshape(actual.shape), tolerance).all())
     if match := re.fullmatch(r"the order along (\w+) is reversed", claim):

@@ -55,8 +55,8 @@ def test_a_syntax_error_in_the_only_exercise_is_said_first_and_once(arena, solve
     done = arena("check", solved, "-e", "causal_mask")
     assert done.code == 1
     assert done.out.splitlines() == [
-        "✗ cell 1, line 3 must be Python: got SyntaxError: '(' was never closed. Mend that line: 1.1/causal_mask can't be "
-        "judged before.",
+        "✗ cell 1, line 3 must be Python: got SyntaxError: '(' was never closed. Fix that line: until then 1.1/causal_mask "
+        "can't be judged.",
         "mine.py: 0 of 1 passed, 0 not started.",
     ]
     record = arena("check", solved, "-e", "causal_mask", "--json").json

@@ -110,7 +110,7 @@ def test_a_report_that_cannot_be_written_is_said_before_the_work(arena, monkeypa
     done = arena("demo", "--output", "file/demo.html", "--json")
     assert done.code == 2
     assert arena("demo", "--output", ".").err.startswith("arena: --output must name a file that can be written: got ")
-    assert done.json["error"].startswith("--output must lie where there can be a folder: got ")
+    assert done.json["error"].startswith("--output must be in a folder that can be made: got ")
 
 
 def test_unknown_model_is_said_with_the_nearest_name(tmp_path):

@@ -94,7 +94,7 @@ def test_training_looks_at_folder_and_device_before_it_begins(arena, monkeypatch
     monkeypatch.setattr("arena_lib.zoo.recipes.tiny_gpt.train", lambda *_, **__: pytest.fail("it began"))
     done = arena("zoo", "train", "tiny-gpt", *words, "--json")
     assert done.code == 2
-    assert {"file": "--folder must lie", "abacus": "a device must be one of"}[words[1]] in done.json["error"]
+    assert {"file": "--folder must be in", "abacus": "a device must be one of"}[words[1]] in done.json["error"]
 
 
 def test_the_module_is_the_command():

@@ -175,7 +175,7 @@ def test_exercise_with_test_and_solution_is_refused(course):
 
 def test_folder_must_begin_with_the_number(course):
     (course.chapters / "7_small").rename(course.chapters / "8_small")
-    with pytest.raises(AuthoringError, match="must lie in a folder that begins with 7_: got '8_small'"):
+    with pytest.raises(AuthoringError, match="must be in a folder that begins with 7_: got '8_small'"):
         load_catalog([course], strict=True)
 
 

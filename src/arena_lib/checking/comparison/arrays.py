@@ -20,7 +20,7 @@ from arena_lib.checking.comparison.describing import describe, dtype_text, has_o
 
 @dataclass(frozen=True)
 class Tolerance:
-    """How far a value may lie from the expected one: atol + rtol * |expected|."""
+    """How far a value may be from the expected one: atol + rtol * |expected|."""
 
     rtol: float
     """Relative part."""
@@ -70,7 +70,7 @@ def read(tensor: torch.Tensor) -> np.ndarray | Unreadable:
     try:
         with torch.no_grad():
             return _dense(plain(tensor).detach()).numpy()
-    except (RuntimeError, TypeError) as error:  # no data behind it (meta device), or a dtype numpy lacks
+    except (RuntimeError, TypeError) as error:  # without data (meta device), or a dtype that numpy lacks
         return Unreadable(f"{describe(tensor)}, whose values cannot be read ({type(error).__name__})")
 
 

@@ -1,8 +1,7 @@
 """Finds how wrong values relate to the right ones, in words.
 
-A pattern is claimed only if it holds for every entry, within the tolerance of
-the comparison, and if the entries are many and varied enough that it is not
-the only thing that could have been said.
+A pattern is claimed only if it holds for every entry, within the tolerance of the comparison, and if the entries are
+many and varied enough to show it.
 
 Shapes:  actual and expected have one shape.
 """
@@ -37,7 +36,7 @@ def find_pattern(
     axes: str | tuple[str, ...] = (),
     tolerance: Tolerance | None = None,
 ) -> str | None:
-    """The pattern of the wrong entries, or None if there is none that can be told from chance.
+    """The pattern of the wrong entries, or None if chance would explain it as well.
 
     >>> expected = torch.arange(1.0, 7).reshape(2, 3)
     >>> find_pattern(expected * 8**0.5, expected, "batch seq")
@@ -179,14 +178,14 @@ def _swapped(actual: np.ndarray, expected: np.ndarray, axes: tuple[str, ...], to
                 return f"the axes {axes[first]} and {axes[second]} are swapped"
         elif agree(actual, turned.reshape(expected.shape), tolerance).all():
             return (
-                f"the numbers are right but lie in the order of {axes[first]} and {axes[second]} swapped: "
+                f"the numbers are right but stand in the order of {axes[first]} and {axes[second]} swapped: "
                 "a reshape where the axes should be rearranged"
             )
     return None
 
 
 def _informative(part: np.ndarray, expected: np.ndarray, tolerance: Tolerance) -> bool:
-    """Whether enough entries tell the part from what is expected in its place."""
+    """Whether the part differs in enough entries from what is expected in its place."""
     return int((~agree(part, expected, tolerance)).sum()) >= MIN_ENTRIES
 
 
@@ -207,7 +206,7 @@ def _moved(actual: np.ndarray, expected: np.ndarray, axes: tuple[str, ...], tole
 
 
 def _located(actual: np.ndarray, expected: np.ndarray, axes: tuple[str, ...], tolerance: Tolerance) -> str | None:
-    """Where the wrong entries lie, and what they have in common there."""
+    """Where the wrong entries are, and what they have in common there."""
     wrong = ~agree(actual, expected, tolerance)
     place = find_place(wrong, axes)
     if place is None or wrong.all():

@@ -1,4 +1,4 @@
-"""Says where wrong entries lie: only in the last position, only after the query, only at batch = 1.
+"""Says where wrong entries are: only in the last position, only after the query, only at batch = 1.
 
 What is said is always true of every wrong entry; the place named is the one
 that the wrong entries fill best.
@@ -20,7 +20,7 @@ MIN_ENTRIES = 3
 MIN_FILL = 0.5
 """Share of a place that must be wrong before it is named, unless chance can't explain it."""
 MAX_CHANCE = 1e-3
-"""Probability under which wrong entries lie in a fixed place by chance."""
+"""A fixed place is named if chance would put the wrong entries there with a lower probability than this."""
 MAX_LISTED = 4
 """Indices that are listed one by one."""
 
@@ -28,8 +28,8 @@ MAX_LISTED = 4
 def find_place(wrong: np.ndarray, axes: tuple[str, ...]) -> str | None:
     """The smallest place that holds every wrong entry, in words, or None.
 
-    One or two entries lie in some place always, so only the places that were
-    known beforehand (the last position, the diagonal) are named for them.
+    One or two entries are always in some place, so for them only places known beforehand (the last position, the
+    diagonal) are named.
 
     >>> wrong = np.zeros((2, 5), dtype=bool)
     >>> wrong[:, 3:] = True

@@ -65,7 +65,7 @@ def cases_of(test: Exercise, device: str = "cpu") -> list[Case]:
 
 
 def observe(test: Exercise, obj: Any, case: Case, case_idx: int) -> Observations:
-    """What `obj` shows in this case. Global seeds are set anew, so that no case hangs on those before it."""
+    """What `obj` shows in this case. Global seeds are set anew, so that no case depends on those before it."""
     _seed_everything(test.seed + 1000 * (case_idx + 1))
     return observe_examples(obj, case) if is_examples_case(case) else test.observe(obj, case)
 

@@ -37,13 +37,13 @@ _CELL = "padding:1px 5px;text-align:right;font-size:11px;min-width:3.4em;color:{
 _VERDICT_BORDER = {"passed": "#1a7f37", "not_started": "#9a6700"}
 _RED_BORDER = "#b3261e"
 _WRONG_BORDER = "2px solid #000;outline:1px solid #fff"
-"""Black with a white line around it: one of both is seen on any background."""
+"""Black with a white line around it: one of the two shows on any background."""
 _RIGHT_BORDER = "1px solid #ccc"
 
 
 @dataclass(frozen=True)
 class Slice:
-    """A two-dimensional part of two arrays, and where it lies."""
+    """A two-dimensional part of two arrays, and where it is."""
 
     expected: np.ndarray
     actual: np.ndarray

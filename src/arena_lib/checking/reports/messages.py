@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 MAX_LINES = 25
-"""Lines of a message; the README promises it."""
+"""The most lines that a message has."""
 WIDTH = 100
 """Columns at which text is wrapped."""
 MIN_WIDTH = 30

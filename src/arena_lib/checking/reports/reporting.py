@@ -1,4 +1,4 @@
-"""Shows a verdict to the learner: the one place where a test prints, and the command line its verdicts.
+"""Shows a verdict to the learner: the one place where tests and the command line print verdicts.
 
 One line on success. On failure it raises CheckFailed, whose text is the whole
 message; a notebook displays it with heat maps, and then the error is one line.

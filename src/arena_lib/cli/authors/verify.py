@@ -56,7 +56,7 @@ def verify(section: str | None, table: Path | None, messages: Path | None, as_js
 
 @contextlib.contextmanager
 def _progress(n_runs: int, *, is_shown: bool) -> Iterator[Callable[[str], None] | None]:
-    """What is to be told of each exercise that one of the two runs is done with: a bar moves on."""
+    """Called with each exercise that one of the two runs has finished: it moves a bar on."""
     if not is_shown:
         yield None
         return

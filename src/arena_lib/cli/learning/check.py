@@ -27,7 +27,7 @@ WELL = ("passed", "not_started")
 @click.command("check")
 @click.argument("targets", nargs=-1, metavar="[TARGET]...")
 @click.option("--exercise", "-e", "exercises", multiple=True, help="Only this one; may be repeated.")
-@click.option("--section", help="The section, where the file doesn't say.")
+@click.option("--section", help="The section, if the file doesn't name it.")
 @click.option("--timeout", type=AMOUNT, default=60.0, help="Seconds that one exercise may take.")
 @click.option(
     "--memory", type=AMOUNT, default=4.0, help="GiB of memory that one exercise may take beside torch's own (on Linux)."
@@ -104,7 +104,7 @@ def _choose_entries(catalog: Any, section: Any, path: Path, names: Sequence[str]
 def _check_file(
     path: Path, section: Any, entries: list[Any], judge: Judge, *, is_watching: bool, as_json: bool
 ) -> bool:
-    """Judges these exercises and shows the verdicts, with `--watch` at every save; whether nothing begun fails."""
+    """Judges these exercises and shows the verdicts, with `--watch` at every save; whether all that is started passes."""
     if is_watching and has_keys() and not as_json:
         session = WatchSession(path, entries, judge, _show_results)
         with read_keys() as wait_for_key:
@@ -174,7 +174,7 @@ def _show_results(verdict: FileVerdict, ids: set[str]) -> None:
 
     for problem in verdict.problems:
         lost = ", ".join(name for name, why in verdict.unread.items() if why == problem)
-        after = f"Mend that line: {lost} can't be judged before." if lost else "Its definitions are left out."
+        after = f"Fix that line: until then {lost} can't be judged." if lost else "Its definitions are left out."
         message = f"✗ {problem.where} must be Python: got {problem.message}. {after}"
         print_result(Result(exercise=lost, status="error", message=message))
     for result in verdict.results:

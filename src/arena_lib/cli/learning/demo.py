@@ -1,4 +1,4 @@
-"""`arena demo`: section 1.1 worked through, then a trained model looked into, and a report of both."""
+"""`arena demo`: works through section 1.1, looks inside a trained model, and writes a report of both."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PRINTED = "1.1/causal_mask"
 
 
 @click.command("demo")
-@click.option("--model", default="tiny-llama", help="The model to look into; smollm2 is a real one, once fetched.")
+@click.option("--model", default="tiny-llama", help="The model to look inside; smollm2 is a real one, once fetched.")
 @click.option(
     "--output", type=click.Path(path_type=Path), default=Path("output/demo.html"), help="Where the report goes."
 )
@@ -30,7 +30,7 @@ PRINTED = "1.1/causal_mask"
 def demo(model: str, output: Path, as_json: bool) -> None:
     """See what this is in three minutes.
 
-    Exercises are judged as a learner's, and a trained model is looked into.
+    It works through section 1.1 as a learner would, then looks inside a trained model.
     """
     from arena_lib import zoo
     from arena_lib.core.progress import progress

@@ -22,7 +22,7 @@ from arena_lib.errors import ProgressError
     "--import",
     "import_",
     type=click.Path(path_type=Path),
-    help="Add the events of such a file; twice is as good as once.",
+    help="Add the events of such a file; doing it twice adds nothing.",
 )
 @json_option
 @verb

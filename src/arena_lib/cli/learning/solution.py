@@ -12,7 +12,7 @@ from arena_lib.cli.support.output import json_option, print_json, show, verb
 @click.command("solution")
 @click.argument("exercise")
 @click.argument("file", type=click.Path(path_type=Path), required=False)
-@click.option("--give-up", is_flag=True, help="Show it before it passed.")
+@click.option("--give-up", is_flag=True, help="Show it although it hasn't passed.")
 @json_option
 @verb
 def solution(exercise: str, file: Path | None, give_up: bool, as_json: bool) -> None:

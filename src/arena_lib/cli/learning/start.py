@@ -16,7 +16,7 @@ from arena_lib.course.tables import counted
 @click.option("--folder", type=click.Path(path_type=Path), default=Path(), help="Where to write.")
 @click.option("--format", "file_format", default="ipynb", help="ipynb or py.")
 @click.option("--scale", default="full", help="full, or tiny for short runs.")
-@click.option("--fresh", is_flag=True, help="Write another file beside one that is there.")
+@click.option("--fresh", is_flag=True, help="Write another file beside the one that is there.")
 @click.option("--open", "open_lab", is_flag=True, help="Open it in JupyterLab.")
 @json_option
 @verb

@@ -33,7 +33,7 @@ class WatchSession:
 
     @property
     def is_well(self) -> bool:
-        """Whether nothing that was begun fails."""
+        """Whether everything that was started passes."""
         return all(status in ("passed", "not_started") for status in self._statuses.values())
 
     def run(self, wait_for_key: WaitForKey) -> None:

@@ -29,6 +29,6 @@ def doctor(as_json: bool) -> None:
             show(f"{'✓' if finding.is_ok else '✗'} {finding.name}: {finding.detail}")
             if finding.fix:
                 show(f"  {finding.fix}")
-        show("All is well." if is_well else "Mend the first ✗ first.")
+        show("All is well." if is_well else "Fix the first ✗ first.")
     if not is_well:
         raise click.exceptions.Exit(ENVIRONMENT)

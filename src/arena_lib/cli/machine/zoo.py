@@ -110,13 +110,13 @@ def fetch(name: str, force: bool, as_json: bool) -> None:
 )
 @click.option("--steps", type=int, help="Updates in all; the recipe's own number by default.")
 @click.option("--device", default="cpu", help="cpu, cuda or mps.")
-@click.option("--fresh", is_flag=True, help="Begin anew, whatever checkpoint is there.")
+@click.option("--fresh", is_flag=True, help="Start from the beginning, even if there is a checkpoint.")
 @json_option
 @verb
 def train(name: str, folder: Path, steps: int | None, device: str, fresh: bool, as_json: bool) -> None:
     """Train a bundled model again by its recipe.
 
-    A run that was stopped goes on.
+    A run that was stopped continues.
     """
     import importlib
 

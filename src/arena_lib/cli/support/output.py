@@ -157,7 +157,7 @@ def make_folder(option: str, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(
-            f"{option} must lie where there can be a folder: got {error.strerror!r} for {folder}. Name another."
+            f"{option} must be in a folder that can be made: got {error.strerror!r} for {folder}. Name another."
         ) from error
 
 

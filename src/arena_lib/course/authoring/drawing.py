@@ -37,7 +37,7 @@ BROWSER_OPTIONS = (
     "--disable-component-update",
     "--disable-sync",
 )
-"""A browser that opens local pages, and calls nowhere by itself."""
+"""A browser that opens local pages and makes no connections of its own."""
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _KEYWORD = b"SVG-SHA-256"
 

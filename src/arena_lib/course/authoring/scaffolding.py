@@ -23,7 +23,7 @@ FIRST_EXERCISE = "center_rows"
 
 @dataclass(frozen=True, kw_only=True)
 class SectionFiles:
-    """Where the three pieces of a section's exercises lie."""
+    """Where the three pieces of a section's exercises are."""
 
     chapter: Path
     """The chapter's file."""
@@ -74,7 +74,7 @@ def new_course(name: str, folder: Path) -> list[Path]:
 
 
 def find_section_files(section: Section, standing_in: Path) -> SectionFiles:
-    """Where a new exercise of the section belongs; the section must lie in the project that one stands in."""
+    """Where a new exercise of the section belongs; the section must be in the project of the current folder."""
     project = next((path for path in (standing_in, *standing_in.parents) if (path / "pyproject.toml").is_file()), None)
     if project is None or not section.path.resolve().is_relative_to(project.resolve()):
         raise AuthoringError(

@@ -111,7 +111,7 @@ def _differences(first: Record, second: Record) -> str:
 def verify_here(section: Section, names: Sequence[str] = (), *, explores: bool = True) -> Iterator[Record]:
     """The record of each exercise of one section, in this process.
 
-    Exploratory exercises, and what doesn't hang on a hash seed, only if it `explores`.
+    Exploratory exercises, and what doesn't depend on a hash seed, only if it `explores`.
     """
     entries = [entry for entry in section.exercises if not names or entry.name in names]
     errors: dict[str, tuple[Exception | None, float]] = {}

@@ -28,7 +28,7 @@ def edits_share(records: Sequence[Record]) -> float:
 
 
 def edits_page(records: Sequence[Record]) -> str:
-    """The table of edits as a Markdown page: a row an exercise, and then what passes."""
+    """The table of edits as a Markdown page: a row for each exercise, then the edits that pass."""
     scored = [(record["id"], record["mutants"]) for record in records if record["mutants"]]
     lines = [_ABOUT_EDITS, "| exercise | edits | equivalent | rejected |", "|---|---|---|---|"]
     lines += [f"| {name} | {s['n_tried']} | {s['n_equivalent']} | {s['n_rejected']} |" for name, s in scored]

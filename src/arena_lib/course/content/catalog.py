@@ -1,8 +1,8 @@
 """Every course that is installed: its sections and exercises, read from the chapter files as text.
 
-A course is a package named by an entry point of the group `arena_lib.courses`. Its chapters lie in
-`chapters/` beside its `src/` in a checkout, or inside the package in a wheel; its tests in
-`<package>.tests.<slug>`. Our own course is found the same way.
+A course is a package named by an entry point of the group `arena_lib.courses`. Its chapters are in `chapters/` beside
+its `src/` in a checkout, or inside the package in a wheel; its tests in `<package>.tests.<slug>`. Our own course is
+found the same way.
 
 Raises:  UnknownNameError for a section or exercise that isn't there; AuthoringError for a broken chapter.
 """
@@ -189,7 +189,7 @@ def load_section(path: Path, module: str = OWN_MODULE) -> Section:
     number = section.id.split(".")[0]
     if path.parent.name.split("_")[0] != number:
         raise AuthoringError(
-            f"{path}:2: section {section.id} must lie in a folder that begins with {number}_: "
+            f"{path}:2: section {section.id} must be in a folder that begins with {number}_: "
             f"got {path.parent.name!r}. Move the file."
         )
     tests_module = f"{module}.tests.{section.slug}"

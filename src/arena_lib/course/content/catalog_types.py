@@ -87,7 +87,7 @@ class Section:
 
     @property
     def chapter(self) -> str:
-        """The folder that the file lies in, such as `1_interpretability`."""
+        """The folder of the file, such as `1_interpretability`."""
         return self.path.parent.name
 
     @property

@@ -63,7 +63,7 @@ def parse_chapter(path: Path) -> Section:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise AuthoringError(f"{path}: a chapter must be readable UTF-8 text: got {error}. Mend the file.") from error
+        raise AuthoringError(f"{path}: a chapter must be readable UTF-8 text: got {error}. Fix the file.") from error
     head, n_head_lines = _read_head(path, lines)
     section = _make_section(path, head)
     cells = [_make_cell(path, raw, section.id) for raw in _split_cells(path, lines, n_head_lines)]
@@ -203,7 +203,7 @@ def _make_cell(path: Path, raw: _RawCell, section_id: str) -> Cell:
             raw.line,
             "a cell must be '[markdown]', 'result', 'exercise=\"name\" ...' or nothing",
             raw.marker,
-            "Mend the marker.",
+            "Fix the marker.",
         )
     return _exercise_cell(path, raw, section_id)
 
@@ -216,7 +216,7 @@ def _markdown(path: Path, raw: _RawCell) -> str:
 
 
 def _trim(lines: tuple[str, ...]) -> str:
-    """The lines as one text, without blank lines around it and blanks at the ends of lines."""
+    """The lines as one text, without blank lines around it and spaces at the ends of lines."""
     return "\n".join(line.rstrip() for line in lines).strip("\n")
 
 
@@ -278,7 +278,7 @@ def _read_keys(path: Path, raw: _RawCell) -> dict[str, Any]:
             is_plain = value.startswith('"') and "\\" not in value
             keys[key] = value[1:-1] if is_plain else ast.literal_eval(value)
         except (ValueError, SyntaxError):
-            _fail(path, raw.line, f"{key} must be a number or a text in quotes", value, "Mend it.")
+            _fail(path, raw.line, f"{key} must be a number or a text in quotes", value, "Fix it.")
     left_over = _KEY_VALUE.sub("", raw.marker).strip()
     if left_over:
         _fail(path, raw.line, "the marker of an exercise must be key=value pairs", left_over, "Put texts in quotes.")
@@ -327,7 +327,7 @@ def _check_regions(path: Path, raw: _RawCell) -> None:
             opened, n_inside = number, 0
         elif text == SOLUTION_ENDS:
             if not opened or not n_inside:
-                _fail(path, number, "a solution must begin and hold code before it ends", "nothing", "Mend the region.")
+                _fail(path, number, "a solution must begin and hold code before it ends", "nothing", "Fix the region.")
             opened = 0
         elif text:
             n_inside += 1

@@ -99,7 +99,7 @@ def _check_code(section: Section) -> None:
         except SyntaxError as error:
             raise AuthoringError(
                 f"{section.path}:{cell.line}: a cell of code must be Python: got {error.msg} in {(error.text or '').strip()!r}. "
-                "Mend it."
+                "Fix it."
             ) from error
 
 

@@ -57,7 +57,7 @@ class SourceModule:
             return ast.parse(self.source)
         except SyntaxError as error:
             raise AuthoringError(
-                f"{self.path}:{error.lineno}: the file must be Python: got {error.msg}. Mend it."
+                f"{self.path}:{error.lineno}: the file must be Python: got {error.msg}. Fix it."
             ) from error
 
     @cached_property
@@ -137,7 +137,7 @@ def read_module(dotted: str) -> SourceModule:
     """The module as text, or an AuthoringError that says why not."""
     path = module_path(dotted)
     if path is None:
-        raise AuthoringError(f"{dotted!r} must be a module with a source file: got none of that name. Mend the import.")
+        raise AuthoringError(f"{dotted!r} must be a module with a source file: got none of that name. Fix the import.")
     stat = path.stat()
     return _read(dotted, path, stat.st_mtime_ns, stat.st_size)
 
@@ -275,7 +275,7 @@ def locate(dotted: str) -> str:
             break
         dotted = module.imports[first] + (f".{rest}" if rest else "")
     raise AuthoringError(
-        f"no function or class of this name is defined there: got {dotted!r}. Mend the import or the name."
+        f"no function or class of this name is defined there: got {dotted!r}. Fix the import or the name."
     )
 
 
@@ -286,7 +286,7 @@ def _split(dotted: str) -> tuple[SourceModule, str]:
         name = ".".join(parts[:n])
         if module_path(name) is not None:
             return read_module(name), ".".join(parts[n:])
-    raise AuthoringError(f"no module holds it: got {dotted!r}. Mend the import or the name.")
+    raise AuthoringError(f"no module holds it: got {dotted!r}. Fix the import or the name.")
 
 
 def find_definition(tree: ast.Module, qualname: str) -> Definitions | None:

@@ -37,7 +37,7 @@ def solution_diff(section: Section, entry: ExerciseEntry, learners: str) -> str:
 
 
 def _lines(source: str) -> list[str]:
-    """Lines without blanks at their ends, which nobody wants to see in a difference."""
+    """Lines without spaces at their ends, which would only clutter a difference."""
     return [line.rstrip() + "\n" for line in source.strip("\n").splitlines()]
 
 
@@ -62,7 +62,7 @@ def run_exploratory(section: Section, *, scale: Scale = "tiny") -> Iterator[tupl
             elif error is not None:
                 raise AuthoringError(
                     f"{section.path}: a chapter must run with its solutions: got {type(error).__name__}: {error} in cell "
-                    f"{cell.id!r}. Mend the chapter."
+                    f"{cell.id!r}. Fix the chapter."
                 ) from error
     finally:
         del sys.modules[module.__name__]

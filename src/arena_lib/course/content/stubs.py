@@ -131,8 +131,7 @@ def _definition(reference: str) -> tuple[SourceModule, Definitions]:
     node = find_definition(module.tree, qualname)
     if node is None:
         raise AuthoringError(
-            f"{module.path}: a reference must be a function or class there: got {qualname!r}. "
-            "Mend the test's reference."
+            f"{module.path}: a reference must be a function or class there: got {qualname!r}. Fix the test's reference."
         )
     return module, node
 
@@ -176,7 +175,7 @@ def _cut_body(lines: list[str], node: ast.FunctionDef | ast.AsyncFunctionDef, so
 
 
 def _end_of_signature(node: ast.FunctionDef | ast.AsyncFunctionDef, source: str) -> tuple[int, int]:
-    """Line, from 1, and column behind the colon that ends the signature."""
+    """Line, from 1, and column after the colon that ends the signature."""
     depth = 0
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.start < (node.lineno, node.col_offset) or token.type != tokenize.OP:

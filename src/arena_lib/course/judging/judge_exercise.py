@@ -19,7 +19,8 @@ from arena_lib.course.judging.earlier_failures import causes_of_missing, explain
 
 NO_MEMORY_IN_TORCH = "can't allocate memory"
 OUT_OF_MEMORY = (
-    "An exercise may take no more memory than this. Look for a tensor that is too large, or a list without an end."
+    "An exercise may take no more memory than this. "
+    "Look for a tensor that is too large, or a list that never stops growing."
 )
 
 
@@ -36,7 +37,7 @@ def judge_alone(path: Path, entry: ExerciseEntry, device: str) -> Iterator[str]:
 
 
 def silence() -> None:
-    """Sends what the learner's code prints nowhere and gives it nothing to read: it may print without end."""
+    """Discards what the learner's code prints, which may be endless, and gives it nothing to read."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nowhere, stream)

@@ -53,7 +53,7 @@ class ExerciseProgress:
 
 
 def home_folder() -> Path:
-    """Where progress lies: ARENA_HOME, or the user's data folder."""
+    """Where progress is kept: ARENA_HOME, or the user's data folder."""
     if named := os.environ.get("ARENA_HOME"):
         return Path(named).expanduser()
     from platformdirs import user_data_dir

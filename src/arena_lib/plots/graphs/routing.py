@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 BENDS = (0.0, *(sign * size for size in (0.06, 0.12, 0.18, 0.25, 0.33, 0.42, 0.55) for sign in (1, -1)))
-"""How far a curve's middle may lie from the straight line, as a share of the line's length, the least first."""
+"""How far a curve's middle may be from the straight line, as a share of the line's length, the least first."""
 N_POINTS = 33
 ALONG = (0.34, 0.42, 0.27, 0.5, 0.58, 0.66, 0.74, 0.2)
 """Where on an edge its number may stand, as a share of its way, the best first."""

@@ -21,7 +21,7 @@ def scatter(
     y_title: str = "y",
     title: str = "",
 ) -> go.Figure:
-    """One cloud for each class, told apart by marker as well as colour; `points` maps a class to its x and y.
+    """One cloud for each class; they differ in marker as well as colour. `points` maps a class to its x and y.
 
     >>> [cloud.name for cloud in scatter({"IO": ([0.1, 0.9], [1.0, 8.0]), "S": ([0.2], [2.0])}).data]
     ['IO', 'S']
