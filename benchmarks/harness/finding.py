@@ -17,11 +17,11 @@ from benchmarks.harness.declaring import Benchmark
 
 def find_benchmarks(package: ModuleType = paths) -> dict[str, Benchmark]:
     """By name, in alphabetical order; modules that begin with an underscore are shared by others."""
-    found = {}
+    benchmarks = {}
     for module in sorted(pkgutil.iter_modules(package.__path__), key=lambda module: module.name):
         if not module.name.startswith("_"):
-            found[module.name] = _read_benchmark(f"{package.__name__}.{module.name}")
-    return found
+            benchmarks[module.name] = _read_benchmark(f"{package.__name__}.{module.name}")
+    return benchmarks
 
 
 def _read_benchmark(name: str) -> Benchmark:
@@ -53,7 +53,7 @@ def check_declaration(benchmark: Benchmark) -> None:
 
 def choose(names: Iterable[str], known: dict[str, Benchmark]) -> list[Benchmark]:
     """Those named, each once, in the order of `known`; all of them where none is named."""
-    wanted = set(names)
-    for name in sorted(wanted - set(known)):
+    chosen = set(names)
+    for name in sorted(chosen - set(known)):
         raise UnknownNameError("benchmark", name, known)
-    return [benchmark for name, benchmark in known.items() if not wanted or name in wanted]
+    return [benchmark for name, benchmark in known.items() if not chosen or name in chosen]

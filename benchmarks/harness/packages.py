@@ -25,12 +25,12 @@ CONSTRAINTS = {"main": "constraints.txt", "peers": "constraints-peers.txt"}
 
 def why_missing(requirement: str) -> str | None:
     """Why a distribution isn't here in a version that fits; None if it is."""
-    wanted = Requirement(requirement)
+    parsed = Requirement(requirement)
     try:
-        version = metadata.version(wanted.name)
+        version = metadata.version(parsed.name)
     except metadata.PackageNotFoundError:
         return f"needs {requirement}, which is not installed"
-    if not wanted.specifier.contains(version, prereleases=True):
+    if not parsed.specifier.contains(version, prereleases=True):
         return f"needs {requirement}: {version} is installed"
     return None
 
@@ -49,9 +49,9 @@ def should_be_here(requirement: str | None, pins: Mapping[str, str]) -> bool:
     """Whether the pins meet the requirement; a baseline of our own requires nothing and is always here."""
     if requirement is None:
         return True
-    wanted = Requirement(requirement)
-    pinned = pins.get(canonicalize_name(wanted.name))
-    return pinned is not None and wanted.specifier.contains(pinned, prereleases=True)
+    parsed = Requirement(requirement)
+    pinned = pins.get(canonicalize_name(parsed.name))
+    return pinned is not None and parsed.specifier.contains(pinned, prereleases=True)
 
 
 def name_version(requirement: str) -> str:

@@ -87,11 +87,11 @@ def score_by_lens(model: Any, task: Task) -> Tensor:
 
     scores = lens.attribution_patch(model, task.new, task.orig, metric).node_scores
     cfg, seq = task.model.cfg, task.orig.shape[1]
-    found = torch.empty(cfg.n_layers, cfg.n_heads + 1, seq, device=task.orig.device)
+    effects = torch.empty(cfg.n_layers, cfg.n_heads + 1, seq, device=task.orig.device)
     for node, value in scores.items():
         if node.kind != "embed":
-            found[node.layer, cfg.n_heads if node.head is None else node.head, node.position] = value
-    return found
+            effects[node.layer, cfg.n_heads if node.head is None else node.head, node.position] = value
+    return effects
 
 
 def make(place: Place) -> Workload:

@@ -72,8 +72,8 @@ def patch_heads(task: Task, caches: Caches, receivers: Any, *, through: Any = "m
 
 def one_to_queries(task: Task, caches: Caches) -> Tensor:
     """From head 0.1 to the query of each later head."""
-    found = direct_path_to_heads(task.model, task.orig, *caches, Head(0, 1), "q", task.metric, read_at=-1)
-    return found[1:]
+    effect = direct_path_to_heads(task.model, task.orig, *caches, Head(0, 1), "q", task.metric, read_at=-1)
+    return effect[1:]
 
 
 # -- the loops ------------------------------------------------------------------------------------
@@ -98,10 +98,10 @@ def loop_through_mlps(task: Task, caches: Caches) -> Tensor:
 
 def loop_to_queries(task: Task, caches: Caches) -> Tensor:
     """The lesson's loop to heads."""
-    found = get_path_patch_head_to_heads(
+    effects = get_path_patch_head_to_heads(
         receivers_of(task), "q", task.model, task.metric, task.new, task.orig, caches[1], caches[0]
     )
-    return found[: receivers_of(task)[-1][0]]
+    return effects[: receivers_of(task)[-1][0]]
 
 
 def loop_one_to_queries(task: Task, caches: Caches) -> Tensor:
@@ -137,8 +137,8 @@ def make(place: Place) -> Workload:
         if not hasattr(patching, "get_act_patch_direct_path"):
             raise Skip("this TransformerLens has no path patching")
         orig, new = task.caches(model)
-        given = (model, task.orig, new, orig, task.metric)
-        return lambda: patching.get_act_patch_direct_path(*given, 0, 1, "q", verbose=False)[1:]
+        arguments = (model, task.orig, new, orig, task.metric)
+        return lambda: patching.get_act_patch_direct_path(*arguments, 0, 1, "q", verbose=False)[1:]
 
     others = {"bridge": set_up(run_lens, lambda: peers.make_bridge(task.model))}
     return Workload(

@@ -86,17 +86,17 @@ def compare_records(old: Record, new: Record) -> Comparison:
 
 def pair_rows(old: Sequence[Row], new: Sequence[Row]) -> Iterator[tuple[Row | None, Row | None]]:
     """Rows with the same key; then what is left with the same path, case and peer; then rows alone."""
-    left = list(new)
+    unmatched = list(new)
     alone = []
     for row in old:
-        twin = _take(left, row, lambda row: row.key)
+        twin = _take(unmatched, row, lambda row: row.key)
         if twin is None:
             alone.append(row)
         else:
             yield row, twin
     for row in alone:
-        yield row, _take(left, row, lambda row: (row.path, row.case, row.peer))
-    for row in left:
+        yield row, _take(unmatched, row, lambda row: (row.path, row.case, row.peer))
+    for row in unmatched:
         yield None, row
 
 

@@ -45,11 +45,11 @@ class Case:
     def named_tensors(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[tuple[str, torch.Tensor]]:
         """Every tensor among these arguments of the call, with a name that a learner recognises."""
         names = [*self.names, *(f"argument {i}" for i in range(len(self.names) + 1, len(args) + 1))]
-        found = []
+        named = []
         for name, value in [*zip(names, args, strict=False), *kwargs.items()]:
             tensors = tensors_in(value)
-            found += [(f"{name}[{i}]" if len(tensors) > 1 else name, tensor) for i, tensor in enumerate(tensors)]
-        return found
+            named += [(f"{name}[{i}]" if len(tensors) > 1 else name, tensor) for i, tensor in enumerate(tensors)]
+        return named
 
 
 CasesBuilder = Callable[[torch.Generator], Iterable[Case]]

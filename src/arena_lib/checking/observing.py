@@ -103,10 +103,10 @@ def _gradients(output: Any, leaves: Mapping[str, Tensor]) -> Observations:
     """The gradient of a fixed random projection of `output` for each leaf; zeros where none flows."""
     floats = [t for t in tensors_in(output) if t.is_floating_point() and t.requires_grad]
     try:
-        found = torch.autograd.grad(_projection(floats), list(leaves.values()), allow_unused=True) if floats else None
+        computed = torch.autograd.grad(_projection(floats), list(leaves.values()), allow_unused=True) if floats else ()
     except RuntimeError as error:
         return {f"gradient of {name}": Raised(type(error).__name__, str(error)) for name in leaves}
-    gradients = found or (None,) * len(leaves)
+    gradients = computed or (None,) * len(leaves)
     return {
         f"gradient of {name}": torch.zeros_like(leaf) if gradient is None else gradient.detach()
         for (name, leaf), gradient in zip(leaves.items(), gradients, strict=True)

@@ -364,10 +364,10 @@ def _error_message(result: Result, error: BaseException, call: str | None) -> st
     own = [frame for frame in frames if not is_library(frame.filename)] or frames
     places = [("line", frame) for frame in own[-1:]]
     places += [("within", frame) for frame in frames[-1:] if frame is not own[-1]]
-    told = [f"  {label:<{LABEL_WIDTH}}{frame.lineno} of {frame.name}: {frame.line}" for label, frame in places]
+    frame_lines = [f"  {label:<{LABEL_WIDTH}}{frame.lineno} of {frame.name}: {frame.line}" for label, frame in places]
     lines = f"{type(error).__name__}: {error}".splitlines()[:ERROR_LINES]
     called = fact_lines("call", call, WIDTH) if call else []
-    return "\n".join([render_text(result), *called, *(line[:ERROR_WIDTH] for line in [*told, *lines])])
+    return "\n".join([render_text(result), *called, *(line[:ERROR_WIDTH] for line in [*frame_lines, *lines])])
 
 
 def _source_hash(obj: Any) -> str | None:

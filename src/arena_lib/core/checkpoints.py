@@ -78,9 +78,9 @@ def load_checkpoint(folder: str | os.PathLike[str]) -> tuple[dict[str, Tensor], 
         is_whole = hashlib.sha256(data).hexdigest() == record["sha256"]
         state = record["state"]
     except FileNotFoundError as error:
-        found = f"{error.filename} is missing"
+        problem = f"{error.filename} is missing"
         raise CheckpointError(
-            f"a checkpoint must hold {STATE_FILE} and the file it names: {found}. {advice}"
+            f"a checkpoint must hold {STATE_FILE} and the file it names: {problem}. {advice}"
         ) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path / STATE_FILE} must be the state of a checkpoint: {error!r}. {advice}") from error

@@ -24,7 +24,7 @@ def pick_device(name: str = "auto") -> torch.device:
             f"got {name!r}. Use 'auto' to take the fastest one here."
         )
     if kind == "auto":
-        return torch.device(next(found for found in ("cuda", "mps", "cpu") if _is_here(found)))
+        return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if _is_here(kind)))
     if not _is_here(kind, int(index or 0)):
         raise MissingDeviceError(
             f"the device must be in this machine: got {name!r}, which torch does not find. Use 'auto' or 'cpu'."

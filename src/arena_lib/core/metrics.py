@@ -43,8 +43,8 @@ class MetricsLog:
         check_trackers(trackers)
         self.path = Path(folder) / METRICS_FILE
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        kept = read_metrics(self.path) if resume_step is not None and self.path.exists() else []
-        self._rows = [row for row in kept if row["step"] <= (resume_step or 0)]
+        rows = read_metrics(self.path) if resume_step is not None and self.path.exists() else []
+        self._rows = [row for row in rows if row["step"] <= (resume_step or 0)]
         self._columns = ["step"]
         for row in self._rows:
             self._columns += [name for name in row if name not in self._columns]

@@ -99,8 +99,8 @@ def compute_lr(step: int, config: TrainingConfig) -> float:
         return config.lr * (step + 1) / config.warmup
     if config.schedule == "constant":
         return config.lr
-    done = (step - config.warmup) / (config.n_steps - config.warmup)
-    height = (1 + math.cos(math.pi * done)) / 2
+    share_done = (step - config.warmup) / (config.n_steps - config.warmup)
+    height = (1 + math.cos(math.pi * share_done)) / 2
     return config.lr * (config.final_lr_fraction + (1 - config.final_lr_fraction) * height)
 
 

@@ -52,8 +52,8 @@ class Execution:
     def line(self) -> str:
         """What is printed about it."""
         verdict = f"FAILED {self.problem}" if self.problem else "ok"
-        written = ", ".join(map(str, self.files))
-        return f"{self.section.stem}  {self.seconds:.1f} s  {verdict}\n    {written}"
+        paths = ", ".join(map(str, self.files))
+        return f"{self.section.stem}  {self.seconds:.1f} s  {verdict}\n    {paths}"
 
 
 def execute(section: Section, *, scale: Scale = "tiny", limit: float = 45.0, output: Path = OUTPUT) -> Execution:

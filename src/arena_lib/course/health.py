@@ -28,12 +28,12 @@ _TORCH_LIMIT = 120.0
 _LOOK_AT_TORCH = """
 import json, torch
 assert float((torch.ones(2, 3) @ torch.ones(3, 1)).sum()) == 6
-found = {"version": torch.__version__, "built_for": torch.version.cuda, "cuda": torch.cuda.is_available()}
-if found["cuda"]:
-    found["name"] = torch.cuda.get_device_name()
-    found["sum"] = float(torch.ones(3, device="cuda").sum())
-found["mps"] = bool(getattr(torch.backends, "mps", None) and torch.backends.mps.is_available())
-print(json.dumps(found))
+report = {"version": torch.__version__, "built_for": torch.version.cuda, "cuda": torch.cuda.is_available()}
+if report["cuda"]:
+    report["name"] = torch.cuda.get_device_name()
+    report["sum"] = float(torch.ones(3, device="cuda").sum())
+report["mps"] = bool(getattr(torch.backends, "mps", None) and torch.backends.mps.is_available())
+print(json.dumps(report))
 """
 
 
@@ -75,12 +75,12 @@ def _packages() -> list[Finding]:
             continue
         n_looked_at += 1
         try:
-            found = version(requirement.name)
+            installed = version(requirement.name)
         except PackageNotFoundError:
             wrong.append((requirement, "missing"))
             continue
-        if not requirement.specifier.contains(found, prereleases=True):
-            wrong.append((requirement, found))
+        if not requirement.specifier.contains(installed, prereleases=True):
+            wrong.append((requirement, installed))
     if not wrong:
         return [_finding("packages", True, f"all {n_looked_at} are there")]
     return [
@@ -92,23 +92,23 @@ def _torch() -> list[Finding]:
     """Computes with torch in a process of its own, since a broken one may crash."""
     command = [sys.executable, "-c", _LOOK_AT_TORCH]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_TORCH_LIMIT, check=False)
-        found = json.loads(done.stdout.splitlines()[-1])
+        completed = subprocess.run(command, capture_output=True, text=True, timeout=_TORCH_LIMIT, check=False)
+        report = json.loads(completed.stdout.splitlines()[-1])
     except (subprocess.TimeoutExpired, ValueError, IndexError) as error:
-        said = (
+        reason = (
             str(error)
             if isinstance(error, subprocess.TimeoutExpired)
-            else (done.stderr.strip() or "no answer").splitlines()[-1]
+            else (completed.stderr.strip() or "no answer").splitlines()[-1]
         )
-        return [_finding("torch", False, f"it can't compute: {said}", "Run: pip install --force-reinstall torch")]
-    torch = _finding("torch", True, found["version"])
-    if found["cuda"]:
-        return [torch, _finding("GPU", True, f"{found['name']}, CUDA {found['built_for']}")]
-    if found["mps"]:
+        return [_finding("torch", False, f"it can't compute: {reason}", "Run: pip install --force-reinstall torch")]
+    torch = _finding("torch", True, report["version"])
+    if report["cuda"]:
+        return [torch, _finding("GPU", True, f"{report['name']}, CUDA {report['built_for']}")]
+    if report["mps"]:
         return [torch, _finding("GPU", True, "Apple's (MPS); tests run on the CPU")]
-    if found["built_for"] and shutil.which("nvidia-smi"):
+    if report["built_for"] and shutil.which("nvidia-smi"):
         fix = "Update the NVIDIA driver, or install a torch that is built for the one you have."
-        detail = f"there is an NVIDIA driver, but torch for CUDA {found['built_for']} can't use it"
+        detail = f"there is an NVIDIA driver, but torch for CUDA {report['built_for']} can't use it"
         return [torch, _finding("GPU", False, detail, fix)]
     return [torch, _finding("GPU", True, "none: everything runs on the CPU")]
 
@@ -170,13 +170,13 @@ def _folders() -> list[Finding]:
         _writable("cache", cache_folder(), "Set ARENA_CACHE to a folder of yours."),
         _writable("progress", store.path.parent, "Set ARENA_HOME to a folder of yours."),
     ]
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         n_events = len(store.events())
-    if told:
+    if warned:
         findings.append(
             _finding(
-                "progress file", False, str(told[0].message), "Run arena doctor again; if this stays, set ARENA_HOME."
+                "progress file", False, str(warned[0].message), "Run arena doctor again; if this stays, set ARENA_HOME."
             )
         )
     else:

@@ -125,8 +125,8 @@ def cannot_write(path: Path, error: OSError) -> WorkspaceError:
 def _what_is_there(path: Path, section: Section) -> str:
     """What must hold, what is there instead, and what to do."""
     if not path.is_file():
-        there = "a folder" if path.is_dir() else "something that is no file"
-        return f"{path} must be free for the notebook: got {there} of that name. Name another folder."
+        obstacle = "a folder" if path.is_dir() else "something that is no file"
+        return f"{path} must be free for the notebook: got {obstacle} of that name. Name another folder."
     changed = datetime.datetime.fromtimestamp(path.stat().st_mtime).strftime("%Y-%m-%d %H:%M")
     begun = _n_begun(path, section)
     state = "" if begun is None else f" with {begun} of {len(section.exercises)} exercises begun"

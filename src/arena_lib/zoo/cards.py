@@ -192,14 +192,14 @@ def _build(kind: type[T], table: Any, where: str) -> T:
     """A dataclass from a TOML table: no key missing, none unknown, each of its type."""
     if not isinstance(table, dict):
         raise ZooError(f"{where} must be a table: got {table!r}. Fix the card.")
-    wanted = {item.name: item for item in fields(kind)}  # type: ignore[arg-type]
-    needed = {key for key, item in wanted.items() if item.default is MISSING and item.default_factory is MISSING}
+    known_fields = {item.name: item for item in fields(kind)}  # type: ignore[arg-type]
+    needed = {key for key, item in known_fields.items() if item.default is MISSING and item.default_factory is MISSING}
     if missing := sorted(needed - table.keys()):
         raise ZooError(f"{where} must have the key {missing[0]!r}: it has {', '.join(sorted(table))}. Add it.")
-    if unknown := sorted(table.keys() - wanted.keys()):
-        raise UnknownNameError(f"key of {where}", unknown[0], wanted)
+    if unknown := sorted(table.keys() - known_fields.keys()):
+        raise UnknownNameError(f"key of {where}", unknown[0], known_fields)
     for key, value in table.items():
-        expected = KINDS.get(wanted[key].type)
+        expected = KINDS.get(known_fields[key].type)
         if expected is not None and (not isinstance(value, expected) or isinstance(value, bool)):
             _reject(where, key, f"of type {expected.__name__}", value)
         if expected is list and not all(isinstance(item, str) for item in value):

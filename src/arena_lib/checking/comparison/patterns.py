@@ -51,8 +51,8 @@ def find_pattern(
         values, right = values.reshape(1), right.reshape(1)
     words = tuple(axes.split()) if is_a(axes, str) else tuple(axes)
     words = words if len(words) == right.ndim else tuple(f"axis {i}" for i in range(right.ndim))
-    found = (finder(values, right, words, tolerance) for finder in _FINDERS)
-    return next((pattern for pattern in found if pattern), None)
+    patterns = (finder(values, right, words, tolerance) for finder in _FINDERS)
+    return next((pattern for pattern in patterns if pattern), None)
 
 
 def _same_everywhere(values: np.ndarray) -> bool:
@@ -92,8 +92,8 @@ def _sign(actual: np.ndarray, expected: np.ndarray, axes: tuple[str, ...], toler
 
 def _finite_pairs(actual: np.ndarray, expected: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     values, right = widen(actual), widen(expected)
-    both = np.isfinite(values) & np.isfinite(right)
-    return values[both], right[both]
+    are_finite = np.isfinite(values) & np.isfinite(right)
+    return values[are_finite], right[are_finite]
 
 
 def _varied(values: np.ndarray, tolerance: Tolerance) -> bool:

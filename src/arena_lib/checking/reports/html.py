@@ -143,8 +143,8 @@ def _differing_pair(expected: Any, actual: Any) -> tuple[np.ndarray, np.ndarray,
 def _children(expected: Any, actual: Any) -> list[tuple[Any, Any]]:
     """Elements of two lists or tuples, or values of two dicts, that stand in the same place."""
     if is_a(expected, list) or is_a(expected, tuple):
-        given = elements(actual)
-        return [] if given is None else list(zip(expected, given, strict=False))
+        actual_items = elements(actual)
+        return [] if actual_items is None else list(zip(expected, actual_items, strict=False))
     if is_a(expected, dict) and is_a(actual, dict):
         values = {key: value for key, value in dict.items(actual) if type(key) in (str, int)}
         return [(value, values[key]) for key, value in expected.items() if key in values]

@@ -260,11 +260,11 @@ class RichMessage:
         from rich.text import Text
 
         composed, message = render_text(self.result), compose(self.result)
-        said = self.result.message or composed
-        lines, beyond = said.splitlines(), []
-        if said.startswith(composed):
+        full_text = self.result.message or composed
+        lines, beyond = full_text.splitlines(), []
+        if full_text.startswith(composed):
             lines = lay_out(message, options.encoding, min(WIDTH, options.max_width))
-            beyond = said.removeprefix(composed).strip("\n").splitlines()
+            beyond = full_text.removeprefix(composed).strip("\n").splitlines()
         labels = {label for label, _ in message.facts if label}
         for i, line in enumerate([*lines, *beyond]):
             text = Text(line.encode(options.encoding, "replace").decode(options.encoding))

@@ -60,8 +60,8 @@ def report(outcome: Any) -> None:
 
 
 def _identified(result: Result, course: Course) -> Result:
-    known = replace(result, exercise=course.identify(result.exercise))
-    return replace(known, message=course.reword(render_text(known)))
+    identified = replace(result, exercise=course.identify(result.exercise))
+    return replace(identified, message=course.reword(render_text(identified)))
 
 
 def print_result(result: Result) -> None:

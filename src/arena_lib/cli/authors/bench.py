@@ -58,14 +58,14 @@ def _print_document(checkout: Path, words: list[str]) -> int:
         is_run = words[:1] == ["run"]
         code = _run_suite(checkout, [*words, "--json", str(record)] if is_run else words, output=lines)
         lines.seek(0)
-        said = lines.read().decode(errors="replace").splitlines()
+        printed = lines.read().decode(errors="replace").splitlines()
         if code not in (0, FAILED):
-            print_json({"error": said[-1] if said else f"the suite ended with {code}", "kind": "UsageError"})
+            print_json({"error": printed[-1] if printed else f"the suite ended with {code}", "kind": "UsageError"})
         elif record.exists():
             print_json(json.loads(record.read_text(encoding="utf-8")))
         else:
-            print_json({"lines": said})
-    for line in said:
+            print_json({"lines": printed})
+    for line in printed:
         show(line, err=True)
     return code
 

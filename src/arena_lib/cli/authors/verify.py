@@ -34,13 +34,13 @@ def verify(section: str | None, table: Path | None, messages: Path | None, as_js
     catalog = load_catalog(strict=True)
     names: list[str] = []
     if section is None:
-        sections = [one.id for one in catalog.sections]
+        sections = [section.id for section in catalog.sections]
     elif "/" in section:
         entry = catalog.exercise(section)
         sections, names = [catalog.section_of(entry).id], [entry.name]
     else:
         sections = [catalog.section(section).id]
-    entries = [e for one in sections for e in catalog.section(one).exercises if not names or e.name in names]
+    entries = [e for section in sections for e in catalog.section(section).exercises if not names or e.name in names]
     n_runs = sum(1 if entry.is_exploratory else 2 for entry in entries)
     with _progress(n_runs, is_shown=sys.stderr.isatty() and not as_json) as on_record:
         records = verify_sections(sections, names, on_record)

@@ -24,8 +24,8 @@ def hint(exercise: str, tier: int | None, as_json: bool) -> None:
     entry = load_catalog().exercise(exercise)
     if tier is not None and not 1 <= tier <= max(1, len(entry.hints)):
         raise UsageError(f"--tier must be from 1 to {len(entry.hints)}: got {tier}. Choose one.")
-    given = give_hint(entry, ProgressStore(), tier)
+    hint_shown = give_hint(entry, ProgressStore(), tier)
     if as_json:
-        print_json(given.to_json())
+        print_json(hint_shown.to_json())
     else:
-        show(given.text)
+        show(hint_shown.text)

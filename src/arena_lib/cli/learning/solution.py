@@ -27,8 +27,8 @@ def solution(exercise: str, file: Path | None, give_up: bool, as_json: bool) -> 
 
     catalog = load_catalog()
     entry = catalog.exercise(exercise)
-    given = give_solution(catalog.section_of(entry), entry, ProgressStore(), gives_up=give_up, file=file)
+    solution_shown = give_solution(catalog.section_of(entry), entry, ProgressStore(), gives_up=give_up, file=file)
     if as_json:
-        print_json(given.to_json())
+        print_json(solution_shown.to_json())
     else:
-        show(given.text.rstrip())
+        show(solution_shown.text.rstrip())

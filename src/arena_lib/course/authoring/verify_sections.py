@@ -73,14 +73,14 @@ def _run(waiting: Mapping[str, Sequence[ExerciseEntry]]) -> Iterator[tuple[str, 
         for seed, entries in waiting.items()
         if entries
     ]
-    left = {seed: list(entries) for seed, entries in waiting.items()}
+    remaining = {seed: list(entries) for seed, entries in waiting.items()}
     for job, message in run_jobs(jobs, Limits(), n_parallel=len(jobs)):
         if not isinstance(message, Ending):
-            left[job.name].pop(0)
+            remaining[job.name].pop(0)
             yield job.name, json.loads(message)
-        elif left[job.name]:
+        elif remaining[job.name]:
             ending = f"a process that verifies must come to its end: it ended with exit code {message.exit_code}"
-            yield job.name, _broken_record(left[job.name][0], [ending])
+            yield job.name, _broken_record(remaining[job.name][0], [ending])
 
 
 def verify_alone(exercise_ids: Sequence[str], explores: bool) -> Iterator[str]:

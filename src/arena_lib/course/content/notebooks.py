@@ -201,9 +201,9 @@ def hide_solution(source: str, later: Sequence[str] = ()) -> str:
     for number, region in enumerate(regions, start=1):
         solution, _, after = region.partition(SOLUTION_ENDS)
         indent = shown.rpartition("\n")[2]
-        rest = "".join([after, *(SOLUTION_BEGINS + following for following in regions[number:])])
+        later_code = "".join([after, *(SOLUTION_BEGINS + following for following in regions[number:])])
         # Inside a function only what follows in it can read the function's names.
-        sources = [f"if True:\n{indent}pass\n{rest}"] if indent else [rest, *later]
+        sources = [f"if True:\n{indent}pass\n{later_code}"] if indent else [later_code, *later]
         wanted = [name for name in _defined(textwrap.dedent(solution)) if _is_read(name, sources)]
         asked = f"; it must define {', '.join(wanted)}" if wanted else ""
         shown += f"# Your code here{asked}. Then delete the next line.\n{indent}{NOT_STARTED}{after}"

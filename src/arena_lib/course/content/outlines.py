@@ -53,10 +53,10 @@ class OutlineCache:
         if not self._is_changed:
             return
         self._is_changed = False
-        there = {file: record for file, record in self._known.items() if Path(file).exists()}
+        existing = {file: record for file, record in self._known.items() if Path(file).exists()}
         with contextlib.suppress(OSError):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(self.path, json.dumps(there).encode())
+            write_atomically(self.path, json.dumps(existing).encode())
 
 
 @cache

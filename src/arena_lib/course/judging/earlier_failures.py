@@ -27,14 +27,14 @@ FAULTS = ("failed", "error", "timeout")
 def causes_of_missing(parsed: ParsedFile, collected: Collected, name: str) -> list[CellProblem]:
     """What went wrong before a name could be bound, the first cause first; nothing if that isn't known."""
     causes: list[CellProblem] = []
-    wanted: str | None = name
-    while wanted is not None:
-        failed = collected.failed_bindings.get(wanted)
-        problem = failed.problem if failed else problem_of_name(parsed, wanted, has_imports=True)
+    missing_name: str | None = name
+    while missing_name is not None:
+        failed = collected.failed_bindings.get(missing_name)
+        problem = failed.problem if failed else problem_of_name(parsed, missing_name, has_imports=True)
         if problem is None or problem in causes:
             break
         causes.insert(0, problem)
-        wanted = failed.missing if failed else None
+        missing_name = failed.missing if failed else None
     return causes
 
 

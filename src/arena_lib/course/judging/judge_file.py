@@ -108,9 +108,11 @@ def _with_helpers(
         for i, entry in enumerate(entries)
         if entry.id in results and results[entry.id].status in FAULTS
     }
-    unknown = {helper.id: helper for some in helpers.values() for helper in some if helper.id not in results}
-    known = results | judge(list(unknown.values()))
-    return {name: mention_helpers(result, helpers.get(name, ()), known, parsed) for name, result in results.items()}
+    unjudged = {helper.id: helper for earlier in helpers.values() for helper in earlier if helper.id not in results}
+    all_results = results | judge(list(unjudged.values()))
+    return {
+        name: mention_helpers(result, helpers.get(name, ()), all_results, parsed) for name, result in results.items()
+    }
 
 
 def _run_all(

@@ -81,8 +81,8 @@ def give_hint(entry: ExerciseEntry, store: ProgressStore, tier: int | None = Non
     n_tiers = len(entry.hints)
     if not n_tiers:
         return GivenHint(exercise=entry.id, tier=0, n_tiers=0, hint="")
-    shown = max((e.tier or 0 for e in store.events() if e.kind == "hint" and e.exercise == entry.id), default=0)
-    chosen = min(n_tiers, tier or shown + 1)
+    last_tier = max((e.tier or 0 for e in store.events() if e.kind == "hint" and e.exercise == entry.id), default=0)
+    chosen = min(n_tiers, tier or last_tier + 1)
     store.note("hint", entry.id, tier=chosen)
     return GivenHint(exercise=entry.id, tier=chosen, n_tiers=n_tiers, hint=entry.hints[chosen - 1])
 
@@ -100,10 +100,10 @@ def give_solution(
 
     It is compared with what the learner has `executed`; where that doesn't define it, with what is saved in a file.
     """
-    known = store.status().get(entry.id)
-    is_earned = known is not None and (known.passed_at is not None or known.has_seen_solution)
+    progress = store.status().get(entry.id)
+    is_earned = progress is not None and (progress.passed_at is not None or progress.has_seen_solution)
     if not (is_earned or gives_up):
-        attempts = counted(known.attempts if known else 0, "attempt")
+        attempts = counted(progress.attempts if progress else 0, "attempt")
         raise WorkspaceError(
             f"{entry.id} must pass before its solution is shown: got {attempts}, and no "
             f"pass. For a hint: arena hint {entry.id}. To see it all the same: arena solution {entry.id} --give-up"

@@ -153,8 +153,8 @@ class ProgressStore:
 def next_exercise(ordered: Iterable[Named], states: Mapping[str, ExerciseProgress]) -> Named | None:
     """The first of `ordered` (entries with an id) that isn't done; None when all are."""
     for entry in ordered:
-        known = states.get(entry.id)  # type: ignore[attr-defined]
-        if known is None or known.state != "done":
+        progress = states.get(entry.id)  # type: ignore[attr-defined]
+        if progress is None or progress.state != "done":
             return entry
     return None
 
@@ -173,9 +173,9 @@ def _new_event(kind: Kind, exercise: str, **values: object) -> Event:
 
 
 def _versions() -> str:
-    found = {"python": platform.python_version(), "arena-lib": _package_version("arena-lib")}
-    found["torch"] = _package_version("torch")
-    return json.dumps(found)
+    versions = {"python": platform.python_version(), "arena-lib": _package_version("arena-lib")}
+    versions["torch"] = _package_version("torch")
+    return json.dumps(versions)
 
 
 @cache

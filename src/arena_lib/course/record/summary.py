@@ -60,10 +60,10 @@ class Summary:
             yield format_table(rows, header=header, indent="  ")
 
     def _row(self, entry: ExerciseEntry) -> list[str]:
-        known = self.state(entry)
-        last = STALE if known.state == "stale" else known.last_mistake or known.last_status or ""
-        counts = [str(known.attempts), str(known.n_hints), f"{known.minutes:.0f}", str(entry.minutes)]
-        return [MARKS[known.state], entry.id, *counts, last]
+        progress = self.state(entry)
+        last = STALE if progress.state == "stale" else progress.last_mistake or progress.last_status or ""
+        counts = [str(progress.attempts), str(progress.n_hints), f"{progress.minutes:.0f}", str(entry.minutes)]
+        return [MARKS[progress.state], entry.id, *counts, last]
 
     def _section_json(self, section: Section) -> dict[str, Any]:
         return {
@@ -74,18 +74,18 @@ class Summary:
         }
 
     def _exercise_json(self, entry: ExerciseEntry) -> dict[str, Any]:
-        known = self.state(entry)
+        progress = self.state(entry)
         return {
             "id": entry.id,
-            "state": known.state,
-            "attempts": known.attempts,
-            "hints": known.n_hints,
-            "solution_seen": known.has_seen_solution,
-            "minutes": known.minutes,
+            "state": progress.state,
+            "attempts": progress.attempts,
+            "hints": progress.n_hints,
+            "solution_seen": progress.has_seen_solution,
+            "minutes": progress.minutes,
             "estimate": entry.minutes,
-            "passed_at": known.passed_at,
-            "last_status": known.last_status,
-            "last_mistake": known.last_mistake,
+            "passed_at": progress.passed_at,
+            "last_status": progress.last_status,
+            "last_mistake": progress.last_mistake,
         }
 
 

@@ -46,8 +46,8 @@ def ship(
     figures = {figure: round(value, DECIMALS) for figure, value in evaluate_all(model).items()}
     shutil.copytree(model_folder, weights / name, dirs_exist_ok=True)
     card = format_card(name, model, weights / name / "model.safetensors", description, seed)
-    reached = "".join(f"{figure} = {value}\n" for figure, value in figures.items())
-    (cards / f"{name}.toml").write_text(f"{card}\n[reached]\n{reached}", encoding="utf-8")
+    figure_lines = "".join(f"{figure} = {value}\n" for figure, value in figures.items())
+    (cards / f"{name}.toml").write_text(f"{card}\n[reached]\n{figure_lines}", encoding="utf-8")
     return figures
 
 
