@@ -125,7 +125,7 @@ def _make_job(names: Sequence[str], device: str, size: str | None, environment: 
 
 
 def _find_device(name: str) -> torch.device:
-    """CUDA where there is one, unless told otherwise."""
+    """CUDA if there is one, unless the option says otherwise."""
     if name not in DEVICES:
         raise UsageError(f"--device must be {' or '.join(DEVICES)}: got {name!r}. Choose one.")
     if name == "auto":

@@ -29,13 +29,13 @@ def _read_benchmark(name: str) -> Benchmark:
     if not isinstance(benchmark, Benchmark):
         raise AuthoringError(f"{name} must have one BENCHMARK, a Benchmark: got {benchmark!r}. Declare it.")
     if benchmark.name != name.rpartition(".")[2]:
-        raise AuthoringError(f"the BENCHMARK of {name} must be called like its module: got {benchmark.name!r}.")
+        raise AuthoringError(f"the BENCHMARK of {name} must have the name of its module: got {benchmark.name!r}.")
     check_declaration(benchmark)
     return benchmark
 
 
 def check_declaration(benchmark: Benchmark) -> None:
-    """Every name that a declaration uses must be one that it introduces: a goal for nobody would never be missed."""
+    """Every name that a declaration uses must be one that it introduces: else a goal might never be checked."""
     if not benchmark.peers:
         raise AuthoringError(f"{benchmark.name} must have a peer, for there is a row for each: it has none. Add one.")
     used = {

@@ -66,7 +66,7 @@ class Row:
     """The peer's distribution and version, as `transformers 5.23.0`; None for a baseline of our own."""
     n_pairs: int = 0
     ours: Spread | None = None
-    """Seconds a run."""
+    """Seconds per run."""
     theirs: Spread | None = None
     ratio: Spread | None = None
     """Of paired runs: their time over ours, above 1 where ours is faster."""
@@ -85,7 +85,7 @@ class Row:
     syncs: int | None = None
     """Waits for the device in one run of ours, on CUDA."""
     rate: float | None = None
-    """Units a second of ours."""
+    """Units per second of ours."""
     unit: str | None = None
     share: float | None = None
     """Of the limit that bounds the path, as calibrated in this run."""

@@ -1,1 +1,1 @@
-"""One quantity to a file: time, its spread, the machine's limits, memory, launches, goals."""
+"""One quantity in each file: time, its spread, the machine's limits, memory, launches, goals."""

@@ -69,7 +69,7 @@ def find_remarks(old: Record, new: Record) -> list[str]:
     if old.machine.get("cpu") != new.machine.get("cpu"):
         remarks.append("another processor: ratios to the peer are compared, and may differ for that reason alone")
     versions = {name: (old.software.get(name), new.software.get(name)) for name in ("python", "torch", "cuda")}
-    remarks += [f"{name} {one}, now {other}" for name, (one, other) in versions.items() if one != other]
+    remarks += [f"{name} {then}, now {now}" for name, (then, now) in versions.items() if then != now]
     for name, run in (("old", old), ("new", new)):
         if run.is_noisy:
             remarks.append(f"the {name} run was noisy: the machine's own speed changed by more than a tenth")

@@ -24,7 +24,7 @@ WIDTH = 900
 """Pixels."""
 ROW_HEIGHT = 24
 FEW_DECADES = 0.5
-"""Powers of ten up to which the axis has a number at each digit."""
+"""On an axis of at most this many powers of ten, each digit has a number."""
 NO_GOAL = "no goal on time"
 BLUE, ORANGE = SEQUENCE[:2]
 GREY = "#555555"

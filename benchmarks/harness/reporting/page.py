@@ -27,7 +27,7 @@ th { vertical-align: bottom; border-bottom: 2px solid #1a1a1a; }
 .reason { text-align: left; white-space: normal; }
 .missed { font-weight: bold; }
 </style>"""
-"""`missed` is bold beside the word; nothing is told by colour."""
+"""`missed` is bold as well as written out, so nothing depends on colour."""
 TITLE = "arena_lib: benchmarks"
 N_NAMES = 5
 """Columns of names, left of the figures."""

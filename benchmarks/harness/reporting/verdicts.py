@@ -151,7 +151,7 @@ def find_obstacle(before: Row, after: Row, old: Record, new: Record) -> str | No
         pairs.append(("threads", old.machine.get("n_threads"), new.machine.get("n_threads")))
     if before.peer_version is not None and after.peer_version is not None:
         pairs.append(("peer", before.peer_version, after.peer_version))
-    different = [f"{what} {one}, now {other}" for what, one, other in pairs if one != other]
+    different = [f"{what} {then}, now {now}" for what, then, now in pairs if then != now]
     return "; ".join(different) or None
 
 

@@ -43,7 +43,7 @@ ERROR_LINES, ERROR_WIDTH = 6, 200
 """How much of a learner's exception a message repeats."""
 
 WRITTEN_OUT, WRITTEN_WIDTH = 12, 120
-"""Entries of an integer tensor, and characters of another value, up to which a case's argument is written out."""
+"""A case's argument is written out up to this many entries of an integer tensor, or characters of another value."""
 
 Recorder = Callable[[Result], None]
 
@@ -183,12 +183,12 @@ def _look(session: _Session, obj: Any) -> None:
 
 
 def _check_callable(session: _Session, obj: Any) -> None:
-    wanted = "a class" if isinstance(session.test.reference, type) else "a function"
+    expected_kind = "a class" if isinstance(session.test.reference, type) else "a function"
     if callable(obj) and not (isinstance(session.test.reference, type) and isinstance(obj, nn.Module)):
         session.checks.append(Check(name="is callable", passed=True))
         return
     hint = " Pass the class itself, without calling it." if isinstance(obj, nn.Module) else ""
-    _fail(session, "is callable", f"This test takes {wanted}: got {describe(obj)}.{hint}")
+    _fail(session, "is callable", f"This test takes {expected_kind}: got {describe(obj)}.{hint}")
 
 
 def _adapt(session: _Session, obj: Any) -> Any:
@@ -218,8 +218,8 @@ def _check_arguments(session: _Session, candidate: Any) -> None:
         try:
             signature.bind(*args, **kwargs)
         except TypeError as error:
-            wanted = "cfg" if isinstance(candidate, type) else ", ".join(session.test.parameters())
-            _fail(session, name, f"It must take ({wanted}): got ({', '.join(signature.parameters)}), and {error}.")
+            expected = "cfg" if isinstance(candidate, type) else ", ".join(session.test.parameters())
+            _fail(session, name, f"It must take ({expected}): got ({', '.join(signature.parameters)}), and {error}.")
     session.checks.append(Check(name=name, passed=True))
 
 

@@ -68,7 +68,7 @@ def find_versions() -> dict[str, str | None]:
 
 
 def write_manifest(folder: str | os.PathLike[str], manifest: dict[str, Any]) -> Path:
-    """Write `manifest.json` into `folder`; a run that goes on is added to the first one's `resumed` list."""
+    """Write `manifest.json` into `folder`; a run that continues is added to the first one's `resumed` list."""
     path = Path(folder) / MANIFEST_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, (json.dumps(manifest, indent=1, ensure_ascii=False) + "\n").encode())

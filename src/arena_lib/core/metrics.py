@@ -88,7 +88,7 @@ class MetricsLog:
 def read_metrics(path: str | os.PathLike[str]) -> list[dict[str, float | int]]:
     """Read a metrics file as one dict for each row; `step` is an int, and empty cells are left out.
 
-    A last line without its end, which a kill in the middle of a write leaves, is left out too.
+    An unfinished last line, which a kill in the middle of a write leaves, is left out too.
     """
     with Path(path).open(newline="", encoding="utf-8") as stream:
         text = stream.read()

@@ -1,4 +1,4 @@
-"""Training a language model: schedule, clipping, evaluation, and runs that stop and go on bit by bit the same.
+"""Training a language model: schedule, clipping, evaluation, and runs that stop and continue bit for bit.
 
 `Trainer` takes any module from tokens to logits. All randomness of the data comes from one
 generator that the trainer hands to `batches`; a checkpoint holds that generator's state, the
@@ -297,15 +297,15 @@ class Trainer:
         if differing:
             shown = "; ".join(differing[:5]) + (f"; and {len(differing) - 5} more" if len(differing) > 5 else "")
             raise CheckpointError(
-                f"a run must go on with the configuration of its checkpoint in {self.folder}: {shown}. "
+                f"a run must continue with the configuration of its checkpoint in {self.folder}: {shown}. "
                 f"Use that configuration, give another folder, or call train(resume=False) to start over there."
             )
 
     def _explain_interrupt(self) -> str:
         where = f"training stopped after {self.step} of {self.config.n_steps} updates"
         if self.folder is None:
-            return f"{where}; no checkpoint was kept, because the trainer has no folder. Call train() to go on."
-        return f"{where}; the checkpoint is in {self.folder}. Call train() on the same folder to go on."
+            return f"{where}; no checkpoint was kept, because the trainer has no folder. Call train() to continue."
+        return f"{where}; the checkpoint is in {self.folder}. Call train() on the same folder to continue."
 
 
 class _InterruptFlag:

@@ -19,7 +19,7 @@ from arena_lib.plots.style import LIGHT_TO_DARK, colorbar, finish, token_labels
 MAX_COLUMNS = 4
 """Heads in a row."""
 MAX_WRITTEN = 10
-"""Positions up to which every cell shows its number."""
+"""With at most this many positions, every cell shows its number."""
 MIN_WRITTEN = 0.005
 """Attention below this, which would read 0.00, is left blank; the hover text has it."""
 PANEL = 300

@@ -16,7 +16,7 @@ from arena_lib.plots.style import SEQUENCE, add_references, escape, finish, name
 PATTERNS = ("", "/", "x", ".", "|", "-", "+")
 """Hatching, so that series differ without colour."""
 MAX_WRITTEN = 24
-"""Bars up to which each shows its number."""
+"""With at most this many bars, each shows its number."""
 LEGEND = 120
 """Pixels of a legend's width."""
 

@@ -28,7 +28,7 @@ def clouds(
     y_title: str = "second component",
     title: str = "",
 ) -> go.Figure:
-    """One panel for each set of points; each class has a colour and a marker, `names` shows when one hovers.
+    """One panel for each set of points; each class has a colour and a marker, `names` are shown on hover.
 
     >>> figure = clouds({"layer 0": [[0.0, 1.0], [2.0, 1.0]]}, ["true", "false"])
     >>> [trace.name for trace in figure.data]

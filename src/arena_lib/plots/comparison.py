@@ -15,7 +15,7 @@ from arena_lib.plots.arrays import with_axes
 from arena_lib.plots.style import DIVERGING, finish
 
 MAX_WRITTEN = 12
-"""Rows and columns up to which every cell shows its number."""
+"""With at most this many rows and columns, every cell shows its number."""
 PANEL = 330
 """Pixels of one heat map."""
 NO_NUMBER = "#d8d8d8"

@@ -13,7 +13,7 @@ from arena_lib.plots.arrays import with_axes
 from arena_lib.plots.style import DIVERGING, LIGHT_TO_DARK, colorbar, finish
 
 MAX_WRITTEN = 16
-"""Heads and layers up to which every cell shows its number."""
+"""With at most this many heads and layers, every cell shows its number."""
 CELL = 44
 """Pixels of one cell."""
 

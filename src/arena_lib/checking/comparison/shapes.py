@@ -27,28 +27,32 @@ def find_shape_pattern(
     >>> find_shape_pattern(torch.zeros(2, 5, 3), torch.zeros(2, 3, 5), ("batch", "seq", "d_model"))
     'the axes seq and d_model are swapped'
     """
-    given, right = _shape(actual), _shape(expected)
-    words = axes if len(axes) == len(right) else tuple(f"axis {i}" for i in range(len(right)))
-    if len(given) == len(right):
+    actual_shape, expected_shape = _shape(actual), _shape(expected)
+    words = axes if len(axes) == len(expected_shape) else tuple(f"axis {i}" for i in range(len(expected_shape)))
+    if len(actual_shape) == len(expected_shape):
         return _reordered(actual, expected, words)
-    if len(given) == len(right) - 1:
-        gone = [i for i in range(len(right)) if right[:i] + right[i + 1 :] == given]
+    if len(actual_shape) == len(expected_shape) - 1:
+        gone = [i for i in range(len(expected_shape)) if expected_shape[:i] + expected_shape[i + 1 :] == actual_shape]
         return f"the axis {words[gone[0]]} is missing" if len(gone) == 1 else None
-    if len(given) == len(right) + 1:
-        extra = [i for i in range(len(given)) if given[:i] + given[i + 1 :] == right]
-        if extra and given[extra[0]] == 1:
+    if len(actual_shape) == len(expected_shape) + 1:
+        extra = [i for i in range(len(actual_shape)) if actual_shape[:i] + actual_shape[i + 1 :] == expected_shape]
+        if extra and actual_shape[extra[0]] == 1:
             return "there is an axis of length 1 too many"
-        return f"there is an axis of length {given[extra[0]]} too many" if extra else None
+        return f"there is an axis of length {actual_shape[extra[0]]} too many" if extra else None
     return None
 
 
 def _reordered(
     actual: np.ndarray | torch.Tensor, expected: np.ndarray | torch.Tensor, words: tuple[str, ...]
 ) -> str | None:
-    given, right = _shape(actual), _shape(expected)
-    differing = [i for i, (a, e) in enumerate(zip(given, right, strict=True)) if a != e]
-    if sorted(given) == sorted(right) and len(right) <= MAX_AXES:
-        orders = [order for order in permutations(range(len(right))) if tuple(right[i] for i in order) == given]
+    actual_shape, expected_shape = _shape(actual), _shape(expected)
+    differing = [i for i, (a, e) in enumerate(zip(actual_shape, expected_shape, strict=True)) if a != e]
+    if sorted(actual_shape) == sorted(expected_shape) and len(expected_shape) <= MAX_AXES:
+        orders = [
+            order
+            for order in permutations(range(len(expected_shape)))
+            if tuple(expected_shape[i] for i in order) == actual_shape
+        ]
         order = orders[0] if len(orders) == 1 else _order_by_values(actual, expected, orders)
         if order is None:
             return None
@@ -58,7 +62,7 @@ def _reordered(
         return f"the axes are in the order {', '.join(words[i] for i in order)}"
     if len(differing) == 1:
         i = differing[0]
-        gap = given[i] - right[i]
+        gap = actual_shape[i] - expected_shape[i]
         return f"{words[i]} is {abs(gap)} too {'long' if gap > 0 else 'short'}"
     return None
 

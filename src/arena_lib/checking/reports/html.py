@@ -28,7 +28,7 @@ MAX_CELLS = 12
 DARK = 110
 """Luminance (0 to 255) of a background below which its text is white."""
 MAX_DRAWN = 10**7
-"""Entries of an array above which nothing is drawn."""
+"""Nothing is drawn of an array with more entries than this."""
 
 _BOX = "font-family:ui-monospace,Menlo,Consolas,monospace;font-size:13px;line-height:1.45"
 _FONT = "font:inherit;color:inherit;background:none"

@@ -186,16 +186,16 @@ def _where(mismatch: Mismatch) -> str:
 
 
 def _kind_facts(mismatch: Mismatch) -> list[tuple[str, str]]:
-    what = {
+    difference = {
         "dtype": "has another dtype",
         "type": "is of another kind",
         "missing": "is missing",
         "raised": "differs in the exception it raises",
     }.get(mismatch.kind, "is wrong")
     if mismatch.kind == "missing" and mismatch.expected:
-        what = "lacks something"
+        difference = "lacks something"
     label = {"dtype": "dtype", "raised": "raised"}.get(mismatch.kind, "value")
-    return [("wrong", f"{mismatch.observation} {what}"), *_two(label, mismatch.expected, mismatch.actual)]
+    return [("wrong", f"{mismatch.observation} {difference}"), *_two(label, mismatch.expected, mismatch.actual)]
 
 
 def fact_lines(label: str, text: str, width: int) -> list[str]:

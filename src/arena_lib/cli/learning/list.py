@@ -24,8 +24,8 @@ def list_course(names: tuple[str, ...], as_json: bool) -> None:
     catalog = load_catalog()
     sections = [catalog.section(name) for name in names] or catalog.sections
     if as_json:
-        wanted = {section.id for section in sections}
-        print_json({"sections": [record for record in catalog.to_json()["sections"] if record["id"] in wanted]})
+        ids = {section.id for section in sections}
+        print_json({"sections": [record for record in catalog.to_json()["sections"] if record["id"] in ids]})
         return
     summary = load_summary(catalog)
     for section in sections:

@@ -22,7 +22,7 @@ ADVICE = {
 
 @click.group("zoo", no_args_is_help=True)
 def zoo() -> None:
-    """The models and data sets, bundled and to be fetched."""
+    """The models and data sets: bundled ones, and those to fetch."""
 
 
 @zoo.command("list")

@@ -34,7 +34,7 @@ from arena_lib.errors import (
 )
 
 FAILED, USAGE, ENVIRONMENT = 1, 2, 3
-EXIT_CODES = "Exit codes: 0 all well, 1 some fail, 2 a wrong use, 3 the machine lacks something, 130 stopped by Ctrl-C."
+EXIT_CODES = "Exit codes: 0 all well, 1 some fail, 2 wrong usage, 3 the machine lacks something, 130 stopped by Ctrl-C."
 INTERRUPTED = 130
 """What shells expect after Ctrl-C."""
 
@@ -76,7 +76,7 @@ def verb(function: Verb) -> Verb:
 
 
 def exit_code(error: ArenaError) -> int:
-    """1 something fails, 2 a wrong use, 3 the machine lacks something."""
+    """1 something fails, 2 wrong usage, 3 the machine lacks something."""
     if isinstance(error, MissingDependencyError | MissingDeviceError | DiskError | ZooError | ProgressError):
         return ENVIRONMENT
     if isinstance(error, UsageError | UnknownNameError | ConfigError | CheckpointError):

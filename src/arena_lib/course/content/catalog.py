@@ -173,13 +173,13 @@ def _order(section: Section) -> list[tuple[int, int | str]]:
     return [(0, int(part)) if part.isdecimal() else (1, part) for part in section.id.split(".")]
 
 
-def _check_conflict(section: Section, others: Iterable[Section]) -> None:
-    for other in others:
+def _check_conflict(section: Section, known_sections: Iterable[Section]) -> None:
+    for known_section in known_sections:
         for key in ("id", "slug"):
-            if getattr(section, key) == getattr(other, key):
+            if getattr(section, key) == getattr(known_section, key):
                 raise AuthoringError(
                     f"{section.path}:2: the {key} of a section must be its own: got {getattr(section, key)!r}, "
-                    f"which {other.path} has too. Rename one."
+                    f"which {known_section.path} has too. Rename one."
                 )
 
 

@@ -49,10 +49,10 @@ def builds_on(section: Section, entry: ExerciseEntry) -> list[ExerciseEntry]:
     earlier = section.exercises[: section.exercises.index(entry)]
     if entry.reference is not None:
         used = {entry.reference, *(name.reference for name in needed_names(entry.reference))}
-        return [other for other in earlier if other.reference is not None and other.reference in used]
+        return [candidate for candidate in earlier if candidate.reference is not None and candidate.reference in used]
     (source,) = [cell.source for cell in section.cells if cell.exercise == entry]
     names = {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
-    return [other for other in earlier if other.reference and other.object_name in names]
+    return [candidate for candidate in earlier if candidate.reference and candidate.object_name in names]
 
 
 def fallback_import(entry: ExerciseEntry) -> str:

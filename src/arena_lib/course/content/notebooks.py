@@ -204,9 +204,9 @@ def hide_solution(source: str, later: Sequence[str] = ()) -> str:
         later_code = "".join([after, *(SOLUTION_BEGINS + following for following in regions[number:])])
         # Inside a function only what follows in it can read the function's names.
         sources = [f"if True:\n{indent}pass\n{later_code}"] if indent else [later_code, *later]
-        wanted = [name for name in _defined(textwrap.dedent(solution)) if _is_read(name, sources)]
-        asked = f"; it must define {', '.join(wanted)}" if wanted else ""
-        shown += f"# Your code here{asked}. Then delete the next line.\n{indent}{NOT_STARTED}{after}"
+        required = [name for name in _defined(textwrap.dedent(solution)) if _is_read(name, sources)]
+        requirement = f"; it must define {', '.join(required)}" if required else ""
+        shown += f"# Your code here{requirement}. Then delete the next line.\n{indent}{NOT_STARTED}{after}"
     return shown
 
 
@@ -214,8 +214,8 @@ def _defined(solution: str) -> list[str]:
     """The names that a solution gives to the code after it, in order; those of its loops don't count."""
     loops = [node for node in ast.walk(ast.parse(solution)) if isinstance(node, ast.For)]
     of_loops = {name.id for loop in loops for name in ast.walk(loop.target) if isinstance(name, ast.Name)}
-    written = assigned_names(solution) - of_loops
-    return [name for name in dict.fromkeys(re.findall(r"\w+", solution)) if name in written]
+    assigned = assigned_names(solution) - of_loops
+    return [name for name in dict.fromkeys(re.findall(r"\w+", solution)) if name in assigned]
 
 
 def _is_read(name: str, sources: Sequence[str]) -> bool:
@@ -241,10 +241,10 @@ def _with_ids(cells: list[NotebookCell]) -> Iterator[NotebookCell]:
     """Gives each cell that has none an id made from its text; equal texts are counted."""
     taken: dict[str, int] = {}
     for cell in cells:
-        wanted = cell.id or f"{cell.kind}-{hashlib.sha256(cell.source.encode()).hexdigest()[:12]}"
-        wanted = wanted.replace(".", "-")[:_ID_LENGTH]
-        taken[wanted] = taken.get(wanted, 0) + 1
-        yield replace(cell, id=wanted if taken[wanted] == 1 else f"{wanted[: _ID_LENGTH - 4]}-{taken[wanted]}")
+        cell_id = cell.id or f"{cell.kind}-{hashlib.sha256(cell.source.encode()).hexdigest()[:12]}"
+        cell_id = cell_id.replace(".", "-")[:_ID_LENGTH]
+        taken[cell_id] = taken.get(cell_id, 0) + 1
+        yield replace(cell, id=cell_id if taken[cell_id] == 1 else f"{cell_id[: _ID_LENGTH - 4]}-{taken[cell_id]}")
 
 
 def _notebook_metadata(section: Section, kind: Kind) -> dict[str, Any]:

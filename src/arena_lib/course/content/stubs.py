@@ -79,19 +79,19 @@ def exercise_text(section: Section, entry: ExerciseEntry, *, is_solution: bool =
     """
     assert entry.reference is not None, "an exploratory exercise has its text in the chapter"
     source = source_of(entry.reference)
-    sharing = [other for other in section.exercises if other.reference == entry.reference]
+    sharing = [candidate for candidate in section.exercises if candidate.reference == entry.reference]
     if len(sharing) == 1:
         return source if is_solution else make_stub(source, entry.keep)
     (node,) = ast.parse(source).body
     if not isinstance(node, ast.ClassDef):
         raise AuthoringError(
             f"{section.path}:{entry.line}: exercises may share a class, of which each keeps the others' methods: got "
-            f"the function {entry.reference} for {[other.name for other in sharing]}. Keep one of them."
+            f"the function {entry.reference} for {[candidate.name for candidate in sharing]}. Keep one of them."
         )
     methods = [function.name for function in _functions(node)]
     own = [name for name in methods if name not in entry.keep]
     if entry == sharing[0]:
-        kept_by_all = [name for name in methods if all(name in other.keep for other in sharing)]
+        kept_by_all = [name for name in methods if all(name in candidate.keep for candidate in sharing)]
         return make_stub(source, kept_by_all + (own if is_solution else []))
     added = _subclass(source, node, own)
     return added if is_solution else make_stub(added)

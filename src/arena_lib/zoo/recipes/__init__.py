@@ -1,8 +1,7 @@
-"""How each bundled model was made: one file a model, each with `train(folder, steps, device, resume)`.
+"""How each bundled model was made: one file for each model, with `train(folder, steps, device, resume)`.
 
-`arena zoo train NAME` calls it. A recipe is seeded, runs on a CPU or on CUDA, keeps
-checkpoints to go on from, and writes the finished model to `folder/model` in the
-format of the zoo, weights in bfloat16.
+`arena zoo train NAME` calls it. A recipe is seeded, runs on a CPU or on CUDA, keeps checkpoints to resume from, and
+writes the finished model to `folder/model` in the format of the zoo, weights in bfloat16.
 """
 
 from arena_lib.zoo.recipes.story_batches import Stage, StoryBatches

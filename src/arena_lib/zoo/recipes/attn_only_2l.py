@@ -82,7 +82,7 @@ def freeze_first_layer(model: AttentionOnly, *, is_frozen: bool) -> None:
 
 
 def train(folder: Path | str, steps: int | None = None, device: str = "cpu", resume: bool = True) -> dict[str, float]:
-    """Train into `folder`, going on from a checkpoint there, and return the finished model's figures."""
+    """Train into `folder`, resuming from a checkpoint there, and return the finished model's figures."""
     model = make_model().to(device)
     train_frozen(model, Path(folder), steps=steps, resume=resume)
     return run_recipe(model, PLAN, folder, steps=steps, resume=resume)

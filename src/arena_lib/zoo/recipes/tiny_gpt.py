@@ -40,5 +40,5 @@ def make_model(seed: int = PLAN.seed) -> GPT2:
 
 
 def train(folder: Path | str, steps: int | None = None, device: str = "cpu", resume: bool = True) -> dict[str, float]:
-    """Train into `folder`, going on from a checkpoint there, and return the finished model's figures."""
+    """Train into `folder`, resuming from a checkpoint there, and return the finished model's figures."""
     return run_recipe(make_model().to(device), PLAN, folder, steps=steps, resume=resume)
