@@ -24,7 +24,7 @@ def test_a_position_counts_from_the_start_or_from_the_end(position, index):
 
 @pytest.mark.parametrize("position", [7, -8])
 def test_a_position_outside_the_sequence_is_refused(position):
-    with pytest.raises(ShapeError, match=rf"a position must lie between -7 and 6: got {position}"):
+    with pytest.raises(ShapeError, match=rf"a position must be between -7 and 6: got {position}"):
         check_position(position, 7)
 
 

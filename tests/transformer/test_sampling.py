@@ -113,8 +113,8 @@ def test_top_p_keeps_the_token_that_reaches_the_line_exactly(top_p, kept):
         ({"temperature": float("nan")}, "temperature must be finite and at least 0: got nan"),
         ({"temperature": float("inf")}, "temperature must be finite and at least 0: got inf"),
         ({"top_k": -1}, "top_k must be a whole number of at least 0: got -1"),
-        ({"top_p": 1.1}, r"top_p must lie between 0 and 1: got 1\.1"),
-        ({"top_p": -0.1}, r"top_p must lie between 0 and 1: got -0\.1"),
+        ({"top_p": 1.1}, r"top_p must be between 0 and 1: got 1\.1"),
+        ({"top_p": -0.1}, r"top_p must be between 0 and 1: got -0\.1"),
         ({"top_k": 3, "top_p": 0.5}, r"not be used together: got top_k=3 and top_p=0\.5"),
     ],
 )

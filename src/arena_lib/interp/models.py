@@ -267,7 +267,7 @@ def check_position(position: int, seq: int) -> int:
     """A position as a number from 0 to seq - 1; negative ones count from the end."""
     if not -seq <= position < seq:
         raise ShapeError(
-            f"a position must lie between {-seq} and {seq - 1}: got {position}. The sequence has {seq} positions."
+            f"a position must be between {-seq} and {seq - 1}: got {position}. The sequence has {seq} positions."
         )
     return position % seq
 

@@ -13,7 +13,7 @@ nnsight 0.8.1 does on transformers 5, found by trying:
   the last token of each. Token ids, a tensor "batch seq", are taken as they are.
 - `with model.trace() as tracer:` takes several `with tracer.invoke(prompts):`, which run as one batch, each
   seeing its own rows. A value that one invocation makes can be used by another: after a
-  `tracer.barrier(2)` that both call, or behind a read of the same module in both (in the order in which the
+  `tracer.barrier(2)` that both call, or after a read of the same module in both (in the order in which the
   invocations are written). `x.output[:, -1] += h` reads the module before `h`; `x.output[:, -1] = h` doesn't.
 - `model.generate(prompts, max_new_tokens=n)` reaches each module once for each new token. A plain read or
   write is of the first pass, the whole prompt; `for step in tracer.iter[:n]:` goes on to the later ones, one

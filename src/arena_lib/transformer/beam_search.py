@@ -112,7 +112,7 @@ def beam_search(
     """The n_return likeliest texts that beam search finds: (log-probability, token ids), best first.
 
     Up to max_new_tokens times: `generate` n_beams continuations of each beam, then `filter`
-    the best n_beams. Set aside those that are finished and go on with the others. Stop
+    the best n_beams. Set aside those that are finished and continue with the others. Stop
     early when no beam is left, or when n_return finished texts are each at least as likely
     as the likeliest unfinished one: a text's log-probability only falls as it grows. At the
     end finished and unfinished texts are ranked together.
@@ -136,7 +136,7 @@ def check_search(beams: Beams, n_beams: int, max_new_tokens: int, n_return: int)
         raise ConfigError(f"n_beams must be at least 1: got {n_beams}. Pass n_beams=1 for a greedy search.")
     if not 1 <= n_return <= n_beams:
         raise ConfigError(
-            f"n_return must lie between 1 and n_beams: got n_return={n_return} and n_beams={n_beams}. "
+            f"n_return must be between 1 and n_beams: got n_return={n_return} and n_beams={n_beams}. "
             f"Pass n_beams={max(n_return, 1)} or more."
         )
     check_room(beams.model, beams.tokens.shape[1], max_new_tokens)

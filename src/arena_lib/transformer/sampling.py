@@ -62,7 +62,7 @@ class SamplingConfig:
                 f"top_k must be a whole number of at least 0: got {self.top_k}. Pass 0 to draw among all tokens."
             )
         if not 0 <= self.top_p <= 1:
-            raise ConfigError(f"top_p must lie between 0 and 1: got {self.top_p}. Pass 0 to draw among all tokens.")
+            raise ConfigError(f"top_p must be between 0 and 1: got {self.top_p}. Pass 0 to draw among all tokens.")
         if self.top_k and self.top_p:
             raise ConfigError(
                 f"top_k and top_p must not be used together: got top_k={self.top_k} and top_p={self.top_p}. Leave one "
@@ -200,7 +200,7 @@ class TransformerSampler:
         generator: torch.Generator | None = None,
         **kwargs: float,
     ) -> str:
-        """The prompt and how the model goes on, as one text.
+        """The prompt and what the model adds to it, as one text.
 
         Get the prompt's tokens from `self.encode`. Then up to max_tokens_generated times: give
         the model all tokens so far (the last `self.n_ctx` of them, if there are more), as a

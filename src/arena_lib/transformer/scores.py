@@ -28,7 +28,7 @@ def future_mask(seq_q: int, seq_k: int, device: torch.device) -> Bool[Tensor, "s
 def attention_scores(
     q: Float[Tensor, "batch seq_q n_heads d_head"], k: Float[Tensor, "batch seq_k n_kv_heads d_head"]
 ) -> Float[Tensor, "batch n_heads seq_q seq_k"]:
-    """Dot products q . k / sqrt(d_head), with -inf where the key lies in the future."""
+    """Dot products q . k / sqrt(d_head), with -inf where the key is in the future."""
     k = k.repeat_interleave(q.shape[2] // k.shape[2], dim=2)
     scores = heads_first(q) @ heads_first(k).mT / q.shape[-1] ** 0.5
     return scores.masked_fill(future_mask(q.shape[1], k.shape[1], q.device), -torch.inf)

@@ -103,7 +103,7 @@ def test_what_does_not_exist_is_refused(model):
         direct_logit_attribution(model, TOKENS, torch.zeros(3, 2, dtype=torch.long))
     with pytest.raises(TokenError, match="from 0 to 16"):
         direct_logit_attribution(model, TOKENS, torch.tensor([1, 2, 17]))
-    with pytest.raises(ShapeError, match="a position must lie between -7 and 6: got 7"):
+    with pytest.raises(ShapeError, match="a position must be between -7 and 6: got 7"):
         direct_logit_attribution(model, TOKENS, ANSWERS, position=7)
     with pytest.raises(UnknownNameError, match=r"no head is called '3\.0'"):
         attribute_head_by_source(model, TOKENS, (3, 0), ANSWERS)

@@ -153,7 +153,7 @@ def test_metrics_that_are_no_number_as_a_tensor_are_refused(prompts, sweep):
 
 def test_positions_and_heads_that_do_not_exist_are_refused():
     hook = HookPoint()
-    with pytest.raises(ShapeError, match="a position must lie between -3 and 2: got 3"):
+    with pytest.raises(ShapeError, match="a position must be between -3 and 2: got 3"):
         patch_residual_component(torch.zeros(2, 3, 5), hook, 3, {"": torch.zeros(2, 3, 5)})
     with pytest.raises(UnknownNameError, match="no head is called '4'"):
         patch_head_vector(torch.zeros(2, 3, 4, 5), hook, 4, {"": torch.zeros(2, 3, 4, 5)})

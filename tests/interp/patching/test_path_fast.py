@@ -146,7 +146,7 @@ def test_bad_input_says_what_must_hold(model_of, prompts):
     model = model_of("gpt2")
     with pytest.raises(ShapeError, match="clean and corrupted prompts must have the same shape"):
         path_patch_each(model, PathExperiment(orig, new[:2]), [Embed()], [FinalResidual()], metric)
-    with pytest.raises(ShapeError, match="a position must lie between -7 and 6: got 9"):
+    with pytest.raises(ShapeError, match="a position must be between -7 and 6: got 9"):
         path_patch_each(model, PathExperiment(orig, new, read_at=9), [Embed()], [FinalResidual()], metric)
     with pytest.raises(ConfigError, match="a metric must return a tensor"):
         path_patch_each(model, PathExperiment(orig, new), [Embed()], [FinalResidual()], lambda logits: 1.0)

@@ -176,7 +176,7 @@ def test_bad_input_says_what_must_hold(model_of, prompts):
         sweep_heads(model, corrupted, source, lambda logits: metric(logits).item())
     with pytest.raises(ShapeError, match="must return one number"):
         sweep_heads(model, corrupted, source, lambda logits: logits[:, -1, 2])
-    with pytest.raises(ShapeError, match="a position must lie between -7 and 6: got 7"):
+    with pytest.raises(ShapeError, match="a position must be between -7 and 6: got 7"):
         sweep_heads(model, corrupted, source, metric, read_at=7)
     with pytest.raises(ShapeError, match=r"one for each of 3 prompts: got shape \(2,\)"):
         sweep_heads(model, corrupted, source, metric, read_at=torch.tensor([1, 2]))

@@ -17,5 +17,5 @@ def test_components_are_those_of_scikit_learn(n_statements, d_model, k):
 
 
 def test_more_components_than_statements():
-    with pytest.raises(ShapeError, match="k must lie between 1 and 4"):
+    with pytest.raises(ShapeError, match="k must be between 1 and 4"):
         get_pca_components(torch.randn(4, 9), 5)

@@ -22,7 +22,7 @@ def test_each_token_gets_its_row() -> None:
 
 @pytest.mark.parametrize("wrong", [-1, 5])
 def test_ids_outside_the_vocabulary_are_refused(wrong: int) -> None:
-    message = rf"token ids must lie between 0 and 4 \(d_vocab - 1\): got {wrong}\. Use the tokenizer"
+    message = rf"token ids must be between 0 and 4 \(d_vocab - 1\): got {wrong}\. Use the tokenizer"
     with pytest.raises(TokenError, match=message):
         make_embed()(torch.tensor([[4, wrong]]))
 

@@ -113,7 +113,7 @@ def test_cached_positions_count_towards_n_ctx(any_model: Transformer, tokens: to
 @pytest.mark.parametrize("wrong", [-1, 37])
 def test_ids_outside_the_vocabulary(any_model: Transformer, tokens: torch.Tensor, wrong: int) -> None:
     tokens[1, 2] = wrong
-    with pytest.raises(TokenError, match=rf"token ids must lie between 0 and 36 \(d_vocab - 1\): got {wrong}\."):
+    with pytest.raises(TokenError, match=rf"token ids must be between 0 and 36 \(d_vocab - 1\): got {wrong}\."):
         any_model(tokens)
 
 

@@ -154,7 +154,7 @@ def make_repeated_tokens(
     """START, then `length` distinct tokens in random order, then the same again: seq = 1 + 2 * length."""
     if not 2 <= length < d_vocab:
         raise ConfigError(
-            f"length must lie between 2 and {d_vocab - 1}: got {length}. The tokens of a copy are all different."
+            f"length must be between 2 and {d_vocab - 1}: got {length}. The tokens of a copy are all different."
         )
     drawn = torch.stack([1 + torch.randperm(d_vocab - 1, generator=generator)[:length] for _ in range(batch)])
     return torch.cat([torch.full((batch, 1), START), drawn, drawn], dim=1)

@@ -93,7 +93,7 @@ def induction_score(pattern: Float[Tensor, "batch n_heads seq seq"]) -> Float[Te
 
     The pattern belongs to repeated tokens, of length seq = 1 + 2n. Query n + 1 + i holds the same token
     as position 1 + i, so the key to look at is i + 2, for i = 0 ... n - 1. The score is the mean of
-    these n entries of the pattern, over the batch too. They lie on the diagonal n - 1 below the main one, which
+    these n entries of the pattern, over the batch too. They are on the diagonal n - 1 below the main one, which
     has n + 2 entries: its first two, with keys 0 and 1, don't belong to the second copy and don't count.
     """
     n = copy_length(pattern.shape[-1])
@@ -105,7 +105,7 @@ def induction_score_hook(pattern: Float[Tensor, "batch n_heads seq seq"], hook: 
     """A hook for a layer's `attn.hook_pattern`: leaves `induction_score` of it in `hook.ctx["induction_score"]`.
 
     `hook.ctx` is a dictionary that belongs to the hook's place in the model; it can be read after the
-    run as `model.hook_dict[name].ctx`. The pattern goes on as it is: nothing is changed or returned.
+    run as `model.hook_dict[name].ctx`. The pattern itself is neither changed nor returned.
     """
     hook.ctx["induction_score"] = induction_score(pattern)
 

@@ -196,7 +196,7 @@ def share_lost(
     dataset: IOIDataset,
     among: Tensor | None = None,
 ) -> Metric:
-    """The metric by which effects are told, of all prompts or `among` some: 0 for these logits, -1 for the new ones.
+    """The metric by which effects are measured, of all prompts or `among` some: 0 for these logits, -1 for the new ones.
 
     It takes logits at every position, or at each prompt's "end" alone.
     """

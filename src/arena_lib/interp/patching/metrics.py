@@ -81,7 +81,7 @@ def ioi_metric(
 ) -> Float[Tensor, ""]:
     """How much of the clean run's performance is there: 0 for the corrupted run's logit difference, 1 for the clean.
 
-    It is linear in the average logit difference (`logits_to_ave_logit_diff`), so it may lie outside 0 and 1.
+    It is linear in the average logit difference (`logits_to_ave_logit_diff`), so it may be below 0 or above 1.
     """
     check_levels(corrupted_logit_diff, clean_logit_diff)
     logit_diff = logits_to_ave_logit_diff(logits, answer_tokens, end=end)

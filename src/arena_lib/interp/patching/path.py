@@ -299,7 +299,7 @@ def check_tokens(new_dataset: Any, orig_dataset: Any) -> tuple[Int[Tensor, "batc
 
 
 def check_receivers(lm: HookedLM, receiver_heads: Sequence[tuple[int, int]], receiver_input: str) -> int:
-    """How many layers lie before the latest receiver; refuses heads that don't exist or that nothing precedes."""
+    """How many layers come before the latest receiver; refuses heads that don't exist or that nothing precedes."""
     if receiver_input not in PARTS:
         raise UnknownNameError("input of a head", str(receiver_input), PARTS)
     n_layers = max((layer for layer, _ in lm.check_heads(receiver_heads)), default=0)

@@ -6,7 +6,7 @@ prompts, a sender changes the residual stream by an amount that only MLPs add to
     change                          what the sender writes, new less original (`direct_path.py`)
     change += mlp(orig_mid + change) - mlp(orig_mid)    at each later MLP, unless the path is direct
 
-So the frozen run is a walk over the layers on which the changes of all senders lie in one batch: a sender
+So the frozen run is a walk over the layers on which the changes of all senders form one batch: a sender
 joins where it writes, and no attention is computed. If the receiver is the final residual stream and the metric
 reads one position, the walk visits that position alone. If receivers are inputs of heads or MLPs, what arrives is
 patched into runs of the original prompts that begin at the first receiver, all senders in one batch.

@@ -73,7 +73,9 @@ def score_dialogue(
     """
     text, spans = render_dialogue(messages, tokenizer)
     if not tokenizer.is_fast:
-        raise ConfigError("the tokenizer must know where its tokens lie: got a slow one. Load it with use_fast=True.")
+        raise ConfigError(
+            "the tokenizer must know where in the text its tokens are: got a slow one. Load it with use_fast=True."
+        )
     encoded = tokenizer(text, return_tensors="pt", return_offsets_mapping=True)
     resid = read_residual(model, encoded["input_ids"], [layer])[layer][0]
     if probe_direction.shape != resid.shape[-1:]:

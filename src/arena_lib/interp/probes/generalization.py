@@ -42,6 +42,6 @@ def compute_generalization_matrix(
 
 @torch.no_grad()
 def compute_accuracy(probe: Any, acts: Float[Tensor, "n_statements d_model"], labels: Tensor) -> float:
-    """The share of statements whose probability lies on its label's side of 0.5."""
+    """The share of statements whose probability is on its label's side of 0.5."""
     is_right = (probe(acts) > 0.5) == (labels == 1)
     return is_right.double().mean().item()

@@ -4,7 +4,7 @@ Shapes:  activations "n_statements d_model", labels "n_statements" (1 or 0) -> p
 Raises:  ConfigError for labels of one class or a strength that is not positive; what `split_by_label` raises.
 Source:  Alain and Bengio 2016, arXiv:1610.01644, section 3 (linear classifier probes); the objective, with its
          inverse strength C, is that of scikit-learn's LogisticRegression.
-Differs: no intercept: activations are standardised, so 0 already lies at their mean (with classes of very
+Differs: no intercept: activations are standardised, so 0 is already their mean (with classes of very
          unequal size an intercept would shift the threshold towards the rarer one).
 """
 

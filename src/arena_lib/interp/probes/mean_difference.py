@@ -28,7 +28,7 @@ class MMProbe(nn.Module):
     Where features vary together, Sigma^+ turns the direction away from what varies within a class anyway (it is
     Fisher's linear discriminant). The pseudoinverse is that of
     a symmetric matrix, and takes eigenvalues of at most `atol` in size for zero. There is no bias: the
-    activations are expected centred, so that 0 lies between the classes.
+    activations are expected centred, so that 0 is between the classes.
     """
 
     direction: Float[Tensor, " d_model"]

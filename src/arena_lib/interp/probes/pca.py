@@ -25,7 +25,7 @@ def get_pca_components(activations: Float[Tensor, "n_statements d_model"], k: in
     n_statements, d_model = activations.shape
     if not 1 <= k <= min(n_statements, d_model):
         raise ShapeError(
-            f"k must lie between 1 and {min(n_statements, d_model)}, the smaller side of the activations: got {k} for "
+            f"k must be between 1 and {min(n_statements, d_model)}, the smaller side of the activations: got {k} for "
             f"shape {(n_statements, d_model)}. Ask for fewer components or give more statements."
         )
     centred = activations - activations.mean(dim=0)

@@ -31,7 +31,7 @@ def layer_sweep_accuracy(
     The statements are shuffled once, `torch.randperm(n, generator=torch.Generator().manual_seed(seed))`; the
     first int(train_frac * n) of that order are for training, the rest for testing, the same at every layer.
     At each layer the classifier has the direction theta = mu_1 - mu_0 (difference of the class means of the
-    training activations), and says 1 where x . theta lies above the threshold m . theta, with
+    training activations), and says 1 where x . theta is above the threshold m . theta, with
     m = (mu_1 + mu_0) / 2 the point halfway between the means.
 
     Returns {"train_acc": [...], "test_acc": [...]}, floats between 0 and 1, one for each layer.

@@ -78,7 +78,7 @@ def find_head_shifts(
     _, n_layers, n_heads, _ = acts.shape
     if not 1 <= n_heads_kept <= n_layers * n_heads:
         raise ConfigError(
-            f"n_heads_kept must lie between 1 and {n_layers * n_heads}, the model's heads: got {n_heads_kept}."
+            f"n_heads_kept must be between 1 and {n_layers * n_heads}, the model's heads: got {n_heads_kept}."
         )
     if not is_train.any() or is_train.all():
         raise ConfigError("is_train must leave statements on both sides: got all of them on one.")

@@ -39,7 +39,7 @@ class KVCacheLike(Protocol):
         ...
 
     def extend(self, layer_idx: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Add new positions, "batch seq n_kv_heads d_head", behind a layer's old ones; return all of them."""
+        """Add new positions, "batch seq n_kv_heads d_head", after a layer's old ones; return all of them."""
         ...
 
 

@@ -39,7 +39,7 @@ class Embed(nn.Module):
         if lowest < 0 or highest >= d_vocab:
             wrong = lowest if lowest < 0 else highest
             raise TokenError(
-                f"token ids must lie between 0 and {d_vocab - 1} (d_vocab - 1): got {wrong}. "
+                f"token ids must be between 0 and {d_vocab - 1} (d_vocab - 1): got {wrong}. "
                 "Use the tokenizer that belongs to this model."
             )
 

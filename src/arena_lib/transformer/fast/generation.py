@@ -39,7 +39,7 @@ class StaticKVCache:
         k: Float[Tensor, "batch seq_new n_heads d_head"],
         v: Float[Tensor, "batch seq_new n_heads d_head"],
     ) -> tuple[Float[Tensor, "batch seq_all n_heads d_head"], Float[Tensor, "batch seq_all n_heads d_head"]]:
-        """Write new positions behind a layer's old ones; views of all of that layer's."""
+        """Write new positions after a layer's old ones; returns views of all of that layer's."""
         n_old, n_new = self._n_held[layer_idx], k.shape[1]
         if self._keys[layer_idx] is None:
             self._keys[layer_idx], self._values[layer_idx] = self._make_room(k), self._make_room(v)
@@ -47,7 +47,7 @@ class StaticKVCache:
         return self._write(self._keys[layer_idx], k, n_old), self._write(self._values[layer_idx], v, n_old)
 
     def _make_room(self, like: Tensor) -> Tensor:
-        """Memory in which one head's positions lie side by side, as attention reads them."""
+        """Memory in which one head's positions are side by side, as attention reads them."""
         batch, _, n_heads, d_head = like.shape
         return like.new_empty(batch, n_heads, self.n_max, d_head).transpose(1, 2)
 
@@ -67,7 +67,7 @@ def generate(
     eos_token_id: int | None = None,
     generator: torch.Generator | None = None,
 ) -> Int[Tensor, "batch seq_all"]:
-    """The tokens, and up to max_new_tokens more behind each sequence; greedy unless `options` say otherwise.
+    """The tokens, and up to max_new_tokens more after each sequence; greedy unless `options` say otherwise.
 
     A sequence ends with its first new eos_token_id and is filled with more of them; when all
     have ended, generation stops.
