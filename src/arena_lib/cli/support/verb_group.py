@@ -1,4 +1,4 @@
-"""The group of verbs: each is imported when it is called, and a wrong use is JSON too where that was asked for."""
+"""The group of verbs: each is imported when it is called, and wrong usage is JSON too if that was asked for."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from arena_lib.cli.support.output import print_json
 
 
 class VerbGroup(click.Group):
-    """Prints {"error", "kind"} before click shows a wrong use, if `--json` is among the words."""
+    """Prints {"error", "kind"} before click shows wrong usage, if `--json` is among the words."""
 
     def __init__(self, *args: Any, verbs: Mapping[str, str], **settings: Any) -> None:
         super().__init__(*args, **settings)

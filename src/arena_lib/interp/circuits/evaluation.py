@@ -94,7 +94,7 @@ def mean_knockout(
     if groups.shape != tokens.shape[:1]:
         raise ShapeError(
             f"groups must name a group for each of {tokens.shape[0]} prompts: got shape {tuple(groups.shape)}. "
-            "Give one integer a prompt."
+            "Give one integer for each prompt."
         )
     _, group_of = groups.unique(return_inverse=True)
     membership = torch.nn.functional.one_hot(group_of).to(next(iter(outputs.values())))
@@ -287,7 +287,7 @@ def random_completeness(
 
 
 def greedy_completeness(F: CircuitMetric, circuit: Iterable[NodeLike], n_steps: int = 10) -> CompletenessScore:
-    """The K that a greedy search finds to tell circuit and model apart the most (section 4.2).
+    """The K that a greedy search finds to separate circuit and model the most (section 4.2).
 
     Each step adds to K the node that makes |F(C - K) - F(M - K)| largest; the largest on the way counts.
     """

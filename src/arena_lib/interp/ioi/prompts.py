@@ -231,7 +231,7 @@ def make_ioi_dataset(
     prepend_bos: bool = True,
     device: str | torch.device = "cpu",
 ) -> IOIDataset:
-    """Prompts from all templates in turn, each form as often if `form` is "mixed"; names, places, objects drawn.
+    """Prompts from all templates in turn, each form equally often if `form` is "mixed"; names, places, objects drawn.
 
     `tokenizer` is that of the model that reads them, or the model itself.
     """
