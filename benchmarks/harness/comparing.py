@@ -3,7 +3,6 @@
 Exit codes: 0 nothing became slower, 1 something did or fails now, 2 nothing could be compared.
 
 Raises:  RecordError for a file that is no record.
-Source:  own derivation.
 """
 
 from pathlib import Path

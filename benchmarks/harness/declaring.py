@@ -14,7 +14,6 @@ A path is one module in `benchmarks/paths/` with one `BENCHMARK`. The harness do
     )
 
 Raises:  Skip where something is missing that the machine or environment need not have.
-Source:  own derivation.
 """
 
 from collections.abc import Callable, Mapping

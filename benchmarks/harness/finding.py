@@ -2,7 +2,6 @@
 
 Raises:  UnknownNameError for a name that no benchmark has; AuthoringError for a module or a
          declaration that doesn't hold together.
-Source:  own derivation.
 """
 
 import importlib

@@ -1,7 +1,4 @@
-"""The machine and the software of a run.
-
-Source:  own derivation.
-"""
+"""The machine and the software of a run."""
 
 import os
 import platform

@@ -5,7 +5,6 @@ requirement one of the pins meets should be there; so `transformer-lens<4` is ex
 environment `peers` and its absence from `main` is no fault.
 
 Raises:  ConfigError where an environment's constraints file is missing.
-Source:  own derivation.
 """
 
 import contextlib

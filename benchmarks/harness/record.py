@@ -7,7 +7,6 @@ one case of one path against one peer on one device in one dtype; its key is
 (path, case, peer, device, dtype, size, environment). Times are in seconds, memory in bytes.
 
 Raises:  RecordError for a file that is not such a record, or one of another schema.
-Source:  own derivation.
 """
 
 import json

@@ -2,7 +2,6 @@
 
 Raises:  RecordError for a file that is no record; ConfigError for a page that can't be written and for a
          README without its markers.
-Source:  own derivation.
 """
 
 from collections.abc import Sequence

@@ -5,8 +5,6 @@ block that torch's allocator gives out or takes back, and their running sum has 
 point: exact, the same at every repetition, and the same notion as on CUDA. The resident set
 is none of these: what the C library keeps for later hides growth, and pages that nobody
 touched are missing. What numpy or a library's own scratch takes is not counted.
-
-Source:  own derivation.
 """
 
 import gc

@@ -1,8 +1,4 @@
-"""The table of a comparison.
-
-Raises:  nothing.
-Source:  own derivation.
-"""
+"""The table of a comparison."""
 
 from collections.abc import Sequence
 

@@ -1,7 +1,6 @@
 """Several records as one: both environments of a machine together, machines and sizes apart.
 
 Raises:  RecordError for a file that is no record.
-Source:  own derivation.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,6 @@
 """The report as one HTML page that needs no network: tables, and two plots for each machine.
 
 Raises:  OSError where the page can't be written.
-Source:  own derivation.
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,4 @@
-"""What a table says in sum: goals met and missed, rows lost, rows without a figure and why.
-
-Raises:  nothing.
-Source:  own derivation.
-"""
+"""What a table says in sum: goals met and missed, rows lost, rows without a figure and why."""
 
 from collections.abc import Sequence
 

@@ -1,8 +1,4 @@
-"""The table of a group: in a terminal 100 columns wide, and in Markdown.
-
-Raises:  nothing.
-Source:  own derivation.
-"""
+"""The table of a group: in a terminal 100 columns wide, and in Markdown."""
 
 import re
 import sys

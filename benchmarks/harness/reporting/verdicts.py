@@ -5,9 +5,6 @@ a slower machine slows both. A row is called slower (or faster) when the two ran
 overlap and the median moved by more than a tenth. CPU time with one thread is a second
 witness: in a noisy run a fall that it contradicts is called in doubt. Rows that can't be
 compared are refused, with the reason.
-
-Raises:  nothing.
-Source:  own derivation.
 """
 
 from collections.abc import Callable, Iterator, Sequence

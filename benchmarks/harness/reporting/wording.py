@@ -1,8 +1,4 @@
-"""Figures in words, the same in every table.
-
-Raises:  nothing.
-Source:  own derivation.
-"""
+"""Figures in words, the same in every table."""
 
 import math
 from typing import Any

@@ -6,7 +6,6 @@ with JSON-able data, and `Trainer` keeps that in its checkpoints.
 
 Shapes:  tokens "batch seq", mask "batch seq"
 Raises:  ConfigError if there is too little data for one batch.
-Source:  own derivation.
 """
 
 from collections.abc import Callable, Mapping

@@ -5,7 +5,6 @@ Saving writes a new tensor file, then replaces `state.json` in one step, then re
 the tensor file before. So a reader, and a run that was killed while it saved, finds
 either the whole old checkpoint or the whole new one. Nothing is ever unpickled.
 
-Shapes:  any tensors, by name
 Raises:  CheckpointError if it cannot be written (no space, no rights) or read (missing, damaged).
 Source:  own derivation; rename over a file is atomic on POSIX and, by `os.replace`, on Windows.
 """

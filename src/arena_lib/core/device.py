@@ -1,7 +1,6 @@
 """Which device to compute on.
 
 Raises:  ConfigError for a device that is unknown, MissingDeviceError for one that is not in this machine.
-Source:  own derivation.
 """
 
 import torch

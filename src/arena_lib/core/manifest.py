@@ -1,7 +1,6 @@
 """What made a result: commit, configuration, seed, versions and machine, as JSON beside it.
 
 Raises:  OSError if the folder cannot be written.
-Source:  own derivation.
 """
 
 import json

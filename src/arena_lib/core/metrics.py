@@ -4,7 +4,6 @@
 a metric that first appears later gets its column then, empty above.
 
 Raises:  MissingDependencyError for a tracker that is not installed, UnknownNameError for an unknown one.
-Source:  own derivation.
 """
 
 import csv

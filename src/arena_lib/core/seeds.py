@@ -5,7 +5,6 @@ Library code takes a `torch.Generator` and never touches the global states;
 
 Shapes:  random states are byte tensors "state"
 Raises:  ConfigError for a seed that torch cannot take.
-Source:  own derivation.
 Differs: `hash()` is not covered: PYTHONHASHSEED can only be set before Python starts.
 """
 

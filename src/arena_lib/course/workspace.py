@@ -85,7 +85,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def write_new(path: Path, text: str) -> None:
-    """Writes a file that must not exist yet; what could not be written whole is taken away again."""
+    """Writes a file that must not exist yet; what could not be written whole is removed again."""
     with path.open("x", encoding="utf-8", newline="\n") as file:
         try:
             file.write(text)
@@ -131,7 +131,7 @@ def _what_is_there(path: Path, section: Section) -> str:
     begun = _n_begun(path, section)
     state = "" if begun is None else f" with {begun} of {len(section.exercises)} exercises begun"
     return (
-        f"{path} must not be there yet: got your file of {changed}{state}. It was left as it is; go on in it, or begin "
+        f"{path} must not be there yet: got your file of {changed}{state}. It was left as it is; continue in it, or start "
         f"another beside it with: arena start {section.id} --fresh"
     )
 

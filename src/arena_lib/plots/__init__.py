@@ -13,7 +13,6 @@
     coloured_text        tokens with a number each (HTML)
     save_html, to_png    a figure as a file that needs no network, or as an image
 
-Shapes:  in each function.
 Raises:  ShapeError for other shapes; ArenaError where an image cannot be made.
 """
 

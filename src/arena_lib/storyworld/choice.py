@@ -1,7 +1,6 @@
 """Seeded choices that are the same on every Python: all of them rest on `random()`.
 
 Raises:  nothing; an empty list is our own mistake.
-Source:  own derivation.
 """
 
 import random

@@ -2,7 +2,6 @@
 
 Shapes:  rows "n_rows n_ctx"
 Raises:  ConfigError for a mixture with an unknown kind or rows that hold no document.
-Source:  own derivation.
 Differs: a row begins with the end-of-text token and holds whole documents, so no
          answer is asked without its context; only a row's last document is cut.
 """

@@ -4,8 +4,6 @@ A frame is text whose words stand apart; `{S}` is the subject (a name or a
 pronoun), `{R}` another person, `{o}` a thing, `{p}` a place. The second list of
 a pair is held out: training text never has these sentences, though it has each
 of their words.
-
-Source: own derivation.
 """
 
 from collections.abc import Mapping

@@ -4,8 +4,6 @@ Every sentence is true of the world when it is told (negations too), and every
 event changes the world, so what a later sentence can say follows from the
 earlier ones.
 
-Shapes:  see `labels`.
-Source:  own derivation.
 Differs: test stories use held-out frames where an event has them, and only
          there do people with held-out names give or get things.
 """

@@ -1,7 +1,6 @@
 """A document of Storyworld and the truth about the world at each of its tokens.
 
 Shapes:  sentence, subject, number, sentiment, refers_to "seq"; holders "seq n_things"; places "seq n_people"
-Source:  own derivation.
 Differs: the state of the world (holders, places) changes at the last token of
          the sentence that tells of the change; the tokens before it carry the
          state as it was.

@@ -3,7 +3,6 @@
 Indirect objects, who holds what, rules over word lists, random strings repeated,
 words said again, facts stated, and words spelled in bytes.
 
-Shapes:  see `labels`.
 Source:  indirect objects after Wang et al. 2022, arXiv:2211.00593, section 2; rules
          in context after Todd et al. 2023, arXiv:2310.15213; repeated random tokens
          after Olsson et al. 2022, arXiv:2209.11895; the texts are ours.

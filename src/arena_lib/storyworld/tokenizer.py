@@ -4,7 +4,6 @@ A word's token begins with its space, as in GPT-2; text gets one in front if it
 has none, so `Mary` and ` Mary` are the same token. Punctuation has none.
 
 Shapes:  text -> tokens "seq"
-Source:  own derivation.
 """
 
 import json

@@ -1,8 +1,4 @@
-"""The tracked world of one document, and the teller who writes words and labels together.
-
-Shapes:  see `labels`.
-Source:  own derivation.
-"""
+"""The tracked world of one document, and the teller who writes words and labels together."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -2,7 +2,6 @@
 
 Raises:  TokenError if prompt and new tokens do not fit into the model's context.
 Source:  own derivation: the last new token is written but never read.
-Differs: nothing.
 """
 
 from arena_lib.errors import TokenError

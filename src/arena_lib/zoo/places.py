@@ -6,7 +6,6 @@ slash, `EleutherAI/pythia-70m`, or is one of the old short ones, `gpt2`.
 
 Raises:  UnknownNameError for other names; HashError for other bytes than the card's; ZooError for a folder that is
          not whole; FetchError for what is not there.
-Source:  own derivation.
 Differs: only safetensors are read from the hub, so models that are there as pickles alone are refused.
 """
 

@@ -1,8 +1,6 @@
 """Says how a wrong shape came about: axes in another order, an axis too few or too many, a length that is off.
 
 Nothing is said where there are several ways.
-
-Shapes:  two that differ.
 """
 
 from __future__ import annotations

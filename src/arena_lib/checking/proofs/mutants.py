@@ -31,7 +31,7 @@ from arena_lib.checking.running import rejects
 from arena_lib.errors import AuthoringError
 
 TIMES_THE_REFERENCE = 10
-"""An edit that takes so much longer than the reference has made an endless loop: a learner would see it, so it is rejected."""
+"""An edit that takes this many times as long as the reference counts as an endless loop, which a learner would see."""
 WIDTH_OF_PLACE = 60
 """Characters of the code that names a mutant."""
 
@@ -200,7 +200,7 @@ def _place(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> ast.AST:
 
 
 def _replacing(node: ast.AST, replacement: ast.AST, parent: ast.AST) -> Callable[[], None]:
-    """Puts `replacement` into the parent's field that holds `node`; the node itself becomes it where it is the place."""
+    """Puts `replacement` into the parent's field that holds `node`; a node of the same type takes its fields instead."""
 
     def replace() -> None:
         kept = copy.deepcopy(replacement)

@@ -6,7 +6,6 @@ is left out, low enough for one that sometimes does something else.
 
 Shapes:  a cache, which is any mapping with `cache["pattern", layer]`, "n_heads seq seq" or with an axis of
          examples before that, -> names such as "0.7" (layer 0, head 7).
-Raises:  what `pattern_scores` raises.
 Source:  own design; for the kinds see `pattern_scores`.
 """
 

@@ -6,7 +6,6 @@ keeps references to what the pass made, and the rest is computed when someone lo
 during the pass after all where a hook sits on it, or where a filter names it while gradients are
 on, so that a gradient can be taken of it.
 
-Shapes:  as in the table of `hooks.py`.
 Raises:  UnknownNameError for a filter that names no hook.
 Source:  own derivation.
 Differs: TransformerLens makes them during each pass.

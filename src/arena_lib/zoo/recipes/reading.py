@@ -3,8 +3,6 @@
 Random strings come first: from them a model learns within minutes to copy a word that followed before, and all other
 tasks are built on that. Then comes everything in short rows, and then, for most of the run, whole rows that begin
 with whom things go to and who holds them; at the end more lists, from which a rule is inferred.
-
-Source: own derivation.
 """
 
 from arena_lib.zoo.recipes.running import Plan

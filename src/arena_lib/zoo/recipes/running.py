@@ -3,8 +3,6 @@
 A run has two parts, each with its own checkpoints: at a steady learning rate, and
 then cooling down. So the steady part can be made longer without starting again.
 
-Shapes:  none of its own
-Raises:  what `Trainer` raises.
 Source:  Hu et al. 2024, arXiv:2404.06395, section 4 (warmup, steady, decay).
 Differs: the optimizer starts afresh, with a short warmup, when cooling begins.
 """

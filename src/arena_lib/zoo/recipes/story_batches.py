@@ -2,7 +2,6 @@
 
 Shapes:  tokens "batch seq", mask "batch seq"
 Raises:  ConfigError for stages that do not end with an endless one.
-Source:  own derivation.
 Differs: rows come from the recipe's seed and their place in the run, not from the
          trainer's generator, so that a run goes on after a stop with the same rows.
 """
