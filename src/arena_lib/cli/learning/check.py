@@ -57,7 +57,7 @@ def check(
     TARGET is a notebook, a Python file, or a section whose file is in this folder; the file here that was changed
     last by default. Each exercise is judged in a process of its own, with a time limit.
 
-    For a class name several files, or folders with a file or a folder for each learner; nothing is recorded then.
+    For a class, name several files, or folders with a file or a folder for each learner; nothing is recorded then.
     """
     from arena_lib.course.content.catalog import load_catalog
     from arena_lib.course.judging.targets import find_target
