@@ -61,7 +61,7 @@ def test_several_files_are_a_class_and_xml_is_for_ci(arena, classroom, solved):
     ("words", "message"),
     [
         (("class", "--report", "class.txt"), "--report must end in .csv or .xml: got 'class.txt'"),
-        (("class", "--report", "class/bob.py/x.csv"), "--report must lie where there can be a folder"),
+        (("class", "--report", "class/bob.py/x.csv"), "--report must be in a folder that can be made"),
         (("class", "--watch"), "--watch must be of one file: got a class"),
         (("class", "gone.py"), "must be a file or a folder: got 'gone.py'"),
         (("class/bob",), "must have files with exercises: got none in class/bob"),
