@@ -47,7 +47,7 @@ def test_broken_reference_makes_the_demo_fail(short_section, monkeypatch):
     from dataclasses import replace
 
     from arena_lib.tests import transformer_from_scratch as judges
-    from arena_lib.tests.transformer_from_scratch.attention import causal_mask_by_addition
+    from arena_lib.tests.transformer_from_scratch.causal_masks import causal_mask_by_addition
 
     def broken(attn_scores):
         return causal_mask_by_addition(attn_scores) + 1
