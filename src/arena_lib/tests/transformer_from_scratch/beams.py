@@ -38,13 +38,15 @@ def extend_cases(generator: torch.Generator) -> list[Case]:
     model = TableModel(generator)
     one = make_beams(model, [[0, 3]], [-1.5])
     several = make_beams(model, [[0, 1, 0], [2, 3, 1], [1, 1, 2]], [-0.5, -2.0, -1.25])
-    return [
-        Case(label="one beam", args=(one, 2)),
-        Case(label="several beams", args=(several, 3)),
-        Case(label="no repeated pairs", args=(several, 4, 2)),
-        Case(label="the two best tokens that don't repeat", args=(several, 2, 1)),
-        Case(label="no repeated tokens, so that few are left", args=(several, D_VOCAB + 3, 1)),
-    ]
+    calls: dict[str, tuple[Any, ...]] = {
+        "one beam": (one, 2),
+        "several beams": (several, 3),
+        "no repeated pairs": (several, 4, 2),
+        "the two best tokens that don't repeat": (several, 2, 1),
+        "no repeated tokens, so that few are left": (several, D_VOCAB + 3, 1),
+    }
+    axes = {"tokens": "n_beams seq", "logprob_sums": "n_beams"}
+    return [Case(label=label, args=args, axes=axes) for label, args in calls.items()]
 
 
 def method_of_beams(name: str) -> Callable[[Any], Any]:
@@ -216,13 +218,17 @@ def filter_cases(generator: torch.Generator) -> list[Case]:
     tokens = [[0, 1], [2, END], [1, 3], [3, END], [END, 2]]
     sums = [-3.0, -1.0, -0.5, -4.0, -2.0]
     beams = make_beams(model, tokens, sums)
-    return [
-        Case(label="some finished", args=(beams, 4)),
-        Case(label="only unfinished ones are good enough", args=(beams, 1)),
-        Case(label="all finished", args=(make_beams(model, [[1, END], [0, END]], [-2.0, -1.0]), 3)),
-        Case(label="no end token", args=(make_beams(model, [*tokens[:4], [1, 0]], sums, eos=None), 4)),
-        Case(label="fewer than asked for", args=(beams, 9)),
-    ]
+    calls = {
+        "some finished": (beams, 4),
+        "only unfinished ones are good enough": (beams, 1),
+        "all finished": (make_beams(model, [[1, END], [0, END]], [-2.0, -1.0]), 3),
+        "no end token": (make_beams(model, [*tokens[:4], [1, 0]], sums, eos=None), 4),
+        "fewer than asked for": (beams, 9),
+    }
+    parts = ("unfinished", "finished")
+    axes = {f"tokens of the {part} beams": "n_beams seq" for part in parts}
+    axes |= {f"logprob_sums of the {part} beams": "n_beams" for part in parts}
+    return [Case(label=label, args=args, axes=axes) for label, args in calls.items()]
 
 
 def filtered(function: Callable[..., Any], case: Case) -> Observations:

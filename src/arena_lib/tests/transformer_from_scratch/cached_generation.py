@@ -34,6 +34,7 @@ def forward_cases(generator: torch.Generator) -> list[Case]:
             label=label,
             given={"weights": weights, "tokens": tokens, "pieces": sizes},
             axes={"output": "batch seq d_vocab"},
+            call="model, tokens, cache",
         )
         for label, sizes in pieces.items()
     ]
@@ -143,9 +144,9 @@ def generate_cases(generator: torch.Generator) -> list[Case]:
 
     def case(label: str, shape: tuple[int, int], n_new: int, options: SamplingConfig = GREEDY) -> Case:
         tokens = torch.randint(0, CFG.d_vocab, shape, generator=generator)
-        return Case(
-            label=label, given={"weights": weights, "call": (tokens, n_new, options)}, axes={"output": "batch seq"}
-        )
+        given = {"weights": weights, "call": (tokens, n_new, options)}
+        call = f"model, tokens, max_new_tokens={n_new}" + ("" if options is GREEDY else f", options={options}")
+        return Case(label=label, given=given, axes={"output": "batch seq"}, call=call)
 
     return [
         case("one text", (1, 3), 4),

@@ -25,7 +25,7 @@ FREQUENCIES_OF_MANY = f"frequencies in {MANY_DRAWS} draws"
 TOLERANCES = {FREQUENCIES: Tolerance(rtol=0.0, atol=0.17), FREQUENCIES_OF_MANY: Tolerance(rtol=0.0, atol=0.085)}
 DRAWN = "tokens drawn"
 REPEATS = "generators with the same seed give the same draws"
-GOES_ON = "one draw after the other from a generator differ"
+GOES_ON = "draws from one generator are not all the same"
 N_WITH_GENERATOR = 100
 """Draws from one generator: where no token is likelier than 0.85, all of them are alike less than once in ten million times."""
 

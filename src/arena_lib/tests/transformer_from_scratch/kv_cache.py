@@ -41,7 +41,7 @@ def extend_cases(generator: torch.Generator) -> list[Case]:
     ]
     calls = range(1, 5)
     axes = {f"{what} returned by call {i}": KEYS for what in ("keys", "values") for i in calls}
-    return [replace(case, axes=axes) for case in cases]
+    return [replace(case, axes=axes, call=f"n_layers={case.given['n_layers']}") for case in cases]
 
 
 def extended(cls: Any, case: Case) -> Observations:
@@ -154,10 +154,11 @@ def attend_cases(generator: torch.Generator) -> list[Case]:
     """The text in one piece, in two pieces, and token by token."""
     weights = random_weights(lesson.Attention(CFG), generator)
     x = torch.randn(2, 5, CFG.d_model, generator=generator)
+    call = "attn, normalized_resid_pre, cache, layer_idx=1"
     axes = {"output": "batch seq d_model", "keys in the cache": KEYS, "values in the cache": KEYS}
     pieces = {"in one piece": [5], "a prompt, then two tokens": [3, 2], "token by token": [1, 1, 1, 1, 1]}
     return [
-        Case(label=label, given={"weights": weights, "x": x, "pieces": sizes}, axes=axes)
+        Case(label=label, given={"weights": weights, "x": x, "pieces": sizes}, axes=axes, call=call)
         for label, sizes in pieces.items()
     ]
 

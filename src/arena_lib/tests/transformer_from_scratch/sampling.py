@@ -6,9 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from arena_lib.checking import Case, exercise, instead_of, outputs
+from arena_lib.checking import Case, Mistake, exercise, instead_of, outputs
 from arena_lib.checking.observing import Observations
 from arena_lib.tests.transformer_from_scratch.draws import (
+    FREQUENCIES,
     TOLERANCES,
     VOCAB,
     as_token,
@@ -113,10 +114,6 @@ test_sample_basic = exercise(
         *instead_of(
             "logits.softmax(dim=-1)",
             {
-                "torch.ones_like(logits)": (
-                    "draws every token alike",
-                    "each token is drawn with probability softmax(logits)",
-                ),
                 "logits.softmax(dim=-1).softmax(dim=-1)": (
                     "takes the softmax twice",
                     "softmax already gives probabilities; a second one makes them almost equal",
@@ -132,6 +129,13 @@ test_sample_basic = exercise(
                 "logits": ("draws from the logits themselves", "weights of a draw must not be negative: take softmax"),
                 "logits.sigmoid()": ("takes sigmoid for softmax", "probabilities of all tokens must sum to one"),
             },
+        ),
+        Mistake(
+            "draws every token alike",
+            "logits.softmax(dim=-1)",
+            "torch.ones_like(logits)",
+            why="each token is drawn with probability softmax(logits)",
+            shows=lambda seen: float(seen[0][FREQUENCIES].max() - seen[0][FREQUENCIES].min()) < 0.15,
         ),
         *generator_mistakes(sampling.sample_basic),
     ],
