@@ -61,7 +61,7 @@ def compute_selectivity(
 
     `is_train` ("n_statements", True for training) splits the statements; the types should occur on both
     sides, or the control task can't be learned at all. The control labels are `make_control_labels(types,
-    generator)`. A probe is `probe_cls.from_data(acts, labels)`.
+    generator)`. A probe is `probe_cls.from_data(acts, labels)`. Returns a `Selectivity`, whose parts have names.
     """
     accuracies = []
     for wanted in (labels, make_control_labels(types, generator).to(labels.device)):

@@ -46,8 +46,9 @@ def intervention_experiment(
     not normalised. It changes what leaves each block of `intervene_layers`, at two tokens of every prompt and
     nowhere else: the last two tokens of the *statement*, its full stop and the end of its last word. The prompt
     is `few_shot_prompt + statement + " This statement is:"`, so they stand just in front of the tokens of
-    " This statement is:". Rows of a batch are of different length: find the two tokens in each row. (Places
-    counted from a row's first token, as `tokenize` gives them, hold only if the prompts are padded on the right.)
+    " This statement is:". The statements are read in batches of `batch_size`, whose rows are of different length:
+    find the two tokens in each row. (Places counted from a row's first token, as `tokenize` gives them, hold only
+    if the prompts are padded on the right.)
 
     Use forward hooks on the blocks (`find_blocks(model)[layer]`), whose output is a tensor "batch seq d_model".
     Remove the hooks afterwards, also after an error, so that the model is left as it was.

@@ -102,10 +102,7 @@ test_attention_probe_forward = exercise(
         *instead_of(
             ".masked_fill((mask == 0)[..., None], -torch.inf)",
             {
-                "": (
-                    "looks at padding",
-                    "padding belongs to no text: its score is minus infinity before the softmax",
-                ),
+                "": ("looks at padding", "padding belongs to no text: its score is minus infinity before the softmax"),
                 ".masked_fill((mask != 0)[..., None], -1e9)": (
                     "hides the text instead of the padding",
                     "the mask is 1 at the text's own tokens",
@@ -135,10 +132,7 @@ test_attention_probe_forward = exercise(
                     "takes the sigmoid of each score",
                     "each head shares its attention among the tokens of one text: a softmax over seq",
                 ),
-                "scores.exp() * (mask != 0)[..., None]": (
-                    "does not divide by the sum",
-                    "a softmax sums to 1 over the tokens of one text",
-                ),
+                "scores.exp() * (mask != 0)[..., None]": ("does not divide by the sum", "weights sum to 1 over a text"),
             },
         ),
         Mistake(
@@ -155,10 +149,7 @@ test_attention_probe_forward = exercise(
                     "takes the softmax over the batch",
                     "each head shares its attention among the tokens of one text, not among texts",
                 ),
-                "softmax(dim=1).detach()": (
-                    "lets no gradient through the pattern",
-                    "W_q learns where to look through the pattern",
-                ),
+                "softmax(dim=1).detach()": ("lets no gradient through the pattern", "W_q learns through the pattern"),
             },
         ),
         *instead_of(
@@ -204,10 +195,7 @@ test_attention_probe_forward = exercise(
         *instead_of(
             "logits.squeeze(-1), pattern",
             {
-                "logits.squeeze(-1).sigmoid(), pattern": (
-                    "returns probabilities",
-                    "logits are asked for: the loss takes the sigmoid",
-                ),
+                "logits.squeeze(-1).sigmoid(), pattern": ("returns probabilities", "the loss takes the sigmoid"),
                 "logits.squeeze(-1), scores": (
                     "returns the scores for the pattern",
                     "the pattern is what the softmax makes of them: it sums to 1",
@@ -216,10 +204,7 @@ test_attention_probe_forward = exercise(
                     "gives the pattern's axes in another order",
                     "the pattern is batch, seq, n_heads",
                 ),
-                "logits, pattern": (
-                    "leaves the last axis of the logits",
-                    "logits has one number for each text: squeeze",
-                ),
+                "logits, pattern": ("leaves the last axis of the logits", "there is one logit for each text: squeeze"),
             },
         ),
     ],

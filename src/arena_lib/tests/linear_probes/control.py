@@ -33,7 +33,7 @@ def control_label_cases(generator: torch.Generator) -> list[Case]:
 
 
 SEVERAL = "types with more than one label in a task"
-ONES = "numbers of types with the label 1"
+ONES = "number of types with the label 1"
 ALL_ALIKE = "all generators give the same task"
 REPEATED = "the same generator in the same state gives the same task"
 ADVANCED = "a generator that is used again gives another task"
@@ -49,9 +49,9 @@ def control_labels_drawn(function: Callable[..., Any], case: Case) -> Observatio
     label_sets = [[_labels_of(kind, types, labels) for kind in dict.fromkeys(types)] for labels in draws]
     return {
         "dtype": sorted({str(labels.dtype).removeprefix("torch.") for labels in draws}),
-        "values": sorted({value for labels in draws for value in labels.tolist()}),
+        "labels": sorted({float(value) for labels in draws for value in labels.tolist()}),
         SEVERAL: sum(len(labels) > 1 for task in label_sets for labels in task),
-        ONES: sorted({sum(min(labels) for labels in task) for task in label_sets}),
+        ONES: " or ".join(map(str, sorted({int(sum(map(min, task))) for task in label_sets}))),
         "types whose label is always the same": sum(
             len(set().union(*kind)) == 1 for kind in zip(*label_sets, strict=True)
         ),
@@ -105,7 +105,7 @@ def labels_statements_apart(observations: Sequence[Observations]) -> bool:
 
 def tosses_coins(observations: Sequence[Observations]) -> bool:
     """Whether each type has one label, but their numbers differ from task to task."""
-    return all(seen[SEVERAL] == 0 and len(seen[ONES]) > 1 for seen in observations)
+    return all(seen[SEVERAL] == 0 and " or " in seen[ONES] for seen in observations)
 
 
 def draws_nothing(observations: Sequence[Observations]) -> bool:
@@ -149,7 +149,7 @@ test_make_control_labels = exercise(
             "ignores the generator",
             ", generator=generator",
             "",
-            why="with the same generator in the same state the same task is made, so that it can be made again",
+            why="draw with the generator that is handed in: then the same task can be made again",
             shows=draws_from_elsewhere,
         ),
         Mistake(
@@ -311,10 +311,7 @@ test_compute_selectivity = exercise(
         *instead_of(
             "Selectivity(*accuracies)",
             {
-                "Selectivity(*reversed(accuracies))": (
-                    "returns control and task the wrong way round",
-                    "the task comes first",
-                ),
+                "Selectivity(*reversed(accuracies))": ("returns control and task the wrong way round", "task first"),
                 "Selectivity(accuracies[0], accuracies[0] - accuracies[1])": (
                     "returns the selectivity for the control accuracy",
                     "Selectivity takes both accuracies and subtracts by itself",

@@ -171,10 +171,7 @@ test_few_shot_evaluate = exercise(
         *instead_of(
             ".softmax(dim=-1)",
             {
-                "": (
-                    "subtracts logits or log-probabilities",
-                    "P is a probability: the softmax of the logits, and not its logarithm",
-                ),
+                "": ("subtracts logits or log-probabilities", "P is a probability: the softmax of the logits"),
                 ".softmax(dim=0)": (
                     "takes the softmax over the batch",
                     "the probabilities of one prompt's next token sum to 1 over the vocabulary",
@@ -193,14 +190,8 @@ test_few_shot_evaluate = exercise(
         *instead_of(
             "few_shot_prompt + statement + QUESTION",
             {
-                "few_shot_prompt + statement": (
-                    "asks no question",
-                    'the verdict follows " This statement is:", as in the examples',
-                ),
-                "statement + QUESTION": (
-                    "asks without examples",
-                    "the examples in front tell the model what an answer looks like",
-                ),
+                "few_shot_prompt + statement": ("asks no question", 'the verdict follows " This statement is:"'),
+                "statement + QUESTION": ("asks without examples", "examples tell the model what an answer looks like"),
                 "statement + few_shot_prompt + QUESTION": (
                     "puts the examples after the statement",
                     "the statement in question comes last, right before the question",

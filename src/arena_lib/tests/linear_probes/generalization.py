@@ -170,10 +170,7 @@ test_compute_generalization_matrix = exercise(
         *instead_of(
             "(probe(acts) > 0.5)",
             {
-                "(probe(acts) >= 0.5)": (
-                    "says 1 at exactly 0.5 too",
-                    "a probe says 1 where its probability is above 0.5",
-                ),
+                "(probe(acts) >= 0.5)": ("says 1 at exactly 0.5 too", "1 is said where the probability is above 0.5"),
                 "(probe(acts) > 0.0)": ("cuts at zero", "the probe gives probabilities, and half is the boundary"),
                 "(probe(acts) > probe(acts).median())": (
                     "cuts where half of the statements lie",

@@ -196,10 +196,7 @@ test_intervention_experiment = exercise(
                     "adds where it should subtract",
                     '"subtract" takes the direction away: it moves a true statement towards the false ones',
                 ),
-                "-abs(SIGNS[intervention])": (
-                    "subtracts where it should add",
-                    '"add" moves along the direction, "subtract" against it',
-                ),
+                "-abs(SIGNS[intervention])": ("subtracts where it should add", '"add" moves along the direction'),
                 "-SIGNS[intervention]": (
                     "takes adding and subtracting the wrong way round",
                     '"add" moves along the direction, "subtract" against it',
@@ -253,23 +250,18 @@ test_intervention_experiment = exercise(
             function=_intervene(None, counts_from_the_left=True),
             why="the places n - 2 and n - 1 hold only in rows padded on the right: padding_side='right' says so",
         ),
+        Mistake(
+            "changes the first of the layers only",
+            "for layer in intervene_layers]",
+            "for layer in intervene_layers[:1]]",
+            why="every layer of intervene_layers is changed",
+        ),
         *instead_of(
-            "[blocks[layer].register_forward_hook(shift) for layer in intervene_layers]",
+            "blocks[layer].register_forward_hook(shift)",
             {
-                "[blocks[layer].register_forward_hook(shift) for layer in intervene_layers[:1]]": (
-                    "changes the first of the layers only",
-                    "every layer of intervene_layers is changed",
-                ),
-                "[blocks[layer + 1].register_forward_hook(shift) for layer in intervene_layers]": (
-                    "changes the layer after",
-                    LAYER_L,
-                ),
-                "[blocks[layer - 1].register_forward_hook(shift) for layer in intervene_layers]": (
-                    "changes the layer before",
-                    LAYER_L,
-                ),
-                "[blocks[layer].register_forward_pre_hook(lambda m, args: (shift(m, None, args[0]), *args[1:])) "
-                "for layer in intervene_layers]": (
+                "blocks[layer + 1].register_forward_hook(shift)": ("changes the layer after", LAYER_L),
+                "blocks[layer - 1].register_forward_hook(shift)": ("changes the layer before", LAYER_L),
+                "blocks[layer].register_forward_pre_hook(lambda m, args: (shift(m, None, args[0]), *args[1:]))": (
                     "changes what enters the block",
                     "a probe of layer l was fitted on what leaves block l: that is where its direction belongs",
                 ),

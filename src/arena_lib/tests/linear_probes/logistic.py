@@ -235,14 +235,8 @@ test_lr_probe = exercise(
         *instead_of(
             "weight.square().sum() / 2 + C * log_loss",
             {
-                "weight.square().sum() + C * log_loss": (
-                    "pulls twice as strongly",
-                    "the penalty is half the squared length",
-                ),
-                "weight.square().sum() / 2 + 0.1 * log_loss": (
-                    "ignores C",
-                    "C is the caller's choice: 0.1 is its default",
-                ),
+                "weight.square().sum() + C * log_loss": ("pulls twice as strongly", "the penalty is |w|^2 / 2"),
+                "weight.square().sum() / 2 + 0.1 * log_loss": ("ignores C", "C is an argument: 0.1 is its default"),
                 "C * weight.square().sum() / 2 + log_loss": (
                     "takes C for the strength of the pull",
                     "C is the inverse strength: it multiplies the log loss, not the penalty",

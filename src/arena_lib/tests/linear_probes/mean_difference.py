@@ -193,10 +193,7 @@ test_mm_probe = exercise(
                     "centres both classes with one mean",
                     "the covariance is within the classes: with one mean it would hold the very difference that is sought",
                 ),
-                "acts": (
-                    "does not centre for the covariance",
-                    "a covariance is about deviations from the mean, each class from its own",
-                ),
+                "acts": ("does not centre for the covariance", "deviations count, of each class from its own mean"),
             },
         ),
         *instead_of(
@@ -218,10 +215,7 @@ test_mm_probe = exercise(
                     "adds the two classes' covariances",
                     "Sigma is the mean over all statements, so each class counts by its share",
                 ),
-                "cls(direction)": (
-                    "leaves out the covariance",
-                    "iid=True needs Sigma, the covariance within the classes",
-                ),
+                "cls(direction)": ("leaves out the covariance", "iid=True needs Sigma, the covariance in the classes"),
             },
         ),
         *instead_of(

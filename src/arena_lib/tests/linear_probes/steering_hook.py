@@ -88,14 +88,15 @@ def steered(cls: Any, case: Case) -> Observations:
     before = hooks_in_words(count_hooks(model) - n_before)
     try:
         with hook as entered:
-            witnesses = [block.register_forward_hook(_witness(handed_on)) for block in find_blocks(model)]
+            blocks = find_blocks(model)
+            witnesses = [blocks[layer].register_forward_hook(_witness(handed_on)) for layer in layers]
             inside = _run(model, inputs)
             hook.coefficient = 2 * coefficient
             twice = _run(model, inputs)
             for witness in witnesses:
                 witness.remove()
         seen: Observations = {
-            "what the blocks return": sorted(handed_on),
+            "what a steered block returns": " or ".join(sorted(handed_on)),
             "inside": inside,
             "inside, twice the coefficient": twice,
             "hooks before it is entered": before,
@@ -128,11 +129,11 @@ def _witness(handed_on: set[str]) -> Any:
 
 
 def _kind(output: Any) -> str:
-    """A block's output in words: "tuple of tensor in float32, str"."""
+    """A block's output in words: "a tuple of (a float32 tensor, a str)"."""
     if isinstance(output, Tensor):
-        return f"tensor in {str(output.dtype).removeprefix('torch.')}"
-    name = type(output).__name__
-    return f"{name} of {', '.join(map(_kind, output))}" if isinstance(output, tuple | list) else name
+        return f"a {str(output.dtype).removeprefix('torch.')} tensor"
+    name = f"a {type(output).__name__}"
+    return f"{name} of ({', '.join(map(_kind, output))})" if isinstance(output, tuple | list) else name
 
 
 def _run(model: Any, inputs: Tensor) -> Tensor | str:
@@ -156,10 +157,14 @@ def _called_alone(hook: Any) -> Observations:
     """What `_hook_fn` makes of a tensor, of a tuple, and of a tensor in float64."""
     resid = torch.linspace(-1.0, 2.0, 2 * 3 * D_MODEL).reshape(2, 3, D_MODEL)
     whole = _result(hook, (resid.clone(), resid[:, :1].clone(), "beside"))
+    parts = whole if isinstance(whole, tuple | list) else (whole,)
     return {
         "_hook_fn of a tensor": _result(hook, resid.clone()),
         "kind of _hook_fn of a tuple": _kind(whole),
-        "_hook_fn of a tuple": list(whole) if isinstance(whole, tuple) else whole,
+        "the stream in _hook_fn of a tuple": parts[0],
+        "what stands after the stream is as it was": len(parts) == 3
+        and torch.equal(parts[1], resid[:, :1])
+        and parts[2] == "beside",
         "kind of _hook_fn of a tensor in float64": _kind(_result(hook, resid.double())),
     }
 

@@ -154,10 +154,7 @@ test_layer_sweep_accuracy = exercise(
         *instead_of(
             "(x - (mean_1 + mean_0) / 2) @",
             {
-                "x @": (
-                    "puts the threshold at zero",
-                    "activations are not centred: the boundary lies halfway between the two means",
-                ),
+                "x @": ("puts the threshold at zero", "the boundary lies halfway between the two means"),
                 "(x - mean_0) @": (
                     "puts the threshold at the mean of label 0",
                     "the boundary lies halfway between the two means",
@@ -198,10 +195,7 @@ test_layer_sweep_accuracy = exercise(
         *instead_of(
             "for layer in layers:",
             {
-                "for layer in sorted(layers):": (
-                    "reports the layers sorted",
-                    "the accuracies stand in the order of the layers asked for",
-                ),
+                "for layer in sorted(layers):": ("reports the layers sorted", "keep the order of the layers asked for"),
                 "generator = torch.Generator().manual_seed(seed)\n    for layer in layers:\n"
                 "        order = torch.randperm(n_statements, generator=generator)\n"
                 "        train, test = order[:n_train], order[n_train:]": (
