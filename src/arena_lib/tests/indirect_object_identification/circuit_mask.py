@@ -60,7 +60,7 @@ test_compute_means_by_template = exercise(
                     "averages over positions as well",
                     "each position keeps a mean of its own",
                 ),
-                "= z[groups == group].mean(dim=(0, 2))": (
+                "= z[groups == group].mean(dim=(0, 2), keepdim=True)[0]": (
                     "averages over heads as well",
                     "each head keeps a mean of its own",
                 ),

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from arena_lib.checking.observing import hooks_in_words
+from arena_lib.checking.observing import count_hooks, hooks_in_words
 from arena_lib.transformer.fast.attention_only import AttentionOnly, AttentionOnlyConfig
 from arena_lib.transformer.fast.model import Transformer
 
@@ -47,8 +47,7 @@ def random_patterns(*shape: int, generator: torch.Generator) -> Float[Tensor, ".
 
 def state_of(model: Transformer) -> tuple[int, float]:
     """What a run may change: how many hooks there are, and the sum of all weights."""
-    n_hooks = sum(len(point.fwd) + len(point.bwd) for point in model.hook_dict.values())
-    return n_hooks, float(sum(parameter.detach().double().sum() for parameter in model.parameters()))
+    return count_hooks(model), float(sum(parameter.detach().double().sum() for parameter in model.parameters()))
 
 
 def left_behind(before: tuple[int, float], after: tuple[int, float]) -> dict[str, Any]:
