@@ -83,7 +83,7 @@ def sampled_text(cls: Any, case: Case) -> Observations:
     sampler = cls(model, LetterTokenizer())
     if case.kwargs["temperature"] > 0:
         return draws_of_a_generator(
-            sampler.sample, lambda generator: sampler.sample(*case.args, **case.kwargs, generator=generator), n_draws=4
+            sampler.sample, lambda generator: sampler.sample(*case.args, **case.kwargs, generator=generator), n_draws=8
         )
     text = sampler.sample(*case.args, **case.kwargs)
     return {"text": text, "what the model read": model.contexts}
