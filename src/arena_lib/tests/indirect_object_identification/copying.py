@@ -66,6 +66,12 @@ test_embed_names = exercise(
     },
     mistakes=[
         Mistake(
+            "keeps an axis of length 1 in front",
+            "embedded + lm.mlp_out(0, embedded[None])[0] if lm.has_mlp else embedded",
+            "(embedded + lm.mlp_out(0, embedded[None])[0] if lm.has_mlp else embedded)[None]",
+            why="the result has a row for each name",
+        ),
+        Mistake(
             "adds the embedding of a position",
             "embedded = lm.W_E[names]",
             "embedded = lm.W_E[names] + (lm.model.pos_embed.W_pos[0] if hasattr(lm.model, 'pos_embed') else 0)",
@@ -78,10 +84,6 @@ test_embed_names = exercise(
                 "lm.mlp_out(0, embedded[None])[0]": (
                     "leaves out the embedding itself",
                     "the MLP adds to the stream: what it reads is still there",
-                ),
-                "(embedded + lm.mlp_out(0, embedded[None])[0])[None]": (
-                    "keeps an axis of length 1 in front",
-                    "the result has a row for each name",
                 ),
                 "embedded + lm.mlp_out(1, embedded[None])[0]": (
                     "takes the second layer's MLP",
