@@ -296,7 +296,7 @@ def _decide(session: _Session, name: str, differences: Sequence[_Difference]) ->
         return
     first = differences[0]
     if first.mismatch.observation == CHANGED:
-        text = "It must leave its arguments as they are: it changed {}. Make a new tensor: x + y, not x += y."
+        text = "It must leave its arguments as they are: it changed {}. Make a new one: x + y, not x += y."
         text = text.format(", ".join(first.actual))
         session.checks.append(Check(name="arguments unchanged", passed=False, message=text))
         raise _Verdict("failed", diagnosis=_diagnosis(session))

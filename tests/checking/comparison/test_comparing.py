@@ -234,11 +234,11 @@ def test_another_kind_of_value_comes_with_advice(actual, expected, advice):
 @pytest.mark.parametrize(
     ("actual", "expected", "path"),
     [
-        ([1, "b"], [1, "a"], "output[1]"),
+        ([torch.ones(1), "b"], [torch.ones(1), "a"], "output[1]"),
         ((torch.ones(2), torch.ones(3)), (torch.ones(2), torch.zeros(3)), "output[1]"),
-        ({"q": [1, {"k": 2.0}]}, {"q": [1, {"k": 3.0}]}, "output['q'][1]['k']"),
+        ({"q": [torch.ones(1), {"k": 2.0}]}, {"q": [torch.ones(1), {"k": 3.0}]}, "output['q'][1]['k']"),
         ({7: "a"}, {7: "b"}, "output[7]"),
-        ([[1, 2], [3, 5]], [[1, 2], [3, 4]], "output[1]"),
+        ([torch.ones(1), [3, 5]], [torch.ones(1), [3, 4]], "output[1]"),
     ],
 )
 def test_the_path_leads_into_containers(actual, expected, path):
@@ -256,8 +256,22 @@ def test_a_list_with_a_float_for_an_integer_is_found():
     assert (mismatch.observation, mismatch.kind) == ("output[1]", "dtype")
 
 
+def test_short_sequences_are_shown_whole_and_long_ones_by_their_first_wrong_entry():
+    mismatch = compare({"q": ("e", "t")}, {"q": ("e", "s")})
+    assert (mismatch.observation, mismatch.expected, mismatch.actual) == ("output['q']", "('e', 's')", "('e', 't')")
+    words = [f"word {i}" for i in range(30)]
+    mismatch = compare([*words, "b"], [*words, "a"])
+    assert (mismatch.observation, mismatch.expected, mismatch.actual) == ("output[30]", "'a'", "'b'")
+
+
+def test_sequences_that_are_written_alike_are_shown_by_their_first_wrong_entry():
+    mismatch = compare([1.0, 1234567.0], [1.0, 1234800.0])
+    assert (mismatch.n_wrong, mismatch.first_index) == (1, (1,))
+
+
 def test_integers_beyond_float64_in_a_list_are_compared_exactly():
-    assert compare([2**60 + 1, 1], [2**60, 1]).observation == "output[0]"
+    mismatch = compare([2**60 + 1, 1], [2**60, 1])
+    assert (mismatch.actual, mismatch.expected) == (f"[{2**60 + 1}, 1]", f"[{2**60}, 1]")
 
 
 def test_lists_of_other_lengths_say_both():

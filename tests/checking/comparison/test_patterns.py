@@ -46,7 +46,7 @@ CASES = {
     "every entry is 2 where it should be 1": (torch.full((2, 5), 2.0), torch.ones(2, 5), "batch seq"),
     "the axes seq_q and seq_k are swapped": (SQUARE.mT, SQUARE, ATTENTION),
     "the axes n_heads and seq are swapped": (numbers(2, 3, 3).mT, numbers(2, 3, 3), "batch n_heads seq"),
-    "the axes axis 1 and axis 2 are swapped": (numbers(2, 3, 3).mT, numbers(2, 3, 3), ""),
+    "the axes 1 and 2 are swapped": (numbers(2, 3, 3).mT, numbers(2, 3, 3), ""),
     "the numbers are right but stand in the order of seq and d_model swapped: "
     "a reshape where the axes should be rearranged": (E.mT.reshape(2, 5, 7), E, "batch seq d_model"),
     "shifted by one along seq: entry i holds what belongs to i - 1": (E.roll(1, 1), E, "batch seq d_model"),

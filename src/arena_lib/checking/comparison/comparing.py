@@ -32,6 +32,7 @@ from arena_lib.checking.comparison.describing import (
     plain_array,
     type_name,
     written_out,
+    written_whole,
 )
 from arena_lib.checking.comparison.texts import clean, quote
 from arena_lib.checking.comparison.values import (
@@ -175,10 +176,22 @@ def _compare_sequences(actual: object, expected: Sequence[object], place: Place)
     values, right = _numbers(actual_items), _numbers(expected)
     if values is not None and right is not None and (values.dtype == right.dtype or right.dtype.kind == "f"):
         default = PYTHON_FLOAT if right.dtype.kind == "f" else EXACT
-        return compare_values(values, right, place.tolerance or default, place)
-    pairs = enumerate(zip(actual_items, expected, strict=True))
-    mismatches = (_compare(one, other, place.at(f"[{i}]")) for i, (one, other) in pairs)
-    return next((mismatch for mismatch in mismatches if mismatch), None)
+        mismatch = compare_values(values, right, place.tolerance or default, place)
+    else:
+        pairs = enumerate(zip(actual_items, expected, strict=True))
+        mismatches = (_compare(one, other, place.at(f"[{i}]")) for i, (one, other) in pairs)
+        mismatch = next((mismatch for mismatch in mismatches if mismatch), None)
+    return mismatch and (_of_short_sequences(mismatch, actual, expected, place) or mismatch)
+
+
+def _of_short_sequences(mismatch: Mismatch, actual: object, expected: object, place: Place) -> Mismatch | None:
+    """The mismatch of an entry as one of its whole sequence, where both sequences are short enough to be read."""
+    if not place.explain or mismatch.kind != "values" or mismatch.pattern:
+        return None
+    texts = written_whole(expected), written_whole(actual)
+    if None in texts or texts[0] == texts[1]:
+        return None
+    return place.mismatch("values", expected=str(texts[0]), actual=str(texts[1]))
 
 
 def _sequence_advice(actual: object) -> str | None:

@@ -172,6 +172,16 @@ def written_out(value: object, limit: int = MAX_WRITTEN, depth: int = MAX_DEPTH)
     return f"{opens}{', '.join(shown)}, ...{closes} ({len(items)} in all)"
 
 
+def written_whole(value: object) -> str | None:
+    """As `written_out`, where nothing has to be cut; None otherwise.
+
+    >>> written_whole(["l", "o"]), written_whole(list(range(100)))
+    ("['l', 'o']", None)
+    """
+    text = written_out(value)
+    return None if text is None or "..." in text else text
+
+
 def _plain_text(value: object) -> str | None:
     if value is None or type(value) in (bool, int, float):
         return number(value) if value is not None else "None"

@@ -30,6 +30,8 @@ LABEL_WIDTH = 9
 """Columns of the word before each fact."""
 LOOKS_LIKE = "Looks like:"
 """Opens the line of the diagnosis."""
+SHORT_VALUE = 60
+"""Characters up to which a value stands in the line that says what it should be."""
 MAX_FACT = 400
 """Characters of one fact."""
 MAX_CHECKS = 3
@@ -153,8 +155,10 @@ def _two(label: str, expected: str, actual: str) -> list[tuple[str, str]]:
 
 
 def _value_facts(mismatch: Mismatch) -> list[tuple[str, str]]:
-    if mismatch.n_wrong is None:
+    if mismatch.n_wrong is None and max(len(mismatch.expected), len(mismatch.actual)) > SHORT_VALUE:
         return [("wrong", mismatch.observation), *_two("value", mismatch.expected, mismatch.actual)]
+    if mismatch.n_wrong is None:
+        return [("wrong", f"{mismatch.observation} should be {mismatch.expected}"), ("got", mismatch.actual)]
     if mismatch.n_total == 1 and not mismatch.expected_shape:
         return _number_facts(mismatch)
     what = "has NaN or infinity; wrong are" if mismatch.kind == "nonfinite" else "is wrong in"
