@@ -341,3 +341,14 @@ def test_an_exception_that_the_reference_raises_by_design_is_a_result(toy):
     assert run(test, checked).status == "passed"
     assert run(test, lambda x, weight: checked(x, weight)).status == "passed"
     assert run(test, lambda x, weight: x * weight).status == "failed"
+
+
+def test_what_an_observer_leaves_out_counts_only_where_nothing_else_differs(toy):
+    def rows_if_complete(function, case):
+        out = function(*case.fresh().args).detach()
+        is_complete = len(out) == len(case.args[0])
+        return ({"rows": out} if is_complete else {}) | {"number of rows": len(out)}
+
+    test = replace(toy.test_half_norm, observe=rows_if_complete, properties=())
+    result = run(test, lambda x, weight: toy.half_norm(x, weight)[1:])
+    assert result.mismatch.observation == "number of rows"

@@ -263,10 +263,16 @@ def _note_unwritten(session: _Session, candidate: Any, error: BaseException) -> 
 
 
 def _mismatches(session: _Session) -> list[_Difference]:
-    """Every observation that departs from the reference's, with both values, in the order of the cases."""
-    differences = []
+    """Every observation that departs from the reference's, with both values, in the order of the cases.
+
+    An observer may stop at what is wrong, so what it didn't observe counts only where nothing else differs.
+    """
+    differences: list[_Difference] = []
     for case, expected, seen in zip(session.cases, session.expected, session.seen, strict=True):
-        for name, value in expected.items():
+        n_before = len(differences)
+        for name, value in sorted(expected.items(), key=lambda item: item[0] not in seen):
+            if name not in seen and len(differences) > n_before:
+                break
             if name in ignored(session.test):
                 _note_changes(session, seen[name])
                 continue

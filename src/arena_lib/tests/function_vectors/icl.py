@@ -148,7 +148,7 @@ def corrupt_pairs_cases(generator: torch.Generator) -> list[Case]:
 
 SHARES = "shares of the answers for the first pair"
 SAME = "share of draws in which two pairs get the same answer"
-DECIDES = "the generator decides"
+DECIDES = "the same seed gives the same pairs"
 MOVES_ON = "calls with one generator differ"
 
 
@@ -179,12 +179,12 @@ def many_corruptions(function: Any, case: Case) -> Observations:
     seen |= {"the question": tuple(drawn[0][-1]), "first words": [pair[0] for pair in drawn[0]]}
     if len(pairs) > 1:
         firsts = [result[0][1] for result in drawn]
-        seen[SHARES] = torch.tensor([firsts.count(answer) / N_DRAWS for answer in answers])
+        seen[SHARES] = {answer: firsts.count(answer) / N_DRAWS for answer in answers}
         once = draws(40, 6)
         seen[DECIDES] = once == draws(40, 6)
         seen[MOVES_ON] = once.count(once[0]) < len(once)
     if len(pairs) > 2:
-        seen[SAME] = torch.tensor(sum(result[0][1] == result[1][1] for result in drawn) / N_DRAWS)
+        seen[SAME] = sum(result[0][1] == result[1][1] for result in drawn) / N_DRAWS
     return seen
 
 
@@ -195,12 +195,13 @@ def draws_the_same_each_time(seen: Sequence[Observations]) -> bool:
 
 def draws_from_pairs_shown(seen: Sequence[Observations]) -> bool:
     """Whether neither the question's answer nor the one that is nobody's is ever drawn."""
-    return bool((seen[0][SHARES][:3].sum() == 1) and (seen[0][SHARES][:3] < 1).all())
+    shares = [seen[0][SHARES][answer] for answer in ("cold", "small", "dry")]
+    return sum(shares) > 1 - 1 / (2 * N_DRAWS) and max(shares) < 1
 
 
 def draws_words(seen: Sequence[Observations]) -> bool:
     """Whether each answer is still the right one, and the first words aren't."""
-    return bool(seen[0][SHARES][0] == 1) and seen[0]["first words"] != ["hot", "big", "wet", "old"]
+    return bool(seen[0][SHARES]["cold"] == 1) and seen[0]["first words"] != ["hot", "big", "wet", "old"]
 
 
 def corrupt_pairs_by_weights(word_pairs: Any, answers: Any, generator: Any = None) -> list[tuple[str, str]]:
