@@ -32,6 +32,7 @@ def z_cases(generator: torch.Generator) -> list[Case]:
             label=label,
             given={"z": 1 + torch.randn(*shape, generator=generator), "head": head},
             axes={"z that goes on": Z},
+            call=f"z, hook, {head}",
         )
         for label, (shape, head) in calls.items()
     ]

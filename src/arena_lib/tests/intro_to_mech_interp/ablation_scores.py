@@ -43,6 +43,7 @@ def score_cases(generator: torch.Generator) -> list[Case]:
             label=label,
             given={"model": model, "tokens": make_repeated(model, n, batch, generator), "ablation": ablation},
             axes={"scores": "n_layers n_heads"},
+            call="model, tokens" + (", ablation_function" if ablation else ""),
         )
         for label, (model, n, batch, ablation) in calls.items()
     ]

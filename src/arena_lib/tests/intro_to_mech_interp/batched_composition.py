@@ -29,6 +29,7 @@ def get_batched_comp_scores_cases(generator: torch.Generator) -> list[Case]:
         sizes = torch.arange(1, 1 + torch.Size(B_idx).numel(), dtype=torch.float64).reshape(*B_idx, 1, 1)
         return Case(
             label=label,
+            call="W_As, W_Bs",
             given={
                 "A": (2 * draw(*A_idx, n + 1, 3), draw(*A_idx, 3, n)),
                 "B": (sizes * draw(*B_idx, n, 2), draw(*B_idx, 2, n + 3)),

@@ -275,6 +275,7 @@ def top_1_acc_cases(generator: torch.Generator) -> list[Case]:
         is_small = batch_size is not None and batch_size < n
         return Case(
             label=label,
+            call="full_OV_circuit" + ("" if batch_size is None else f", batch_size={batch_size}"),
             given={
                 "factors": (A, B),
                 "rest": () if batch_size is None else (batch_size,),

@@ -123,8 +123,8 @@ test_get_comp_score = exercise(
 def generate_single_random_comp_score_cases(generator: torch.Generator) -> list[Case]:
     """Ranks from one up: the lower the rank, the more the scores differ from each other."""
     return [
-        Case(label=f"d_model {d_model}, d_head {d_head}", given={"sizes": (d_model, d_head)})
-        for d_model, d_head in ((8, 1), (12, 5))
+        Case(label=label, given={"sizes": sizes}, call=f"{sizes[0]}, {sizes[1]}, generator")
+        for label, sizes in {"rank one": (8, 1), "a higher rank": (12, 5)}.items()
     ]
 
 

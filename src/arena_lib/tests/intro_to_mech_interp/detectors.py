@@ -24,7 +24,7 @@ from arena_lib.tests.intro_to_mech_interp.patterns import CLEAR, CLEAR_OF_COPIES
 
 __test__ = False
 
-SHORT = (4, 3, 5)
+SHORT = (5, 3, 4)
 """Lengths of the texts with heads of every degree: the shorter, the more each entry of a mean matters."""
 
 
@@ -45,26 +45,30 @@ def first_cases(generator: torch.Generator) -> list[Case]:
 
 def induction_cases(generator: torch.Generator) -> list[Case]:
     """Heads that look one past the copy, beside those that look at the copy, before it, or two past it."""
-    return clear_and_graded(induction_attn_detector, CLEAR_OF_COPIES, (7, 5, 9), generator)
+    return clear_and_graded(induction_attn_detector, CLEAR_OF_COPIES, (9, 7, 5), generator)
 
 
 def named_heads(function: Callable[..., Any], case: Case) -> Observations:
-    """The names that the detector gives, in any order, and whether the patterns are as they were.
+    """Which heads are left out and which are named wrongly, and whether the patterns are as they were.
 
     A function in the older form, without a parameter for the threshold, isn't asked where there is one.
     """
-    patterns, rest = case.given["patterns"], case.given["rest"]
+    patterns, rest, reference = (case.given[name] for name in ("patterns", "rest", "reference"))
     own = [pattern.clone() for pattern in patterns]
-    is_asked = n_positional(function) > len(rest)
-    names = (function if is_asked else case.given["stand-in"])(PatternCache(own), *rest)
+    names = (function if n_positional(function) > len(rest) else reference)(PatternCache(own), *rest)
     if isinstance(names, str | Tensor) or not hasattr(names, "__iter__"):
         raise Unfit(f'A detector returns a list of names such as "0.7": got {type(names).__name__}.')
     names = list(names)
     for name in names:
         if not isinstance(name, str):
             raise Unfit(f'Each head is named by a string, "layer.head": got {name!r}.')
-    is_kept = all(map(torch.equal, own, patterns))
-    return {"heads named": sorted(names, key=_in_order), "the patterns stay as they were": is_kept}
+    right = set(reference(PatternCache(patterns), *rest))
+    return {
+        "heads that count and are left out": sorted(right - set(names), key=_in_order),
+        "heads that don't count and are named": sorted(set(names) - right, key=_in_order),
+        "heads named more than once": sorted({name for name in names if names.count(name) > 1}, key=_in_order),
+        "the patterns stay as they were": all(map(torch.equal, own, patterns)),
+    }
 
 
 def _in_order(name: str) -> tuple[Any, ...]:

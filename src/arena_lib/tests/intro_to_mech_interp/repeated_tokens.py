@@ -41,6 +41,7 @@ def token_cases(generator: torch.Generator) -> list[Case]:
         Case(
             label=label,
             given={"model": models[which], "call": (seq_len, batch, ids)},
+            axes={"tokens": "batch seq", "logits": "batch seq d_vocab"},
             call=f"model, {seq_len}, {batch}, {None if ids is None else ids.tolist()}, generator",
         )
         for label, (which, seq_len, batch, ids) in calls.items()
@@ -52,7 +53,7 @@ def look_at_tokens(tokens: Any, case: Case) -> Observations:
     seq_len, batch, ids = case.given["call"]
     if not isinstance(tokens, Tensor) or tokens.is_floating_point():
         raise Unfit(f"Tokens are a tensor of integers: got {_described(tokens)}. torch.full with an int makes one.")
-    seen: Observations = {"shape (batch, seq)": tuple(tokens.shape)}
+    seen: Observations = {"tokens": torch.zeros_like(tokens)}  # for their shape and dtype
     if tokens.shape != (batch, 1 + 2 * seq_len):
         return seen
     first, second = tokens[:, 1 : 1 + seq_len], tokens[:, 1 + seq_len :]
@@ -67,7 +68,6 @@ def look_at_tokens(tokens: Any, case: Case) -> Observations:
         "tokens stand in rising order in each row": bool((first.diff(dim=1) >= 0).all()),
         "each row has the same token everywhere": bool((first == first[:, :1]).all()),
         OUTSIDE: sorted(drawn - set(range(case.given["model"].cfg.d_vocab) if ids is None else ids.tolist())),
-        "the tokens are int64": tokens.dtype == torch.int64,
     }
 
 
@@ -280,11 +280,13 @@ def run_observations(function: Callable[..., Any], case: Case) -> Observations:
         seen[OUTSIDE] = []
     with torch.no_grad():
         wanted, own = model.run_with_cache(tokens)
-    seen["shape of the logits"] = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+    seen["logits"] = torch.zeros_like(logits) if isinstance(logits, Tensor) else type(logits).__name__
     seen["the logits are the model's on these tokens"] = _is_close(logits, wanted)
     for name in ("hook_embed", "blocks.0.attn.hook_z", "blocks.1.attn.hook_pattern", "blocks.1.hook_resid_post"):
         seen[f"{name} is in the cache"] = _is_close(_get(cache, name), own[name])
-    drawing = run if knows_all else lambda generator: (generate_repeated_tokens(model, *call, generator),)
+    drawing = (
+        run if knows_all else lambda generator: (generate_repeated_tokens(model, call[0], call[1], call[2], generator),)
+    )
     return seen | randomness(lambda generator: drawing(generator)[0]) | left_behind(before, state_of(model))
 
 
