@@ -125,7 +125,8 @@ def main() -> None:
     torch.set_num_threads(1)
     for name in [name for name in sys.modules if name.split(".")[0] == "arena_lib"]:
         del sys.modules[name]
-    rows, survivors = [], []
+    rows: list[tuple[str, int, int]] = []
+    survivors: list[str] = []
     modules = sorted(path for folder in options.folders for path in folder.resolve().rglob("*.py"))
     for path in [path for path in modules if test_file(path).exists()]:
         started = time.monotonic()
@@ -139,13 +140,19 @@ def main() -> None:
         survivors += [f"- {name}: `{edit_name}`" for edit_name in passing]
         sys.stdout.write(f"{name}: {rows[-1][2]} of {rows[-1][1]} killed\n")
         sys.stdout.flush()
+        if options.report:
+            options.report.write_text(_page(rows, survivors), encoding="utf-8")
+    sys.stdout.write(_table(rows)[-1] + "\n")
+
+
+def _table(rows: list[tuple[str, int, int]]) -> list[str]:
     n_made, n_killed = (sum(row[i] for row in rows) for i in (1, 2))
     total = f"| **all** | {n_made} | {n_killed} ({n_killed / max(n_made, 1):.1%}) |"
-    table = ["| module | edits | killed |", "|---|---|---|", *(f"| {n} | {m} | {k} |" for n, m, k in rows), total]
-    sys.stdout.write(total + "\n")
-    if options.report:
-        page = [_ABOUT, *table, "", "Edits that pass:", "", *survivors]
-        options.report.write_text("\n".join(page) + "\n", encoding="utf-8")
+    return ["| module | edits | killed |", "|---|---|---|", *(f"| {n} | {m} | {k} |" for n, m, k in rows), total]
+
+
+def _page(rows: list[tuple[str, int, int]], survivors: list[str]) -> str:
+    return "\n".join([_ABOUT, *_table(rows), "", "Edits that pass:", "", *survivors]) + "\n"
 
 
 if __name__ == "__main__":
