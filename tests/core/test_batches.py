@@ -66,7 +66,7 @@ def test_another_seed_gives_another_order():
 
 @pytest.mark.parametrize("batch_size", [0, 6])
 def test_a_batch_size_that_cannot_work_is_named(batch_size):
-    with pytest.raises(ConfigError, match=f"from 1 to the 5 examples there are: got {batch_size}"):
+    with pytest.raises(ConfigError, match=f"from 1 to the number of examples, 5: got {batch_size}"):
         ShuffledBatches(torch.zeros(5, 2, dtype=torch.long), batch_size)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from arena_lib.course.tables import counted
+from arena_lib.wording import counted
 from benchmarks.harness.record import Row
 from benchmarks.harness.reporting.merging import Group, Shown
 from benchmarks.harness.reporting.wording import FOOTNOTES, IN_PEERS, NOISY, describe_peer

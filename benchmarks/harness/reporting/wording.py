@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from arena_lib.course.tables import counted
+from arena_lib.wording import counted
 from benchmarks.harness.record import Record, Row, Spread
 
 NOTHING = "–"

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from arena_lib.core.seeds import make_generator
 from arena_lib.errors import ConfigError
+from arena_lib.wording import counted
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def random_windows(stream: Int[Tensor, " n_tokens"], batch_size: int, seq: int) 
     """Batches of `seq` consecutive tokens of one long text, each starting anywhere."""
     if len(stream) < seq:
         raise ConfigError(
-            f"a text must have at least seq = {seq} tokens: got {len(stream)}. Use a longer text or a smaller seq."
+            f"a text must have at least seq = {counted(seq, 'token')}: got {len(stream)}. Use a longer text or a smaller seq."
         )
 
     def next_batch(generator: torch.Generator) -> Tensor:
@@ -60,7 +61,7 @@ class ShuffledBatches:
     ) -> None:
         if not 1 <= batch_size <= len(tokens):
             raise ConfigError(
-                f"batch_size must be from 1 to the {len(tokens)} examples there are: got {batch_size}. Change it."
+                f"batch_size must be from 1 to the number of examples, {len(tokens)}: got {batch_size}. Change it."
             )
         self.tokens, self.mask, self.batch_size = tokens, mask, batch_size
         self.load_state_dict({"seed": None, "position": 0})

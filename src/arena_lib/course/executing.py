@@ -29,6 +29,7 @@ from arena_lib.course.content.catalog import load_catalog
 from arena_lib.course.content.catalog_types import Section
 from arena_lib.course.content.notebooks import Scale, render
 from arena_lib.errors import ArenaError, MissingDependencyError
+from arena_lib.wording import counted
 
 OUTPUT = Path("output/notebooks")
 LIMITS: dict[Scale, float] = {"tiny": 45.0, "full": 300.0}
@@ -68,7 +69,7 @@ def execute(section: Section, *, scale: Scale = "tiny", limit: float = 45.0, out
         problem = _run(notebook, Path(folder), limit)
     seconds = time.perf_counter() - began
     if problem is None and seconds > limit:
-        problem = f"it must take {limit:g} seconds at most: got {seconds:.1f}. Make its slowest cells smaller."
+        problem = f"it must take {counted(limit, 'second')} at most: got {seconds:.1f}. Make its slowest cells smaller."
     files = _write(notebook, output, f"{section.stem}_{scale}")
     return Execution(section=section, seconds=seconds, problem=problem, files=files)
 
@@ -94,7 +95,7 @@ def _run(notebook: Any, folder: Path, limit: float) -> str | None:
     except CellExecutionError as error:
         return f"in {_name(reached[-1])}: {error.ename}: {error.evalue}"
     except CellTimeoutError:
-        return f"in {_name(reached[-1])}: it must take {limit:g} seconds at most: got stopped there. Make it smaller."
+        return f"in {_name(reached[-1])}: it must take {counted(limit, 'second')} at most: got stopped there. Make it smaller."
     except DeadKernelError:
         return (
             f"in {_name(reached[-1])}: the kernel must live until the end: got a dead one. Look for a lack of memory."

@@ -1,18 +1,8 @@
-"""Counts and plain tables for people, in a terminal and in a notebook."""
+"""Plain tables for people, in a terminal and in a notebook."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-
-def counted(number: int | float, noun: str) -> str:
-    """A number with its noun, in the plural where it must be.
-
-    >>> counted(0, "attempt"), counted(1, "attempt"), counted(2, "attempt"), counted(1.0, "hour"), counted(1.5, "hour")
-    ('0 attempts', '1 attempt', '2 attempts', '1 hour', '1.5 hours')
-    """
-    digits = f"{number:g}" if isinstance(number, float) else str(number)
-    return f"{digits} {noun}" if number == 1 else f"{digits} {noun}s"
 
 
 def format_table(rows: Sequence[Sequence[str]], *, header: Sequence[str] = (), indent: str = "") -> str:

@@ -23,6 +23,7 @@ from torch import Tensor
 from arena_lib.errors import ConfigError, ShapeError, UnknownNameError
 from arena_lib.transformer.activations.hooks import HookFunction, HookPoint, HookSpec, NamesFilter
 from arena_lib.transformer.fast.model import Transformer
+from arena_lib.wording import counted
 
 Head = tuple[int, int]
 """(layer, head), both counted from zero."""
@@ -267,7 +268,7 @@ def check_position(position: int, seq: int) -> int:
     """A position as a number from 0 to seq - 1; negative ones count from the end."""
     if not -seq <= position < seq:
         raise ShapeError(
-            f"a position must be between {-seq} and {seq - 1}: got {position}. The sequence has {seq} positions."
+            f"a position must be between {-seq} and {seq - 1}: got {position}. The sequence has {counted(seq, 'position')}."
         )
     return position % seq
 

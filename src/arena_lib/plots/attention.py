@@ -15,6 +15,7 @@ from plotly.subplots import make_subplots
 from arena_lib.errors import ShapeError
 from arena_lib.plots.arrays import to_array
 from arena_lib.plots.style import LIGHT_TO_DARK, colorbar, finish, token_labels
+from arena_lib.wording import counted
 
 MAX_COLUMNS = 4
 """Heads in a row."""
@@ -44,7 +45,7 @@ def attention(
     keys = tokens if key_tokens is None else key_tokens
     if array.ndim != 3 or array.shape[1:] != (len(tokens), len(keys)):
         raise ShapeError(
-            f'pattern must have the shape "n_heads seq_q seq_k" with {len(tokens)} queries and {len(keys)} keys: '
+            f'pattern must have the shape "n_heads seq_q seq_k" with {counted(len(tokens), "query", "queries")} and {counted(len(keys), "key")}: '
             f"got {array.shape}. Pick one example of the batch, and pass one token for each position."
         )
     names = [f"head {i}" for i in range(len(array))] if head_names is None else list(head_names)

@@ -14,6 +14,7 @@ from plotly.subplots import make_subplots
 from arena_lib.errors import ConfigError, ShapeError
 from arena_lib.plots.arrays import with_axes
 from arena_lib.plots.style import MARKERS, SEQUENCE, escape, finish
+from arena_lib.wording import counted
 
 PANEL = 250
 """Pixels of one panel."""
@@ -77,5 +78,5 @@ def _check_lengths(panels: Mapping[str, Any], n_classes: int, n_names: int) -> N
         if shape != (n_classes, 2) or n_names != n_classes:
             raise ShapeError(
                 f"{name!r} must have two numbers, one class and one name for each point: got shape {shape}, "
-                f"{n_classes} classes and {n_names} names. Project the points onto two directions."
+                f"{counted(n_classes, 'class', 'classes')} and {counted(n_names, 'name')}. Project the points onto two directions."
             )

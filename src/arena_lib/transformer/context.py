@@ -5,6 +5,7 @@ Source:  own derivation: the last new token is written but never read.
 """
 
 from arena_lib.errors import TokenError
+from arena_lib.wording import counted
 
 
 def n_ctx_of(model: object) -> int | None:
@@ -22,6 +23,6 @@ def check_room(model: object, n_prompt: int, max_new_tokens: int) -> None:
         n_room = n_ctx - n_prompt + 1
         advice = f"Pass max_new_tokens={n_room} or fewer" if n_room > 0 else "Pass a shorter prompt"
         raise TokenError(
-            f"prompt and new tokens must fit into the model's context of {n_ctx} tokens: got a prompt of {n_prompt} "
+            f"prompt and new tokens must fit into the model's context of {counted(n_ctx, 'token')}: got a prompt of {n_prompt} "
             f"and max_new_tokens={max_new_tokens}. {advice}."
         )

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from arena_lib.core.files import user_cache_folder
 from arena_lib.errors import FetchError, HashError, UnknownNameError, ZooError
+from arena_lib.wording import counted
 from arena_lib.zoo.cards import TEXTS, Card, info, names
 
 MANIFEST = "arena_manifest.json"
@@ -98,7 +99,7 @@ def verify_file(file: Path, sha256: str, advice: str) -> None:
     digest = _compute_sha256(file, status.st_size, status.st_mtime_ns)
     if digest != sha256:
         raise HashError(
-            f"{file} must have the sha256 {sha256}: got {digest} ({status.st_size:,} bytes). "
+            f"{file} must have the sha256 {sha256}: got {digest} ({counted(status.st_size, 'byte')}). "
             f"It is damaged or was changed. {advice}"
         )
 

@@ -45,6 +45,7 @@ from arena_lib.checking.comparison.values import (
 )
 from arena_lib.checking.results import Mismatch
 from arena_lib.errors import AuthoringError
+from arena_lib.wording import counted
 
 __all__ = ["Raised", "Tolerance", "compare", "equal", "tolerance_for"]
 
@@ -136,7 +137,7 @@ def _compare_strings(actual: object, expected: str, place: Place) -> Mismatch | 
     at = next((i for i, (a, e) in pairs if a != e), min(len(text), len(expected)))
     start = max(0, at - SHORT_STRING)
     is_long = max(len(text), len(expected)) > SHORT_STRING
-    lengths = f"{len(expected)} characters expected, {len(text)} given"
+    lengths = f"{counted(len(expected), 'character')} expected, {len(text)} given"
     return place.mismatch(
         "values",
         first_index=(at,),

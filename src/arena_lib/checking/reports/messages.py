@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from arena_lib.checking.comparison.texts import clean, shape_text
 from arena_lib.checking.results import Mismatch, Result, Status
+from arena_lib.wording import counted
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
@@ -143,7 +144,7 @@ def _shape_facts(mismatch: Mismatch) -> list[tuple[str, str]]:
         return [("wrong", f"{mismatch.observation} should be {mismatch.expected}"), ("got", mismatch.actual)]
     expected = shape_text(mismatch.expected_shape, mismatch.axes)
     n_axes = len(mismatch.expected_shape), len(mismatch.actual_shape)
-    rank = "" if n_axes[0] == n_axes[1] else f" ({n_axes[0]} axes expected, {n_axes[1]} given)"
+    rank = "" if n_axes[0] == n_axes[1] else f" ({counted(n_axes[0], 'axis', 'axes')} expected, {n_axes[1]} given)"
     return [
         ("wrong", f"{mismatch.observation} has another shape{rank}"),
         *_two("shape", expected, str(mismatch.actual_shape)),

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from arena_lib.cli.support.output import FAILED, json_option, print_json, show, verb
+from arena_lib.wording import counted
 
 
 @click.command("verify")
@@ -86,6 +87,6 @@ def _show_records(records: list[dict[str, Any]]) -> None:
     n_held = sum(record["holds"] for record in records)
     n_mistakes = sum(len(record["mistakes"]) for record in records)
     show(
-        f"{n_held} of {len(records)} exercises hold, with {n_mistakes} mistakes between them; "
+        f"{n_held} of {len(records)} exercises hold, with {counted(n_mistakes, 'mistake')} between them; "
         f"{edits_share(records):.1%} of the references' edits are rejected."
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from arena_lib.cli.support.output import UsageError, as_wrong_use, check_writable, print_json, show, write_file
-from arena_lib.course.tables import counted
+from arena_lib.wording import counted
 
 if TYPE_CHECKING:
     from arena_lib.course.content.catalog_types import Section

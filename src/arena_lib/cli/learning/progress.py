@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from arena_lib.cli.support.output import UsageError, as_wrong_use, json_option, print_json, show, verb, write_file
-from arena_lib.course.tables import counted
 from arena_lib.errors import ProgressError
+from arena_lib.wording import counted
 
 
 @click.command("progress")

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from arena_lib.cli.support.output import UsageError, as_wrong_use, json_option, print_json, show, verb
-from arena_lib.course.tables import counted
+from arena_lib.wording import counted
 
 
 @click.command("start")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from arena_lib.cli.support.output import UsageError, json_option, make_folder, print_json, print_table, show, verb
+from arena_lib.wording import counted
 
 if TYPE_CHECKING:
     from arena_lib.zoo import Card
@@ -45,7 +46,7 @@ def list_models(as_json: bool) -> None:
 
 def _measure(card: Card) -> str:
     """Parameters of a model, sets of texts."""
-    return f"{len(card.sets)} sets" if card.parameters is None else f"{card.parameters / 1e6:.1f}M"
+    return f"{counted(len(card.sets), 'set')}" if card.parameters is None else f"{card.parameters / 1e6:.1f}M"
 
 
 def _licence(card: Card) -> str:

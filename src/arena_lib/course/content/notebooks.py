@@ -24,6 +24,7 @@ from arena_lib.course.content.imports import builds_on, fallback_import, setup_i
 from arena_lib.course.content.python_source import assigned_names, read_names
 from arena_lib.course.content.stubs import NOT_STARTED, exercise_text
 from arena_lib.errors import AuthoringError
+from arena_lib.wording import counted
 
 Kind = Literal["exercises", "solutions"]
 Scale = Literal["full", "tiny"]
@@ -112,7 +113,7 @@ def _opening(section: Section, kind: Kind, scale: Scale) -> Iterator[NotebookCel
         lines.append("Every exercise is solved here, with the library's own code.")
     else:
         lines += [
-            f"This takes about {section.hours:g} hours. Each exercise is a function or class without its body.",
+            f"This takes about {counted(section.hours, 'hour')}. Each exercise is a function or class without its body.",
             "Write it and run the cell: its last line tests your code, and says what is wrong if something is.",
             "Every exercise has three hints, from the idea to the step. `arena progress` shows what is left to do.",
         ]
@@ -136,7 +137,7 @@ def _about(section: Section, entry: ExerciseEntry, kind: Kind, has_folds: bool) 
         "",
         f"Difficulty: {points(entry.difficulty, '🔴')} ({entry.difficulty} of {MOST_POINTS}), "
         f"importance: {points(entry.importance, '🔵')} ({entry.importance} of {MOST_POINTS}), "
-        f"about {entry.minutes} minutes",
+        f"about {counted(entry.minutes, 'minute')}",
     ]
     if kind == "exercises":
         if has_folds:

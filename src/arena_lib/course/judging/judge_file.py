@@ -34,6 +34,7 @@ from arena_lib.course.judging.collect import (
 from arena_lib.course.judging.earlier_failures import FAULTS, helpers_of, mention_helpers
 from arena_lib.course.judging.judge_exercise import judge_alone
 from arena_lib.course.judging.processes import LOST, Ending, Job, Limits, run_jobs
+from arena_lib.wording import counted
 
 DEFAULT_LIMIT = 60.0
 """Seconds that one exercise may take."""
@@ -135,9 +136,7 @@ def _run_all(
 def _verdict_on(exercise: str, ending: Ending, limits: Limits) -> Result:
     """What is said of an exercise whose process left no verdict."""
     if ending.exit_code is None:
-        message = (
-            f"it must end within {limits.seconds:g} seconds: it was still running. Look for a loop without an end."
-        )
+        message = f"it must end within {counted(limits.seconds, 'second')}: it was still running. Look for a loop without an end."
         return spoken(exercise, "timeout", message, seconds=limits.seconds)
     return spoken(exercise, "error", f"your code must return to its test: {describe_exit(ending.exit_code)}.")
 

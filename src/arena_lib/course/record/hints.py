@@ -15,9 +15,9 @@ from arena_lib.course.content.solutions import solution_diff, solution_text
 from arena_lib.course.judging.cells import LearnerFile, read_learner_file
 from arena_lib.course.judging.collect import expression_of, parse_file, source_of_name
 from arena_lib.course.record.progress import ProgressStore
-from arena_lib.course.tables import counted
 from arena_lib.course.workspace import find_files
 from arena_lib.errors import WorkspaceError
+from arena_lib.wording import counted
 
 
 @dataclass(frozen=True, kw_only=True)

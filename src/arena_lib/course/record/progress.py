@@ -26,8 +26,8 @@ from typing import Literal, TypeVar
 from arena_lib.checking.results import Result
 from arena_lib.course.record.event_file import EventFile, Row
 from arena_lib.course.record.events import COLUMNS, Event, Kind, parse_lines, read_event
-from arena_lib.course.tables import counted
 from arena_lib.errors import ProgressError
+from arena_lib.wording import counted
 
 LONGEST_WORK = datetime.timedelta(minutes=45)
 """A longer gap between two events counts as a break, not as work."""

@@ -23,6 +23,7 @@ from torch import Tensor
 from arena_lib.errors import ConfigError, ShapeError, TokenError
 from arena_lib.interp.hooking import hooked
 from arena_lib.interp.models import Head, HookedLM, check_position
+from arena_lib.wording import counted
 
 
 @dataclass(frozen=True)
@@ -174,6 +175,6 @@ def _check_answers(tokens: Tensor, answers: Tensor, wrong: Tensor | None) -> Non
     for name, ids in (("answers", answers), ("wrong answers", wrong)):
         if ids is not None and ids.shape != tokens.shape[:1]:
             raise ShapeError(
-                f"{name} must be one token for each of {tokens.shape[0]} prompts: got shape {tuple(ids.shape)}. "
+                f"{name} must be one token for each of {counted(tokens.shape[0], 'prompt')}: got shape {tuple(ids.shape)}. "
                 "An answer of several tokens can't be attributed at once; take its first."
             )

@@ -20,6 +20,7 @@ from arena_lib.errors import ShapeError
 from arena_lib.interp.attribution.direct import accumulated_residual
 from arena_lib.interp.hooking import hooked
 from arena_lib.interp.models import check_position
+from arena_lib.wording import counted
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def track_target(
     """Log-probability and rank of each prompt's target in the logit lens of every layer."""
     if targets.shape != tokens.shape[:1]:
         raise ShapeError(
-            f"targets must be one token for each of {tokens.shape[0]} prompts: got shape {tuple(targets.shape)}. "
+            f"targets must be one token for each of {counted(tokens.shape[0], 'prompt')}: got shape {tuple(targets.shape)}. "
             "Give one token id for each prompt."
         )
     logits, labels = logit_lens(model, tokens, position=position)

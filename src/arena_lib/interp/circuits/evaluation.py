@@ -36,6 +36,7 @@ from arena_lib.interp import models
 from arena_lib.interp.hooking import hooked
 from arena_lib.interp.models import HookedLM, check_metric
 from arena_lib.interp.patching.nodes import MLP, Head
+from arena_lib.wording import counted
 
 Node = Head | MLP
 NodeLike = Head | MLP | models.Head
@@ -93,7 +94,7 @@ def mean_knockout(
         return {name: output.mean(dim=0, keepdim=True) for name, output in outputs.items()}
     if groups.shape != tokens.shape[:1]:
         raise ShapeError(
-            f"groups must name a group for each of {tokens.shape[0]} prompts: got shape {tuple(groups.shape)}. "
+            f"groups must name a group for each of {counted(tokens.shape[0], 'prompt')}: got shape {tuple(groups.shape)}. "
             "Give one integer for each prompt."
         )
     _, group_of = groups.unique(return_inverse=True)

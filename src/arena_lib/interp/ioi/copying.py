@@ -19,6 +19,7 @@ from torch import Tensor
 
 from arena_lib.errors import ConfigError, TokenError
 from arena_lib.interp.hooking import hooked
+from arena_lib.wording import counted
 
 
 @torch.no_grad()
@@ -54,8 +55,8 @@ def get_copying_scores(model: Any, k: int, names: Int[Tensor, " n_names"]) -> Fl
     lm = hooked(model)
     if k < 1 or lm.n_layers < 2:
         raise ConfigError(
-            f"copying is scored by the k likeliest tokens, in the layers from 1 on: got k = {k} and {lm.n_layers} "
-            "layers. Take k of at least 1 and a model with two layers or more."
+            f"copying is scored by the k likeliest tokens, in the layers from 1 on: got k = {k} and "
+            f"{counted(lm.n_layers, 'layer')}. Take k of at least 1 and a model with two layers or more."
         )
     embedded = embed_names(lm, names)
     scores = torch.zeros(2, lm.n_layers - 1, lm.n_heads, device=embedded.device)

@@ -26,6 +26,7 @@ from torch import Tensor
 from arena_lib.errors import ConfigError, ShapeError, TokenError, UnknownNameError
 from arena_lib.storyworld import lexicon
 from arena_lib.transformer.fast.text import TextModel
+from arena_lib.wording import counted
 
 SLOTS = ("A", "B", "S", "place", "object")
 """What a template must have: the first and the second who are named, the giver, where, and what is given."""
@@ -153,7 +154,7 @@ class IOIDataset:
         return len(self.prompts)
 
     def __repr__(self) -> str:
-        return f"IOIDataset({len(self)} prompts of up to {self.toks.shape[1]} tokens: {self.prompts[0].text!r} ...)"
+        return f"IOIDataset({counted(len(self), 'prompt')} of up to {counted(self.toks.shape[1], 'token')}: {self.prompts[0].text!r} ...)"
 
     @cached_property
     def sentences(self) -> list[str]:

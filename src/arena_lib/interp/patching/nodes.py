@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from arena_lib.errors import ConfigError, UnknownNameError
 from arena_lib.interp.models import HookedLM
+from arena_lib.wording import counted
 
 Part = Literal["q", "k", "v"]
 PARTS: tuple[Part, ...] = ("q", "k", "v")
@@ -127,7 +128,7 @@ def check_nodes(lm: HookedLM, senders: Sequence[Any], receivers: Sequence[Any]) 
             )
     if FinalResidual() in receivers and len(set(receivers)) > 1:
         raise ConfigError(
-            f"FinalResidual() must be the only receiver: got {len(receivers)} receivers. It replaces the whole stream, "
+            f"FinalResidual() must be the only receiver: got {counted(len(receivers), 'receiver')}. It replaces the whole stream, "
             "with all that the others changed. Patch to the others and to it in two calls."
         )
 

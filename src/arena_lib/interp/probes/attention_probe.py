@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from arena_lib.errors import ConfigError, ShapeError
 from arena_lib.interp.probes.mean_difference import split_by_label
+from arena_lib.wording import counted
 
 
 def attention_probe_forward(
@@ -122,7 +123,9 @@ class AttentionProbe(nn.Module):
         config = config or AttentionProbeConfig()
         check_sequences(acts, mask)
         if len(labels) != len(acts):
-            raise ShapeError(f"each text must have one label: got {len(acts)} texts and {len(labels)} labels.")
+            raise ShapeError(
+                f"each text must have one label: got {counted(len(acts), 'text')} and {counted(len(labels), 'label')}."
+            )
         split_by_label(acts[:, 0], labels)
         targets = labels.to(acts)
         probe = cls(acts.shape[-1], config.n_heads).to(acts)

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from arena_lib.errors import ConfigError, ShapeError
+from arena_lib.wording import counted
 
 
 class MMProbe(nn.Module):
@@ -77,7 +78,7 @@ def split_by_label(
     """The activations labelled 1 and those labelled 0; an error unless there are both, and nothing else."""
     if len(acts) != len(labels):
         raise ShapeError(
-            f"each statement must have one label: got {len(acts)} activations and {len(labels)} labels. "
+            f"each statement must have one label: got {counted(len(acts), 'activation')} and {counted(len(labels), 'label')}. "
             "Take both from the same list."
         )
     is_positive, is_negative = labels == 1, labels == 0
@@ -88,7 +89,11 @@ def split_by_label(
             "name one of them 1, for example (labels == wanted).long()."
         )
     if not is_positive.any() or not is_negative.any():
-        only = "no statement" if not len(labels) else f"{len(labels)} statements, all labelled {int(is_positive.any())}"
+        only = (
+            "no statement"
+            if not len(labels)
+            else f"{counted(len(labels), 'statement')}, all labelled {int(is_positive.any())}"
+        )
         raise ConfigError(
             f"a probe must be fitted on both classes: got {only}. Give statements of the other class too, and shuffle "
             "them before you split."

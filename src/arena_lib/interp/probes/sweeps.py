@@ -14,6 +14,7 @@ from torch import Tensor
 from arena_lib.errors import ConfigError, ShapeError
 from arena_lib.interp.probes.extraction import extract_activations
 from arena_lib.interp.probes.mean_difference import split_by_label
+from arena_lib.wording import counted
 
 
 def layer_sweep_accuracy(
@@ -38,7 +39,9 @@ def layer_sweep_accuracy(
     """
     n_statements = len(statements)
     if len(labels) != n_statements:
-        raise ShapeError(f"each statement must have one label: got {n_statements} statements and {len(labels)} labels.")
+        raise ShapeError(
+            f"each statement must have one label: got {counted(n_statements, 'statement')} and {counted(len(labels), 'label')}."
+        )
     n_train = int(train_frac * n_statements)
     if not 0 < n_train < n_statements:
         raise ConfigError(

@@ -15,6 +15,7 @@ import torch
 from arena_lib.errors import ConfigError
 from arena_lib.interp.nnsight_models import block
 from arena_lib.interp.steering.icl import decode_texts
+from arena_lib.wording import counted
 
 SAMPLING: dict[str, Any] = {"do_sample": True, "temperature": 1.0, "top_p": 0.3, "top_k": 0}
 """How continuations are drawn: from the likeliest tokens that make up 0.3 of the probability (section 4 of the paper)."""
@@ -73,6 +74,6 @@ def check_additions(model: Any, prompt: str, texts: Sequence[tuple[int, str]]) -
         n_added = len(model.tokenizer(text).input_ids)
         if n_added > n_positions:
             raise ConfigError(
-                f"a text must not be longer than the prompt it is added to: got {n_added} tokens in {text!r} and "
+                f"a text must not be longer than the prompt it is added to: got {counted(n_added, 'token')} in {text!r} and "
                 f"{n_positions} in the prompt. Shorten the text, or lengthen the prompt."
             )

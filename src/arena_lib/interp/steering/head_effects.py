@@ -21,6 +21,7 @@ from arena_lib.errors import ShapeError
 from arena_lib.interp.hooking import hooked
 from arena_lib.interp.models import Head
 from arena_lib.transformer.activations.hooks import HookSpec
+from arena_lib.wording import counted
 
 
 def compute_mean_z(model: Any, tokens: Int[Tensor, "batch seq"]) -> Float[Tensor, "n_layers n_heads d_head"]:
@@ -113,6 +114,6 @@ def check_answers(tokens: Int[Tensor, "batch seq"], answers: Int[Tensor, " n_ans
     """There must be one answer for each prompt."""
     if len(tokens) != len(answers):
         raise ShapeError(
-            f"each prompt must have one answer: got {len(tokens)} prompts and {len(answers)} answers. "
+            f"each prompt must have one answer: got {counted(len(tokens), 'prompt')} and {counted(len(answers), 'answer')}. "
             "Take both from the same data set."
         )

@@ -22,6 +22,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from arena_lib.errors import ConfigError, TokenError
+from arena_lib.wording import counted
 
 Pair = tuple[str, str]
 """A word, and the word that should follow it."""
@@ -136,7 +137,7 @@ class ICLDataset:
         self.seed, self.corrupted, self.form = seed, corrupted, form
         if size < 1 or not self.word_pairs:
             raise ConfigError(
-                f"a data set must have a prompt and a pair: got size {size} and {len(self.word_pairs)} pairs. "
+                f"a data set must have a prompt and a pair: got size {size} and {counted(len(self.word_pairs), 'pair')}. "
                 "Give at least one of each."
             )
         drawing = torch.Generator().manual_seed(seed)
@@ -155,7 +156,7 @@ class ICLDataset:
         others = [pair for pair in self.demonstrations if not set(pair) & set(asked)]
         if len(others) < self.n_prepended:
             raise ConfigError(
-                f"{self.n_prepended} pairs in front of ({asked[0]!r}, {asked[1]!r}) must share no word with it: got "
+                f"{counted(self.n_prepended, 'pair')} in front of ({asked[0]!r}, {asked[1]!r}) must share no word with it: got "
                 f"{len(others)} of that kind among {len(self.demonstrations)}. Give more pairs, or lower n_prepended."
             )
         chosen = torch.randperm(len(others), generator=generator)[: self.n_prepended].tolist()
@@ -173,7 +174,7 @@ class ICLDataset:
         return self.seqs[idx]
 
     def __repr__(self) -> str:
-        return f"ICLDataset({len(self)} prompts, the first is {self.seqs[0]!r})"
+        return f"ICLDataset({counted(len(self), 'prompt')}, the first is {self.seqs[0]!r})"
 
     def create_corrupted_dataset(self) -> "ICLDataset":
         """The same prompts with wrong answers in front of the question; question and right answer stay."""

@@ -24,6 +24,7 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from arena_lib.errors import ShapeError
+from arena_lib.wording import counted
 
 AxisIndex = int | slice | list[int] | Tensor
 Factor = Float[Tensor, "..."]
@@ -175,7 +176,7 @@ class FactoredMatrix:
         n_missing = self.ndim - len(before) - len(after)
         if n_missing < 0 or any(item is ... for item in after):
             raise ShapeError(
-                f"an index must have at most {self.ndim} axes and one ellipsis: got {len(index)}. "
+                f"an index must have at most {counted(self.ndim, 'axis', 'axes')} and one ellipsis: got {len(index)}. "
                 f"The matrix has shape {tuple(self.shape)}."
             )
         return [*before, *[slice(None)] * n_missing, *after]  # type: ignore[list-item]

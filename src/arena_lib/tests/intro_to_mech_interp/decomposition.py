@@ -13,6 +13,7 @@ from arena_lib.checking import Case, Mistake, exercise, instead_of
 from arena_lib.checking.observing import CHANGED, Observations
 from arena_lib.interp.weights import decomposition
 from arena_lib.tests.intro_to_mech_interp.circuits import fresh_model, model_for_cases
+from arena_lib.wording import counted
 
 __test__ = False
 
@@ -178,7 +179,7 @@ def projection_cases(generator: torch.Generator) -> list[Case]:
     given = model_for_cases(generator, d_model=D_MODEL, d_head=D_HEAD, d_vocab=D_VOCAB)
     return [
         Case(
-            label=f"{seq} positions",
+            label=counted(seq, "position"),
             given=given
             | {"parts": torch.randn(N_PARTS, seq, D_MODEL, generator=generator, dtype=torch.float64), "head": head},
             axes={"output": "n_comp seq d_head"},
@@ -295,7 +296,7 @@ def decompose_attn_scores_cases(generator: torch.Generator) -> list[Case]:
 
     return [
         Case(
-            label=f"{seq} positions",
+            label=counted(seq, "position"),
             given=given | {"q": parts(seq), "k": parts(seq)},
             axes={"output": "q_comp k_comp q_pos k_pos"},
             call="decomposed_q, decomposed_k, model",

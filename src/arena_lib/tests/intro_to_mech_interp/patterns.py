@@ -13,6 +13,7 @@ from torch import Tensor
 from arena_lib.checking import Case
 from arena_lib.tests.intro_to_mech_interp.small_models import random_patterns
 from arena_lib.transformer.activations.hooks import get_act_name
+from arena_lib.wording import counted
 
 __test__ = False
 
@@ -119,9 +120,9 @@ def clear_and_graded(
         of_kind = kinds(seq)
         patterns = [torch.stack([make_pattern(seq, of_kind[name], generator) for name in row]) for row in rows]
         given = {"patterns": patterns, "rest": (), "reference": reference}
-        cases.append(Case(label=f"{seq} positions", given=given, call="cache"))
+        cases.append(Case(label=counted(seq, "position"), given=given, call="cache"))
     for seq, threshold in zip(seqs, THRESHOLDS, strict=True):
         patterns = list(random_patterns(2, 9, seq, seq, generator=generator))
         given = {"patterns": patterns, "rest": (threshold,), "reference": reference}
-        cases.append(Case(label=f"{seq} positions", given=given, call=f"cache, threshold={threshold}"))
+        cases.append(Case(label=counted(seq, "position"), given=given, call=f"cache, threshold={threshold}"))
     return cases

@@ -13,6 +13,7 @@ from torch import Tensor
 from arena_lib.checking import Case, Mistake, Unfit, exercise, instead_of, outputs_and_gradients
 from arena_lib.checking.observing import Observations
 from arena_lib.interp.probes.attention_probe import attention_probe_forward
+from arena_lib.wording import counted
 
 __test__ = False
 
@@ -46,8 +47,9 @@ def logits_pattern_and_gradients(function: Callable[..., Any], case: Case) -> Ob
     seen = outputs_and_gradients(function, case)
     returned = seen.pop("output")
     if not (isinstance(returned, tuple | list) and len(returned) == 2):
-        n = f"{len(returned)} things" if isinstance(returned, tuple | list) else f"a {type(returned).__name__}"
-        raise Unfit(f"Return two things, (logits, pattern): got {n}.")
+        is_row = isinstance(returned, tuple | list)
+        got = counted(len(returned), "thing") if is_row else f"a {type(returned).__name__}"
+        raise Unfit(f"Return two things, (logits, pattern): got {got}.")
     return dict(zip(("logits", "pattern"), returned, strict=True)) | seen
 
 

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from arena_lib.errors import ConfigError, ShapeError, UnknownNameError
 from arena_lib.transformer.activations.hooks import get_act_name
+from arena_lib.wording import counted
 
 PosSlice = int | slice | None
 Stack = Float[Tensor, "component ..."]
@@ -59,7 +60,7 @@ class ActivationCache(Mapping[str, Tensor]):
         return self._can_get(self._full_name(key))  # type: ignore[arg-type]
 
     def __repr__(self) -> str:
-        return f"ActivationCache({len(self._names)} activations of {type(self.model).__name__})"
+        return f"ActivationCache({counted(len(self._names), 'activation')} of {type(self.model).__name__})"
 
     def _full_name(self, key: str | tuple[Any, ...]) -> str:
         if isinstance(key, str):

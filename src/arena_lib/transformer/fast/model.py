@@ -27,6 +27,7 @@ from arena_lib.transformer.fast.embeddings import Embed, TiedUnembed, Unembed
 from arena_lib.transformer.fast.norms import LayerNorm, RMSNorm
 from arena_lib.transformer.fast.stacked import StackedWeights
 from arena_lib.transformer.fast.text import TextModel
+from arena_lib.wording import counted
 
 TOKEN_DTYPES = (torch.int64, torch.int32)
 
@@ -132,7 +133,7 @@ class Transformer(HookedModel, StackedWeights, TextModel):
             )
         if start + tokens.shape[1] > self.cfg.n_ctx:
             raise TokenError(
-                f"a sequence may have at most {self.cfg.n_ctx} positions (n_ctx): got {start + tokens.shape[1]}. "
+                f"a sequence may have at most {counted(self.cfg.n_ctx, 'position')} (n_ctx): got {start + tokens.shape[1]}. "
                 "Shorten it, for example tokens[:, -n_ctx:]."
             )
 

@@ -23,6 +23,7 @@ from arena_lib.core.files import write_atomically
 from arena_lib.errors import CheckpointError, ConfigError, TokenError
 from arena_lib.transformer.tokens.bpe import Pair, byte_alphabet, split_into_words, to_bytes, to_symbols
 from arena_lib.transformer.tokens.bpe_fast import encode_word, iterate_merges
+from arena_lib.wording import counted
 
 CACHED_WORDS = 65_536
 """How many words' ids are remembered; texts repeat few words often (Zipf), so most words are found there."""
@@ -76,7 +77,7 @@ class BPETokenizer:
         least = 256 + len(special_tokens)
         if d_vocab < least:
             raise ConfigError(
-                f"d_vocab must be at least {least}, for 256 bytes and {len(special_tokens)} special tokens: "
+                f"d_vocab must be at least {least}, for 256 bytes and {counted(len(special_tokens), 'special token')}: "
                 f"got {d_vocab}. Make it larger."
             )
         counts = Counter(word for text in texts for word in cut_into_words(text, has_single_digits))
