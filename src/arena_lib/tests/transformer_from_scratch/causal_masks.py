@@ -19,6 +19,7 @@ from arena_lib.transformer.kv_cache import cached_causal_mask
 __test__ = False
 
 SCORES = "batch n_heads seq_q seq_k"
+AXES = {"output": SCORES, "gradient of attn_scores": SCORES}
 
 
 def random_scores(generator: torch.Generator, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -32,14 +33,12 @@ def random_scores(generator: torch.Generator, *shape: int, dtype: torch.dtype = 
 def causal_mask_cases(generator: torch.Generator) -> list[Case]:
     """Scores of uneven sizes, some exactly zero and some large; a single position, and double precision."""
     return [
-        Case(
-            label="several sequences and heads", args=(random_scores(generator, 2, 3, 5, 5),), axes={"output": SCORES}
-        ),
-        Case(label="a single position", args=(random_scores(generator, 2, 3, 1, 1),), axes={"output": SCORES}),
+        Case(label="several sequences and heads", args=(random_scores(generator, 2, 3, 5, 5),), axes=AXES),
+        Case(label="a single position", args=(random_scores(generator, 2, 3, 1, 1),), axes=AXES),
         Case(
             label="in double precision",
             args=(random_scores(generator, 1, 2, 4, 4, dtype=torch.float64),),
-            axes={"output": SCORES},
+            axes=AXES,
         ),
     ]
 
@@ -197,8 +196,7 @@ def cached_mask_cases(generator: torch.Generator) -> list[Case]:
         "a single position": (1, 1),
     }
     return [
-        Case(label=label, args=(random_scores(generator, 2, 3, *size),), axes={"output": SCORES})
-        for label, size in sizes.items()
+        Case(label=label, args=(random_scores(generator, 2, 3, *size),), axes=AXES) for label, size in sizes.items()
     ]
 
 

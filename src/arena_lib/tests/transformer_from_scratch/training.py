@@ -46,8 +46,8 @@ def tiny_weights(generator: torch.Generator) -> dict[str, Tensor]:
 def training_cases(generator: torch.Generator) -> list[Case]:
     """Three optimizers; gradients lie there before one of the calls."""
     optimizers: dict[str, tuple[Any, dict[str, float], bool]] = {
-        "three steps of AdamW": (torch.optim.AdamW, {"lr": 0.02, "weight_decay": 0.5}, False),
         "three steps of SGD": (torch.optim.SGD, {"lr": 0.3, "momentum": 0.5}, False),
+        "three steps of AdamW": (torch.optim.AdamW, {"lr": 0.02, "weight_decay": 0.5}, False),
         "gradients that were there before": (torch.optim.SGD, {"lr": 0.1}, True),
     }
     return [
@@ -203,11 +203,7 @@ def accuracy_cases(generator: torch.Generator) -> list[Case]:
                 "test": torch.randint(0, D_VOCAB, (n_test, 5), generator=generator),
             },
         )
-        for label, batch_size, n_test in [
-            ("7 texts", 2, 7),
-            ("11 texts", 3, 11),
-            ("fewer texts than a batch", 9, 4),
-        ]
+        for label, batch_size, n_test in [("7 texts", 2, 7), ("11 texts", 3, 11), ("fewer texts than a batch", 9, 4)]
     ]
 
 
