@@ -11,7 +11,8 @@ from arena_lib.interp.probes import (
     make_random_direction,
     read_residual,
 )
-from arena_lib.tests.linear_probes.tiny_models import D_MODEL, N_LAYERS, WORDS, count_hooks, make_model, make_tokenizer
+from arena_lib.tests.linear_probes.tiny_models import D_MODEL, N_LAYERS, WORDS, make_model, make_tokenizer
+from arena_lib.tests.linear_probes.watching import count_hooks
 
 EXAMPLES = "cats see red . true "
 STATEMENTS = ["cats see red lamps at night .", "dogs .", "owls hear .", "cats like green owls ."]

@@ -5,7 +5,8 @@ from transformers import AutoModelForCausalLM
 from arena_lib import zoo
 from arena_lib.errors import ConfigError, ShapeError, UnknownNameError
 from arena_lib.interp.steering import DeceptionSteeringHook
-from arena_lib.tests.linear_probes.tiny_models import D_MODEL, count_hooks, make_model
+from arena_lib.tests.linear_probes.tiny_models import D_MODEL, make_model
+from arena_lib.tests.linear_probes.watching import count_hooks
 
 DIRECTION = 7.0 * torch.randn(D_MODEL, generator=torch.Generator().manual_seed(0))
 
