@@ -25,6 +25,7 @@ from arena_lib.checking.evidence.diagnosing import Sighting, diagnose, same_obse
 from arena_lib.checking.evidence.examples import is_examples_case
 from arena_lib.checking.evidence.expectations import (
     RAISED,
+    UNFIT,
     cases_of,
     expectations_of,
     observe,
@@ -144,10 +145,7 @@ def rejects(test: Exercise, obj: Any) -> bool:
     with isolated(test.seed):
         expectations = expectations_of(test)
         for case_idx, case in enumerate(cases_of(test)):
-            try:
-                seen = observe_or_raised(test, obj, case, case_idx)
-            except Unfit:
-                return True
+            seen = observe_or_raised(test, obj, case, case_idx)
             if not same_observations(test, expectations.reference[case_idx], seen):
                 return True
             if not is_examples_case(case) and any(holds(seen, case) is not None for holds in test.properties):
@@ -234,11 +232,13 @@ def _arguments(test: Exercise, case: Case) -> tuple[tuple[Any, ...], Mapping[str
 def _observe(session: _Session, candidate: Any) -> tuple[Exception, Case] | None:
     """Fills `session.seen`; returns the first exception of the learner's code where the reference's had none."""
     first: tuple[Exception, Case] | None = None
+    unfit: Unfit | None = None
     for case_idx, (case, expected) in enumerate(zip(session.cases, session.expected, strict=True)):
         try:
             session.seen.append(observe(session.test, candidate, case, case_idx))
         except Unfit as error:
-            _fail(session, "can be observed", str(error))
+            unfit = unfit or error
+            session.seen.append({UNFIT: str(error)})
         except NotImplementedError as error:
             if not error.args:
                 _note_unwritten(session, candidate, error)
@@ -249,6 +249,9 @@ def _observe(session: _Session, candidate: Any) -> tuple[Exception, Case] | None
             if RAISED not in expected:
                 first = first or (error, case)
             session.seen.append(raised(error))
+    if unfit is not None:
+        session.checks.append(Check(name="can be observed", passed=False, message=str(unfit)))
+        raise _Verdict("failed", diagnosis=_diagnosis(session))
     if first is None:
         session.checks.append(Check(name=RUNS, passed=True))
     return first

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 import torch
 
+from arena_lib.checking import run
 from arena_lib.checking.cases import Case
 from arena_lib.checking.comparison.comparing import Raised, Tolerance
 from arena_lib.checking.evidence.diagnosing import Sighting, diagnose, same_observations
@@ -64,10 +65,26 @@ def test_an_exception_is_seen_with_its_kind_and_text(toy):
     assert raised(OverflowError("far")) == {"raised": Raised("OverflowError", "far")}
 
 
-@pytest.mark.parametrize("error", [Unfit("no"), KeyboardInterrupt(), SystemExit()])
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit()])
 def test_what_is_no_behaviour_of_the_object_goes_on(toy, error):
     with pytest.raises(type(error)):
         observe_or_raised(toy.test_half_norm, fails(error), Case(label="any"), 0)
+
+
+def test_a_mistake_that_cannot_be_observed_is_named_where_the_learners_object_cannot(toy):
+    test = dataclasses.replace(
+        toy.test_half_norm,
+        mistakes=[
+            Mistake("returns a list", function=fails(Unfit("Return a tensor: got a list."))),
+            Mistake("triples", function=lambda x, weight: 3 * x),
+        ],
+    )
+    result = run(test, fails(Unfit("Return a tensor: got a list.")))
+    assert result.diagnosis is not None
+    assert result.diagnosis.mistake == "returns a list"
+    assert "Return a tensor: got a list." in result.message
+    assert run(test, fails(Unfit("Return a tensor: got a string."))).diagnosis is None
+    assert name_of(test, observe(test, lambda x, weight: 3 * x)) == "triples"
 
 
 def test_a_mistake_that_raises_is_named_where_the_learners_code_raises_so(toy):

@@ -11,12 +11,11 @@ from arena_lib.checking.evidence.examples import is_examples_case
 from arena_lib.checking.evidence.expectations import cases_of, expectations_of, observe_or_raised
 from arena_lib.checking.exercises import Exercise, ignored
 from arena_lib.checking.mistakes import Mistake, build_both
-from arena_lib.checking.modules import Unfit
 from arena_lib.checking.observing import Observations
 from arena_lib.checking.results import Diagnosis
 from arena_lib.errors import AuthoringError
 
-SECONDS_FOR_PAIRS = 1.0
+SECONDS_FOR_PAIRS = 0.5
 """Processor time within which two mistakes at once are looked for; a learner waits for it."""
 
 
@@ -66,30 +65,39 @@ def _recognises(mistake: Mistake, sighting: Sighting) -> bool:
 
 
 def _find_pair(sighting: Sighting) -> tuple[Mistake, Mistake] | None:
-    """Two substitutions that together show what was seen, if they are met in time."""
+    """Two substitutions that together show what was seen, if they are met in time.
+
+    They are first tried on one case, the first that went wrong: most pairs need no second look.
+    """
+    test = sighting.test
     deadline = time.process_time() + SECONDS_FOR_PAIRS
-    substitutions = [mistake for mistake in sighting.test.mistakes if mistake.function is None]
+    expected = expectations_of(test, sighting.device).reference
+    is_wrong = [not same_observations(test, *pair) for pair in zip(expected, sighting.seen, strict=True)]
+    if not any(is_wrong):
+        return None
+    case_idx = is_wrong.index(True)
+    case, seen = cases_of(test, sighting.device)[case_idx], sighting.seen[case_idx]
+    substitutions = [mistake for mistake in test.mistakes if mistake.function is None]
     for pair in itertools.combinations(substitutions, 2):
         if time.process_time() > deadline:
             return None
         try:
-            wrong = build_both(*pair, sighting.test.reference)
-        except AuthoringError:  # they overlap
+            wrong = build_both(*pair, test.reference)
+        except (AuthoringError, SyntaxError):  # they overlap, or don't fit each other
             continue
-        if _reproduces(wrong, sighting):
+        if same_observations(test, observe_or_raised(test, wrong, case, case_idx), seen) and _reproduces(
+            wrong, sighting
+        ):
             return pair
     return None
 
 
 def _reproduces(wrong: Any, sighting: Sighting) -> bool:
     cases = cases_of(sighting.test, sighting.device)
-    try:
-        return all(
-            same_observations(sighting.test, observe_or_raised(sighting.test, wrong, case, case_idx), seen)
-            for case_idx, (case, seen) in enumerate(zip(cases, sighting.seen, strict=True))
-        )
-    except Unfit:
-        return False
+    return all(
+        same_observations(sighting.test, observe_or_raised(sighting.test, wrong, case, case_idx), seen)
+        for case_idx, (case, seen) in enumerate(zip(cases, sighting.seen, strict=True))
+    )
 
 
 def same_observations(test: Exercise, expected: Observations, actual: Observations) -> bool:

@@ -19,6 +19,7 @@ from arena_lib.checking.modules import Unfit
 from arena_lib.checking.observing import Observations
 
 RAISED = "raised"
+UNFIT = "can't be observed"
 
 
 @dataclass(kw_only=True)
@@ -31,14 +32,17 @@ class Expectations:
     """What the reference shows, for each case."""
     mistakes: dict[tuple[int, int], Observations] = field(default_factory=dict)
     """What a mistake shows in a case, by both indices."""
+    _cases: tuple[int, list[Case]] = field(default=(-1, []))
+    """Those of the mistake that was observed last."""
 
     def of_mistake(self, mistake_idx: int, case_idx: int) -> Observations:
         """What a mistake shows in a case."""
         key = mistake_idx, case_idx
         if key not in self.mistakes:
             wrong = self.test.mistakes[mistake_idx].build(self.test.reference)
-            case = cases_of(self.test, self.device)[case_idx]
-            self.mistakes[key] = observe_or_raised(self.test, wrong, case, case_idx)
+            if self._cases[0] != mistake_idx:  # a wrong version may spoil its cases, so the next one gets its own
+                self._cases = mistake_idx, cases_of(self.test, self.device)
+            self.mistakes[key] = observe_or_raised(self.test, wrong, self._cases[1][case_idx], case_idx)
         return self.mistakes[key]
 
 
@@ -77,11 +81,11 @@ def _seed_everything(seed: int) -> None:
 
 
 def observe_or_raised(test: Exercise, obj: Any, case: Case, case_idx: int) -> Observations:
-    """As `observe`; an exception is an observation as well."""
+    """As `observe`; an exception is an observation as well, and so is that the object can't be observed."""
     try:
         return observe(test, obj, case, case_idx)
-    except Unfit:
-        raise
+    except Unfit as error:
+        return {UNFIT: str(error)}
     except Exception as error:
         return raised(error)
 
