@@ -231,6 +231,9 @@ def _relation_holds(claim: str, actual: np.ndarray, expected: np.ndarray, tolera
         return bool(fits and (not match[3] or agree(expected, np.full_like(actual, float(match[3])), rough).all()))
     if claim.startswith("the sign is wrong"):
         return bool(agree(actual, -expected, tolerance).all())
+    if match := re.fullmatch(r"it is (\d+) times too (large|small)", claim):
+        factor = float(match[1]) if match[2] == "large" else 1 / float(match[1])
+        return bool(agree(actual, factor * expected, rough).all())
     assert claim.startswith("always"), claim
     texts = re.fullmatch(r"always (\S+) instead of (\S+)", claim)
     pairs = zip((actual, expected), texts.groups(), strict=True)
