@@ -59,8 +59,8 @@ def cached_causal_mask(
     """Hide the future when the queries are the last seq_q of seq_k positions.
 
     Query i stands at position seq_k - seq_q + i, and may look at keys up to that position.
-    Scores of later keys are -inf, the others unchanged; you may write into `attn_scores`. With
-    seq_q = seq_k this is `causal_mask`; with one query nothing is hidden.
+    Scores of later keys are -inf (or so low that softmax gives 0), the others unchanged; you may write
+    into `attn_scores`. With seq_q = seq_k this is `causal_mask`; with one query nothing is hidden.
 
     >>> cached_causal_mask(torch.ones(1, 1, 2, 4))[0, 0].softmax(dim=-1)
     tensor([[0.3333, 0.3333, 0.3333, 0.0000],

@@ -61,8 +61,9 @@ def causal_mask(
     """Hide the future: scores with every key that comes after its query set to -inf.
 
     Query position q may look at key positions k <= q, itself included. Where k > q the
-    result is -inf, which softmax turns into exactly 0; elsewhere the scores are unchanged.
-    The result is on the same device and has the same dtype. You may write into `scores` or make a new tensor.
+    result is -inf, which softmax turns into exactly 0 (a number so low that softmax gives 0 will do);
+    elsewhere the scores are unchanged. Here there are as many queries as keys.
+    The result is on the same device and has the same dtype. You may write into `attn_scores` or make a new tensor.
 
     >>> causal_mask(torch.ones(1, 1, 3, 3))[0, 0].softmax(dim=-1)
     tensor([[1.0000, 0.0000, 0.0000],

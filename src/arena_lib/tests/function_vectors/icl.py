@@ -28,6 +28,7 @@ def make_prompt_cases(generator: torch.Generator) -> list[Case]:
         Case(label="three pairs as a list", args=(pairs, icl.RULE_LIST)),
         Case(label="two pairs in another format", args=(pairs[1:], odd)),
         Case(label="a single pair", args=([("old", "young")], odd)),
+        Case(label="spaces at the edges", args=(pairs, ICLFormat(question="{x}: ", answer="{y}", start=" "))),
     ]
 
 

@@ -1,6 +1,7 @@
 """Judge of the scores on random tokens written twice.
 
-Models here attend by position alone, so that a score does not depend on which tokens were drawn.
+Most models here attend by position alone, so that a score does not depend on which tokens were drawn. One reads the
+tokens: its scores must be those of the texts that it was given.
 
 Shapes:  a model -> "n_layers n_heads".
 """
@@ -28,12 +29,14 @@ from arena_lib.transformer.fast.model import Transformer
 __test__ = False
 
 BOS = 4
+READS = "a model that reads its tokens"
 
 
-def make_positional(cfg: Any, generator: torch.Generator) -> Transformer:
-    """A model to which all tokens look the same."""
+def make_listener(cfg: Any, generator: torch.Generator, *, reads_tokens: bool = False) -> Transformer:
+    """A model with a context of 15 tokens, to which they all look the same unless it `reads_tokens`."""
     model = make_model(replace(cfg, n_ctx=15), generator)
-    model.embed.W_E.copy_(model.embed.W_E[:1].clone().expand_as(model.embed.W_E))
+    if not reads_tokens:
+        model.embed.W_E.copy_(model.embed.W_E[:1].clone().expand_as(model.embed.W_E))
     model.tokenizer = SimpleNamespace(bos_token_id=BOS)
     return model
 
@@ -47,11 +50,16 @@ def attn_scores_cases(generator: torch.Generator) -> list[Case]:
         "a model of GPT-2's form, four texts": (GPT2_CONFIG, 4, 4, "induction", None),
         "a model of attention alone, chosen tokens": (ATTENTION_ONLY_CONFIG, 7, 3, "induction", some),
         "one text": (GPT2_CONFIG, 7, 1, "prev", None),
+        READS: (GPT2_CONFIG, 6, 3, "duplicate", None),
     }
     return [
         Case(
             label=label,
-            given={"model": make_positional(cfg, generator), "call": (seq_len, batch, kind), "token_ids": token_ids},
+            given={
+                "model": make_listener(cfg, generator, reads_tokens=label == READS),
+                "call": (seq_len, batch, kind),
+                "token_ids": token_ids,
+            },
             axes={"scores": "n_layers n_heads"},
             call=f"model, {seq_len}, {batch}, {kind!r}, {None if token_ids is None else token_ids.tolist()}, generator",
         )
@@ -87,9 +95,25 @@ def scores_and_tokens(function: Any, case: Case) -> Observations:
         "generators of the same seed give the same texts": torch.equal(texts, same),
         "the same generator gives other texts the next time": not torch.equal(texts, later),
         "the global generator stays as it was": torch.equal(state, torch.get_rng_state()),
-        "scores": scores.detach() if isinstance(scores, Tensor) else scores,
+        **_seen_of_scores(scores, texts, case),
         "hooks left on the model": hooks_in_words(n_left),
     }
+
+
+def _seen_of_scores(scores: Any, texts: Tensor, case: Case) -> Observations:
+    """The scores; where they depend on the texts, whether they are those of all the texts that were read."""
+    if not isinstance(scores, Tensor):
+        return {"scores": scores}
+    if case.label != READS:
+        return {"scores": scores.detach()}
+    model, (seq_len, _, kind) = case.given["model"], case.given["call"]
+    first_query, first_key, n = right_pairs(seq_len)[kind]
+    i = torch.arange(n)
+    _, cache = model.run_with_cache(texts)
+    patterns = (cache["pattern", layer] for layer in range(model.cfg.n_layers))
+    expected = torch.stack([mean_of_pairs(pattern, first_query + i, first_key + i) for pattern in patterns])
+    is_close = scores.shape == expected.shape and torch.allclose(scores.detach(), expected, atol=1e-5)
+    return {"scores": torch.zeros_like(scores), "the scores are means over all the texts": is_close}
 
 
 def scores_and_texts(function: Any, model: Transformer, *args: Any) -> tuple[Any, Tensor | None]:

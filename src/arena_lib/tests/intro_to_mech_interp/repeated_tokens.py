@@ -116,7 +116,12 @@ def _frequencies(drawn: Tensor, n_ids: int) -> Observations:
     """Which ids were drawn, and which of them far too often or too seldom: by more than 7 standard deviations."""
     ids, counts = drawn.unique(return_counts=True)
     share = drawn.numel() / n_ids
-    return {"ids that were drawn": ids.tolist(), UNEVEN: ids[(counts - share).abs() > 7 * share**0.5].tolist()}
+    has_repeats = bool((drawn.sort(dim=1).values.diff(dim=1) == 0).any())
+    return {
+        "an id may occur twice in a copy": has_repeats,
+        "ids that were drawn": ids.tolist(),
+        UNEVEN: ids[(counts - share).abs() > 7 * share**0.5].tolist(),
+    }
 
 
 def tokens_by_choice(

@@ -40,6 +40,11 @@ def causal_mask_cases(generator: torch.Generator) -> list[Case]:
             args=(random_scores(generator, 1, 2, 4, 4, dtype=torch.float64),),
             axes=AXES,
         ),
+        Case(
+            label="in half the bits (bfloat16)",
+            args=(random_scores(generator, 2, 1, 3, 3, dtype=torch.bfloat16),),
+            axes=AXES,
+        ),
     ]
 
 
