@@ -1,5 +1,6 @@
 import inspect
 
+import jaxtyping
 import pytest
 import torch
 
@@ -94,3 +95,10 @@ def test_two_substitutions_are_made_at_once(toy):
     assert wrong(torch.tensor(3.0), torch.tensor(5.0)) == (3 + 5) / 1 + 3
     with pytest.raises(AuthoringError, match="must not overlap"):
         build_both(halves, halves, toy.half_norm)
+
+
+def test_words_that_are_no_pair_are_refused():
+    jaxtyping.config.update("jaxtyping_disable", True)  # an author's own run checks no types
+    with pytest.raises(AuthoringError, match=r"a pair \(name, why\)"):
+        instead_of("/ 2", {"/ 1": "does not halve"})
+    jaxtyping.config.update("jaxtyping_disable", False)

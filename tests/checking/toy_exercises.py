@@ -105,6 +105,10 @@ def negative(x, weight):
     return -(x * weight).abs() - 1
 
 
+def misspelled(x, weight):
+    return x.sofmax()
+
+
 def pair_up(x, weight, weight_decay):
     return [*weight, weight_decay]
 

@@ -64,6 +64,9 @@ def instead_of(old: str, wrong: Mapping[str, tuple[str, str]], *, within: str | 
     >>> [m.new for m in instead_of("a / b", {"a * b": ("multiplies", "it divides"), "a": ("leaves it", "by b")})]
     ['a * b', 'a']
     """
+    for new, words in wrong.items():
+        if not isinstance(words, tuple) or len(words) != 2:
+            raise AuthoringError(f"instead_of takes a pair (name, why) for each wrong text: got {words!r} for {new!r}.")
     return tuple(Mistake(name, old, new, why=why, within=within) for new, (name, why) in wrong.items())
 
 
@@ -121,7 +124,11 @@ def substitute(source: str, qualname: str, old: str, new: str) -> str:
     if n_matches != 1:
         raise AuthoringError(
             f"a mistake must match exactly once in {qualname}: {old!r} was found {n_matches} times. "
-            "Quote more of the line around it."
+            + (
+                "Quote more of the line around it."
+                if n_matches
+                else "Quote it as the source has it, outside the docstring."
+            )
         )
     at = max(source.find(old, start, end) for start, end in spans)
     return source[:at] + new + source[at + len(old) :]

@@ -45,7 +45,7 @@ def test_too_few_mistakes_are_a_problem(toy):
 def test_mistake_that_changes_nothing_is_a_problem(toy):
     harmless = Mistake("harmless", "scaled / 2", "scaled * 0.5", why="it is the same")
     test = replace(toy.test_half_norm, mistakes=(*toy.test_half_norm.mistakes, harmless))
-    assert "the mistake 'harmless' must be rejected: it is passed" in problems(test)
+    assert "the mistake 'harmless' must be rejected: it passed, and shows what the reference does" in problems(test)
 
 
 def test_two_mistakes_that_look_the_same_are_a_problem(toy):
@@ -73,3 +73,16 @@ def test_reference_that_breaks_its_own_property_is_a_problem(toy):
 @pytest.mark.parametrize("key", ["id", "reference", "accepts", "stub", "mistakes", "seconds", "problems"])
 def test_record_has_the_keys_of_the_contract(toy, key):
     assert key in verify(toy.test_half_norm).to_record()
+
+
+def test_a_reference_that_raises_in_every_case_is_the_one_problem(toy):
+    broken = replace(toy.test_half_norm, reference=toy.misspelled)
+    (problem,) = verify(broken, tries_edits=False).problems
+    assert problem.startswith("the reference must run: it raises AttributeError")
+
+
+def test_an_example_that_prints_something_else_is_a_problem(toy, monkeypatch):
+    monkeypatch.setattr(toy.half_norm, "__doc__", "Halves.\n\n>>> OFFSET\n3.0\n")
+    assert "must print what it shows" in problems(replace(toy.test_half_norm))
+    monkeypatch.setattr(toy.half_norm, "__doc__", "Halves.\n\n>>> OFFSET\n2.0\n")
+    assert "must print what it shows" not in problems(replace(toy.test_half_norm))

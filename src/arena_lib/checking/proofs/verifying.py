@@ -8,17 +8,22 @@ of the reference matters, and the reference's mechanical edits are rejected.
 Raises:  nothing; what doesn't hold stands in the Verification.
 """
 
+import doctest
+import sys
 import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from arena_lib.checking.evidence.expectations import RAISED, expectations_of
 from arena_lib.checking.exercises import Exercise
+from arena_lib.checking.isolation import isolated
 from arena_lib.checking.proofs.mutants import MutantScore, try_mutants, undeclarable
 from arena_lib.checking.proofs.parameters import parameter_problems
 from arena_lib.checking.results import Result, Status
 from arena_lib.checking.running import run
 
 LEAST_MISTAKES = 3
+EXAMPLE_FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE | doctest.IGNORE_EXCEPTION_DETAIL
 LEAST_SHARE = 0.85
 """Of a reference's mechanical edits, those that its test must reject; over a course more is asked."""
 
@@ -72,6 +77,12 @@ def verify(
     With `tries_edits` also versions that ignore a parameter, and every mechanical edit of the reference.
     """
     started = time.perf_counter()
+    broken = _broken_reference(test)
+    if broken:  # then nothing else is worth reading
+        return Verification(
+            id=exercise_id or test.id, reference="error", accepts=(), stub=None, mistakes=(), mutants=None,
+            seconds=round(time.perf_counter() - started, 3), problems=(broken,),
+        )  # fmt: skip
     reference = run(test, test.reference)
     accepts = [run(test, solution) for solution in test.accepts]
     stub_result = None if stub is None else run(test, stub)
@@ -84,7 +95,7 @@ def verify(
         stub=None if stub_result is None else stub_result.status,
         mistakes=tuple(mistakes),
         mutants=mutants,
-        problems=tuple(_problems(reference, accepts, stub_result, mistakes)),
+        problems=tuple(_problems(test, reference, accepts, stub_result, mistakes)),
         holes=(*parameter_problems(test), *_edit_problems(test, mutants)) if mutants else (),
         seconds=round(time.perf_counter() - started, 3),
     )
@@ -115,7 +126,7 @@ def _edit_problems(test: Exercise, mutants: MutantScore) -> list[str]:
 
 
 def _problems(
-    reference: Result, accepts: list[Result], stub: Result | None, mistakes: list[MistakeVerdict]
+    test: Exercise, reference: Result, accepts: list[Result], stub: Result | None, mistakes: list[MistakeVerdict]
 ) -> list[str]:
     problems = [] if reference.passed else [f"the reference must pass: {reference.message}"]
     if not reference.is_reference:
@@ -129,10 +140,39 @@ def _problems(
         problems.append(f"an exercise needs at least {LEAST_MISTAKES} mistakes: got {len(mistakes)}")
     if stub is not None and stub.status != "not_started":
         problems.append(f"the stub must be not_started: got {stub.status}")
-    problems += [f"the mistake {m.name!r} must be rejected: it is {m.status}" for m in mistakes if not m.rejected]
-    problems += [
-        f"the mistake {m.name!r} must be named: the diagnosis says {m.shown or 'nothing'!r}"
-        for m in mistakes
-        if m.rejected and not m.named
-    ]
-    return problems
+    for mistake in mistakes:
+        if not mistake.rejected:
+            problems.append(
+                f"the mistake {mistake.name!r} must be rejected: it {mistake.status}, and shows what the reference does in "
+                "every case. Substitute something else, or add a case that tells them apart."
+            )
+        elif not mistake.named:
+            problems.append(
+                f"the mistake {mistake.name!r} must be named: the diagnosis says {mistake.shown or 'nothing'!r}. "
+                "Make one of the two, or add a case that tells them apart."
+            )
+    return [*problems, *_example_problems(test)]
+
+
+def _broken_reference(test: Exercise) -> str | None:
+    """Says so if the reference raises in every case."""
+    with isolated(test.seed):
+        shown = expectations_of(test).reference
+    raised = [seen[RAISED] for seen in shown if RAISED in seen]
+    if not raised or len(raised) < len(shown):
+        return None
+    return f"the reference must run: it raises {raised[0]} in every case"
+
+
+def _example_problems(test: Exercise) -> list[str]:
+    """Examples of the reference's docstring that print something else than the docstring shows."""
+    if "." in test.reference.__qualname__:
+        return []
+    failures: list[str] = []
+    names = dict(vars(sys.modules[test.reference.__module__]))
+    finder = doctest.DocTestFinder(recurse=False)
+    runner = doctest.DocTestRunner(verbose=False, optionflags=EXAMPLE_FLAGS)
+    with isolated(test.seed):
+        for examples in finder.find(test.reference, test.reference.__name__, globs=names):
+            runner.run(examples, out=failures.append)
+    return [f"an example of the docstring must print what it shows: {' '.join(text.split())}" for text in failures]

@@ -14,12 +14,24 @@ from arena_lib.cli.support.output import FAILED, json_option, print_json, show, 
 from arena_lib.wording import counted
 
 
+class Writable(click.Path):
+    """A file that can be written, which is found out before the work that fills it."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, writable=True, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path, if its folder is there."""
+        path = super().convert(value, param, ctx)
+        if not path.parent.is_dir():
+            self.fail(f"the folder {path.parent} must exist: it doesn't. Make it first.", param, ctx)
+        return path
+
+
 @click.command("verify")
 @click.argument("section", required=False)
-@click.option("--table", type=click.Path(path_type=Path), help="Write the table of edits to this Markdown file.")
-@click.option(
-    "--messages", type=click.Path(path_type=Path), help="Write what learners read of each mistake to this file."
-)
+@click.option("--table", type=Writable(), help="Write the table of edits to this Markdown file.")
+@click.option("--messages", type=Writable(), help="Write what learners read of each mistake to this file.")
 @json_option
 @verb
 def verify(section: str | None, table: Path | None, messages: Path | None, as_json: bool) -> None:
@@ -84,6 +96,8 @@ def _show_records(records: list[dict[str, Any]]) -> None:
     for record in records:
         for problem in [*record["problems"], *record["holes"]]:
             show(f"{record['id']}: {problem}")
+        for survivor in record["mutants"]["survivors"] if record["mutants"] else ():
+            show(f"{record['id']}: this edit passes: {survivor}")
     n_held = sum(record["holds"] for record in records)
     n_mistakes = sum(len(record["mistakes"]) for record in records)
     show(

@@ -167,6 +167,8 @@ def _place_of(error: Exception) -> str:
 
 def _import_test(entry: ExerciseEntry) -> Any:
     module, _, name = str(entry.test).partition(":")
+    # First the package: where that fails, its modules may be there from the last try, and would seem to work.
+    importlib.import_module(module.rpartition(".")[0] or module)
     return getattr(importlib.import_module(module), name)
 
 
