@@ -39,8 +39,7 @@
 # - `partial` fixes some arguments of a hook, `product` is two loops in one, `progress` draws a bar around a loop.
 # - `hooked(model)` makes models of other libraries look like ours. It also knows which key head a query head
 #   reads (`input_head`) and what the norms multiply by (`gain`).
-# - `folded_unembedding(model)` is $W_U$ with the final norm's gain multiplied in. `keep_activation` is a
-#   hook that stores an activation and changes nothing.
+# - `folded_unembedding(model)` is $W_U$ with the final norm's gain multiplied in.
 # - `generate_repeated_tokens` makes the random tokens of part 5. `scores_by_layer` applies a function to every
 #   layer's pattern.
 # - `duplicate_attn_scores`, `induction_attn_scores` and `prev_attn_scores` are nearly the solution of one
@@ -48,8 +47,8 @@
 #   first. The same goes for `mean_ablation_hook` in part 6: it is one line of `add_mean_ablation_hook`.
 # - Names with `check` in them, and the errors, make the library's messages. The rest are types.
 #
-# Where an exercise builds on an earlier one, a comment in its cell names the library's version, in case you
-# skipped yours. That is fine, too.
+# Where an exercise builds on an earlier one, the text above it ("This builds on your ... Not written yet?")
+# says how to take the library's version, in case you skipped yours. That is fine, too.
 #
 # ### The parts
 #
