@@ -129,7 +129,9 @@ assert abs(share_in_attention - 0.5076) < 0.001, f"{share_in_attention:.4f} isn'
 # %% [markdown]
 # The other half of the parameters is in three tables: embedding, positions, unembedding.
 #
-# Has it learned to speak? The likeliest next token at each position is its guess.
+# Has it learned to speak? The likeliest next token at each position is its guess. Let `is_right` be one axis of
+# booleans, an entry for each guess that the text can check. Nobody guesses the first token, so it doesn't count:
+# a text of `seq` tokens has `seq - 1` guesses.
 # %% exercise="count_right_guesses" title="How many tokens does it guess?" difficulty=2 importance=3 minutes=10
 # hint: The logits at position i are a guess at the token at position i + 1.
 # hint: Leave out the last position's guess, which nothing can check, and the first token, which nobody guessed.
