@@ -64,8 +64,8 @@ def named_heads(function: Callable[..., Any], case: Case) -> Observations:
             raise Unfit(f'Each head is named by a string, "layer.head": got {name!r}.')
     right = set(reference(PatternCache(patterns), *rest))
     return {
-        "heads that count and are left out": sorted(right - set(names), key=_in_order),
-        "heads that don't count and are named": sorted(set(names) - right, key=_in_order),
+        "heads that your list lacks": sorted(right - set(names), key=_in_order),
+        "heads in your list that don't count": sorted(set(names) - right, key=_in_order),
         "heads named more than once": sorted({name for name in names if names.count(name) > 1}, key=_in_order),
         "the patterns stay as they were": all(map(torch.equal, own, patterns)),
     }
