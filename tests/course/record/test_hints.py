@@ -96,6 +96,16 @@ def test_a_hint_says_what_comes_after_it(plus, store):
     )
 
 
+def test_once_the_last_hint_is_shown_the_next_call_says_that_no_other_follows(plus, store):
+    *_, last, repeated = [give_hint(plus, store) for _ in range(4)]
+    assert not last.is_repeated
+    assert repeated.text == (
+        "That was the last hint; arena solution 7.2/plus --give-up shows the solution. "
+        "Hint 3 again: The operator is a cross."
+    )
+    assert not give_hint(plus, store, tier=3).is_repeated, "the learner asked for this one"
+
+
 def test_a_hint_in_json_has_stable_keys():
     hint = GivenHint(exercise="7.2/plus", tier=2, n_tiers=3, hint="look")
     assert hint.to_json() == {"exercise": "7.2/plus", "tier": 2, "of": 3, "hint": "look"}

@@ -29,19 +29,25 @@ class GivenHint:
     """From 1; 0 if the exercise has no hints."""
     n_tiers: int
     hint: str
+    is_repeated: bool = False
+    """Whether it is the last hint once more, since no other follows."""
 
     @property
     def text(self) -> str:
         """For a person, with what to do next."""
         if not self.n_tiers:
             return f"{self.exercise} has no hints: it is short, and yours to explore."
+        if self.is_repeated:
+            return (
+                f"That was the last hint; arena solution {self.exercise} --give-up shows the solution. "
+                f"Hint {self.tier} again: {self.hint}"
+            )
         after = (
-            "Another step: arena hint"
+            f"Another step: arena hint {self.exercise}"
             if self.tier < self.n_tiers
-            else "That was the last one. If you give up: arena solution"
+            else f"That was the last one. If you give up: arena solution {self.exercise} --give-up"
         )
-        ending = "" if self.tier < self.n_tiers else " --give-up"
-        return f"{self.exercise}, hint {self.tier} of {self.n_tiers}: {self.hint}\n({after} {self.exercise}{ending})"
+        return f"{self.exercise}, hint {self.tier} of {self.n_tiers}: {self.hint}\n({after})"
 
     def to_json(self) -> dict[str, Any]:
         """With stable keys."""
@@ -84,7 +90,10 @@ def give_hint(entry: ExerciseEntry, store: ProgressStore, tier: int | None = Non
     last_tier = max((e.tier or 0 for e in store.events() if e.kind == "hint" and e.exercise == entry.id), default=0)
     chosen = min(n_tiers, tier or last_tier + 1)
     store.note("hint", entry.id, tier=chosen)
-    return GivenHint(exercise=entry.id, tier=chosen, n_tiers=n_tiers, hint=entry.hints[chosen - 1])
+    is_repeated = tier is None and last_tier >= n_tiers
+    return GivenHint(
+        exercise=entry.id, tier=chosen, n_tiers=n_tiers, hint=entry.hints[chosen - 1], is_repeated=is_repeated
+    )
 
 
 def give_solution(
