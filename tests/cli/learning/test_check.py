@@ -13,6 +13,7 @@ import pytest
 from arena_lib.checking.reports.messages import spoken
 from arena_lib.checking.results import Result
 from arena_lib.cli.learning.check import _show_verdict
+from arena_lib.course.content.catalog import load_catalog
 from arena_lib.course.judging.judge_file import FileVerdict
 from arena_lib.course.record.progress import ProgressStore
 
@@ -57,7 +58,7 @@ def test_a_syntax_error_in_the_only_exercise_is_said_first_and_once(arena, solve
     assert done.out.splitlines() == [
         "✗ cell 1, line 3 must be Python: got SyntaxError: '(' was never closed. Fix that line: until then 1.1/causal_mask "
         "can't be judged.",
-        "mine.py: 0 of 1 passed, 0 not started.",
+        "mine.py: 0 of 1 passed, 1 to fix, 0 not started.",
     ]
     record = arena("check", solved, "-e", "causal_mask", "--json").json
     assert "'(' was never closed" in record["results"][0]["message"]
@@ -69,8 +70,28 @@ def test_a_terminal_shows_verdicts_with_weight_and_colour(in_terminal):
         spoken("1.1/mlp", "timeout", "no."),
         Result(exercise="x", status="error"),
     )
-    lines = in_terminal(_show_verdict, FileVerdict(path=Path("a.py"), results=results, problems=()), None).splitlines()
+    verdict = FileVerdict(path=Path("a.py"), results=results, problems=())
+    lines = in_terminal(_show_verdict, verdict, load_catalog().section("1.1")).splitlines()
     assert lines[:2] == [f"\x1b[1;32m✓ {MASK}: yes.\x1b[0m", "\x1b[1;31m✗ 1.1/mlp: no.\x1b[0m"]
+
+
+@pytest.mark.parametrize(
+    ("statuses", "ending"),
+    [
+        (
+            ["passed", "failed", "error"],
+            ["a.py: 1 of 41 passed, 2 to fix, 38 not started (2 more are to explore).", "Next: fix 1.1/1"],
+        ),
+        (["passed"], ["a.py: 1 of 41 passed, 40 not started (2 more are to explore).", "Next: 1.1/1"]),
+    ],
+)
+def test_the_last_lines_count_every_exercise_and_say_what_is_next(capsys, statuses, ending):
+    section = load_catalog().section("1.1")
+    n_tested = sum(entry.test is not None for entry in section.exercises)
+    statuses += ["not_started"] * (n_tested - len(statuses))
+    results = tuple(spoken(f"1.1/{i}", status, "so.") for i, status in enumerate(statuses))
+    _show_verdict(FileVerdict(path=Path("a.py"), results=results, problems=()), section)
+    assert capsys.readouterr().out.splitlines()[-2:] == ending
 
 
 def test_every_verdict_has_one_mark(arena, solved):

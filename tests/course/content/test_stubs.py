@@ -4,7 +4,7 @@ import pytest
 
 from arena_lib.course.content.catalog import load_catalog
 from arena_lib.course.content.imports import builds_on, setup_imports
-from arena_lib.course.content.stubs import exercise_text, make_stub, needed_names, source_of
+from arena_lib.course.content.stubs import exercise_text, is_stub, make_stub, needed_names, source_of
 from arena_lib.errors import AuthoringError
 
 
@@ -196,3 +196,21 @@ def test_every_stub_of_ours_is_python_and_gives_nothing_away(entry):
     for method in methods:
         assert "raise NotImplementedError" in ast.unparse(method.body[-1]) or method.body[-1] is method.body[0]
     assert needed_names(entry.reference) is not None
+
+
+@pytest.mark.parametrize(
+    ("source", "keep", "is_untouched"),
+    [
+        ("def f(x): raise NotImplementedError", (), True),
+        ("def f(x):\n    'Twice x.'\n    raise NotImplementedError", (), True),
+        ("def f(x):\n    y = 2 * x\n    raise NotImplementedError", (), False),
+        ("def f(x): raise NotImplementedError('later')", (), False),
+        ("def f(x): 'Twice x.'", (), False),
+        ("class A:\n    def f(self): return 1\n    def g(self): raise NotImplementedError", ("f",), True),
+        ("class A:\n    def f(self): return 1\n    def g(self): raise NotImplementedError", (), False),
+        ("class A:\n    def f(self): return 1", ("f",), False),
+    ],
+)
+def test_a_stub_has_no_body_of_its_own(source, keep, is_untouched):
+    (node,) = ast.parse(source).body
+    assert is_stub(node, keep) is is_untouched

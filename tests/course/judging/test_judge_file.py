@@ -59,6 +59,16 @@ def test_a_stub_and_what_is_only_imported_are_not_started(judge):
     assert (found["times"].status, found["times"].is_reference) == ("not_started", False)
 
 
+@pytest.mark.parametrize("needed", ["@absent\ndef half(:\n    return 1", "def half(a):\n    return 1 / 0"])
+def test_a_stub_is_not_started_although_what_it_needs_fails(judge, needed):
+    times = "@half\ndef times(a, b):\n    raise NotImplementedError"
+    _, found = judge(needed, times, only=["7.3/times"])
+    assert found["times"].status == "not_started"
+    assert "times is not started" in found["times"].message
+    _, found = judge(needed, times.replace("raise", "1; raise"), only=["7.3/times"])
+    assert found["times"].status == "error"
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 @pytest.mark.parametrize(
     ("body", "status", "told"),

@@ -16,6 +16,7 @@ from arena_lib.cli.learning.watching import has_keys, read_keys, take_stamp, wai
 from arena_lib.cli.support.output import FAILED, UsageError, as_wrong_use, json_option, print_json, show, verb
 
 if TYPE_CHECKING:
+    from arena_lib.course.content.catalog_types import Section
     from arena_lib.course.judging.judge_file import FileVerdict
 
 
@@ -157,14 +158,31 @@ def _to_json(verdict: Any, section: Any) -> dict[str, Any]:
     }
 
 
-def _show_verdict(verdict: FileVerdict, section: Any) -> None:
+def _show_verdict(verdict: FileVerdict, section: Section) -> None:
     waiting = [result for result in verdict.results if result.status == "not_started"]
     begun = {r.exercise for r in verdict.results if r.status != "not_started" or r.notes or len(verdict.results) == 1}
     _show_results(verdict, begun)
     n_passed = sum(result.passed for result in verdict.results)
-    show(f"{verdict.path.name}: {n_passed} of {len(verdict.results)} passed, {len(waiting)} not started.")
-    if waiting and len(waiting) < len(verdict.results):
+    to_fix = [result for result in verdict.results if result.status not in WELL]
+    show(f"{verdict.path.name}: {_counts(n_passed, len(to_fix), len(waiting), _n_to_explore(verdict, section))}.")
+    if to_fix and n_passed + len(waiting) > 0:
+        show(f"Next: fix {to_fix[0].exercise}")
+    elif waiting and n_passed:
         show(f"Next: {waiting[0].exercise}")
+
+
+def _counts(n_passed: int, n_to_fix: int, n_waiting: int, n_to_explore: int) -> str:
+    """How many exercises have passed, and what became of the others."""
+    to_fix = f"{n_to_fix} to fix, " if n_to_fix else ""
+    more = f"{n_to_explore} more {'is' if n_to_explore == 1 else 'are'} to explore"
+    counts = f"{n_passed} of {n_passed + n_to_fix + n_waiting} passed, {to_fix}{n_waiting} not started"
+    return f"{counts} ({more})" if n_to_explore else counts
+
+
+def _n_to_explore(verdict: FileVerdict, section: Section) -> int:
+    """How many exercises of the section have no test, where all that have one were judged."""
+    n_tested = sum(entry.test is not None for entry in section.exercises)
+    return len(section.exercises) - n_tested if len(verdict.results) == n_tested else 0
 
 
 def _show_results(verdict: FileVerdict, ids: set[str]) -> None:

@@ -71,6 +71,12 @@ def make_stub(source: str, keep: Sequence[str] = ()) -> str:
     return "\n".join(lines) + "\n"
 
 
+def is_stub(node: Definitions, keep: Sequence[str] = ()) -> bool:
+    """Whether no body of a function or class is written yet, apart from the methods to `keep`."""
+    functions = [function for function in _functions(node) if function.name not in keep and _has_body(function)]
+    return bool(functions) and all(_body(function) == NOT_STARTED for function in functions)
+
+
 def exercise_text(section: Section, entry: ExerciseEntry, *, is_solution: bool = False) -> str:
     """What a learner writes in the exercise's cell: the reference as a stub, or solved.
 
@@ -149,6 +155,12 @@ def _docstring(node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.stmt | None:
         isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
     )
     return first if is_text else None
+
+
+def _body(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
+    """What follows the docstring."""
+    docstring = _docstring(node)
+    return "\n".join(ast.unparse(statement) for statement in node.body if statement is not docstring)
 
 
 def _has_body(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:

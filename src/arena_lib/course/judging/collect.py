@@ -25,12 +25,12 @@ from typing import Any
 
 from arena_lib.course.content.catalog_types import ExerciseEntry
 from arena_lib.course.content.python_source import first_line, read_names
+from arena_lib.course.content.references import Definitions, find_definition
 from arena_lib.course.judging.cells import CellProblem, LearnerFile, SourceCell, parse_cell
 
 MODULE_NAME = "learner"
 """The name of the module that collected definitions belong to; not `__main__`, so that scripts don't start."""
 
-_Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _Assignment = ast.Assign | ast.AnnAssign | ast.AugAssign
 _Block = ast.If | ast.Try | ast.With
 
@@ -103,6 +103,13 @@ def source_of_name(parsed: ParsedFile, name: str) -> str | None:
             end = statement.node.end_lineno or first
             return "\n".join(lines[first - 1 - statement.cell.offset : end - statement.cell.offset]) + "\n"
     return None
+
+
+def definition_of(parsed: ParsedFile, expression: str) -> Definitions | None:
+    """The function, class or method, if the last statement that binds its first name defines it."""
+    root = expression.partition(".")[0]
+    binding = [statement.node for statement in parsed.statements if root in _bound_names(statement.node)]
+    return find_definition(ast.Module(body=binding[-1:], type_ignores=[]), expression)
 
 
 def imported_modules(parsed: ParsedFile) -> list[str]:
@@ -181,7 +188,7 @@ def _line_in(error: BaseException, cell: SourceCell, node: ast.stmt) -> int:
 
 def _runnable(node: ast.stmt, needed: set[str], classes: set[str]) -> ast.stmt | None:
     """The statement, cut down to what may run; None if nothing of it may."""
-    if isinstance(node, ast.Import | ast.ImportFrom | _Definition):
+    if isinstance(node, ast.Import | ast.ImportFrom | Definitions):
         return node
     if isinstance(node, _Assignment):
         return node if _bound_names(node) & needed or _sets_attribute_of(node, classes) else None
@@ -240,7 +247,7 @@ def _global_reads(node: ast.stmt) -> set[str]:
 
 def _bound_names(node: ast.stmt) -> set[str]:
     """The names that a top-level statement binds in the module."""
-    if isinstance(node, _Definition):
+    if isinstance(node, Definitions):
         return {node.name}
     if isinstance(node, ast.Import | ast.ImportFrom):
         return {alias.asname or alias.name.split(".")[0] for alias in node.names}

@@ -18,13 +18,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from arena_lib.checking.reports.messages import spoken
+from arena_lib.checking.reports.messages import render_text, spoken
 from arena_lib.checking.results import Result
 from arena_lib.course.content.catalog_types import ExerciseEntry, Section
 from arena_lib.course.content.judge_hashes import current_test_hash
+from arena_lib.course.content.stubs import is_stub
 from arena_lib.course.judging.cells import CellProblem, LearnerFile, read_learner_file
 from arena_lib.course.judging.collect import (
     ParsedFile,
+    definition_of,
     expression_of,
     imported_modules,
     parse_file,
@@ -160,10 +162,14 @@ def describe_exit(code: int) -> str:
 
 
 def _without_running(parsed: ParsedFile, entry: ExerciseEntry) -> Result | None:
-    """The verdict on an exercise that isn't there, or stands in a cell that isn't Python; None if it can run."""
+    """The verdict on an exercise that isn't begun, or stands in a cell that isn't Python; None if it can run."""
     name = _root_of(parsed, entry)
     if source_of_name(parsed, name) is not None:
-        return None
+        definition = definition_of(parsed, expression_of(parsed, entry))
+        if definition is None or not is_stub(definition, entry.keep):
+            return None
+        result = Result(exercise=entry.id, status="not_started")  # whatever becomes of what its stub needs
+        return replace(result, message=render_text(result))
     if problem := _problem_of(parsed, entry):
         message = f"the cell of {name} must be Python: got {problem.message} in {problem.where}. Fix that line."
         return spoken(entry.id, "error", message)
