@@ -32,8 +32,8 @@ def test_each_edit_is_a_file_with_one_change(tmp_path):
 def test_edits_are_spread_over_the_module(tmp_path):
     path = tmp_path / "sums.py"
     path.write_text(SOURCE)
-    names = [edit.name.partition(":")[0] for edit in edits_of(path, 2)]
-    assert names == ["double", "three"]
+    names = [edit.name.partition(":")[0] for edit in edits_of(path, 4)]
+    assert names == ["double", "double", "double", "three"]
 
 
 def test_a_module_is_tested_by_the_file_that_mirrors_it():

@@ -12,6 +12,8 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".github" / "workflows"
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="the files of a checkout are not here")
 NAMES = ("tests", "benchmarks")
+MAIN_JOBS = {"tests": "cpu", "benchmarks": "gpu"}
+"""The job that runs on the Python of our constraints; others of the workflow run beside it."""
 COMPARER = """#!/bin/sh
 echo "compared $4 with $5"
 exit $(cat "$5")
@@ -23,8 +25,7 @@ def read(name):
 
 
 def steps(name):
-    (job,) = read(name)["jobs"].values()
-    return job["steps"]
+    return read(name)["jobs"][MAIN_JOBS[name]]["steps"]
 
 
 def script(name, step):
@@ -34,7 +35,7 @@ def script(name, step):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_actions_are_pinned_by_major_version_and_no_host_is_named(name):
-    for step in steps(name):
+    for step in [step for job in read(name)["jobs"].values() for step in job["steps"]]:
         if "uses" in step:
             assert re.fullmatch(r"actions/[\w-]+@v\d+", step["uses"])
     assert "://" not in (FOLDER / f"{name}.yml").read_text(encoding="utf-8")
@@ -44,6 +45,12 @@ def test_actions_are_pinned_by_major_version_and_no_host_is_named(name):
 def test_the_python_is_the_one_that_we_test(name):
     (setup,) = [step for step in steps(name) if step.get("uses", "").startswith("actions/setup-python@")]
     assert setup["with"]["python-version"] == "3.11"
+
+
+def test_other_pythons_and_systems_run_the_tests_too():
+    matrix = read("tests")["jobs"]["versions"]["strategy"]["matrix"]
+    assert matrix["python"] == ["3.11", "3.12", "3.13", "3.14"]
+    assert {system.split("-")[0] for system in matrix["os"]} == {"ubuntu", "macos", "windows"}
 
 
 def test_the_tests_run_the_readmes_command():

@@ -35,7 +35,7 @@ def hooks_in_words(n_hooks: int) -> str:
     return f"{n_hooks} hook{'s' if n_hooks != 1 else ''}" if n_hooks else "none"
 
 
-def n_positional(function: Callable[..., Any]) -> float:
+def n_positional(function: Callable[..., Any]) -> int | float:
     """How many arguments a function takes by position, for observers that leave out what an older form doesn't know.
 
     >>> n_positional(lambda model, seq_len, *, seed: 0), n_positional(lambda *args: 0)

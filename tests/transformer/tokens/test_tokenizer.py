@@ -176,9 +176,7 @@ def test_a_damaged_file_is_named(tmp_path, text):
 
 
 def test_a_vocabulary_that_is_too_small_says_the_least():
-    with pytest.raises(
-        ConfigError, match=r"at least 257, for 256 bytes and 1 special tokens: got 256\. Make it larger"
-    ):
+    with pytest.raises(ConfigError, match=r"at least 257, for 256 bytes and 1 special token: got 256\. Make it larger"):
         BPETokenizer.train([], 256, ["<|end|>"])
 
 
