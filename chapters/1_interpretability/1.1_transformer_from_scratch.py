@@ -32,10 +32,10 @@
 # ### How to work through this
 #
 # Each exercise is a function or a class with a gap: `raise NotImplementedError`. The docstring says what
-# must hold. Write your code in place of that line and run the cell. The cell's last line judges your code: if
-# something is wrong it tells you what, and often which mistake it was. Above each exercise there are three
-# hints, from the idea to the step. Take them when you have been stuck for ten minutes: being stuck for an
-# hour teaches nothing that ten minutes don't.
+# must hold. Write your code in place of that line and run the cell; in a plain Python file, save it and call
+# `arena check` with the file's name. A judge looks at your code: if something is wrong it tells you what, and
+# often which mistake it was. Each exercise has three hints, from the idea to the step. Take them when you have
+# been stuck for ten minutes: being stuck for an hour teaches nothing that ten minutes don't.
 #
 # Shapes are written in words. `"batch seq d_model"` is a tensor with three axes: which text, which position
 # in it, and the entries of a vector. (The annotations such as `Float[Tensor, "batch seq d_model"]` say the

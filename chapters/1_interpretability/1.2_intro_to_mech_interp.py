@@ -39,8 +39,8 @@
 #
 # ### How to work through this
 #
-# As in section 1.1: write, run the cell, read what the judge says; three hints for each exercise. Some
-# exercises have no docstring but a gap in a cell, and end in an `assert`: there you explore.
+# As in section 1.1: write, run the cell (or check the file), read what the judge says; three hints for each
+# exercise. Some exercises have no docstring but a gap in a cell, and end in an `assert`: there you explore.
 #
 # The set-up cell above imports what the stubs mention (torch, types, `FactoredMatrix`, `ActivationCache`)
 # and four tools that you will use: `partial`, `next_token_logprobs`, `folded_reader` and

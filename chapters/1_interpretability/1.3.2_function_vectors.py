@@ -40,8 +40,8 @@
 #
 # ### How to work through this
 #
-# As in section 1.1: write, run the cell, read what the judge says; three hints for each exercise. Some
-# exercises have no docstring but a gap in a cell, and end in an `assert`: there you explore.
+# As in section 1.1: write, run the cell (or check the file), read what the judge says; three hints for each
+# exercise. Some exercises have no docstring but a gap in a cell, and end in an `assert`: there you explore.
 #
 # The set-up cell above imports types for the stubs, and tools that each exercise names where you need them:
 # `block`, `out_projection` and `hooked` (parts of a model, whatever library it comes from), `answer_tokens` and
