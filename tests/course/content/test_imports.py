@@ -3,7 +3,7 @@ import ast
 import pytest
 
 from arena_lib.course.content.catalog import load_catalog
-from arena_lib.course.content.imports import builds_on, fallback_import, format_imports, setup_imports
+from arena_lib.course.content.imports import builds_on, fallback_imports, format_imports, setup_imports
 
 
 def test_imports_are_grouped_merged_and_sorted():
@@ -30,7 +30,8 @@ def test_dependencies_follow_from_the_references(course):
     plus, scaler, find_largest = section.exercises
     assert builds_on(section, scaler) == [plus]
     assert builds_on(section, plus) == builds_on(section, find_largest) == []
-    assert fallback_import(plus) == "from littlecourse.library import plus"
+    assert fallback_imports([plus]) == "from littlecourse.library import plus"
+    assert fallback_imports([scaler, plus]) == "from littlecourse.library import Scaler, plus"
 
 
 def test_exploratory_exercise_builds_on_what_its_cell_calls(course):

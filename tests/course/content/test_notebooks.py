@@ -144,6 +144,17 @@ def test_later_exercise_says_how_to_go_on_without_the_earlier_one(section):
     assert "from littlecourse.library import plus" in render(section, format="py")
 
 
+def test_a_script_says_how_a_plain_file_is_checked_and_a_notebook_speaks_of_its_cells(section):
+    script, notebook = by_id(section, has_folds=False), by_id(section)
+    for words in ("`arena check FILE`", "`--watch`", "`arena hint ID`", "such as VS Code"):
+        assert words in script["title"]
+        assert words not in notebook["title"]
+    assert "run the cell: its last line tests your code" in notebook["title"]
+    assert "its last line" not in script["title"]
+    assert "Put these lines below a new line `# %%` above this text" in script["about-scaler"]
+    assert "Put these lines into a new cell above this one" in notebook["about-scaler"]
+
+
 def test_setup_imports_what_the_references_need_and_not_what_learners_write(section):
     assert by_id(section)["setup"] == (
         "%load_ext arena_lib\n\n"

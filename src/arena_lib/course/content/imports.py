@@ -55,11 +55,14 @@ def builds_on(section: Section, entry: ExerciseEntry) -> list[ExerciseEntry]:
     return [candidate for candidate in earlier if candidate.reference and candidate.object_name in names]
 
 
-def fallback_import(entry: ExerciseEntry) -> str:
-    """The statement that brings the library's own solution of an exercise."""
-    assert entry.reference is not None, "an exploratory exercise has nothing to import"
-    module, _, qualname = entry.reference.partition(":")
-    return f"from {module} import {qualname.split('.')[0]}"
+def fallback_imports(entries: Iterable[ExerciseEntry]) -> str:
+    """The statements that bring the library's own solutions of these exercises, one for each module."""
+    statements = []
+    for entry in entries:
+        assert entry.reference is not None, "an exploratory exercise has nothing to import"
+        module, _, qualname = entry.reference.partition(":")
+        statements.append(f"from {module} import {qualname.split('.')[0]}")
+    return format_imports(statements)
 
 
 def _origin(name: NeededName) -> str:

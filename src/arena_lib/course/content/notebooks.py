@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from arena_lib.course.content.catalog_types import SOLUTION_BEGINS, SOLUTION_ENDS, ExerciseEntry, Section
 from arena_lib.course.content.figures import embed_figures
-from arena_lib.course.content.imports import builds_on, fallback_import, setup_imports
+from arena_lib.course.content.imports import builds_on, fallback_imports, setup_imports
 from arena_lib.course.content.python_source import assigned_names, read_names
 from arena_lib.course.content.stubs import NOT_STARTED, exercise_text
 from arena_lib.errors import AuthoringError
@@ -33,6 +33,11 @@ Format = Literal["ipynb", "py"]
 MOST_POINTS = 5
 _ID_LENGTH = 64
 """The most characters that nbformat allows in the id of a cell."""
+
+WAYS_OF_A_NOTEBOOK = (
+    "Write it and run the cell: its last line tests your code, and says what is wrong if something is.",
+    "Every exercise has three hints, from the idea to the step. `arena progress` shows what is left to do.",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +83,7 @@ def build_cells(
 ) -> list[NotebookCell]:
     """The cells of the section's notebook; without folds, hints are named instead of hidden."""
     _check_code(section)
-    cells = list(_opening(section, kind, scale))
+    cells = list(_opening(section, kind, scale, is_script=not has_folds))
     for index, cell in enumerate(section.cells):
         if cell.exercise is not None:
             cells.append(_about(section, cell.exercise, kind, has_folds))
@@ -104,7 +109,7 @@ def _check_code(section: Section) -> None:
             ) from error
 
 
-def _opening(section: Section, kind: Kind, scale: Scale) -> Iterator[NotebookCell]:
+def _opening(section: Section, kind: Kind, scale: Scale, *, is_script: bool) -> Iterator[NotebookCell]:
     """Title, parameter and set-up."""
     lines = [f"# {section.id} {section.title}", ""]
     if section.objectives:
@@ -114,8 +119,7 @@ def _opening(section: Section, kind: Kind, scale: Scale) -> Iterator[NotebookCel
     else:
         lines += [
             f"This takes about {counted(section.hours, 'hour')}. Each exercise is a function or class without its body.",
-            "Write it and run the cell: its last line tests your code, and says what is wrong if something is.",
-            "Every exercise has three hints, from the idea to the step. `arena progress` shows what is left to do.",
+            *(_ways_of_a_script(section) if is_script else WAYS_OF_A_NOTEBOOK),
         ]
     yield NotebookCell(kind="markdown", source="\n".join(lines), id="title")
     yield NotebookCell(
@@ -128,6 +132,21 @@ def _opening(section: Section, kind: Kind, scale: Scale) -> Iterator[NotebookCel
     # A learner's verdicts are recorded by the extension; those of solutions are not the learner's.
     magic = "%load_ext arena_lib\n\n" if kind == "exercises" else ""
     yield NotebookCell(kind="code", source=(magic + imports).strip(), id="setup")
+
+
+def _ways_of_a_script(section: Section) -> list[str]:
+    """How to have a plain file judged, get hints, and explore."""
+    lines = [
+        "Write it and save this file. `arena check FILE`, with this file's name, tests your code and says what is wrong",
+        "if something is; with `--watch` it does so at every save. Every exercise has three hints, from the idea to the",
+        "step: `arena hint ID` shows the next one. `arena progress` shows what is left to do.",
+    ]
+    if any(entry.is_exploratory for entry in section.exercises):
+        lines += [
+            "An exercise that ends in `explored(...)` is yours to explore: run its cell in an editor that knows",
+            "`# %%` cells, such as VS Code.",
+        ]
+    return lines
 
 
 def _about(section: Section, entry: ExerciseEntry, kind: Kind, has_folds: bool) -> NotebookCell:
@@ -146,7 +165,7 @@ def _about(section: Section, entry: ExerciseEntry, kind: Kind, has_folds: bool) 
         elif entry.hints:
             lines += ["", f"Hints: `arena hint {entry.id}`"]
         if earlier := builds_on(section, entry):
-            summary, text = _fallback(earlier)
+            summary, text = _fallback(earlier, is_script=not has_folds)
             lines += ["", *(_fold(summary, text) if has_folds else [summary, text])]
     return NotebookCell(kind="markdown", source="\n".join(lines), id=f"about-{entry.name}")
 
@@ -164,13 +183,13 @@ def _fold(summary: str, text: str) -> list[str]:
     return ["<details>", f"<summary>{summary}</summary>", "", *text.splitlines(), "", "</details>"]
 
 
-def _fallback(earlier: list[ExerciseEntry]) -> tuple[str, str]:
+def _fallback(earlier: list[ExerciseEntry], *, is_script: bool) -> tuple[str, str]:
     names = ", ".join(f"{entry.object_name}" for entry in earlier)
-    imports = "\n".join(dict.fromkeys(fallback_import(entry) for entry in earlier))
+    place = "below a new line `# %%` above this text" if is_script else "into a new cell above this one"
     return (
         f"This builds on your {names}. Not written yet?",
-        "To do this exercise first, take the library's own for now. Put these lines into a new cell above this one, "
-        f"and delete what you don't need:\n\n```python\n{imports}\n```",
+        "To do this exercise first, take the library's own for now. "
+        f"Put these lines {place}, and delete what you don't need:\n\n```python\n{fallback_imports(earlier)}\n```",
     )
 
 
