@@ -116,7 +116,7 @@ def test_the_file_of_this_folder_is_taken_and_none_is_said(section, plus, writte
         ),
         ("a.ipynb", '{"cells": [{"cell_type": "code", "source": ""}]}', "must have the cell of 7.2/plus"),
         ("a.ipynb", "{", "must be a notebook"),
-        ("gone.py", None, "must be a file that can be read"),
+        ("gone.py", None, "There is no file .*gone.py"),
     ],
 )
 def test_a_file_without_the_cell_is_left_alone(section, plus, tmp_path, name, text, message):

@@ -62,9 +62,10 @@ def test_second_start_leaves_the_work_and_says_what_is_there(section, folder, su
     with pytest.raises(WorkspaceError) as caught:
         start(section, folder, format=suffix)
     message = str(caught.value)
-    assert message.startswith(f"{path} must not be there yet: got your file of 2023-11-1")
-    assert "with 1 of 3 exercises begun" in message
-    assert message.endswith("arena start 7.2 --fresh")
+    assert message.startswith(f"{path} is there already, with 1 of 3 exercises begun, saved 2023-11-1")
+    assert message.endswith(
+        ": arena start 7.2 --fresh" if suffix == "ipynb" else ": arena start 7.2 --format py --fresh"
+    )
     assert path.read_text() == text
 
 
@@ -80,7 +81,7 @@ def test_fresh_goes_beside_what_is_there(section, folder):
 def test_what_is_there_may_be_anything(section, folder, text):
     path = start(section, folder)
     path.write_text(text)
-    with pytest.raises(WorkspaceError, match="must not be there yet") as caught:
+    with pytest.raises(WorkspaceError, match="is there already, saved 2") as caught:
         start(section, folder)
     assert "begun" not in str(caught.value)
     assert path.read_text() == text

@@ -58,7 +58,7 @@ def _opening(steps: list[Step], findings: list[Finding], model: str) -> str:
         for number, finding in enumerate(findings)
     )
     return (
-        "<h1>arena_lib in three minutes</h1>"
+        "<h1>arena_lib in a minute</h1>"
         "<p>arena_lib is a course in which you write the parts of a transformer yourself, and tests tell you which "
         f"mistake you made. For this page {len(steps)} exercises of section 1.1 were worked through in a notebook as a "
         "learner gets it: the untouched stub, a typical mistake, the solution. Then the finished classes were given "

@@ -129,10 +129,11 @@ def _what_is_there(path: Path, section: Section) -> str:
         return f"{path} must be free for the notebook: got {obstacle} of that name. Name another folder."
     changed = datetime.datetime.fromtimestamp(path.stat().st_mtime).strftime("%Y-%m-%d %H:%M")
     begun = _n_begun(path, section)
-    state = "" if begun is None else f" with {begun} of {len(section.exercises)} exercises begun"
+    state = "" if begun is None else f", with {begun} of {len(section.exercises)} exercises begun"
+    options = "--format py --fresh" if path.suffix == ".py" else "--fresh"
     return (
-        f"{path} must not be there yet: got your file of {changed}{state}. It was left as it is; continue in it, or start "
-        f"another beside it with: arena start {section.id} --fresh"
+        f"{path} is there already{state}, saved {changed}. It was left as it is: continue in it, or start another beside "
+        f"it with: arena start {section.id} {options}"
     )
 
 

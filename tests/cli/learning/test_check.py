@@ -117,7 +117,7 @@ def test_a_section_stands_for_its_file_in_this_folder(arena, home):
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [
-        ("gone.ipynb", None, "No such file"),
+        ("gone.ipynb", None, "There is no file gone.ipynb"),
         ("a.ipynb", "{", "invalid JSON in line 1"),
         ("a.ipynb", "{}", "a notebook of format 4"),
         ("a.txt", "x", "must be a notebook (.ipynb) or a Python file (.py)"),

@@ -173,5 +173,5 @@ def test_the_limit_on_memory_can_be_set(judge):
 
 
 def test_a_missing_file_is_said(tmp_path):
-    with pytest.raises(WorkspaceError, match="No such file"):
+    with pytest.raises(WorkspaceError, match="There is no file"):
         judge_file(tmp_path / "a.ipynb", SECTION)

@@ -44,6 +44,12 @@ def test_texts_come_in_order_and_the_ending_after_them(environment):
     assert run("texts.append('done')", environment=environment) == [("0", "begun"), ("0", "done"), ("0", Ending(0))]
 
 
+@pytest.mark.skipif(not processes.IS_FORKING, reason="elsewhere a lock is registered under a name")
+def test_a_lock_is_not_registered_so_that_nothing_of_it_is_left():
+    source = "from multiprocessing import RLock, resource_tracker as r; r.register = lambda *what: texts.append(what[1]); RLock()"
+    assert run(source) == [("0", "begun"), ("0", Ending(0))]
+
+
 def test_a_text_is_handed_on_while_its_job_goes_on():
     jobs = [Job(name="slow", function=run_source, arguments=("import time; time.sleep(60)",))]
     started = time.monotonic()

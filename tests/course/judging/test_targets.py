@@ -102,7 +102,7 @@ def test_a_file_is_judged_as_the_section_of_its_name(name):
 
 @pytest.mark.parametrize("name", ["gone.py", "gone.ipynb", "below/gone.py"])
 def test_a_file_that_is_not_there_is_said(name):
-    with pytest.raises(WorkspaceError, match=rf"{name} must be a file that can be read: got 'No such file"):
+    with pytest.raises(WorkspaceError, match=rf"There is no file {name}\. Name another"):
         find_target(CATALOG, name)
 
 

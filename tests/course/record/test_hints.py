@@ -118,10 +118,10 @@ def test_a_solution_waits_for_a_pass(section, plus, store):
     with pytest.raises(WorkspaceError) as caught:
         give_solution(section, plus, store)
     assert str(caught.value) == (
-        "7.2/plus must pass before its solution is shown: got 0 attempts, and no pass. For a hint: arena hint "
-        "7.2/plus. To see it all the same: arena solution 7.2/plus --give-up"
+        "You haven't passed 7.2/plus yet (0 attempts); its solution is shown once you have. For a hint: arena hint "
+        "7.2/plus. To see the solution all the same: arena solution 7.2/plus --give-up"
     )
-    for told in ("got 1 attempt, and no pass", "got 2 attempts, and no pass"):
+    for told in (r"yet \(1 attempt\)", r"yet \(2 attempts\)"):
         store.record(Result(exercise=plus.id, status="failed"))
         with pytest.raises(WorkspaceError, match=told):
             give_solution(section, plus, store)
@@ -189,7 +189,7 @@ def test_a_named_file_is_the_only_one_looked_at(section, plus, store, work):
 
 
 def test_a_named_file_that_cannot_be_read_is_said(section, plus, store, work):
-    with pytest.raises(WorkspaceError, match="No such file"):
+    with pytest.raises(WorkspaceError, match="There is no file"):
         give_solution(section, plus, store, gives_up=True, file=work / "gone.py")
 
 

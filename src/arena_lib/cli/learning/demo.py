@@ -28,7 +28,7 @@ PRINTED = "1.1/causal_mask"
 @json_option
 @verb
 def demo(model: str, output: Path, as_json: bool) -> None:
-    """See what this is in three minutes.
+    """See what this is in under a minute.
 
     It works through section 1.1 as a learner would, then looks inside a trained model.
     """

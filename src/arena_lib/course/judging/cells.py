@@ -72,6 +72,8 @@ def read_learner_file(path: Path) -> LearnerFile:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise WorkspaceError(_why_no_text(path, error)) from error
+    except FileNotFoundError as error:
+        raise WorkspaceError(f"There is no file {path}. Name another, or write one with: arena start") from error
     except OSError as error:
         raise WorkspaceError(
             f"{path} must be a file that can be read: got {error.strerror!r}. Name another file, or write one with: arena start"

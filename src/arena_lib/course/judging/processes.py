@@ -195,6 +195,8 @@ def _run(
         os.setsid()
     if hasattr(signal, "alarm") and limits.seconds < math.inf:
         signal.alarm(math.ceil(limits.seconds) + _GRACE_SECONDS)
+    if IS_FORKING:  # then no lock, such as a tqdm bar's, has a name that the os._exit below would leave behind
+        multiprocessing.set_start_method("fork", force=True)
     limit_memory(limits.memory)
     for text in function(*arguments):
         connection.send_bytes(text.encode())

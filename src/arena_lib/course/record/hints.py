@@ -114,8 +114,8 @@ def give_solution(
     if not (is_earned or gives_up):
         attempts = counted(progress.attempts if progress else 0, "attempt")
         raise WorkspaceError(
-            f"{entry.id} must pass before its solution is shown: got {attempts}, and no "
-            f"pass. For a hint: arena hint {entry.id}. To see it all the same: arena solution {entry.id} --give-up"
+            f"You haven't passed {entry.id} yet ({attempts}); its solution is shown once you have. "
+            f"For a hint: arena hint {entry.id}. To see the solution all the same: arena solution {entry.id} --give-up"
         )
     if not is_earned:
         store.note("solution", entry.id)
