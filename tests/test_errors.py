@@ -66,6 +66,10 @@ def test_half_of_the_letters_must_agree():
     assert advice("abcd", ["axyz"]) == "There are: axyz."
 
 
+def test_what_lies_within_the_name_is_offered_alone():
+    assert advice("1.3", ["1.2", "1.3.1"]) == "Did you mean '1.3.1'?"
+
+
 def test_without_a_near_name_those_that_exist_are_listed():
     assert advice("?", ["b", "a"]) == "There are: a, b."
     assert advice("?", []) == "There are none."

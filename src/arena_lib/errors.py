@@ -102,6 +102,7 @@ class UnknownNameError(ArenaError, LookupError):
 
     def _advice(self) -> str:
         if nearest := difflib.get_close_matches(self.name, self.known + self.aliases, n=3, cutoff=0.5):
+            nearest = [known for known in nearest if known.startswith(f"{self.name}.")] or nearest
             return f"Did you mean {' or '.join(map(repr, nearest))}?"
         if not self.known:
             return "There are none."
