@@ -94,7 +94,7 @@ def test_the_magic_answers(shell, capsys):
     assert "'4'" in ask("hint causal_mask 4")
     assert ask("hint causal_mask 3").rstrip().endswith(f"give up: %arena solution {MASK} --give-up)")
     refused = ask("solution causal_mask")
-    assert "must pass before" in refused
+    assert "You haven't passed" in refused
     assert f"For a hint: %arena hint {MASK}." in refused
     assert refused.rstrip().endswith(f"%arena solution {MASK} --give-up")
     assert ask("hint zzzz").rstrip().endswith("All of them: !arena list")

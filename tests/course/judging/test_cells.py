@@ -55,7 +55,7 @@ def test_a_script_is_cut_at_its_cells(tmp_path):
         ("a.ipynb", '{"cells": []}'.encode("utf-16"), "must be UTF-8 text: .* Save it as UTF-8"),
         ("a.ipynb", PNG, r"must be a notebook, which is JSON: got a binary file that begins with b'\\x89PNG"),
         ("a.py", PNG, r"must be Python, which is text: got a binary file that begins with b'\\x89PNG"),
-        ("a.py", None, "No such file"),
+        ("a.py", None, "There is no file"),
     ],
 )
 def test_what_is_no_learners_file_is_said_to_be_none(tmp_path, name, content, told):
