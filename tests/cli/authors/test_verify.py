@@ -4,6 +4,7 @@ import io
 import sys
 
 import pytest
+from click.testing import CliRunner
 
 from arena_lib.cli.authors.verify import _show_records, verify
 
@@ -52,3 +53,14 @@ def test_progress_is_shown_in_a_terminal_and_nowhere_else(monkeypatch, capsys, i
     told = sys.stderr.getvalue()
     assert ("2/2" in told and "1.1/causal_mask" in told) is (is_terminal and not as_json)
     assert (told == "") is not (is_terminal and not as_json)
+
+
+def test_a_file_in_a_folder_that_is_not_there_is_refused_before_the_work(monkeypatch, tmp_path):
+    def verify_sections(*_):
+        raise AssertionError("it must not begin")
+
+    monkeypatch.setattr("arena_lib.course.authoring.verify_sections.verify_sections", verify_sections)
+    runner = CliRunner()
+    result = runner.invoke(verify, ["1.1/causal_mask", "--messages", str(tmp_path / "nowhere" / "messages.txt")])
+    assert result.exit_code == 2
+    assert "must exist: it doesn't. Make it first." in " ".join(result.output.split())

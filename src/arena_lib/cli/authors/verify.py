@@ -22,7 +22,7 @@ class Writable(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The path, if its folder is there."""
-        path = super().convert(value, param, ctx)
+        path = Path(str(super().convert(value, param, ctx)))
         if not path.parent.is_dir():
             self.fail(f"the folder {path.parent} must exist: it doesn't. Make it first.", param, ctx)
         return path
