@@ -119,3 +119,10 @@ def test_unknown_model_is_said_with_the_nearest_name(tmp_path):
     result = CliRunner().invoke(arena, ["demo", "--model", "tiny-lama", "--output", str(tmp_path / "demo.html")])
     assert result.exit_code == 2
     assert "tiny-llama" in result.output
+
+
+def test_the_readme_and_the_help_agree_on_how_long_it_takes(arena):
+    readme = Path(__file__).parents[3] / "README.md"
+    assert all(
+        "in under a minute" in text for text in (readme.read_text(encoding="utf-8"), arena("demo", "--help").out)
+    )

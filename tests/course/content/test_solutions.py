@@ -3,7 +3,7 @@ import sys
 import pytest
 
 from arena_lib.course.content.catalog import load_catalog
-from arena_lib.course.content.solutions import run_exploratory, solution_diff, solution_text
+from arena_lib.course.content.solutions import helpers_text, run_exploratory, solution_diff, solution_text
 from arena_lib.errors import AuthoringError
 
 
@@ -19,6 +19,16 @@ def test_solution_is_the_references_text(section):
     assert solution_text(section, plus).startswith("@functools.cache\ndef plus(")
     assert solution_text(section, plus).endswith("    return a + b\n")
     assert solution_text(section, find_largest).splitlines()[:2] == ["numbers = [3, 9, 4]", "largest = max(numbers)"]
+
+
+def test_a_solution_of_one_call_comes_with_what_it_calls(section):
+    catalog = load_catalog()
+    detector = catalog.exercise("1.2/current_attn_detector")
+    text = helpers_text(catalog.section_of(detector), detector)
+    assert "# arena_lib.interp.heads.detectors.heads_above, which it uses:\ndef heads_above(" in text
+    assert "\ndef current_attn_scores(" in text
+    assert text.count("which it uses") == 2
+    assert [helpers_text(section, entry) for entry in section.exercises] == ["", "", ""]
 
 
 def test_diff_shows_what_would_change(section):

@@ -154,6 +154,12 @@ def test_the_solution_is_held_against_the_learners_latest_file(section, plus, st
     assert "-    return a * b" in given.text
 
 
+def test_helpers_follow_the_solution_and_the_difference():
+    solution = GivenSolution(exercise="7.2/plus", solution="plus = add\n", diff=None, file=None, helpers="def add")
+    assert solution.text == "plus = add\n\n\ndef add"
+    assert dataclasses.replace(solution, diff="-a\n", file=Path("a.py")).text == "Compared with a.py:\n-a\n\n\ndef add"
+
+
 def test_what_a_notebook_has_executed_comes_before_what_is_saved(section, plus, store, work):
     saved = write(work / "7.2_little.py", at=1000)
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 from arena_lib.course.content.catalog_types import ExerciseEntry, Section
 from arena_lib.course.content.notebooks import NotebookCell, Scale, build_cells, reveal_solution
-from arena_lib.course.content.stubs import exercise_text
+from arena_lib.course.content.stubs import exercise_text, helpers_of_short, source_of
 from arena_lib.errors import AuthoringError
 
 
@@ -27,6 +27,17 @@ def solution_text(section: Section, entry: ExerciseEntry) -> str:
         cell.source for cell in section.cells if cell.exercise is not None and cell.exercise.name == entry.name
     ]
     return reveal_solution(source) + "\n"
+
+
+def helpers_text(section: Section, entry: ExerciseEntry) -> str:
+    """The library's functions to which a solution of one statement leaves the work, other exercises aside."""
+    exercises = {candidate.reference for candidate in section.exercises}
+    helpers = helpers_of_short(entry.reference) if entry.reference is not None else []
+    return "\n\n".join(
+        f"# {helper.replace(':', '.')}, which it uses:\n{source_of(helper)}"
+        for helper in helpers
+        if helper not in exercises
+    )
 
 
 def solution_diff(section: Section, entry: ExerciseEntry, learners: str) -> str:

@@ -131,6 +131,22 @@ def needed_names(reference: str) -> list[NeededName]:
     return names
 
 
+def helpers_of_short(reference: str) -> list[str]:
+    """The functions and classes of its package that a function of one statement uses there, as references."""
+    module, node = _definition(reference)
+    if isinstance(node, ast.ClassDef) or len(node.body) - (_docstring(node) is not None) != 1:
+        return []
+    origins = {name.name: name.origin for name in needed_names(reference)}
+    helpers: dict[str, None] = {}
+    for part in ast.walk(node.body[-1]):
+        name, _, attribute = (
+            ast.unparse(part).partition(".") if isinstance(part, ast.Name | ast.Attribute) else ("", "", "")
+        )
+        if name in origins and (helper := _as_reference(f"{origins[name]}.{attribute}".rstrip("."), module.name)):
+            helpers[helper] = None
+    return list(helpers)
+
+
 def _definition(reference: str) -> tuple[SourceModule, Definitions]:
     module_name, _, qualname = reference.partition(":")
     module = read_module(module_name)

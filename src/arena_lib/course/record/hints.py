@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from arena_lib.course.content.catalog_types import ExerciseEntry, Section
-from arena_lib.course.content.solutions import solution_diff, solution_text
+from arena_lib.course.content.solutions import helpers_text, solution_diff, solution_text
 from arena_lib.course.judging.cells import LearnerFile, read_learner_file
 from arena_lib.course.judging.collect import expression_of, parse_file, source_of_name
 from arena_lib.course.record.progress import ProgressStore
@@ -65,16 +65,19 @@ class GivenSolution:
     file: Path | None
     saved_at: datetime.datetime | None = None
     """When the learner's code was saved; None for code that a notebook has executed."""
+    helpers: str = ""
+    """The library's functions to which a short solution leaves the work."""
 
     @property
     def text(self) -> str:
-        """For a person: the difference where there is one, else the whole."""
+        """For a person: the difference where there is one, else the whole; then the helpers."""
+        helpers = f"\n\n{self.helpers}" if self.helpers else ""
         if self.diff is None:
-            return self.solution
+            return self.solution + helpers
         saved = f" (as saved at {self.saved_at:%H:%M})" if self.saved_at else ""
         if not self.diff:
             return f"Your {self.exercise} in {self.file}{saved} is the library's, word for word."
-        return f"Compared with {self.file}{saved}:\n{self.diff}"
+        return f"Compared with {self.file}{saved}:\n{self.diff}{helpers}"
 
     def to_json(self) -> dict[str, Any]:
         """With stable keys."""
@@ -126,7 +129,12 @@ def give_solution(
         saved_at = datetime.datetime.fromtimestamp(path.stat().st_mtime) if path else None
     diff = None if learners is None else solution_diff(section, entry, learners)
     return GivenSolution(
-        exercise=entry.id, solution=solution_text(section, entry), diff=diff, file=path, saved_at=saved_at
+        exercise=entry.id,
+        solution=solution_text(section, entry),
+        diff=diff,
+        file=path,
+        saved_at=saved_at,
+        helpers=helpers_text(section, entry),
     )
 
 
