@@ -305,7 +305,7 @@ def _decide(session: _Session, name: str, differences: Sequence[_Difference]) ->
         return
     first = differences[0]
     if first.mismatch.observation == CHANGED:
-        text = "It must leave its arguments as they are: it changed {}. Make a new one: x + y, not x += y."
+        text = "It must leave its arguments as they are: it changed {}. Return a new one: x + y rather than x += y, a copy (clone) before you write into it."
         text = text.format(", ".join(first.actual))
         session.checks.append(Check(name="arguments unchanged", passed=False, message=text))
         raise _Verdict("failed", diagnosis=_diagnosis(session))

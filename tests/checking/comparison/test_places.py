@@ -26,19 +26,14 @@ def wrong(*shape: int, at) -> np.ndarray:
         (wrong(3, 12, at=np.s_[:, 1::3]), "batch seq", "only at seq = 1, 4, 7, 10"),
         (wrong(3, 12, at=np.s_[:, [0, 1, 2, 5, 6]]), "batch seq", None),
         (wrong(4, 6, 7, at=np.s_[1:3, 2, :]), "batch seq d_model", "only at batch = 1, 2, seq = 2"),
-        (wrong(4, 6, 7, at=np.s_[:, 5, 1:]), "batch seq d_model", "only at the last seq (seq = 5), everywhere but"),
+        (wrong(4, 6, 7, at=np.s_[:, 5, 1:]), "batch seq d_model", "only at seq = 5, d_model from 1 to 6"),
         (np.ones((2, 3), dtype=bool), "batch seq", None),
         (np.zeros((2, 3), dtype=bool), "batch seq", None),
         (np.array(True), "", None),
     ],
 )
 def test_place(array, axes, place):
-    found = find_place(array, tuple(axes.split()))
-    if place is None or "everywhere but" not in place:
-        assert found == place
-    else:
-        assert found is not None
-        assert "seq" in found
+    assert find_place(array, tuple(axes.split())) == place
 
 
 def test_half_of_a_place_must_be_wrong():

@@ -79,11 +79,11 @@ FACTS = {
     ),
     "nan": (
         failed(at(RESID, np.s_[1, 2], torch.nan), RESID, MODEL),
-        ["has NaN or infinity; wrong are 7 of 70", "batch = 1, seq = 2, d_model = 0", "got nan"],
+        ["output: wrong in 7 of 70 entries, with NaN or infinity", "batch = 1, seq = 2, d_model = 0", "got nan"],
     ),
     "zeros": (
         failed(torch.zeros(2, 5, 7), RESID, MODEL, observation="gradient of x", mistake="detaches x"),
-        ["gradient of x is wrong in all 70", "every entry is 0", "Looks like: detaches x"],
+        ["gradient of x: wrong in all 70", "every entry is 0", "Looks like: detaches x"],
     ),
     "precision": (failed(RESID.bfloat16().float(), RESID, MODEL), ["rounded to bfloat16"]),
     "shape": (
@@ -105,11 +105,11 @@ FACTS = {
     "pair": (failed({("l", "l"): 2}, {("l", "l"): 1}), ["output[('l', 'l')] should be 1", "got 2"]),
     "sentence": (
         failed(False, True, observation="the second copy equals the first"),
-        ["the second copy equals the first: this must hold, and it doesn't"],
+        ["this should be so, and isn't: the second copy equals the first"],
     ),
     "denial": (
         failed(True, False, observation="the direction needs a gradient"),
-        ["the direction needs a gradient: this must not hold, and it does"],
+        ["this shouldn't be so, and is: the direction needs a gradient"],
     ),
     "count": (failed(4, 0, observation="types whose label never changes"), ["never changes should be 0", "got 4"]),
     "nested": (failed({"k": [1, "b"]}, {"k": [1, "a"]}), ["output['k'] should be [1, 'a']", "got [1, 'b']"]),
@@ -161,7 +161,7 @@ def test_a_whole_message():
     assert render_text(result) == (
         "✗ 1.1/attention does not pass yet\n"
         "  call     attention(scores=a float32 tensor of shape (2, 3, 5, 5)), two examples\n"
-        "  wrong    output is wrong in 60 of 150 entries\n"
+        "  wrong    output: wrong in 60 of 150 entries\n"
         "  shape    (batch 2, n_heads 3, seq_q 5, seq_k 5), as expected\n"
         "  first    at batch = 0, n_heads = 0, seq_q = 0, seq_k = 1: expected -inf, got 0\n"
         "  pattern  only positions after the query (seq_k > seq_q), always 0 instead of -inf\n"

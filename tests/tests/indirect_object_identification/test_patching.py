@@ -220,7 +220,7 @@ def test_new_cache_counts_and_not_the_set_it_could_be_made_from():
         return final_resid_post(model, patching_metric, new_dataset, orig_dataset, None, orig_cache)
 
     result = run(judges.test_get_path_patch_head_to_final_resid_post, makes_it_again)
-    assert result.diagnosis.mistake == "makes the new cache again although it gets one"
+    assert result.diagnosis.mistake == "computes new_cache again although one was passed"
 
 
 def test_orig_cache_may_be_made_again():

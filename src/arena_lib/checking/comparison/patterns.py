@@ -22,6 +22,8 @@ MIN_ENTRIES = 3
 """Entries that must carry a factor, an offset or a shift before it is called a pattern."""
 MAX_AXES = 6
 """Axes of a tensor whose permutations are tried."""
+WHOLE = Tolerance(rtol=1e-4, atol=0.0)
+"""How near a multiple must be to a whole one, whatever the exercise allows: frequencies are near many."""
 LARGEST_MULTIPLE = 1000
 """Whole numbers up to this are looked for as the factor of a single number."""
 CLOSE = 0.02
@@ -126,7 +128,7 @@ def _multiple(actual: np.ndarray, expected: np.ndarray, axes: tuple[str, ...], t
     is_larger = abs(value) > abs(right)
     factor = round(value / right if is_larger else right / value)
     explained = np.asarray(right * factor if is_larger else right / max(factor, 1))
-    if not 2 <= factor <= LARGEST_MULTIPLE or not agree(widen(actual).reshape(()), explained, tolerance).all():
+    if not 2 <= factor <= LARGEST_MULTIPLE or not agree(widen(actual).reshape(()), explained, WHOLE).all():
         return None
     return f"it is {factor} times too large" if is_larger else f"it is {factor} times too small"
 

@@ -91,7 +91,8 @@ def compose(result: Result) -> Message:
         "timeout": f"{name} did not finish within its time limit"
         + (f" ({result.seconds:.0f} s)" if result.seconds else ""),
     }[status]
-    facts = [*_failed_checks(result), *_mismatch_facts(result.mismatch), *_diagnosis(result), *_notes(result)]
+    mismatch = _mismatch_facts(result.mismatch, is_named=result.diagnosis is not None)
+    facts = [*_failed_checks(result), *mismatch, *_diagnosis(result), *_notes(result)]
     return Message(status, headline, tuple(facts), f"For a hint: arena hint {name}")
 
 
@@ -121,11 +122,14 @@ def _notes(result: Result) -> list[tuple[str, str]]:
     return [("note", note) for note in result.notes[:MAX_NOTES]]
 
 
-def _mismatch_facts(mismatch: Mismatch | None) -> list[tuple[str, str]]:
+def _mismatch_facts(mismatch: Mismatch | None, *, is_named: bool) -> list[tuple[str, str]]:
+    """What differs, and how; advice on a type only where no mistake has a name, which says more."""
     if mismatch is None:
         return []
     facts = [("call", mismatch.case)] if mismatch.case else []
-    if mismatch.kind == "length":
+    if mismatch.expected == "an empty list":
+        facts.append(("wrong", f"{mismatch.observation}: there should be none, but {mismatch.actual}"))
+    elif mismatch.kind == "length":
         facts += [("wrong", f"{mismatch.observation} should be {mismatch.expected}"), ("got", mismatch.actual)]
     elif mismatch.kind in ("rank", "shape"):
         facts += _shape_facts(mismatch)
@@ -133,6 +137,8 @@ def _mismatch_facts(mismatch: Mismatch | None) -> list[tuple[str, str]]:
         facts += _value_facts(mismatch)
     else:
         facts += _kind_facts(mismatch)
+    if mismatch.kind == "type" and is_named:
+        return facts
     label = "advice" if mismatch.kind == "type" else "pattern"
     return facts + ([(label, mismatch.pattern)] if mismatch.pattern else [])
 
@@ -146,7 +152,7 @@ def _shape_facts(mismatch: Mismatch) -> list[tuple[str, str]]:
     n_axes = len(mismatch.expected_shape), len(mismatch.actual_shape)
     rank = "" if n_axes[0] == n_axes[1] else f" ({counted(n_axes[0], 'axis', 'axes')} expected, {n_axes[1]} given)"
     return [
-        ("wrong", f"{mismatch.observation} has another shape{rank}"),
+        ("wrong", f"{mismatch.observation} has the wrong shape{rank}"),
         *_two("shape", expected, str(mismatch.actual_shape)),
     ]
 
@@ -162,11 +168,11 @@ def _value_facts(mismatch: Mismatch) -> list[tuple[str, str]]:
         return [("wrong", f"{mismatch.observation} should be {mismatch.expected}"), ("got", mismatch.actual)]
     if mismatch.n_total == 1 and not mismatch.expected_shape:
         return _number_facts(mismatch)
-    what = "has NaN or infinity; wrong are" if mismatch.kind == "nonfinite" else "is wrong in"
+    what = ", with NaN or infinity" if mismatch.kind == "nonfinite" else ""
     counted = f"{mismatch.n_wrong} of {mismatch.n_total} entries"
     if mismatch.n_wrong == mismatch.n_total:
         counted = f"all {mismatch.n_total} entries" if mismatch.n_total != 1 else "its one entry"
-    facts = [("wrong", f"{mismatch.observation} {what} {counted}")]
+    facts = [("wrong", f"{mismatch.observation}: wrong in {counted}{what}")]
     if mismatch.expected_shape:
         facts.append(("shape", f"{shape_text(mismatch.expected_shape, mismatch.axes)}, as expected"))
     return [*facts, ("first", f"{_where(mismatch)}expected {mismatch.expected}, got {mismatch.actual}")]
@@ -176,8 +182,8 @@ def _number_facts(mismatch: Mismatch) -> list[tuple[str, str]]:
     """Of one number, what it should be; of a sentence that holds or not, which it should do."""
     is_sentence = " " in mismatch.observation and mismatch.expected in ("True", "False")
     if is_sentence:
-        demand = "this must hold, and it doesn't" if mismatch.expected == "True" else "this must not hold, and it does"
-        return [("wrong", f"{mismatch.observation}: {demand}")]
+        demand = "this should be so, and isn't" if mismatch.expected == "True" else "this shouldn't be so, and is"
+        return [("wrong", f"{demand}: {mismatch.observation}")]
     return [("wrong", f"{mismatch.observation} should be {mismatch.expected}"), ("got", mismatch.actual)]
 
 
@@ -192,8 +198,8 @@ def _where(mismatch: Mismatch) -> str:
 
 def _kind_facts(mismatch: Mismatch) -> list[tuple[str, str]]:
     difference = {
-        "dtype": "has another dtype",
-        "type": "is of another kind",
+        "dtype": "has the wrong dtype",
+        "type": "is of the wrong type",
         "missing": "is missing",
         "raised": "differs in the exception it raises",
     }.get(mismatch.kind, "is wrong")

@@ -254,7 +254,7 @@ test_calculate_fn_vectors_and_intervene = exercise(
                     "an effect is a difference: with the change, less without",
                 ),
                 "without - torch.stack(with_mean)": (
-                    "turns the sign round",
+                    "flips the sign",
                     "a head that helps has a positive effect",
                 ),
                 "(torch.stack(with_mean) - without) / without": (

@@ -258,7 +258,7 @@ test_calculate_and_apply_steering_vector = exercise(
             "for layer, vector in sorted(vectors, key=lambda addition: addition[0]):",
             {
                 "for layer, vector in vectors[-1:]:": ("adds the last text only", "all additions act"),
-                "for layer, vector in vectors[:1]:": ("adds the first text only", "all additions act"),
+                "for layer, vector in vectors[:1]:": ("adds the first text only", "add the vectors of all additions"),
                 "for layer, vector in vectors:": (
                     "adds in the order given",
                     "in one trace layers must be visited in the order in which the model reaches them",

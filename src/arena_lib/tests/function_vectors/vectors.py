@@ -150,7 +150,7 @@ test_calculate_fn_vector = exercise(
                     "the length of z says how much the head writes",
                 ),
                 "mean_z[head % lm.n_layers, layer] @ lm.W_O(head % lm.n_layers)[layer]": (
-                    "takes layer and head for each other",
+                    "swaps layer and head",
                     "the list holds (layer, head)",
                 ),
             },

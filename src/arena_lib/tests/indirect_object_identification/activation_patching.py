@@ -119,7 +119,7 @@ def sweep_mistakes(place: str) -> tuple[Mistake, ...]:
     results = {
         "patching_metric(logits) - patching_metric(lm.run(corrupted_tokens))": (
             "subtracts the corrupted run's metric",
-            "the metric itself is asked for; it has its own zero",
+            "return the metric as it is: subtract no baseline",
         ),
         "patching_metric(logits) / len(corrupted_tokens)": (
             "divides the metric by the number of prompts",
@@ -143,7 +143,7 @@ def sweep_mistakes(place: str) -> tuple[Mistake, ...]:
     return (*instead_of(run, runs), stays, *instead_of("check_metric(patching_metric(logits))", results))
 
 
-OWN_ENTRY = "each entry is for its own {}; a lambda in a loop sees the variable as it is when it is called"
+OWN_ENTRY = "each entry has its own {}: give the hook its value when you make it, with functools.partial (a lambda reads the variable when it is called)"
 POSITION_MISTAKES = instead_of(
     "pos=pos, ",
     {

@@ -191,7 +191,7 @@ test_make_circuit_mask = exercise(
                     "heads are the last axis, and the others of the layer are ablated",
                 ),
                 "mask[head % n_layers, prompts, word_idx[seq_pos_to_keep[kind]], layer]": (
-                    "takes the head's number for the layer",
+                    "uses the head's number as the layer",
                     "a head is (layer, head), and the mask has layers first and heads last",
                 ),
                 "mask[:, prompts, word_idx[seq_pos_to_keep[kind]], head]": (

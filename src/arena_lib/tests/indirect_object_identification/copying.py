@@ -248,7 +248,7 @@ test_get_copying_scores = exercise(
                     "a score is a share of the names, from 0 to 1",
                 ),
                 "100 * (top == names[:, None]).any(dim=-1).float().mean(dim=-1)": (
-                    "gives per cent",
+                    "returns percentages",
                     "a score is a share of the names, from 0 to 1",
                 ),
                 "torch.isin(top, names).any(dim=-1).float().mean(dim=-1)": (

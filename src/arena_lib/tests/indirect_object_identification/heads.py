@@ -268,7 +268,7 @@ test_get_attn_scores = exercise(
         ),
         Mistake(
             "takes keys for queries",
-            why="in the pattern the position that looks comes before the position that is looked at",
+            why="the pattern's last two axes are the query, then the key",
             function=scores_at(right_pairs, lambda pattern, query, key: mean_of_pairs(pattern, key, query)),
         ),
         Mistake(

@@ -119,7 +119,7 @@ test_logits_to_ave_logit_diff = exercise(
                     "a logit alone says nothing: softmax looks at differences, so subtract the wrong answer's",
                 ),
                 "(correct - incorrect).abs()": (
-                    "takes the size of the difference",
+                    "takes the absolute value of the difference",
                     "the sign says which of the two answers the model prefers",
                 ),
                 "(correct - incorrect).unsqueeze(-1)": (
@@ -254,7 +254,7 @@ test_ioi_metric = exercise(
                     "the corrupted run must give 0: subtract its level",
                 ),
                 "(logit_diff - corrupted_logit_diff) / (corrupted_logit_diff - clean_logit_diff)": (
-                    "turns the sign round",
+                    "flips the sign",
                     "the clean run must give +1",
                 ),
                 "(logit_diff - corrupted_logit_diff)": (

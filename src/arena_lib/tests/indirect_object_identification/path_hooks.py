@@ -93,7 +93,7 @@ test_patch_or_freeze_head_vectors = exercise(
             {
                 "patched = orig_head_vector.clone()": (
                     "does not freeze the other heads",
-                    "in later layers the heads have already read the change: they must have their original values",
+                    "every head but the sender gets its value from orig_cache, in every layer",
                 ),
                 "new_cache, orig_cache = orig_cache, new_cache; patched = orig_cache[hook.name].clone()": (
                     "has the two caches the wrong way round",
@@ -161,7 +161,7 @@ test_patch_or_freeze_head_vectors = exercise(
             },
         ),
         Mistake(
-            "takes the head's number for the layer",
+            "uses the head's number as the layer",
             "layer, head = head_to_patch",
             "head, layer = head_to_patch; head %= orig_head_vector.shape[2]",
             why="head_to_patch is (layer, head)",
@@ -243,7 +243,7 @@ test_patch_head_input = exercise(
                     "a hook sees one layer: of the receivers only those of hook.layer() are there",
                 ),
                 "heads = [layer for layer, head in head_list if head == hook.layer()]": (
-                    "takes the head's number for the layer",
+                    "uses the head's number as the layer",
                     "a receiver is (layer, head)",
                 ),
                 "heads = [i for i in range(patched.shape[2]) if (hook.layer(), i) not in head_list]": (

@@ -139,7 +139,7 @@ FREEZES = "record_with_hooks(lm, orig_tokens, [(name, freeze) for name in z_name
 NEW_CACHE = "new_cache = lm.run_with_cache(new_tokens, z_names)[1] if new_cache is None else new_cache"
 ORIG_CACHE = "orig_cache = lm.run_with_cache(orig_tokens, z_names)[1] if orig_cache is None else orig_cache"
 
-OWN_ENTRY = "each entry is for a sender of its own; a lambda in a loop sees the variable as it is when it is called"
+OWN_ENTRY = "each entry has its own sender: give the hook its value when you make it, with functools.partial (a lambda reads the variable when it is called)"
 ALL_HELD = (
     "[*((name, freeze) for name in z_names), "
     '*((f"blocks.{i}.hook_mlp_out", lambda out, hook, value=lm.run_with_cache(orig_tokens)[1]: value[hook.name]) '
@@ -178,7 +178,7 @@ COMMON = [
                 "the sender has its value on the new prompts",
             ),
             "new_cache = lm.run_with_cache(new_tokens, z_names)[1]": (
-                "makes the new cache again although it gets one",
+                "computes new_cache again although one was passed",
                 "if new_cache is handed in, the sender's values come from it; here it holds other prompts than new_dataset",
             ),
         },
@@ -193,7 +193,7 @@ COMMON = [
                 OWN_ENTRY,
             ),
             "head_to_patch=(head % lm.n_layers, layer)": (
-                "takes the head's number for the layer",
+                "uses the head's number as the layer",
                 "a head is (layer, head)",
             ),
         },
@@ -226,7 +226,7 @@ COMMON = [
         "subtracts the original run's metric",
         "results.append(check_metric(patching_metric(",
         "results.append(-patching_metric(lm.run(orig_tokens)) + check_metric(patching_metric(",
-        why="the metric itself is asked for; it has its own zero",
+        why="return the metric as it is: subtract no baseline",
     ),
 ]
 

@@ -110,7 +110,7 @@ test_calculate_scatter_embedding_vs_attn = exercise(
             {
                 "[rows, head, :, end]": (
                     "takes queries for keys",
-                    "in the pattern the position that looks comes before the position that is looked at",
+                    "the pattern's last two axes are the query, then the key",
                 ),
                 "[rows, :, end].mean(dim=1)": (
                     "averages attention over the heads",

@@ -166,7 +166,10 @@ test_get_ablation_scores = exercise(
                     "takes the mean over both copies",
                     "the first copy can't be predicted anyway; only the second shows what induction does",
                 ),
-                "tokens)[:, :n]": ("takes the first copy", "the second copy is the one that can be copied"),
+                "tokens)[:, :n]": (
+                    "takes the first copy",
+                    "only the second copy can be predicted, by copying from the first",
+                ),
                 "tokens)[:, -n:]": (
                     "counts the second copy's first token, too",
                     "nothing announces that the string begins again: the last n - 1 predictions are meant",

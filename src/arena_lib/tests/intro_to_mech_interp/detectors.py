@@ -149,7 +149,7 @@ def in_place_of_the_mean(where: Where) -> list[Mistake]:
         wrong(
             "counts a head of which one query does it",
             lambda entries: entries[n_trivial:].max(),
-            "a single query that looks there is no habit; take the mean over the queries",
+            "one query is not enough: take the mean over the queries",
         ),
         wrong(
             "looks at the last query alone", lambda entries: entries[-1], "the mean goes over all queries that count"
@@ -343,7 +343,7 @@ test_induction_attn_detector = exercise(
         wrong_score(
             "takes the whole length for n",
             lambda pattern: pattern.diagonal(2 - len(pattern)).mean(),
-            why="the sequence is one token and twice n, so n = (seq - 1) / 2",
+            why="the sequence is the token that begins it, then two copies of n tokens: n = (seq - 1) / 2",
         ),
         *in_place_of_the_mean(one_past_the_copy),
         *IN_ANY_DETECTOR,

@@ -121,7 +121,7 @@ test_factored_norm = exercise(
                 ),
                 "torch.linalg.matrix_norm(B)": (
                     "takes the norm of the second factor",
-                    "||A B|| = ||R B||: Q changes no length, but R does",
+                    "with A = Q R (torch.linalg.qr), ||A B|| = ||R B||: Q changes no length, but R does",
                 ),
                 "torch.linalg.matrix_norm(R @ B) ** 2": (
                     "forgets the root",

@@ -95,7 +95,7 @@ SCORE_MISTAKES = [
         "n = copy_length(pattern.shape[-1])",
         "n = pattern.shape[-1] - 2",
         within="induction_score",
-        why="the sequence is one token and twice n, so n = (seq - 1) / 2",
+        why="the sequence is the token that begins it, then two copies of n tokens: n = (seq - 1) / 2",
     ),
     *instead_of(
         "stripe.mean(dim=(0, -1))",
@@ -106,7 +106,7 @@ SCORE_MISTAKES = [
             ),
             "stripe.mean(dim=0).amax(dim=-1)": (
                 "takes the largest entry",
-                "a single query that looks there is no habit: take the mean",
+                "one query is not enough: take the mean",
             ),
             "stripe.mean(dim=-1).sum(dim=0)": (
                 "sums over the examples",

@@ -128,7 +128,7 @@ test_make_control_labels = exercise(
             "draws a label for every statement",
             "return torch.tensor([label_of[kind] for kind in types])",
             "return torch.randint(0, 2, (len(types),), generator=generator)",
-            why="then nothing could be learned by heart: everything of one type has the same label",
+            why="otherwise nothing could be memorised: all statements of one type share one label",
             shows=labels_statements_apart,
         ),
         Mistake(
@@ -321,7 +321,7 @@ test_compute_selectivity = exercise(
         Mistake(
             "shuffles labels over statements",
             function=selectivity_of_shuffled,
-            why="a control task is fixed for each type: shuffled labels can't be learned by anyone, and the probe looks honest",
+            why="a control task has one label for each type: no probe can memorise shuffled labels, so every probe would look selective",
         ),
         Mistake(
             "uses a generator of its own",

@@ -175,7 +175,7 @@ test_extract_activations = exercise(
             "takes the first token",
             "mask.sum(dim=1) - 1",
             "torch.zeros(len(mask), dtype=torch.long)",
-            why="in a causal model the first token has seen nothing of the statement; the last one has seen all of it",
+            why="in a causal model the first token has seen only itself; the last one has seen the whole statement",
         ),
         Mistake(
             "counts the embedding as layer 0",
@@ -183,7 +183,7 @@ test_extract_activations = exercise(
             why="layer l is what leaves block l: entry l + 1 of hidden_states, as entry 0 is the embedding",
         ),
         Mistake(
-            "takes padding for every token with the padding's id",
+            "treats every token with the padding's id as padding",
             function=_by_hidden_states(
                 lambda hidden, ids, mask: hidden[torch.arange(len(ids)), (ids != 0).sum(dim=1) - 1], side="right"
             ),

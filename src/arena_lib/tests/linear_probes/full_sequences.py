@@ -163,7 +163,7 @@ test_extract_full_sequence_activations = exercise(
             why="the mask is True at tokens of the text, and False at padding",
         ),
         Mistake(
-            "takes padding for every token with the padding's id",
+            "treats every token with the padding's id as padding",
             'encoded["attention_mask"]',
             '(encoded["input_ids"] != tokenizer.pad_token_id).long()',
             why="a text may hold that token too: the attention mask says what is padding",

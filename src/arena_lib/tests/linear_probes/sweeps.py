@@ -146,7 +146,7 @@ test_layer_sweep_accuracy = exercise(
             },
         ),
         Mistake(
-            "trains on the tests",
+            "trains on the test statements too",
             "split_by_label(x[train], y[train])",
             "split_by_label(x, y)",
             why="the means come from the training part alone, or the test is no test",

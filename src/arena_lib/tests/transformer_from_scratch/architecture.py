@@ -55,7 +55,7 @@ test_mlp = exercise(
                 ),
                 GELU.replace("0.044715", "0.44715"): (
                     "writes 0.44715 for 0.044715",
-                    "a zero is missing in the formula",
+                    "the constant lacks a zero: it is 0.044715",
                 ),
                 GELU.replace(" ** 0.5", ""): ("takes 2 / pi, not its root", "the formula has sqrt(2 / pi)"),
                 GELU.replace("0.5 * pre", "pre"): ("leaves out the half", "gelu(a) = a/2 * (1 + tanh(...))"),
@@ -220,7 +220,7 @@ test_transformer_block = exercise(
                 ),
                 "resid_mid = self.ln1(resid_pre + self.attn(resid_pre))": (
                     "normalises after adding attention, not before",
-                    "that was the first transformer; since GPT-2 the stream itself is never normalised on the way",
+                    "that was the first transformer; in GPT-2 the stream itself is never normalised on the way",
                 ),
                 "normed = self.ln1(resid_pre)\n        resid_mid = normed + self.attn(normed)": (
                     "adds attention to the normalised copy",
@@ -274,7 +274,7 @@ test_transformer_block = exercise(
                 ),
                 "return self.ln2(resid_mid + self.mlp(resid_mid))": (
                     "normalises after adding the MLP, not before",
-                    "since GPT-2 the stream itself is never normalised on the way",
+                    "in GPT-2 the stream itself is never normalised on the way",
                 ),
                 "normed = self.ln2(resid_mid)\n        return normed + self.mlp(normed)": (
                     "adds the MLP to the normalised copy",

@@ -180,7 +180,7 @@ test_bpe_decode = exercise(
                     "a character of several bytes may be spread over symbols: join the bytes first",
                 ),
                 'to_bytes("".join(symbols)).decode("utf-8", errors="ignore")': (
-                    "leaves out bytes that are no UTF-8",
+                    "leaves out bytes that are not valid UTF-8",
                     "U+FFFD shows that something was there",
                 ),
                 'to_bytes("".join(symbols)).decode("utf-8")': (

@@ -285,15 +285,15 @@ test_train_bpe = exercise(
                 ),
                 "max(counts, key=lambda pair: counts[pair])": (
                     "breaks ties by which pair it met first",
-                    "of equally frequent pairs the one with the oldest symbols wins",
+                    "of equally frequent pairs the one whose first symbol is older wins, then the one whose second is: symbols of the text in sorted order, then merges as they came",
                 ),
                 "min(counts, key=lambda pair: (-counts[pair], pair))": (
                     "breaks ties by the alphabet",
-                    "of equally frequent pairs the one with the oldest symbols wins",
+                    "of equally frequent pairs the one whose first symbol is older wins, then the one whose second is: symbols of the text in sorted order, then merges as they came",
                 ),
                 "min(counts, key=lambda pair: (-counts[pair], -age[pair[0]], -age[pair[1]]))": (
                     "breaks ties by the youngest symbol",
-                    "of equally frequent pairs the one with the oldest symbols wins",
+                    "of equally frequent pairs the one whose first symbol is older wins, then the one whose second is: symbols of the text in sorted order, then merges as they came",
                 ),
                 "min(counts, key=lambda pair: (-counts[pair], age[pair[1]], age[pair[0]]))": (
                     "breaks ties by the second symbol first",

@@ -30,7 +30,12 @@ def wrong_epsilon(right: str) -> tuple[Mistake, ...]:
     why = "each model has its own epsilon: read it from cfg"
     numbers = ("1e-5", "1e-6", "1e-8", "torch.finfo(residual.dtype).eps")
     return (
-        Mistake("leaves epsilon out", f" + {right}", "", why="a vector that hardly varies would be blown up"),
+        Mistake(
+            "leaves epsilon out",
+            f" + {right}",
+            "",
+            why="without epsilon a vector near zero, or one that hardly varies, is blown up",
+        ),
         *instead_of(right, {number: (f"always adds {number} as epsilon", why) for number in numbers}),
         *instead_of(right, {f"{right}**2": ("squares epsilon", "it is added to the square as it is")}),
     )
@@ -113,7 +118,7 @@ test_layer_norm = exercise(
                 ),
                 "(variance + self.cfg.layer_norm_eps)": (
                     "divides by the variance",
-                    "the standard deviation, the root of the variance, brings a vector to unit size",
+                    "dividing by the standard deviation, the root of the variance, gives the variance one",
                 ),
             },
         ),
@@ -227,7 +232,7 @@ test_rms_norm = exercise(
                 ),
                 " / (mean_square + self.cfg.rms_norm_eps)": (
                     "divides by the mean square",
-                    "it is its root that has the unit of the vector",
+                    "the square has another unit: divide by its root",
                 ),
                 " * (mean_square + self.cfg.rms_norm_eps).sqrt()": ("multiplies by the root mean square", "it divides"),
             },

@@ -42,7 +42,7 @@ def wrong_walks(start: str) -> tuple[Mistake, ...]:
             "in self.blocks:",
             {
                 "in self.blocks[:-1]:": ("leaves the last block out", "every block takes its turn"),
-                "in self.blocks[:1]:": ("stops after the first block", "return stands outside the loop"),
+                "in self.blocks[:1]:": ("stops after the first block", "put the return after the loop"),
                 "in ():": ("leaves all blocks out", "every block takes its turn"),
                 "in reversed(self.blocks):": ("runs the blocks backwards", "block 0 comes first"),
             },

@@ -150,7 +150,7 @@ def bpe_encode(word: Word, merges: Sequence[Pair]) -> Word:
 
 
 def bpe_decode(symbols: Iterable[str]) -> str:
-    """Turn symbols back into text; bytes that are no UTF-8 become U+FFFD.
+    """Turn symbols back into text; bytes that are not valid UTF-8 become U+FFFD.
 
     >>> bpe_decode(("Ġh", "Ã", "©"))
     ' hé'

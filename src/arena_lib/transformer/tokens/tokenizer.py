@@ -139,7 +139,7 @@ class BPETokenizer:
         return ids
 
     def decode(self, ids: Iterable[int] | Int[Tensor, " seq"]) -> str:
-        """Return the text of `ids`; bytes that are no UTF-8 become U+FFFD."""
+        """Return the text of `ids`; bytes that are not valid UTF-8 become U+FFFD."""
         special = set(self.special_tokens)
         tokens = [self.token(int(token_id)) for token_id in ids]
         data = b"".join(token.encode() if token in special else to_bytes(token) for token in tokens)
