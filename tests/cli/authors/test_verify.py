@@ -4,7 +4,6 @@ import io
 import sys
 
 import pytest
-from click.testing import CliRunner
 
 from arena_lib.cli.authors.verify import _show_records, verify
 
@@ -55,12 +54,11 @@ def test_progress_is_shown_in_a_terminal_and_nowhere_else(monkeypatch, capsys, i
     assert (told == "") is not (is_terminal and not as_json)
 
 
-def test_a_file_in_a_folder_that_is_not_there_is_refused_before_the_work(monkeypatch, tmp_path):
+def test_a_file_in_a_folder_that_is_not_there_is_refused_before_the_work(arena, monkeypatch, tmp_path):
     def verify_sections(*_):
         raise AssertionError("it must not begin")
 
     monkeypatch.setattr("arena_lib.course.authoring.verify_sections.verify_sections", verify_sections)
-    runner = CliRunner()
-    result = runner.invoke(verify, ["1.1/causal_mask", "--messages", str(tmp_path / "nowhere" / "messages.txt")])
-    assert result.exit_code == 2
-    assert "must exist: it doesn't. Make it first." in " ".join(result.output.split())
+    result = arena("verify", "1.1/causal_mask", "--messages", tmp_path / "nowhere" / "messages.txt")
+    assert result.code == 2
+    assert "must exist: it doesn't. Make it first." in " ".join(result.err.split())
