@@ -14,12 +14,9 @@ Differs: what refuses bad input (an `if` that only raises, a call of `check_...`
 import ast
 import copy
 import inspect
-import signal
 import textwrap
 import time
-import types
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -27,6 +24,7 @@ from typing import Any
 
 from arena_lib.checking.exercises import Exercise
 from arena_lib.checking.mistakes import execute_again
+from arena_lib.checking.proofs.time_limit import OutOfTimeError, time_limit
 from arena_lib.checking.running import rejects
 from arena_lib.errors import AuthoringError
 
@@ -373,34 +371,11 @@ def undeclarable(test: Exercise) -> list[str]:
 def is_rejected(test: Exercise, mutant: Mutant, seconds: float) -> bool:
     """Whether the test rejects this edit; one that can't even be executed, or doesn't end, is rejected."""
     try:
-        with _time_limit(seconds):
+        with time_limit(seconds):
             return rejects(test, _adapted(test, build(mutant, test.reference)))
-    except (_OutOfTimeError, Exception):
+    except (OutOfTimeError, Exception):
         return True
 
 
 def _adapted(test: Exercise, obj: Any) -> Any:
     return obj if test.adapt is None else test.adapt(obj)
-
-
-class _OutOfTimeError(BaseException):
-    """No Exception, so that the code which is judged can't catch it."""
-
-
-@contextmanager
-def _time_limit(seconds: float) -> Iterator[None]:
-    """Raises in the block after so many seconds of processor time; Unix only, and in the main thread."""
-
-    def stop(number: int, frame: types.FrameType | None) -> None:
-        raise _OutOfTimeError
-
-    if not hasattr(signal, "SIGPROF"):
-        yield
-        return
-    before = signal.signal(signal.SIGPROF, stop)
-    signal.setitimer(signal.ITIMER_PROF, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0.0)
-        signal.signal(signal.SIGPROF, before)
