@@ -43,7 +43,7 @@ def from_script(body, folder) -> str:
 
 def from_pytest(body, folder) -> str:
     (folder / "test_mine.py").write_text(source(body) + f"def test_mine():\n    {CALL}\n")
-    return run("-m", "pytest", "-q", "-s", "-p", "no:cacheprovider", "--tb=short", "test_mine.py", folder=folder)
+    return run("-m", "pytest", "-q", "-s", "-rN", "-p", "no:cacheprovider", "--tb=short", "test_mine.py", folder=folder)
 
 
 def from_notebook(body, folder) -> str:
