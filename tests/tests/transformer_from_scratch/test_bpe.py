@@ -29,6 +29,14 @@ def merge_pair_as_list(word, pair):
     return list(bpe.merge_pair(word, pair))
 
 
+def merge_pair_by_replacing_text(word, pair):
+    return tuple(" ".join(word).replace(" ".join(pair), "".join(pair)).split(" "))
+
+
+def merge_pair_by_replacing_letters(word, pair):
+    return tuple("".join(word).replace("".join(pair), "".join(pair)))
+
+
 def encode_merge_by_merge(word, merges):
     before = ()
     while before != word:
@@ -57,4 +65,11 @@ def test_lists_are_named_where_a_tuple_is_needed():
 
 def test_merges_in_turn_are_named():
     result = run(judges.test_bpe_encode, encode_merge_by_merge)
-    assert result.diagnosis.mistake == "goes on with the next merge where it should begin again"
+    assert result.diagnosis.mistake == "continues with the next merge, without starting again from the first"
+
+
+def test_pairs_joined_in_a_text_are_named():
+    result = run(judges.test_merge_pair, merge_pair_by_replacing_text)
+    assert result.diagnosis.mistake == "joins the symbols with spaces and replaces text, even inside longer symbols"
+    result = run(judges.test_merge_pair, merge_pair_by_replacing_letters)
+    assert result.diagnosis.mistake == "joins the word into one text and splits it into letters"

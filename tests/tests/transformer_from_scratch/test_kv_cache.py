@@ -75,7 +75,7 @@ def test_returning_the_new_part_is_named():
 
 def test_keys_kept_without_their_bias_are_seen():
     result = run(judges.test_attend_with_cache, lambda a, x, c, i: attend_heads_first(a, x, c, i, with_key_bias=False))
-    assert result.diagnosis.mistake == "keeps keys without their bias"
+    assert result.diagnosis.mistake == "stores keys without their bias"
 
 
 def test_an_ignored_generator_is_named():

@@ -66,7 +66,7 @@ def with_a_seed_of_its_own(draw):
 @pytest.mark.parametrize(
     ("spoil", "mistake"),
     [
-        (restarting, "starts the generator anew at each call"),
+        (restarting, "seeds the generator again at each call"),
         (ignoring, "ignores the generator"),
         (with_a_seed_of_its_own, "draws the same token at every call"),
     ],
@@ -94,7 +94,7 @@ def top_p_by_softmax_of_probabilities(logits, p, k=1, generator=None):
 @pytest.mark.parametrize(
     ("name", "wrong", "mistake"),
     [
-        ("sample_basic", basic_by_exponentials, "takes exponentials that overflow"),
+        ("sample_basic", basic_by_exponentials, "computes exponentials that overflow"),
         ("sample_top_k", top_k_by_softmax_of_probabilities, "takes the softmax of probabilities"),
         ("sample_top_p", top_p_by_softmax_of_probabilities, "takes the softmax of probabilities"),
     ],

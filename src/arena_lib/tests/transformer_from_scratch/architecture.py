@@ -41,25 +41,31 @@ test_mlp = exercise(
         *instead_of(
             'F.gelu(pre, approximate="tanh")',
             {
-                "pre": ("has no activation", "two linear layers without a bend between them are one linear layer"),
-                "F.relu(pre)": ("uses ReLU in place of GELU", "GELU is smooth, and slightly negative below zero"),
-                "F.silu(pre)": ("uses SiLU in place of GELU", "GPT-2's activation is GELU in its tanh form"),
-                "torch.tanh(pre)": ("uses tanh in place of GELU", "the tanh is only one factor of GELU"),
+                "pre": (
+                    "has no activation",
+                    "without a nonlinear function between them, two linear layers are one linear layer",
+                ),
+                "F.relu(pre)": ("uses ReLU instead of GELU", "GELU is smooth, and slightly negative below zero"),
+                "F.silu(pre)": ("uses SiLU instead of GELU", "GPT-2's activation is GELU in its tanh form"),
+                "torch.tanh(pre)": ("uses tanh instead of GELU", "the tanh is only one factor of GELU"),
                 "pre * torch.sigmoid(1.702 * pre)": (
                     "uses the sigmoid form of GELU",
                     "GPT-2 was trained with the tanh form; trained weights notice the difference",
                 ),
                 "F.gelu(pre)": (
-                    "uses the exact GELU in place of its tanh form",
+                    "uses the exact GELU instead of its tanh form",
                     "GPT-2 was trained with the tanh form; they differ in the fourth digit, and trained weights notice",
                 ),
                 GELU.replace("0.044715", "0.44715"): (
                     "writes 0.44715 for 0.044715",
-                    "the constant lacks a zero: it is 0.044715",
+                    "the constant has a zero after the point: 0.044715",
                 ),
-                GELU.replace(" ** 0.5", ""): ("takes 2 / pi, not its root", "the formula has sqrt(2 / pi)"),
-                GELU.replace("0.5 * pre", "pre"): ("leaves out the half", "gelu(a) = a/2 * (1 + tanh(...))"),
-                GELU.replace("pre**3", "pre**2"): ("squares where the cube is asked for", "the formula has a^3"),
+                GELU.replace(" ** 0.5", ""): ("uses 2 / pi, not its root", "the formula has the root, sqrt(2 / pi)"),
+                GELU.replace("0.5 * pre", "pre"): ("leaves out the factor 1/2", "gelu(a) = a/2 * (1 + tanh(...))"),
+                GELU.replace("pre**3", "pre**2"): (
+                    "squares the input where the formula has its cube",
+                    "the formula has a^3",
+                ),
                 'F.gelu(pre.detach(), approximate="tanh")': (
                     "cuts the gradient to the first layer",
                     "both layers are learned: no detach, data or no_grad on the way",
@@ -139,7 +145,7 @@ test_gated_mlp = exercise(
                 "einops.einsum(normalized_resid_mid, self.W_gate, widen)\n"
                 "        post = F.silu(gate * einops.einsum(normalized_resid_mid, self.W_in, widen))": (
                     "applies SiLU to the product",
-                    "SiLU bends the gate alone, before it multiplies",
+                    "SiLU is applied to the gate only, before the multiplication",
                 ),
             },
         ),
@@ -153,23 +159,26 @@ test_gated_mlp = exercise(
                 "post = gate": ("leaves W_in out", "the gate multiplies what W_in gives"),
                 "post = gate + einops.einsum(normalized_resid_mid, self.W_in, widen)": (
                     "adds the gate",
-                    "a gate multiplies: where it is zero nothing passes",
+                    "the gate multiplies what W_in gives: where the gate is zero, nothing passes",
                 ),
                 "post = gate * F.silu(einops.einsum(normalized_resid_mid, self.W_in, widen))": (
                     "applies SiLU to both factors",
-                    "only the gate is bent; what W_in gives stays linear",
+                    "SiLU is applied to the gate only; what W_in gives stays linear",
                 ),
             },
         ),
         *instead_of(
             "F.silu(",
             {
-                "torch.sigmoid(": ("uses a sigmoid in place of SiLU", "silu(a) = a * sigmoid(a)"),
-                "F.gelu(": ("uses GELU in place of SiLU", "Llama's gate is SiLU: a * sigmoid(a)"),
-                "nn.GELU('tanh')(": ("uses GELU's tanh form in place of SiLU", "Llama's gate is SiLU: a * sigmoid(a)"),
-                "F.relu(": ("uses ReLU in place of SiLU", "Llama's gate is SiLU: a * sigmoid(a)"),
-                "torch.softmax(dim=-1, input=": ("uses a softmax in place of SiLU", "each gate opens by itself"),
-                "(": ("has no activation", "the gate is bent by SiLU before it multiplies"),
+                "torch.sigmoid(": ("uses a sigmoid instead of SiLU", "silu(a) = a * sigmoid(a)"),
+                "F.gelu(": ("uses GELU instead of SiLU", "Llama's gate is SiLU: a * sigmoid(a)"),
+                "nn.GELU('tanh')(": ("uses GELU's tanh form instead of SiLU", "Llama's gate is SiLU: a * sigmoid(a)"),
+                "F.relu(": ("uses ReLU instead of SiLU", "Llama's gate is SiLU: a * sigmoid(a)"),
+                "torch.softmax(dim=-1, input=": (
+                    "uses a softmax instead of SiLU",
+                    "each entry of the gate is computed by itself: silu(a) = a * sigmoid(a)",
+                ),
+                "(": ("has no activation", "SiLU is applied to the gate before the multiplication"),
             },
         ),
         Mistake(
@@ -220,7 +229,7 @@ test_transformer_block = exercise(
                 ),
                 "resid_mid = self.ln1(resid_pre + self.attn(resid_pre))": (
                     "normalises after adding attention, not before",
-                    "that was the first transformer; in GPT-2 the stream itself is never normalised on the way",
+                    "GPT-2 normalises the input of each sublayer; only the original transformer normalised the stream after adding",
                 ),
                 "normed = self.ln1(resid_pre)\n        resid_mid = normed + self.attn(normed)": (
                     "adds attention to the normalised copy",
@@ -245,11 +254,11 @@ test_transformer_block = exercise(
                     "the MLP adds to the residual stream; it does not replace it",
                 ),
                 "return resid_mid + self.mlp(self.ln2(resid_pre))": (
-                    "lets the MLP read the stream before attention",
+                    "runs the MLP on the stream before attention",
                     "the MLP comes after attention and reads what attention wrote",
                 ),
                 "return resid_mid + self.mlp(self.ln2(resid_mid - resid_pre))": (
-                    "lets the MLP read attention's output alone",
+                    "runs the MLP on attention's output only",
                     "the MLP reads the whole stream, to which attention has added",
                 ),
                 "return resid_mid + self.mlp(resid_mid)": (
@@ -262,7 +271,7 @@ test_transformer_block = exercise(
                 ),
                 "return resid_pre + self.mlp(self.ln2(resid_mid))": (
                     "adds the MLP to the stream before attention",
-                    "what attention wrote would be lost again",
+                    "the MLP's output is added to the stream that holds attention's output, so that both stay",
                 ),
                 "return resid_pre + resid_mid + self.mlp(self.ln2(resid_mid))": (
                     "adds the stream twice",
@@ -274,7 +283,7 @@ test_transformer_block = exercise(
                 ),
                 "return self.ln2(resid_mid + self.mlp(resid_mid))": (
                     "normalises after adding the MLP, not before",
-                    "in GPT-2 the stream itself is never normalised on the way",
+                    "GPT-2 normalises the input of each sublayer, and never the stream itself",
                 ),
                 "normed = self.ln2(resid_mid)\n        return normed + self.mlp(normed)": (
                     "adds the MLP to the normalised copy",

@@ -97,16 +97,22 @@ def mistakes_of_any_attention(cfg: str, mask: str) -> tuple[Mistake, ...]:
         *instead_of(
             f" / {cfg}.d_head**0.5",
             {
-                "": ("does not scale the scores", "a dot product of d_head terms grows with the root of d_head"),
+                "": (
+                    "does not scale the scores",
+                    "a dot product of d_head terms grows with the root of d_head: divide the scores by it",
+                ),
                 f" / {cfg}.d_head": (
                     "divides the scores by d_head, not by its root",
-                    "the spread of a sum of d_head terms is the root of d_head",
+                    "the spread of a sum of d_head terms grows with the root of d_head, not with d_head",
                 ),
                 f" / ({cfg}.d_head * 0.5)": (
                     "divides the scores by half of d_head",
-                    "** 0.5 is the root, * 0.5 is half",
+                    "the scores are divided by the root of d_head: ** 0.5 is the root, * 0.5 is half",
                 ),
-                f" * {cfg}.d_head**0.5": ("multiplies the scores by the root of d_head", "they are divided by it"),
+                f" * {cfg}.d_head**0.5": (
+                    "multiplies the scores by the root of d_head",
+                    "the scores are divided by the root of d_head, so that their spread doesn't grow with d_head",
+                ),
                 f" / {cfg}.d_model**0.5": (
                     "scales by the root of d_model",
                     "the dot product has d_head terms, not d_model",
@@ -122,7 +128,7 @@ def mistakes_of_any_attention(cfg: str, mask: str) -> tuple[Mistake, ...]:
                 ),
                 "scores.softmax(dim=1)": (
                     "takes the softmax over the heads",
-                    "each head looks where it likes: the sum over keys, the last axis, is one",
+                    "each head has its own attention weights: they sum to one over the keys, the last axis",
                 ),
                 f"({scaled}).softmax(dim=-1).tril()": (
                     "hides the future after the softmax",
@@ -150,8 +156,8 @@ def mistakes_of_any_attention(cfg: str, mask: str) -> tuple[Mistake, ...]:
             out,
             {
                 out.replace("z", f"z / {cfg}.n_heads"): (
-                    "takes the mean over the heads",
-                    "what the heads bring is summed: each adds its part to the residual stream",
+                    "averages over the heads",
+                    "the heads' results are summed: each head adds its part to the residual stream",
                 ),
                 out.replace("z", 'einops.rearrange(z, "b s n h -> b n s h").reshape(z.shape)'): (
                     "reshapes the heads' results without moving the axis of heads back",
@@ -176,10 +182,10 @@ def mistakes_of_any_attention(cfg: str, mask: str) -> tuple[Mistake, ...]:
             why="rows of the scores are queries, columns are keys",
         ),
         Mistake(
-            "uses the keys as values",
+            "uses the keys where the values are needed",
             ", v, mix)",
             ", k, mix)",
-            why="where to look and what to bring back are different questions, with weights of their own",
+            why="keys decide where to look, and values, which have weights of their own (W_V and b_V), are what is brought back",
         ),
     )
 

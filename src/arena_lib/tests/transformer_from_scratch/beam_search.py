@@ -30,13 +30,13 @@ def search_cases(generator: torch.Generator) -> list[Case]:
     overtaken = TableModel(torch.Generator().manual_seed(OVERTAKEN_SEED))
     overtaken.table[:, END] += 2.0
     return [
+        Case(label="no end token", args=(make_beams(models[1], [[1]], [0.0], eos=None), 2, 3, 2)),
         Case(label="one beam", args=(start[0], 1, 4)),
         Case(label="three beams", args=(start[0], 3, 4)),
         Case(label="several results", args=(start[1], 4, 5, 3)),
         Case(label="no repeated pairs", args=(start[1], 3, 6, 2, 2)),
         Case(label="texts that end early", args=(start[2], 3, 6, 2)),
         Case(label="a second text that is overtaken", args=(make_beams(overtaken, [[0, 2]], [0.0]), 3, 6, 2)),
-        Case(label="no end token", args=(make_beams(models[1], [[1]], [0.0], eos=None), 2, 3, 2)),
         Case(label="nothing to add", args=(start[0], 2, 0)),
     ]
 
@@ -102,7 +102,7 @@ test_beam_search = exercise(
                     "texts that have reached max_new_tokens are results too",
                 ),
                 "    found = found or list(zip(beams.logprob_sums.tolist(), beams.tokens.tolist(), strict=True))\n    return": (
-                    "takes unfinished texts only if none is finished",
+                    "returns unfinished texts only if none is finished",
                     "finished and unfinished texts are ranked together",
                 ),
             },
@@ -116,7 +116,7 @@ test_beam_search = exercise(
                 ),
                 "beams.generate(n_beams, no_repeat_ngram_size).filter(1)": (
                     "keeps one beam only",
-                    "that is greedy search: a beam that is second now can be first in the end",
+                    "beam search keeps num_beams beams, because a beam that is second now can be first in the end",
                 ),
             },
         ),
@@ -132,7 +132,10 @@ test_beam_search = exercise(
         *instead_of(
             "range(max_new_tokens)",
             {
-                "range(max_new_tokens + 1)": ("adds one token too many", "max_new_tokens is the most"),
+                "range(max_new_tokens + 1)": (
+                    "adds one token too many",
+                    "max_new_tokens is the largest number of new tokens",
+                ),
                 "range(max_new_tokens - 1)": (
                     "adds one token too few",
                     "texts grow until they end, or hold max_new_tokens new tokens",
@@ -162,14 +165,18 @@ test_beam_search = exercise(
         Mistake(
             "returns the best text only",
             function=partial(search_all, n_results=lambda n_return: 1),
-            why="the n_return likeliest texts are asked for",
+            why="the result holds the n_return likeliest texts",
         ),
         Mistake(
             "returns more than n_return texts",
             function=partial(search_all, n_results=lambda n_return: 999),
-            why="the n_return likeliest texts are asked for: cut off the rest",
+            why="the result holds the n_return likeliest texts: cut off the rest",
         ),
         Mistake("returns probabilities", function=with_probabilities, why="a text comes with its log-probability"),
-        Mistake("returns the new tokens only", function=without_the_prompt, why="a text holds its prompt too"),
+        Mistake(
+            "returns the new tokens only",
+            function=without_the_prompt,
+            why="the result holds the prompt, followed by the new tokens",
+        ),
     ],
 )

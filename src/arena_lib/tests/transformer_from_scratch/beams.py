@@ -105,11 +105,11 @@ test_extend_beams = exercise(
             "[:, -1].log_softmax(dim=-1)",
             {
                 "[:, -1]": (
-                    "adds logits in place of log-probabilities",
+                    "adds logits instead of log-probabilities",
                     "only log-probabilities of different beams can be compared",
                 ),
                 "[:, -1].softmax(dim=-1)": (
-                    "adds probabilities in place of log-probabilities",
+                    "adds probabilities instead of log-probabilities",
                     "probabilities multiply along a text; their logarithms add up",
                 ),
                 "[:, -1].log_softmax(dim=0)": (
@@ -126,7 +126,7 @@ test_extend_beams = exercise(
             'einops.rearrange(beams.logprob_sums, "n_beams -> n_beams 1") + best.values',
             {
                 "best.values": (
-                    "forgets what the beam had already",
+                    "forgets the log-probability that the beam already had",
                     "a beam's score is that of the whole continuation, not of its last token",
                 ),
                 'einops.rearrange(beams.logprob_sums, "n_beams -> n_beams 1") - best.values': (
@@ -147,7 +147,7 @@ test_extend_beams = exercise(
                     "with no_repeat_ngram_size no n-gram may occur twice in a beam",
                 ),
                 "logprobs = ban_repeated_ngrams(logprobs, beams.tokens, no_repeat_ngram_size).log_softmax(dim=-1)": (
-                    "shares out what blocking takes away",
+                    "renormalises the probabilities after blocking",
                     "the log-softmax comes first: blocking changes no other token's log-probability",
                 ),
                 "kth = logprobs.topk(min(k, logprobs.shape[-1])).values[:, -1:]\n"
@@ -163,15 +163,15 @@ test_extend_beams = exercise(
             {
                 "logprobs.topk(min(k, logprobs.shape[-1]), dim=-1, largest=False)": (
                     "takes the k least likely tokens",
-                    "the k best continuations of each beam are asked for",
+                    "the result holds the k best continuations of each beam",
                 ),
                 "logprobs.topk(1, dim=-1)": (
                     "extends each beam by its best token only",
-                    "the k best continuations of each beam are asked for",
+                    "the result holds the k best continuations of each beam",
                 ),
                 "logprobs.topk(k, dim=-1)": (
                     "fails when k is larger than the vocabulary",
-                    "topk can't take more than there are",
+                    "topk can't take more tokens than the vocabulary has",
                 ),
             },
         ),
@@ -179,8 +179,8 @@ test_extend_beams = exercise(
             "is_possible = sums > -torch.inf",
             {
                 "is_possible = sums <= torch.inf": (
-                    "keeps beams that cannot happen",
-                    "a banned token has log-probability -inf, and such a beam must go",
+                    "keeps beams of log-probability -inf",
+                    "a banned token has log-probability -inf: leave out the beams that end in one",
                 )
             },
         ),
@@ -216,11 +216,11 @@ def filter_cases(generator: torch.Generator) -> list[Case]:
     """Finished and unfinished beams, none of either kind, no end token, and fewer beams than asked for."""
     model = TableModel(generator)
     tokens = [[0, 1], [2, END], [1, 3], [3, END], [END, 2]]
-    sums = [-3.0, -1.0, -0.5, -4.0, -2.0]
+    sums = [-3.0, -2.0, -0.5, -4.0, -1.0]
     beams = make_beams(model, tokens, sums)
     calls = {
-        "some finished": (beams, 4),
         "only unfinished ones are good enough": (beams, 1),
+        "some finished": (beams, 4),
         "all finished": (make_beams(model, [[1, END], [0, END]], [-2.0, -1.0]), 3),
         "no end token": (make_beams(model, [*tokens[:4], [1, 0]], sums, eos=None), 4),
         "fewer than asked for": (beams, 9),
@@ -272,11 +272,11 @@ test_filter_beams = exercise(
                 ),
                 "best = beams.logprob_sums.topk(min(k, len(beams.logprob_sums))).indices.sort().values": (
                     "keeps the beams in their old order",
-                    "the likeliest comes first",
+                    "the beams that stay are sorted, the most likely first",
                 ),
                 "best = beams.logprob_sums.topk(k).indices": (
                     "fails when there are fewer beams than k",
-                    "topk can't take more than there are: then all stay",
+                    "topk can't take more beams than there are: if there are fewer than k, all stay",
                 ),
                 "best = beams.logprob_sums.topk(min(k + 1, len(beams.logprob_sums))).indices": (
                     "keeps one beam too many",
@@ -304,11 +304,11 @@ test_filter_beams = exercise(
             "last == beams.eos_token_id\n",
             {
                 "beams.tokens[best, 0] == beams.eos_token_id\n": (
-                    "takes a beam as finished if it began with the end token",
+                    "counts a beam as finished if it began with the end token",
                     "the last token says whether the text is over",
                 ),
                 "(beams.tokens[best] == beams.eos_token_id).any(dim=-1)\n": (
-                    "takes a beam as finished if it holds the end token anywhere",
+                    "counts a beam as finished if it contains the end token anywhere",
                     "the last token says whether the text is over: a prompt may begin with the same token",
                 ),
             },

@@ -17,7 +17,9 @@ def bpe_encode_cases(generator: torch.Generator) -> list[Case]:
     """Merges that build on each other, merges in competition, and words without any."""
     merges = [("e", "s"), ("es", "t"), ("l", "o"), ("lo", "w"), ("n", "e"), ("w", "e"), ("we", "r")]
     cases: dict[str, tuple[Word, list[Pair]]] = {
-        "merges that build on each other": (tuple("lowest"), merges),
+        "merges that build on each other": (tuple("lower"), merges),
+        "merges at both ends": (tuple("lowest"), merges),
+        "a longer symbol that can't be made here": (tuple("abc"), [("a", "b"), ("b", "c"), ("a", "bc")]),
         "an earlier merge wins": (tuple("newest"), merges),
         "the earliest merge comes last in the word": (tuple("abc"), [("b", "c"), ("a", "b")]),
         "a later merge must wait": (tuple("abcd"), [("c", "d"), ("a", "b"), ("ab", "cd")]),
@@ -82,7 +84,7 @@ test_bpe_encode = exercise(
             "_, at = min(places)",
             {
                 "_, at = min(places, key=lambda place: place[1])": (
-                    "merges from left to right, whatever was learned first",
+                    "merges from left to right, not in the order of learning",
                     "the merge that was learned first comes first, wherever it is in the word",
                 ),
                 "_, at = max(places)": (
@@ -127,7 +129,7 @@ test_bpe_encode = exercise(
             },
         ),
         Mistake(
-            "goes on with the next merge where it should begin again",
+            "continues with the next merge, without starting again from the first",
             function=goes_through_the_merges_again,
             why="a merge can make an earlier one possible, which then comes first: look at all of them after each step",
         ),
@@ -172,7 +174,7 @@ test_bpe_decode = exercise(
                     "symbols are written with stand-ins: the space is 'Ġ' until it is turned back",
                 ),
                 '"".join(symbols).replace("Ġ", " ")': (
-                    "turns back the space only",
+                    "turns back only the space",
                     "line breaks and the bytes of other characters have stand-ins too",
                 ),
                 '"".join(to_bytes(symbol).decode("utf-8", errors="replace") for symbol in symbols)': (
@@ -181,10 +183,10 @@ test_bpe_decode = exercise(
                 ),
                 'to_bytes("".join(symbols)).decode("utf-8", errors="ignore")': (
                     "leaves out bytes that are not valid UTF-8",
-                    "U+FFFD shows that something was there",
+                    "invalid bytes become U+FFFD, which shows that something was there",
                 ),
                 'to_bytes("".join(symbols)).decode("utf-8")': (
-                    "raises where bytes are no UTF-8",
+                    "raises an error for bytes that are not valid UTF-8",
                     'a text may be cut within a character: errors="replace" writes U+FFFD',
                 ),
                 'to_bytes("".join(symbols)).decode("latin-1")': (
@@ -195,7 +197,7 @@ test_bpe_decode = exercise(
                     "puts spaces between the symbols",
                     "a space is part of the symbol that follows it",
                 ),
-                'to_bytes("".join(symbols))': ("returns bytes", "a text is asked for: decode them as UTF-8"),
+                'to_bytes("".join(symbols))': ("returns bytes", "the result is a text: decode the bytes as UTF-8"),
                 'to_bytes("".join(symbols)).decode("utf-8", errors="replace").strip()': (
                     "strips the spaces at the ends",
                     "the space before a word is part of the text",

@@ -36,9 +36,9 @@ def counted(function: Any, case: Case) -> Observations:
 def count_pairs_cases(generator: torch.Generator) -> list[Case]:
     """Words of several lengths, overlapping pairs, and words of one symbol or none."""
     return [
+        Case(label="a pair twice in one word", args=({("a", "b", "a", "b"): 3, ("b", "b", "a", "b"): 2},)),
         Case(label="a small corpus", args=(corpus(),)),
         Case(label="overlapping pairs", args=({("a", "a", "a"): 3, ("a", "b", "a"): 1},)),
-        Case(label="a pair twice in one word", args=({("a", "b", "a", "b"): 3, ("b", "b", "a"): 2},)),
         Case(label="symbols that were merged before", args=({("lo", "w"): 5, ("lo", "w", "e", "r"): 2},)),
         Case(label="no pairs at all", args=({("a",): 7, (): 1},)),
     ]
@@ -69,7 +69,7 @@ test_count_pairs = exercise(
                 ),
                 "counts[pair] = count": (
                     "keeps only the last word's count",
-                    "the same pair occurs in several words: add up",
+                    "the same pair may occur in several words: their counts are added up",
                 ),
                 "counts[tuple(sorted(pair))] += count": (
                     "ignores the order of the two symbols",
@@ -120,6 +120,7 @@ def merge_pair_cases(generator: torch.Generator) -> list[Case]:
     """Once, several times, overlapping, at both ends, of longer symbols, and not at all."""
     words: dict[str, tuple[Word, Pair]] = {
         "in the middle": (("n", "e", "w", "e", "s", "t"), ("e", "s")),
+        "twice, and not at the end": (("x", "a", "b", "y", "a", "b", "z"), ("a", "b")),
         "overlapping itself": (("a", "a", "a", "b", "a", "a"), ("a", "a")),
         "an even run": (("a", "a", "a", "a"), ("a", "a")),
         "at both ends": (("a", "b", "x", "a", "b"), ("a", "b")),
@@ -157,6 +158,16 @@ def merge_pair_from_the_right(word: Word, pair: Pair) -> Word:
     return tuple(merged)
 
 
+def merge_pair_in_spaced_text(word: Word, pair: Pair) -> Word:
+    """Replaces the pair in a text of the symbols with spaces between them."""
+    return tuple(" ".join(word).replace(" ".join(pair), "".join(pair)).split(" "))
+
+
+def merge_pair_in_text(word: Word, pair: Pair) -> Word:
+    """Replaces the pair in the text of the word, which has lost the borders of its symbols."""
+    return tuple("".join(word).replace("".join(pair), "".join(pair)))
+
+
 test_merge_pair = exercise(
     reference=bpe.merge_pair,
     cases=merge_pair_cases,
@@ -167,10 +178,13 @@ test_merge_pair = exercise(
             "word[at : at + 2] == pair",
             {
                 "word[at : at + 2] == pair and pair[0] + pair[1] not in merged": (
-                    "merges the first place only",
+                    "merges only the first occurrence",
                     "every occurrence is joined, not just the first",
                 ),
-                "word[at : at + 2] in (pair, pair[::-1])": ("matches the pair in either order", "'ba' is not 'ab'"),
+                "word[at : at + 2] in (pair, pair[::-1])": (
+                    "matches the pair in either order",
+                    "the two symbols must stand in the pair's order: ('a', 'b') and ('b', 'a') are different pairs",
+                ),
                 '"".join(word[at : at + 2]) == "".join(pair)': (
                     "compares the text, not the symbols",
                     "('l', 'ow') and ('lo', 'w') spell the same, but are different pairs",
@@ -192,13 +206,16 @@ test_merge_pair = exercise(
         ),
         *instead_of(
             "            merged.append(word[at])\n",
-            {"            pass\n": ("drops the other symbols", "what isn't merged stays as it is")},
+            {"            pass\n": ("drops the other symbols", "symbols that aren't merged stay in the word")},
         ),
         *instead_of(
             "word[at] + word[at + 1]",
             {
                 "word[at + 1] + word[at]": ("joins the symbols the wrong way round", "the first symbol comes first"),
-                'word[at] + " " + word[at + 1]': ("puts a space between the symbols", "joined they are one symbol"),
+                'word[at] + " " + word[at + 1]': (
+                    "puts a space between the symbols",
+                    "the two become one symbol, without anything between them",
+                ),
             },
         ),
         *instead_of(
@@ -211,9 +228,19 @@ test_merge_pair = exercise(
             },
         ),
         Mistake(
-            "goes from right to left",
+            "joins the symbols with spaces and replaces text, even inside longer symbols",
+            function=merge_pair_in_spaced_text,
+            why="the text 'l o' also begins 'l ow': compare whole symbols, not the letters of a text",
+        ),
+        Mistake(
+            "joins the word into one text and splits it into letters",
+            function=merge_pair_in_text,
+            why="a word is a tuple of symbols, which may have several letters: join the pair, and keep the other symbols",
+        ),
+        Mistake(
+            "merges from right to left",
             function=merge_pair_from_the_right,
-            why="of places that overlap the leftmost is joined",
+            why="where occurrences overlap, the leftmost is joined",
         ),
     ],
 )
@@ -234,14 +261,14 @@ def merges_list(function: Any, case: Case) -> Observations:
 
 def train_bpe_cases(generator: torch.Generator) -> list[Case]:
     """One merge, many, more than there are, and ties that the age of symbols decides."""
-    ties = {("b", "a"): 2, ("a", "c"): 2, ("c", "b"): 2}
+    ties = {("a",): 1, ("c", "b"): 2, ("b", "a"): 2, ("a", "c"): 2}
     made_twice = {("bc", "ab"): 1, ("ab", "b", "a", "b"): 2}
     young = {("a", "b"): 9, ("x", "a", "b"): 4, ("a", "b", "x"): 4, ("x", "y"): 4, ("y", "x"): 4}
     return [
         Case(label="one merge", args=(corpus(), 1)),
+        Case(label="ties between the corpus's symbols", args=(ties, 3)),
         Case(label="eight merges", args=(corpus(), 8)),
         Case(label="more than there are pairs", args=({("a", "b", "c"): 2, ("d",): 9}, 10)),
-        Case(label="ties between old symbols", args=(ties, 3)),
         Case(label="ties with a symbol that is younger", args=(young, 4)),
         Case(label="ties with a symbol that was made twice", args=(made_twice, 6)),
         Case(label="no merges", args=(corpus(), 0)),
@@ -270,6 +297,11 @@ def train_bpe_by_max(word_counts: dict[Word, int], n_merges: int) -> list[Pair]:
     return merges
 
 
+OLDER_WINS = (
+    "among equally frequent pairs the older first symbol wins, then the older second symbol; the corpus's symbols "
+    "in sorted order are the oldest, then come the merged symbols in the order they were made"
+)
+
 test_train_bpe = exercise(
     reference=bpe.train_bpe,
     cases=train_bpe_cases,
@@ -281,27 +313,27 @@ test_train_bpe = exercise(
             {
                 "min(counts, key=lambda pair: (counts[pair], age[pair[0]], age[pair[1]]))": (
                     "merges the rarest pair",
-                    "the most frequent pair is worth a symbol of its own",
+                    "each merge joins the most frequent pair",
                 ),
                 "max(counts, key=lambda pair: counts[pair])": (
-                    "breaks ties by which pair it met first",
-                    "of equally frequent pairs the one whose first symbol is older wins, then the one whose second is: symbols of the text in sorted order, then merges as they came",
+                    "breaks ties in favour of the pair that it met first",
+                    OLDER_WINS,
                 ),
                 "min(counts, key=lambda pair: (-counts[pair], pair))": (
-                    "breaks ties by the alphabet",
-                    "of equally frequent pairs the one whose first symbol is older wins, then the one whose second is: symbols of the text in sorted order, then merges as they came",
+                    "breaks ties in alphabetical order",
+                    OLDER_WINS,
                 ),
                 "min(counts, key=lambda pair: (-counts[pair], -age[pair[0]], -age[pair[1]]))": (
-                    "breaks ties by the youngest symbol",
-                    "of equally frequent pairs the one whose first symbol is older wins, then the one whose second is: symbols of the text in sorted order, then merges as they came",
+                    "breaks ties in favour of the youngest symbols",
+                    OLDER_WINS,
                 ),
                 "min(counts, key=lambda pair: (-counts[pair], age[pair[1]], age[pair[0]]))": (
-                    "breaks ties by the second symbol first",
+                    "compares the second symbols before the first ones to break ties",
                     "the age of the first symbol decides, and only then that of the second",
                 ),
                 "min(counts, key=lambda pair: (-counts[pair], age[pair[0]]))": (
-                    "breaks ties by the first symbol only",
-                    "of pairs with the same first symbol the one whose second symbol is oldest wins",
+                    "compares only the first symbols to break ties",
+                    "among equally frequent pairs with the same first symbol, the one with the oldest second symbol wins",
                 ),
             },
         ),
@@ -309,7 +341,7 @@ test_train_bpe = exercise(
             "sorted({symbol for word in word_counts for symbol in word})",
             {
                 "dict.fromkeys(symbol for word in word_counts for symbol in word)": (
-                    "numbers the first symbols as they come, not in sorted order",
+                    "numbers the corpus's symbols as they come, not in sorted order",
                     "the symbols of the corpus are the oldest, in sorted order",
                 )
             },
@@ -318,8 +350,8 @@ test_train_bpe = exercise(
             "counts = count_pairs(words)",
             {
                 "counts = {pair: n for pair, n in count_pairs(Counter(word_counts)).items() if pair not in merges}": (
-                    "counts pairs once and never again",
-                    "each merge changes which symbols are neighbours: count anew",
+                    "counts the pairs only once, before the first merge",
+                    "each merge changes which symbols are neighbours, so the pairs are counted again after it",
                 )
             },
         ),
@@ -340,12 +372,15 @@ test_train_bpe = exercise(
             "age.setdefault(best[0] + best[1], len(age))",
             {
                 "age[best[0] + best[1]] = len(age)": (
-                    "makes a symbol young again when it is made once more",
+                    "makes a symbol the youngest again when a second merge makes it",
                     "the same letters can be joined by two merges: the symbol is as old as the first of them",
                 )
             },
         ),
-        *instead_of("range(n_merges)", {"range(n_merges + 1)": ("learns one merge too many", "n_merges is the most")}),
+        *instead_of(
+            "range(n_merges)",
+            {"range(n_merges + 1)": ("learns one merge too many", "n_merges is the largest number of merges")},
+        ),
         *instead_of(
             "merges.append(best)",
             {

@@ -113,22 +113,28 @@ test_forward_with_cache = exercise(
                 ),
                 "        residual = block.mlp(block.ln2(residual))\n": (
                     "lets the MLP replace the residual stream",
-                    "each part adds to the stream",
+                    "the MLP adds its output to the residual stream",
                 ),
             },
         ),
         *instead_of(
             "model.unembed(model.ln_final(residual))",
             {
-                "model.unembed(residual)": ("forgets the final LayerNorm", "it is the same model as before"),
-                "model.ln_final(residual)": ("returns the residual stream", "logits are asked for: unembed it"),
+                "model.unembed(residual)": (
+                    "forgets the final LayerNorm",
+                    "as in the model without a cache, ln_final comes after the last block",
+                ),
+                "model.ln_final(residual)": (
+                    "returns the residual stream",
+                    "the result is the logits: unembed the stream",
+                ),
                 "model.unembed(model.ln_final(residual)).log_softmax(dim=-1)": (
                     "returns log-probabilities",
-                    "the model's logits are asked for, as before",
+                    "the result is the model's logits, as without a cache",
                 ),
                 "model.unembed(model.ln_final(residual[:, -1:]))": (
                     "returns the last position's logits only",
-                    "logits at each of the new positions are asked for",
+                    "the result holds logits for each of the new positions",
                 ),
             },
         ),
@@ -202,12 +208,12 @@ test_generate_with_cache = exercise(
             "    for _ in range(max_new_tokens):\n",
             {
                 "    for _ in range(max_new_tokens):\n        cache, unread = KVCache(model.cfg.n_layers), tokens\n": (
-                    "reads the whole text again at each step",
-                    "the result is right, but each token is read again and again: the cache is there to spare that",
+                    "runs the model on the whole text at each step",
+                    "with a cache the model reads each token once: only the newest token goes in at each step",
                 ),
                 "    for _ in range(max_new_tokens):\n        cache = KVCache(model.cfg.n_layers)\n": (
-                    "begins each step with an empty cache",
-                    "the newest token must look at all earlier ones: one cache serves the whole text",
+                    "starts each step with an empty cache",
+                    "the newest token must look at all earlier ones, so one cache is used for the whole text",
                 ),
                 "    for _ in range(max_new_tokens - 1):\n": (
                     "stops one token early",
@@ -218,7 +224,7 @@ test_generate_with_cache = exercise(
                     "max_new_tokens are to be added, counted from the prompt",
                 ),
                 "    generator = generator and generator.manual_seed(0)\n    for _ in range(max_new_tokens):\n": (
-                    "starts the generator anew",
+                    "seeds the generator again at the start",
                     "a second text from the same generator must be a new one",
                 ),
             },
@@ -252,8 +258,8 @@ test_generate_with_cache = exercise(
                     "each text has a penalty of its own",
                 ),
                 "sample_next_token(text, logits[0], options, generator=generator) for text in tokens": (
-                    "chooses for every text by the first one's logits",
-                    "each text goes on in its own way",
+                    "chooses every text's token by the first text's logits",
+                    "each text's next token is chosen from its own logits",
                 ),
             },
         ),

@@ -41,7 +41,7 @@ def causal_mask_cases(generator: torch.Generator) -> list[Case]:
             axes=AXES,
         ),
         Case(
-            label="in half the bits (bfloat16)",
+            label="in bfloat16",
             args=(random_scores(generator, 2, 1, 3, 3, dtype=torch.bfloat16),),
             axes=AXES,
         ),
@@ -72,7 +72,7 @@ def hides_every_future_key(seen: Observations, case: Case) -> str | None:
     *_, seq_q, seq_k = (int(i) for i in leaked.nonzero()[0])
     score = f"{seen['output'][leaked][0]:.4g}"
     return (
-        f"The query at position {seq_q} must not see the key at position {seq_k}: its score is {score}. Set it to -inf."
+        f"The query at position {seq_q} must not see the key at position {seq_k}: the score there is {score}, not -inf."
     )
 
 
@@ -125,8 +125,8 @@ WRONG_FILLS = (
                 "0 * -inf is NaN, so that every visible score is spoilt: fill with masked_fill or torch.where",
             ),
             "attn_scores.masked_fill(is_future, -torch.inf).softmax(dim=-1)": (
-                "takes the softmax already",
-                "masked scores are asked for; softmax comes afterwards",
+                "applies the softmax to the scores too",
+                "the result is the masked scores: softmax comes afterwards",
             ),
             "attn_scores.detach().masked_fill(is_future, -torch.inf)": (
                 "cuts the gradient",
@@ -142,7 +142,7 @@ WRONG_FILLS = (
         "hides the future with a number that is not low enough",
         FILLS,
         "attn_scores.masked_fill(is_future, -3.0)",
-        why="next to low scores softmax gives it a share that isn't 0: fill with -inf",
+        why="where all scores are low, softmax gives such a number a share that isn't 0: fill with -inf",
         shows=fills_with_a_finite_number,
     ),
 )
@@ -195,9 +195,9 @@ test_causal_mask = exercise(
 def cached_mask_cases(generator: torch.Generator) -> list[Case]:
     """As many queries as keys, one query, a few queries at the end, and a single position."""
     sizes = {
-        "queries at the end of the keys": (2, 5),
         "as many queries as keys": (4, 4),
         "one query": (1, 6),
+        "queries at the end of the keys": (2, 5),
         "a single position": (1, 1),
     }
     return [
@@ -234,7 +234,7 @@ test_cached_causal_mask = exercise(
             "diagonal=seq_k - seq_q + 1",
             {
                 "diagonal=1": (
-                    "takes the queries for the first positions",
+                    "treats the queries as the first positions",
                     "the queries are the newest tokens: they stand at the end of the keys, not at the start",
                 ),
                 "diagonal=seq_k - seq_q": ("hides the present too", "each query may look at its own position"),
@@ -247,11 +247,11 @@ test_cached_causal_mask = exercise(
                     "seq_k - seq_q keys come before the first query, and it sees them all: the diagonal moves right",
                 ),
                 "diagonal=1 if seq_q > 1 else seq_k": (
-                    "takes several queries for the first positions",
+                    "treats several queries as the first positions",
                     "a few new tokens at the end of a cache see the whole cache, as one new token does",
                 ),
                 "diagonal=1 if seq_q == seq_k else seq_k": (
-                    "hides nothing unless there are as many queries as keys",
+                    "hides nothing when there are more keys than queries",
                     "when several new tokens follow a cache, the earlier ones must not see the later",
                 ),
             },

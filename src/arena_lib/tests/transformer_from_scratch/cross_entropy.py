@@ -95,7 +95,7 @@ test_cross_entropy_next_token = exercise(
                 "logits[:, :-1]": ("leaves the softmax out", "logits become log-probabilities by log_softmax"),
                 "logits[:, :-1].softmax(dim=-1).log_softmax(dim=-1)": (
                     "takes the softmax twice",
-                    "cross-entropy functions take logits, and do the softmax themselves",
+                    "cross-entropy functions take logits, and apply the softmax themselves",
                 ),
                 "logits[:, :-1].log_softmax(dim=1)": (
                     "takes the softmax over the positions",
@@ -107,9 +107,12 @@ test_cross_entropy_next_token = exercise(
                 ),
                 "(logits[:, :-1].softmax(dim=-1) + 1e-8).log()": (
                     "adds a small number before the log",
-                    "that hides how wrong a confident guess is: log_softmax needs no such number",
+                    "a number added to the probability hides how wrong a confident guess is: log_softmax needs none",
                 ),
-                f"{LOGPROBS} / 0.6931471805599453": ("measures in bits", "nats are asked for: the natural logarithm"),
+                f"{LOGPROBS} / 0.6931471805599453": (
+                    "measures in bits",
+                    "the loss is in nats: use the natural logarithm",
+                ),
                 "logits[:, :-1].mT.reshape(logits[:, :-1].shape).log_softmax(dim=-1)": (
                     "reshapes with positions and vocabulary swapped",
                     "flatten batch and seq only; each row holds the scores of the whole vocabulary",
@@ -124,7 +127,7 @@ test_cross_entropy_next_token = exercise(
                     "a loss must fall as the log-probability of what came rises",
                 ),
                 "-logprobs_of_next.sum()": (
-                    "sums where it should take the mean",
+                    "sums instead of averaging",
                     "a mean doesn't depend on how many texts and positions there are",
                 ),
                 "-logprobs_of_next.sum(dim=1).mean()": (
@@ -139,8 +142,14 @@ test_cross_entropy_next_token = exercise(
                     "divides by the number of tokens, not of predictions",
                     "a text of seq tokens holds seq - 1 predictions",
                 ),
-                "(-logprobs_of_next.mean()).exp()": ("returns the perplexity", "the loss is its logarithm"),
-                "-logprobs_of_next.squeeze(-1)": ("returns a loss for each position", "their mean is asked for"),
+                "(-logprobs_of_next.mean()).exp()": (
+                    "returns the perplexity",
+                    "the loss is the logarithm of the perplexity",
+                ),
+                "-logprobs_of_next.squeeze(-1)": (
+                    "returns a loss for each position",
+                    "the result is the mean over all positions",
+                ),
                 "-logprobs_of_next.mean().detach()": (
                     "cuts the gradient",
                     "training needs the gradient of the loss: no detach, numpy or new tensor on the way",

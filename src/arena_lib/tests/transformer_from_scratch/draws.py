@@ -23,7 +23,7 @@ MANY_DRAWS = 2000
 FREQUENCIES = "frequencies"
 FREQUENCIES_OF_MANY = f"frequencies in {MANY_DRAWS} draws"
 TOLERANCES = {FREQUENCIES: Tolerance(rtol=0.0, atol=0.17), FREQUENCIES_OF_MANY: Tolerance(rtol=0.0, atol=0.085)}
-DRAWN = "tokens drawn"
+DRAWN = "the different tokens that were drawn"
 REPEATS = "generators with the same seed give the same draws"
 GOES_ON = "draws from one generator are not all the same"
 N_WITH_GENERATOR = 100
@@ -113,15 +113,15 @@ def generator_mistakes(reference: Callable[..., Any]) -> tuple[Mistake, ...]:
             shows=ignores_the_generator,
         ),
         Mistake(
-            "starts the generator anew at each call",
+            "seeds the generator again at each call",
             function=wrong(lambda generator: generator and generator.manual_seed(TELLING_SEED)),
-            why="a generator moves on with every draw; one that is seeded again gives the same token each time",
+            why="a generator moves on with every draw, but gives the same token each time if it is seeded again",
             shows=restarts_the_generator,
         ),
         Mistake(
             "draws the same token at every call",
             function=wrong(lambda generator: torch.Generator().manual_seed(TELLING_SEED)),
-            why="a token is drawn anew at each call, so the less likely tokens must have their turn too",
+            why="each call draws another token at random, so the less likely tokens must come too",
             shows=always_draws_the_same,
         ),
     )

@@ -43,17 +43,20 @@ test_embed = exercise(
                 "reads the row before the token's",
                 "row 0 belongs to token 0: no shift is needed",
             ),
-            "self.W_E[(tokens + 1) % len(self.W_E)]": ("reads the row after the token's", "row 0 belongs to token 0"),
+            "self.W_E[(tokens + 1) % len(self.W_E)]": (
+                "reads the row after the token's",
+                "row 0 belongs to token 0: no shift is needed",
+            ),
             "self.W_E.detach()[tokens]": (
                 "cuts the gradient to W_E",
                 "the embedding is learned; .data, detach and no_grad leave it as it started",
             ),
             "self.W_E[tokens] * self.cfg.d_model**0.5": (
                 "multiplies by the root of d_model",
-                "the first transformer did that; GPT-2 takes the row as it is",
+                "the original transformer scaled its embeddings so; GPT-2 uses the row unchanged",
             ),
             "self.W_E[torch.arange(tokens.shape[1]).expand(tokens.shape)]": (
-                "reads the rows of the positions",
+                "looks up the positions in W_E",
                 "the embedding depends on which token stands there, not on where it stands",
             ),
             "self.W_E[tokens[:1]].expand(*tokens.shape, -1)": (
@@ -61,8 +64,8 @@ test_embed = exercise(
                 "each sequence has its own tokens: tokens may index W_E as they are",
             ),
             "self.W_E.reshape(self.W_E.shape[::-1]).T[tokens]": (
-                "reshapes W_E where it should be read as it is",
-                "W_E has a row for each token already",
+                "reshapes W_E before looking up the tokens",
+                "W_E has a row for each token already, so it is indexed as it is",
             ),
             "F.normalize(self.W_E[tokens], dim=-1)": ("normalises the rows", "the row is returned as it is"),
             "self.W_E[tokens].transpose(0, 1)": ("swaps batch and seq", "the result has the axes batch, seq, d_model"),
@@ -103,19 +106,19 @@ test_pos_embed = exercise(
                     "the vector depends on where a token stands, not on which token it is",
                 ),
                 "self.W_pos[:seq]": (
-                    "leaves the batch to broadcasting",
-                    "it works while something with a batch axis is added to it, and the shape asked for has one",
+                    "returns no batch axis",
+                    "the result has a vector for each position of each sequence: repeat or expand it along a batch axis",
                 ),
                 "self.W_pos[None, :seq]": (
-                    "returns a batch of one, whatever the batch",
-                    "the shape asked for has a vector for each position of each sequence: repeat or expand it",
+                    "returns a batch of one, whatever the batch size",
+                    "the result has a vector for each position of each sequence: repeat or expand it",
                 ),
                 "self.W_pos.expand(batch, -1, -1)": (
                     "returns the vectors of the whole context",
-                    "only the first seq positions are there",
+                    "the tokens fill only the first seq positions of the context",
                 ),
                 "self.W_pos[torch.arange(batch * seq) % len(self.W_pos)].reshape(batch, seq, -1)": (
-                    "counts on from one sequence to the next",
+                    "continues the positions from one sequence to the next",
                     "each sequence of the batch starts at position 0",
                 ),
                 "self.W_pos[torch.arange(batch)[:, None].expand(batch, seq)]": (
@@ -128,13 +131,13 @@ test_pos_embed = exercise(
             "self.W_pos[:seq]",
             {
                 "self.W_pos[-seq:]": (
-                    "takes the last positions of the context",
+                    "uses the last positions of the context",
                     "the first token stands at position 0, however long the sequence is",
                 ),
                 "self.W_pos.roll(-1, 0)[:seq]": ("counts positions from one", "the first token gets row 0"),
                 "self.W_pos[:1].expand(seq, -1)": (
-                    "gives every position the first vector",
-                    "then the model could not tell one position from another",
+                    "uses the first vector for every position",
+                    "each position has a vector of its own, so that the model can tell positions apart",
                 ),
                 "self.W_pos[:seq].detach()": (
                     "cuts the gradient to W_pos",
@@ -182,15 +185,15 @@ test_unembed = exercise(
             LOGITS_OF_UNEMBED.replace("+", "-"): ("subtracts b_U", "the bias is added"),
             f"({LOGITS_OF_UNEMBED}).softmax(dim=-1)": (
                 "returns probabilities",
-                "logits are asked for; whoever needs probabilities takes the softmax later",
+                "the result is the logits: the softmax is taken later, where probabilities are needed",
             ),
             f"({LOGITS_OF_UNEMBED}).log_softmax(dim=-1)": (
                 "returns log-probabilities",
-                "logits are asked for, before any normalisation",
+                "the result is the logits, before any normalisation",
             ),
             f"({LOGITS_OF_UNEMBED}).argmax(dim=-1)": (
                 "returns the likeliest tokens",
-                "a score for every token is asked for",
+                "the result holds a score for every token of the vocabulary",
             ),
             f"({LOGITS_OF_UNEMBED})[:, -1:]": (
                 "returns the last position only",
@@ -205,12 +208,12 @@ test_unembed = exercise(
                 "only attention scores are scaled; the unembedding is a plain linear map",
             ),
             LOGITS_OF_UNEMBED.replace("self.W_U", "self.W_U.reshape(self.W_U.shape[::-1]).T"): (
-                "reshapes W_U where it should be read as it is",
-                "W_U maps d_model to d_vocab already",
+                "reshapes W_U before multiplying by it",
+                "W_U has the axes d_model, d_vocab already, so it is used as it is",
             ),
             LOGITS_OF_UNEMBED.replace("(n", "(F.layer_norm(n").replace("final,", "final, (self.cfg.d_model,)),"): (
-                "normalises once more",
-                "the stream comes in normalised: the model's ln_final did it",
+                "normalises the stream again",
+                "the stream has already been normalised, by the model's ln_final",
             ),
             LOGITS_OF_UNEMBED.replace("final", "final.detach()"): (
                 "cuts the gradient to the residual stream",

@@ -109,8 +109,8 @@ test_kv_cache = exercise(
                     "keys are kept in the same way as values",
                 ),
                 "            k = torch.cat([old_k, k], dim=1)\n            v = torch.cat([old_k, v], dim=1)\n": (
-                    "joins the values with the keys",
-                    "keys say where to look, values what to bring back",
+                    "joins the new values to the old keys",
+                    "keys and values are separate: keys decide where to look, values are what is brought back",
                 ),
                 "            self.keys[layer_idx] = torch.cat([old_k, k], dim=1)\n"
                 "            self.values[layer_idx] = torch.cat([old_v, v], dim=1)\n            return k, v\n": (
@@ -138,7 +138,7 @@ test_kv_cache = exercise(
             {
                 "old_k, old_v = None, None": (
                     "forgets the old keys and values",
-                    "the point of a cache is to keep what was computed before",
+                    "the cache keeps the old keys and values, and the new ones are joined to them",
                 ),
             },
         ),
@@ -225,15 +225,15 @@ test_attend_with_cache = exercise(
                 ),
                 "cached_causal_mask(einops.einsum(q, k, dot))": (
                     "does not scale the scores",
-                    "it is the same attention as before: scores are divided by the root of d_head",
+                    "as in Attention, scores are divided by the root of d_head",
                 ),
                 "cached_causal_mask(einops.einsum(q, k, dot) / attn.cfg.d_head)": (
                     "divides the scores by d_head, not by its root",
-                    "it is the same attention as before: scores are divided by the root of d_head",
+                    "as in Attention, scores are divided by the root of d_head",
                 ),
                 "cached_causal_mask(einops.einsum(q, k, dot) * attn.cfg.d_head**0.5)": (
                     "multiplies the scores by the root of d_head",
-                    "it is the same attention as before: scores are divided by the root of d_head",
+                    "as in Attention, scores are divided by the root of d_head",
                 ),
             },
         ),
@@ -246,30 +246,31 @@ test_attend_with_cache = exercise(
                 ),
                 "einops.einsum(einops.einsum(q, k, dot).div(attn.cfg.d_head**0.5).softmax(dim=-1) * (scores > -torch.inf), v, mix)": (
                     "masks after the softmax",
-                    "what is hidden must not take part in the softmax: set scores to -inf before it",
+                    "hidden keys must not take part in the softmax: set their scores to -inf before it",
                 ),
             },
         ),
         *instead_of(
             " + attn.b_O",
             {
-                "": ("forgets b_O", "it is the same attention as before, biases included"),
+                "": ("forgets b_O", "as in Attention, queries, keys, values and the output have biases"),
                 " + attn.b_O + x": (
                     "adds the residual stream",
-                    "what attention adds is asked for: the block adds it to the residual stream",
+                    "the result is what attention writes: the block adds it to the residual stream",
                 ),
             },
         ),
         *instead_of(
-            " + attn.b_Q", {"": ("forgets the queries' bias", "it is the same attention as before, biases included")}
+            " + attn.b_Q",
+            {"": ("forgets the queries' bias", "as in Attention, queries, keys, values and the output have biases")},
         ),
         *instead_of(
             " + attn.b_K",
             {
                 "": (
-                    "keeps keys without their bias",
-                    "softmax hides it (a bias of the keys moves all scores of a query alike), but what is kept is not "
-                    "what Attention uses",
+                    "stores keys without their bias",
+                    "the cache holds the keys that attention uses, with b_K: the output can't show the difference, "
+                    "because b_K moves all scores of a query by the same amount",
                 )
             },
         ),
@@ -277,8 +278,8 @@ test_attend_with_cache = exercise(
             " + attn.b_V",
             {
                 "": (
-                    "keeps values without their bias",
-                    "what is kept is exactly what attention used, biases included",
+                    "stores values without their bias",
+                    "the cache holds the values that attention uses, with b_V",
                 )
             },
         ),

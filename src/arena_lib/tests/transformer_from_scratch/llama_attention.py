@@ -50,7 +50,7 @@ test_repeat_kv = exercise(
             'einops.repeat(x, "',
             {
                 'einops.repeat(x[:, :, :1].expand_as(x), "': (
-                    "gives every query head the first key head",
+                    "uses the first key head for every query head",
                     "each group has a key head of its own",
                 ),
                 'einops.repeat(x.flip(2), "': ("repeats the heads in reverse", "query head 0 belongs to key head 0"),
@@ -60,7 +60,7 @@ test_repeat_kv = exercise(
                 ),
                 'einops.repeat(x / group, "': (
                     "divides by the number of copies",
-                    "each query head reads the whole key",
+                    "the copies are exact: each query head uses the whole key",
                 ),
             },
         ),
@@ -68,7 +68,7 @@ test_repeat_kv = exercise(
             "(n_kv_heads group)",
             {
                 "(group n_kv_heads)": (
-                    "deals the heads out in turn",
+                    "gives key heads to query heads in turn",
                     "neighbouring query heads share a key head: 0 0 0 1 1 1, not 0 1 0 1 0 1",
                 ),
             },
@@ -86,11 +86,11 @@ test_repeat_kv = exercise(
                 ),
                 "return x": ("copies nothing", "there must be n_heads heads in the end"),
                 "return torch.cat([x, x[:, :, -1:].expand(-1, -1, n_heads - x.shape[2], -1)], dim=2)": (
-                    "gives all further query heads the last key head",
+                    "uses the last key head for all further query heads",
                     "every key head serves the same number of query heads",
                 ),
                 "return F.pad(x, (0, 0, 0, n_heads - x.shape[2]))": (
-                    "fills up with zeros",
+                    "fills the missing heads with zeros",
                     "the query heads of a group read copies of one key head",
                 ),
             },
@@ -102,7 +102,7 @@ test_repeat_kv = exercise(
                     "copies each head n_heads times",
                     "there must be n_heads heads in the end: n_heads / n_kv_heads copies of each",
                 ),
-                "group = 2": ("makes two copies, whatever n_heads", "there are n_heads / n_kv_heads copies of each"),
+                "group = 2": ("always makes two copies of each head", "there are n_heads / n_kv_heads copies of each"),
             },
         ),
     ],
@@ -146,7 +146,7 @@ test_grouped_query_attention = exercise(
     accepts=[GroupedQueryAttentionByTorch],
     mistakes=[
         Mistake(
-            "turns queries and keys the wrong way",
+            "rotates queries and keys in the wrong direction",
             "torch.arange(x.shape[1], device=x.device)",
             "-torch.arange(x.shape[1], device=x.device)",
             why="the pair (x1, x2) becomes (x1 cos a - x2 sin a, x2 cos a + x1 sin a)",
@@ -155,45 +155,50 @@ test_grouped_query_attention = exercise(
             "apply_rotary(einops.einsum(x, self.W_Q, project), angles)",
             {
                 "einops.einsum(x, self.W_Q, project)": (
-                    "does not turn the queries",
-                    "only if both are turned does their dot product depend on the distance alone",
+                    "does not rotate the queries",
+                    "queries and keys are both rotated, so that their dot product depends only on the distance",
                 ),
                 "apply_rotary(einops.einsum(x, self.W_Q, project), -angles)": (
-                    "turns the queries the other way",
-                    "queries and keys turn the same way, so that the difference of their positions is left",
+                    "rotates the queries in the opposite direction",
+                    "queries and keys are rotated in the same direction, so that only the difference of their positions matters",
                 ),
             },
         ),
         Mistake(
-            "does not turn the keys",
+            "does not rotate the keys",
             "apply_rotary(einops.einsum(x, self.W_K, project), angles)",
             "einops.einsum(x, self.W_K, project)",
-            why="only if both are turned does their dot product depend on the distance alone",
+            why="queries and keys are both rotated, so that their dot product depends only on the distance",
         ),
         *instead_of(
             "repeat_kv(einops.einsum(x, self.W_V, project), cfg.n_heads)",
             {
                 "repeat_kv(apply_rotary(einops.einsum(x, self.W_V, project), angles), cfg.n_heads)": (
-                    "turns the values too",
-                    "positions decide where to look; what is brought back stays as it is",
+                    "rotates the values too",
+                    "only queries and keys are rotated: positions decide where to look, not what is brought back",
                 ),
                 "repeat_kv(einops.einsum(x, self.W_V, project).roll(1, 2), cfg.n_heads)": (
-                    "gives the query heads another group's values",
+                    "uses another group's values",
                     "keys and values of a group belong together",
                 ),
                 'einops.repeat(einops.einsum(x, self.W_V, project), "b s n h -> b s (g n) h", g=cfg.n_heads // cfg.n_kv_heads)': (
-                    "deals the value heads out in turn",
+                    "gives value heads to query heads in turn",
                     "neighbouring query heads share a key head, and the value head of the same number",
                 ),
             },
         ),
         *instead_of(
             "(n_kv_heads group)",
-            {"(group n_kv_heads)": ("deals the key heads out in turn", "neighbouring query heads share a key head")},
+            {
+                "(group n_kv_heads)": (
+                    "gives key heads to query heads in turn",
+                    "neighbouring query heads share a key head",
+                )
+            },
             within="repeat_kv",
         ),
         Mistake(
-            "gives every query head the first key head",
+            "uses the first key head for every query head",
             'einops.repeat(x, "',
             'einops.repeat(x[:, :, :1].expand_as(x), "',
             why="each group has a key head of its own",
@@ -202,15 +207,18 @@ test_grouped_query_attention = exercise(
         *instead_of(
             "cfg.d_head, cfg.rope_theta",
             {
-                "cfg.d_head, 10_000.0": ("always takes 10000 as the base", "each model has its own: cfg.rope_theta"),
-                "cfg.d_head, 1e5": ("always takes 1e5 as the base", "each model has its own: cfg.rope_theta"),
+                "cfg.d_head, 10_000.0": (
+                    "always uses 10000 as the base",
+                    "each model has a base of its own: cfg.rope_theta",
+                ),
+                "cfg.d_head, 1e5": ("always uses 1e5 as the base", "each model has a base of its own: cfg.rope_theta"),
             },
         ),
         Mistake(
             "pairs neighbouring dimensions",
             "(half pair) -> half batch seq n_heads pair",
             "(pair half) -> half batch seq n_heads pair",
-            why="pair i is made of dimensions i and i + d_head / 2; trained weights fit only that",
+            why="pair i is made of dimensions i and i + d_head / 2, as trained weights expect",
             within="apply_rotary",
         ),
         *mistakes_of_any_attention("cfg", "causal_mask"),

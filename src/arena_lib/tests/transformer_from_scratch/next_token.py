@@ -29,15 +29,21 @@ test_apply_temperature = exercise(
     mistakes=instead_of(
         "logits / temperature",
         {
-            "logits * temperature": ("multiplies by the temperature", "a high temperature must flatten: it divides"),
-            "logits.div_(temperature)": ("changes the logits in place", "the caller may need them again"),
+            "logits * temperature": (
+                "multiplies by the temperature",
+                "the logits are divided by the temperature, so that a high one makes the distribution flatter",
+            ),
+            "logits.div_(temperature)": (
+                "changes the logits in place",
+                "the caller may need the logits again, so return new ones",
+            ),
             "(logits / temperature).softmax(dim=-1)": (
                 "returns probabilities",
-                "logits are asked for: what comes next takes the softmax",
+                "the result is logits: the softmax comes later, when a token is drawn",
             ),
             "(logits / temperature).log_softmax(dim=-1)": (
                 "returns log-probabilities",
-                "the logits themselves are asked for, not shifted by a constant",
+                "the result is the logits divided by the temperature, without a constant subtracted",
             ),
             "logits.softmax(dim=-1) / temperature": (
                 "divides the probabilities",
@@ -46,7 +52,7 @@ test_apply_temperature = exercise(
             "logits.clone()": ("ignores the temperature", "below 1 the distribution gets sharper, above 1 flatter"),
             "logits - temperature": (
                 "subtracts the temperature",
-                "softmax doesn't see a constant that all logits share: divide by it",
+                "subtracting the same number from all logits changes nothing for the softmax: divide by the temperature",
             ),
         },
     ),
@@ -106,20 +112,23 @@ test_apply_frequency_penalty = exercise(
                 ),
                 "logits * (1 - freq_penalty * counts)": (
                     "multiplies the logits by the counts",
-                    "the penalty is subtracted, whatever the logit's sign",
+                    "freq_penalty times the count is subtracted from the logit, whatever its sign",
                 ),
                 "logits / (1 + freq_penalty * counts)": (
                     "divides the logits by the counts",
-                    "the penalty is subtracted, whatever the logit's sign",
+                    "freq_penalty times the count is subtracted from the logit, whatever its sign",
                 ),
-                "logits.sub_(freq_penalty * counts)": ("changes the logits in place", "the caller may need them again"),
+                "logits.sub_(freq_penalty * counts)": (
+                    "changes the logits in place",
+                    "the caller may need the logits again, so return new ones",
+                ),
                 "logits - counts": ("ignores freq_penalty", "each occurrence costs freq_penalty"),
                 "logits - freq_penalty * counts / len(input_ids)": (
                     "divides the counts by the length of the text",
                     "each occurrence costs freq_penalty, however long the text is",
                 ),
                 "logits - abs(freq_penalty) * counts": (
-                    "punishes where it should reward",
+                    "treats a negative penalty as a positive one",
                     "a negative penalty makes repeated tokens likelier",
                 ),
                 "logits - max(freq_penalty, 0.0) * counts": (
@@ -128,7 +137,7 @@ test_apply_frequency_penalty = exercise(
                 ),
                 "(logits - freq_penalty * counts).softmax(dim=-1)": (
                     "returns probabilities",
-                    "logits are asked for: what comes next takes the softmax",
+                    "the result is logits: the softmax comes later, when a token is drawn",
                 ),
             },
         ),
@@ -136,7 +145,7 @@ test_apply_frequency_penalty = exercise(
             ", minlength=logits.shape[0]",
             {
                 "": (
-                    "has counts for part of the vocabulary only",
+                    "returns counts for only a part of the vocabulary",
                     "bincount stops at the largest token of the text unless minlength says how long it must be",
                 )
             },
@@ -194,7 +203,10 @@ test_sample_next_token = exercise(
         *instead_of(
             "options.frequency_penalty)",
             {
-                "0.0)": ("forgets the frequency penalty", "it comes first, and acts on every way to choose"),
+                "0.0)": (
+                    "forgets the frequency penalty",
+                    "the penalty comes first, and applies to every way of choosing a token",
+                ),
                 "-options.frequency_penalty)": (
                     "rewards repetition",
                     "the penalty is subtracted from the logits of tokens that occurred",
@@ -204,11 +216,11 @@ test_sample_next_token = exercise(
                     "the penalty is in units of the model's own logits, so it is subtracted before they are divided",
                 ),
                 "options.frequency_penalty * options.temperature)": (
-                    "applies the temperature before the penalty, and none to the greedy choice",
+                    "applies the temperature before the penalty, except for the greedy choice",
                     "the penalty comes first: it is subtracted before logits are divided, and before the greedy choice",
                 ),
                 "options.frequency_penalty * (options.temperature > 0))": (
-                    "is greedy without the penalty",
+                    "chooses greedily without the penalty",
                     "the penalty comes first, and acts on the greedy choice too",
                 ),
             },
@@ -222,11 +234,11 @@ test_sample_next_token = exercise(
                 ),
                 "logits * options.temperature": (
                     "multiplies by the temperature",
-                    "a low temperature must make likely tokens likelier: it divides",
+                    "the logits are divided by the temperature, so that a low one makes likely tokens likelier",
                 ),
                 "apply_temperature(logits, 1.0 if options.top_k or options.top_p else options.temperature)": (
                     "draws by top-k and top-p without the temperature",
-                    "the logits are divided by it before any draw",
+                    "the logits are divided by the temperature before any draw",
                 ),
             },
         ),
@@ -235,25 +247,25 @@ test_sample_next_token = exercise(
             {
                 "sample_basic(logits, generator=generator)": (
                     "ignores top_p",
-                    "a top_p above zero switches nucleus sampling on",
+                    "a top_p above zero switches on top-p sampling",
                 ),
                 "sample_top_k(logits, 1 + int(((logits * options.temperature).sort(descending=True).values.softmax(dim=-1)"
                 ".cumsum(dim=-1) < options.top_p).sum()), generator=generator)": (
                     "cuts by top-p before it divides by the temperature",
-                    "which tokens reach top_p together is asked of the divided logits",
+                    "the probabilities that top_p cuts are those of the logits divided by the temperature",
                 ),
             },
         ),
         *instead_of(
             "options.top_k > 0",
-            {"False": ("ignores top_k", "a top_k above zero switches sampling among the k best on")},
+            {"False": ("ignores top_k", "a top_k above zero switches on sampling among the k most likely tokens")},
         ),
         *instead_of(
             "return greedy_search(logits)",
             {
                 "return sample_basic(logits, generator=generator)": (
-                    "draws where it should be greedy",
-                    "a temperature of 0 is the limit in which the most likely token is certain",
+                    "draws at random when the temperature is 0",
+                    "a temperature of 0 means the greedy choice: the most likely token",
                 )
             },
         ),

@@ -37,7 +37,9 @@ def wrong_epsilon(right: str) -> tuple[Mistake, ...]:
             why="without epsilon a vector near zero, or one that hardly varies, is blown up",
         ),
         *instead_of(right, {number: (f"always adds {number} as epsilon", why) for number in numbers}),
-        *instead_of(right, {f"{right}**2": ("squares epsilon", "it is added to the square as it is")}),
+        *instead_of(
+            right, {f"{right}**2": ("squares epsilon", "epsilon itself is added under the root, not its square")}
+        ),
     )
 
 
@@ -45,10 +47,10 @@ def over_other_axes(statistics: str) -> tuple[Mistake, ...]:
     """The statistics of a norm, taken over other axes than d_model alone."""
     why = "each position's vector is normalised by itself, over d_model, the last axis"
     names = {
-        "1": "takes the statistics over the positions",
-        "(1, 2)": "takes the statistics over the positions too",
-        "(0, 1, 2)": "takes the statistics over the whole batch at once",
-        "0": "takes the statistics over the batch",
+        "1": "normalises over the positions, not over d_model",
+        "(1, 2)": "normalises over the positions and d_model together",
+        "(0, 1, 2)": "normalises over the whole batch at once",
+        "0": "normalises over the batch, not over d_model",
     }
     return instead_of(
         statistics, {statistics.replace("dim=-1", f"dim={axes}"): (name, why) for axes, name in names.items()}
@@ -97,10 +99,10 @@ test_layer_norm = exercise(
             {
                 "centred.var(dim=-1, keepdim=True)": (
                     "divides by d_model - 1 in the variance",
-                    "torch.var and torch.std are unbiased unless they are told otherwise; LayerNorm takes the plain mean",
+                    "LayerNorm divides by d_model; torch.var and torch.std divide by d_model - 1 unless unbiased=False",
                 ),
                 "residual.pow(2).mean(dim=-1, keepdim=True)": (
-                    "takes the mean square for the variance",
+                    "uses the mean square of the input as the variance",
                     "the variance is the mean square of what is left after the mean is subtracted",
                 ),
                 "centred.detach().pow(2).mean(dim=-1, keepdim=True)": (
@@ -136,7 +138,7 @@ test_layer_norm = exercise(
             },
         ),
         Mistake(
-            "divides what is not centred",
+            "divides the input without its mean subtracted",
             "centred / (",
             "residual / (",
             why="the mean is subtracted before the division",
@@ -147,7 +149,7 @@ test_layer_norm = exercise(
                 " + self.b": ("forgets the gain w", "after normalising, each direction gets its learned scale"),
                 " * self.w": ("forgets the shift b", "after scaling, each direction gets its learned shift"),
                 "": ("forgets the gain w and the shift b", "the normalised vector is scaled by w and shifted by b"),
-                " * self.w + self.b * self.w": ("adds b before it multiplies by w", "w scales first, then b is added"),
+                " * self.w + self.b * self.w": ("adds b before multiplying by w", "w scales first, then b is added"),
                 " * self.b + self.w": ("swaps w and b", "w is the gain that multiplies, b the shift that is added"),
                 " * (1 + self.w) + self.b": ("multiplies by 1 + w", "w starts at one: it is the whole gain"),
             },
@@ -188,16 +190,16 @@ test_rms_norm = exercise(
             "residual.pow(2).mean(dim=-1, keepdim=True)",
             {
                 "residual.var(dim=-1, keepdim=True, unbiased=False)": (
-                    "takes the variance for the mean square",
-                    "that is LayerNorm's; RMSNorm takes the mean of the plain squares",
+                    "uses the variance instead of the mean square",
+                    "RMSNorm takes the mean of the squares, without subtracting the mean as LayerNorm does",
                 ),
                 "residual.var(dim=-1, keepdim=True)": (
-                    "takes the unbiased variance for the mean square",
+                    "uses the unbiased variance instead of the mean square",
                     "RMSNorm subtracts no mean and divides by d_model",
                 ),
                 "residual.pow(2).sum(dim=-1, keepdim=True)": (
                     "divides by the norm, not by the root mean square",
-                    "the mean makes the result independent of d_model: its entries have size one, not its length",
+                    "RMSNorm divides by the root of the mean of the squares, not of their sum, so that entries have size about one",
                 ),
                 "residual.mean(dim=-1, keepdim=True).pow(2)": (
                     "squares the mean",
@@ -205,7 +207,7 @@ test_rms_norm = exercise(
                 ),
                 "residual.abs().mean(dim=-1, keepdim=True).pow(2)": (
                     "divides by the mean absolute value",
-                    "it is the root of the mean square",
+                    "RMSNorm divides by the root of the mean square",
                 ),
                 "residual.detach().pow(2).mean(dim=-1, keepdim=True)": (
                     "cuts the gradient of the mean square",
@@ -219,7 +221,7 @@ test_rms_norm = exercise(
             {
                 "(residual := residual - residual.mean(dim=-1, keepdim=True)).pow(2)": (
                     "subtracts the mean",
-                    "that is LayerNorm; RMSNorm leaves the mean where it is",
+                    "RMSNorm doesn't subtract the mean, as LayerNorm does",
                 ),
             },
         ),
@@ -232,9 +234,12 @@ test_rms_norm = exercise(
                 ),
                 " / (mean_square + self.cfg.rms_norm_eps)": (
                     "divides by the mean square",
-                    "the square has another unit: divide by its root",
+                    "RMSNorm divides by the root of the mean square, which gives entries of size about one",
                 ),
-                " * (mean_square + self.cfg.rms_norm_eps).sqrt()": ("multiplies by the root mean square", "it divides"),
+                " * (mean_square + self.cfg.rms_norm_eps).sqrt()": (
+                    "multiplies by the root mean square",
+                    "RMSNorm divides by the root mean square",
+                ),
             },
         ),
         *wrong_epsilon("self.cfg.rms_norm_eps"),

@@ -14,8 +14,8 @@ D_VOCAB = 5
 def ban_cases(generator: torch.Generator) -> list[Case]:
     """Pairs, triples, single tokens, a text that is too short, and an n-gram that overlaps itself."""
     texts = {
+        "triples": ([[1, 0, 3, 4, 4, 0, 0, 3], [1, 2, 2, 1, 4, 1, 1, 1]], 3),
         "pairs": ([[0, 1, 2, 0], [3, 3, 1, 3]], 2),
-        "triples": ([[0, 1, 2, 0, 1], [1, 2, 0, 2, 1]], 3),
         "single tokens": ([[0, 2, 2], [3, 1, 3]], 1),
         "texts too short to repeat anything": ([[0], [1]], 3),
         "a text as long as the n-gram": ([[1, 1], [1, 2]], 2),
@@ -60,7 +60,7 @@ test_ban_repeated_ngrams = exercise(
                     "an n-gram repeats only if all of its first n - 1 tokens agree",
                 ),
                 "torch.ones_like(ngrams[:, :, 0], dtype=torch.bool)": (
-                    "bans whatever ended an n-gram",
+                    "bans every token that ended any n-gram",
                     "a token is banned only after the same n - 1 tokens as before",
                 ),
             },
@@ -73,8 +73,8 @@ test_ban_repeated_ngrams = exercise(
                     "the token that would complete the n-gram again is its last one",
                 ),
                 "logprobs[:, ngrams[beam_idx, start, -1]] = -torch.inf": (
-                    "bans in every beam what one beam said",
-                    "each text may repeat what another text said",
+                    "bans in every beam what another beam contains",
+                    "each beam is a text of its own, and may repeat what another beam contains",
                 ),
                 "logprobs[beam_idx[beam_idx == 0], ngrams[beam_idx, start, -1][beam_idx == 0]] = -torch.inf": (
                     "looks at the first beam only",
@@ -82,7 +82,7 @@ test_ban_repeated_ngrams = exercise(
                 ),
                 "logprobs[beam_idx, ngrams[beam_idx, start, -1]] = 0.0": (
                     "sets the log-probability to zero",
-                    "a log-probability of 0 is certainty; one that can't happen has -inf",
+                    "a log-probability of 0 means certainty: a banned token has -inf",
                 ),
             },
         ),
@@ -112,11 +112,11 @@ test_ban_repeated_ngrams = exercise(
             "    seq = tokens.shape[1]\n",
             {
                 "    seq, ngram_size = tokens.shape[1], ngram_size + 1\n": (
-                    "takes n-grams one token too long",
+                    "uses n-grams one token too long",
                     "the last n - 1 tokens and the next one make an n-gram",
                 ),
                 "    seq, ngram_size = tokens.shape[1], max(ngram_size - 1, 1)\n": (
-                    "takes n-grams one token too short",
+                    "uses n-grams one token too short",
                     "the last n - 1 tokens and the next one make an n-gram",
                 ),
             },

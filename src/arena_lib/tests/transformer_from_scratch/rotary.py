@@ -66,13 +66,16 @@ test_rotary_angles = exercise(
             "1.0 / rope_theta**exponents",
             {
                 "rope_theta**exponents": (
-                    "lets later pairs turn faster",
-                    "the first pair is the fastest: frequencies fall from 1",
+                    "rotates later pairs faster",
+                    "the first pair rotates fastest, at frequency 1, and later pairs more slowly",
                 ),
-                "1.0 / 10000.0**exponents": ("always takes 10000 as the base", "the base is given: rope_theta"),
+                "1.0 / 10000.0**exponents": ("always uses 10000 as the base", "the base is the argument rope_theta"),
                 "2 * torch.pi / rope_theta**exponents": ("multiplies by 2 pi", "the angles are in radians already"),
                 "180 / torch.pi / rope_theta**exponents": ("returns degrees", "angles are in radians"),
-                "1.0 / rope_theta**exponents.flip(0)": ("numbers the pairs backwards", "pair 0 turns fastest"),
+                "1.0 / rope_theta**exponents.flip(0)": (
+                    "numbers the pairs backwards",
+                    "pair 0 rotates fastest, at frequency 1",
+                ),
             },
         ),
         *instead_of(
@@ -92,25 +95,28 @@ test_rotary_angles = exercise(
                 ),
                 "torch.arange(2, d_head + 1, 2).float() / d_head": (
                     "counts the pairs from one",
-                    "pair 0 has exponent 0: it turns one radian for each position",
+                    "pair 0 has exponent 0, and rotates by one radian for each position",
                 ),
                 "torch.arange(d_head).float() / d_head": (
-                    "gives each dimension a frequency of its own",
-                    "a pair of dimensions turns together: there are d_head / 2 frequencies",
+                    "uses a different frequency for each dimension",
+                    "the two dimensions of a pair rotate together, so there are d_head / 2 frequencies",
                 ),
             },
         ),
         *instead_of(
             "positions.float(), frequencies",
             {
-                "positions.float() + 1, frequencies": ("counts positions from one", "position 0 isn't turned at all"),
+                "positions.float() + 1, frequencies": (
+                    "counts positions from one",
+                    "positions start at 0, where the angle is 0",
+                ),
                 "torch.arange(len(positions)).float(), frequencies": (
                     "numbers the positions itself",
-                    "the positions are given: with a cache they don't start at zero",
+                    "the positions are an argument: with a cache they don't start at zero",
                 ),
                 "positions.float(), frequencies.long().float()": (
                     "rounds the frequencies to whole numbers",
-                    "only the first pair would turn: make positions floats before you multiply",
+                    "frequencies lie between 0 and 1: keep them as floats, and make the positions floats too",
                 ),
             },
         ),
@@ -126,15 +132,27 @@ test_rotary_angles = exercise(
             {
                 f"torch.outer(positions.float(), frequencies){wrong}": (name, why)
                 for wrong, name, why in [
-                    (".repeat(1, 2)", "gives one angle for each dimension", "there is one for each pair: d_head / 2"),
+                    (
+                        ".repeat(1, 2)",
+                        "returns an angle for each dimension",
+                        "there is one angle for each pair of dimensions, d_head / 2 of them",
+                    ),
                     (".T", "swaps positions and pairs", "the result has the axes seq, pair"),
-                    (" % (2 * torch.pi)", "takes full turns away", "the angle itself is asked for, however large"),
+                    (
+                        " % (2 * torch.pi)",
+                        "subtracts full turns from the angles",
+                        "the result is the angle itself, however large",
+                    ),
                     (
                         ".half().float()",
                         "computes in half precision",
                         "in half precision large angles are off by whole radians",
                     ),
-                    (".cos()", "returns cosines", "the angles are asked for; apply_rotary takes sine and cosine"),
+                    (
+                        ".cos()",
+                        "returns cosines",
+                        "the result is the angles: apply_rotary takes their sines and cosines",
+                    ),
                 ]
             },
         ),
@@ -199,16 +217,21 @@ def wrong_rotations() -> tuple[Mistake, ...]:
         {
             f"torch.cat([{pair}], dim=-1){end}": (name, why)
             for pair, end, name, why in [
-                ("x1 * cos + x2 * sin, x2 * cos - x1 * sin", "", "turns the other way", kept),
+                ("x1 * cos + x2 * sin, x2 * cos - x1 * sin", "", "rotates the other way", kept),
                 ("x1 * cos + x2 * sin, x2 * cos + x1 * sin", "", "adds in both halves", lengths),
                 ("x1 * cos - x2 * sin, x2 * cos - x1 * sin", "", "subtracts in both halves", lengths),
                 ("x2 * cos + x1 * sin, x1 * cos - x2 * sin", "", "swaps the halves of the result", kept),
-                ("x1 * cos, x2 * cos", "", "leaves the sines out", "both dimensions of a pair mix"),
+                (
+                    "x1 * cos, x2 * cos",
+                    "",
+                    "leaves the sines out",
+                    "in a rotation the two dimensions of a pair mix, by the sine of the angle",
+                ),
                 ("x1 * cos - x1 * sin, x2 * cos + x2 * sin", "", "mixes each half with itself", kept),
                 (
                     "x1 * cos - x2 * sin, x2 * cos + (x1 * cos - x2 * sin) * sin",
                     "",
-                    "turns the second half with the new first half",
+                    "computes the second half from the new first half",
                     "both results are made from the old x1 and x2: don't overwrite the one before the other is made",
                 ),
                 (
@@ -234,7 +257,7 @@ test_apply_rotary = exercise(
             "torch.cat([x1 * cos - x2 * sin, x2 * cos + x1 * sin], dim=-1)",
             {
                 "x * cos.repeat_interleave(2, -1) + torch.cat([-x2, x1], -1) * sin.repeat_interleave(2, -1)": (
-                    "deals the angles out to neighbouring dimensions",
+                    "uses each angle for two neighbouring dimensions",
                     "dimensions i and i + d_head / 2 share angle i: write the angles twice, one after the other",
                 ),
             },
@@ -242,27 +265,31 @@ test_apply_rotary = exercise(
         Mistake(
             "pairs neighbouring dimensions",
             function=rotary_of_neighbours,
-            why="pair i is made of dimensions i and i + d_head / 2; trained weights fit only that",
+            why="pair i is made of dimensions i and i + d_head / 2, as trained weights expect",
         ),
         Mistake(
             "pairs neighbouring dimensions, and writes them back as halves",
             '"batch seq n_heads (half pair) -> half batch seq n_heads pair"',
             '"batch seq n_heads (pair half) -> half batch seq n_heads pair"',
-            why="pair i is made of dimensions i and i + d_head / 2; trained weights fit only that",
+            why="pair i is made of dimensions i and i + d_head / 2, as trained weights expect",
         ),
         *instead_of(
             "    x1, x2 = ",
             {
                 f"    {wrong}\n    x1, x2 = ": (name, why)
                 for wrong, name, why in [
-                    ("angles = torch.pi / 2 - angles", "swaps sine and cosine", "at angle 0 the vector stays as it is"),
+                    (
+                        "angles = torch.pi / 2 - angles",
+                        "swaps sine and cosine",
+                        "the cosine keeps a dimension and the sine mixes in the other, so that angle 0 changes nothing",
+                    ),
                     (
                         "angles = angles[:1].expand_as(angles)",
                         "uses the first position's angle everywhere",
                         "each position has its own angles",
                     ),
-                    ("angles = angles.flip(-1)", "numbers the pairs backwards", "pair i turns by angles[:, i]"),
-                    ("angles = angles / 2", "turns by half of the angle", "each pair turns by its whole angle"),
+                    ("angles = angles.flip(-1)", "numbers the pairs backwards", "pair i is rotated by angles[:, i]"),
+                    ("angles = angles / 2", "rotates by half of the angle", "each pair is rotated by its whole angle"),
                     ("x = x.detach()", "cuts the gradient to x", "queries and keys learn through the rotation"),
                     (
                         "angles = angles.to(x.dtype)",

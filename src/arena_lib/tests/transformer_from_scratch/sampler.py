@@ -86,7 +86,7 @@ def sampled_text(cls: Any, case: Case) -> Observations:
             sampler.sample, lambda generator: sampler.sample(*case.args, **case.kwargs, generator=generator), n_draws=8
         )
     text = sampler.sample(*case.args, **case.kwargs)
-    return {"text": text, "what the model read": model.contexts}
+    return {"text": text, "texts that the model read": model.contexts}
 
 
 class SamplerByList(sampling.TransformerSampler):
@@ -129,11 +129,11 @@ test_sample = exercise(
             {
                 "tokens = torch.cat([tokens, tokens.new_tensor([next_token])])": (
                     "does not stop at the end token",
-                    "the model says by that token that the text is over",
+                    "the end token says that the text is over",
                 ),
                 "tokens = torch.cat([tokens, tokens.new_tensor([next_token])])\n            if next_token == self.eos_token_id:\n                break": (
-                    "makes the end token part of the text",
-                    "it marks the end and is no word of the text",
+                    "adds the end token to the text",
+                    "the end token marks the end, and isn't part of the text",
                 ),
             },
         ),
@@ -149,15 +149,15 @@ test_sample = exercise(
                     "what comes next depends most on what came last",
                 ),
                 "tokens if self.n_ctx is None else tokens[1 - self.n_ctx :]": (
-                    "gives the model one token less than its context",
-                    "a model can read n_ctx tokens",
+                    "gives the model one token fewer than its context holds",
+                    "a model can read n_ctx tokens, so it gets the last n_ctx of a longer text",
                 ),
                 "tokens[-1:]": (
                     "gives the model the newest token only",
                     "without a cache the model must read the whole text at each step",
                 ),
                 "tokens[-self.n_ctx :]": (
-                    "needs a model with a limit",
+                    "fails for a model whose n_ctx is None",
                     "self.n_ctx is None for a model that reads texts of any length",
                 ),
             },
@@ -182,7 +182,10 @@ test_sample = exercise(
         *instead_of(
             "range(max_tokens_generated)",
             {
-                "range(max_tokens_generated + 1)": ("generates one token too many", "max_tokens_generated is the most"),
+                "range(max_tokens_generated + 1)": (
+                    "generates one token too many",
+                    "max_tokens_generated is the largest number of new tokens",
+                ),
                 "range(max_tokens_generated - 1)": (
                     "generates one token too few",
                     "max_tokens_generated tokens are added unless the text ends before",
@@ -206,7 +209,7 @@ test_sample = exercise(
             shows=ignores_the_generator,
         ),
         Mistake(
-            "starts the generator anew",
+            "seeds the generator again at the start",
             "steps = range(",
             "generator = generator and generator.manual_seed(0)\n        steps = range(",
             why="a second text from the same generator must be a new one",

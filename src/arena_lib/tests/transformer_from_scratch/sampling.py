@@ -36,6 +36,7 @@ def one_token(function: Callable[..., Any], case: Case) -> Observations:
 def greedy_search_cases(generator: torch.Generator) -> list[Case]:
     """Logits whose largest is neither first, last, nor the largest in size."""
     return [
+        Case(label="the largest also in size", args=(torch.tensor([0.5, -2.0, 3.0, 2.5, -1.0]),)),
         Case(label="mixed signs", args=(torch.tensor([0.5, -9.0, 3.0, 2.5, -1.0]),), axes={"output": VOCAB}),
         Case(label="all below zero", args=(torch.tensor([-4.0, -1.5, -3.0, -2.0]),)),
         Case(label="a large vocabulary", args=(torch.randn(301, generator=generator),)),
@@ -62,13 +63,13 @@ test_greedy_search = exercise(
             "logits.argmin()": ("takes the least likely token", "the largest logit has the largest probability"),
             "logits.max()": (
                 "returns the largest logit, not its index",
-                "a token id is asked for: the place of the largest logit, not its value",
+                "the result is a token id: the index of the largest logit, not its value",
             ),
             "logits.abs().argmax()": (
-                "takes the logit of the largest size",
+                "takes the logit with the largest absolute value",
                 "a very negative logit means a very unlikely token",
             ),
-            "(len(logits) - 1)": ("takes the last token", "the largest logit may stand anywhere"),
+            "(len(logits) - 1)": ("always takes the last token", "the largest logit may stand anywhere"),
         },
     ),
 )
@@ -107,7 +108,7 @@ test_sample_basic = exercise(
             {
                 "int(probabilities.argmax())": (
                     "always takes the most likely token",
-                    "to sample is to draw: the second likeliest token must have its turn too",
+                    "each token is drawn with its probability, so the less likely tokens must be drawn too",
                 )
             },
         ),
@@ -123,15 +124,18 @@ test_sample_basic = exercise(
                     "larger logits mean larger probabilities",
                 ),
                 "logits.exp() / logits.exp().sum()": (
-                    "takes exponentials that overflow",
+                    "computes exponentials that overflow",
                     "exp of 89 or more is infinite in float32: softmax subtracts the largest logit first",
                 ),
                 "logits": ("draws from the logits themselves", "weights of a draw must not be negative: take softmax"),
-                "logits.sigmoid()": ("takes sigmoid for softmax", "probabilities of all tokens must sum to one"),
+                "logits.sigmoid()": (
+                    "uses a sigmoid instead of the softmax",
+                    "probabilities of all tokens must sum to one",
+                ),
             },
         ),
         Mistake(
-            "draws every token alike",
+            "draws every token with the same probability",
             "logits.softmax(dim=-1)",
             "torch.ones_like(logits)",
             why="each token is drawn with probability softmax(logits)",
@@ -149,7 +153,7 @@ def top_k_cases(generator: torch.Generator) -> list[Case]:
         draws_case("three of five", logits, 3, with_generator=True),
         draws_case("only the best", logits, 1),
         draws_case("large logits", PROBABILITIES.log() + 200.0, 2),
-        draws_case("more than there are", STEEP.log() - 1.0, 9, many=True),
+        draws_case("a k larger than the vocabulary", STEEP.log() - 1.0, 9, many=True),
     ]
 
 
@@ -182,7 +186,7 @@ test_sample_top_k = exercise(
                 ),
                 "sample_basic(torch.zeros_like(logits).scatter(0, best.indices, best.values), generator=generator)": (
                     "sets the other logits to zero",
-                    "softmax gives a logit of 0 its share too: what can't be drawn has the logit -inf",
+                    "softmax gives a logit of 0 some probability: tokens that can't be drawn get the logit -inf",
                 ),
             },
         ),
@@ -190,7 +194,7 @@ test_sample_top_k = exercise(
             "sample_basic(best.values",
             {
                 "sample_basic(torch.zeros_like(best.values)": (
-                    "draws the k tokens alike",
+                    "draws the k tokens with equal probability",
                     "among the k the probabilities keep their proportions",
                 ),
                 "sample_basic(logits.softmax(dim=-1)[best.indices]": (
@@ -234,11 +238,11 @@ def top_p_cases(generator: torch.Generator) -> list[Case]:
     """Sorted probabilities are 0.45, 0.20, 0.17, 0.13, 0.05: no threshold lies near a cumulative sum."""
     logits = PROBABILITIES.log() + 200.0
     return [
-        draws_case("the third token crosses the line", logits, 0.70, with_generator=True),
+        draws_case("the third token reaches top_p", logits, 0.70, 2, with_generator=True),
         draws_case("the first token is enough", logits, 0.30),
         draws_case("at least two tokens", logits, 0.10, 2),
         draws_case("a top_p of zero", logits, 0.0, 3),
-        draws_case("fewer asked for than p keeps", logits, 0.90, 2),
+        draws_case("a minimum below what top_p keeps", logits, 0.90, 2),
         draws_case("nearly all", STEEP.log() - 2.0, 0.98, many=True),
     ]
 
@@ -267,21 +271,24 @@ test_sample_top_p = exercise(
             "max(n_below + 1, min_tokens_to_keep)",
             {
                 "max(n_below, min_tokens_to_keep)": (
-                    "leaves out the token that crosses the line",
-                    "the kept tokens must reach top_p together, so the one that crosses it stays",
+                    "leaves out the token that reaches top_p",
+                    "the kept tokens must reach top_p together, so the one that reaches it stays",
                 ),
                 "max(n_below + 2, min_tokens_to_keep)": (
                     "keeps one token too many",
-                    "as few as possible are kept: stop at the token that crosses top_p",
+                    "as few as possible are kept: stop at the token that reaches top_p",
                 ),
-                "n_below + 1": ("ignores min_tokens_to_keep", "however small top_p is, that many tokens stay"),
+                "n_below + 1": (
+                    "ignores min_tokens_to_keep",
+                    "however small top_p is, at least min_tokens_to_keep tokens stay",
+                ),
                 "n_below + min_tokens_to_keep": (
-                    "keeps min_tokens_to_keep more than top_p asks for",
-                    "it is the least number of tokens, not what is added",
+                    "keeps min_tokens_to_keep tokens in addition to those of top_p",
+                    "min_tokens_to_keep is the smallest number of tokens kept, not a number to add",
                 ),
                 "min(n_below + 1, min_tokens_to_keep)": (
                     "always keeps just min_tokens_to_keep",
-                    "it is the least number, not the most",
+                    "min_tokens_to_keep is the smallest number of tokens kept, not the largest",
                 ),
                 "len(logits)": ("draws among all tokens", "only the most likely that together reach top_p stay"),
             },
@@ -316,7 +323,7 @@ test_sample_top_p = exercise(
             "sample_basic(sorted_logits[:n_keep]",
             {
                 "sample_basic(0 * sorted_logits[:n_keep]": (
-                    "draws the kept tokens alike",
+                    "draws the kept tokens with equal probability",
                     "among the kept tokens the probabilities keep their proportions",
                 ),
                 "sample_basic(sorted_logits.softmax(dim=-1)[:n_keep]": (
@@ -330,7 +337,7 @@ test_sample_top_p = exercise(
             {
                 "sorted_logits.softmax(dim=-1)": (
                     "does not sum up the probabilities",
-                    "top_p bounds what the tokens have together, not what each has",
+                    "top_p is compared with the sum of the probabilities so far, not with each probability",
                 ),
                 "sorted_logits.cumsum(dim=-1)": (
                     "sums up the logits",

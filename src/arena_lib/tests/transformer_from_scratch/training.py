@@ -130,7 +130,7 @@ test_training_step = exercise(
                     "gradients may lie there before the call: clear them before backward",
                 ),
                 "    loss.backward()\n    optimizer.zero_grad()\n    optimizer.step()\n": (
-                    "leaves the weights as they were",
+                    "does not change the weights",
                     "the optimizer's step is missing, or the gradients were cleared between backward and step",
                 ),
                 "    optimizer.step()\n    optimizer.zero_grad()\n    loss.backward()\n": (
@@ -139,7 +139,7 @@ test_training_step = exercise(
                 ),
                 "    optimizer.zero_grad()\n    loss.backward()\n    optimizer.step()\n    optimizer.step()\n": (
                     "takes two steps",
-                    "one batch, one step",
+                    "each call takes one step, on one batch",
                 ),
                 "    optimizer.zero_grad()\n    (-loss).backward()\n    optimizer.step()\n": (
                     "climbs instead of descending",
@@ -147,7 +147,7 @@ test_training_step = exercise(
                 ),
                 "    optimizer.zero_grad()\n    (2 * loss).backward()\n    optimizer.step()\n": (
                     "doubles the loss before backward",
-                    "the gradient of the loss itself is asked for",
+                    "the gradient is that of the loss itself",
                 ),
                 "    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)\n"
                 "    optimizer.zero_grad()\n    loss.backward()\n    optimizer.step()\n": (
@@ -160,7 +160,7 @@ test_training_step = exercise(
             "cross_entropy_next_token(model(tokens), tokens)\n    optimizer",
             {
                 "cross_entropy_next_token(model(tokens), tokens) * tokens[:, 1:].numel()\n    optimizer": (
-                    "sums the loss where it should take the mean",
+                    "sums the loss instead of averaging it",
                     "cross_entropy_next_token is the mean over all positions that have a next token",
                 ),
                 "nn.functional.cross_entropy(model(tokens).flatten(0, 1), tokens.flatten())\n    optimizer": (
@@ -178,13 +178,13 @@ test_training_step = exercise(
             {
                 "return loss": (
                     "returns the loss with its graph",
-                    "a list of such losses would keep every step's activations in memory",
+                    "the loss is detached; else a list of losses would keep every step's activations in memory",
                 ),
                 "return cross_entropy_next_token(model(tokens), tokens).detach()": (
                     "returns the loss after the step",
-                    "the loss that the step was made from is asked for: it costs no second pass through the model",
+                    "the result is the loss that the step was made from, which needs no second pass through the model",
                 ),
-                "pass": ("returns nothing", "the loss before the step is asked for"),
+                "pass": ("returns nothing", "the result is the loss before the step"),
             },
         ),
     ],
@@ -272,7 +272,7 @@ test_measure_accuracy = exercise(
                 ),
                 "    predicted = (model(tokens)[:, :-1].argmax(dim=-1) == tokens[:, 1:]).all(dim=1)\n"
                 "        n_right += int(predicted.sum())": (
-                    "counts texts that are right throughout",
+                    "counts only texts whose guesses are all right",
                     "each position counts by itself",
                 ),
                 "    predicted = model(tokens)[:, :-1].softmax(dim=-1).gather(-1, tokens[:, 1:, None])\n"
@@ -327,7 +327,7 @@ test_measure_accuracy = exercise(
             "records gradients while it measures",
             "@torch.inference_mode()",
             "",
-            why="nothing is trained here: without gradients it is faster and takes less memory",
+            why="nothing is trained here, and without gradients the model is faster and needs less memory",
         ),
     ],
 )

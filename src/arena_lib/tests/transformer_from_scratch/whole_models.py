@@ -24,14 +24,17 @@ def wrong_walks(start: str) -> tuple[Mistake, ...]:
                     "a block returns the whole stream already, residual connection included",
                 ),
                 f"residual = block({start})": (
-                    "gives every block the embedding",
+                    "runs every block on the embedding",
                     "each block reads what the one before it returned",
                 ),
                 f"residual = (0 if block is self.blocks[0] else residual) + block({start})": (
                     "runs the blocks side by side",
                     "each block reads what the one before it returned",
                 ),
-                "residual = self.blocks[0](residual)": ("runs the first block every time", "each block takes its turn"),
+                "residual = self.blocks[0](residual)": (
+                    "runs the first block every time",
+                    "each block runs once, in order",
+                ),
                 "residual = block(residual if block is self.blocks[0] else self.ln_final(residual))": (
                     "normalises after every block",
                     "ln_final comes once, after the last block; the blocks have norms of their own",
@@ -41,10 +44,16 @@ def wrong_walks(start: str) -> tuple[Mistake, ...]:
         *instead_of(
             "in self.blocks:",
             {
-                "in self.blocks[:-1]:": ("leaves the last block out", "every block takes its turn"),
-                "in self.blocks[:1]:": ("stops after the first block", "put the return after the loop"),
-                "in ():": ("leaves all blocks out", "every block takes its turn"),
-                "in reversed(self.blocks):": ("runs the blocks backwards", "block 0 comes first"),
+                "in self.blocks[:-1]:": ("leaves the last block out", "every block runs once, in order"),
+                "in self.blocks[:1]:": (
+                    "stops after the first block",
+                    "every block must run: put the return after the loop",
+                ),
+                "in ():": ("leaves all blocks out", "every block runs once, in order"),
+                "in reversed(self.blocks):": (
+                    "runs the blocks in reverse order",
+                    "the blocks run in order, block 0 first",
+                ),
             },
         ),
     )
@@ -104,10 +113,16 @@ test_demo_transformer = exercise(
             {
                 "self.embed(tokens)": (
                     "forgets the position embedding",
-                    "without it attention sees a bag of tokens with no order but the mask",
+                    "without the position embedding, attention can't see the order of the tokens, except through the mask",
                 ),
-                "self.pos_embed(tokens)": ("forgets the token embedding", "the stream starts as the sum of both"),
-                "self.embed(tokens) * self.pos_embed(tokens)": ("multiplies the embeddings", "they are added"),
+                "self.pos_embed(tokens)": (
+                    "forgets the token embedding",
+                    "the stream starts as the sum of the token embedding and the position embedding",
+                ),
+                "self.embed(tokens) * self.pos_embed(tokens)": (
+                    "multiplies the embeddings",
+                    "the token embedding and the position embedding are added",
+                ),
                 "self.ln_final(self.embed(tokens) + self.pos_embed(tokens))": (
                     "normalises the embeddings",
                     "the blocks have norms of their own; ln_final comes after the last one",
@@ -119,7 +134,7 @@ test_demo_transformer = exercise(
             "adds the position embedding before every block",
             "residual = block(residual)",
             "residual = block(residual if block is self.blocks[0] else residual + self.pos_embed(tokens))",
-            why="it is added once, at the start, and the stream carries it on",
+            why="the position embedding is added once, at the start, and the stream carries it through the blocks",
         ),
     ],
 )
@@ -169,8 +184,12 @@ test_demo_llama = exercise(
                     f"return (self.ln_final(residual) @ self.embed.W_E.T if self.cfg.tie_embeddings\n"
                     f"            else self.unembed(self.ln_final(residual))).{function}(dim=-1)": (name, why)
                     for function, name, why in [
-                        ("softmax", "returns probabilities", "logits are asked for, before any normalisation"),
-                        ("log_softmax", "returns log-probabilities", "logits are asked for, before any normalisation"),
+                        ("softmax", "returns probabilities", "the result is the logits, before any normalisation"),
+                        (
+                            "log_softmax",
+                            "returns log-probabilities",
+                            "the result is the logits, before any normalisation",
+                        ),
                     ]
                 },
             },
@@ -180,7 +199,7 @@ test_demo_llama = exercise(
             {
                 "residual = self.embed(tokens) * self.cfg.d_model**0.5": (
                     "scales the embedding by the root of d_model",
-                    "some models of other families do that; Llama takes the row as it is",
+                    "Llama uses the row as it is; some other models scale it",
                 ),
                 "residual = self.ln_final(self.embed(tokens))": (
                     "normalises the embeddings",
@@ -192,7 +211,10 @@ test_demo_llama = exercise(
         *instead_of(
             "if self.cfg.tie_embeddings:",
             {
-                "if True:": ("unembeds with W_E even if it isn't tied", "look at cfg.tie_embeddings"),
+                "if True:": (
+                    "unembeds with W_E even if it isn't tied",
+                    "only with cfg.tie_embeddings W_E is the unembedding; else the model has an unembed of its own",
+                ),
                 "if False:": (
                     "calls unembed even if it is tied",
                     "with tie_embeddings there is no unembed: W_E unembeds",
