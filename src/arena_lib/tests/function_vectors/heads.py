@@ -64,11 +64,11 @@ test_calculate_mean_z = exercise(
             {
                 "out_projection(model, layer).input.mean(dim=(0, 1))": (
                     "averages over all positions",
-                    "what counts is what a head gathers at the last position",
+                    "z is read at the last position, where the answer is predicted",
                 ),
                 "out_projection(model, layer).input[-1].mean(dim=0)": (
                     "averages over the positions of the last prompt",
-                    "the first axis counts prompts, the second positions: [:, -1]",
+                    "the first axis is the prompts, the second the positions: the last position is [:, -1]",
                 ),
                 "out_projection(model, layer).input[:, 0].mean(dim=0)": (
                     "reads the first position",
@@ -79,27 +79,27 @@ test_calculate_mean_z = exercise(
                     "only the last position can have gathered the task from all pairs",
                 ),
                 "out_projection(model, layer).input[0, -1]": (
-                    "takes the first prompt in place of the mean",
+                    "uses the first prompt instead of the mean",
                     "the mean keeps what all prompts of the task share",
                 ),
                 "out_projection(model, layer).input[:, -1].sum(dim=0)": (
-                    "adds up in place of averaging",
-                    "it is a mean over the prompts",
+                    "sums over the prompts instead of averaging",
+                    "the result is a mean over the prompts",
                 ),
                 "out_projection(model, layer).output[:, -1].mean(dim=0)": (
-                    "reads what attention puts out",
-                    "after the projection the heads are added up; before it they stand side by side",
+                    "reads the attention's output",
+                    "the output projection adds the heads up, so z is read from its input, where the heads are still separate",
                 ),
                 "block(model, layer).self_attn.q_proj.output[:, -1].mean(dim=0)": (
                     "reads the queries",
-                    "z is what a head has gathered: it enters the output projection",
+                    "z is the pattern times the values: it is the input of the output projection",
                 ),
                 "block(model, layer).self_attn.v_proj.output[:, -1].mean(0).reshape(-1, lm.d_head).repeat_interleave(2, 0)": (
                     "reads the values",
-                    "z is what a head has gathered from the values of all positions: it enters the output projection",
+                    "z is the values of all positions, weighted by the pattern: it is the input of the output projection",
                 ),
                 "out_projection(model, 0).input[:, -1].mean(dim=0)": (
-                    "reads the same layer again and again",
+                    "reads the same layer every time",
                     "each layer has an output projection of its own",
                 ),
             },
@@ -112,14 +112,14 @@ test_calculate_mean_z = exercise(
                     "all entries of head 0 come first, then those of head 1",
                 ),
                 "z.reshape(lm.n_heads, lm.d_head).T": (
-                    "puts d_head before the heads",
+                    "returns d_head before the heads",
                     "the result's axes are n_layers, n_heads, d_head",
                 ),
                 "z.reshape(lm.d_head, lm.n_heads)": (
-                    "splits into d_head rows",
+                    "splits z into d_head rows",
                     "the result's axes are n_layers, n_heads, d_head",
                 ),
-                "z": ("leaves the heads side by side", "the result's axes are n_layers, n_heads, d_head"),
+                "z": ("does not split z into heads", "the result's axes are n_layers, n_heads, d_head"),
             },
         ),
     ],
@@ -186,7 +186,7 @@ test_calculate_fn_vectors_and_intervene = exercise(
             {
                 "corrupted = dataset": (
                     "changes the clean prompts",
-                    "where the task is shown already, no head can add it: the change is made in corrupted prompts",
+                    "clean prompts already show the task, so a head's effect is measured in corrupted prompts",
                 ),
                 "corrupted = dataset.create_zero_shot_dataset()": (
                     "changes the zero-shot prompts",
@@ -198,50 +198,50 @@ test_calculate_fn_vectors_and_intervene = exercise(
             "takes the mean z of the corrupted prompts",
             "calculate_mean_z(model, dataset)",
             "calculate_mean_z(model, corrupted)",
-            why="what is put in must come from prompts that show the task",
+            why="the mean z comes from clean prompts, which show the task",
         ),
         *instead_of(
             "z[:, -1, head * lm.d_head : (head + 1) * lm.d_head] = mean_z[layer, head]",
             {
                 "z[:, :, head * lm.d_head : (head + 1) * lm.d_head] = mean_z[layer, head]": (
                     "changes every position",
-                    "only the last position gives the answer: what reaches it otherwise stays",
+                    "z is replaced at the last position only, and all other positions stay as they are",
                 ),
                 "z[:, 0, head * lm.d_head : (head + 1) * lm.d_head] = mean_z[layer, head]": (
                     "changes the first position",
                     "the mean was taken at the last position",
                 ),
                 "z[0, -1, head * lm.d_head : (head + 1) * lm.d_head] = mean_z[layer, head]": (
-                    "changes the first prompt alone",
-                    "the first axis counts prompts: the change is made in each of them",
+                    "changes only the first prompt",
+                    "the first axis is the prompts: the change is made in each of them",
                 ),
                 "z[:, -1, head * lm.d_head : (head + 1) * lm.d_head] += mean_z[layer, head]": (
-                    "adds the mean to what the head gathered",
+                    "adds the mean z to the head's own z",
                     "the head's own z is replaced",
                 ),
                 "z[:, -1, head * lm.d_head : (head + 1) * lm.d_head] = 0.0": (
                     "sets the head's z to zero",
-                    "what the head gathers where the task is shown is put in: its mean z",
+                    "the head's z is replaced by its mean z over clean prompts, not by zero",
                 ),
                 "z = z.clone()\n"
                 "                    z[:, -1, head * lm.d_head : (head + 1) * lm.d_head] = mean_z[layer, head]": (
-                    "changes a copy",
-                    "a copy that nobody writes back changes nothing: assign it to the projection's input",
+                    "changes only a copy of z",
+                    "a changed copy has an effect only if it is assigned to the projection's input",
                 ),
                 "z[:, -1, head :: lm.n_heads] = mean_z[layer, head]": (
-                    "picks entries of all heads",
+                    "changes every n_heads-th entry, not one head's block",
                     "a head's entries stand next to each other",
                 ),
                 "z[:, -1] = mean_z[layer].flatten()": (
                     "changes all heads at once",
-                    "each head's effect is its own: nothing else changes",
+                    "each run changes one head only, so that its own effect is measured",
                 ),
                 "z[:, -1, head * lm.d_head : (head + 1) * lm.d_head] = mean_z[layer, head - 1]": (
-                    "puts in another head's mean",
+                    "uses another head's mean z",
                     "each head gets its own mean",
                 ),
                 "z[:, -1, head * lm.d_head : (head + 1) * lm.d_head] = mean_z[len(effects), head]": (
-                    "takes the means from the row's number",
+                    "uses the row's number as the layer of the mean z",
                     "row i of the result belongs to layers[i], and so do the means",
                 ),
             },
@@ -250,8 +250,8 @@ test_calculate_fn_vectors_and_intervene = exercise(
             "torch.stack(with_mean) - without",
             {
                 "torch.stack(with_mean)": (
-                    "leaves out what the prompts give by themselves",
-                    "an effect is a difference: with the change, less without",
+                    "does not subtract the log-probability without the change",
+                    "an effect is a difference: the log-probability with the change minus that without it",
                 ),
                 "without - torch.stack(with_mean)": (
                     "flips the sign",
@@ -267,12 +267,12 @@ test_calculate_fn_vectors_and_intervene = exercise(
             "return torch.stack(effects)",
             {
                 "return torch.stack(effects) * len(rows)": (
-                    "adds the prompts up in place of averaging",
+                    "sums over the prompts instead of averaging",
                     "the effect is a mean over the prompts",
                 ),
                 "return torch.stack(effects) / len(rows)": (
-                    "divides by the number of prompts twice",
-                    "the mean has divided already",
+                    "divides by the number of prompts again",
+                    "the mean already divides by the number of prompts",
                 ),
                 "return torch.stack(effects).T": ("swaps the axes", "a row for each layer, a column for each head"),
             },
@@ -281,28 +281,28 @@ test_calculate_fn_vectors_and_intervene = exercise(
             "logits[:, -1].log_softmax(dim=-1)[rows, answers].mean()",
             {
                 "logits[:, -1].softmax(dim=-1)[rows, answers].mean()": (
-                    "takes probabilities",
+                    "uses probabilities instead of log-probabilities",
                     "the effect is a difference of log-probabilities: log_softmax",
                 ),
                 "logits[:, -1].softmax(dim=-1)[rows, answers].mean().log()": (
-                    "takes the logarithm of the mean probability",
-                    "the mean over prompts is one of log-probabilities: the logarithm comes first",
+                    "uses the logarithm of the mean probability",
+                    "the effect is the mean of log-probabilities, so the logarithm comes before the mean",
                 ),
                 "logits[:, -1][rows, answers].mean()": (
-                    "takes logits",
-                    "a logit means something only beside the others: log_softmax makes it a log-probability",
+                    "uses logits instead of log-probabilities",
+                    "log_softmax over the vocabulary turns logits into log-probabilities, which can be compared between runs",
                 ),
                 "logits[:, -1].log_softmax(dim=0)[rows, answers].mean()": (
                     "normalises over the prompts",
-                    "the softmax runs over the vocabulary: dim=-1",
+                    "probabilities sum to one over the vocabulary, the last axis: dim=-1",
                 ),
                 "logits[:, -1].log_softmax(dim=-1)[:, answers].mean()": (
                     "looks every answer up for every prompt",
                     "each prompt has one right answer: index with [torch.arange(len(answers)), answers]",
                 ),
                 "logits[:, -1].log_softmax(dim=-1).max(dim=-1).values.mean()": (
-                    "takes the likeliest token in place of the right answer",
-                    "how likely the right answer is, is asked for, whether or not it comes out on top",
+                    "uses the likeliest token instead of the right answer",
+                    "the result is the log-probability of the right answer, whether or not it is the likeliest",
                 ),
             },
         ),
@@ -310,17 +310,17 @@ test_calculate_fn_vectors_and_intervene = exercise(
             "compares with the clean prompts",
             "with tracer.invoke(corrupted.prompts):\n                logprobs",
             "with tracer.invoke(dataset.prompts):\n                logprobs",
-            why="both terms are of the corrupted prompts: with the change, less without",
+            why="both terms are from the corrupted prompts: with the change, minus without it",
         ),
         *instead_of(
             "range(lm.n_layers) if layers is None else layers",
             {
                 "range(lm.n_layers)": (
-                    "ignores the layers asked for",
-                    "row i is layer layers[i], and there are no others",
+                    "ignores the argument layers",
+                    "row i is layer layers[i], and the result has no other rows",
                 ),
                 "range(lm.n_layers if layers is None else len(layers))": (
-                    "counts the layers from 0, whichever are asked for",
+                    "uses the first layers, not those in layers",
                     "row i is layer layers[i]",
                 ),
             },

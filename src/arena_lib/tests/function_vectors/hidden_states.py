@@ -86,7 +86,7 @@ test_calculate_h = exercise(
                 ),
                 "block(model, layer).output[-1].mean(dim=0)": (
                     "averages over the positions of the last prompt",
-                    "the first axis counts prompts, the second positions: [:, -1]",
+                    "the first axis is the prompts, the second the positions: the last position is [:, -1]",
                 ),
                 "block(model, layer).output[:, 0].mean(dim=0)": (
                     "reads the first position",
@@ -97,37 +97,40 @@ test_calculate_h = exercise(
                     "only the last position has read the whole prompt",
                 ),
                 "block(model, layer).input[:, -1].mean(dim=0)": (
-                    "reads what enters the layer",
+                    "reads the layer's input",
                     "h is the layer's output",
                 ),
                 "block(model, layer).mlp.output[:, -1].mean(dim=0)": (
-                    "reads what the MLP adds",
+                    "reads the MLP's output",
                     "h is the whole residual stream after the layer: the layer's own output",
                 ),
                 "block(model, layer).output[0, -1]": (
-                    "takes one prompt in place of the mean",
+                    "uses one prompt instead of the mean",
                     "the mean over prompts keeps what they share, the task, and loses the single words",
                 ),
                 "block(model, layer).output[:, -1].sum(dim=0)": (
-                    "adds up in place of averaging",
+                    "sums over the prompts instead of averaging",
                     "h is a mean over the prompts",
                 ),
                 "block(model, layer).output[:, -1]": (
-                    "keeps each prompt's own state",
+                    "returns a state for each prompt, not their mean",
                     "h is one state, the mean over the prompts",
                 ),
                 "block(model, layer).output[:, -1].mean(dim=0, keepdim=True)": (
                     "keeps the axis of the prompts",
                     "after the mean there is no axis of prompts: h is one vector",
                 ),
-                "block(model, -1).output[:, -1].mean(dim=0)": ("always reads the last layer", "layer says which"),
+                "block(model, -1).output[:, -1].mean(dim=0)": (
+                    "always reads the last layer",
+                    "h comes from the layer that the argument layer names",
+                ),
                 "block(model, layer - 1).output[:, -1].mean(dim=0)": (
                     "reads the layer before",
-                    "layers are counted from zero",
+                    "layers are counted from zero, and layer i is the module at index i",
                 ),
                 "block(model, min(layer + 1, 2)).output[:, -1].mean(dim=0)": (
                     "reads the layer after",
-                    "layers are counted from zero, and the output of layer `layer` is read",
+                    "layers are counted from zero, and h is the output of layer `layer`",
                 ),
             },
         ),
@@ -140,7 +143,7 @@ test_calculate_h = exercise(
                 ),
                 "return dataset.completions, h": (
                     "returns the right answers",
-                    "what the model answers is asked for: the likeliest token after each prompt",
+                    "the result is the model's answers: the likeliest token after each prompt",
                 ),
                 "return guesses.tolist(), h": ("returns token ids", "answers are texts: decode each token by itself"),
                 "return model.tokenizer.decode(guesses), h": (
@@ -154,7 +157,7 @@ test_calculate_h = exercise(
             },
         ),
         Mistake(
-            "answers from the first position",
+            "reads the answers at the first position",
             "model.lm_head.output[:, -1]",
             "model.lm_head.output[:, 0]",
             why="the answer comes after the last token",
@@ -163,7 +166,7 @@ test_calculate_h = exercise(
             "reads the layer before the last where none is named",
             "layer: int = -1",
             "layer: int = -2",
-            why="the default is the last layer",
+            why="if no layer is named, the default is the last layer, -1",
         ),
     ],
 )
@@ -212,40 +215,46 @@ ADDITION_MISTAKES = instead_of(
     "block(model, layer).output[:, -1] += h",
     {
         "block(model, layer).output[:, -1] + h": (
-            "never changes the run",
-            "a sum that nobody writes back changes nothing: assign it to the module's output",
+            "computes the sum but never writes it back",
+            "the sum changes the run only if it is assigned to the module's output",
         ),
         "block(model, layer).output[:] += h": (
             "adds h at every position",
-            "h is a state of the last position, and goes where such a state is",
+            "h is a state of the last position, and is added at the last position only",
         ),
         "block(model, layer).output[:, -2] += h": (
             "adds h at the position before the last",
             "the answer is given at the last position",
         ),
         "block(model, layer).output[0, -1] += h": (
-            "adds h to the first prompt alone",
-            "the first axis counts prompts: h is added to each of them, [:, -1]",
+            "adds h only to the first prompt",
+            "the first axis is the prompts: h is added to each of them, at [:, -1]",
         ),
         "block(model, layer).output[-1] += h": (
             "adds h at every position of the last prompt",
-            "the first axis counts prompts, the second positions: [:, -1]",
+            "the first axis is the prompts, the second the positions: the last position is [:, -1]",
         ),
         "block(model, layer).output[:, -1] = h": (
-            "puts h in place of the state",
-            "the state there knows which word is asked for: h is added to it",
+            "replaces the state by h",
+            "the state there holds which word is asked about, so h is added to it",
         ),
         "block(model, layer).input[:, -1] += h": (
-            "adds h to what enters the layer",
-            "h was taken after the layer, and goes back there",
+            "adds h to the layer's input",
+            "h is an output of the layer, so it is added to the layer's output",
         ),
         "block(model, -1).output[:, -1] += h": (
             "adds h after the last layer",
-            "layer says after which one: the layers that follow read h",
+            "h is added after the layer that the argument names, so that all later layers read it",
         ),
-        "block(model, layer - 1).output[:, -1] += h": ("adds h after the layer before", "layers are counted from zero"),
-        "block(model, layer + 1).output[:, -1] += h": ("adds h after the next layer", "layers are counted from zero"),
-        "block(model, layer).output[:, -1] -= h": ("subtracts h", "h is added"),
+        "block(model, layer - 1).output[:, -1] += h": (
+            "adds h after the layer before",
+            "layers are counted from zero, and layer i is the module at index i",
+        ),
+        "block(model, layer + 1).output[:, -1] += h": (
+            "adds h after the next layer",
+            "layers are counted from zero, and layer i is the module at index i",
+        ),
+        "block(model, layer).output[:, -1] -= h": ("subtracts h", "h is added to the state"),
     },
 )
 
@@ -265,7 +274,7 @@ test_intervene_with_h = exercise(
                 ),
                 "block(model, layer).output[:, -1] += h\n            h *= 2": (
                     "changes h itself",
-                    "h is needed again: what is added to the run must leave it as it is",
+                    "h may be used again, so it must stay unchanged",
                 ),
             },
         ),
@@ -274,11 +283,11 @@ test_intervene_with_h = exercise(
             {
                 "return decode_each(model.tokenizer, with_h), decode_each(model.tokenizer, without)": (
                     "returns the answers with h first",
-                    "first the answers without h, then those with it",
+                    "the answers without h come first, then those with h",
                 ),
                 "return decode_each(model.tokenizer, with_h), decode_each(model.tokenizer, with_h)": (
-                    "returns the answers with h twice",
-                    "the first run is left alone: no h in it, and nothing that an earlier one left behind",
+                    "returns the answers with h in both lists",
+                    "the first list comes from a run that nothing changes",
                 ),
                 "return *([guess.strip() for guess in decode_each(model.tokenizer, ids)] for ids in (without, with_h)),": (
                     "strips the answers' spaces",

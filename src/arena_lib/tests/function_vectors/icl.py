@@ -58,7 +58,7 @@ test_make_prompt = exercise(
             "form.question.format(x=asked)\n",
             {
                 "form.question.format(x=asked) + form.answer.format(y=expected)\n": (
-                    "shows the answer that is asked for",
+                    "writes the last pair's answer into the prompt",
                     "the prompt ends where the last answer would begin",
                 ),
                 "form.question.format(x=asked) + form.answer.format(y=expected)[: -len(expected)]\n": (
@@ -69,7 +69,10 @@ test_make_prompt = exercise(
                     "ends with a separator",
                     "nothing comes after the last question: the answer is next",
                 ),
-                '""\n': ("leaves the last question out", "the model must be asked for the last pair's answer"),
+                '""\n': (
+                    "leaves out the last question",
+                    "the last pair's question ends the prompt, so that the model gives its answer",
+                ),
                 "asked\n": (
                     "writes the last word without its template",
                     "form.question says how a question is written",
@@ -81,13 +84,13 @@ test_make_prompt = exercise(
             {
                 "": ("forgets the start", "form.start stands in front of everything"),
                 "form.start + form.separator + ": (
-                    "puts a separator after the start",
+                    "writes a separator after the start",
                     "a separator stands between one pair and the next",
                 ),
             },
         ),
         Mistake(
-            "puts the start in front of every pair",
+            "writes the start in front of every pair",
             '"".join(written)',
             '"".join(pair + form.start for pair in written)',
             why="form.start stands once, in front of everything",
@@ -102,7 +105,7 @@ test_make_prompt = exercise(
             "return prompt, form.answer.format(y=expected)",
             {
                 "return prompt, expected": (
-                    "gives the bare word as the answer",
+                    "returns the bare word as the answer",
                     "the answer is what stands in the text, with its space: that is another token than the bare word",
                 ),
                 "return form.answer.format(y=expected), prompt": ("returns the answer first", "the prompt comes first"),
@@ -113,7 +116,7 @@ test_make_prompt = exercise(
             {
                 "(asked, expected), *shown = word_pairs": ("asks for the first pair", "the last pair is the question"),
                 "*shown, (asked, expected) = word_pairs\n    form = QUESTION_ANSWER": (
-                    "writes every prompt in the default form",
+                    "ignores the form and always uses the default one",
                     "the second argument says how pairs are written",
                 ),
             },
@@ -122,7 +125,7 @@ test_make_prompt = exercise(
             "form.question.format(x=x) + form.answer.format(y=y)",
             {
                 "form.question.format(x=y) + form.answer.format(y=x)": (
-                    "turns the pairs round",
+                    "swaps the two words of each pair",
                     "the first word of a pair is the question",
                 ),
                 "x + form.answer.format(y=y)": (
@@ -248,21 +251,21 @@ test_corrupt_pairs = exercise(
     accepts=[corrupt_pairs_by_weights, corrupt_pairs_by_rejection],
     mistakes=[
         Mistake(
-            "spoils the question too",
+            "changes the last pair's answer too",
             "for word, right in word_pairs[:-1]:",
             "for word, right in word_pairs:",
-            why="the last pair is what is asked: its right answer is needed",
+            why="the last pair is the question, and its right answer is needed for judging",
         ),
         *instead_of(
             "return [*corrupted, word_pairs[-1]]",
             {
                 "return [*word_pairs[:-1], (word_pairs[-1][0], corrupted[-1][1] if corrupted else word_pairs[-1][1])]": (
-                    "changes the last answer in place of the others",
-                    "the pairs that are shown are spoiled, and the question stays",
+                    "changes the last answer instead of the others",
+                    "the pairs before the last get wrong answers, and the last pair, the question, stays",
                 ),
                 "return corrupted": ("leaves the question out", "the last pair ends the list, as it was"),
                 "word_pairs[:-1] = corrupted\n    return word_pairs": (
-                    "writes into the list of pairs that it was given",
+                    "changes the list of pairs that it was given",
                     "the same pairs are needed again: return a new list",
                 ),
             },
@@ -276,11 +279,11 @@ test_corrupt_pairs = exercise(
                     "only a pair's own right answer is left out",
                 ),
                 "[answers[(i + (answer == right)) % len(answers)] for i, answer in enumerate(answers)]": (
-                    "takes the next answer where the right one is drawn",
-                    "so that one has twice the chance: draw among the wrong answers only",
+                    "uses the next answer when the right one is drawn",
+                    "all wrong answers have the same chance, so draw among the wrong answers only",
                 ),
                 "answers\n        wrong.remove(right) if right in wrong else None": (
-                    "takes answers out of the list that it was given",
+                    "removes answers from the list that it was given",
                     "the next pair may need them: make a new list of the wrong answers",
                 ),
             },
@@ -290,7 +293,7 @@ test_corrupt_pairs = exercise(
             {
                 "wrong[0]": ("always draws the first wrong answer", "all wrong answers have the same chance"),
                 "word_pairs[drawn % len(word_pairs)][1]": (
-                    "draws among the pairs instead of the answers",
+                    "draws from the pairs instead of the answers",
                     "the second argument lists what may be drawn",
                 ),
             },
@@ -306,7 +309,7 @@ test_corrupt_pairs = exercise(
             "never draws the last answer",
             "torch.randint(len(wrong), ()",
             "torch.randint(max(1, len(wrong) - 1), ()",
-            why="randint's upper end isn't drawn anyway",
+            why="randint never draws its upper end, so the upper end is the number of answers",
         ),
         Mistake(
             "changes the first words",
@@ -333,12 +336,12 @@ test_corrupt_pairs = exercise(
             "seeds torch's global generator",
             "corrupted = []",
             "corrupted = [torch.manual_seed(0)][:0]",
-            why="that changes what everyone draws afterwards: use the generator that is given",
+            why="a new global seed changes all later draws of the program: use the generator that is given",
         ),
         Mistake(
-            "deals answers out so that none comes twice",
+            "draws answers so that none comes twice",
             function=corrupt_by_shuffling,
-            why="each answer is drawn by itself",
+            why="each answer is drawn independently, so the same answer may come twice",
         ),
     ],
 )

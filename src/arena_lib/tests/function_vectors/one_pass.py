@@ -23,6 +23,8 @@ from arena_lib.tests.function_vectors.tiny_models import dataset, tiny_model
 
 __test__ = False
 
+LOGPROBS = ("log-probabilities without h", "log-probabilities with h")
+
 
 def calculate_h_and_intervene_cases(generator: torch.Generator) -> list[Case]:
     """Different layers, more prompts of one kind or the other, the same number of both."""
@@ -82,12 +84,12 @@ def mistakes_in_three_traces(result: Callable[[Any, Tensor, Tensor], Any]) -> li
     """Mistakes that can't be made in one trace: what they read or change comes before h, or is padding there."""
     return [
         Mistake(
-            "adds h to what enters the layer",
+            "adds h to the layer's input",
             function=in_three_traces(result, add=add_to_input),
-            why="h was taken after the layer, and goes back there",
+            why="h is an output of the layer, so it is added to the layer's output",
         ),
         Mistake(
-            "reads and adds h at what enters the layer",
+            "reads h from the layer's input and adds it there",
             function=in_three_traces(result, lambda layer: layer.input[:, -1].mean(dim=0), add_to_input),
             why="h is the output of the layer, and is added to the output of the same layer",
         ),
@@ -124,11 +126,11 @@ H_MISTAKES = [
         "with tracer.invoke(dataset.prompts):",
         {
             "with tracer.invoke(zero_shot_dataset.prompts):": (
-                "takes h from the zero-shot prompts",
+                "computes h from the zero-shot prompts",
                 "only prompts with pairs show the task",
             ),
             "with tracer.invoke(dataset.create_corrupted_dataset().prompts):": (
-                "takes h from corrupted prompts",
+                "computes h from corrupted prompts",
                 "wrong answers don't show the task: h comes from dataset as it is",
             ),
         },
@@ -137,11 +139,11 @@ H_MISTAKES = [
         "h = block(model, layer).output[:, -1].mean(dim=0)",
         {
             "h = block(model, layer).output[:, -1].sum(dim=0)": (
-                "adds the states up in place of averaging",
+                "sums the states instead of averaging",
                 "h is a mean over the prompts",
             ),
             "h = block(model, layer).output[0, -1]": (
-                "takes h from the first prompt alone",
+                "uses the state of the first prompt as h",
                 "the mean keeps what the prompts share",
             ),
             "h = block(model, layer).output.mean(dim=(0, 1))": (
@@ -149,16 +151,16 @@ H_MISTAKES = [
                 "h is the state at the last position",
             ),
             "h = block(model, layer).output[:, -2].mean(dim=0)": (
-                "takes h from the position before the last",
+                "reads h at the position before the last",
                 "h is the state at the last position, where the answer is about to be given",
             ),
             "h = block(model, layer).input[:, -1].mean(dim=0)": (
-                "takes h from what enters the layer",
+                "reads h from the layer's input",
                 "h is the layer's output",
             ),
             "h = block(model, layer - 1).output[:, -1].mean(dim=0)": (
-                "takes h from the layer before",
-                "layers are counted from zero",
+                "reads h from the layer before",
+                "layers are counted from zero, and layer i is the module at index i",
             ),
         },
     ),
@@ -183,7 +185,7 @@ test_calculate_h_and_intervene = exercise(
             "returns the answers with h first",
             "return decode_each(model.tokenizer, without), decode_each(model.tokenizer, with_h)",
             "return decode_each(model.tokenizer, with_h), decode_each(model.tokenizer, without)",
-            why="first the answers without h, then those with it",
+            why="the answers without h come first, then those with h",
         ),
     ],
 )
@@ -191,7 +193,7 @@ test_calculate_h_and_intervene = exercise(
 
 def calculate_h_and_intervene_logprobs_cases(generator: torch.Generator) -> list[Case]:
     """As for the answers; in one case both data sets have the same number of prompts and different answers."""
-    axes = {"without h": "batch", "with h": "batch"}
+    axes = dict.fromkeys(LOGPROBS, "batch")
     return [
         Case(label="the first layer", args=(tiny_model(4), dataset(3, 2), dataset(4, 0, seed=4), 0), axes=axes),
         Case(label="as many of both", args=(tiny_model(5), dataset(3, 1, seed=6), dataset(3, 0, seed=7), 1), axes=axes),
@@ -204,7 +206,7 @@ def calculate_h_and_intervene_logprobs_cases(generator: torch.Generator) -> list
 def logprobs_without_and_with(function: Any, case: Case) -> Observations:
     """Both lists as tensors: what comes later plots them, and takes tensors as well."""
     results = two_results(function(*case.args), "this function", "(log-probabilities without, with h)")
-    return dict(zip(("without h", "with h"), map(as_tensor, results), strict=True))
+    return dict(zip(LOGPROBS, map(as_tensor, results), strict=True))
 
 
 def as_tensor(values: Any) -> Any:
@@ -244,18 +246,18 @@ test_calculate_h_and_intervene_logprobs = exercise(
         Mistake(
             "returns logits",
             function=by_logits(of_answers),
-            why="a logit means something only beside the others: log_softmax makes it a log-probability",
+            why="log_softmax over the vocabulary turns logits into log-probabilities, which can be compared between runs",
         ),
         Mistake(
             "returns logits with h",
             f"with_h = {READS}",
             f"with_h = {READS.replace('.log_softmax(dim=-1)', '')}",
-            why="a logit is no log-probability",
+            why="the logits with h also need log_softmax, which turns them into log-probabilities",
         ),
         Mistake(
             "normalises over the prompts",
             function=by_logits(lambda logits, ids: of_answers(logits.log_softmax(dim=0), ids)),
-            why="the softmax runs over the vocabulary: dim=-1",
+            why="probabilities sum to one over the vocabulary, the last axis: dim=-1",
         ),
         Mistake(
             "looks every answer up for every prompt",
@@ -268,14 +270,14 @@ test_calculate_h_and_intervene_logprobs = exercise(
             why="each prompt has one right answer: index with [torch.arange(len(answers)), answers]",
         ),
         Mistake(
-            "takes the likeliest token in place of the right answer",
+            "uses the likeliest token instead of the right answer",
             function=by_logits(lambda logits, ids: logits.log_softmax(dim=-1).max(dim=-1).values),
-            why="how likely the right answer is, is asked for, whether or not it comes out on top",
+            why="the result is the log-probability of the right answer, whether or not it is the likeliest",
         ),
         Mistake(
             "averages over the prompts",
             function=by_logits(lambda logits, ids: of_answers(logits.log_softmax(dim=-1), ids).mean()),
-            why="there is a log-probability for each prompt",
+            why="the result has one log-probability for each prompt",
         ),
         Mistake(
             "takes logarithms to base 2",
@@ -287,7 +289,7 @@ test_calculate_h_and_intervene_logprobs = exercise(
             {
                 "return without.exp().tolist(), with_h.exp().tolist()": (
                     "returns probabilities",
-                    "their logarithm is asked for",
+                    "the result is the logarithm of the probabilities",
                 ),
                 "return (-without).tolist(), (-with_h).tolist()": (
                     "returns the loss",
@@ -295,7 +297,7 @@ test_calculate_h_and_intervene_logprobs = exercise(
                 ),
                 "return with_h.tolist(), without.tolist()": (
                     "returns those with h first",
-                    "first the ones without h",
+                    "the log-probabilities without h come first",
                 ),
                 "return without.tolist(), (with_h - without).tolist()": (
                     "returns the difference that h makes",
@@ -304,7 +306,7 @@ test_calculate_h_and_intervene_logprobs = exercise(
             },
         ),
         Mistake(
-            "asks for the answers of the other data set",
+            "looks up the answers of the other data set",
             "answer_tokens(model.tokenizer, zero_shot_dataset.completions)",
             "answer_tokens(model.tokenizer, (dataset.completions * 2)[: len(zero_shot_dataset)])",
             why="the zero-shot prompts ask for zero_shot_dataset.completions",

@@ -17,8 +17,8 @@ __test__ = False
 
 SHARP = 12.0
 """So that one token has more than 0.3 of the probability at nearly every step, and draws with that top_p are sure."""
-FLAT = 0.01
-"""So that draws differ."""
+FLAT = 0.5
+"""So that draws differ at temperature 1, and hardly ever at a temperature of 0.1 or less."""
 N_DRAWN = 6
 
 
@@ -49,15 +49,17 @@ def steered_texts(function: Any, case: Case) -> Observations:
     """Both lists of texts; where they are drawn from a flat distribution, only how many there are and whether they differ."""
     out = function(*case.args)
     if not (isinstance(out, tuple | list) and len(out) == 2 and all(isinstance(part, list | tuple) for part in out)):
-        raise Unfit("This function must return (texts as they are, steered texts), two lists.")
+        raise Unfit("This function must return (texts without steering, steered texts), two lists.")
     plain, steered = (list(part) for part in out)
     if case.label != "draws that differ":
-        return {"texts as they are": plain, "steered texts": steered}
+        return {"texts without steering": plain, "steered texts": steered}
     return {
         "numbers of texts": [len(plain), len(steered)],
-        "texts as they are differ": len(set(plain)) > 1,
+        "texts without steering differ": len(set(plain)) > 1,
         "steered texts differ": len(set(steered)) > 1,
-        "begin with the prompt": all(text.strip().startswith(case.args[1].strip()) for text in plain + steered),
+        "all texts begin with the prompt": all(
+            text.strip().startswith(case.args[1].strip()) for text in plain + steered
+        ),
     }
 
 
@@ -135,17 +137,17 @@ test_calculate_and_apply_steering_vector = exercise(
         Mistake(
             "reads and adds at the layer's output",
             function=steering_at("output"),
-            why="what enters the layer is read and changed: block(model, layer).input",
+            why="activations are read from the layer's input and added to it: block(model, layer).input",
         ),
         *instead_of(
             READS,
             {
                 "block(model, layer).output[0].save()": (
                     "reads the layer's output",
-                    "what enters the layer is read and changed",
+                    "activations are read from the layer's input and added to it: block(model, layer).input",
                 ),
                 "block(model, layer).input[0, -1:].save()": (
-                    "takes the text's last position only",
+                    "adds the text's last position at the prompt's first",
                     "each position of the text is added at its own position of the prompt",
                 ),
                 "block(model, layer).input[0].mean(dim=0, keepdim=True).save()": (
@@ -159,31 +161,31 @@ test_calculate_and_apply_steering_vector = exercise(
             {
                 "block(model, layer).output[:, : len(vector)] += vector": (
                     "adds to the layer's output",
-                    "what enters the layer is read and changed",
+                    "activations are read from the layer's input and added to it: block(model, layer).input",
                 ),
                 "block(model, layer).input[:, -len(vector) :] += vector": (
                     "adds the texts at the end of the prompt",
-                    "position by position, from the first one on",
+                    "position i of the text is added at position i of the prompt, from the first position on",
                 ),
                 "block(model, layer).input[:, : len(vector)] = vector": (
-                    "puts the texts in place of the prompt",
+                    "replaces the prompt's activations by those of the texts",
                     "the prompt's own activations stay, and the text's are added: +=",
                 ),
                 "block(model, layer).input[:] += vector.mean(dim=0)": (
-                    "adds the mean of each text everywhere",
+                    "adds the mean of each text at every position",
                     "each position of the text is added at its own position of the prompt",
                 ),
                 "block(model, layer).input[:, -1] += vector[-1]": (
-                    "adds the last position alone",
+                    "adds the text's last position at the prompt's last",
                     "each position of the text is added at its own position of the prompt",
                 ),
                 "block(model, layer).input[:, 1 : len(vector)] += vector[1:]": (
                     "leaves the first position out",
-                    "position by position, from the first one on: the first token counts too",
+                    "position i of the text is added at position i of the prompt, the first token included",
                 ),
                 "block(model, layer).input[:1, : len(vector)] += vector": (
-                    "steers the first continuation alone",
-                    "the first axis counts continuations: the texts are added to each",
+                    "steers only the first continuation",
+                    "the first axis is the continuations: the texts are added to each of them",
                 ),
             },
         ),
@@ -192,7 +194,7 @@ test_calculate_and_apply_steering_vector = exercise(
             {
                 "vectors.append((layer, resid))": (
                     "forgets the coefficients",
-                    "they say how much is added, and a negative one takes away",
+                    "each text's activations are multiplied by its coefficient, which may be negative",
                 ),
                 "vectors.append((layer, coefficient * torch.nn.functional.normalize(resid, dim=-1)))": (
                     "scales activations to length 1",
@@ -211,12 +213,12 @@ test_calculate_and_apply_steering_vector = exercise(
             "with model.trace(start + text):",
             {
                 "with model.trace(text):": (
-                    "puts no first token in front of the texts",
-                    "with use_bos it stands in front of the texts too, so that positions correspond",
+                    "leaves out the bos_token before the texts",
+                    "with use_bos the bos_token stands in front of the texts too, so that positions correspond",
                 ),
                 "with model.trace(start + start + text):": (
-                    "puts the first token in front of the texts twice",
-                    "one is enough, and with two the texts stand one position too late",
+                    "writes the bos_token twice before the texts",
+                    "the bos_token comes once; with two the texts are added one position too late",
                 ),
             },
         ),
@@ -224,12 +226,12 @@ test_calculate_and_apply_steering_vector = exercise(
             "prompts = [start + prompt] * n_comparisons",
             {
                 "prompts = [prompt] * n_comparisons": (
-                    "puts no first token in front of the prompt",
-                    "with use_bos it stands in front of the prompt, too",
+                    "leaves out the bos_token before the prompt",
+                    "with use_bos the bos_token stands in front of the prompt too",
                 ),
                 "prompts = [start + start + prompt] * n_comparisons": (
-                    "puts the first token in front of the prompt twice",
-                    "one is enough, and with two the texts stand one position too early",
+                    "writes the bos_token twice before the prompt",
+                    "the bos_token comes once; with two the texts are added one position too early",
                 ),
                 "prompts = [start + prompt]": (
                     "writes one continuation of each kind",
@@ -241,15 +243,15 @@ test_calculate_and_apply_steering_vector = exercise(
             'model.tokenizer.bos_token if use_bos else ""',
             {
                 '2 * model.tokenizer.bos_token if use_bos else ""': (
-                    "puts the first token in front twice",
-                    "one is enough, in front of the prompt and of each text",
+                    "writes the bos_token twice before the prompt and the texts",
+                    "the bos_token comes once, in front of the prompt and of each text",
                 ),
                 "model.tokenizer.bos_token": (
-                    "always puts the first token in front",
-                    "without use_bos texts are read as they stand",
+                    "writes the bos_token even without use_bos",
+                    "without use_bos the model reads the texts as they are",
                 ),
                 '""': (
-                    "never puts the first token in front",
+                    "never writes the bos_token",
                     "with use_bos the tokenizer's bos_token stands in front of the prompt and of each text",
                 ),
             },
@@ -257,11 +259,14 @@ test_calculate_and_apply_steering_vector = exercise(
         *instead_of(
             "for layer, vector in sorted(vectors, key=lambda addition: addition[0]):",
             {
-                "for layer, vector in vectors[-1:]:": ("adds the last text only", "all additions act"),
+                "for layer, vector in vectors[-1:]:": (
+                    "adds the last text only",
+                    "the activations of all texts are added",
+                ),
                 "for layer, vector in vectors[:1]:": ("adds the first text only", "add the vectors of all additions"),
                 "for layer, vector in vectors:": (
                     "adds in the order given",
-                    "in one trace layers must be visited in the order in which the model reaches them",
+                    "in one trace the layers must come in the order in which the model runs them, so sort the additions by layer",
                 ),
             },
         ),
@@ -269,11 +274,17 @@ test_calculate_and_apply_steering_vector = exercise(
             "max_new_tokens=n_tokens, **SAMPLING",
             {
                 "max_new_tokens=n_tokens, do_sample=False": (
-                    "writes without drawing",
-                    "several continuations of one prompt differ only if they are drawn",
+                    "always writes the likeliest token",
+                    "several continuations of one prompt differ because their tokens are drawn, as SAMPLING says",
                 ),
-                "max_new_tokens=n_tokens + 1, **SAMPLING": ("writes one token too many", "n_tokens are to be written"),
-                "max_new_tokens=n_tokens - 1, **SAMPLING": ("writes one token too few", "n_tokens are to be written"),
+                "max_new_tokens=n_tokens + 1, **SAMPLING": (
+                    "writes one token too many",
+                    "the model writes n_tokens new tokens",
+                ),
+                "max_new_tokens=n_tokens - 1, **SAMPLING": (
+                    "writes one token too few",
+                    "the model writes n_tokens new tokens",
+                ),
             },
         ),
         *instead_of(
@@ -281,23 +292,23 @@ test_calculate_and_apply_steering_vector = exercise(
             {
                 "return model.tokenizer.batch_decode(plain), model.tokenizer.batch_decode(steered)": (
                     "leaves special tokens in",
-                    "the results are texts to be read: skip_special_tokens=True",
+                    "people read the results, so special tokens are left out: skip_special_tokens=True",
                 ),
                 "return decode_texts(model.tokenizer, steered), decode_texts(model.tokenizer, plain)": (
                     "returns the steered texts first",
-                    "first the continuations as they are",
+                    "the continuations without steering come first",
                 ),
                 "return decode_texts(model.tokenizer, plain[:, -n_tokens:]), "
                 "decode_texts(model.tokenizer, steered[:, -n_tokens:])": (
-                    "returns what was written without the prompt",
-                    "the prompt is part of each text",
+                    "returns only the new text, without the prompt",
+                    "each result begins with the prompt",
                 ),
             },
         ),
         Mistake(
-            "goes on adding while it writes",
+            "adds the activations at every new token too",
             function=steer_at_every_step,
-            why="the additions act on the prompt alone",
+            why="the activations are added at the prompt's positions only",
         ),
     ],
 )

@@ -87,15 +87,15 @@ test_calculate_fn_vector = exercise(
         Mistake(
             "forgets W_O",
             function=vector_without_projection,
-            why="z becomes part of the residual stream only through the head's output weights",
+            why="the head writes z times its output weights W_O into the residual stream",
         ),
         Mistake(
-            "takes the rows of o_proj that belong to the head",
+            "uses rows of o_proj instead of columns",
             function=vector_by_rows,
-            why="torch keeps weights as output by input: the head's part of the input is a block of columns",
+            why="torch stores weights as output by input, so the head's part of the input is a block of columns",
         ),
         Mistake(
-            "adds what all heads of the layers write",
+            "adds up all heads of the layers",
             function=vector_of_whole_layers,
             why="only the heads of the list belong to the vector",
         ),
@@ -103,18 +103,18 @@ test_calculate_fn_vector = exercise(
             "torch.stack(written).sum(dim=0)",
             {
                 "torch.stack(written).mean(dim=0)": (
-                    "takes the mean over the heads",
+                    "averages over the heads",
                     "heads add to the residual stream, so the vector is their sum",
                 ),
                 "torch.stack(written)": (
                     "keeps each head's vector",
                     "heads add to the residual stream, so the vector is their sum",
                 ),
-                "written[-1]": ("keeps the last head only", "all heads of the list are added up"),
-                "written[0]": ("keeps the first head only", "all heads of the list are added up"),
+                "written[-1]": ("keeps the last head only", "the vectors of all heads in the list are added up"),
+                "written[0]": ("keeps the first head only", "the vectors of all heads in the list are added up"),
                 "torch.nn.functional.normalize(torch.stack(written).sum(dim=0), dim=0)": (
                     "scales the vector to length 1",
-                    "its length says how much the heads write",
+                    "the vector's length says how much the heads write, so it stays as it is",
                 ),
             },
         ),
@@ -131,10 +131,10 @@ test_calculate_fn_vector = exercise(
                 ),
                 "mean_z[layer, head] @ lm.W_O(layer)[head // 2]": (
                     "uses the output weights of the head that its keys are shared with",
-                    "heads share keys and values only, and write by weights of their own",
+                    "heads share only keys and values; each head has output weights of its own",
                 ),
                 "mean_z[layer, head] @ lm.W_O(layer).flatten(0, 1)[head :: lm.n_heads]": (
-                    "picks output weights of all heads",
+                    "uses every n_heads-th column, not the head's block",
                     "a head's part of the output weights stands together: head*d_head to (head+1)*d_head",
                 ),
                 "mean_z[layer].mean(dim=0) @ lm.W_O(layer)[head]": (
@@ -142,7 +142,7 @@ test_calculate_fn_vector = exercise(
                     "each head of the list has its own mean z",
                 ),
                 "mean_z[0, head] @ lm.W_O(layer)[head]": (
-                    "takes every z from the first layer",
+                    "uses the first layer's z for every head",
                     "the list holds (layer, head): z comes from that layer",
                 ),
                 "torch.nn.functional.normalize(mean_z[layer, head], dim=0) @ lm.W_O(layer)[head]": (
@@ -156,10 +156,10 @@ test_calculate_fn_vector = exercise(
             },
         ),
         Mistake(
-            "reads corrupted prompts",
+            "computes z from corrupted prompts",
             "calculate_mean_z(model, dataset)",
             "calculate_mean_z(model, dataset.create_corrupted_dataset())",
-            why="the task can be read off clean prompts only",
+            why="only clean prompts show the task, so z is computed from them",
         ),
     ],
 )
@@ -183,7 +183,11 @@ def both_texts(function: Any, case: Case) -> Observations:
     arguments = case.fresh().args
     without, with_vector = two_results(function(*arguments), "intervene_with_fn_vector", "(text without, text with)")
     unchanged = torch.equal(arguments[3], case.args[3])
-    return {"text without": without, "text with the vector": with_vector, "the vector is unchanged": unchanged}
+    return {
+        "text without the vector": without,
+        "text with the vector": with_vector,
+        "the vector is unchanged": unchanged,
+    }
 
 
 def in_two_generations(
@@ -269,18 +273,18 @@ test_intervene_with_fn_vector = exercise(
         Mistake(
             "adds the vector at every step",
             function=at_every_step,
-            why="it is added after the prompt once; the tokens that follow read it from there",
+            why="the vector is added once, at the prompt's last position; later tokens read it from there",
         ),
         *instead_of(
             "block(model, layer).output[:, -1] += fn_vector",
             {
                 "block(model, layer).output[:, -1] + fn_vector": (
-                    "never changes the run",
-                    "a sum that nobody writes back changes nothing: assign it to the module's output",
+                    "computes the sum but never writes it back",
+                    "the sum changes the run only if it is assigned to the module's output",
                 ),
                 "block(model, layer).output[:] += fn_vector": (
                     "adds the vector at every position",
-                    "the vector stands where the answer begins: at the prompt's last position",
+                    "the vector is added at the prompt's last position only, where the answer begins",
                 ),
                 "block(model, layer).output[:, 0] += fn_vector": (
                     "adds the vector at the first position",
@@ -291,18 +295,21 @@ test_intervene_with_fn_vector = exercise(
                     "the answer begins after the last position",
                 ),
                 "block(model, layer).output[:, -1] = fn_vector": (
-                    "puts the vector in place of the state",
-                    "the state there knows which word is asked about: the vector is added to it",
+                    "replaces the state by the vector",
+                    "the state there holds which word is asked about, so the vector is added to it",
                 ),
                 "block(model, layer).input[:, -1] += fn_vector": (
-                    "adds the vector to what enters the layer",
-                    "the output of the layer is changed",
+                    "adds the vector to the layer's input",
+                    "the vector is added to the layer's output",
                 ),
                 "block(model, layer + 1).output[:, -1] += fn_vector": (
                     "adds the vector after the next layer",
-                    "layers are counted from zero",
+                    "layers are counted from zero, and layer i is the module at index i",
                 ),
-                "block(model, layer).output[:, -1] -= fn_vector": ("subtracts the vector", "the vector is added"),
+                "block(model, layer).output[:, -1] -= fn_vector": (
+                    "subtracts the vector",
+                    "the vector is added to the state",
+                ),
             },
         ),
         *instead_of(
@@ -310,15 +317,15 @@ test_intervene_with_fn_vector = exercise(
             {
                 "max_new_tokens=max(1, n_tokens - 1), do_sample=False": (
                     "writes one token too few",
-                    "n_tokens are to be written",
+                    "the model writes n_tokens new tokens",
                 ),
                 "max_new_tokens=n_tokens + 1, do_sample=False": (
                     "writes one token too many",
-                    "n_tokens are to be written",
+                    "the model writes n_tokens new tokens",
                 ),
                 "max_new_tokens=5, do_sample=False": (
                     "always writes five tokens",
-                    "n_tokens says how many, and 5 is only its default",
+                    "n_tokens says how many tokens are written, and 5 is only its default",
                 ),
             },
         ),
@@ -327,11 +334,11 @@ test_intervene_with_fn_vector = exercise(
             {
                 "model.tokenizer.decode(ids[0], skip_special_tokens=False)": (
                     "keeps special tokens",
-                    "the results are texts to be read",
+                    "people read the results, so special tokens are left out: skip_special_tokens=True",
                 ),
                 "model.tokenizer.decode(ids[0, -n_tokens:], skip_special_tokens=True)": (
-                    "returns what was written without the prompt",
-                    "the prompt is part of the text",
+                    "returns only the new text, without the prompt",
+                    "each result begins with the prompt",
                 ),
                 "model.tokenizer.decode(ids[0], skip_special_tokens=True).strip()": (
                     "strips the texts",
@@ -343,19 +350,19 @@ test_intervene_with_fn_vector = exercise(
             "prompt_template.format(x=word)",
             {
                 "f'The word \"{word}\" means'": ("ignores the template", "the word stands where the template has {x}"),
-                "prompt_template": ("leaves {x} as it stands", "the word stands where the template has {x}"),
+                "prompt_template": ("leaves {x} in the prompt", "the word stands where the template has {x}"),
                 "prompt_template + word": (
-                    "puts the word after the template",
+                    "writes the word after the template",
                     "the word stands where the template has {x}: prompt_template.format(x=word)",
                 ),
-                "word": ("gives the model the bare word", "the word stands in the template: format(x=word)"),
+                "word": ("runs the model on the bare word", "the word stands in the template: format(x=word)"),
             },
         ),
         Mistake(
             "returns the text with the vector first",
             "return texts[0], texts[1]",
             "return texts[1], texts[0]",
-            why="first the text without the vector",
+            why="the text without the vector comes first",
         ),
     ],
 )
