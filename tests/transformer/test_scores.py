@@ -3,7 +3,13 @@
 import pytest
 import torch
 
-from arena_lib.transformer.scores import attention_scores, fused_attention, future_mask, mix_values
+from arena_lib.transformer.scores import (
+    attention_scores,
+    fused_attention,
+    future_mask,
+    mix_values,
+    visible_pairs,
+)
 
 
 def draw(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -43,3 +49,21 @@ def test_fused_attention_equals_softmax_of_scores_times_values(seq_q: int, seq_k
     q, k, v = draw(2, seq_q, 4, 3), draw(2, seq_k, n_kv_heads, 3, seed=1), draw(2, seq_k, n_kv_heads, 3, seed=2)
     written_out = mix_values(attention_scores(q, k).softmax(dim=-1), v)
     torch.testing.assert_close(fused_attention(q, k, v), written_out)
+
+
+def test_real_tokens_see_real_ones_up_to_themselves_and_padding_sees_itself() -> None:
+    mask = torch.tensor([[False, True, True, False], [True, True, True, True]])
+    first = [[1, 0, 0, 0], [0, 1, 0, 0], [0, 1, 1, 0], [0, 0, 0, 1]]
+    assert visible_pairs(mask, 4)[:, 0].int().tolist() == [first, torch.ones(4, 4).tril().int().tolist()]
+    assert torch.equal(visible_pairs(mask, 2), visible_pairs(mask, 4)[:, :, 2:])
+
+
+@pytest.mark.parametrize(("seq_q", "seq_k"), [(5, 5), (1, 6), (3, 7)])
+def test_fused_attention_hides_what_the_scores_hide(seq_q: int, seq_k: int) -> None:
+    q, k, v = draw(2, seq_q, 4, 6), draw(2, seq_k, 2, 6, seed=1), draw(2, seq_k, 2, 6, seed=2)
+    mask = torch.ones(2, seq_k, dtype=torch.bool)
+    mask[0, :2] = False
+    visible = visible_pairs(mask, seq_q)
+    scores = attention_scores(q, k, visible)
+    assert torch.equal(scores.isneginf(), ~visible.expand_as(scores))
+    torch.testing.assert_close(fused_attention(q, k, v, visible), mix_values(scores.softmax(dim=-1), v))

@@ -12,6 +12,7 @@ from arena_lib.transformer.fast.gpt2 import GPT2, GPT2Config
 from arena_lib.transformer.fast.lesson_conversion import from_lesson
 from arena_lib.transformer.fast.llama import Llama
 from arena_lib.transformer.fast.model import Transformer
+from arena_lib.transformer.fast.padding import last_real, pad_left
 from arena_lib.transformer.huggingface import (
     from_huggingface,
     load_pretrained,
@@ -47,8 +48,10 @@ __all__ = [
     "from_huggingface",
     "from_lesson",
     "get_act_name",
+    "last_real",
     "load_pretrained",
     "next_token_logprobs",
+    "pad_left",
     "save_pretrained",
     "to_huggingface",
 ]

@@ -3,7 +3,8 @@
 Shapes:  q "batch seq_q n_heads d_head"; k, v "batch seq_k n_kv_heads d_head" -> z as q
 Source:  Vaswani et al. 2017, arXiv:1706.03762, equation 1; Ainslie et al. 2023, arXiv:2305.13245
          (query head h reads key head h // (n_heads // n_kv_heads)).
-Differs: queries may be the last seq_q of seq_k positions, for a KV cache.
+Differs: queries may be the last seq_q of seq_k positions, for a KV cache. `visible`, where texts are
+         padded, says which keys each query sees; without it a query sees all keys up to its own.
 """
 
 import torch
@@ -25,13 +26,28 @@ def future_mask(seq_q: int, seq_k: int, device: torch.device) -> Bool[Tensor, "s
     return ones.triu(diagonal=1 + seq_k - seq_q)
 
 
+def visible_pairs(attention_mask: Bool[Tensor, "batch seq_k"], seq_q: int) -> Bool[Tensor, "batch 1 seq_q seq_k"]:
+    """True where a query, one of the last seq_q positions, sees a key: both are real tokens, and the key isn't later.
+
+    A query at padding sees itself alone, so that its softmax has something to sum over.
+    """
+    seq_k = attention_mask.shape[1]
+    key = torch.arange(seq_k, device=attention_mask.device)
+    query = key[seq_k - seq_q :, None]
+    both_real = attention_mask[:, seq_k - seq_q :, None] & attention_mask[:, None, :]
+    return (both_real & (key <= query) | (key == query))[:, None]
+
+
 def attention_scores(
-    q: Float[Tensor, "batch seq_q n_heads d_head"], k: Float[Tensor, "batch seq_k n_kv_heads d_head"]
+    q: Float[Tensor, "batch seq_q n_heads d_head"],
+    k: Float[Tensor, "batch seq_k n_kv_heads d_head"],
+    visible: Bool[Tensor, "batch 1 seq_q seq_k"] | None = None,
 ) -> Float[Tensor, "batch n_heads seq_q seq_k"]:
-    """Dot products q . k / sqrt(d_head), with -inf where the key is in the future."""
+    """Dot products q . k / sqrt(d_head), with -inf where the key is hidden: in the future, or not `visible`."""
     k = k.repeat_interleave(q.shape[2] // k.shape[2], dim=2)
     scores = heads_first(q) @ heads_first(k).mT / q.shape[-1] ** 0.5
-    return scores.masked_fill(future_mask(q.shape[1], k.shape[1], q.device), -torch.inf)
+    is_hidden = future_mask(q.shape[1], k.shape[1], q.device) if visible is None else ~visible
+    return scores.masked_fill(is_hidden, -torch.inf)
 
 
 def mix_values(
@@ -46,17 +62,20 @@ def fused_attention(
     q: Float[Tensor, "batch seq_q n_heads d_head"],
     k: Float[Tensor, "batch seq_k n_kv_heads d_head"],
     v: Float[Tensor, "batch seq_k n_kv_heads d_head"],
+    visible: Bool[Tensor, "batch 1 seq_q seq_k"] | None = None,
 ) -> Float[Tensor, "batch seq_q n_heads d_head"]:
-    """`mix_values(softmax(attention_scores(q, k)), v)` without building scores or pattern."""
+    """`mix_values(softmax(attention_scores(q, k, visible)), v)` without building scores or pattern."""
     seq_q, seq_k = q.shape[1], k.shape[1]
     is_square = seq_q == seq_k
-    mask = None if is_square or seq_q == 1 else ~future_mask(seq_q, seq_k, q.device)
+    mask = visible
+    if visible is None and not is_square and seq_q > 1:
+        mask = ~future_mask(seq_q, seq_k, q.device)
     z = F.scaled_dot_product_attention(
         heads_first(q),
         heads_first(k),
         heads_first(v),
         attn_mask=mask,
-        is_causal=is_square and seq_q > 1,
+        is_causal=visible is None and is_square and seq_q > 1,
         enable_gqa=q.shape[2] != k.shape[2],
     )
     return heads_first(z)

@@ -54,7 +54,7 @@ def test_caching_everything_builds_no_pattern_until_asked(
 
     calls = []
     build = attention.attention_scores
-    monkeypatch.setattr(attention, "attention_scores", lambda q, k: calls.append(1) or build(q, k))
+    monkeypatch.setattr(attention, "attention_scores", lambda q, k, visible: calls.append(1) or build(q, k, visible))
     _, cache = any_model.run_with_cache(tokens)
     assert calls == []
     assert cache["pattern", 0] is cache["pattern", 0]

@@ -133,7 +133,7 @@ def test_scores_are_not_built_unless_something_is_attached(
 
     calls = []
     build = attention.attention_scores
-    monkeypatch.setattr(attention, "attention_scores", lambda q, k: calls.append(1) or build(q, k))
+    monkeypatch.setattr(attention, "attention_scores", lambda q, k, visible: calls.append(1) or build(q, k, visible))
     model = make_random("gpt2")
     plain = model(tokens)
     assert calls == []

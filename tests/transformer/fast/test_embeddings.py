@@ -35,24 +35,24 @@ def test_positions_start_where_asked() -> None:
     pos_embed = PosEmbed(6, 2)
     with torch.no_grad():
         pos_embed.W_pos.copy_(torch.arange(12.0).reshape(6, 2))
-    assert torch.equal(pos_embed(2, 3), torch.arange(4.0, 10.0).reshape(3, 2))
+    assert torch.equal(pos_embed(slice(2, 5)), torch.arange(4.0, 10.0).reshape(3, 2))
 
 
 def test_positions_get_memory_of_their_own_only_for_hooks_that_may_write() -> None:
     pos_embed, point = PosEmbed(6, 2), HookPoint()
     torch.nn.init.normal_(pos_embed.W_pos)
-    assert pos_embed.by_example(1, 4, 3, point).shape == (3, 2)
+    assert pos_embed.by_example(slice(1, 4), 4, point).shape == (3, 2)
     point.sink, point.is_idle = {}, False
-    assert pos_embed.by_example(1, 4, 3, point).stride(0) == 0
+    assert pos_embed.by_example(slice(1, 4), 4, point).stride(0) == 0
 
     def zero_first(tensor: torch.Tensor, hook: HookPoint) -> None:
         tensor[0] = 0.0
 
     point.attach(zero_first, "fwd")
-    by_example = pos_embed.by_example(1, 4, 3, point)
+    by_example = pos_embed.by_example(slice(1, 4), 4, point)
     assert by_example.shape == (4, 3, 2)
     assert by_example[0].abs().sum() == 0
-    torch.testing.assert_close(by_example[1], pos_embed(1, 3))
+    torch.testing.assert_close(by_example[1], pos_embed(slice(1, 4)))
 
 
 def test_unembedding_is_a_product_and_a_bias() -> None:

@@ -1,12 +1,12 @@
 import pytest
 import torch
 
-from arena_lib.errors import TokenError
+from arena_lib.errors import DtypeError, ShapeError, TokenError
 from arena_lib.transformer import lesson
 from arena_lib.transformer.fast.generation import StaticKVCache, choose_tokens, generate
 from arena_lib.transformer.fast.gpt2 import GPT2, GPT2Config
 from arena_lib.transformer.fast.llama import Llama
-from arena_lib.transformer.kv_cache import generate_with_cache
+from arena_lib.transformer.kv_cache import KVCache, generate_with_cache
 from arena_lib.transformer.lesson_llama import LlamaConfig
 from arena_lib.transformer.sampling import SamplingConfig, sample_next_token
 
@@ -140,3 +140,76 @@ def test_an_end_token_in_the_prompt_ends_nothing():
 def test_generation_must_fit_into_the_context():
     with pytest.raises(TokenError, match="context of 9 tokens: got a prompt of 4 and max_new_tokens=7"):
         generate(make_gpt2(), PROMPTS, 7)
+
+
+def test_what_is_written_can_be_trained_on():
+    model = make_gpt2()
+    written = generate(model, PROMPTS, 3)
+    written[:, 0] = 2
+    model(written).sum().backward()
+    assert model.W_E.grad.any()
+
+
+@pytest.mark.usefixtures("without_types")
+def test_a_prompt_needs_a_batch_axis_and_whole_numbers():
+    with pytest.raises(ShapeError, match=r"must have the axes 'batch seq': got a tensor of shape \(4,\)"):
+        generate(make_gpt2(), PROMPTS[0], 3)
+    with pytest.raises(DtypeError, match=r"token ids must be int64 or int32: got torch\.int16"):
+        generate(make_gpt2(), PROMPTS.short(), 3)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_top_p_keeps_at_least_top_p_whatever_the_dtype(dtype):
+    logits = (torch.randn(1, 20_000, generator=torch.Generator().manual_seed(0)) * 0.1).to(dtype)
+    probabilities = logits.double().softmax(dim=-1)[0]
+    kept = []
+    original = torch.multinomial
+
+    def watch(drawn_from, **kwargs):
+        kept.append(int((drawn_from[0] > 0).sum()))
+        return original(drawn_from, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch, "multinomial", watch)
+        for top_p in (0.9, 0.99, 1.0):
+            choose_tokens(torch.tensor([[0]]), logits, SamplingConfig(top_p=top_p))
+    sums = probabilities.sort(descending=True).values.cumsum(dim=0)
+    assert all(sums[n - 1] > top_p - 1e-5 for n, top_p in zip(kept, (0.9, 0.99, 1.0), strict=True))
+    assert kept[2] == 20_000
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
+@pytest.mark.parametrize("temperature", [1e-3, 1e-30, 2e-38])
+def test_a_tiny_temperature_is_the_most_likely_token(dtype, temperature):
+    logits = torch.tensor([[80.0, 90.0, -5.0]], dtype=dtype)
+    for choice in ({}, {"top_k": 2}, {"top_p": 0.9}):
+        options = SamplingConfig(temperature=temperature, **choice)
+        assert choose_tokens(torch.tensor([[0]]), logits, options).tolist() == [1]
+
+
+@pytest.mark.parametrize("make_cache", [KVCache, lambda n_layers: StaticKVCache(n_layers, 9)])
+def test_a_cache_that_does_not_fit_is_refused(make_cache):
+    model = make_gpt2()
+    cache = make_cache(2)
+    model(PROMPTS, kv_cache=cache)
+    with pytest.raises(ShapeError, match="must hold as many texts as the batch has, 2: got 3"):
+        model(PROMPTS[:2], kv_cache=cache)
+    with pytest.raises(ShapeError, match="must have room for every layer: got one of 1 layer for layer 1"):
+        model(PROMPTS, kv_cache=make_cache(1))
+
+
+@pytest.mark.parametrize("make_cache", [KVCache, lambda n_layers: StaticKVCache(n_layers, 9)])
+def test_a_cache_that_a_failed_pass_left_is_refused(make_cache):
+    model, cache = make_gpt2(), make_cache(2)
+
+    def fail(tensor, hook):
+        raise RuntimeError("stop here")
+
+    with pytest.raises(RuntimeError, match="stop here"), model.hooks([("blocks.1.attn.hook_q", fail)]):
+        model(PROMPTS, kv_cache=cache)
+    with pytest.raises(ShapeError, match=r"got 4 in layer 0 and 0 in layer 1\. A pass that failed or stopped early"):
+        model(PROMPTS[:, :1], kv_cache=cache)
+    resumed = make_cache(2)
+    for part in (PROMPTS, PROMPTS[:, :1]):
+        model(part, kv_cache=resumed, stop_at_layer=1)
+    assert resumed.n_seen == 5

@@ -126,18 +126,18 @@ def test_sequences_longer_than_n_ctx(any_model: Transformer) -> None:
 @pytest.mark.parametrize("dtype", [torch.int16, torch.uint8, torch.bool])
 def test_tokens_of_the_wrong_dtype(any_model: Transformer, dtype: torch.dtype) -> None:
     with pytest.raises(Exception, match=r"token ids must be int64 or int32: got torch\.|Type-check error") as caught:
-        any_model._check_input(torch.zeros(2, 3, dtype=dtype), 0, is_residual=False)
+        any_model.check_input(torch.zeros(2, 3, dtype=dtype))
     assert isinstance(caught.value, DtypeError)
 
 
 def test_float_tokens_are_refused_unless_a_layer_is_given(any_model: Transformer) -> None:
     with pytest.raises(DtypeError, match=r"got torch.float32\. Use tokens.long\(\), or pass start_at_layer"):
-        any_model._check_input(torch.zeros(2, 3), 0, is_residual=False)
+        any_model.check_input(torch.zeros(2, 3))
 
 
 def test_a_single_sequence_needs_a_batch_axis(any_model: Transformer, tokens: torch.Tensor) -> None:
     with pytest.raises(ShapeError, match=r"must have the axes 'batch seq': got a tensor of shape \(7,\)"):
-        any_model._check_input(tokens[0], 0, is_residual=False)
+        any_model.check_input(tokens[0])
     with pytest.raises(ShapeError, match=r"must have the axes 'batch seq d_model': got a tensor of shape \(3, 7\)"):
         any_model(tokens, start_at_layer=1)
 

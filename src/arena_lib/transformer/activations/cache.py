@@ -16,11 +16,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from arena_lib.errors import ConfigError, ShapeError, UnknownNameError
 from arena_lib.transformer.activations.hooks import get_act_name
+from arena_lib.transformer.scores import visible_pairs
 from arena_lib.wording import counted
 
 PosSlice = int | slice | None
@@ -30,10 +31,19 @@ Stack = Float[Tensor, "component ..."]
 class ActivationCache(Mapping[str, Tensor]):
     """A mapping from hook names, full or short (`cache["pattern", 0]`, `cache["scale", 0, "ln1"]`), to tensors."""
 
-    def __init__(self, model: Any, names: Sequence[str], stored: dict[str, Tensor], has_batch_dim: bool = True) -> None:
+    def __init__(
+        self,
+        model: Any,
+        names: Sequence[str],
+        stored: dict[str, Tensor],
+        has_batch_dim: bool = True,
+        padding: Bool[Tensor, "batch seq"] | None = None,
+    ) -> None:
+        """`padding` is the pass's attention_mask, by which scores and patterns are made; None if there was none."""
         self.model = model
         self.has_batch_dim = has_batch_dim
         self._stored = stored
+        self._padding = padding
         self._names = [name for name in names if self._can_get(name)]
 
     def __getitem__(self, key: str | tuple[Any, ...]) -> Tensor:
@@ -43,7 +53,10 @@ class ActivationCache(Mapping[str, Tensor]):
             raise UnknownNameError("activation in this cache", name, self._names)
         if name not in self._stored:
             rule = self.model.derivations[name]
-            self._stored[name] = rule.compute(*[self._stored[source.name] for source in rule.sources])
+            sources = [self._stored[source.name] for source in rule.sources]
+            self._stored[name] = (
+                rule.compute(*sources, self._visible()) if rule.reads_padding else rule.compute(*sources)
+            )
         tensor = self._stored[name]
         return tensor if self.has_batch_dim else tensor[0]
 
@@ -62,6 +75,14 @@ class ActivationCache(Mapping[str, Tensor]):
     def __repr__(self) -> str:
         return f"ActivationCache({counted(len(self._names), 'activation')} of {type(self.model).__name__})"
 
+    @property
+    def attention_mask(self) -> Bool[Tensor, "*batch seq"] | None:
+        """True at the real tokens of the pass; None if it had no mask. What stands at padding means nothing."""
+        return self._padding if self.has_batch_dim or self._padding is None else self._padding[0]
+
+    def _visible(self) -> Bool[Tensor, "batch 1 seq_q seq_k"] | None:
+        return None if self._padding is None else visible_pairs(self._padding, self._padding.shape[1])
+
     def _full_name(self, key: str | tuple[Any, ...]) -> str:
         if isinstance(key, str):
             return get_act_name(key)
@@ -79,7 +100,8 @@ class ActivationCache(Mapping[str, Tensor]):
     def to(self, device: str | torch.device) -> "ActivationCache":
         """A cache whose tensors are on `device`."""
         moved = {name: tensor.to(device) for name, tensor in self._stored.items()}
-        return ActivationCache(self.model, self._names, moved, self.has_batch_dim)
+        padding = None if self._padding is None else self._padding.to(device)
+        return ActivationCache(self.model, self._names, moved, self.has_batch_dim, padding)
 
     def remove_batch_dim(self) -> "ActivationCache":
         """A cache of the same tensors without their batch axis, which must have length 1."""
@@ -88,7 +110,7 @@ class ActivationCache(Mapping[str, Tensor]):
             raise ShapeError(
                 f"the batch must have length 1 to be removed: got {sorted(lengths)}. Run the model on one sequence."
             )
-        return ActivationCache(self.model, self._names, self._stored, has_batch_dim=False)
+        return ActivationCache(self.model, self._names, self._stored, has_batch_dim=False, padding=self._padding)
 
     # -- stacks of components -----------------------------------------------------------------
 

@@ -35,6 +35,8 @@ class Derivation:
     """A pure function or a module's method, so that copies of the model use their own."""
     group: tuple[HookPoint, ...]
     """If something is attached to one of these, all are made during the pass."""
+    reads_padding: bool = False
+    """Whether `compute` takes, after its sources, which keys each query sees (None where nothing is padded)."""
 
 
 def find_derivations(model: Any) -> dict[str, Derivation]:
@@ -44,8 +46,8 @@ def find_derivations(model: Any) -> dict[str, Derivation]:
         attn = block.attn
         q, k = getattr(attn, "hook_rot_q", attn.hook_q), getattr(attn, "hook_rot_k", attn.hook_k)
         made_together = (attn.hook_attn_scores, attn.hook_pattern)
-        derivations[attn.hook_attn_scores.name] = Derivation((q, k), attention_scores, made_together)
-        derivations[attn.hook_pattern.name] = Derivation((q, k), attn.pattern, made_together)
+        derivations[attn.hook_attn_scores.name] = Derivation((q, k), attention_scores, made_together, True)
+        derivations[attn.hook_pattern.name] = Derivation((q, k), attn.pattern, made_together, True)
         derivations[attn.hook_result.name] = Derivation((attn.hook_z,), attn.head_results, (attn.hook_result,))
         if hasattr(block, "mlp"):
             mlp = block.mlp

@@ -6,7 +6,7 @@ State dicts speak the per-head names of the lesson form and never mention `W_QKV
 
 Shapes:  q "batch seq n_heads d_head"; k, v "batch seq n_kv_heads d_head"; n_heads is a multiple
          of n_kv_heads, and query head h reads key head h // (n_heads // n_kv_heads).
-Raises:  nothing of its own; torch's load_state_dict reports keys and shapes that do not fit.
+Raises:  ShapeError for a KV cache that doesn't fit; torch's load_state_dict reports keys and shapes that do not fit.
 Source:  Vaswani et al. 2017, arXiv:1706.03762, section 3.2; Ainslie et al. 2023,
          arXiv:2305.13245 (grouped queries).
 Differs: scores and pattern exist only while something is attached to them; otherwise torch's
@@ -17,12 +17,17 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from arena_lib.errors import ShapeError
 from arena_lib.transformer.activations.hooks import HookPoint
 from arena_lib.transformer.fast.norms import LayerNorm, RMSNorm
 from arena_lib.transformer.scores import attention_scores, fused_attention, mix_values
+from arena_lib.wording import counted
+
+Visible = Bool[Tensor, "batch 1 seq_q seq_k"]
+"""Which keys each query sees, where texts are padded: `scores.visible_pairs`."""
 
 
 @runtime_checkable
@@ -41,6 +46,30 @@ class KVCacheLike(Protocol):
     def extend(self, layer_idx: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Add new positions, "batch seq n_kv_heads d_head", after a layer's old ones; return all of them."""
         ...
+
+
+def check_kv_cache(kv_cache: KVCacheLike, layers: range, batch: int) -> None:
+    """Refuse a cache of another batch, or one whose layers differ in length; of caches that show their `keys`."""
+    n_seen = kv_cache.n_seen
+    keys = getattr(kv_cache, "keys", None)
+    for layer_idx in layers if isinstance(keys, list) else ():
+        if layer_idx >= len(keys):
+            raise ShapeError(
+                f"the KV cache must have room for every layer: got one of {counted(len(keys), 'layer')} for layer "
+                f"{layer_idx}. Make it with model.cfg.n_layers."
+            )
+        held = keys[layer_idx]
+        n_held = 0 if held is None else held.shape[1]
+        if n_held != n_seen:
+            raise ShapeError(
+                f"every layer that runs must hold as many positions as the KV cache's first: got {n_seen} in layer 0 and "
+                f"{n_held} in layer {layer_idx}. A pass that failed or stopped early leaves such a cache: start a new one."
+            )
+        if held is not None and held.shape[0] != batch:
+            raise ShapeError(
+                f"the KV cache must hold as many texts as the batch has, {batch}: got {held.shape[0]}. "
+                "Start a new cache for another batch."
+            )
 
 
 class FusedAttention(nn.Module):
@@ -119,18 +148,22 @@ class FusedAttention(nn.Module):
         q: Float[Tensor, "batch seq_q n_heads d_head"],
         k: Float[Tensor, "batch seq_k n_kv_heads d_head"],
         v: Float[Tensor, "batch seq_k n_kv_heads d_head"],
+        visible: Visible | None = None,
     ) -> Float[Tensor, "batch seq_q n_heads d_head"]:
         """z; scores and pattern are built only while something is attached to them."""
         if self.hook_attn_scores.is_idle and self.hook_pattern.is_idle:
-            return fused_attention(q, k, v)
-        scores = self.hook_attn_scores(attention_scores(q, k))
+            return fused_attention(q, k, v, visible)
+        scores = self.hook_attn_scores(attention_scores(q, k, visible))
         return mix_values(self.hook_pattern(scores.softmax(dim=-1)), v)
 
     def pattern(
-        self, q: Float[Tensor, "batch seq_q n_heads d_head"], k: Float[Tensor, "batch seq_k n_kv_heads d_head"]
+        self,
+        q: Float[Tensor, "batch seq_q n_heads d_head"],
+        k: Float[Tensor, "batch seq_k n_kv_heads d_head"],
+        visible: Visible | None = None,
     ) -> Float[Tensor, "batch n_heads seq_q seq_k"]:
         """Softmax over the keys of `attention_scores`."""
-        return attention_scores(q, k).softmax(dim=-1)
+        return attention_scores(q, k, visible).softmax(dim=-1)
 
     def head_results(self, z: Float[Tensor, "batch seq n_heads d_head"]) -> Float[Tensor, "batch seq n_heads d_model"]:
         """What each head adds to the residual stream, without `b_O`."""

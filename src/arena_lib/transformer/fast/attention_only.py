@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 from arena_lib.core.configs import check_numbers, check_sizes
 from arena_lib.transformer.activations.hooks import HookPoint
-from arena_lib.transformer.fast.attention import AttentionBlock, FusedAttention, KVCacheLike
-from arena_lib.transformer.fast.embeddings import Embed, PosEmbed, Unembed
+from arena_lib.transformer.fast.attention import AttentionBlock, FusedAttention, KVCacheLike, Visible
+from arena_lib.transformer.fast.embeddings import Embed, Places, PosEmbed, Unembed
 from arena_lib.transformer.fast.model import Transformer
 from arena_lib.transformer.fast.norms import LayerNorm
 
@@ -68,6 +68,7 @@ class Attention(FusedAttention):
         inputs: dict[str, Float[Tensor, "batch seq n d_model"]],
         pos_embed: Float[Tensor, "*batch seq d_model"],
         kv_cache: KVCacheLike | None = None,
+        visible: Visible | None = None,
     ) -> Float[Tensor, "batch seq d_model"]:
         """What attention adds to the residual stream, for its normalised input (`inputs`: by head, where hooked)."""
         d_qk = 2 * self.n_heads * self.d_head
@@ -80,7 +81,7 @@ class Attention(FusedAttention):
         q, k, v = self.hook_q(q), self.hook_k(k), self.hook_v(v)
         if kv_cache is not None:
             k, v = kv_cache.extend(self.layer_idx, k, v)
-        return self.merge(self.hook_z(self.attend(q, k, v)))
+        return self.merge(self.hook_z(self.attend(q, k, v, visible)))
 
 
 class Block(AttentionBlock):
@@ -96,11 +97,12 @@ class Block(AttentionBlock):
         resid_pre: Float[Tensor, "batch seq d_model"],
         positions: Float[Tensor, "*batch seq d_model"],
         kv_cache: KVCacheLike | None = None,
+        visible: Visible | None = None,
     ) -> Float[Tensor, "batch seq_out d_model"]:
         """The residual stream after the block; a hook may have dropped positions from it."""
         resid_pre = self.hook_resid_pre(resid_pre)
         inputs = self.head_inputs(resid_pre)
-        attn_out = self.hook_attn_out(self.attn(self.ln1(resid_pre), inputs, positions, kv_cache))
+        attn_out = self.hook_attn_out(self.attn(self.ln1(resid_pre), inputs, positions, kv_cache, visible))
         return self.hook_resid_post(resid_pre + attn_out)
 
 
@@ -119,10 +121,10 @@ class AttentionOnly(Transformer):
         self.hook_pos_embed = HookPoint()
         self.finish(generator)
 
-    def enter(self, tokens: Int[Tensor, "batch seq"], start: int) -> Float[Tensor, "batch seq d_model"]:
+    def enter(self, tokens: Int[Tensor, "batch seq"], places: Places) -> Float[Tensor, "batch seq d_model"]:
         """The token embedding alone."""
         return self.hook_embed(self.embed(tokens))
 
-    def positions(self, start: int, batch: int, seq: int) -> Float[Tensor, "*batch seq d_model"]:
+    def positions(self, places: Places, batch: int) -> Float[Tensor, "*batch seq d_model"]:
         """The position embedding, which each block adds to the inputs of its queries and keys."""
-        return self.pos_embed.by_example(start, batch, seq, self.hook_pos_embed)
+        return self.pos_embed.by_example(places, batch, self.hook_pos_embed)

@@ -17,6 +17,9 @@ from torch import Tensor, nn
 from arena_lib.errors import TokenError
 from arena_lib.transformer.activations.hooks import HookPoint
 
+Places = slice | Int[Tensor, "batch seq"]
+"""At which positions tokens stand: the same ones in each row, or others in each."""
+
 
 class Embed(nn.Module):
     """Row tokens[batch, seq] of `W_E`."""
@@ -51,15 +54,15 @@ class PosEmbed(nn.Module):
         super().__init__()
         self.W_pos = nn.Parameter(torch.empty(n_ctx, d_model))
 
-    def forward(self, start: int, seq: int) -> Float[Tensor, "seq d_model"]:
-        """The vectors of positions start to start + seq - 1."""
-        return self.W_pos[start : start + seq]
+    def forward(self, places: Places) -> Float[Tensor, "*batch seq d_model"]:
+        """The vectors of these positions."""
+        return self.W_pos[places]
 
-    def by_example(self, start: int, batch: int, seq: int, point: HookPoint) -> Float[Tensor, "*batch seq d_model"]:
+    def by_example(self, places: Places, batch: int, point: HookPoint) -> Float[Tensor, "*batch seq d_model"]:
         """The same past its hook point: with a batch axis if something is attached, of own memory if it may write."""
-        pos_embed = self(start, seq)
-        if point.is_idle:
-            return pos_embed
+        pos_embed = self(places)
+        if point.is_idle or pos_embed.ndim == 3:
+            return point(pos_embed)
         return point(pos_embed.repeat(batch, 1, 1) if point.fwd else pos_embed.expand(batch, -1, -1))
 
 

@@ -4,10 +4,10 @@ The lesson form of the same is `kv_cache.generate_with_cache`; the choices of `s
 are made here for all texts at once, and on the model's device, so that nothing waits for the host.
 
 Shapes:  tokens "batch seq" -> tokens "batch seq_all"
-Raises:  TokenError if the text would outgrow the model's context.
+Raises:  TokenError if the text would outgrow the model's context; ShapeError for tokens without a batch axis,
+         or a bad attention_mask (`padding.py`).
 Source:  Shazeer 2019, arXiv:1911.02150, section 2.4 (incremental inference).
-Differs: every sequence of a batch starts with the same length; room for all keys and values is
-         taken at the start, and new ones are written into it.
+Differs: room for all keys and values is taken at the start, and new ones are written into it.
 """
 
 import torch
@@ -16,22 +16,26 @@ from torch import Tensor
 
 from arena_lib.transformer.context import check_room
 from arena_lib.transformer.fast.model import Transformer
+from arena_lib.transformer.fast.padding import Mask, pad_left, read_mask
 from arena_lib.transformer.sampling import GREEDY, SamplingConfig
 
 
 class StaticKVCache:
-    """Keys and values of up to `n_max` positions of each layer, in memory that is taken once."""
+    """Keys and values of up to `n_max` positions of each layer, in memory that is taken once.
+
+    `keys[layer_idx]` and `values[layer_idx]` are None at first, then views of that memory, as in the lesson form.
+    """
 
     def __init__(self, n_layers: int, n_max: int) -> None:
         self.n_max = n_max
-        self._n_held = [0] * n_layers
-        self._keys: list[Tensor | None] = [None] * n_layers
-        self._values: list[Tensor | None] = [None] * n_layers
+        self.keys: list[Tensor | None] = [None] * n_layers
+        self.values: list[Tensor | None] = [None] * n_layers
+        self._rooms: list[tuple[Tensor, Tensor] | None] = [None] * n_layers
 
     @property
     def n_seen(self) -> int:
         """How many positions the first layer holds."""
-        return self._n_held[0]
+        return 0 if self.keys[0] is None else self.keys[0].shape[1]
 
     def extend(
         self,
@@ -40,11 +44,13 @@ class StaticKVCache:
         v: Float[Tensor, "batch seq_new n_heads d_head"],
     ) -> tuple[Float[Tensor, "batch seq_all n_heads d_head"], Float[Tensor, "batch seq_all n_heads d_head"]]:
         """Write new positions after a layer's old ones; returns views of all of that layer's."""
-        n_old, n_new = self._n_held[layer_idx], k.shape[1]
-        if self._keys[layer_idx] is None:
-            self._keys[layer_idx], self._values[layer_idx] = self._make_room(k), self._make_room(v)
-        self._n_held[layer_idx] = n_old + n_new
-        return self._write(self._keys[layer_idx], k, n_old), self._write(self._values[layer_idx], v, n_old)
+        held, rooms = self.keys[layer_idx], self._rooms[layer_idx]
+        n_old = 0 if held is None else held.shape[1]
+        if rooms is None:
+            rooms = self._rooms[layer_idx] = self._make_room(k), self._make_room(v)
+        k, v = self._write(rooms[0], k, n_old), self._write(rooms[1], v, n_old)
+        self.keys[layer_idx], self.values[layer_idx] = k, v
+        return k, v
 
     def _make_room(self, like: Tensor) -> Tensor:
         """Memory in which one head's positions are side by side, as attention reads them."""
@@ -52,13 +58,12 @@ class StaticKVCache:
         return like.new_empty(batch, n_heads, self.n_max, d_head).transpose(1, 2)
 
     @staticmethod
-    def _write(room: Tensor | None, new: Tensor, n_old: int) -> Tensor:
-        assert room is not None
+    def _write(room: Tensor, new: Tensor, n_old: int) -> Tensor:
         room[:, n_old : n_old + new.shape[1]] = new
         return room[:, : n_old + new.shape[1]]
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def generate(
     model: Transformer,
     tokens: Int[Tensor, "batch seq"],
@@ -66,21 +71,34 @@ def generate(
     options: SamplingConfig = GREEDY,
     eos_token_id: int | None = None,
     generator: torch.Generator | None = None,
+    *,
+    attention_mask: Mask | None = None,
 ) -> Int[Tensor, "batch seq_all"]:
     """The tokens, and up to max_new_tokens more after each sequence; greedy unless `options` say otherwise.
 
     A sequence ends with its first new eos_token_id and is filled with more of them; when all
     have ended, generation stops.
+
+    Prompts of uneven length come padded on either side, with `attention_mask` True (or 1) at their
+    tokens: `model.to_padded_tokens` makes both. What is returned then has all padding on the left,
+    so that each prompt and its new tokens stand side by side and end the row.
     """
+    model.check_input(tokens)
     batch, n_prompt = tokens.shape
     check_room(model, n_prompt, max_new_tokens)
     n_all = n_prompt + max_new_tokens
+    is_real = None if attention_mask is None else read_mask(attention_mask, batch, n_prompt, tokens.device)
+    if is_real is not None:
+        tokens, is_real = pad_left(tokens, is_real)
+        is_real = torch.cat([is_real, is_real.new_ones(batch, max_new_tokens)], dim=1)
     cache = StaticKVCache(model.cfg.n_layers, n_all)
     written = torch.cat([tokens, tokens.new_zeros(batch, max_new_tokens)], dim=1)
     has_ended = torch.zeros(batch, dtype=torch.bool, device=tokens.device)
     for n_read in range(n_prompt, n_all):
-        logits = model(written[:, cache.n_seen : n_read], kv_cache=cache, last_only=True)[:, -1]
-        chosen = choose_tokens(written[:, :n_read], logits, options, generator)
+        mask = None if is_real is None else is_real[:, :n_read]
+        unread = written[:, cache.n_seen : n_read]
+        logits = model(unread, kv_cache=cache, last_only=True, attention_mask=mask)[:, -1]
+        chosen = choose_tokens(written[:, :n_read], logits, options, generator, mask)
         if eos_token_id is not None:
             chosen = chosen.masked_fill(has_ended, eos_token_id)
             has_ended |= chosen == eos_token_id
@@ -95,21 +113,26 @@ def choose_tokens(
     logits: Float[Tensor, "batch d_vocab"],
     options: SamplingConfig,
     generator: torch.Generator | None = None,
+    attention_mask: Mask | None = None,
 ) -> Int[Tensor, " batch"]:
     """For each text, the token that follows it: what `sampling.sample_next_token` chooses for one.
 
-    The same distribution, in other draws.
+    The same distribution, in other draws, with probabilities in float32 or better. The frequency
+    penalty counts what `attention_mask` says is real, or all.
     """
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     if options.frequency_penalty:
-        counts = torch.zeros_like(logits).scatter_add_(1, tokens.long(), torch.ones_like(tokens, dtype=logits.dtype))
+        is_counted = torch.ones_like(tokens) if attention_mask is None else attention_mask
+        counts = torch.zeros_like(logits).scatter_add_(1, tokens.long(), is_counted.to(logits.dtype))
         logits = logits - options.frequency_penalty * counts
     if options.temperature == 0:
         return logits.argmax(dim=-1)
-    logits = logits / options.temperature
+    # Less the largest, so that no temperature makes a logit overflow.
+    logits = (logits - logits.amax(dim=-1, keepdim=True)) / options.temperature
     if options.top_k:
         best = logits.topk(min(options.top_k, logits.shape[1]))
         return best.indices.gather(1, _draw(best.values, generator)).squeeze(1)
-    if options.top_p:
+    if 0 < options.top_p < 1:
         sorted_logits, token_ids = logits.sort(dim=-1, descending=True)
         probabilities = sorted_logits.softmax(dim=-1)
         sum_before = probabilities.cumsum(dim=-1) - probabilities

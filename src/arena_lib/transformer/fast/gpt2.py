@@ -15,8 +15,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from arena_lib.transformer.activations.hooks import HookPoint
-from arena_lib.transformer.fast.attention import AttentionBlock, FusedAttention, KVCacheLike
-from arena_lib.transformer.fast.embeddings import Embed, PosEmbed, TiedUnembed, Unembed
+from arena_lib.transformer.fast.attention import AttentionBlock, FusedAttention, KVCacheLike, Visible
+from arena_lib.transformer.fast.embeddings import Embed, Places, PosEmbed, TiedUnembed, Unembed
 from arena_lib.transformer.fast.model import Transformer
 from arena_lib.transformer.fast.norms import LayerNorm
 from arena_lib.transformer.lesson import Config
@@ -44,6 +44,7 @@ class Attention(FusedAttention):
         x: Float[Tensor, "batch seq d_model"],
         inputs: dict[str, Float[Tensor, "batch seq n d_model"]],
         kv_cache: KVCacheLike | None = None,
+        visible: Visible | None = None,
     ) -> Float[Tensor, "batch seq d_model"]:
         """What attention adds to the residual stream, for its normalised input (`inputs`: by head, where hooked)."""
         q, k, v = self.split(F.linear(x, self.W_QKV.T, self.b_QKV))
@@ -52,7 +53,7 @@ class Attention(FusedAttention):
         q, k, v = self.hook_q(q), self.hook_k(k), self.hook_v(v)
         if kv_cache is not None:
             k, v = kv_cache.extend(self.layer_idx, k, v)
-        return self.merge(self.hook_z(self.attend(q, k, v)))
+        return self.merge(self.hook_z(self.attend(q, k, v, visible)))
 
 
 class MLP(nn.Module):
@@ -88,12 +89,16 @@ class Block(AttentionBlock):
         self.hook_resid_mid, self.hook_mlp_in, self.hook_mlp_out = HookPoint(), HookPoint(), HookPoint()
 
     def forward(
-        self, resid_pre: Float[Tensor, "batch seq d_model"], positions: None, kv_cache: KVCacheLike | None = None
+        self,
+        resid_pre: Float[Tensor, "batch seq d_model"],
+        positions: None,
+        kv_cache: KVCacheLike | None = None,
+        visible: Visible | None = None,
     ) -> Float[Tensor, "batch seq_out d_model"]:
         """The residual stream after the block; a hook may have dropped positions from it."""
         resid_pre = self.hook_resid_pre(resid_pre)
         inputs = self.head_inputs(resid_pre)
-        attn_out = self.hook_attn_out(self.attn(self.ln1(resid_pre), inputs, kv_cache))
+        attn_out = self.hook_attn_out(self.attn(self.ln1(resid_pre), inputs, kv_cache, visible))
         resid_mid = self.hook_resid_mid(resid_pre + attn_out)
         mlp_in = resid_mid if self.hook_mlp_in.is_idle else self.hook_mlp_in(resid_mid.clone())
         mlp_out = self.hook_mlp_out(self.mlp(self.ln2(mlp_in)))
@@ -124,8 +129,7 @@ class GPT2(Transformer):
         self.hook_pos_embed = HookPoint()
         self.finish(generator)
 
-    def enter(self, tokens: Int[Tensor, "batch seq"], start: int) -> Float[Tensor, "batch seq d_model"]:
+    def enter(self, tokens: Int[Tensor, "batch seq"], places: Places) -> Float[Tensor, "batch seq d_model"]:
         """Token embedding plus position embedding."""
         embed = self.hook_embed(self.embed(tokens))
-        batch, seq = tokens.shape
-        return embed + self.pos_embed.by_example(start, batch, seq, self.hook_pos_embed)
+        return embed + self.pos_embed.by_example(places, len(tokens), self.hook_pos_embed)

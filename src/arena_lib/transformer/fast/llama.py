@@ -17,8 +17,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from arena_lib.transformer.activations.hooks import HookPoint
-from arena_lib.transformer.fast.attention import AttentionBlock, FusedAttention, KVCacheLike
-from arena_lib.transformer.fast.embeddings import Embed, TiedUnembed, Unembed
+from arena_lib.transformer.fast.attention import AttentionBlock, FusedAttention, KVCacheLike, Visible
+from arena_lib.transformer.fast.embeddings import Embed, Places, TiedUnembed, Unembed
 from arena_lib.transformer.fast.model import Transformer
 from arena_lib.transformer.fast.norms import RMSNorm
 from arena_lib.transformer.lesson_llama import LlamaConfig, rotary_angles
@@ -35,7 +35,7 @@ def rotation_table(positions: Int[Tensor, " seq"], d_head: int, rope_theta: floa
 
 
 def rotate(
-    x: Float[Tensor, "batch seq n_heads d_head"], table: Float[Tensor, "2 seq 1 d_head"]
+    x: Float[Tensor, "batch seq n_heads d_head"], table: Float[Tensor, "2 *batch seq 1 d_head"]
 ) -> Float[Tensor, "batch seq n_heads d_head"]:
     """Turn each pair (i, i + d_head/2) by its angle: (x1 cos - x2 sin, x2 cos + x1 sin)."""
     swapped = x.roll(x.shape[-1] // 2, dims=-1)
@@ -57,8 +57,9 @@ class Attention(FusedAttention):
         self,
         x: Float[Tensor, "batch seq d_model"],
         inputs: dict[str, Float[Tensor, "batch seq n d_model"]],
-        table: Float[Tensor, "2 seq 1 d_head"],
+        table: Float[Tensor, "2 *batch seq 1 d_head"],
         kv_cache: KVCacheLike | None = None,
+        visible: Visible | None = None,
     ) -> Float[Tensor, "batch seq d_model"]:
         """What attention adds to the residual stream, for its normalised input (`inputs`: by head, where hooked)."""
         q, k, v = self.split(x @ self.W_QKV)
@@ -68,7 +69,7 @@ class Attention(FusedAttention):
         q, k = self.hook_rot_q(rotate(q, table)), self.hook_rot_k(rotate(k, table))
         if kv_cache is not None:
             k, v = kv_cache.extend(self.layer_idx, k, v)
-        return self.merge(self.hook_z(self.attend(q, k, v)))
+        return self.merge(self.hook_z(self.attend(q, k, v, visible)))
 
 
 class MLP(nn.Module):
@@ -107,13 +108,14 @@ class Block(AttentionBlock):
     def forward(
         self,
         resid_pre: Float[Tensor, "batch seq d_model"],
-        positions: Float[Tensor, "2 seq 1 d_head"],
+        positions: Float[Tensor, "2 *batch seq 1 d_head"],
         kv_cache: KVCacheLike | None = None,
+        visible: Visible | None = None,
     ) -> Float[Tensor, "batch seq_out d_model"]:
         """The residual stream after the block; a hook may have dropped positions from it."""
         resid_pre = self.hook_resid_pre(resid_pre)
         inputs = self.head_inputs(resid_pre)
-        attn_out = self.hook_attn_out(self.attn(self.ln1(resid_pre), inputs, positions, kv_cache))
+        attn_out = self.hook_attn_out(self.attn(self.ln1(resid_pre), inputs, positions, kv_cache, visible))
         resid_mid = self.hook_resid_mid(resid_pre + attn_out)
         mlp_in = resid_mid if self.hook_mlp_in.is_idle else self.hook_mlp_in(resid_mid.clone())
         mlp_out = self.hook_mlp_out(self.mlp(self.ln2(mlp_in)))
@@ -153,10 +155,10 @@ class Llama(Transformer):
         self.rotation = self._make_rotation()
         return self
 
-    def enter(self, tokens: Int[Tensor, "batch seq"], start: int) -> Float[Tensor, "batch seq d_model"]:
+    def enter(self, tokens: Int[Tensor, "batch seq"], places: Places) -> Float[Tensor, "batch seq d_model"]:
         """The token embedding alone: positions enter by rotation."""
         return self.hook_embed(self.embed(tokens))
 
-    def positions(self, start: int, batch: int, seq: int) -> Float[Tensor, "2 seq 1 d_head"]:
+    def positions(self, places: Places, batch: int) -> Float[Tensor, "2 *batch seq 1 d_head"]:
         """The rows of the rotation table for these positions."""
-        return self.rotation[:, start : start + seq].to(self.embed.W_E.dtype)
+        return self.rotation[:, places].to(self.embed.W_E.dtype)

@@ -4,7 +4,8 @@ A form (`gpt2.py`, `llama.py`, `attention_only.py`) says how tokens enter the re
 and what a block is; all else is here. The hook interface and its names: `hooks.py`.
 
 Shapes:  tokens "batch seq" -> logits "batch seq d_vocab"
-Raises:  ShapeError, DtypeError, TokenError for bad tokens (more than n_ctx, outside d_vocab);
+Raises:  ShapeError, DtypeError, TokenError for bad tokens (more than n_ctx, outside d_vocab), a bad
+         attention_mask (`padding.py`) or a KV cache that doesn't fit;
          UnknownNameError for an unknown hook or layer; CheckpointError for a state dict of another config.
 Source:  the interface of TransformerLens, github.com/TransformerLensOrg/TransformerLens.
 Differs: scores, patterns and the norms' hook points exist only if asked for; cached tensors
@@ -22,11 +23,13 @@ from arena_lib.errors import CheckpointError, ConfigError, DtypeError, ShapeErro
 from arena_lib.transformer.activations.cache import ActivationCache
 from arena_lib.transformer.activations.derived import Derivation, find_derivations, record
 from arena_lib.transformer.activations.hooks import HookedModel, HookPoint, HookSpec, NamesFilter
-from arena_lib.transformer.fast.attention import KVCacheLike
-from arena_lib.transformer.fast.embeddings import Embed, TiedUnembed, Unembed
+from arena_lib.transformer.fast.attention import KVCacheLike, check_kv_cache
+from arena_lib.transformer.fast.embeddings import Embed, Places, TiedUnembed, Unembed
 from arena_lib.transformer.fast.norms import LayerNorm, RMSNorm
+from arena_lib.transformer.fast.padding import Mask, count_places, last_real, read_mask
 from arena_lib.transformer.fast.stacked import StackedWeights
 from arena_lib.transformer.fast.text import TextModel
+from arena_lib.transformer.scores import visible_pairs
 from arena_lib.wording import counted
 
 TOKEN_DTYPES = (torch.int64, torch.int32)
@@ -73,11 +76,11 @@ class Transformer(HookedModel, StackedWeights, TextModel):
 
     # -- the forward pass ---------------------------------------------------------------------
 
-    def enter(self, tokens: Int[Tensor, "batch seq"], start: int) -> Float[Tensor, "batch seq d_model"]:
-        """The residual stream before the first block, for tokens that stand at position `start` and after."""
+    def enter(self, tokens: Int[Tensor, "batch seq"], places: Places) -> Float[Tensor, "batch seq d_model"]:
+        """The residual stream before the first block, for tokens that stand at these positions."""
         raise NotImplementedError
 
-    def positions(self, start: int, batch: int, seq: int) -> Tensor | None:
+    def positions(self, places: Places, batch: int) -> Tensor | None:
         """What the form's blocks need to know of the positions; None if nothing."""
         return None
 
@@ -89,24 +92,43 @@ class Transformer(HookedModel, StackedWeights, TextModel):
         stop_at_layer: int | None = None,
         kv_cache: KVCacheLike | None = None,
         last_only: bool = False,
+        attention_mask: Mask | None = None,
     ) -> Float[Tensor, "batch seq_out d_out"]:
         """Logits for the token after each position, or the residual stream that enters `stop_at_layer`.
 
         With `start_at_layer`, `tokens` is the residual stream that enters that layer. `kv_cache`
-        holds earlier positions and receives these. `last_only` unembeds the last position alone.
+        holds earlier positions and receives these. `last_only` unembeds the last position alone,
+        the last real one of each text.
+
+        `attention_mask` is True (or 1) at real tokens, False (or 0) at padding on either side. Each
+        text then gets what it gets alone: its positions count from its first real token, and no
+        token sees padding. What comes out at padding is finite and means nothing. With `kv_cache`,
+        pass the whole mask each time: of what the cache holds, then of these tokens.
         """
         first, last = self._layer_range(start_at_layer, stop_at_layer)
         start = 0 if kv_cache is None else kv_cache.n_seen
-        self._check_input(tokens, start, is_residual=start_at_layer is not None)
+        self.check_input(tokens, is_residual=start_at_layer is not None)
         batch, seq = tokens.shape[:2]
+        self._check_room(start + seq)
+        if kv_cache is not None:
+            check_kv_cache(kv_cache, range(first, last), batch)
+        is_real = visible = None
+        places: Places = slice(start, start + seq)
+        if attention_mask is not None:
+            is_whole = kv_cache is None
+            is_real = read_mask(attention_mask, batch, start + seq, tokens.device, is_whole=is_whole)
+        if is_real is not None:
+            visible, places = visible_pairs(is_real, seq), count_places(is_real)[:, start:]
 
-        resid = self.enter(tokens, start) if start_at_layer is None else tokens
-        positions = self.positions(start, batch, seq)
+        resid = self.enter(tokens, places) if start_at_layer is None else tokens
+        positions = self.positions(places, batch)
         for layer_idx in range(first, last):
-            resid = self.blocks[layer_idx](resid, positions, kv_cache)
+            resid = self.blocks[layer_idx](resid, positions, kv_cache, visible)
         if stop_at_layer is not None:
             return resid
-        return self.unembed(self.ln_final(resid[:, -1:] if last_only else resid))
+        if last_only:
+            resid = resid[:, -1:] if is_real is None else last_real(resid, is_real[:, start:])[:, None]
+        return self.unembed(self.ln_final(resid))
 
     def _layer_range(self, start_at_layer: int | None, stop_at_layer: int | None) -> tuple[int, int]:
         n_layers = len(self.blocks)
@@ -119,7 +141,8 @@ class Transformer(HookedModel, StackedWeights, TextModel):
             ends.append(layer + n_layers if layer < 0 else layer)
         return ends[0], ends[1]
 
-    def _check_input(self, tokens: Tensor, start: int, *, is_residual: bool) -> None:
+    def check_input(self, tokens: Tensor, *, is_residual: bool = False) -> None:
+        """Raise ShapeError or DtypeError for what isn't a batch of token ids (or a residual stream)."""
         n_axes, axes = (3, "batch seq d_model") if is_residual else (2, "batch seq")
         if tokens.ndim != n_axes:
             raise ShapeError(
@@ -131,9 +154,11 @@ class Transformer(HookedModel, StackedWeights, TextModel):
                 f"token ids must be int64 or int32: got {tokens.dtype}. Use tokens.long(), or pass "
                 "start_at_layer if this is a residual stream."
             )
-        if start + tokens.shape[1] > self.cfg.n_ctx:
+
+    def _check_room(self, seq_all: int) -> None:
+        if seq_all > self.cfg.n_ctx:
             raise TokenError(
-                f"a sequence may have at most {counted(self.cfg.n_ctx, 'position')} (n_ctx): got {start + tokens.shape[1]}. "
+                f"a sequence may have at most {counted(self.cfg.n_ctx, 'position')} (n_ctx): got {seq_all}. "
                 "Shorten it, for example tokens[:, -n_ctx:]."
             )
 
@@ -147,13 +172,16 @@ class Transformer(HookedModel, StackedWeights, TextModel):
         *,
         start_at_layer: int | None = None,
         stop_at_layer: int | None = None,
+        attention_mask: Mask | None = None,
     ) -> Float[Tensor, "batch seq_out d_out"]:
         """What `forward` gives with these hooks attached, each `(name or test of names, function)`.
 
         A backward hook gets the gradient when the caller runs `backward`, also after this returned.
         """
         with self.hooks(fwd_hooks, bwd_hooks):
-            return self(tokens, start_at_layer=start_at_layer, stop_at_layer=stop_at_layer)
+            return self(
+                tokens, start_at_layer=start_at_layer, stop_at_layer=stop_at_layer, attention_mask=attention_mask
+            )
 
     def run_with_cache(
         self,
@@ -162,14 +190,19 @@ class Transformer(HookedModel, StackedWeights, TextModel):
         *,
         stop_at_layer: int | None = None,
         remove_batch_dim: bool = False,
+        attention_mask: Mask | None = None,
     ) -> tuple[Float[Tensor, "batch seq d_out"], ActivationCache]:
-        """What `forward` gives, and the activations that `names_filter` picks (all, if None)."""
+        """What `forward` gives, and the activations that `names_filter` picks (all, if None).
+
+        The cache keeps `attention_mask`; what it holds at padding is finite and means nothing.
+        """
         stored: dict[str, Tensor] = {}
         with record(self, names_filter, stored) as names:
-            output = self(tokens, stop_at_layer=stop_at_layer)
+            output = self(tokens, stop_at_layer=stop_at_layer, attention_mask=attention_mask)
         if stop_at_layer is not None:
             names = [name for name in names if not name.startswith("ln_final.")]
-        cache = ActivationCache(self, names, stored)
+        padding = None if attention_mask is None else attention_mask.bool().to(tokens.device)
+        cache = ActivationCache(self, names, stored, padding=padding)
         return output, cache.remove_batch_dim() if remove_batch_dim else cache
 
     # -- weights ------------------------------------------------------------------------------
