@@ -52,7 +52,9 @@ def check_kv_cache(kv_cache: KVCacheLike, layers: range, batch: int) -> None:
     """Refuse a cache of another batch, or one whose layers differ in length; of caches that show their `keys`."""
     n_seen = kv_cache.n_seen
     keys = getattr(kv_cache, "keys", None)
-    for layer_idx in layers if isinstance(keys, list) else ():
+    if not isinstance(keys, list):
+        return
+    for layer_idx in layers:
         if layer_idx >= len(keys):
             raise ShapeError(
                 f"the KV cache must have room for every layer: got one of {counted(len(keys), 'layer')} for layer "

@@ -23,7 +23,7 @@ from arena_lib.errors import CheckpointError, ConfigError, DtypeError, ShapeErro
 from arena_lib.transformer.activations.cache import ActivationCache
 from arena_lib.transformer.activations.derived import Derivation, find_derivations, record
 from arena_lib.transformer.activations.hooks import HookedModel, HookPoint, HookSpec, NamesFilter
-from arena_lib.transformer.fast.attention import KVCacheLike, check_kv_cache
+from arena_lib.transformer.fast.attention import KVCacheLike, Visible, check_kv_cache
 from arena_lib.transformer.fast.embeddings import Embed, Places, TiedUnembed, Unembed
 from arena_lib.transformer.fast.norms import LayerNorm, RMSNorm
 from arena_lib.transformer.fast.padding import Mask, count_places, last_real, read_mask
@@ -112,7 +112,8 @@ class Transformer(HookedModel, StackedWeights, TextModel):
         self._check_room(start + seq)
         if kv_cache is not None:
             check_kv_cache(kv_cache, range(first, last), batch)
-        is_real = visible = None
+        is_real: Tensor | None = None
+        visible: Visible | None = None
         places: Places = slice(start, start + seq)
         if attention_mask is not None:
             is_whole = kv_cache is None
