@@ -36,6 +36,7 @@ def installed(arena, tmp_path, monkeypatch):
 def test_a_course_from_the_template_and_an_exercise_in_it_are_verified(arena, installed):
     made = arena("new", "exercise", "my-course.1/shift_rows", "--json")
     assert made.json["exercise"] == "my-course.1/shift_rows"
+    assert made.json["line"] == 14
     assert all(Path(path).is_file() for path in made.json["paths"])
     done = subprocess.run(
         [sys.executable, "-m", "arena_lib", "verify", "my-course.1", "--json"], capture_output=True, text=True
@@ -44,6 +45,53 @@ def test_a_course_from_the_template_and_an_exercise_in_it_are_verified(arena, in
     assert [record["id"] for record in records] == ["my-course.1/center_rows", "my-course.1/shift_rows"]
     assert all(record["holds"] for record in records), records
     assert done.returncode == 0
+
+
+def test_a_new_course_says_what_to_type_next(arena):
+    done = arena("new", "course", "my_course")
+    assert done.out.splitlines()[-1] == "Next: pip install -e my_course, then: arena verify my-course.1"
+
+
+def test_a_new_exercise_says_where_its_cell_is(arena, installed):
+    chapter = installed / "src/my_course/chapters/my-course_my_course/my-course.1_my_course_basics.py"
+    line = chapter.read_text().count("\n") + 1
+    told = arena("new", "exercise", "my-course.1/shift_rows").out
+    assert f"Its cell ends the chapter, {chapter}:{line}. Move it to where the text wants it." in told
+    assert chapter.read_text().splitlines()[line - 1].startswith('# %% exercise="shift_rows"')
+
+
+def test_the_first_exercise_of_a_second_section_brings_its_package_of_tests(arena, installed):
+    chapters = installed / "src/my_course/chapters/my-course_my_course"
+    head = '# ---\n# arena: {id: "my-course.2", slug: my_course_more, title: "More, and more", hours: 1}\n# ---\n'
+    (chapters / "my-course.2_my_course_more.py").write_text(head)
+    nothing = arena("verify", "my-course.2")
+    assert nothing.code == 1
+    assert "there must be an exercise to verify: got none in" in nothing.err
+    assert "Write one: arena new exercise my-course.2/NAME" in nothing.err
+    assert arena("new", "exercise", "my-course.2/shift_rows").code == 0
+    tests = installed / "src/my_course/tests/my_course_more/__init__.py"
+    assert "from my_course.tests.my_course_more.shift_rows import test_shift_rows" in tests.read_text()
+    done = subprocess.run(
+        [sys.executable, "-m", "arena_lib", "verify", "my-course.2", "--json"], capture_output=True, text=True
+    )
+    (record,) = json.loads(done.stdout)["exercises"]
+    assert (record["id"], record["holds"], done.returncode) == ("my-course.2/shift_rows", True, 0)
+
+
+def test_a_broken_chapter_costs_the_other_sections_nothing(arena, installed, monkeypatch):
+    chapters = installed / "src/my_course/chapters/my-course_my_course"
+    (chapters / "my-course.2_broken.py").write_text("# no head\n")
+    monkeypatch.setattr(
+        "arena_lib.course.authoring.verify_sections.verify_sections", lambda *_: [{"holds": True, "mutants": None}]
+    )
+    one = arena("verify", "my-course.1", "--json")
+    assert one.code == 0
+    assert "my-course.2_broken.py:1: a chapter must begin with" in one.err
+    assert one.json["left_out"] == [one.err.removeprefix("left out: ").strip()]
+    assert arena("verify", "--json").code == 1
+    broken = arena("verify", "my-course.2")
+    assert (broken.code, "my-course.2_broken.py:1: a chapter must begin with" in broken.err) == (1, True)
+    assert arena("new", "exercise", "my-course.1/shift_rows").code == 0
 
 
 def test_new_exercises_follow_the_style_of_the_project(arena, installed):
@@ -74,7 +122,16 @@ def test_a_new_exercise_belongs_to_the_course_one_stands_in(arena, installed, tm
         (("exercise", "my-course.1/center_rows"), "must have files of its own"),
         (("exercise", "my-course.1/Wrong"), "must be a lower-case name in Python, in ASCII: got 'Wrong'"),
         (("exercise", "my-course.9/shift_rows"), "no section is called 'my-course.9'"),
-        (("course", "class"), "must be a lower-case name in Python, in ASCII: got 'class'"),
+        (("exercise", "my-course.1/lambda"), "must be free: got 'lambda', which is a keyword of Python"),
+        (("exercise", "my-course.1/match"), "must be free: got 'match', which is a keyword of Python"),
+        (("exercise", "my-course.1/sum"), "must be free: got 'sum', which is a builtin of Python"),
+        (("exercise", "my-course.1/json"), "must be free: got 'json', which is a module of Python's standard library"),
+        (("exercise", "my-course.1/torch"), "must be free: got 'torch', which is a module that is installed, "),
+        (("exercise", "my-course.1/cases"), "must be free: got 'cases', which is a name that the file of its test"),
+        (("exercise", "my-course.1/tests"), "must have files of its own"),
+        (("course", "class"), "must be free: got 'class', which is a keyword of Python"),
+        (("course", "torch"), "must be free: got 'torch', which is a module that is installed, "),
+        (("course", "arena_lib"), "must be free: got 'arena_lib', which is a module that is installed, "),
         (("course", "my_course", "--folder", ".."), "must have a folder of its own"),
     ],
 )

@@ -140,7 +140,7 @@ def test_a_process_that_crashes_costs_the_exercise_at_which_it_did(monkeypatch):
         id="1.1", slug="x", title="X", hours=1.0, path=Path("1.1_x.py"),
         cells=tuple(Cell(kind="exercise", source="", line=1, exercise=e) for e in entries),
     )  # fmt: skip
-    monkeypatch.setattr(verify_sections, "load_catalog", lambda strict: Catalog((section,)))
+    monkeypatch.setattr(verify_sections, "load_catalog", lambda: Catalog((section,)))
     monkeypatch.setattr(verify_sections, "run_jobs", run_jobs)
     records = verify_sections.verify_sections(["1.1"])
     assert [(r["id"], r["holds"]) for r in records] == [("1.1/a", True), ("1.1/b", False), ("1.1/c", True)]

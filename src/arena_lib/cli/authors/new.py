@@ -26,16 +26,17 @@ def course(name: str, folder: Path, as_json: bool) -> None:
 
     NAME is the package's, such as my_course.
     """
-    from arena_lib.course.authoring.scaffolding import new_course
+    from arena_lib.course.authoring.scaffolding import first_section, new_course
 
     make_folder("--folder", folder)
     with as_wrong_use(AuthoringError):
         paths = new_course(name, folder)
+    section = first_section(name)
     if as_json:
-        print_json({"course": name, "paths": [str(path) for path in paths]})
+        print_json({"course": name, "section": section, "paths": [str(path) for path in paths]})
         return
     _show_paths(paths)
-    show(f"Next: pip install -e {shlex.quote(str(folder / name))}, then: arena verify")
+    show(f"Next: pip install -e {shlex.quote(str(folder / name))}, then: arena verify {section}")
 
 
 @new.command("exercise")
@@ -49,17 +50,20 @@ def exercise(name: str, as_json: bool) -> None:
     """
     from arena_lib.course.authoring.scaffolding import find_section_files, new_exercise
     from arena_lib.course.content.catalog import load_catalog
+    from arena_lib.course.content.chapters import parse_chapter
 
     where, _, bare = name.rpartition("/")
     if not where:
         raise UsageError(f"a new exercise must be called SECTION/NAME: got {name!r}. Write, say, 1.1/{name}.")
-    section = load_catalog(strict=True).section(where)
+    section = load_catalog().section(where)
     with as_wrong_use(AuthoringError):
         paths = new_exercise(find_section_files(section, Path.cwd()), bare)
+    line = parse_chapter(section.path).exercises[-1].line
     if as_json:
-        print_json({"exercise": f"{section.id}/{bare}", "paths": [str(path) for path in paths]})
+        print_json({"exercise": f"{section.id}/{bare}", "line": line, "paths": [str(path) for path in paths]})
         return
     _show_paths(paths)
+    show(f"Its cell ends the chapter, {section.path}:{line}. Move it to where the text wants it.")
     show(f"Put your own in place of what they say, then: arena verify {section.id}/{bare}")
 
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from arena_lib.cli.support.output import FAILED, json_option, print_json, show, verb
+from arena_lib.errors import AuthoringError
 from arena_lib.wording import counted
+
+if TYPE_CHECKING:
+    from arena_lib.course.content.catalog_types import Section
 
 
 class Writable(click.Path):
@@ -44,7 +48,7 @@ def verify(section: str | None, table: Path | None, messages: Path | None, as_js
     from arena_lib.course.authoring.verify_tables import LEAST_SHARE, edits_page, edits_share, messages_text
     from arena_lib.course.content.catalog import load_catalog
 
-    catalog = load_catalog(strict=True)
+    catalog = load_catalog()
     names: list[str] = []
     if section is None:
         sections = [section.id for section in catalog.sections]
@@ -53,18 +57,32 @@ def verify(section: str | None, table: Path | None, messages: Path | None, as_js
         sections, names = [catalog.section_of(entry).id], [entry.name]
     else:
         sections = [catalog.section(section).id]
-    entries = [e for section in sections for e in catalog.section(section).exercises if not names or e.name in names]
+    entries = [e for name in sections for e in catalog.section(name).exercises if not names or e.name in names]
+    if not entries:
+        raise _nothing_to_verify([catalog.section(name) for name in sections])
     n_runs = sum(1 if entry.is_exploratory else 2 for entry in entries)
     with _progress(n_runs, is_shown=sys.stderr.isatty() and not as_json) as on_record:
         records = verify_sections(sections, names, on_record)
-    print_json({"exercises": records}) if as_json else _show_records(records)
+    left_out = [str(problem) for problem in catalog.problems]
+    print_json({"exercises": records, "left_out": left_out}) if as_json else _show_records(records)
+    for problem in left_out:
+        show(f"left out: {problem}", err=True)
     if table is not None:
         table.write_text(edits_page(records), encoding="utf-8")
     if messages is not None:
         messages.write_text(messages_text(records), encoding="utf-8")
-    is_enough = section is not None or edits_share(records) >= LEAST_SHARE
-    if not records or not is_enough or not all(record["holds"] for record in records):
+    is_enough = section is not None or (edits_share(records) >= LEAST_SHARE and not left_out)
+    if not is_enough or not all(record["holds"] for record in records):
         raise click.exceptions.Exit(FAILED)
+
+
+def _nothing_to_verify(sections: Sequence[Section]) -> AuthoringError:
+    places = ", ".join(str(section.path) for section in sections)
+    name = sections[0].id if sections else "SECTION"
+    return AuthoringError(
+        f"there must be an exercise to verify: got none in {places or 'any section'}. "
+        f"Write one: arena new exercise {name}/NAME"
+    )
 
 
 @contextlib.contextmanager

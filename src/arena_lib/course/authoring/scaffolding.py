@@ -6,7 +6,9 @@ Raises:  AuthoringError for a name that can't be used, or a file that is there a
 from __future__ import annotations
 
 import ast
+import builtins
 import keyword
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -15,6 +17,7 @@ from string import Template
 
 import arena_lib
 from arena_lib.course.content.catalog_types import Section
+from arena_lib.course.content.python_source import assigned_names
 from arena_lib.course.content.references import module_path
 from arena_lib.errors import AuthoringError
 
@@ -33,6 +36,8 @@ class SectionFiles:
     library: Path
     """The folder of its references."""
     library_package: str
+    title: str = ""
+    """The section's, which a package of judges that isn't there yet begins with."""
 
 
 def new_course(name: str, folder: Path) -> list[Path]:
@@ -41,8 +46,9 @@ def new_course(name: str, folder: Path) -> list[Path]:
     root = folder / name
     if root.exists():
         raise AuthoringError(f"a new course must have a folder of its own: got {root}, which is there. Name another.")
-    distribution = name.replace("_", "-")
-    section, slug = f"{distribution}.1", f"{name}_basics"
+    _check_not_importable("a course", name)
+    section, slug = first_section(name), f"{name}_basics"
+    distribution = _distribution(name)
     words = {
         "package": name,
         "distribution": distribution,
@@ -73,6 +79,19 @@ def new_course(name: str, folder: Path) -> list[Path]:
     return [*places.values(), *(path for path in written if path not in places.values())]
 
 
+def first_section(course: str) -> str:
+    """The id of the section that a new course of this name begins with.
+
+    >>> first_section("my_course")
+    'my-course.1'
+    """
+    return f"{_distribution(course)}.1"
+
+
+def _distribution(course: str) -> str:
+    return course.replace("_", "-")
+
+
 def find_section_files(section: Section, standing_in: Path) -> SectionFiles:
     """Where a new exercise of the section belongs; the section must be in the project of the current folder."""
     project = next((path for path in (standing_in, *standing_in.parents) if (path / "pyproject.toml").is_file()), None)
@@ -81,33 +100,38 @@ def find_section_files(section: Section, standing_in: Path) -> SectionFiles:
             f"a new exercise must belong to the course that you stand in: got section {section.id} of {section.path}, "
             f"and you stand in {standing_in}. Change into that course's folder."
         )
-    references = [entry.reference for entry in section.exercises if entry.reference]
-    tests = module_path(section.tests_module)
-    if tests is None or tests.name != "__init__.py" or not references:
+    package = section.tests_module.removesuffix(f".tests.{section.slug}")
+    package_path, tests = module_path(package), module_path(section.tests_module)
+    if package_path is None or (tests is not None and tests.name != "__init__.py"):
         raise AuthoringError(
-            f"section {section.id} must have a package of tests with one exercise in it: got {tests}. "
-            "Write its first exercise by hand."
+            f"section {section.id} must have a package of tests: got {tests or package}. "
+            f"Make it a folder with an __init__.py, tests/{section.slug}/."
         )
-    module = references[-1].partition(":")[0]
+    references = [entry.reference for entry in section.exercises if entry.reference]
+    # A section's first reference goes beside the package's own __init__.py, the others where the last one is.
+    module = references[-1].partition(":")[0] if references else package
     path = module_path(module)
     assert path is not None  # the catalogue has read it
     is_package = path.name == "__init__.py"
     return SectionFiles(
         chapter=section.path,
-        tests=tests,
+        tests=tests or package_path.parent / "tests" / section.slug / "__init__.py",
         tests_module=section.tests_module,
         library=path.parent,
         library_package=module if is_package else module.rpartition(".")[0],
+        title=section.title,
     )
 
 
 def new_exercise(section: SectionFiles, name: str) -> list[Path]:
     """Writes the reference, the judge and the cell of an exercise; gives the files that it wrote or changed."""
-    _check_name("an exercise", name)
     words = {"name": name, "title": _title(name), "reference": f"{section.library_package}.{name}"}
+    _check_name("an exercise", name)
+    _check_not_importable("an exercise", name)
+    _check_not_in_template(name)
     reference, judge = section.library / f"{name}.py", section.tests.parent / f"{name}.py"
     chapter = section.chapter.read_text(encoding="utf-8")
-    for path in (reference, judge):
+    for path in (reference, judge, reference.with_suffix(""), judge.with_suffix("")):
         if path.exists():
             raise AuthoringError(f"a new exercise must have files of its own: got {path}, which is there. Rename one.")
     if f'exercise="{name}"' in chapter:
@@ -115,23 +139,48 @@ def new_exercise(section: SectionFiles, name: str) -> list[Path]:
             f"the exercises of a section must have different names: got {name!r}, which {section.chapter} has. "
             "Choose another."
         )
-    exports = _with_export(section.tests.read_text(encoding="utf-8"), f"{section.tests_module}.{name}", f"test_{name}")
+    if section.tests.exists():
+        exports = section.tests.read_text(encoding="utf-8")
+    else:
+        exports = _fill("course/section.py", {"title": section.title})
+    exports = _with_export(exports, f"{section.tests_module}.{name}", f"test_{name}")
     _write(reference, _fill("exercise/reference.py", words))
     _write(judge, _fill("exercise/judge.py", words))
-    section.tests.write_text(exports, encoding="utf-8")
+    _write(section.tests, exports)
     section.chapter.write_text(chapter.rstrip("\n") + "\n" + _fill("exercise/cell.py", words), encoding="utf-8")
     return [reference, judge, section.tests, section.chapter]
 
 
 def _check_name(what: str, name: str) -> None:
-    if (
-        not (name.isidentifier() and name.isascii() and name.islower())
-        or name.startswith("_")
-        or keyword.iskeyword(name)
-    ):
+    if not (name.isidentifier() and name.isascii() and name.islower()) or name.startswith("_"):
         raise AuthoringError(
             f"the name of {what} must be a lower-case name in Python, in ASCII: got {name!r}. Use underscores."
         )
+    if keyword.iskeyword(name) or keyword.issoftkeyword(name):
+        raise _refused(what, name, "is a keyword of Python")
+    if hasattr(builtins, name):
+        raise _refused(what, name, "is a builtin of Python, which it would hide")
+
+
+def _check_not_importable(what: str, name: str) -> None:
+    """Refuses what `import name` finds already: a course would hide it, and an exercise is taken for it."""
+    if name in sys.stdlib_module_names:
+        raise _refused(what, name, "is a module of Python's standard library")
+    path = module_path(name)
+    if path is not None:
+        raise _refused(what, name, f"is a module that is installed, {path}")
+
+
+def _check_not_in_template(name: str) -> None:
+    """Refuses what the judge's template already calls something else."""
+    placeholder = "name_of_the_exercise"
+    words = {"name": placeholder, "title": "", "reference": placeholder}
+    if name in assigned_names(_fill("exercise/judge.py", words)):
+        raise _refused("an exercise", name, "is a name that the file of its test needs for something else")
+
+
+def _refused(what: str, name: str, reason: str) -> AuthoringError:
+    return AuthoringError(f"the name of {what} must be free: got {name!r}, which {reason}. Choose another.")
 
 
 def _title(name: str) -> str:
