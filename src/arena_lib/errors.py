@@ -37,6 +37,8 @@ MOST_LISTED = 6
 """Up to this many names, all are listed if none is near."""
 LISTED_BY = {"exercise": "arena list", "model": "arena zoo list", "section": "arena list"}
 """For each kind of name the command that lists them all, where there is one."""
+ABSENT_BECAUSE = {"section": "Another course's are found once its package is installed, with its entry point."}
+"""For each kind of name why one may be missing though it exists, where that can be."""
 
 
 class ArenaError(Exception):
@@ -104,13 +106,14 @@ class UnknownNameError(ArenaError, LookupError):
         if nearest := difflib.get_close_matches(self.name, self.known + self.aliases, n=3, cutoff=0.5):
             nearest = [known for known in nearest if known.startswith(f"{self.name}.")] or nearest
             return f"Did you mean {' or '.join(map(repr, nearest))}?"
+        why = f" {ABSENT_BECAUSE[self.kind]}" if self.kind in ABSENT_BECAUSE else ""
         if not self.known:
-            return "There are none."
+            return f"There are none.{why}"
         if len(self.known) <= MOST_LISTED:
-            return f"There are: {', '.join(self.known)}."
+            return f"There are: {', '.join(self.known)}.{why}"
         nearest = difflib.get_close_matches(self.name, self.known, n=3, cutoff=0.0)
         listing = f" All of them: {LISTED_BY[self.kind]}" if self.kind in LISTED_BY else ""
-        return f"There are {len(self.known)}, the nearest are: {', '.join(nearest)}.{listing}"
+        return f"There are {len(self.known)}, the nearest are: {', '.join(nearest)}.{why}{listing}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (type(self), (self.kind, self.name, self.known, self.aliases))

@@ -2,9 +2,11 @@
 
 import importlib.util
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+import jaxtyping
 import pytest
 
 
@@ -18,3 +20,11 @@ def toy() -> ModuleType:
     sys.modules["toy_exercises"] = module
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture
+def as_an_author() -> Iterator[None]:
+    """Without the checks of types that our own test run makes."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)

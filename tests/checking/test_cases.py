@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from arena_lib.checking.cases import Case, map_case, map_tensors, tensors_in
+from arena_lib.errors import AuthoringError
 
 Pair = namedtuple("Pair", "left right")
 
@@ -94,3 +95,14 @@ def test_several_tensors_of_one_argument_are_numbered():
 
 def test_fewer_arguments_than_names_are_fine():
     assert names(case(torch.ones(1), names=["x", "y", "z"])) == ["x"]
+
+
+def test_arguments_without_their_comma_are_refused(as_an_author):
+    with pytest.raises(
+        AuthoringError, match=r"the case 'a row' must have a tuple of arguments: got args of type Tensor"
+    ):
+        Case(label="a row", args=torch.ones(2))
+    with pytest.raises(
+        AuthoringError, match=r"the case 'a row' must have its keyword arguments by name: got kwargs of"
+    ):
+        Case(label="a row", kwargs=[1])

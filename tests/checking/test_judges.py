@@ -2,8 +2,8 @@
 
 import pytest
 
-from arena_lib.checking import Judge
-from arena_lib.errors import CheckFailed
+from arena_lib.checking import Judge, exercise, instead_of
+from arena_lib.errors import AuthoringError, CheckFailed
 
 
 def right(x, weight):
@@ -45,3 +45,8 @@ def test_a_declaration_is_named_after_its_reference_and_lies_where_its_cases_do(
     assert isinstance(judge, Judge)
     assert (judge.name, judge.module) == ("half_norm", "toy_exercises")
     assert toy.test_affine.name == "affine"
+
+
+def test_mistakes_without_their_star_are_refused(toy, as_an_author):
+    with pytest.raises(AuthoringError, match=r"got one of type tuple. Write Mistake\(...\), or \*instead_of\(...\)"):
+        exercise(reference=toy.half_norm, cases=toy.half_norm_cases, mistakes=[instead_of("x", {"y": ("a", "b")})])

@@ -1,6 +1,5 @@
 import inspect
 
-import jaxtyping
 import pytest
 import torch
 
@@ -97,8 +96,21 @@ def test_two_substitutions_are_made_at_once(toy):
         build_both(halves, halves, toy.half_norm)
 
 
-def test_words_that_are_no_pair_are_refused():
-    jaxtyping.config.update("jaxtyping_disable", True)  # an author's own run checks no types
-    with pytest.raises(AuthoringError, match=r"a pair \(name, why\)"):
+def test_words_that_are_no_pair_are_refused(as_an_author):
+    with pytest.raises(AuthoringError, match=r"instead_of takes \(name, why\)"):
         instead_of("/ 2", {"/ 1": "does not halve"})
-    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+def test_the_third_word_is_what_a_mistake_raises():
+    plain, raising = instead_of("x", {"y": ("reads y", "it is x"), "z": ("reads z", "it is x", "NameError")})
+    assert (plain.raises, raising.raises) == ("", "NameError")
+
+
+def test_new_text_that_is_not_python_is_shown_as_it_would_stand(toy):
+    broken = Mistake("halves", "scaled / 2", "scaled / / 2", why="?")
+    with pytest.raises(AuthoringError) as caught:
+        broken.build(toy.half_norm)
+    assert str(caught.value) == (
+        "toy_exercises.py must still be Python with the substitution: got invalid syntax, where it says "
+        "'return scaled / / 2 + x.detach()'. Fix the new text."
+    )

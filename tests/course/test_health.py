@@ -200,7 +200,9 @@ def test_an_empty_course_is_said(monkeypatch):
 
 
 def test_each_broken_chapter_is_said(monkeypatch):
-    broken = catalog.Catalog((), (AuthoringError("one is broken"), AuthoringError("and another")))
+    broken = catalog.Catalog(
+        (), ((Path("1.py"), AuthoringError("one is broken")), (Path("2.py"), AuthoringError("and another")))
+    )
     monkeypatch.setattr(catalog, "load_catalog", lambda: broken)
     assert health._course() == [
         ill("course", "one is broken", REINSTALL), ill("course", "and another", REINSTALL),

@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+from arena_lib.errors import AuthoringError
+
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
@@ -32,6 +34,18 @@ class Case:
     """The arguments as a message writes them, where the observer makes them: "model, seq_len=7"."""
     names: Sequence[str] = ()
     """Names of the positional arguments; the runner fills them in from the reference's signature."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.args, tuple):
+            raise AuthoringError(
+                f"the case {self.label!r} must have a tuple of arguments: got args of type "
+                f"{type(self.args).__name__}. Write args=(x,), with the comma."
+            )
+        if not isinstance(self.kwargs, Mapping):
+            raise AuthoringError(
+                f"the case {self.label!r} must have its keyword arguments by name: got kwargs of type "
+                f'{type(self.kwargs).__name__}. Write kwargs={{"x": x}}.'
+            )
 
     def fresh(self) -> "Case":
         """The same case with arguments of its own, so that nobody can spoil them for the next."""

@@ -11,6 +11,7 @@
     test_causal_mask(causal_mask)      # a learner's function
 
 Raises:  CheckFailed when a learner's object fails; the learner's own exception where it raises one.
+         AuthoringError for a declaration that can't be right.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +24,7 @@ from arena_lib.checking.mistakes import Mistake
 from arena_lib.checking.observing import Observer, outputs
 from arena_lib.checking.reports.reporting import report
 from arena_lib.checking.running import judge
+from arena_lib.errors import AuthoringError
 
 
 class Judge(Exercise):
@@ -69,6 +71,12 @@ def exercise(
         equivalent: mechanical edits of the reference that leave it right, each with the reason.
         name: the exercise's name, if it isn't the reference's in snake case.
     """
+    strangers = [type(mistake).__name__ for mistake in mistakes if not isinstance(mistake, Mistake)]
+    if strangers:
+        raise AuthoringError(
+            f"mistakes must be a list of Mistake: got one of type {strangers[0]}. "
+            "Write Mistake(...), or *instead_of(...) with its star."
+        )
     return Judge(
         name=name or snake_case(reference.__name__),
         module=cases.__module__,

@@ -4,7 +4,7 @@ A mistake serves twice: it is named to a learner whose observations it reproduce
 it. The reference's whole module is executed again under another name with the substitution inside the named
 definition, so that classes and helpers which use the definition see it too.
 
-Raises:  AuthoringError if the substitution does not match exactly once.
+Raises:  AuthoringError if the substitution does not match exactly once, or leaves something that isn't Python.
 """
 
 import ast
@@ -38,6 +38,8 @@ class Mistake:
     """The wrong version itself, where no single substitution makes it."""
     shows: Callable[[Sequence[Observations]], bool] | None = None
     """Recognises the mistake by what the cases' observations show, where equal random draws can't be asked for."""
+    raises: str = ""
+    """The exception in which the mistake ends in every case, where that is what a learner would see: "RuntimeError"."""
 
     def build(self, reference: Callable[..., Any]) -> Any:
         """The wrong version of `reference`."""
@@ -58,16 +60,23 @@ class Edit:
     new: str
 
 
-def instead_of(old: str, wrong: Mapping[str, tuple[str, str]], *, within: str | None = None) -> tuple[Mistake, ...]:
-    """Mistakes that share a place: for each wrong text in place of `old`, its name and why it is wrong.
+def instead_of(old: str, wrong: Mapping[str, tuple[str, ...]], *, within: str | None = None) -> tuple[Mistake, ...]:
+    """Mistakes that share a place: for each wrong text in place of `old`, its name, why it is wrong, and what it raises.
+
+    The last is left out where it doesn't raise in every case.
 
     >>> [m.new for m in instead_of("a / b", {"a * b": ("multiplies", "it divides"), "a": ("leaves it", "by b")})]
     ['a * b', 'a']
     """
     for new, words in wrong.items():
-        if not isinstance(words, tuple) or len(words) != 2:
-            raise AuthoringError(f"instead_of takes a pair (name, why) for each wrong text: got {words!r} for {new!r}.")
-    return tuple(Mistake(name, old, new, why=why, within=within) for new, (name, why) in wrong.items())
+        if not isinstance(words, tuple) or len(words) not in (2, 3):
+            raise AuthoringError(
+                f"instead_of takes (name, why) or (name, why, raises) for each wrong text: got {words!r} for {new!r}."
+            )
+    return tuple(
+        Mistake(name, old, new, why=why, within=within, raises="".join(raises))
+        for new, (name, why, *raises) in wrong.items()
+    )
 
 
 def build_both(first: Mistake, second: Mistake, reference: Callable[..., Any]) -> Any:
@@ -101,7 +110,15 @@ def execute_again(source: str, module: types.ModuleType) -> types.ModuleType:
     file = str(inspect.getsourcefile(module))
     mutated = types.ModuleType(f"{module.__name__}__mistake")
     mutated.__file__, mutated.__package__ = file, module.__package__
-    exec(compile(source, _remember(source, file), "exec", dont_inherit=True), mutated.__dict__)
+    name = _remember(source, file)
+    try:
+        code = compile(source, name, "exec", dont_inherit=True)
+    except SyntaxError as error:
+        raise AuthoringError(
+            f"{Path(file).name} must still be Python with the substitution: got {error.msg}, "
+            f"where it says {(error.text or '').strip()!r}. Fix the new text."
+        ) from error
+    exec(code, mutated.__dict__)
     return mutated
 
 

@@ -31,6 +31,8 @@ def test_a_parameter_that_no_case_gives_is_a_problem():
     )
     (problem,) = parameter_problems(never)
     assert "ignores 'offset' must be rejected: it passes" in problem
+    assert problem.startswith(f"{__file__}:")
+    assert problem.endswith('free={"offset": "only speed and memory"}.')
 
 
 def test_a_described_parameter_that_never_changes_is_a_problem():

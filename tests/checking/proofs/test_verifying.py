@@ -1,4 +1,5 @@
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -26,7 +27,7 @@ def problems(test, **options):
 
 def test_accepted_solution_that_fails_is_a_problem(toy):
     broken = replace(toy.test_half_norm, accepts=(lambda x, weight: x,))
-    assert "accepted solution 1 must pass" in problems(broken)
+    assert "the accepted solution <lambda> must pass" in problems(broken)
 
 
 def test_exercise_without_accepted_solutions_is_a_problem(toy):
@@ -51,15 +52,45 @@ def test_mistake_that_changes_nothing_is_a_problem(toy):
 def test_two_mistakes_that_look_the_same_are_a_problem(toy):
     twin = Mistake("twin", "return scaled / 2", "return scaled", why="the same as the first")
     test = replace(toy.test_half_norm, mistakes=(*toy.test_half_norm.mistakes, twin))
-    assert "the mistake 'twin' must be named: the diagnosis says 'does not halve'" in problems(test)
+    assert "the mistake 'twin' must be named: the diagnosis names 'does not halve'" in problems(test)
 
 
-def test_mistake_that_raises_is_rejected_and_named(toy):
-    raising = Mistake("divides by nothing", "scaled / 2", "scaled / undefined", why="there is no such name")
-    test = replace(toy.test_half_norm, mistakes=(*toy.test_half_norm.mistakes, raising))
-    verification = verify(test)
+def with_mistake(toy, **fields):
+    raising = Mistake("divides by nothing", "scaled / 2", "scaled / undefined", why="there is no such name", **fields)
+    return replace(toy.test_half_norm, mistakes=(*toy.test_half_norm.mistakes, raising))
+
+
+def test_a_mistake_that_raises_in_every_case_must_declare_it(toy):
+    (problem,) = verify(with_mistake(toy)).problems
+    assert (
+        "the mistake 'divides by nothing' must run in one case at least: it raises NameError: name 'undefined'"
+        in problem
+    )
+    assert problem.endswith("add raises='NameError'.")
+    verification = verify(with_mistake(toy, raises="NameError"))
     assert verification.holds
-    assert verification.mistakes[-1].status == "error"
+    assert (verification.mistakes[-1].status, verification.mistakes[-1].named) == ("error", True)
+
+
+@pytest.mark.parametrize("new", ["scaled / undefined", "scaled / 3"])
+def test_a_mistake_raises_what_it_declares(toy, new):
+    other = Mistake("divides", "scaled / 2", new, why="?", raises="ValueError")
+    test = replace(toy.test_half_norm, mistakes=(*toy.test_half_norm.mistakes, other))
+    assert "ValueError" in problems(test) or "raises='NameError'" in problems(test)
+    assert not verify(test).holds
+
+
+def test_a_mistake_may_raise_in_one_case(toy):
+    sometimes = Mistake("divides", "scaled / 2", "scaled / (2 if len(x) > 1 else undefined) * 3", why="?")
+    test = replace(toy.test_half_norm, mistakes=(*toy.test_half_norm.mistakes, sometimes))
+    assert verify(test).holds
+
+
+def test_every_problem_of_a_declaration_begins_with_its_place(toy):
+    test = replace(toy.test_half_norm, accepts=(), mistakes=toy.test_half_norm.mistakes[:1])
+    lines = Path(toy.__file__).read_text().splitlines()
+    of_test = next(n for n, line in enumerate(lines, start=1) if line.startswith("test_half_norm = exercise("))
+    assert [problem.split(": ")[0] for problem in verify(test).problems] == [f"{toy.__file__}:{of_test}"] * 2
 
 
 def test_reference_that_breaks_its_own_property_is_a_problem(toy):
@@ -78,11 +109,5 @@ def test_record_has_the_keys_of_the_contract(toy, key):
 def test_a_reference_that_raises_in_every_case_is_the_one_problem(toy):
     broken = replace(toy.test_half_norm, reference=toy.misspelled)
     (problem,) = verify(broken, tries_edits=False).problems
-    assert problem.startswith("the reference must run: it raises AttributeError")
-
-
-def test_an_example_that_prints_something_else_is_a_problem(toy, monkeypatch):
-    monkeypatch.setattr(toy.half_norm, "__doc__", "Halves.\n\n>>> OFFSET\n3.0\n")
-    assert "must print what it shows" in problems(replace(toy.test_half_norm))
-    monkeypatch.setattr(toy.half_norm, "__doc__", "Halves.\n\n>>> OFFSET\n2.0\n")
-    assert "must print what it shows" not in problems(replace(toy.test_half_norm))
+    assert problem.startswith(f"{toy.__file__}:")
+    assert "the reference must run: it raises AttributeError" in problem

@@ -62,3 +62,8 @@ def test_a_file_in_a_folder_that_is_not_there_is_refused_before_the_work(arena, 
     result = arena("verify", "1.1/causal_mask", "--messages", tmp_path / "nowhere" / "messages.txt")
     assert result.code == 2
     assert "must exist: it doesn't. Make it first." in " ".join(result.err.split())
+
+
+def test_a_share_of_edits_is_said_only_where_some_were_tried(capsys):
+    _show_records([BAD | {"mutants": None}])
+    assert capsys.readouterr().out.splitlines()[-1] == "0 of 1 exercise hold, with 1 mistake between them."

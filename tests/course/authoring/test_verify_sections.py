@@ -101,6 +101,7 @@ def test_a_chapter_that_does_not_run_is_a_problem_of_its_exploratory_exercises(l
     chapter = next(little.chapters.glob("*/*.py"))
     chapter.write_text(chapter.read_text().replace("import math\n", "import no_such_module\n"))
     (record,) = verify_sections.verify_here(load_catalog([little]).sections[0], ["find_largest"])
+    assert f"{chapter}:26: its solution must satisfy its cell: " in record["problems"][0]
     assert "a chapter must run with its solutions" in record["problems"][0]
 
 
@@ -156,7 +157,7 @@ def test_an_authors_slip_is_a_problem_with_its_place_and_spares_the_others(littl
     section = load_catalog([little]).sections[0]
     plus, scaler = verify_sections.verify_here(section, ["plus", "scaler"])
     assert plus["problems"] == [
-        f"{tests / 'sums.py'}:10: 'adds twice': a mistake must match exactly once in plus: 'a' was found 3 times. "
+        f"{tests / 'sums.py'}:10: the mistake 'adds twice': a mistake must match exactly once in plus: 'a' was found 3 times. "
         "Quote more of the line around it."
     ]
     assert scaler["problems"] == [f"{tests / 'sums.py'}:5: ZeroDivisionError: division by zero"]
@@ -169,3 +170,13 @@ def test_a_test_file_that_does_not_load_is_a_problem_with_its_line(little):
     plus, *_ = verify_sections.verify_here(load_catalog([little]).sections[0], ["plus"])
     n_lines = SLIPS.count("\n") + 1
     assert plus["problems"] == [f"{tests / 'sums.py'}:{n_lines}: ZeroDivisionError: division by zero"]
+
+
+def test_cases_that_take_nothing_are_a_problem_of_the_file_of_tests(little):
+    """The error is raised by our call, and must not be said of our file."""
+    tests = little.chapters.parent / "tests" / "little"
+    (tests / "sums.py").write_text(SLIPS.replace("def no_cases(generator)", "def no_cases()"))
+    (tests / "__init__.py").write_text("from .sums import test_plus, test_scaler\n")
+    (scaler,) = verify_sections.verify_here(load_catalog([little]).sections[0], ["scaler"])
+    (problem,) = scaler["problems"]
+    assert problem.startswith(f"{tests / 'sums.py'}: TypeError: no_cases() takes 0 positional arguments")

@@ -5,7 +5,7 @@ from arena_lib.course.authoring.verify_tables import edits_page, edits_share, me
 
 def record(name, n_tried, n_rejected, n_equivalent, survivors=()):
     scores = {"n_tried": n_tried, "n_rejected": n_rejected, "n_equivalent": n_equivalent, "survivors": survivors}
-    return {"id": name, "mutants": scores, "mistakes": [{"message": f"{name} does not pass yet"}]}
+    return {"id": name, "mutants": scores, "mistakes": [{"name": "adds", "message": f"{name} fails"}]}
 
 
 EXPLORATORY = {"id": "1.1/explore", "mutants": None, "mistakes": []}
@@ -25,7 +25,14 @@ def test_the_page_has_a_row_an_exercise_and_what_passes():
     assert edits_page(RECORDS[1:]).endswith("No edit passes.\n")
 
 
-def test_every_message_can_be_read():
-    first, second = messages_text(RECORDS).split("-" * 100)
-    assert first.strip() == "1.1/a does not pass yet"
-    assert second.strip() == "1.1/b does not pass yet"
+def test_every_message_stands_under_the_mistake_that_was_made():
+    rule = "-" * 100
+    assert messages_text(RECORDS).splitlines() == [
+        "1.1/a: adds",
+        rule,
+        "1.1/a fails",
+        "",
+        "1.1/b: adds",
+        rule,
+        "1.1/b fails",
+    ]

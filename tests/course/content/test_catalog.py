@@ -94,7 +94,9 @@ def test_unknown_names_offer_the_nearest(catalog):
         catalog.exercise("scalar")
     with pytest.raises(UnknownNameError, match=r"no exercise is called '7\.2/scalar'. Did you mean '7\.2/scaler'"):
         catalog.exercise("7.2/scalar")
-    with pytest.raises(UnknownNameError, match="no section is called '9'"):
+    with pytest.raises(
+        UnknownNameError, match=r"no section is called '9'.*Another course's are found once its package"
+    ):
         catalog.exercise("9/scaler")
 
 
@@ -119,6 +121,13 @@ def test_name_in_two_sections_must_be_made_unambiguous(course):
     with pytest.raises(UnknownNameError, match=r"no single exercise is called 'plus'. Did you mean") as caught:
         catalog.exercise("plus")
     assert caught.value.known == ["7.10/plus", "7.2/plus"]
+
+
+def test_a_section_whose_tests_are_broken_is_left_out_and_said_of_it(course):
+    (course.chapters.parent / "tests" / "little" / "sums.py").write_text("def broken(:\n")
+    catalog = load_catalog([course])
+    with pytest.raises(AuthoringError, match=r"sums\.py:1: the file must be Python"):
+        catalog.section("7.2")
 
 
 def test_broken_chapter_is_left_out_and_reported(course):

@@ -83,7 +83,7 @@ def _find_pair(sighting: Sighting) -> tuple[Mistake, Mistake] | None:
             return None
         try:
             wrong = build_both(*pair, test.reference)
-        except (AuthoringError, SyntaxError):  # they overlap, or don't fit each other
+        except AuthoringError:  # they overlap, or don't fit each other
             continue
         if same_observations(test, observe_or_raised(test, wrong, case, case_idx), seen) and _reproduces(
             wrong, sighting

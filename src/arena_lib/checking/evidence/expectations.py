@@ -5,6 +5,7 @@ proving all mistakes of a test, or judging a learner's object again and again, c
 """
 
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,6 +18,7 @@ from arena_lib.checking.evidence.examples import examples_case, is_examples_case
 from arena_lib.checking.exercises import Exercise
 from arena_lib.checking.modules import Unfit
 from arena_lib.checking.observing import Observations
+from arena_lib.errors import AuthoringError
 
 RAISED = "raised"
 UNFIT = "can't be observed"
@@ -63,9 +65,21 @@ def cases_of(test: Exercise, device: str = "cpu") -> list[Case]:
     """The test's cases, made from its seed, and last the examples of the reference's docstring, if it has any."""
     _seed_everything(test.seed)  # a module that a case builds draws its weights from the global generator
     generator = torch.Generator().manual_seed(test.seed)
-    cases = [case for case in test.cases(generator) if case.label.startswith(test.only or "")]
+    cases = [case for case in _made(test, generator) if case.label.startswith(test.only or "")]
     examples = None if test.only else examples_case(test.reference)
     return [replace(case.to(device), names=test.parameters()) for case in [*cases, *([examples] if examples else [])]]
+
+
+def _made(test: Exercise, generator: torch.Generator) -> list[Case]:
+    made: Any = test.cases(generator)
+    cases = list(made) if isinstance(made, Iterable) else [made]
+    for case in cases:
+        if not isinstance(case, Case):
+            got = type(case).__name__
+            raise AuthoringError(
+                f"{test.cases.__name__} must return a list of Case: got {got}. Return [Case(...), ...]."
+            )
+    return cases
 
 
 def observe(test: Exercise, obj: Any, case: Case, case_idx: int) -> Observations:

@@ -13,6 +13,7 @@ Differs: what refuses bad input (an `if` that only raises, a call of `check_...`
 
 import ast
 import copy
+import difflib
 import inspect
 import textwrap
 import time
@@ -30,6 +31,8 @@ from arena_lib.errors import AuthoringError
 
 TIMES_THE_REFERENCE = 10
 """An edit that takes this many times as long as the reference counts as an endless loop, which a learner would see."""
+N_NEAREST = 3
+"""Names of edits that are offered for one that there isn't."""
 WIDTH_OF_PLACE = 60
 """Characters of the code that names a mutant."""
 
@@ -361,11 +364,16 @@ def _is_declared(test: Exercise, mutant: Mutant) -> bool:
     return mutant.name in test.equivalent or mutant.old in test.equivalent
 
 
-def undeclarable(test: Exercise) -> list[str]:
-    """Entries of `equivalent` that name no edit of the reference."""
+def undeclarable(test: Exercise) -> dict[str, list[str]]:
+    """Entries of `equivalent` that name no edit of the reference, each with the nearest ways to name one."""
     mutants = mutants_of(test)
-    known = {mutant.name for mutant in mutants} | {mutant.old for mutant in mutants}
-    return sorted(test.equivalent.keys() - known)
+    known = sorted({name for mutant in mutants for name in (mutant.name, mutant.old)})
+    unknown = sorted(set(test.equivalent) - set(known))
+    return {
+        entry: [name for name in known if entry in name][:N_NEAREST]
+        or difflib.get_close_matches(entry, known, n=N_NEAREST, cutoff=0.0)
+        for entry in unknown
+    }
 
 
 def is_rejected(test: Exercise, mutant: Mutant, seconds: float) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from arena_lib.checking.exercises import Exercise
+from arena_lib.checking.proofs.places import place_of_test
 from arena_lib.checking.running import rejects
 
 _PLAIN = (int, float, str, bool, type(None), list, tuple)
@@ -23,7 +24,8 @@ def parameter_problems(test: Exercise) -> list[str]:
     """What doesn't hold: a parameter that the test never looks at, or one that is declared free and isn't."""
     names = _asked_about(test.reference)
     problems = [
-        f"free must name parameters with a default or a description: got {name!r}, but they are {', '.join(names) or 'none'}"
+        f"{place_of_test(test, name)}: free must name parameters with a default or a description: got {name!r}, "
+        f"but they are {', '.join(names) or 'none'}. Drop it, or name one of them."
         for name in test.free
         if name not in names
     ]
@@ -34,11 +36,14 @@ def parameter_problems(test: Exercise) -> list[str]:
         is_asked = version.has_default or bool(version.ignored)
         if is_asked and not is_rejected and name not in test.free:
             problems.append(
-                f"a version that ignores {name!r} must be rejected: it passes. "
-                "Add a case that gives another value, or declare it free."
+                f"{place_of_test(test)}: a version that ignores {name!r} must be rejected: it passes. Add a case that "
+                f'gives another value, or say why a solution may ignore it: free={{"{name}": "only speed and memory"}}.'
             )
         if is_rejected and name in test.free:
-            problems.append(f"{name!r} is declared free, but a version that ignores it is rejected")
+            problems.append(
+                f"{place_of_test(test, name)}: {name!r} is declared free, but a version that ignores it is rejected. "
+                "Drop it from free."
+            )
     return problems
 
 

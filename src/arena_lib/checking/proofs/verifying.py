@@ -8,8 +8,6 @@ of the reference matters, and the reference's mechanical edits are rejected.
 Raises:  nothing; what doesn't hold stands in the Verification.
 """
 
-import doctest
-import sys
 import time
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -17,13 +15,16 @@ from typing import Any
 from arena_lib.checking.evidence.expectations import RAISED, expectations_of
 from arena_lib.checking.exercises import Exercise
 from arena_lib.checking.isolation import isolated
+from arena_lib.checking.mistakes import Mistake
+from arena_lib.checking.proofs.case_problems import case_problems
+from arena_lib.checking.proofs.example_problems import example_problems
 from arena_lib.checking.proofs.mutants import MutantScore, try_mutants, undeclarable
 from arena_lib.checking.proofs.parameters import parameter_problems
+from arena_lib.checking.proofs.places import place_of_definition, place_of_test
 from arena_lib.checking.results import Result, Status
 from arena_lib.checking.running import run
 
 LEAST_MISTAKES = 3
-EXAMPLE_FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE | doctest.IGNORE_EXCEPTION_DETAIL
 LEAST_SHARE = 0.85
 """Of a reference's mechanical edits, those that its test must reject; over a course more is asked."""
 
@@ -38,6 +39,8 @@ class MistakeVerdict:
     status: str
     shown: str = ""
     """The name that the diagnosis gave instead, if it gave another."""
+    raised: str = ""
+    """What it raises in every case in which the reference raises nothing; empty if it doesn't."""
     message: str = ""
     """What a learner who makes this mistake reads."""
 
@@ -77,19 +80,20 @@ def verify(
     With `tries_edits` also versions that ignore a parameter, and every mechanical edit of the reference.
     """
     started = time.perf_counter()
-    broken = _broken_reference(test)
+    name = exercise_id or test.id
+    broken = case_problems(test) or _broken_reference(test)
     if broken:  # then nothing else is worth reading
         return Verification(
-            id=exercise_id or test.id, reference="error", accepts=(), stub=None, mistakes=(), mutants=None,
-            seconds=round(time.perf_counter() - started, 3), problems=(broken,),
+            id=name, reference="error", accepts=(), stub=None, mistakes=(), mutants=None,
+            seconds=round(time.perf_counter() - started, 3), problems=tuple(broken),
         )  # fmt: skip
-    reference = run(test, test.reference)
-    accepts = [run(test, solution) for solution in test.accepts]
-    stub_result = None if stub is None else run(test, stub)
-    mistakes = [_verify_mistake(test, index) for index in range(len(test.mistakes))]
+    reference = run(test, test.reference, exercise_id=name)
+    accepts = [run(test, solution, exercise_id=name) for solution in test.accepts]
+    stub_result = None if stub is None else run(test, stub, exercise_id=name)
+    mistakes = [_verify_mistake(test, index, name) for index in range(len(test.mistakes))]
     mutants = try_mutants(test) if tries_edits else None
     return Verification(
-        id=exercise_id or test.id,
+        id=name,
         reference=reference.status,
         accepts=tuple(result.status for result in accepts),
         stub=None if stub_result is None else stub_result.status,
@@ -101,9 +105,9 @@ def verify(
     )
 
 
-def _verify_mistake(test: Exercise, index: int) -> MistakeVerdict:
+def _verify_mistake(test: Exercise, index: int, exercise_id: str) -> MistakeVerdict:
     mistake = test.mistakes[index]
-    result = run(test, mistake.build(test.reference))
+    result = run(test, mistake.build(test.reference), exercise_id=exercise_id)
     shown = result.diagnosis.mistake if result.diagnosis else ""
     return MistakeVerdict(
         name=mistake.name,
@@ -111,16 +115,31 @@ def _verify_mistake(test: Exercise, index: int) -> MistakeVerdict:
         named=shown == mistake.name,
         status=result.status,
         shown=shown,
+        raised=_raised_throughout(test, index),
         message=result.message,
     )
 
 
+def _raised_throughout(test: Exercise, index: int) -> str:
+    """What a mistake raises in the first case, if it raises in every case in which the reference doesn't."""
+    with isolated(test.seed):
+        expectations = expectations_of(test)
+        sound = [i for i, seen in enumerate(expectations.reference) if RAISED not in seen]
+        raised = [expectations.of_mistake(index, case_idx).get(RAISED) for case_idx in sound]
+    return str(raised[0]) if raised and all(raised) else ""
+
+
 def _edit_problems(test: Exercise, mutants: MutantScore) -> list[str]:
-    problems = [f"equivalent must name edits of the reference: got {name!r}" for name in undeclarable(test)]
+    problems = [
+        f"{place_of_test(test, entry)}: equivalent must name edits of the reference: got {entry!r}. Write `old -> new`, or "
+        f"`old` alone, as arena verify shows them: {' or '.join(map(repr, nearest)) or 'there are none'}."
+        for entry, nearest in undeclarable(test).items()
+    ]
     if mutants.share < LEAST_SHARE:
         problems.append(
-            f"{LEAST_SHARE:.0%} of the reference's edits must be rejected: {mutants.share:.0%} are. "
-            f"These pass: {'; '.join(mutants.survivors)}. Add cases, or declare those that are right equivalent."
+            f"{place_of_test(test)}: {LEAST_SHARE:.0%} of the reference's edits must be rejected: {mutants.share:.0%} are. "
+            "Those that pass are listed below. Add cases that show them, or say why one is right: "
+            'equivalent={"old -> new": "why"}.'
         )
     return problems
 
@@ -128,51 +147,66 @@ def _edit_problems(test: Exercise, mutants: MutantScore) -> list[str]:
 def _problems(
     test: Exercise, reference: Result, accepts: list[Result], stub: Result | None, mistakes: list[MistakeVerdict]
 ) -> list[str]:
-    problems = [] if reference.passed else [f"the reference must pass: {reference.message}"]
+    place, problems = place_of_test(test), list[str]()
+    if not reference.passed:
+        problems.append(f"{place}: the reference must pass: {reference.message}")
     if not reference.is_reference:
-        problems.append("the reference must be recognised as the reference")
-    problems += [
-        f"accepted solution {i} must pass: {r.message}" for i, r in enumerate(accepts, start=1) if not r.passed
-    ]
+        problems.append(f"{place}: the reference must be recognised as the reference: it isn't. Name it in its module.")
+    for solution, result in zip(test.accepts, accepts, strict=True):
+        if not result.passed:
+            name = getattr(solution, "__name__", repr(solution))
+            problems.append(
+                f"{place_of_definition(solution)}: the accepted solution {name} must pass. Fix it, or observe what it shares "
+                f"with the reference: {result.message}"
+            )
     if not accepts:
-        problems.append("an exercise needs at least one accepted solution written differently: got none")
+        problems.append(
+            f"{place}: an exercise needs at least one accepted solution written differently: got none. "
+            "Write one, another algorithm or another library call, and name it: accepts=[...]."
+        )
     if len(mistakes) < LEAST_MISTAKES:
-        problems.append(f"an exercise needs at least {LEAST_MISTAKES} mistakes: got {len(mistakes)}")
+        problems.append(
+            f"{place}: an exercise needs at least {LEAST_MISTAKES} mistakes: got {len(mistakes)}. "
+            "Add the likeliest wrong versions of other kinds."
+        )
     if stub is not None and stub.status != "not_started":
-        problems.append(f"the stub must be not_started: got {stub.status}")
-    for mistake in mistakes:
-        if not mistake.rejected:
-            problems.append(
-                f"the mistake {mistake.name!r} must be rejected: it {mistake.status}, and shows what the reference does in "
-                "every case. Substitute something else, or add a case that tells them apart."
-            )
-        elif not mistake.named:
-            problems.append(
-                f"the mistake {mistake.name!r} must be named: the diagnosis says {mistake.shown or 'nothing'!r}. "
-                "Make one of the two, or add a case that tells them apart."
-            )
-    return [*problems, *_example_problems(test)]
+        problems.append(
+            f"{place}: the stub must be not_started: got {stub.status}. What the cases and the observer call must reach "
+            "the body that a learner is to write."
+        )
+    for mistake, verdict in zip(test.mistakes, mistakes, strict=True):
+        problem = _mistake_problem(mistake, verdict)
+        if problem:
+            problems.append(f"{place_of_test(test, mistake.name)}: the mistake {mistake.name!r} {problem}")
+    return [*problems, *example_problems(test)]
 
 
-def _broken_reference(test: Exercise) -> str | None:
-    """Says so if the reference raises in every case."""
+def _mistake_problem(mistake: Mistake, verdict: MistakeVerdict) -> str | None:
+    kind = verdict.raised.partition(":")[0]
+    if not verdict.rejected:
+        return (
+            f"must be rejected: it {verdict.status}, and shows what the reference does in "
+            "every case. Substitute something else, or add a case that tells them apart."
+        )
+    if kind != mistake.raises and kind:
+        return (
+            f"must run in one case at least: it raises {verdict.raised} in every case. "
+            f"Fix what it substitutes; if a learner who makes it sees just that, add raises={kind!r}."
+        )
+    if kind != mistake.raises:
+        return f"must raise {mistake.raises} in every case, as it declares: it doesn't. Drop raises={mistake.raises!r}."
+    if not verdict.named:
+        shown = f"names {verdict.shown!r}" if verdict.shown else "names none"
+        return f"must be named: the diagnosis {shown}. Make one of the two, or add a case that tells them apart."
+    return None
+
+
+def _broken_reference(test: Exercise) -> list[str]:
+    """Says so, in one problem, if the reference raises in every case."""
     with isolated(test.seed):
         shown = expectations_of(test).reference
     raised = [seen[RAISED] for seen in shown if RAISED in seen]
     if not raised or len(raised) < len(shown):
-        return None
-    return f"the reference must run: it raises {raised[0]} in every case"
-
-
-def _example_problems(test: Exercise) -> list[str]:
-    """Examples of the reference's docstring that print something else than the docstring shows."""
-    if "." in test.reference.__qualname__:
         return []
-    failures: list[str] = []
-    names = dict(vars(sys.modules[test.reference.__module__]))
-    finder = doctest.DocTestFinder(recurse=False)
-    runner = doctest.DocTestRunner(verbose=False, optionflags=EXAMPLE_FLAGS)
-    with isolated(test.seed):
-        for examples in finder.find(test.reference, test.reference.__name__, globs=names):
-            runner.run(examples, out=failures.append)
-    return [f"an example of the docstring must print what it shows: {' '.join(text.split())}" for text in failures]
+    place = place_of_definition(test.reference)
+    return [f"{place}: the reference must run: it raises {raised[0]} in every case. Fix it, or the cases."]

@@ -118,7 +118,7 @@ def _show_records(records: list[dict[str, Any]]) -> None:
             show(f"{record['id']}: this edit passes: {survivor}")
     n_held = sum(record["holds"] for record in records)
     n_mistakes = sum(len(record["mistakes"]) for record in records)
-    show(
-        f"{n_held} of {len(records)} exercises hold, with {counted(n_mistakes, 'mistake')} between them; "
-        f"{edits_share(records):.1%} of the references' edits are rejected."
-    )
+    tried = any(record["mutants"] and record["mutants"]["n_tried"] for record in records)
+    edits = f"; {edits_share(records):.1%} of the references' edits are rejected" if tried else ""
+    mistakes = counted(n_mistakes, "mistake")
+    show(f"{n_held} of {counted(len(records), 'exercise')} hold, with {mistakes} between them{edits}.")

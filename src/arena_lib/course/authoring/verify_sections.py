@@ -9,7 +9,6 @@ file and line; so is a process that crashes.
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import importlib
 import itertools
@@ -18,10 +17,11 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from arena_lib.course.content.catalog import load_catalog
-from arena_lib.course.content.catalog_types import ExerciseEntry, Section
+from arena_lib.course.content.catalog_types import SOLUTION_BEGINS, SOLUTION_ENDS, ExerciseEntry, Section
 from arena_lib.course.content.references import read_module
 from arena_lib.course.judging.processes import Ending, Job, Limits, run_jobs
 from arena_lib.errors import AuthoringError
@@ -129,12 +129,14 @@ def _record_of(entry: ExerciseEntry, *, tries_edits: bool) -> Record:
     try:
         return verify_entry(entry, tries_edits=tries_edits)
     except Exception as error:  # the author's own code runs here: the test's module, its cases, its mistakes
-        problems = _problems_with_mistakes(entry) or [f"{_place_of(error)}: {type(error).__name__}: {error}"]
+        problems = _problems_with_mistakes(entry) or [_problem_with(error, entry)]
         return _broken_record(entry, problems, time.perf_counter() - started)
 
 
 def _problems_with_mistakes(entry: ExerciseEntry) -> list[str]:
     """A line for each mistake that can't be made from the reference, with the place where it is written."""
+    from arena_lib.checking.proofs.places import place_of_test
+
     problems = []
     try:
         test = _import_test(entry)
@@ -142,27 +144,29 @@ def _problems_with_mistakes(entry: ExerciseEntry) -> list[str]:
             try:
                 mistake.build(test.reference)
             except Exception as error:  # also what the edited module raises when it is executed
-                problems.append(f"{_place_of_mistake(entry, mistake.name)}: {mistake.name!r}: {error}")
+                problems.append(f"{place_of_test(test, mistake.name)}: the mistake {mistake.name!r}: {error}")
     except Exception:  # then it isn't a mistake that is to blame
         return problems
     return problems
 
 
-def _place_of_mistake(entry: ExerciseEntry, name: str) -> str:
-    """File and line of the mistake of this name; of its test, where the name isn't written in the test's file."""
-    module_name, _, test_name = str(entry.test).partition(":")
-    module = read_module(module_name)
-    lines = [node.lineno for node in ast.walk(module.tree) if isinstance(node, ast.Constant) and node.value == name]
-    of_test = [n.lineno for n in ast.walk(module.tree) if isinstance(n, ast.Name) and n.id == test_name]
-    return f"{module.path}:{min(lines or of_test, default=1)}"
+def _problem_with(error: Exception, entry: ExerciseEntry) -> str:
+    text = str(error) if isinstance(error, AuthoringError) else f"{type(error).__name__}: {error}"
+    return f"{_place_of(error, entry)}: {text}"
 
 
-def _place_of(error: Exception) -> str:
-    """File and line where the error was raised."""
+def _place_of(error: Exception, entry: ExerciseEntry) -> str:
+    """The last line of the author's that the error came through: of the files of tests, or of the reference's file."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}"
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{frame.filename}:{frame.lineno}"
+    test = read_module(str(entry.test).partition(":")[0])
+    reference = read_module(str(entry.reference).partition(":")[0])
+    own = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename).parent == test.path.parent or Path(frame.filename) == reference.path
+    ]
+    return f"{own[-1].filename}:{own[-1].lineno}" if own else str(test.path)
 
 
 def _import_test(entry: ExerciseEntry) -> Any:
@@ -220,11 +224,14 @@ def _exploratory_record(
     error, seconds = errors[entry.id]
     (source,) = [cell.source for cell in section.cells if cell.exercise is not None and cell.exercise.id == entry.id]
     stub = "not_started" if "raise NotImplementedError" in hide_solution(source) else "error"
-    problems = []
+    place, problems = f"{section.path}:{entry.line}", list[str]()
     if error is not None:
-        problems.append(f"its solution must satisfy its cell: got {type(error).__name__}: {error}")
+        problems.append(f"{place}: its solution must satisfy its cell: got {type(error).__name__}: {error}")
     if stub != "not_started":
-        problems.append("its gap must raise NotImplementedError: it doesn't")
+        problems.append(
+            f"{place}: its gap must raise NotImplementedError: it doesn't. Put all of the solution between "
+            f"'{SOLUTION_BEGINS}' and '{SOLUTION_ENDS}', indented as the code around it."
+        )
     record = _broken_record(entry, problems, seconds)
     return record | {"reference": "passed" if error is None else "failed", "stub": stub}
 

@@ -41,10 +41,13 @@ def edits_page(records: Sequence[Record]) -> str:
 
 
 def messages_text(records: Sequence[Record]) -> str:
-    """What a learner reads of each mistake of each exercise, for a person to read through."""
-    rule = "-" * 100
-    parts = [mistake["message"] for record in records for mistake in record["mistakes"]]
-    return f"\n{rule}\n".join(parts) + "\n"
+    """What a learner reads of each mistake of each exercise, under the mistake that was made; for a person to read."""
+    parts = [
+        f"{record['id']}: {mistake['name']}\n{'-' * 100}\n{mistake['message']}\n"
+        for record in records
+        for mistake in record["mistakes"]
+    ]
+    return "\n".join(parts)
 
 
 def rows_text(records: Sequence[Record]) -> list[str]:

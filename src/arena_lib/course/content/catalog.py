@@ -56,8 +56,13 @@ class Catalog:
     """The sections of every course, in the order of their numbers."""
 
     sections: tuple[Section, ...]
-    problems: tuple[AuthoringError, ...] = ()
-    """Chapters that had to be left out, and why."""
+    left_out: tuple[tuple[Path, AuthoringError], ...] = ()
+    """Chapters, or whole folders of them, that had to be left out, and why."""
+
+    @property
+    def problems(self) -> tuple[AuthoringError, ...]:
+        """What is wrong with the chapters that had to be left out."""
+        return tuple(problem for _, problem in self.left_out)
 
     @property
     def exercises(self) -> tuple[ExerciseEntry, ...]:
@@ -69,8 +74,8 @@ class Catalog:
         for section in self.sections:
             if name in (section.id, section.slug, section.stem):
                 return section
-        for problem in self.problems:
-            if re.search(rf"(^|[/\\_]){re.escape(name)}(_\w+)?\.py\b", str(problem)):
+        for path, problem in self.left_out:
+            if re.search(rf"(^|_){re.escape(name)}(_\w+)?$", path.stem):
                 raise problem
         ids, slugs = [section.id for section in self.sections], [section.slug for section in self.sections]
         raise UnknownNameError("section", name, ids, aliases=slugs)
@@ -139,12 +144,12 @@ def load_catalog(courses: Sequence[Course] | None = None, *, strict: bool = Fals
     worked on; with `strict`, which authors want, it is raised.
     """
     sections: dict[str, Section] = {}
-    problems: list[AuthoringError] = []
+    left_out: list[tuple[Path, AuthoringError]] = []
     for course in find_courses() if courses is None else courses:
         try:
             paths = _chapter_files(course)
         except AuthoringError as error:
-            problems.append(error)
+            left_out.append((course.chapters, error))
             continue
         for path in paths:
             try:
@@ -152,11 +157,11 @@ def load_catalog(courses: Sequence[Course] | None = None, *, strict: bool = Fals
                 _check_conflict(section, sections.values())
                 sections[section.id] = section
             except AuthoringError as error:
-                problems.append(error)
+                left_out.append((path, error))
     outline_cache().save()
-    if strict and problems:
-        raise problems[0]
-    return Catalog(tuple(sorted(sections.values(), key=_order)), tuple(problems))
+    if strict and left_out:
+        raise left_out[0][1]
+    return Catalog(tuple(sorted(sections.values(), key=_order)), tuple(left_out))
 
 
 def _chapter_files(course: Course) -> list[Path]:

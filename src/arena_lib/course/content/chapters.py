@@ -27,8 +27,9 @@ Raises:  AuthoringError, with file and line, for a chapter that breaks the forma
 from __future__ import annotations
 
 import ast
+import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -65,7 +66,7 @@ def parse_chapter(path: Path) -> Section:
     except (OSError, UnicodeDecodeError) as error:
         raise AuthoringError(f"{path}: a chapter must be readable UTF-8 text: got {error}. Fix the file.") from error
     head, n_head_lines = _read_head(path, lines)
-    section = _make_section(path, head)
+    section = _make_section(path, head, lines[:n_head_lines])
     cells = [_make_cell(path, raw, section.id) for raw in _split_cells(path, lines, n_head_lines)]
     seen: dict[str, int] = {}
     for cell in cells:
@@ -108,63 +109,87 @@ def _read_head(path: Path, lines: list[str]) -> tuple[dict[str, Any], int]:
     try:
         head = yaml.load(text, Loader=_LOADER)
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line_number = mark.line + 2 if mark else 1
-        problem = getattr(error, "problem", None) or str(error)
-        _fail(path, line_number, "the head must be YAML", problem, "Quote texts that hold a colon or a brace.")
+        _fail_as_yaml(path, text, error)
     if not isinstance(head, dict) or not isinstance(head.get("arena"), dict):
         _fail(
             path,
-            2,
+            _line_of("arena", lines[:ends]),
             "the head must have the key 'arena' with braces after it",
             head,
             "Copy the head of another chapter.",
         )
-    unknown = set(head) - _HEAD_KEYS - _IGNORED_HEAD_KEYS
-    if unknown:
-        _fail(
-            path, 2, f"the head may have the keys {sorted(_HEAD_KEYS)}", sorted(map(str, unknown)), "Drop the others."
-        )
+    for key in map(str, head):
+        if key not in _HEAD_KEYS | _IGNORED_HEAD_KEYS:
+            advice = "Write it within the braces of 'arena'." if key in _SECTION_KEYS else _nearest(key, _HEAD_KEYS)
+            _fail(path, _line_of(key, lines[:ends]), f"the head may have the keys {sorted(_HEAD_KEYS)}", key, advice)
     return head, ends + 1
 
 
-def _make_section(path: Path, head: dict[str, Any]) -> Section:
+def _fail_as_yaml(path: Path, text: str, error: yaml.YAMLError) -> NoReturn:
+    """Names the line whose brace or bracket is still open where the next key begins, or the head ends."""
+    problem, mark = getattr(error, "problem", None) or str(error), getattr(error, "problem_mark", None)
+    number, advice = mark.line if mark else -1, "Quote texts that hold a colon or a brace."
+    lines = text.split("\n")
+    if "flow" in str(getattr(error, "context", "")) and not "".join(lines[number : number + 1]).startswith(" "):
+        for earlier in reversed(range(number)):
+            if _n_open(lines[earlier]) > 0:
+                number, advice = earlier, "Close the brace or bracket that opens here."
+                break
+    _fail(path, number + 2, "the head must be YAML", problem, advice)
+
+
+def _n_open(line: str) -> int:
+    return sum(line.count(sign) for sign in "{[") - sum(line.count(sign) for sign in "}]")
+
+
+def _line_of(key: str, head: Sequence[str]) -> int:
+    """The line of the head that holds this key, counted from 1; 2 if none does."""
+    return next((n for n, line in enumerate(head, start=1) if re.search(rf"\b{re.escape(key)}['\"]?\s*:", line)), 2)
+
+
+def _nearest(key: str, known: Collection[str]) -> str:
+    nearest = difflib.get_close_matches(key, sorted(known), n=1)
+    return f"Did you mean {nearest[0]!r}?" if nearest else "Drop it."
+
+
+def _make_section(path: Path, head: dict[str, Any], head_lines: Sequence[str]) -> Section:
     arena = head["arena"]
-    if set(arena) - _SECTION_KEYS or not {"id", "slug", "title", "hours"} <= set(arena):
-        _fail(
-            path,
-            2,
-            "'arena' must have id, slug, title and hours, and may have needs",
-            sorted(map(str, arena)),
-            "Add or drop keys.",
-        )
+
+    def fail(key: str, must_hold: str, got: object, advice: str) -> NoReturn:
+        _fail(path, _line_of(key, head_lines), must_hold, got, advice)
+
+    form = "'arena' must have id, slug, title and hours, and may have needs"
+    for key in map(str, arena):
+        if key not in _SECTION_KEYS:
+            is_outside = key in _HEAD_KEYS
+            fail(key, form, key, "Give it a line of its own below." if is_outside else _nearest(key, _SECTION_KEYS))
+    missing = [key for key in ("id", "slug", "title", "hours") if key not in arena]
+    if missing:
+        fail("arena", form, sorted(arena), f"Add {' and '.join(missing)}.")
     for key in ("id", "slug", "title"):
         if not isinstance(arena[key], str) or not arena[key]:
-            _fail(path, 2, f"{key} must be a text", arena[key], "Put it in quotes.")
+            fail(key, f"{key} must be a text", arena[key], "Put it in quotes.")
     if not _SECTION_ID.fullmatch(arena["id"]):
-        _fail(path, 2, "id must be words joined by dots, like 1.1", arena["id"], "Rename the section.")
+        fail("id", "id must be words joined by dots, like 1.1", arena["id"], "Rename the section.")
     if not arena["slug"].isidentifier() or not arena["slug"].islower():
-        _fail(path, 2, "slug must be one lower-case word that Python can import", arena["slug"], "Use underscores.")
+        fail("slug", "slug must be one lower-case word that Python can import", arena["slug"], "Use underscores.")
     if not isinstance(arena["hours"], int | float) or isinstance(arena["hours"], bool) or arena["hours"] <= 0:
-        _fail(path, 2, "hours must be a number above 0", arena["hours"], "Say how long a learner needs.")
+        fail("hours", "hours must be a number above 0", arena["hours"], "Say how long a learner needs.")
     expected = f"{arena['id']}_{arena['slug']}"
     if path.stem != expected:
-        _fail(path, 2, f"the file of this section must be called {expected}.py", path.name, "Rename the file.")
+        fail("slug", f"the file of this section must be called {expected}.py", path.name, "Rename the file.")
+    for key, texts in (("needs", arena.get("needs", [])), ("objectives", head.get("objectives", []))):
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+            fail(key, f"{key} must be a list of texts", texts, "Put each one in quotes.")
     return Section(
         id=arena["id"],
         slug=arena["slug"],
         title=arena["title"],
         hours=float(arena["hours"]),
         path=path,
-        needs=_texts(path, "needs", arena.get("needs", [])),
-        objectives=_texts(path, "objectives", head.get("objectives", [])),
+        needs=tuple(arena.get("needs", [])),
+        objectives=tuple(head.get("objectives", [])),
     )
-
-
-def _texts(path: Path, key: str, value: object) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
-        _fail(path, 2, f"{key} must be a list of texts", value, "Put each one in quotes.")
-    return tuple(value)
 
 
 def _split_cells(path: Path, lines: list[str], start: int) -> Iterator[_RawCell]:
@@ -273,7 +298,8 @@ def _read_keys(path: Path, raw: _RawCell) -> dict[str, Any]:
     keys: dict[str, Any] = {}
     for key, value in _KEY_VALUE.findall(raw.marker):
         if key not in _EXERCISE_KEYS or key in keys:
-            _fail(path, raw.line, f"an exercise has each of {sorted(_EXERCISE_KEYS)} at most once", key, "Drop it.")
+            advice = "Drop it." if key in keys else _nearest(key, _EXERCISE_KEYS)
+            _fail(path, raw.line, f"an exercise has each of {sorted(_EXERCISE_KEYS)} at most once", key, advice)
         try:
             is_plain = value.startswith('"') and "\\" not in value
             keys[key] = value[1:-1] if is_plain else ast.literal_eval(value)

@@ -215,6 +215,7 @@ test_get_ablation_scores = exercise(
                 "ablation_function": (
                     "hooks ablation_function without its head",
                     "a hook is called with z and hook alone: partial(..., head_index_to_ablate=head) binds the head",
+                    "TypeError",
                 ),
                 "partial(ablation_function, head_index_to_ablate=0)": (
                     "always ablates head 0",

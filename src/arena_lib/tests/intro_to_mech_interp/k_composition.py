@@ -132,6 +132,7 @@ test_find_K_comp_full_circuit = exercise(  # noqa: N816 -- the name that learner
                 "FactoredMatrix(queries, keys)": (
                     "forgets to transpose the keys",
                     "B has d_head rows and a column for each key token",
+                    "ShapeError",
                 ),
                 "FactoredMatrix(keys, queries.mT)": (
                     "puts the keys into the rows",

@@ -199,6 +199,7 @@ test_generate_repeated_tokens = exercise(
             "dim=1",
             "dim=0",
             why="the copy follows in the same row, along the axis of positions",
+            raises="RuntimeError",
         ),
         *instead_of(
             "ids[torch.randint(0, len(ids), (batch_size, seq_len), generator=generator)]",

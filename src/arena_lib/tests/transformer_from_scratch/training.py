@@ -136,6 +136,7 @@ test_training_step = exercise(
                 "    optimizer.step()\n    optimizer.zero_grad()\n    loss.backward()\n": (
                     "takes the step before backward",
                     "the step uses the gradients that lie there: clear, backward, step is the order",
+                    "RuntimeError",
                 ),
                 "    optimizer.zero_grad()\n    loss.backward()\n    optimizer.step()\n    optimizer.step()\n": (
                     "takes two steps",

@@ -1,0 +1,70 @@
+"""Slips in cases are said with exercise, label and the author's line, whatever they would break later."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from arena_lib.checking import Case
+from arena_lib.checking.proofs.case_problems import case_problems
+
+
+def no_comma(generator):
+    return [Case(label="a row", args=(torch.ones(2)))]
+
+
+def one_too_many(generator):
+    return [
+        Case(label="a row", args=(torch.ones(2), torch.ones(2))),
+        Case(label="a long row", args=(torch.ones(2), torch.ones(2), 3)),
+    ]
+
+
+def misnamed(generator):
+    return [Case(label="a row", args=(torch.ones(2),), kwargs={"wieght": 1})]
+
+
+def forgets_to_return(generator):
+    [Case(label="a row", args=(torch.ones(2), torch.ones(2)))]
+
+
+def returns_tuples(generator):
+    return [("a row", torch.ones(2))]
+
+
+def none_at_all(generator):
+    return []
+
+
+def for_affine(generator):
+    return [Case(label="a row", args=(torch.ones(2), 3))]
+
+
+def of(toy, cases, test="test_half_norm"):
+    return case_problems(replace(getattr(toy, test), cases=cases, module=__name__))
+
+
+def at(function, offset):
+    return f"{__file__}:{function.__code__.co_firstlineno + offset}: "
+
+
+@pytest.mark.parametrize(
+    ("cases", "offset", "problem"),
+    [
+        (no_comma, 1, "the case 'a row' must have a tuple of arguments: got args of type Tensor. Write args=(x,)"),
+        (one_too_many, 3, "the case 'a long row' must fit half_norm(x, weight): got 3 by position and none by name"),
+        (misnamed, 1, "the case 'a row' must fit half_norm(x, weight): got 1 by position and ['wieght'] by name"),
+        (forgets_to_return, 0, "forgets_to_return must return a list of Case: got NoneType."),
+        (returns_tuples, 0, "returns_tuples must return a list of Case: got tuple."),
+        (none_at_all, 0, "none_at_all must make a case: got none."),
+    ],
+)
+def test_a_slip_in_cases_is_said_where_it_is(toy, as_an_author, cases, offset, problem):
+    (said,) = of(toy, cases)
+    assert said.startswith(at(cases, offset) + problem)
+
+
+def test_a_modules_arguments_are_those_of_forward(toy):
+    (said,) = of(toy, for_affine, "test_affine")
+    assert "the case 'a row' must fit Affine(x): got 2 by position" in said
+    assert case_problems(toy.test_affine) == case_problems(toy.test_half_norm) == []
