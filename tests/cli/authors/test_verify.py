@@ -66,4 +66,4 @@ def test_a_file_in_a_folder_that_is_not_there_is_refused_before_the_work(arena, 
 
 def test_a_share_of_edits_is_said_only_where_some_were_tried(capsys):
     _show_records([BAD | {"mutants": None}])
-    assert capsys.readouterr().out.splitlines()[-1] == "0 of 1 exercise hold, with 1 mistake between them."
+    assert capsys.readouterr().out.splitlines()[-1] == "0 of 1 exercises hold, with 1 mistake between them."

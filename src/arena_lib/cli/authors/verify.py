@@ -121,4 +121,4 @@ def _show_records(records: list[dict[str, Any]]) -> None:
     tried = any(record["mutants"] and record["mutants"]["n_tried"] for record in records)
     edits = f"; {edits_share(records):.1%} of the references' edits are rejected" if tried else ""
     mistakes = counted(n_mistakes, "mistake")
-    show(f"{n_held} of {counted(len(records), 'exercise')} hold, with {mistakes} between them{edits}.")
+    show(f"{n_held} of {len(records)} exercises hold, with {mistakes} between them{edits}.")
