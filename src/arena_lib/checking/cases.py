@@ -1,6 +1,7 @@
 """One call that a test makes: its arguments, the words for its axes, and what else the observer needs.
 
 Shapes:  whatever the exercise takes; `axes` names them for messages.
+Raises:  AuthoringError for arguments that aren't in a tuple, or not by name in `kwargs`.
 """
 
 import copy

@@ -28,6 +28,7 @@ from arena_lib.errors import AuthoringError
 
 HASH_SEEDS = ("0", "4711")
 """Two that give sets of words different orders."""
+_SORT = "Sort what comes from a set, and draw from the generator alone."
 _COMPARED = ("reference", "accepts", "stub", "mistakes", "problems")
 
 Record = dict[str, Any]
@@ -79,7 +80,10 @@ def _run(waiting: Mapping[str, Sequence[ExerciseEntry]]) -> Iterator[tuple[str, 
             remaining[job.name].pop(0)
             yield job.name, json.loads(message)
         elif remaining[job.name]:
-            ending = f"a process that verifies must come to its end: it ended with exit code {message.exit_code}"
+            ending = (
+                f"a process that verifies must come to its end: it ended with exit code {message.exit_code}. "
+                "Call the reference, the accepted solutions and the mistakes by hand, to see which one ends Python."
+            )
             yield job.name, _broken_record(remaining[job.name][0], [ending])
 
 
@@ -98,7 +102,7 @@ def _merge(first: Record, second: Record) -> Record:
     merged = dict(first)
     merged["seconds"] = round((first["seconds"] + second["seconds"]) / 2, 3)
     if any(first[key] != second[key] for key in _COMPARED):
-        problem = f"two runs with different hash seeds must agree: got {_differences(first, second)}"
+        problem = f"two runs with different hash seeds must agree: got {_differences(first, second)}. {_SORT}"
         merged["problems"] = [*first["problems"], problem]
     merged["holds"] = not (merged["problems"] or merged["holes"])
     return merged
