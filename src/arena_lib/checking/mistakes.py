@@ -39,7 +39,7 @@ class Mistake:
     shows: Callable[[Sequence[Observations]], bool] | None = None
     """Recognises the mistake by what the cases' observations show, where equal random draws can't be asked for."""
     raises: str = ""
-    """The exception in which the mistake ends in every case, where that is what a learner would see: "RuntimeError"."""
+    """The exception that may be all that a learner who makes it sees, in every case: "RuntimeError"."""
 
     def build(self, reference: Callable[..., Any]) -> Any:
         """The wrong version of `reference`."""
