@@ -4,17 +4,19 @@ import json
 
 import pytest
 
-from arena_lib.checking.results import SCHEMA, Check, Diagnosis, Mismatch, Result
+from arena_lib.checking.results import SCHEMA, Check, Diagnosis, Mismatch, Result, Stop
 
 PLAIN = Result(exercise="7.2/plus", status="not_started")
 FULL = Result(
     exercise="7.2/plus",
     status="failed",
     is_reference=True,
+    call="plus(1, 2)",
+    case="two numbers",
+    stop=Stop(raised="ValueError: no", line="3 of mine.py, in plus: return a + b", within="add of torch"),
     checks=(Check(name="is callable", passed=True), Check(name="values", passed=False, message="no")),
     diagnosis=Diagnosis(mistake="subtracts", why="a sum adds"),
     mismatch=Mismatch(
-        case="two numbers",
         observation="output",
         kind="values",
         axes=("batch", "seq"),
@@ -34,7 +36,7 @@ FULL = Result(
     source_hash="s1",
     test_hash="t1",
 )
-BARE = Result(exercise="7.2/plus", status="error", mismatch=Mismatch(case="c", observation="output", kind="type"))
+BARE = Result(exercise="7.2/plus", status="error", mismatch=Mismatch(observation="output", kind="type"))
 
 
 @pytest.mark.parametrize("result", [PLAIN, FULL, BARE], ids=["plain", "full", "bare"])
@@ -49,11 +51,11 @@ def test_json_gives_the_same_result_back(result):
 def test_the_keys_of_the_json_are_stable():
     record = json.loads(FULL.to_json())
     assert list(record) == [
-        "exercise", "status", "is_reference", "checks", "diagnosis", "mismatch", "notes", "message", "seed", "seconds",
-        "source_hash", "test_hash", "schema",
+        "exercise", "status", "is_reference", "call", "case", "stop", "checks", "diagnosis", "mismatch", "notes",
+        "message", "seed", "seconds", "source_hash", "test_hash", "schema",
     ]  # fmt: skip
     assert list(record["mismatch"]) == [
-        "case", "observation", "kind", "axes", "expected_shape", "actual_shape", "n_wrong", "n_total", "first_index",
+        "observation", "kind", "axes", "expected_shape", "actual_shape", "n_wrong", "n_total", "first_index",
         "expected", "actual", "pattern",
     ]  # fmt: skip
     assert record["checks"][0] == {"name": "is callable", "passed": True, "message": ""}
@@ -63,12 +65,12 @@ def test_the_keys_of_the_json_are_stable():
 def test_a_result_knows_nothing_that_it_was_not_told():
     record = json.loads(PLAIN.to_json())
     assert record == {
-        "exercise": "7.2/plus", "status": "not_started", "is_reference": False, "checks": [], "diagnosis": None,
-        "mismatch": None, "notes": [], "message": "", "seed": 0, "seconds": 0.0, "source_hash": None,
+        "exercise": "7.2/plus", "status": "not_started", "is_reference": False, "call": "", "case": "", "stop": None,
+        "checks": [], "diagnosis": None, "mismatch": None, "notes": [], "message": "", "seed": 0, "seconds": 0.0, "source_hash": None,
         "test_hash": None, "schema": SCHEMA,
     }  # fmt: skip
     mismatch = json.loads(BARE.to_json())["mismatch"]
-    assert {key for key, value in mismatch.items() if value} == {"case", "observation", "kind"}
+    assert {key for key, value in mismatch.items() if value} == {"observation", "kind"}
 
 
 @pytest.mark.parametrize("status", ["passed", "failed", "error", "not_started", "timeout"])

@@ -2,9 +2,10 @@ from dataclasses import replace
 
 import torch
 from einops import rearrange
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
-from arena_lib.checking import outputs, run
+from arena_lib.checking import Mistake, outputs, run
 from arena_lib.checking.results import Result
 
 
@@ -286,7 +287,7 @@ def test_exception_shows_the_learners_line(toy):
 
     message = run(toy.test_half_norm, mine).message
     assert "  line     " in message
-    assert "of mine: return x.no_such_method()" in message
+    assert "of test_running.py, in mine: return x.no_such_method()" in message
     assert "  within" not in message
     assert "AttributeError" in message
 
@@ -299,9 +300,10 @@ def test_exception_in_a_library_shows_the_call_the_learners_line_and_the_library
     (call,) = [line for line in lines if line.startswith("  call     half_norm(x=")]
     (line,) = [line for line in lines if line.startswith("  line     ")]
     (within,) = [line for line in lines if line.startswith("  within   ")]
-    assert line.endswith('of mine: return rearrange(x, "a b c d e -> a")')
-    assert "of rearrange: " in within or "of reduce: " in within
-    assert lines.index(call) < lines.index(line) < lines.index(within)
+    (raised,) = [line for line in lines if line.startswith("  raised   EinopsError: ")]
+    assert line.endswith('of test_running.py, in mine: return rearrange(x, "a b c d e -> a")')
+    assert within == "  within   rearrange of einops"
+    assert lines.index(call) < lines.index(line) < lines.index(within) < lines.index(raised)
 
 
 def test_call_writes_short_values_out(toy):
@@ -317,7 +319,8 @@ def test_call_writes_short_values_out(toy):
     )
     result = run(test, lambda x, weight, weight_decay: 0)
     assert result.mismatch is not None
-    assert result.mismatch.case == "half_norm(x=tensor([3, 1]), weight=('a', 'b'), weight_decay=0.5), a label"
+    assert result.call == "half_norm(x=tensor([3, 1]), weight=('a', 'b'), weight_decay=0.5)"
+    assert result.case == "a label"
 
 
 def test_code_that_raises_is_run_once_for_each_case(toy):
@@ -352,3 +355,33 @@ def test_what_an_observer_leaves_out_counts_only_where_nothing_else_differs(toy)
     test = replace(toy.test_half_norm, observe=rows_if_complete, properties=())
     result = run(test, lambda x, weight: toy.half_norm(x, weight)[1:])
     assert result.mismatch.observation == "number of rows"
+
+
+def test_a_property_that_fails_is_told_with_the_call_in_which_it_does(toy):
+    def is_long(seen, case):
+        """Has at least five columns."""
+        return "It must have five columns." if case.label == "one row" else None
+
+    result = run(replace(toy.test_half_norm, properties=(is_long,)), lambda x, weight: 0.5 * weight * x + x.detach())
+    assert (result.case, result.mismatch) == ("one row", None)
+    assert result.call.startswith("half_norm(x=a float32 tensor of shape (1, 5), weight=tensor([")
+    assert result.message.splitlines()[1].startswith("  call     half_norm(")
+
+
+def test_an_exception_is_told_before_what_it_looks_like(toy):
+    mistake = Mistake("misspells it", "scaled / 2", "scaled.halve()", why="tensors have no such method")
+    test = replace(toy.test_half_norm, mistakes=(mistake,))
+    lines = run(test, mistake.build(toy.half_norm)).message.splitlines()
+    assert [line[2:11].strip() for line in lines[1:] if line[2:11].strip()] == [
+        "call", "case", "line", "raised", "Looks lik", "remember", "For a hin",
+    ]  # fmt: skip
+
+
+def test_a_gradient_has_the_axes_of_its_argument(toy):
+    def typed(x: Float[Tensor, "batch d_model"], weight: Float[Tensor, " d_model"]) -> Float[Tensor, "batch d_model"]:
+        return x * weight
+
+    test = replace(toy.test_half_norm, reference=typed, properties=(), accepts=(), mistakes=())
+    result = run(test, lambda x, weight: x.detach() * weight)
+    assert result.mismatch.observation == "gradient of x"
+    assert result.mismatch.axes == ("batch", "d_model")

@@ -52,11 +52,11 @@ def test_a_judge_prints_nothing_but_its_verdict(slug, name, capfd):
 
 
 def test_a_verdict_is_one_line_of_a_pass_and_the_text_of_a_failure(capfd):
-    judge = WHOLE["transformer_from_scratch", "test_causal_mask"]
+    judge, known_as = WHOLE["transformer_from_scratch", "test_causal_mask"], "1.1/causal_mask"
     judge(judge.accepts[0])
-    assert capfd.readouterr() == (run(judge, judge.accepts[0]).message + "\n", "")
+    assert capfd.readouterr() == (run(judge, judge.accepts[0], exercise_id=known_as).message + "\n", "")
     wrong = judge.mistakes[0].build(judge.reference)
     with pytest.raises(CheckFailed) as failure:
         judge(wrong)
-    assert str(failure.value) == run(judge, wrong).message
+    assert str(failure.value) == run(judge, wrong, exercise_id=known_as).message
     assert capfd.readouterr() == ("", "")

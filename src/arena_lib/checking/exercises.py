@@ -61,11 +61,29 @@ class Exercise:
         return replace(self, only=label)
 
     def parameters(self) -> list[str]:
-        """Names of the reference's arguments, of `forward` for a module; of another class none are known."""
-        function = getattr(self.reference, "forward", self.reference)
-        if isinstance(function, type):
-            return []
-        return [name for name in inspect.signature(function).parameters if name != "self"]
+        """Names of the arguments of what is called; of a class without such a method none are known."""
+        function = self._called()
+        return [] if function is None else [name for name in inspect.signature(function).parameters if name != "self"]
+
+    def _called(self) -> Callable[..., Any] | None:
+        """The reference; of a class its `forward`, or the method that is called as the exercise is."""
+        if not isinstance(self.reference, type):
+            return self.reference
+        return getattr(self.reference, "forward", None) or getattr(self.reference, self.name, None)
+
+    def axes_of(self, observation: str) -> str:
+        """The words for the axes of a result, or of a gradient, as the reference's types or docstring have them."""
+        function = self._called()
+        if function is None:
+            return ""
+        name = observation.removeprefix("gradient of ")
+        signature = inspect.signature(function)
+        typed = signature.return_annotation if name == "output" else signature.parameters.get(name)
+        words = getattr(getattr(typed, "annotation", typed), "dim_str", "")
+        if not words and isinstance(self.reference, type):  # a module's parameters stand in its docstring
+            written = re.search(rf'`{re.escape(name)}` "([\w ]+)"', inspect.getdoc(self.reference) or "")
+            words = written[1] if written else ""
+        return words if all(word.isidentifier() for word in words.split()) else ""
 
     def fingerprint(self) -> str:
         """What identifies the version of this judge; a pass under another one is stale."""

@@ -35,6 +35,7 @@ class Judge(Exercise):
 
         Extra positional arguments, which some notebooks pass (a model, a cache), are ignored.
         """
+        __tracebackhide__ = True
         report(judge(self, obj, device=device))
 
 

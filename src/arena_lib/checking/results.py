@@ -30,8 +30,6 @@ class Check:
 class Mismatch:
     """Where an observation of the learner's object first departs from the reference's."""
 
-    case: str
-    """Label of the case, which says how the call was made."""
     observation: str
     """What was observed: "output", "gradient of x", ..."""
     kind: Literal["missing", "type", "rank", "shape", "length", "dtype", "nonfinite", "values", "raised"]
@@ -51,6 +49,18 @@ class Mismatch:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Stop:
+    """The exception with which the learner's code stopped, and where it did."""
+
+    raised: str
+    """The exception's class and message, as Python prints them, and no more of it than a message shows."""
+    line: str = ""
+    """The learner's own last line: its number, its file or cell, its function and its text; empty if there is none."""
+    within: str = ""
+    """What that line called, where the exception came from a library: "rearrange of einops"."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Diagnosis:
     """The known mistake whose observations are the learner's."""
 
@@ -67,6 +77,11 @@ class Result:
     status: Status
     is_reference: bool = False
     """Whether the object is the library's own solution: by identity, never by text."""
+    call: str = ""
+    """The call that decided, as a learner would write it; empty where none did."""
+    case: str = ""
+    """What is special about that call: "a single position"."""
+    stop: Stop | None = None
     checks: tuple[Check, ...] = ()
     diagnosis: Diagnosis | None = None
     mismatch: Mismatch | None = None
@@ -107,6 +122,7 @@ class Result:
         record = dict(record)
         record["checks"] = tuple(Check(**check) for check in record["checks"])
         record["diagnosis"] = Diagnosis(**record["diagnosis"]) if record["diagnosis"] else None
+        record["stop"] = Stop(**record["stop"]) if record["stop"] else None
         record["notes"] = tuple(record["notes"])
         if record["mismatch"]:
             mismatch = dict(record["mismatch"])

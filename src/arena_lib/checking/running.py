@@ -15,12 +15,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
-import torch
 from torch import nn
 
 from arena_lib.checking.cases import Case
 from arena_lib.checking.comparison.comparing import compare
-from arena_lib.checking.comparison.describing import describe, written_out
+from arena_lib.checking.comparison.describing import describe
 from arena_lib.checking.evidence.diagnosing import Sighting, diagnose, same_observations
 from arena_lib.checking.evidence.examples import is_examples_case
 from arena_lib.checking.evidence.expectations import (
@@ -36,15 +35,10 @@ from arena_lib.checking.exercises import Exercise, ignored
 from arena_lib.checking.isolation import isolated
 from arena_lib.checking.modules import Unfit
 from arena_lib.checking.observing import CHANGED, Observations
-from arena_lib.checking.reports.messages import LABEL_WIDTH, WIDTH, fact_lines, render_text
-from arena_lib.checking.reports.reporting import is_library, without_ours
+from arena_lib.checking.reports.calls import call_text
+from arena_lib.checking.reports.messages import render_text
+from arena_lib.checking.reports.stops import stop_of
 from arena_lib.checking.results import RUNS, Check, Diagnosis, Mismatch, Result, Status
-
-ERROR_LINES, ERROR_WIDTH = 6, 200
-"""How much of a learner's exception a message repeats."""
-
-WRITTEN_OUT, WRITTEN_WIDTH = 12, 120
-"""A case's argument is written out up to this many entries of an integer tensor, or characters of another value."""
 
 Recorder = Callable[[Result], None]
 
@@ -77,6 +71,7 @@ class _Difference:
     """An observation that departs from the reference's, with both values."""
 
     mismatch: Mismatch
+    case: Case
     expected: Any
     actual: Any
 
@@ -91,11 +86,11 @@ class _Verdict(Exception):
         difference: _Difference | None = None,
         diagnosis: Diagnosis | None = None,
         error: BaseException | None = None,
-        call: str | None = None,
+        case: Case | None = None,
     ) -> None:
         super().__init__(status)
         self.status: Status = status
-        self.difference, self.diagnosis, self.error, self.call = difference, diagnosis, error, call
+        self.difference, self.diagnosis, self.error, self.case = difference, diagnosis, error, case
 
 
 def run(
@@ -118,11 +113,15 @@ def judge(test: Exercise, obj: Any, *, device: str = "cpu", exercise_id: str | N
             _look(session, obj)
         except _Verdict as reached:
             verdict = reached
-    difference = verdict.difference
+    difference, error = verdict.difference, verdict.error
+    call, label = _call_of(test, verdict.case) if verdict.case else ("", "")
     result = Result(
         exercise=exercise_id or test.id,
         status=verdict.status,
         is_reference=is_reference(test, obj),
+        call=call,
+        case=label,
+        stop=stop_of(error) if error else None,
         checks=tuple(session.checks),
         diagnosis=verdict.diagnosis,
         mismatch=difference.mismatch if difference else None,
@@ -132,9 +131,7 @@ def judge(test: Exercise, obj: Any, *, device: str = "cpu", exercise_id: str | N
         source_hash=_source_hash(obj),
         test_hash=test.fingerprint(),
     )
-    error = verdict.error
-    message = _error_message(result, error, verdict.call) if error else render_text(result)
-    result = replace(result, message=message)
+    result = replace(result, message=render_text(result))
     if difference is None:
         return Outcome(result=result, error=error)
     return Outcome(result=result, error=error, expected=difference.expected, actual=difference.actual)
@@ -171,7 +168,7 @@ def _look(session: _Session, obj: Any) -> None:
     stopped = _observe(session, candidate)
     if stopped is not None:
         error, case = stopped
-        raise _Verdict("error", error=error, call=_call_text(session.test, case), diagnosis=_diagnosis(session))
+        raise _Verdict("error", error=error, case=case, diagnosis=_diagnosis(session))
     mismatches = _mismatches(session)
     _decide(session, "types and shapes", [m for m in mismatches if m.mismatch.kind not in ("nonfinite", "values")])
     # Only where NaN comes first: later ones may follow from a wrong value, which says more.
@@ -282,13 +279,12 @@ def _mismatches(session: _Session) -> list[_Difference]:
             mismatch = compare(
                 seen.get(name),
                 value,
-                axes=case.axes.get(name, ""),
+                axes=case.axes.get(name) or session.test.axes_of(name),
                 tolerance=session.test.tolerance.get(name),
-                case=_call_text(session.test, case),
                 observation=name,
             )
             if mismatch is not None:
-                differences.append(_Difference(mismatch=mismatch, expected=value, actual=seen.get(name)))
+                differences.append(_Difference(mismatch=mismatch, case=case, expected=value, actual=seen.get(name)))
     return differences
 
 
@@ -308,9 +304,9 @@ def _decide(session: _Session, name: str, differences: Sequence[_Difference]) ->
         text = "It must leave its arguments as they are: it changed {}. Return a new one: x + y rather than x += y, a copy (clone) before you write into it."
         text = text.format(", ".join(first.actual))
         session.checks.append(Check(name="arguments unchanged", passed=False, message=text))
-        raise _Verdict("failed", diagnosis=_diagnosis(session))
+        raise _Verdict("failed", case=first.case, diagnosis=_diagnosis(session))
     session.checks.append(Check(name=name, passed=False))
-    raise _Verdict("failed", difference=first, diagnosis=_diagnosis(session))
+    raise _Verdict("failed", difference=first, case=first.case, diagnosis=_diagnosis(session))
 
 
 def _check_properties(session: _Session) -> None:
@@ -324,13 +320,11 @@ def _check_properties(session: _Session) -> None:
 
 
 def _fail(session: _Session, check: str, message: str, case: Case | None = None) -> NoReturn:
-    """Ends the run with this check; the first mismatch, if there is one, says which call it was."""
-    differences = _mismatches(session) if len(session.seen) == len(session.cases) else []
-    if case is not None and not differences:
-        message = f"{message} The call: {_call_text(session.test, case)}."
+    """Ends the run with this check, and with what else differs in the same call."""
     session.checks.append(Check(name=check, passed=False, message=message))
+    differences = [] if case is None else [d for d in _mismatches(session) if d.case is case]
     first = differences[0] if differences else None
-    raise _Verdict("failed", difference=first, diagnosis=_diagnosis(session))
+    raise _Verdict("failed", difference=first, case=case, diagnosis=_diagnosis(session))
 
 
 def _diagnosis(session: _Session) -> Diagnosis | None:
@@ -339,44 +333,11 @@ def _diagnosis(session: _Session) -> Diagnosis | None:
     return diagnose(Sighting(test=session.test, seen=session.seen, device=session.device))
 
 
-def _call_text(test: Exercise, case: Case) -> str:
-    """The call as a learner would write it, small values written out, and what is special about it."""
-    names = test.parameters()
-    arguments = [
-        f"{names[i]}={_value_text(value)}" if i < len(names) else _value_text(value)
-        for i, value in enumerate(case.args)
-    ]
-    arguments += [f"{name}={_value_text(value)}" for name, value in case.kwargs.items()]
+def _call_of(test: Exercise, case: Case) -> tuple[str, str]:
+    """The call as a learner would write it, and what is special about it."""
     if is_examples_case(case):
-        return case.label
-    return f"{test.name}({', '.join(arguments) or case.call}), {case.label}"
-
-
-def _value_text(value: Any) -> str:
-    """A value of our own cases: written out if it is short, described if it is not."""
-    if isinstance(value, torch.Tensor):
-        is_short = value.numel() <= WRITTEN_OUT and value.device.type == "cpu"
-        return f"tensor({value.tolist()})" if is_short and not value.is_floating_point() else describe(value)
-    text = repr(value)
-    if len(text) <= WRITTEN_WIDTH and not _has_address(text):
-        return text
-    return written_out(value, WRITTEN_WIDTH) or describe(value)
-
-
-def _has_address(text: str) -> bool:
-    return " at 0x" in text
-
-
-def _error_message(result: Result, error: BaseException, call: str | None) -> str:
-    """The verdict, the call, the learner's line and the library's that raised within it, and what was raised."""
-    frames = traceback.extract_tb(without_ours(error.__traceback__))
-    own = [frame for frame in frames if not is_library(frame.filename)] or frames
-    places = [("line", frame) for frame in own[-1:]]
-    places += [("within", frame) for frame in frames[-1:] if frame is not own[-1]]
-    frame_lines = [f"  {label:<{LABEL_WIDTH}}{frame.lineno} of {frame.name}: {frame.line}" for label, frame in places]
-    lines = f"{type(error).__name__}: {error}".splitlines()[:ERROR_LINES]
-    called = fact_lines("call", call, WIDTH) if call else []
-    return "\n".join([render_text(result), *called, *(line[:ERROR_WIDTH] for line in [*frame_lines, *lines])])
+        return case.label, ""
+    return call_text(test.name, test.parameters(), case), case.label
 
 
 def _source_hash(obj: Any) -> str | None:

@@ -14,15 +14,14 @@ from __future__ import annotations
 import re
 import shlex
 import sys
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from arena_lib.checking.reports.reporting import Course, use_course
 from arena_lib.checking.results import Result
-from arena_lib.course.content.catalog import Catalog, load_catalog
 from arena_lib.course.content.catalog_types import ExerciseEntry
 from arena_lib.course.judging.cells import LearnerFile, SourceCell
+from arena_lib.course.naming import catalog_once, identify
 from arena_lib.course.record.hints import give_hint, give_solution
 from arena_lib.course.record.progress import ProgressStore
 from arena_lib.course.record.summary import load_summary
@@ -55,23 +54,11 @@ def unload(shell: Any) -> None:
 def make_course(store: ProgressStore) -> Course:
     """What turns `slug/name` into the exercise's id and notes verdicts; a test that no course has isn't noted."""
 
-    def identify(name: str) -> str:
-        try:
-            return _catalog().exercise(name).id
-        except ArenaError:
-            return name
-
     def record(result: Result) -> None:
-        if any(entry.id == result.exercise for entry in _catalog().exercises):
+        if any(entry.id == result.exercise for entry in catalog_once().exercises):
             store.record(result)
 
     return Course(record=record, identify=identify, reword=in_notebook)
-
-
-@cache
-def _catalog() -> Catalog:
-    """Read once for each kernel, when it is first needed."""
-    return load_catalog()
 
 
 def _executed_cells(shell: Any) -> LearnerFile:
@@ -98,14 +85,14 @@ def _answer(words: list[str], executed: LearnerFile) -> str | None:
         case ["next"]:
             return _next_text(store)
         case ["progress"]:
-            return load_summary(_catalog(), store).text
+            return load_summary(catalog_once(), store).text
         case ["hint", *rest] if len(rest) <= 2:
             tier = int(rest.pop()) if rest and rest[-1].isdecimal() else None
-            entry = _catalog().exercise(rest[0]) if rest else _current(store)
+            entry = catalog_once().exercise(rest[0]) if rest else _current(store)
             return _next_text(store) if entry is None else _hint_text(entry, store, tier)
         case ["solution", name, *rest] if rest in ([], ["--give-up"]):
-            entry = _catalog().exercise(name)
-            section = _catalog().section_of(entry)
+            entry = catalog_once().exercise(name)
+            section = catalog_once().section_of(entry)
             return give_solution(section, entry, store, gives_up=bool(rest), executed=executed).text.rstrip()
     return None
 
@@ -129,12 +116,12 @@ def _current(store: ProgressStore) -> ExerciseEntry | None:
     """The exercise tried last, unless it passed: then the next one, if one is left."""
     verdicts = [event for event in store.events() if event.kind in ("verdict", "hint") and event.exercise]
     if verdicts and verdicts[-1].status != "passed":
-        return _catalog().exercise(verdicts[-1].exercise)
-    return load_summary(_catalog(), store).next()
+        return catalog_once().exercise(verdicts[-1].exercise)
+    return load_summary(catalog_once(), store).next()
 
 
 def _next_text(store: ProgressStore) -> str:
-    upcoming = load_summary(_catalog(), store).next()
+    upcoming = load_summary(catalog_once(), store).next()
     return "Everything is done." if upcoming is None else f"{upcoming.id}: {upcoming.title} ({upcoming.minutes} min)"
 
 

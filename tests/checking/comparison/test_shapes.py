@@ -15,8 +15,8 @@ SHAPES = {
     "the axis axis 0 is missing": (torch.zeros(3, 5), torch.zeros(2, 3, 5), ""),
     "there is an axis of length 1 too many": (torch.zeros(2, 3, 1), torch.zeros(2, 3), "batch seq"),
     "there is an axis of length 4 too many": (torch.zeros(2, 4, 3), torch.zeros(2, 3), "batch seq"),
-    "seq is 1 too short": (torch.zeros(2, 2), torch.zeros(2, 3), "batch seq"),
-    "seq is 2 too long": (torch.zeros(2, 5), torch.zeros(2, 3), "batch seq"),
+    "there is 1 position too few": (torch.zeros(2, 2), torch.zeros(2, 3), "batch seq"),
+    "there are 2 positions too many": (torch.zeros(2, 5), torch.zeros(2, 3), "batch seq"),
     "the axes n_heads and seq_q are swapped": (
         numbers(2, 3, 5, 5).transpose(1, 2),
         numbers(2, 3, 5, 5),

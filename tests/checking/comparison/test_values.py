@@ -6,7 +6,7 @@ from arena_lib.checking.comparison.arrays import Tolerance
 from arena_lib.checking.comparison.values import Place, compare_numbers, compare_tensors, compare_values
 from arena_lib.errors import AuthoringError
 
-PLACE = Place(axes=("batch", "seq"), tolerance=None, case="a case", observation="output", explain=True)
+PLACE = Place(axes=("batch", "seq"), tolerance=None, observation="output", explain=True)
 TENSOR = torch.arange(6.0).reshape(2, 3)
 
 

@@ -55,5 +55,5 @@ def test_a_solution_that_breaks_an_example_fails_with_it(toy, monkeypatch):
     assert result.status == "failed"
     assert result.mismatch is not None
     assert result.mismatch.observation == "scale(half_norm.__name__, 2)"
-    assert result.mismatch.case == LABEL
+    assert result.call == LABEL
     assert run(test, toy.half_norm).status == "passed"

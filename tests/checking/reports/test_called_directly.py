@@ -63,9 +63,22 @@ def verdict(text: str, status: str) -> list[str]:
     if status == "raised":
         return sorted({line.split("E   ")[-1].strip() for line in text.splitlines() if "has no attribute" in line})
     lines = [line.removeprefix("E   ").removeprefix("arena_lib.errors.CheckFailed: ") for line in text.splitlines()]
-    first = next(i for i, line in enumerate(lines) if "transformer_from_scratch/causal_mask" in line)
+    first = next(i for i, line in enumerate(lines) if "1.1/causal_mask" in line)
     last = first if status == "passed" else next(i for i, line in enumerate(lines) if "For a hint:" in line)
     return [line.strip() for line in lines[first : last + 1]]
+
+
+@pytest.mark.parametrize("status", ["failed", "raised"])
+def test_a_script_ends_in_a_short_traceback_through_the_learners_own_lines(status, tmp_path):
+    lines = from_script(BODIES[status], tmp_path).splitlines()
+    assert lines[0] == "Traceback (most recent call last):"
+    files = [line.partition(", line")[0].strip() for line in lines if line.startswith("  File ")]
+    assert files == [f'File "{tmp_path / "mine.py"}"'] * (2 if status == "raised" else 1)
+    if status == "failed":
+        assert lines[3] == "✗ 1.1/causal_mask does not pass yet"
+    else:
+        assert lines[-2] == "AttributeError: 'Tensor' object has no attribute 'undefined'"
+        assert lines[-1] == "The call was causal_mask(attn_scores=a float32 tensor of shape (2, 3, 5, 5))"
 
 
 @pytest.mark.parametrize("status", BODIES)

@@ -79,7 +79,7 @@ def test_heat_maps_show_numbers_and_mark_wrong_entries_without_colour():
 def test_the_slice_with_the_first_wrong_entry_is_drawn():
     actual = changed(E, (1, 2, 3, 0), 9.0)
     part = drawn(actual, E, ATTENTION)
-    assert part.title == "batch = 1, n_heads = 2, seq_q 0 to 4 of 5, seq_k 0 to 4 of 5"
+    assert part.title == "batch = 1, head 2, seq_q 0 to 4 of 5, seq_k 0 to 4 of 5"
     assert part.axes == ("seq_q", "seq_k")
     assert np.array_equal(part.actual, actual[1, 2].numpy())
     assert np.array_equal(part.expected, E[1, 2].numpy())

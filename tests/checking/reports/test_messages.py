@@ -8,7 +8,7 @@ from rich.console import Console
 
 from arena_lib.checking.comparison.comparing import Raised, compare
 from arena_lib.checking.reports.messages import MAX_LINES, WIDTH, compose, render_rich, render_text, spoken, with_note
-from arena_lib.checking.results import Check, Diagnosis, Mismatch, Result
+from arena_lib.checking.results import Check, Diagnosis, Mismatch, Result, Stop
 
 
 def numbers(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -29,34 +29,36 @@ def at(tensor, index, value):
     return copy
 
 
-def failed(actual, expected, axes="", *, observation="output", case="", mistake="", why=""):
-    mismatch = compare(actual, expected, axes=axes, observation=observation, case=case)
+def failed(actual, expected, axes="", *, observation="output", call="", case="", mistake="", why=""):
+    mismatch = compare(actual, expected, axes=axes, observation=observation)
     assert mismatch is not None
     diagnosis = Diagnosis(mistake=mistake, why=why) if mistake else None
-    return Result(exercise="1.1/attention", status="failed", mismatch=mismatch, diagnosis=diagnosis)
+    return Result(
+        exercise="1.1/attention", status="failed", call=call, case=case, mismatch=mismatch, diagnosis=diagnosis
+    )
 
 
 FACTS = {
-    "factor": (failed(RESID * 8**0.5, RESID, MODEL), ["all 70 entries", "every entry is 2.83 times", "seq = 0"]),
+    "factor": (failed(RESID * 8**0.5, RESID, MODEL), ["all 70 entries", "every entry is 2.83 times", "position 0"]),
     "offset": (failed(RESID + 0.5, RESID, MODEL), ["every entry is 0.5 too large"]),
     "sign": (failed(-RESID, RESID, MODEL), ["the sign is wrong everywhere"]),
     "one entry": (
         failed(at(RESID, (1, 4, 2), 9.5), RESID, MODEL),
-        ["1 of 70", "batch = 1, seq = 4, d_model = 2", f"expected {RESID[1, 4, 2].item():.4g}, got 9.5"],
+        ["1 of 70", "at batch = 1, position 4, d_model = 2", f"expected {RESID[1, 4, 2].item():.4g}, got 9.5"],
     ),
     "last position": (
         failed(at(RESID, np.s_[:, 4], 9.0), RESID, MODEL),
-        ["14 of 70", "only at the last seq (seq = 4)"],
+        ["14 of 70", "only at the last position (position 4)"],
     ),
     "one head": (
         failed(at(E, np.s_[:, 1], 0.0), E, ATTENTION),
-        ["50 of 150", "only at n_heads = 1; there every entry is 0"],
+        ["50 of 150", "only at head 1; there every entry is 0"],
     ),
     "no mask": (
         failed(E, MASKED, ATTENTION, mistake="hides nothing", why="softmax sees the future"),
         [
             "60 of 150",
-            "at batch = 0, n_heads = 0, seq_q = 0, seq_k = 1: expected -inf",
+            "at batch = 0, head 0, seq_q = 0, seq_k = 1: expected -inf",
             "only positions after the query (seq_k > seq_q)",
             "Looks like: hides nothing",
             "softmax sees the future",
@@ -79,7 +81,7 @@ FACTS = {
     ),
     "nan": (
         failed(at(RESID, np.s_[1, 2], torch.nan), RESID, MODEL),
-        ["output: wrong in 7 of 70 entries, with NaN or infinity", "batch = 1, seq = 2, d_model = 0", "got nan"],
+        ["output: wrong in 7 of 70 entries, with NaN or infinity", "batch = 1, position 2, d_model = 0", "got nan"],
     ),
     "zeros": (
         failed(torch.zeros(2, 5, 7), RESID, MODEL, observation="gradient of x", mistake="detaches x"),
@@ -100,7 +102,7 @@ FACTS = {
         failed(RESID.numpy(), RESID, MODEL),
         ["got a numpy array of float32 of shape (2, 5, 7)", "torch.from_numpy"],
     ),
-    "list": (failed([1, 2, 3, 5], [1, 2, 3, 4], "seq"), ["at seq = 3: expected 4, got 5", "1 of 4"]),
+    "list": (failed([1, 2, 3, 5], [1, 2, 3, 4], "seq"), ["at position 3: expected 4, got 5", "1 of 4"]),
     "length": (failed([1, 2], [1, 2, 3]), ["output should be [1, 2, 3]", "got [1, 2]"]),
     "pair": (failed({("l", "l"): 2}, {("l", "l"): 1}), ["output[('l', 'l')] should be 1", "got 2"]),
     "sentence": (
@@ -115,7 +117,14 @@ FACTS = {
     "nested": (failed({"k": [1, "b"]}, {"k": [1, "a"]}), ["output['k'] should be [1, 'a']", "got [1, 'b']"]),
     "short string": (failed(" dry", " wet"), ["output should be ' wet'", "got ' dry'"]),
     "long string": (failed("b" + "a" * 80, "c" + "a" * 80), ["expected 'caaa", "got 'baaa"]),
-    "missing key": (failed({"a": 1}, {"a": 1, "b": 2}), ["lacks something", "expected {'a': 1, 'b': 2}"]),
+    "missing key": (
+        failed({"a": 1}, {"a": 1, "b": 2}, observation="counts"),
+        ["wrong counts is without the key 'b'", "expected {'a': 1, 'b': 2}", "got {'a': 1}"],
+    ),
+    "surplus key": (
+        failed({"a": 1, "b": 2}, {"a": 1}),
+        ["output should be {'a': 1}", "the key 'b' should not be there"],
+    ),
     "scalar": (failed(torch.tensor(2.5), torch.tensor(1.5)), ["output should be 1.5", "got 2.5"]),
     "python scalar": (failed(3, 4), ["output should be 4", "got 3"]),
     "exception": (
@@ -125,8 +134,8 @@ FACTS = {
     "no exception": (failed(RESID, Raised("ShapeError", "seq")), ["expected ShapeError: seq", "got a float32 tensor"]),
     "other device": (failed(RESID.to("meta"), RESID), ["on meta, whose values cannot be read"]),
     "case": (
-        failed(RESID + 1, RESID, MODEL, case="attention(x=a float32 tensor), batch of one"),
-        ["call", "batch of one"],
+        failed(RESID + 1, RESID, MODEL, call="attention(x=a float32 tensor)", case="one text"),
+        ["call attention(x=a float32 tensor) case one text wrong"],
     ),
     "string": (failed("the cat sat on the mat", "the dog sat on the mat"), ["from character 4 on"]),
 }
@@ -154,16 +163,18 @@ def test_a_whole_message():
         E.masked_fill(FUTURE, 0),
         MASKED,
         ATTENTION,
-        case="attention(scores=a float32 tensor of shape (2, 3, 5, 5)), two examples",
+        call="attention(scores=a float32 tensor of shape (2, 3, 5, 5))",
+        case="two examples",
         mistake="fills with zero",
         why="softmax turns a score of zero into a weight above zero",
     )
     assert render_text(result) == (
         "✗ 1.1/attention does not pass yet\n"
-        "  call     attention(scores=a float32 tensor of shape (2, 3, 5, 5)), two examples\n"
+        "  call     attention(scores=a float32 tensor of shape (2, 3, 5, 5))\n"
+        "  case     two examples\n"
         "  wrong    output: wrong in 60 of 150 entries\n"
         "  shape    (batch 2, n_heads 3, seq_q 5, seq_k 5), as expected\n"
-        "  first    at batch = 0, n_heads = 0, seq_q = 0, seq_k = 1: expected -inf, got 0\n"
+        "  first    at batch = 0, head 0, seq_q = 0, seq_k = 1: expected -inf, got 0\n"
         "  pattern  only positions after the query (seq_k > seq_q), always 0 instead of -inf\n"
         "  Looks like: fills with zero\n"
         "  remember softmax turns a score of zero into a weight above zero\n"
@@ -187,11 +198,12 @@ def test_notes_stand_below_a_pass():
     assert text.splitlines() == ["✓ 1.1/f passed", "  note     changes x in place"]
 
 
-def test_a_note_can_be_added_before_the_others_and_what_follows_stays():
-    result = Result(exercise="1.1/f", status="error", notes=("old",))
-    result = with_note(replace(result, message=render_text(result) + "\nValueError: no"), "new")
+def test_a_note_can_be_added_before_the_others():
+    result = Result(exercise="1.1/f", status="error", stop=Stop(raised="ValueError: no"), notes=("old",))
+    result = with_note(replace(result, message=render_text(result)), "new")
     assert result.notes == ("new", "old")
-    assert result.message == render_text(result) + "\nValueError: no"
+    assert result.message == render_text(result)
+    assert "  raised   ValueError: no\n" in result.message
     assert "  note     new\n  note     old\n" in result.message
 
 
@@ -207,10 +219,24 @@ def test_not_started():
 
 
 def test_error_and_timeout():
-    error = Result(exercise="1.1/f", status="error", diagnosis=Diagnosis(mistake="divides by zero", why=""))
-    assert render_text(error).splitlines()[:2] == [
+    error = Result(
+        exercise="1.1/f",
+        status="error",
+        call="f(x=0)",
+        case="a zero",
+        stop=Stop(raised="ValueError: no\nno more", line="3 of mine.py, in f: return g(1 / x)", within="g of torch"),
+        diagnosis=Diagnosis(mistake="divides by zero", why=""),
+    )
+    assert render_text(error).splitlines() == [
         "✗ 1.1/f stopped with an exception in your code",
+        "  call     f(x=0)",
+        "  case     a zero",
+        "  line     3 of mine.py, in f: return g(1 / x)",
+        "  within   g of torch",
+        "  raised   ValueError: no",
+        "           no more",
         "  Looks like: divides by zero",
+        "  For a hint: arena hint 1.1/f",
     ]
     assert "within its time limit (10 s)" in render_text(Result(exercise="1.1/f", status="timeout", seconds=10.0))
     assert "time limit\n" in render_text(Result(exercise="1.1/f", status="timeout"))
@@ -250,7 +276,7 @@ def test_the_longest_message_keeps_to_its_lines_and_ends_with_the_hint():
         status="failed",
         checks=tuple(Check(name=long, passed=False, message=long) for _ in range(9)),
         mismatch=Mismatch(
-            case=long, observation=long, kind="values", expected=long, actual=long, n_wrong=1, n_total=2, pattern=long
+            observation=long, kind="values", expected=long, actual=long, n_wrong=1, n_total=2, pattern=long
         ),
         diagnosis=Diagnosis(mistake=long, why=long),
         notes=(long,) * 9,

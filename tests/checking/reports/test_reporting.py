@@ -9,11 +9,16 @@ import pytest
 
 from arena_lib.checking.reports.messages import render_text, spoken
 from arena_lib.checking.reports.reporting import Course, print_result, use_course
-from arena_lib.checking.results import Diagnosis, Result
+from arena_lib.checking.results import Diagnosis, Result, Stop
 from arena_lib.errors import CheckFailed
 
-FAILED = Result(exercise="1.1/f", status="error", diagnosis=Diagnosis(mistake="halves", why="it doubles"))
-FAILED = replace(FAILED, message=render_text(FAILED) + "\nValueError: [red] ü\n  got    3")
+FAILED = Result(
+    exercise="1.1/f",
+    status="error",
+    stop=Stop(raised="ValueError: [red] ü\nsee above"),
+    diagnosis=Diagnosis(mistake="halves", why="it doubles"),
+)
+FAILED = replace(FAILED, message=render_text(FAILED))
 
 
 @pytest.fixture
@@ -44,8 +49,8 @@ def test_a_terminal_gets_the_same_words_with_weight_and_colour(in_terminal, resu
 
 def test_a_terminal_shows_the_diagnosis_in_bold_and_the_exception_as_it_is(in_terminal):
     lines = in_terminal(print_result, FAILED).splitlines()
-    assert lines[1] == "\x1b[1m  Looks like: halves\x1b[0m"
-    assert lines[-2:] == ["ValueError: [red] ü", "  got    3"]
+    assert [unstyled(line) for line in lines[1:3]] == ["  raised   ValueError: [red] ü", "           see above"]
+    assert lines[3] == "\x1b[1m  Looks like: halves\x1b[0m"
 
 
 @pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])

@@ -80,9 +80,9 @@ def test_a_terminal_shows_verdicts_with_weight_and_colour(in_terminal):
     [
         (
             ["passed", "failed", "error"],
-            ["a.py: 1 of 41 passed, 2 to fix, 38 not started (2 more are to explore).", "Next: fix 1.1/1"],
+            ["a.ipynb: 1 of 41 passed, 2 to fix, 38 not started (2 more are to explore).", "Next: fix 1.1/1"],
         ),
-        (["passed"], ["a.py: 1 of 41 passed, 40 not started (2 more are to explore).", "Next: 1.1/1"]),
+        (["passed"], ["a.ipynb: 1 of 41 passed, 40 not started (2 more are to explore).", "Next: 1.1/1"]),
     ],
 )
 def test_the_last_lines_count_every_exercise_and_say_what_is_next(capsys, statuses, ending):
@@ -90,8 +90,23 @@ def test_the_last_lines_count_every_exercise_and_say_what_is_next(capsys, status
     n_tested = sum(entry.test is not None for entry in section.exercises)
     statuses += ["not_started"] * (n_tested - len(statuses))
     results = tuple(spoken(f"1.1/{i}", status, "so.") for i, status in enumerate(statuses))
-    _show_verdict(FileVerdict(path=Path("a.py"), results=results, problems=()), section)
+    _show_verdict(FileVerdict(path=Path("a.ipynb"), results=results, problems=()), section)
     assert capsys.readouterr().out.splitlines()[-2:] == ending
+
+
+def test_waiting_is_said_where_a_pipe_does_not_take_it_along(arena, solved):
+    done = arena("check", solved, "-e", "causal_mask")
+    assert done.err == "judging 1 exercise of mine.py ...\n"
+    assert "judging" not in done.out
+    assert arena("check", solved, "-e", "causal_mask", "--json").err == ""
+
+
+@pytest.mark.parametrize(("name", "is_told"), [("a.py", True), ("a.ipynb", False)])
+def test_a_script_is_told_how_to_run_what_is_to_explore(capsys, name, is_told):
+    section = load_catalog().section("1.1")
+    results = tuple(spoken(entry.id, "passed", "so.") for entry in section.exercises if entry.test is not None)
+    _show_verdict(FileVerdict(path=Path(name), results=results, problems=()), section)
+    assert ("an editor that knows `# %%` cells, such as VS Code" in capsys.readouterr().out) == is_told
 
 
 def test_every_verdict_has_one_mark(arena, solved):

@@ -56,7 +56,7 @@ class Terminal:
         entries = [load_catalog().exercise(f"1.1/{name}") for name in NAMES]
         self.passing, self.judged, self.path = set(passing), [], path
         path.write_text("")
-        self.session = WatchSession(path, entries, self.judge, _show_results)
+        self.session = WatchSession(path, entries, self.judge, _show_results, more=" (2 more are to explore)")
 
     def judge(self, ids):
         self.judged.append({name.partition("/")[2] for name in ids})
@@ -89,9 +89,12 @@ def test_it_moves_on_by_itself_once_an_exercise_passes(terminal, capsys):
     everything = set(NAMES)
     assert terminal.judged == [everything, {"causal_mask"}, {"causal_mask"}, {"attention"}, {"attention"}, {"mlp"}]
     shown = capsys.readouterr().out
-    assert "[------------------------------] 0/3: now 1.1/causal_mask" in shown
-    assert "[##########--------------------] 1/3: now 1.1/attention" in shown
-    assert "[##############################] 3/3: everything passes  (h hint, n next, l list, q quit)" in shown
+    assert "[------------------------------] 0 of 3 passed (2 more are to explore): now 1.1/causal_mask" in shown
+    assert "[##########--------------------] 1 of 3 passed (2 more are to explore): now 1.1/attention" in shown
+    assert (
+        "[##############################] 3 of 3 passed (2 more are to explore): everything passes  (h hint, n next, l list, q quit)"
+        in shown
+    )
     assert terminal.session.is_well
 
 

@@ -25,6 +25,7 @@ from arena_lib.checking.comparison.arrays import (
     tolerance_for,
 )
 from arena_lib.checking.comparison.describing import (
+    MAX_ITEMS,
     describe,
     dtype_text,
     elements,
@@ -76,7 +77,6 @@ def compare(
     *,
     axes: str = "",
     tolerance: Tolerance | None = None,
-    case: str = "",
     observation: str = "output",
 ) -> Mismatch | None:
     """The first difference between `actual` and `expected`, or None if they agree.
@@ -84,12 +84,12 @@ def compare(
     >>> compare([1, 2], [1, 3]).pattern is None, compare(2.0, 2) is None, compare(2, 2.0) is None
     (True, False, True)
     """
-    return _compare(actual, expected, Place(tuple(axes.split()), tolerance, case, observation, explain=True))
+    return _compare(actual, expected, Place(tuple(axes.split()), tolerance, observation, explain=True))
 
 
 def equal(actual: object, expected: object, tolerance: Tolerance | None = None) -> bool:
     """Whether `compare` finds no difference; it looks for no pattern, so it is faster."""
-    return _compare(actual, expected, Place((), tolerance, "", "", explain=False)) is None
+    return _compare(actual, expected, Place((), tolerance, "", explain=False)) is None
 
 
 def _compare(actual: object, expected: object, place: Place) -> Mismatch | None:
@@ -209,9 +209,30 @@ def _compare_dicts(actual: object, expected: dict[Any, Any], place: Place) -> Mi
     actual_entries = {key: value for key, value in dict.items(actual) if _is_simple(key)}
     missing = [key for key in expected if key not in actual_entries]
     if missing or dict.__len__(actual) != len(expected):
-        return place.mismatch("missing" if missing else "type", expected=describe(expected), actual=describe(actual))
+        return place.mismatch(
+            "missing" if missing else "length",
+            expected=describe(expected),
+            actual=describe(actual),
+            pattern=f"without {_keys_text(missing)}" if missing else _surplus_text(actual_entries, expected),
+        )
     mismatches = (_compare(actual_entries[key], expected[key], place.at(f"[{_key_text(key)}]")) for key in expected)
     return next((mismatch for mismatch in mismatches if mismatch), None)
+
+
+def _keys_text(keys: Sequence[object]) -> str:
+    """Some keys in words, the first few of many.
+
+    >>> _keys_text(["a"]), _keys_text([1, 2]), _keys_text([1, 2, 3, 4, 5, 6])
+    ("the key 'a'", 'the keys 1, 2', 'the keys 1, 2, 3, 4 and 2 more')
+    """
+    more = f" and {len(keys) - MAX_ITEMS} more" if len(keys) > MAX_ITEMS else ""
+    return f"the {'key' if len(keys) == 1 else 'keys'} {', '.join(map(_key_text, keys[:MAX_ITEMS]))}{more}"
+
+
+def _surplus_text(actual: dict[Any, Any], expected: dict[Any, Any]) -> str | None:
+    """The keys that shouldn't be there, as far as they can be written."""
+    surplus = [key for key in actual if key not in expected]
+    return f"{_keys_text(surplus)} should not be there" if surplus else None
 
 
 def _key_text(key: object) -> str:

@@ -56,7 +56,7 @@ def number(value: Any, digits: int = 4) -> str:
         bits = int.bit_length(value)
         return int.__repr__(value) if bits <= MAX_INT_BITS else f"an integer of {bits} bits"
     if is_a(value, float):
-        return float.__format__(value, f".{digits}g")
+        return float.__format__(float.__add__(value, 0.0), f".{digits}g")  # -0.0 becomes 0.0, which reads better
     if is_a(value, complex):
         return complex.__format__(value, f".{digits}g")
     return describe(value)
@@ -123,13 +123,22 @@ def dtype_text(dtype: object) -> str:
     return str(dtype).removeprefix("torch.")
 
 
+def with_article(words: str) -> str:
+    """The words with "a" or "an" before them.
+
+    >>> with_article("int64 tensor"), with_article("Beams object")
+    ('an int64 tensor', 'a Beams object')
+    """
+    return f"{'an' if words[:1].lower() in 'aeio' else 'a'} {words}"
+
+
 def _describe_tensor(tensor: torch.Tensor) -> str:
     shape = shape_of(tensor)
     if shape is None:
         return f"a tensor of type {type_name(tensor)} without a plain shape"
     tensor = plain(tensor)
     dtype = dtype_text(tensor.dtype)
-    text = f"{'an' if dtype[0] == 'i' else 'a'} {dtype} tensor of shape {shape_text(shape)}"
+    text = with_article(f"{dtype} tensor of shape {shape_text(shape)}")
     if tensor.layout is not torch.strided:
         text += f" in layout {dtype_text(tensor.layout)}"
     if tensor.device.type != "cpu":
@@ -214,7 +223,7 @@ def _describe_dict(value: dict[Any, Any]) -> str:
     return f"a dict with the keys {', '.join(keys)}{', ...' if dict.__len__(value) > MAX_ITEMS else ''}"
 
 
-def _describe_callable(value: object) -> str | None:
+def _describe_other(value: object) -> str | None:
     if is_a(value, type):
         return f"the class {clean(_name_of_type(value))}"
     if is_a(value, types.FunctionType):
@@ -223,6 +232,8 @@ def _describe_callable(value: object) -> str | None:
         return "a generator"
     if is_a(value, torch.nn.Module):
         return f"a module of type {type_name(value)}"
+    if is_a(value, np.generic):  # type: ignore[type-abstract]
+        return f"a numpy {type_name(value)}"
     return None
 
 
@@ -252,4 +263,4 @@ def describe(value: object, depth: int = MAX_DEPTH) -> str:
         return _describe_sequence("list" if is_a(value, list) else "tuple", items, depth)
     if is_a(value, dict):
         return _describe_dict(value)
-    return _describe_callable(value) or f"an object of type {type_name(value)}"
+    return _describe_other(value) or with_article(f"{type_name(value)} object")

@@ -221,13 +221,16 @@ def _moved(actual: np.ndarray, expected: np.ndarray, axes: tuple[str, ...], tole
 def _located(actual: np.ndarray, expected: np.ndarray, axes: tuple[str, ...], tolerance: Tolerance) -> str | None:
     """Where the wrong entries are, and what they have in common there."""
     wrong = ~agree(actual, expected, tolerance)
-    place = find_place(wrong, axes)
-    if place is None or wrong.all():
+    found = find_place(wrong, axes)
+    if found is None or wrong.all():
         return None
+    place, is_wrong_throughout = found
     given, right = actual[wrong], expected[wrong]
     if given.size >= 2 and _same_everywhere(widen(given)) and _same_everywhere(widen(right)):
         texts = number_pair(given[0], right[0])
         return f"{place}, always {texts[0]} instead of {texts[1]}"
+    if not is_wrong_throughout:  # of some entries here and there, anything may seem to hold
+        return place
     finders = (_constant, _sign, _factor, _offset)
     detail = next((text for finder in finders if (text := finder(given, right, axes, tolerance))), None)
     return f"{place}; there {detail}" if detail else place

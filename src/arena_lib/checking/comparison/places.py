@@ -13,6 +13,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from arena_lib.checking.comparison.texts import coordinate, thing
+
 MIN_LENGTH = 3
 """An axis shorter than this has no places worth naming."""
 MIN_ENTRIES = 3
@@ -25,8 +27,8 @@ MAX_LISTED = 4
 """Indices that are listed one by one."""
 
 
-def find_place(wrong: np.ndarray, axes: tuple[str, ...]) -> str | None:
-    """The smallest place that holds every wrong entry, in words, or None.
+def find_place(wrong: np.ndarray, axes: tuple[str, ...]) -> tuple[str, bool] | None:
+    """The smallest place that holds every wrong entry, in words, and whether it is wrong throughout; or None.
 
     One or two entries are always in some place, so for them only places known beforehand (the last position, the
     diagonal) are named.
@@ -34,12 +36,12 @@ def find_place(wrong: np.ndarray, axes: tuple[str, ...]) -> str | None:
     >>> wrong = np.zeros((2, 5), dtype=bool)
     >>> wrong[:, 3:] = True
     >>> find_place(wrong, ("batch", "seq"))
-    'only at seq = 3, 4'
+    ('only at positions 3, 4', True)
     """
     n_wrong = int(wrong.sum())
     if n_wrong == 0 or wrong.all() or wrong.ndim == 0:
         return None
-    best, best_fill = None, 0.0
+    best, best_fill = "", 0.0
     for text, size, is_fixed in _places(wrong, axes):
         fill = n_wrong / size
         if n_wrong < MIN_ENTRIES and not is_fixed:
@@ -47,7 +49,7 @@ def find_place(wrong: np.ndarray, axes: tuple[str, ...]) -> str | None:
         unlikely = is_fixed and (size / wrong.size) ** n_wrong < MAX_CHANCE
         if (fill >= MIN_FILL or unlikely) and fill > best_fill:
             best, best_fill = text, fill
-    return best
+    return (best, best_fill == 1) if best else None
 
 
 def _places(wrong: np.ndarray, axes: tuple[str, ...]) -> Iterator[tuple[str, int, bool]]:
@@ -64,39 +66,60 @@ def _used(wrong: np.ndarray, axis: int) -> list[int]:
 
 
 def _along_one_axis(wrong: np.ndarray, axes: tuple[str, ...]) -> Iterator[tuple[str, int, bool]]:
+    n_wrong = int(wrong.sum())
     for axis, length in enumerate(wrong.shape):
         used = _used(wrong, axis)
         if length < 2 or len(used) == length:
             continue
         each = wrong.size // length
+        word = thing(axes[axis]) or axes[axis]
         if length >= MIN_LENGTH and used == [length - 1]:
-            yield f"only at the last {axes[axis]} ({axes[axis]} = {length - 1})", each, True
+            yield f"only at the last {word} ({coordinate(axes[axis], length - 1)})", each, True
         elif length >= MIN_LENGTH and used == [0]:
-            yield f"only at the first {axes[axis]} ({axes[axis]} = 0)", each, True
+            yield f"only at the first {word} ({coordinate(axes[axis], 0)})", each, True
         elif length > MIN_LENGTH and used == list(range(1, length)):
-            yield f"never at {axes[axis]} = 0", each * len(used), True
+            yield f"never at {coordinate(axes[axis], 0)}", each * len(used), True
         elif length > MIN_LENGTH and used == list(range(length - 1)):
-            yield f"never at the last {axes[axis]} ({axes[axis]} = {length - 1})", each * len(used), True
-        elif (text := _indices(used)) is not None:
-            yield f"only at {axes[axis]} {text}", each * len(used), False
+            yield f"never at the last {word} ({coordinate(axes[axis], length - 1)})", each * len(used), True
+        elif (text := _indices(used)) is not None and (_is_run(used) or n_wrong == each * len(used)):
+            yield f"only at {_many(axes[axis], used, text)}", each * len(used), False
 
 
 def _indices(used: list[int]) -> str | None:
     """Indices in words, if that takes few.
 
     >>> _indices([3, 4]), _indices([2, 3, 4, 5, 6]), _indices([1, 4, 6, 9, 13])
-    ('= 3, 4', 'from 2 to 6', None)
+    ('3, 4', '2 to 6', None)
     >>> _indices([1, 3, 5, 7, 9])
-    '= 1, 3, 5 and so on to 9'
+    '1, 3, 5 and so on to 9'
     """
     if len(used) <= MAX_LISTED:
-        return f"= {', '.join(map(str, used))}"
-    if used == list(range(used[0], used[-1] + 1)):
-        return f"from {used[0]} to {used[-1]}"
+        return ", ".join(map(str, used))
+    if _is_run(used):
+        return f"{used[0]} to {used[-1]}"
     step = used[1] - used[0]
     if used == list(range(used[0], used[-1] + 1, step)):
-        return f"= {used[0]}, {used[1]}, {used[2]} and so on to {used[-1]}"
+        return f"{used[0]}, {used[1]}, {used[2]} and so on to {used[-1]}"
     return None
+
+
+def _is_run(used: list[int]) -> bool:
+    """Whether the indices follow one another without a gap."""
+    return used == list(range(used[0], used[-1] + 1))
+
+
+def _many(axis: str, used: list[int], text: str) -> str:
+    """Places along an axis, in the plural where there are several.
+
+    >>> _many("n_heads", [1, 2], "1, 2"), _many("n_heads", [1], "1"), _many("d_model", [1, 2], "1, 2")
+    ('heads 1, 2', 'head 1', 'd_model = 1, 2')
+    >>> _many("seq", [1, 2, 3, 4, 5], "1 to 5"), _many("d_model", [1, 2, 3, 4, 5], "1 to 5")
+    ('positions 1 to 5', 'd_model from 1 to 5')
+    """
+    word = thing(axis)
+    if word is None and " to " in text and "," not in text:
+        return f"{axis} from {text}"
+    return f"{word}s {text}" if word and len(used) > 1 else coordinate(axis, text)
 
 
 def _between_two_axes(wrong: np.ndarray, axes: tuple[str, ...]) -> Iterator[tuple[str, int, bool]]:
@@ -141,12 +164,14 @@ def _regions(length: int, row: str, column: str) -> Iterator[tuple[str, np.ndarr
 
 
 def _in_a_box(wrong: np.ndarray, axes: tuple[str, ...]) -> Iterator[tuple[str, int, bool]]:
-    """Few indices along each of several axes, such as one query of one example."""
+    """A box along several axes that is wrong throughout, such as one query of one example."""
     used = {axis: _used(wrong, axis) for axis, length in enumerate(wrong.shape) if length > 1}
-    few = {axis: text for axis, at in used.items() if len(at) < wrong.shape[axis] and (text := _indices(at))}
-    if len(few) < 2:
+    few = {axis: at for axis, at in used.items() if len(at) < wrong.shape[axis]}
+    if len(few) < 2 or not all(map(_is_run, few.values())):
         return
     size = wrong.size
-    for axis in few:
-        size = size // wrong.shape[axis] * len(used[axis])
-    yield "only at " + ", ".join(f"{axes[axis]} {text}" for axis, text in few.items()), size, False
+    for axis, at in few.items():
+        size = size // wrong.shape[axis] * len(at)
+    if wrong.sum() == size:
+        text = ", ".join(_many(axes[axis], at, str(_indices(at))) for axis, at in few.items())
+        yield f"only at {text}", size, False

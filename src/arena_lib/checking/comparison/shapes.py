@@ -12,6 +12,8 @@ import torch
 
 from arena_lib.checking.comparison.arrays import agree, as_numbers, tolerance_for
 from arena_lib.checking.comparison.describing import is_a, shape_of
+from arena_lib.checking.comparison.texts import thing
+from arena_lib.wording import counted
 
 MAX_AXES = 6
 """Axes of a tensor whose permutations are tried."""
@@ -61,8 +63,21 @@ def _reordered(
     if len(differing) == 1:
         i = differing[0]
         gap = actual_shape[i] - expected_shape[i]
-        return f"{words[i]} is {abs(gap)} too {'long' if gap > 0 else 'short'}"
+        return _length_text(words[i], gap)
     return None
+
+
+def _length_text(axis: str, gap: int) -> str:
+    """How far the length of an axis is off.
+
+    >>> _length_text("n_beams", 7), _length_text("seq", -1), _length_text("d_model", 2)
+    ('there are 7 beams too many', 'there is 1 position too few', 'the axis d_model is 2 too long')
+    """
+    word = thing(axis)
+    if word is None:
+        name = axis if axis.startswith("axis ") else f"the axis {axis}"
+        return f"{name} is {abs(gap)} too {'long' if gap > 0 else 'short'}"
+    return f"there {'is' if abs(gap) == 1 else 'are'} {counted(abs(gap), word)} too {'many' if gap > 0 else 'few'}"
 
 
 def _order_by_values(

@@ -1,9 +1,19 @@
 """Strings and shapes as short, printable text; without torch, so that the command line starts fast."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 MAX_TEXT = 80
 """Characters kept of a learner's string, name or key."""
+THINGS = {
+    "seq": "position",
+    "d_vocab": "token",
+    "n_ctx": "position",
+    "n_comp": "component",
+    "n_feats": "feature",
+    "n_inst": "instance",
+    "n_envs": "environment",
+}
+"""What an axis counts, where its name doesn't say so; an axis `n_layers` counts layers."""
 
 
 def clean(text: str, limit: int = MAX_TEXT) -> str:
@@ -37,3 +47,35 @@ def shape_text(shape: Iterable[int], axes: tuple[str, ...] = ()) -> str:
     if axes and len(axes) == len(sizes):
         return "(" + ", ".join(f"{axis} {size}" for axis, size in zip(axes, sizes, strict=True)) + ")"
     return str(sizes)
+
+
+def thing(axis: str) -> str | None:
+    """What an axis counts, in the singular; None where its entries have no name, as those of d_model.
+
+    >>> [thing(axis) for axis in ("n_layers", "layer", "seq", "d_vocab", "d_model", "batch", "seq_q")]
+    ['layer', 'layer', 'position', 'token', None, None, None]
+    """
+    if axis in THINGS:
+        return THINGS[axis]
+    if axis.startswith("n_") and axis.endswith("s"):
+        return axis[2:-1].replace("_", " ")
+    return axis if axis.isalpha() and axis.islower() and axis != "batch" else None
+
+
+def coordinate(axis: str, index: object) -> str:
+    """A place along an axis, by what the axis counts rather than by the name of its size.
+
+    >>> coordinate("n_layers", 0), coordinate("seq", 4), coordinate("d_model", 2), coordinate("axis 1", 3)
+    ('layer 0', 'position 4', 'd_model = 2', 'axis 1 = 3')
+    """
+    word = thing(axis)
+    return f"{word} {index}" if word else f"{axis} = {index}"
+
+
+def coordinates(axes: Sequence[str], index: Iterable[int]) -> str:
+    """A place along every axis.
+
+    >>> coordinates(("batch", "n_heads"), (1, 2))
+    'batch = 1, head 2'
+    """
+    return ", ".join(coordinate(axis, i) for axis, i in zip(axes, index, strict=True))

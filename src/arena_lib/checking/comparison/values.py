@@ -45,7 +45,6 @@ class Place:
 
     axes: tuple[str, ...]
     tolerance: Tolerance | None
-    case: str
     observation: str
     explain: bool
 
@@ -59,7 +58,7 @@ class Place:
 
     def mismatch(self, kind: Any, **facts: Any) -> Mismatch:
         """A mismatch here."""
-        return Mismatch(case=self.case, observation=self.observation, kind=kind, **facts)
+        return Mismatch(observation=self.observation, kind=kind, **facts)
 
 
 def wrong_type(actual: object, expected: object, place: Place, advice: str | None = None) -> Mismatch:

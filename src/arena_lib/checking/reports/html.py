@@ -20,6 +20,7 @@ import torch
 from arena_lib.checking.comparison.arrays import Tolerance, agree, read, tolerance_for, widen
 from arena_lib.checking.comparison.comparing import equal
 from arena_lib.checking.comparison.describing import elements, is_a, number, shape_of
+from arena_lib.checking.comparison.texts import coordinate
 from arena_lib.checking.reports.messages import LOOKS_LIKE, MAX_FACT, Message, compose
 from arena_lib.checking.results import Mismatch, Result
 
@@ -84,7 +85,7 @@ def _fact_html(label: str, text: str) -> str:
 def slice_of(mismatch: Mismatch, expected: Any, actual: Any) -> Slice | None:
     """The two axes around the first wrong entry, or None where there is nothing to draw.
 
-    >>> drawn = slice_of(Mismatch(case="", observation="output", kind="values", axes=("batch", "seq"),
+    >>> drawn = slice_of(Mismatch(observation="output", kind="values", axes=("batch", "seq"),
     ...     first_index=(1, 2)), torch.zeros(2, 3), torch.tensor([[0.0, 0, 0], [0, 0, 5]]))
     >>> drawn.title, int(drawn.wrong.sum())
     ('batch 0 to 1 of 2, seq 0 to 2 of 3', 1)
@@ -105,7 +106,7 @@ def slice_of(mismatch: Mismatch, expected: Any, actual: Any) -> Slice | None:
     windows = [_window(at, size) for at, size in zip((row, column), shape, strict=True)]
     cut = np.ix_(*(range(start, stop) for start, stop in windows))
     words = ("", axes[-1]) if n_axes == 1 else (axes[-2], axes[-1])
-    where = [f"{axis} = {i}" for axis, i in zip(axes[:fixed], lead, strict=True)]
+    where = [coordinate(axis, i) for axis, i in zip(axes[:fixed], lead, strict=True)]
     drawn = zip(words, windows, shape, strict=True)
     where += [f"{word} {start} to {stop - 1} of {size}" for word, (start, stop), size in drawn if word]
     expected_part, actual_part = (array[cut] for array in rows_and_columns)

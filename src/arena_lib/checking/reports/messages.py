@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from arena_lib.checking.comparison.texts import clean, shape_text
+from arena_lib.checking.comparison.texts import clean, coordinates, shape_text
 from arena_lib.checking.results import Mismatch, Result, Status
 from arena_lib.wording import counted
 
@@ -92,7 +92,7 @@ def compose(result: Result) -> Message:
         + (f" ({result.seconds:.0f} s)" if result.seconds else ""),
     }[status]
     mismatch = _mismatch_facts(result.mismatch, is_named=result.diagnosis is not None)
-    facts = [*_failed_checks(result), *mismatch, *_diagnosis(result), *_notes(result)]
+    facts = [*_call(result), *_stop(result), *_failed_checks(result), *mismatch, *_diagnosis(result), *_notes(result)]
     return Message(status, headline, tuple(facts), f"For a hint: arena hint {name}")
 
 
@@ -101,6 +101,20 @@ def _passed_headline(result: Result, name: str) -> str:
     counted = f" ({n_checks} check{'s' if n_checks != 1 else ''})" if n_checks else ""
     text = f"{name} passed{counted}"
     return f"{text}; this is the library's own solution, so it is not recorded" if result.is_reference else text
+
+
+def _call(result: Result) -> list[tuple[str, str]]:
+    facts = [("call", result.call), ("case", result.case)]
+    return [(label, text) for label, text in facts if text]
+
+
+def _stop(result: Result) -> list[tuple[str, str]]:
+    """The learner's line, what it called, and the exception, whose message may have several lines."""
+    if result.stop is None:
+        return []
+    first, *more = result.stop.raised.splitlines() or [""]
+    facts = [("line", result.stop.line), ("within", result.stop.within), ("raised", first)]
+    return [(label, text) for label, text in facts if text] + [("", line) for line in more]
 
 
 def _failed_checks(result: Result) -> list[tuple[str, str]]:
@@ -126,17 +140,19 @@ def _mismatch_facts(mismatch: Mismatch | None, *, is_named: bool) -> list[tuple[
     """What differs, and how; advice on a type only where no mistake has a name, which says more."""
     if mismatch is None:
         return []
-    facts = [("call", mismatch.case)] if mismatch.case else []
     if mismatch.expected == "an empty list":
-        facts.append(("wrong", f"{mismatch.observation}: there should be none, but {mismatch.actual}"))
+        facts = [("wrong", f"{mismatch.observation}: there should be none, but {mismatch.actual}")]
     elif mismatch.kind == "length":
-        facts += [("wrong", f"{mismatch.observation} should be {mismatch.expected}"), ("got", mismatch.actual)]
+        facts = [("wrong", f"{mismatch.observation} should be {mismatch.expected}"), ("got", mismatch.actual)]
     elif mismatch.kind in ("rank", "shape"):
-        facts += _shape_facts(mismatch)
+        facts = _shape_facts(mismatch)
     elif mismatch.kind in ("values", "nonfinite"):
-        facts += _value_facts(mismatch)
+        facts = _value_facts(mismatch)
+    elif mismatch.kind == "missing" and mismatch.pattern:
+        lacking = ("wrong", f"{mismatch.observation} is {mismatch.pattern}")
+        return [lacking, *_two("value", mismatch.expected, mismatch.actual)]
     else:
-        facts += _kind_facts(mismatch)
+        facts = _kind_facts(mismatch)
     if mismatch.kind == "type" and is_named:
         return facts
     label = "advice" if mismatch.kind == "type" else "pattern"
@@ -192,7 +208,7 @@ def _where(mismatch: Mismatch) -> str:
     if not index:
         return ""
     if len(mismatch.axes) == len(index):
-        return "at " + ", ".join(f"{axis} = {i}" for axis, i in zip(mismatch.axes, index, strict=True)) + ": "
+        return f"at {coordinates(mismatch.axes, index)}: "
     return f"at index {list(index)}: "
 
 
@@ -203,8 +219,6 @@ def _kind_facts(mismatch: Mismatch) -> list[tuple[str, str]]:
         "missing": "is missing",
         "raised": "differs in the exception it raises",
     }.get(mismatch.kind, "is wrong")
-    if mismatch.kind == "missing" and mismatch.expected:
-        difference = "lacks something"
     label = {"dtype": "dtype", "raised": "raised"}.get(mismatch.kind, "value")
     return [("wrong", f"{mismatch.observation} {difference}"), *_two(label, mismatch.expected, mismatch.actual)]
 
@@ -253,10 +267,9 @@ def spoken(exercise: str, status: Status, text: str, *, seconds: float = 0.0) ->
 
 def with_note(result: Result, note: str) -> Result:
     """The verdict with one more note before the others, in its message too."""
-    composed = render_text(result)
     noted = replace(result, notes=(note, *result.notes))
-    if result.message.startswith(composed):
-        return replace(noted, message=render_text(noted) + result.message.removeprefix(composed))
+    if result.message == render_text(result):
+        return replace(noted, message=render_text(noted))
     return replace(noted, message="\n".join([result.message, *fact_lines("note", note, WIDTH)]))
 
 
@@ -271,19 +284,17 @@ class RichMessage:
         from rich.text import Text
 
         composed, message = render_text(self.result), compose(self.result)
-        full_text = self.result.message or composed
-        lines, beyond = full_text.splitlines(), []
-        if full_text.startswith(composed):
+        lines = (self.result.message or composed).splitlines()
+        if self.result.message in ("", composed):
             lines = lay_out(message, options.encoding, min(WIDTH, options.max_width))
-            beyond = full_text.removeprefix(composed).strip("\n").splitlines()
         labels = {label for label, _ in message.facts if label}
-        for i, line in enumerate([*lines, *beyond]):
+        for i, line in enumerate(lines):
             text = Text(line.encode(options.encoding, "replace").decode(options.encoding))
             if i == 0:
                 text.stylize(f"bold {_STYLES[self.result.status]}")
             elif line.strip().startswith(LOOKS_LIKE):
                 text.stylize("bold")
-            elif i < len(lines) and line[2 : LABEL_WIDTH + 2].rstrip() in labels:
+            elif line[2 : LABEL_WIDTH + 2].rstrip() in labels:
                 text.stylize("dim", 0, LABEL_WIDTH + 2)
             yield text
 

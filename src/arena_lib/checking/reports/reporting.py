@@ -2,13 +2,16 @@
 
 One line on success. On failure it raises CheckFailed, whose text is the whole
 message; a notebook displays it with heat maps, and then the error is one line.
-A learner's own exception goes on, with our frames cut out of its traceback.
+A learner's own exception goes on, with our frames cut out of its traceback; so it does where it ends a script.
 
 Raises:  CheckFailed; the learner's exception.
 """
 
+import importlib
 import os
 import sys
+import sysconfig
+import traceback
 import types
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -19,7 +22,11 @@ from arena_lib.checking.reports.messages import render_rich, render_text
 from arena_lib.checking.results import Result
 from arena_lib.errors import CheckFailed
 
-_PACKAGE = str(Path(__file__).parents[2])
+_PACKAGE = str(Path(__file__).parents[2]) + os.sep
+_CHECKING = str(Path(__file__).parents[1]) + os.sep
+_PYTHON = sysconfig.get_path("stdlib") + os.sep
+_GENERATED = ("<frozen ", "<string>", "<__", "<@")
+"""How the names of code begin that Python, numpy and beartype make up themselves."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +41,8 @@ class Course:
 
 
 _courses: list[Course] = []
+_NAMING = "arena_lib.course.naming"
+"""What knows the ids of exercises. It is loaded by its name, since imports point from the course to this package."""
 
 
 def use_course(course: Course | None) -> None:
@@ -43,12 +52,15 @@ def use_course(course: Course | None) -> None:
 
 def report(outcome: Any) -> None:
     """Prints the line of a pass, or raises what the learner should see. `outcome` is a `running.Outcome`."""
+    __tracebackhide__ = True
     result: Result = outcome.result
     reword: Callable[[str], str] = str
-    for course in _courses:
+    for course in _courses or [_unrecorded()]:
         result, reword = _identified(result, course), course.reword
         if not result.is_reference:
             course.record(result)
+    if not result.passed:
+        _shorten_tracebacks()
     if outcome.error is not None:
         _raise_learners(outcome.error, result)
     if result.passed:
@@ -102,19 +114,52 @@ def _is_notebook() -> bool:
 
 def _raise_learners(error: BaseException, result: Result) -> None:
     """Raises the learner's exception again with the frames of the library and of torch's callers cut out."""
+    __tracebackhide__ = True
+    if result.call:
+        error.add_note(f"The call was {result.call}")
     if result.diagnosis is not None:
         error.add_note(f"Looks like: {result.diagnosis.mistake}. Remember: {result.diagnosis.why}.")
     raise error.with_traceback(without_ours(error.__traceback__))
 
 
-def without_ours(traceback: types.TracebackType | None) -> types.TracebackType | None:
+def _unrecorded() -> Course:
+    """A course that names exercises and records nothing."""
+    return Course(record=lambda result: None, identify=importlib.import_module(_NAMING).identify)
+
+
+def _shorten_tracebacks() -> None:
+    """From now on an exception that ends a script is shown without this package's frames, unless others show it."""
+    if sys.excepthook is sys.__excepthook__:
+        sys.excepthook = _show_uncaught
+
+
+def _show_uncaught(kind: type[BaseException], error: BaseException, frames: types.TracebackType | None) -> None:
+    """As Python does, without our frames; a verdict as its message alone, under the learner's lines."""
+    shown = traceback.TracebackException(kind, error, frames)
+    is_verdict = isinstance(error, CheckFailed)
+    kept = [f for f in shown.stack if not (is_library(f.filename) if is_verdict else f.filename.startswith(_CHECKING))]
+    shown.stack = traceback.StackSummary.from_list(kept)
+    if is_verdict:
+        text = "".join(["Traceback (most recent call last):\n", *shown.stack.format(), f"{error}\n"])
+    else:
+        text = "".join(shown.format())
+    encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
+    sys.stderr.write(text.encode(encoding, "replace").decode(encoding))
+
+
+def without_ours(frames: types.TracebackType | None) -> types.TracebackType | None:
     """The traceback from the learner's first frame on; whole if no frame is the learner's."""
-    learners = traceback
+    learners = frames
     while learners is not None and is_library(learners.tb_frame.f_code.co_filename):
         learners = learners.tb_next
-    return learners or traceback
+    return learners or frames
 
 
 def is_library(file: str) -> bool:
-    """Whether the file of a frame belongs to this library or to an installed one, not to the learner."""
-    return file.startswith(_PACKAGE) or "site-packages" in file
+    """Whether the file of a frame belongs to this library, an installed one or Python's own, not to the learner.
+
+    The edited copies of our own modules that stand for a learner's mistakes have names that don't end as a file's.
+    """
+    if file.startswith(_PACKAGE):
+        return file.endswith(".py")
+    return file.startswith((_PYTHON, *_GENERATED)) or "site-packages" in file or "dist-packages" in file

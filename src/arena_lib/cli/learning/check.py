@@ -13,7 +13,9 @@ import click
 from arena_lib.cli.learning.check_class import check_class, check_report, judged_entry, report_class
 from arena_lib.cli.learning.watch_session import Judge, WatchSession
 from arena_lib.cli.learning.watching import has_keys, read_keys, take_stamp, wait_for_save, wait_without_keys
+from arena_lib.cli.support.exploring import EXPLORING_A_SCRIPT, more_to_explore
 from arena_lib.cli.support.output import FAILED, UsageError, as_wrong_use, json_option, print_json, show, verb
+from arena_lib.wording import counted
 
 if TYPE_CHECKING:
     from arena_lib.course.content.catalog_types import Section
@@ -106,8 +108,11 @@ def _check_file(
     path: Path, section: Any, entries: list[Any], judge: Judge, *, is_watching: bool, as_json: bool
 ) -> bool:
     """Judges these exercises and shows the verdicts, with `--watch` at every save; whether all that is started passes."""
+    if not as_json:  # it takes seconds, and what follows may be piped to where nobody sees it
+        show(f"judging {counted(len(entries), 'exercise')} of {path.name} ...", err=True)
     if is_watching and has_keys() and not as_json:
-        session = WatchSession(path, entries, judge, _show_results)
+        more = more_to_explore(section, len(entries))
+        session = WatchSession(path, entries, judge, _show_results, more=more)
         with read_keys() as wait_for_key:
             session.run(wait_for_key)
         return session.is_well
@@ -164,25 +169,20 @@ def _show_verdict(verdict: FileVerdict, section: Section) -> None:
     _show_results(verdict, begun)
     n_passed = sum(result.passed for result in verdict.results)
     to_fix = [result for result in verdict.results if result.status not in WELL]
-    show(f"{verdict.path.name}: {_counts(n_passed, len(to_fix), len(waiting), _n_to_explore(verdict, section))}.")
+    more = more_to_explore(section, len(verdict.results))
+    show(f"{verdict.path.name}: {_counts(n_passed, len(to_fix), len(waiting))}{more}.")
+    if more and verdict.path.suffix == ".py":
+        show(EXPLORING_A_SCRIPT)
     if to_fix and n_passed + len(waiting) > 0:
         show(f"Next: fix {to_fix[0].exercise}")
     elif waiting and n_passed:
         show(f"Next: {waiting[0].exercise}")
 
 
-def _counts(n_passed: int, n_to_fix: int, n_waiting: int, n_to_explore: int) -> str:
+def _counts(n_passed: int, n_to_fix: int, n_waiting: int) -> str:
     """How many exercises have passed, and what became of the others."""
     to_fix = f"{n_to_fix} to fix, " if n_to_fix else ""
-    more = f"{n_to_explore} more {'is' if n_to_explore == 1 else 'are'} to explore"
-    counts = f"{n_passed} of {n_passed + n_to_fix + n_waiting} passed, {to_fix}{n_waiting} not started"
-    return f"{counts} ({more})" if n_to_explore else counts
-
-
-def _n_to_explore(verdict: FileVerdict, section: Section) -> int:
-    """How many exercises of the section have no test, where all that have one were judged."""
-    n_tested = sum(entry.test is not None for entry in section.exercises)
-    return len(section.exercises) - n_tested if len(verdict.results) == n_tested else 0
+    return f"{n_passed} of {n_passed + n_to_fix + n_waiting} passed, {to_fix}{n_waiting} not started"
 
 
 def _show_results(verdict: FileVerdict, ids: set[str]) -> None:

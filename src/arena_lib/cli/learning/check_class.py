@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from arena_lib.cli.support.exploring import more_to_explore
 from arena_lib.cli.support.output import UsageError, as_wrong_use, check_writable, print_json, show, write_file
 from arena_lib.wording import counted
 
@@ -43,12 +44,14 @@ def check_class(
     def judge(path: Path, chosen: Section, only: set[str]) -> FileVerdict:
         return judge_file(path, chosen, only=only, **limits)
 
+    if is_shown:
+        show(f"judging {counted(len(submissions), 'file')} ...", err=True)
     rows = []
     verdicts = judge_submissions(catalog, submissions, judge, section=section, only=ids)
     for submission, of_file in zip(submissions, verdicts, strict=True):
         rows += of_file
         if is_shown:
-            show(f"{submission.learner}, {submission.path}: {_in_words(of_file)}")
+            show(f"{submission.learner}, {submission.path}: {_in_words(catalog, of_file)}")
     return rows
 
 
@@ -84,11 +87,12 @@ def judged_entry(catalog: Any, name: str) -> Any:
     return entry
 
 
-def _in_words(rows: Sequence[Row]) -> str:
+def _in_words(catalog: Any, rows: Sequence[Row]) -> str:
     """How many exercises of a file have passed, or why it couldn't be judged."""
     if rows and not rows[0].exercise:
         return rows[0].message
     statuses = [row.status for row in rows]
     n_passed, n_waiting = statuses.count("passed"), statuses.count("not_started")
     n_failing = len(rows) - n_passed - n_waiting
-    return f"{n_passed} of {len(rows)} passed, {counted(n_failing, 'failure')}, {n_waiting} not started."
+    more = more_to_explore(catalog.section(rows[0].section), len(rows)) if rows else ""
+    return f"{n_passed} of {len(rows)} passed, {counted(n_failing, 'failure')}, {n_waiting} not started{more}."

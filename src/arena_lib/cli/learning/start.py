@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from arena_lib.cli.support.exploring import EXPLORING_A_SCRIPT, more_to_explore
 from arena_lib.cli.support.output import UsageError, as_wrong_use, json_option, print_json, show, verb
 from arena_lib.wording import counted
 
@@ -46,6 +47,8 @@ def start_section(
         quoted = shlex.quote(str(path))
         open_it = f"Open it (jupyter lab {quoted}), or write" if file_format == "ipynb" else "Write"
         show(f"{open_it} in any editor and run: arena check {quoted}")
+        if file_format == "py" and more_to_explore(chosen_section):
+            show(EXPLORING_A_SCRIPT)
     if open_lab:
         _open_lab(path)
 

@@ -24,9 +24,17 @@ class WatchSession:
     """What has passed, and the exercise that the learner works on."""
 
     def __init__(
-        self, path: Path, entries: list[ExerciseEntry], judge: Judge, show_verdict: Callable[..., None]
+        self,
+        path: Path,
+        entries: list[ExerciseEntry],
+        judge: Judge,
+        show_verdict: Callable[..., None],
+        *,
+        more: str = "",
     ) -> None:
         self.path, self.entries = path, entries
+        self._more = more
+        """What the counts leave out, in words: " (2 more are to explore)"."""
         self._judge, self._show_verdict = judge, show_verdict
         self._statuses: dict[str, str] = {}
         self._current: ExerciseEntry | None = entries[0]
@@ -83,7 +91,7 @@ class WatchSession:
         filled = BAR_WIDTH * n_passed // len(self.entries)
         bar = "#" * filled + "-" * (BAR_WIDTH - filled)
         place = f"now {self._current.id}, {self._current.title}" if self._current else "everything passes"
-        show(f"[{bar}] {n_passed}/{len(self.entries)}: {place}  ({KEYS})")
+        show(f"[{bar}] {n_passed} of {len(self.entries)} passed{self._more}: {place}  ({KEYS})")
 
     def _show_hint(self) -> None:
         from arena_lib.course.record.hints import give_hint

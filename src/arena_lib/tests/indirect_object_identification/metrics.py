@@ -32,8 +32,8 @@ def logit_diff_cases(generator: torch.Generator) -> list[Case]:
         "one prompt": ((1, 4, 6), None, None),
         "one prompt's own": ((1, 4, 6), True, None),
         "prompts of a single token": ((2, 1, 5), False, None),
-        "end=[3, 5, 2]": ((3, 6, 8), None, [3, 5, 2]),
-        "end=[1, 2, 1, 4]": ((4, 5, 7), True, [1, 2, 1, 4]),
+        "prompts of different lengths": ((3, 6, 8), None, [3, 5, 2]),
+        "each prompt's own, of different lengths": ((4, 5, 7), True, [1, 2, 1, 4]),
     }
     cases = []
     for label, (shape, per_prompt, end) in calls.items():
@@ -183,7 +183,7 @@ def metric_cases(generator: torch.Generator) -> list[Case]:
         "levels as floats": (2, 0.6, 3.1, None),
         "a clean level below the corrupted one": (4, 1.5, -0.75, None),
         "one prompt": (1, -2.0, -0.25, None),
-        "end=[2, 1, 4]": (3, 0.25, 1.75, [2, 1, 4]),
+        "prompts of different lengths": (3, 0.25, 1.75, [2, 1, 4]),
     }
     return [
         Case(

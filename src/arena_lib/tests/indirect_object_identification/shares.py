@@ -37,7 +37,7 @@ def stack_cases(generator: torch.Generator) -> list[Case]:
         "an RMSNorm": (LLAMA_CONFIG, (2,), 3, None),
         "heads by layer": (ATTENTION_ONLY_CONFIG, (2, 5), 4, None),
         "the stream itself": (GPT2_CONFIG, (), 2, None),
-        "end=[3, 5, 2, 4]": (LLAMA_CONFIG, (3,), 4, [3, 5, 2, 4]),
+        "prompts of different lengths": (LLAMA_CONFIG, (3,), 4, [3, 5, 2, 4]),
     }
     cases = []
     for label, (cfg, front, batch, end) in calls.items():

@@ -1,0 +1,67 @@
+"""Where a learner's code stopped with an exception: in their own last line, and in what that line called.
+
+Raises:  nothing.
+"""
+
+from __future__ import annotations
+
+import re
+import traceback
+from pathlib import Path
+
+from arena_lib.checking.comparison.texts import clean
+from arena_lib.checking.reports.reporting import is_library, without_ours
+from arena_lib.checking.results import Stop
+
+MOST_LINES, MOST_CHARACTERS = 6, 200
+"""How much of an exception's message is repeated."""
+
+
+def stop_of(error: BaseException) -> Stop:
+    """The exception, the learner's own innermost line, and the library's function that it called."""
+    frames = traceback.extract_tb(without_ours(error.__traceback__))
+    own = [i for i, frame in enumerate(frames) if not is_library(frame.filename)]
+    beyond = frames[own[-1] + 1 :] if own else []
+    raised = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    lines = [line[:MOST_CHARACTERS] for line in raised.splitlines()[:MOST_LINES]]
+    return Stop(
+        raised="\n".join(lines),
+        line=_line_text(frames[own[-1]]) if own else "",
+        within=_within_text(beyond),
+    )
+
+
+def _line_text(frame: traceback.FrameSummary) -> str:
+    function = "" if frame.name.startswith("<") else f", in {frame.name}"
+    return f"{frame.lineno} of {place_name(frame.filename)}{function}: {clean(frame.line or '', MOST_CHARACTERS)}"
+
+
+def place_name(file: str) -> str:
+    """The file or cell as a learner knows it.
+
+    >>> place_name("<1.1.ipynb, cell 12>"), place_name("/tmp/ipykernel_1/2.py"), place_name("/home/me/mine.py")
+    ('cell 12', 'your cell', 'mine.py')
+    """
+    if match := re.search(r"\b(cell \d+)>$", file):
+        return match[1]
+    if "ipykernel_" in file or file.startswith("<ipython-input"):
+        return "your cell"
+    return Path(file.partition(" (")[0]).name
+
+
+def _within_text(frames: list[traceback.FrameSummary]) -> str:
+    """The first function of a library that has a public name, and its package."""
+    if not frames:
+        return ""
+    public = [frame for frame in frames if not frame.name.startswith(("_", "<"))]
+    frame = (public or frames)[0]
+    return f"{frame.name} of {_package_of(frame.filename)}"
+
+
+def _package_of(file: str) -> str:
+    """The package that a library's file belongs to; Python for its own library."""
+    parts = Path(file).parts
+    for folder in ("site-packages", "dist-packages"):
+        if folder in parts[:-1]:
+            return Path(parts[parts.index(folder) + 1]).stem
+    return "arena_lib" if "arena_lib" in parts else "Python"
