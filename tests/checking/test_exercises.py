@@ -38,7 +38,7 @@ def test_parameters_are_those_of_the_function_or_of_forward(toy):
 class Sampler:
     """Draws tokens."""
 
-    def draw(self, prompt: str, n: int) -> Float[Tensor, "seq"]:
+    def draw(self, prompt: str, n: int) -> Float[Tensor, " seq"]:
         return torch.zeros(n)
 
 

@@ -62,7 +62,7 @@ CASES = {
     "never at position 0": (changed(E, np.s_[:, 1:], lambda x: x**2), E, "batch seq d_model"),
     "never at the last position (position 4)": (changed(E, np.s_[:, :4], lambda x: x**2), E, "batch seq d_model"),
     "only at batch = 1": (changed(E, np.s_[1], lambda x: x**2), E, "batch seq d_model"),
-    "only at batch = 1, position 2": (changed(E, np.s_[1, 2], lambda x: x**2), E, "batch seq d_model"),
+    "only at batch = 1 and position 2": (changed(E, np.s_[1, 2], lambda x: x**2), E, "batch seq d_model"),
     "only at d_model = 0, 2, 4, 6": (changed(E, np.s_[..., ::2], lambda x: x**2), E, "batch seq d_model"),
     "only at d_head = 1, 3, 5 and so on to 9; there the sign is wrong everywhere": (
         changed(numbers(2, 10), np.s_[:, 1::2], lambda x: -x),
@@ -282,7 +282,7 @@ def _claim_holds(claim: str, actual: np.ndarray, expected: np.ndarray, tolerance
     if not claim.startswith(("only", "never")):
         return _relation_holds(claim, actual, expected, tolerance)
     wrong = ~agree(actual, expected, tolerance)
-    place, *detail = re.split(r"; there |, (?=always)", claim)
+    place, *detail = re.split(r"; (?:there|elsewhere) |, (?=always)", claim)
     values = actual[wrong], expected[wrong]
     return _place_holds(place, wrong) and all(_relation_holds(text, *values, tolerance) for text in detail)
 

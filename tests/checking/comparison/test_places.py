@@ -21,12 +21,12 @@ def wrong(*shape: int, at) -> np.ndarray:
         (wrong(5, at=np.s_[4]), "seq", "only at the last position (position 4)"),
         (wrong(5, at=np.s_[3]), "seq", None),
         (wrong(5, at=np.s_[2:4]), "seq", None),
-        (wrong(5, at=np.s_[1:4]), "seq", "only at positions 1, 2, 3"),
+        (wrong(5, at=np.s_[1:4]), "seq", "only at positions 1 to 3"),
         (wrong(3, 12, at=np.s_[:, 3:9]), "batch seq", "only at positions 3 to 8"),
         (wrong(3, 12, at=np.s_[:, 1::3]), "batch seq", "only at positions 1, 4, 7, 10"),
         (wrong(3, 12, at=np.s_[:, [0, 1, 2, 5, 6]]), "batch seq", None),
-        (wrong(4, 6, 7, at=np.s_[1:3, 2, :]), "batch seq d_model", "only at batch = 1, 2, position 2"),
-        (wrong(4, 6, 7, at=np.s_[:, 5, 1:]), "batch seq d_model", "only at position 5, d_model from 1 to 6"),
+        (wrong(4, 6, 7, at=np.s_[1:3, 2, :]), "batch seq d_model", "only at batch = 1, 2 and position 2"),
+        (wrong(4, 6, 7, at=np.s_[:, 5, 1:]), "batch seq d_model", "only at position 5 and d_model from 1 to 6"),
         (np.ones((2, 3), dtype=bool), "batch seq", None),
         (np.zeros((2, 3), dtype=bool), "batch seq", None),
         (np.array(True), "", None),
@@ -40,7 +40,7 @@ def test_place(array, axes, place):
 def test_half_of_a_place_must_be_wrong():
     array = np.zeros((8, 40), dtype=bool)
     array[:, 7][:3] = True
-    assert find_place(array, ("batch", "seq")) == ("only at batch = 0, 1, 2, position 7", True)
+    assert find_place(array, ("batch", "seq")) == ("only at batch from 0 to 2 and position 7", True)
     scattered = np.zeros((8, 40), dtype=bool)
     scattered[[0, 2, 5, 7], [3, 8, 13, 21]] = True
     assert find_place(scattered, ("batch", "seq")) is None
@@ -84,7 +84,7 @@ def test_indices_here_and_there_are_named_only_where_all_of_them_are_wrong():
 
 def test_a_box_is_named_only_where_it_is_wrong_throughout():
     array = wrong(4, 6, 7, at=np.s_[1:3, 2:4, 5])
-    assert find_place(array, ("batch", "seq", "d_vocab")) == ("only at batch = 1, 2, positions 2, 3, token 5", True)
+    assert find_place(array, ("batch", "seq", "d_vocab")) == ("only at batch = 1, 2, positions 2, 3 and token 5", True)
     array[1, 2, 5] = False
-    assert "," not in (find_place(array, ("batch", "seq", "d_vocab")) or [""])[0]
+    assert " and " not in (find_place(array, ("batch", "seq", "d_vocab")) or [""])[0]
     assert find_place(wrong(4, 6, 7, at=np.ix_([0, 2], [1, 4], [5])), ("batch", "seq", "d_vocab")) is None

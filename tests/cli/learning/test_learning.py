@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from arena_lib.checking.results import Result
+from arena_lib.cli.support.exploring import EXPLORING_A_SCRIPT
 from arena_lib.course.content.catalog import load_catalog
 from arena_lib.course.record.progress import ProgressStore
 
@@ -44,11 +45,11 @@ def test_start_list_and_progress_count_the_same_exercises(arena):
 
 def test_start_says_how_to_go_on_with_each_format(arena):
     name = "1.1_transformer_from_scratch"
-    for file_format, told in (
-        ("py", f"Write in any editor and run: arena check {name}.py"),
+    for file_format, *told in (
+        ("py", f"Write in any editor and run: arena check {name}.py", EXPLORING_A_SCRIPT),
         ("ipynb", f"Open it (jupyter lab {name}.ipynb), or write in any editor and run: arena check {name}.ipynb"),
     ):
-        assert arena("start", "1.1", "--format", file_format).out.splitlines()[1:] == [told]
+        assert arena("start", "1.1", "--format", file_format).out.splitlines()[1:] == told
 
 
 @pytest.mark.parametrize(("option", "value"), [("--format", "docx"), ("--scale", "huge")])

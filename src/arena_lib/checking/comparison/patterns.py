@@ -233,7 +233,8 @@ def _located(actual: np.ndarray, expected: np.ndarray, axes: tuple[str, ...], to
         return place
     finders = (_constant, _sign, _factor, _offset)
     detail = next((text for finder in finders if (text := finder(given, right, axes, tolerance))), None)
-    return f"{place}; there {detail}" if detail else place
+    where = "elsewhere" if place.startswith("never") else "there"
+    return f"{place}; {where} {detail}" if detail else place
 
 
 def _axes_that_matter(ndim: int) -> Iterator[tuple[int, ...]]:

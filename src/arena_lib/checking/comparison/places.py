@@ -90,13 +90,15 @@ def _indices(used: list[int]) -> str | None:
 
     >>> _indices([3, 4]), _indices([2, 3, 4, 5, 6]), _indices([1, 4, 6, 9, 13])
     ('3, 4', '2 to 6', None)
+    >>> _indices([3]), _indices([3, 4, 5]), _indices([3, 5, 6])
+    ('3', '3 to 5', '3, 5, 6')
     >>> _indices([1, 3, 5, 7, 9])
     '1, 3, 5 and so on to 9'
     """
+    if len(used) > 2 and _is_run(used):
+        return f"{used[0]} to {used[-1]}"
     if len(used) <= MAX_LISTED:
         return ", ".join(map(str, used))
-    if _is_run(used):
-        return f"{used[0]} to {used[-1]}"
     step = used[1] - used[0]
     if used == list(range(used[0], used[-1] + 1, step)):
         return f"{used[0]}, {used[1]}, {used[2]} and so on to {used[-1]}"
@@ -173,5 +175,5 @@ def _in_a_box(wrong: np.ndarray, axes: tuple[str, ...]) -> Iterator[tuple[str, i
     for axis, at in few.items():
         size = size // wrong.shape[axis] * len(at)
     if wrong.sum() == size:
-        text = ", ".join(_many(axes[axis], at, str(_indices(at))) for axis, at in few.items())
-        yield f"only at {text}", size, False
+        *places, last = (_many(axes[axis], at, str(_indices(at))) for axis, at in few.items())
+        yield f"only at {', '.join(places)} and {last}", size, False

@@ -50,12 +50,10 @@ def place_name(file: str) -> str:
 
 
 def _within_text(frames: list[traceback.FrameSummary]) -> str:
-    """The first function of a library that has a public name, and its package."""
-    if not frames:
-        return ""
-    public = [frame for frame in frames if not frame.name.startswith(("_", "<"))]
-    frame = (public or frames)[0]
-    return f"{frame.name} of {_package_of(frame.filename)}"
+    """The first function of a library that has a public name, and its package; nothing if none has."""
+    public = (frame for frame in frames if not frame.name.startswith(("_", "<")))
+    frame = next(public, None)
+    return f"{frame.name} of {_package_of(frame.filename)}" if frame else ""
 
 
 def _package_of(file: str) -> str:
