@@ -11,8 +11,12 @@ def numbers(*shape: int, seed: int = 0) -> torch.Tensor:
 SHAPES = {
     "the axes seq and d_model are swapped": (torch.zeros(2, 5, 3), torch.zeros(2, 3, 5), "batch seq d_model"),
     "the axes are in the order d_model, batch, seq": (torch.zeros(5, 2, 3), torch.zeros(2, 3, 5), "batch seq d_model"),
+    "the axes 0 and 1 are swapped": (torch.zeros(3, 2), torch.zeros(2, 3), ""),
+    "axis 1 is 2 too long": (torch.zeros(2, 5), torch.zeros(2, 3), ""),
+    "the axis d_model is 1 too short": (torch.zeros(2, 2), torch.zeros(2, 3), "seq d_model"),
+    "there are 2 heads too few": (torch.zeros(2, 1), torch.zeros(2, 3), "batch n_heads"),
     "the axis seq is missing": (torch.zeros(2, 5), torch.zeros(2, 3, 5), "batch seq d_model"),
-    "the axis axis 0 is missing": (torch.zeros(3, 5), torch.zeros(2, 3, 5), ""),
+    "axis 0 is missing": (torch.zeros(3, 5), torch.zeros(2, 3, 5), ""),
     "there is an axis of length 1 too many": (torch.zeros(2, 3, 1), torch.zeros(2, 3), "batch seq"),
     "there is an axis of length 4 too many": (torch.zeros(2, 4, 3), torch.zeros(2, 3), "batch seq"),
     "there is 1 position too few": (torch.zeros(2, 2), torch.zeros(2, 3), "batch seq"),

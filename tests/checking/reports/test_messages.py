@@ -119,7 +119,7 @@ FACTS = {
     "long string": (failed("b" + "a" * 80, "c" + "a" * 80), ["expected 'caaa", "got 'baaa"]),
     "missing key": (
         failed({"a": 1}, {"a": 1, "b": 2}, observation="counts"),
-        ["wrong counts is without the key 'b'", "expected {'a': 1, 'b': 2}", "got {'a': 1}"],
+        ["wrong counts lacks the key 'b'", "expected {'a': 1, 'b': 2}", "got {'a': 1}"],
     ),
     "surplus key": (
         failed({"a": 1, "b": 2}, {"a": 1}),

@@ -213,7 +213,7 @@ def _compare_dicts(actual: object, expected: dict[Any, Any], place: Place) -> Mi
             "missing" if missing else "length",
             expected=describe(expected),
             actual=describe(actual),
-            pattern=f"without {_keys_text(missing)}" if missing else _surplus_text(actual_entries, expected),
+            pattern=f"lacks {_keys_text(missing)}" if missing else _surplus_text(actual_entries, expected),
         )
     mismatches = (_compare(actual_entries[key], expected[key], place.at(f"[{_key_text(key)}]")) for key in expected)
     return next((mismatch for mismatch in mismatches if mismatch), None)

@@ -17,6 +17,7 @@ import torch
 from arena_lib.checking.comparison.arrays import EXACT, Tolerance, agree, as_numbers, tolerance_for, widen
 from arena_lib.checking.comparison.describing import is_a, number, number_pair
 from arena_lib.checking.comparison.places import find_place
+from arena_lib.checking.comparison.texts import both
 
 MIN_ENTRIES = 3
 """Entries that must carry a factor, an offset or a shift before it is called a pattern."""
@@ -177,24 +178,13 @@ def _swapped(actual: np.ndarray, expected: np.ndarray, axes: tuple[str, ...], to
         turned = np.swapaxes(expected, first, second)
         if turned.shape == expected.shape:
             if agree(actual, turned, tolerance).all():
-                return f"the axes {_both(axes[first], axes[second])} are swapped"
+                return f"the axes {both(axes[first], axes[second])} are swapped"
         elif agree(actual, turned.reshape(expected.shape), tolerance).all():
             return (
-                f"the numbers are right but stand in the order of {_both(axes[first], axes[second])} swapped: "
+                f"the numbers are right but stand in the order of {both(axes[first], axes[second])} swapped: "
                 "a reshape where the axes should be rearranged"
             )
     return None
-
-
-def _both(first: str, second: str) -> str:
-    """Two axes in words, also where they have one name, or only numbers.
-
-    >>> _both("seq_q", "seq_k"), _both("n_datasets", "n_datasets"), _both("axis 0", "axis 1")
-    ('seq_q and seq_k', 'n_datasets (rows) and n_datasets (columns)', '0 and 1')
-    """
-    if first == second:
-        return f"{first} (rows) and {second} (columns)"
-    return f"{first.removeprefix('axis ')} and {second.removeprefix('axis ')}"
 
 
 def _informative(part: np.ndarray, expected: np.ndarray, tolerance: Tolerance) -> bool:

@@ -12,7 +12,7 @@ import torch
 
 from arena_lib.checking.comparison.arrays import agree, as_numbers, tolerance_for
 from arena_lib.checking.comparison.describing import is_a, shape_of
-from arena_lib.checking.comparison.texts import thing
+from arena_lib.checking.comparison.texts import both, thing
 from arena_lib.wording import counted
 
 MAX_AXES = 6
@@ -33,7 +33,7 @@ def find_shape_pattern(
         return _reordered(actual, expected, words)
     if len(actual_shape) == len(expected_shape) - 1:
         gone = [i for i in range(len(expected_shape)) if expected_shape[:i] + expected_shape[i + 1 :] == actual_shape]
-        return f"the axis {words[gone[0]]} is missing" if len(gone) == 1 else None
+        return f"{_axis(words[gone[0]])} is missing" if len(gone) == 1 else None
     if len(actual_shape) == len(expected_shape) + 1:
         extra = [i for i in range(len(actual_shape)) if actual_shape[:i] + actual_shape[i + 1 :] == expected_shape]
         if extra and actual_shape[extra[0]] == 1:
@@ -58,7 +58,7 @@ def _reordered(
             return None
         moved = [i for i, source in enumerate(order) if i != source]
         if len(moved) == 2:
-            return f"the axes {words[moved[0]]} and {words[moved[1]]} are swapped"
+            return f"the axes {both(words[moved[0]], words[moved[1]])} are swapped"
         return f"the axes are in the order {', '.join(words[i] for i in order)}"
     if len(differing) == 1:
         i = differing[0]
@@ -75,9 +75,13 @@ def _length_text(axis: str, gap: int) -> str:
     """
     word = thing(axis)
     if word is None:
-        name = axis if axis.startswith("axis ") else f"the axis {axis}"
-        return f"{name} is {abs(gap)} too {'long' if gap > 0 else 'short'}"
+        return f"{_axis(axis)} is {abs(gap)} too {'long' if gap > 0 else 'short'}"
     return f"there {'is' if abs(gap) == 1 else 'are'} {counted(abs(gap), word)} too {'many' if gap > 0 else 'few'}"
+
+
+def _axis(axis: str) -> str:
+    """An axis in words, also where it has only a number."""
+    return axis if axis.startswith("axis ") else f"the axis {axis}"
 
 
 def _order_by_values(

@@ -79,3 +79,14 @@ def coordinates(axes: Sequence[str], index: Iterable[int]) -> str:
     'batch = 1, head 2'
     """
     return ", ".join(coordinate(axis, i) for axis, i in zip(axes, index, strict=True))
+
+
+def both(first: str, second: str) -> str:
+    """Two axes in words, also where they have one name, or only numbers.
+
+    >>> both("seq_q", "seq_k"), both("n_datasets", "n_datasets"), both("axis 0", "axis 1")
+    ('seq_q and seq_k', 'n_datasets (rows) and n_datasets (columns)', '0 and 1')
+    """
+    if first == second:
+        return f"{first} (rows) and {second} (columns)"
+    return f"{first.removeprefix('axis ')} and {second.removeprefix('axis ')}"

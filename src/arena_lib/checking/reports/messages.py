@@ -149,7 +149,7 @@ def _mismatch_facts(mismatch: Mismatch | None, *, is_named: bool) -> list[tuple[
     elif mismatch.kind in ("values", "nonfinite"):
         facts = _value_facts(mismatch)
     elif mismatch.kind == "missing" and mismatch.pattern:
-        lacking = ("wrong", f"{mismatch.observation} is {mismatch.pattern}")
+        lacking = ("wrong", f"{mismatch.observation} {mismatch.pattern}")
         return [lacking, *_two("value", mismatch.expected, mismatch.actual)]
     else:
         facts = _kind_facts(mismatch)
