@@ -127,7 +127,7 @@ def test_a_name_that_an_import_should_have_brought_leads_to_its_cell(judge):
     assert found["plus"].notes == (told,)
     message = " ".join(found["plus"].message.split())
     assert told in message
-    assert message.endswith("NameError: name 'nn' is not defined")
+    assert "in plus: return nn.add(a, b) raised NameError: name 'nn' is not defined note" in message
     assert found["times"].passed
 
 
