@@ -195,7 +195,7 @@ test_calculate_fn_vectors_and_intervene = exercise(
             },
         ),
         Mistake(
-            "takes the mean z of the corrupted prompts",
+            "uses the mean z of the corrupted prompts",
             "calculate_mean_z(model, dataset)",
             "calculate_mean_z(model, corrupted)",
             why="the mean z comes from clean prompts, which show the task",

@@ -30,9 +30,10 @@ def as_list(answers: Any) -> Any:
 
 
 def calculate_h_cases(generator: torch.Generator) -> list[Case]:
-    """A layer in the middle, the last one, and one prompt only."""
+    """The first layer, one in the middle, the last one, and one prompt only."""
     axes = {"h": "d_model"}
     return [
+        Case(label="the first layer", args=(tiny_model(0), dataset(3, 1, seed=4), 0), axes=axes),
         Case(label="the middle layer", args=(tiny_model(0), dataset(3, 2), 1), axes=axes),
         Case(label="no layer named", args=(tiny_model(1), dataset(4, 1, seed=1)), axes=axes),
         Case(label="a single prompt without pairs", args=(tiny_model(0), dataset(1, 0, seed=2), 0), axes=axes),

@@ -280,7 +280,7 @@ test_calculate_h_and_intervene_logprobs = exercise(
             why="the result has one log-probability for each prompt",
         ),
         Mistake(
-            "takes logarithms to base 2",
+            "uses logarithms to base 2",
             function=by_logits(lambda logits, ids: of_answers(logits.softmax(dim=-1).log2(), ids)),
             why="log-probabilities are in nats: the natural logarithm",
         ),

@@ -291,7 +291,7 @@ test_calculate_and_apply_steering_vector = exercise(
             DECODES,
             {
                 "return model.tokenizer.batch_decode(plain), model.tokenizer.batch_decode(steered)": (
-                    "leaves special tokens in",
+                    "keeps special tokens",
                     "people read the results, so special tokens are left out: skip_special_tokens=True",
                 ),
                 "return decode_texts(model.tokenizer, steered), decode_texts(model.tokenizer, plain)": (

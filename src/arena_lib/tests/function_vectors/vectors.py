@@ -172,7 +172,7 @@ def intervene_with_fn_vector_cases(generator: torch.Generator) -> list[Case]:
         return torch.randn(24, generator=generator) * scale
 
     return [
-        Case(label="a list without pairs", args=(tiny_model(0), "hot", 0, vector(4.0), "<|endoftext|> {x}:", 4)),
+        Case(label="a list without pairs", args=(tiny_model(0), "hot", 0, vector(4.0), "<|endoftext|> {x}:", 3)),
         Case(label="the defaults", args=(tiny_model(1), "big", 1, vector(6.0))),
         Case(label="a single token", args=(tiny_model(1), "wet", 1, vector(8.0), " {x}, {x}:", 1)),
     ]

@@ -135,7 +135,7 @@ def mistakes_of_any_attention(cfg: str, mask: str) -> tuple[Mistake, ...]:
                     "future keys have taken their share by then, and the rest doesn't sum to one: mask the scores first",
                 ),
                 f"{mask}(({scaled}).softmax(dim=-1))": (
-                    "puts -inf into the pattern, after the softmax",
+                    "sets the pattern to -inf after the softmax",
                     "softmax turns a score of -inf into 0; a weight of -inf spoils the sum: mask the scores first",
                 ),
                 f"({scaled}).tril().softmax(dim=-1)": (

@@ -162,7 +162,7 @@ test_extend_beams = exercise(
             "logprobs.topk(min(k, logprobs.shape[-1]), dim=-1)",
             {
                 "logprobs.topk(min(k, logprobs.shape[-1]), dim=-1, largest=False)": (
-                    "takes the k least likely tokens",
+                    "extends each beam by the k least likely tokens",
                     "the result holds the k best continuations of each beam",
                 ),
                 "logprobs.topk(1, dim=-1)": (
@@ -258,7 +258,7 @@ test_filter_beams = exercise(
                     "the first part goes on growing, so it holds the unfinished beams",
                 ),
                 "beams.select(best), beams.select(best[is_finished])": (
-                    "leaves finished beams among the unfinished",
+                    "keeps finished beams among the unfinished",
                     "a finished text must not grow any more",
                 ),
             },

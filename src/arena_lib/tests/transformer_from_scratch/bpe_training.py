@@ -364,7 +364,7 @@ test_train_bpe = exercise(
                 ),
                 "joined[merge_pair(word, best)] = count": (
                     "loses a word when two become the same",
-                    "two words may be spelled alike after a merge: their counts add up",
+                    "two words may become the same after a merge: their counts are added up",
                 ),
             },
         ),

@@ -78,7 +78,7 @@ test_forward_with_cache = exercise(
                     "the first new token is at position n_seen, as it was before this call",
                 ),
                 "model.pos_embed.W_pos[start]": (
-                    "gives all new tokens the same position",
+                    "uses the same position for all new tokens",
                     "a piece may hold several tokens, and each has a position of its own",
                 ),
             },
@@ -87,7 +87,7 @@ test_forward_with_cache = exercise(
             "attend_with_cache(block.attn, block.ln1(residual), cache, layer_idx)",
             {
                 "attend_with_cache(block.attn, block.ln1(residual), cache, 0)": (
-                    "gives every block the first layer's cache",
+                    "uses the first layer's cache in every block",
                     "each layer has keys and values of its own",
                 ),
                 "attend_with_cache(block.attn, residual, cache, layer_idx)": (

@@ -89,7 +89,7 @@ test_kv_cache = exercise(
             "            k = torch.cat([old_k, k], dim=1)\n            v = torch.cat([old_v, v], dim=1)\n",
             {
                 "            k = torch.cat([k, old_k], dim=1)\n            v = torch.cat([v, old_v], dim=1)\n": (
-                    "puts new keys and values in front of the old ones",
+                    "joins new keys and values in front of the old ones",
                     "positions are in the order of the text, old ones first",
                 ),
                 "            k = torch.cat([old_k, k], dim=0)\n            v = torch.cat([old_v, v], dim=0)\n": (

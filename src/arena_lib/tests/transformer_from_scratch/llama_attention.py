@@ -68,7 +68,7 @@ test_repeat_kv = exercise(
             "(n_kv_heads group)",
             {
                 "(group n_kv_heads)": (
-                    "gives key heads to query heads in turn",
+                    "assigns key heads to query heads in turn",
                     "neighbouring query heads share a key head: 0 0 0 1 1 1, not 0 1 0 1 0 1",
                 ),
             },
@@ -84,7 +84,7 @@ test_repeat_kv = exercise(
                     "repeats the dimensions of each head",
                     "axis 2 holds the heads: batch, seq, n_kv_heads, d_head",
                 ),
-                "return x": ("copies nothing", "there must be n_heads heads in the end"),
+                "return x": ("copies nothing", "the result has n_heads heads, copied from n_kv_heads"),
                 "return torch.cat([x, x[:, :, -1:].expand(-1, -1, n_heads - x.shape[2], -1)], dim=2)": (
                     "uses the last key head for all further query heads",
                     "every key head serves the same number of query heads",
@@ -182,7 +182,7 @@ test_grouped_query_attention = exercise(
                     "keys and values of a group belong together",
                 ),
                 'einops.repeat(einops.einsum(x, self.W_V, project), "b s n h -> b s (g n) h", g=cfg.n_heads // cfg.n_kv_heads)': (
-                    "gives value heads to query heads in turn",
+                    "assigns value heads to query heads in turn",
                     "neighbouring query heads share a key head, and the value head of the same number",
                 ),
             },
@@ -191,7 +191,7 @@ test_grouped_query_attention = exercise(
             "(n_kv_heads group)",
             {
                 "(group n_kv_heads)": (
-                    "gives key heads to query heads in turn",
+                    "assigns key heads to query heads in turn",
                     "neighbouring query heads share a key head",
                 )
             },

@@ -141,7 +141,7 @@ test_sample = exercise(
             "tokens if self.n_ctx is None else tokens[-self.n_ctx :]",
             {
                 "tokens": (
-                    "gives the model more than its context",
+                    "runs the model on more tokens than its context holds",
                     "a model has positions for n_ctx tokens: it reads the last n_ctx of a longer text",
                 ),
                 "tokens if self.n_ctx is None else tokens[: self.n_ctx]": (
@@ -149,11 +149,11 @@ test_sample = exercise(
                     "what comes next depends most on what came last",
                 ),
                 "tokens if self.n_ctx is None else tokens[1 - self.n_ctx :]": (
-                    "gives the model one token fewer than its context holds",
+                    "runs the model on one token fewer than its context holds",
                     "a model can read n_ctx tokens, so it gets the last n_ctx of a longer text",
                 ),
                 "tokens[-1:]": (
-                    "gives the model the newest token only",
+                    "runs the model on only the newest token",
                     "without a cache the model must read the whole text at each step",
                 ),
                 "tokens[-self.n_ctx :]": (

@@ -104,7 +104,7 @@ test_demo_transformer = exercise(
                 ),
                 "self.ln_final(residual) @ self.embed.W_E.T": (
                     "unembeds with W_E",
-                    "this model has an unembedding of its own: unembed",
+                    "the model has an unembedding of its own, in unembed",
                 ),
             },
         ),
