@@ -179,7 +179,7 @@ def test_activation_patching_handed_in_as_path_patching_is_named():
 
     result = run(judges.test_get_path_patch_head_to_final_resid_post, no_freeze)
     assert result.status == "failed"
-    assert result.diagnosis.mistake == "leaves later heads free"
+    assert result.diagnosis.mistake == "does not freeze the later heads"
 
 
 @pytest.mark.parametrize("first", [lambda layer: layer, lambda layer: 0], ids=["the sender's", "up to the sender's"])
@@ -194,7 +194,7 @@ def test_freezing_hooks_that_miss_later_layers_are_named(first):
         return results
 
     result = run(judges.test_get_path_patch_head_to_final_resid_post, frozen_early)
-    assert result.diagnosis.mistake == "leaves later heads free"
+    assert result.diagnosis.mistake == "does not freeze the later heads"
 
 
 def test_untouched_stubs_are_not_started():

@@ -32,7 +32,7 @@ def hook_cases(places: Places, index_name: str, axes: str, generator: torch.Gene
             Case(
                 label=f"on {name}, {label}",
                 given={"now": now, "cache": cache, "name": name, "index": index},
-                axes={"what goes on": axes},
+                axes={"activation after the hook": axes},
                 call=f"tensor, hook, {index_name}={index}, clean_cache",
             )
         )
@@ -74,38 +74,41 @@ def hook_mistakes(exchange: str) -> tuple[Mistake, ...]:
     part = into.removeprefix("patched")
     writes_into_the_cache = (
         "writes into the clean run's cache",
-        "the cache is needed for the next patch: write into the model's tensor, or make a new one",
+        "the next patch needs the cache unchanged: write into the model's tensor, or make a new one",
     )
     wrong = {
         f"{source} = {into}": writes_into_the_cache,
         f"{source} = {into}; patched = clean_cache[hook.name]": writes_into_the_cache,
-        f"{into} += {source}": ("adds the clean activation", "patching replaces: the corrupted value goes"),
+        f"{into} += {source}": ("adds the clean activation", "patching replaces the corrupted value by the clean one"),
         f"{into} = ({into} + {source}) / 2": (
-            "takes the mean of both runs",
-            "patching replaces: the corrupted value goes",
+            "uses the mean of both runs",
+            "patching replaces the corrupted value by the clean one",
         ),
-        f"{into} = 0.0": ("sets it to zero", "that is ablation: patching puts the clean run's value there"),
+        f"{into} = 0.0": (
+            "sets the activation to zero",
+            "patching uses the clean run's value; setting zeros is ablation",
+        ),
         f"{into} = {source}.mean(dim=0)": (
             "averages the clean run over prompts",
-            "each prompt gets what the clean prompt of the same number had",
+            "each prompt gets the value of the clean prompt with the same index",
         ),
         f"{into} = next(iter(clean_cache.values())){part}": (
-            "takes the first thing in the cache",
-            "the clean value must come from the place where the hook is: clean_cache[hook.name]",
+            "uses the first activation in the cache",
+            "the clean value is the activation of the same hook: clean_cache[hook.name]",
         ),
         f"patched, kept = clean_cache[hook.name].clone(), patched; {into} = kept{part}": (
-            "patches everything else in its place",
-            "what the index says comes from the clean run, all else stays as it was",
+            "patches everything except what it should",
+            "only the entries of the given index come from the clean run, and all others stay as they were",
         ),
     }
     returns = {
         "return None": (
             "changes a copy and returns nothing",
-            "patched is another tensor than the one that came in: return it, or write into that one",
+            "the patched copy is a new tensor: return it, or write into the tensor that the hook received",
         ),
         f"return patched{part}": (
-            "returns the patched part alone",
-            "what a hook returns takes the place of the whole activation, so it must have its shape",
+            "returns only the patched part",
+            "the tensor that a hook returns replaces the whole activation, so it must have the whole shape",
         ),
     }
     return (*instead_of(exchange, wrong), *instead_of("return patched", returns))
@@ -140,32 +143,32 @@ test_patch_residual_component = exercise(
                     "only the position pos comes from the clean run; the others stay corrupted",
                 ),
                 "patched[:, pos:] = clean_cache[hook.name][:, pos:]": (
-                    "patches from this position on",
-                    "one position at a time, or nobody knows which of them mattered",
+                    "patches from position pos on",
+                    "only position pos is patched, so that its own effect is seen",
                 ),
                 "patched[:, : pos + 1] = clean_cache[hook.name][:, : pos + 1]": (
-                    "patches up to this position",
-                    "one position at a time, or nobody knows which of them mattered",
+                    "patches up to position pos",
+                    "only position pos is patched, so that its own effect is seen",
                 ),
                 "patched[:, :pos] = clean_cache[hook.name][:, :pos]": (
-                    "patches the positions before it",
+                    "patches the positions before pos",
                     "position pos itself is patched, and no other",
                 ),
                 "patched[:, pos] = clean_cache[hook.name][:, -1]": (
-                    "takes the clean run's last position",
-                    "a position gets what the same position had in the clean run",
+                    "uses the clean run's last position",
+                    "position pos gets the clean run's value at the same position",
                 ),
             },
         ),
         Mistake(
-            "patches a prompt in place of a position",
+            "indexes the prompts instead of the positions",
             function=exchanged_at(0),
-            why="the axes are batch, seq, d_model: positions are the second",
+            why="the axes are batch, seq, d_model, so positions are the second axis",
         ),
         Mistake(
-            "patches a dimension in place of a position",
+            "indexes d_model instead of the positions",
             function=exchanged_at(2),
-            why="the axes are batch, seq, d_model: positions are the second",
+            why="the axes are batch, seq, d_model, so positions are the second axis",
         ),
     ],
 )
@@ -195,7 +198,7 @@ def head_by_mask(corrupted_head_vector: Tensor, hook: Any, head_index: int, clea
 
 
 PATCHES_HEAD = "patched[:, :, head_index] = clean_cache[hook.name][:, :, head_index]"
-HEADS_WHY = "the axes are batch, seq, n_heads, d_head: heads are the third"
+HEADS_WHY = "the axes are batch, seq, n_heads, d_head, so heads are the third axis"
 
 test_patch_head_vector = exercise(
     reference=activation.patch_head_vector,
@@ -217,13 +220,13 @@ test_patch_head_vector = exercise(
                     "the head is patched at all positions",
                 ),
                 "patched[:, :, head_index] = clean_cache[hook.name][:, :, 0]": (
-                    "takes the first head's clean value",
-                    "a head gets what the same head had in the clean run",
+                    "uses the first head's clean value",
+                    "a head gets the clean run's value of the same head",
                 ),
             },
         ),
-        Mistake("takes the axis of positions for the heads", function=exchanged_at(1), why=HEADS_WHY),
-        Mistake("takes the last axis for the heads", function=exchanged_at(3), why=HEADS_WHY),
+        Mistake("uses the axis of positions as that of the heads", function=exchanged_at(1), why=HEADS_WHY),
+        Mistake("uses the last axis as that of the heads", function=exchanged_at(3), why=HEADS_WHY),
     ],
 )
 
@@ -245,7 +248,7 @@ def pattern_in_place(corrupted_head_vector: Tensor, hook: Any, head_index: int, 
 
 
 PATCHES_PATTERN = "patched[:, head_index] = clean_cache[hook.name][:, head_index]"
-PATTERN_WHY = "a pattern has the axes batch, n_heads, seq_q, seq_k: heads are the second"
+PATTERN_WHY = "a pattern has the axes batch, n_heads, seq_q, seq_k, so heads are the second axis"
 
 test_patch_attn_patterns = exercise(
     reference=activation.patch_attn_patterns,
@@ -260,7 +263,7 @@ test_patch_attn_patterns = exercise(
             {
                 "patched[:] = clean_cache[hook.name]": (
                     "patches all heads",
-                    "the other heads keep looking where they look",
+                    "the other heads of the layer keep their patterns of the corrupted run",
                 ),
                 "patched[:, head_index, -1] = clean_cache[hook.name][:, head_index, -1]": (
                     "patches the last query only",
@@ -268,12 +271,12 @@ test_patch_attn_patterns = exercise(
                 ),
                 "patched[:, head_index] = clean_cache[hook.name][:, head_index].transpose(-1, -2)": (
                     "swaps queries and keys",
-                    "rows are queries in both runs: the clean pattern goes in as it is",
+                    "rows are queries in both runs, so the clean pattern is used without a transpose",
                 ),
             },
         ),
-        Mistake("takes the queries' axis for the heads", function=exchanged_at(2), why=PATTERN_WHY),
-        Mistake("takes the keys' axis for the heads", function=exchanged_at(3), why=PATTERN_WHY),
-        Mistake("takes the prompts' axis for the heads", function=exchanged_at(0), why=PATTERN_WHY),
+        Mistake("uses the queries' axis as that of the heads", function=exchanged_at(2), why=PATTERN_WHY),
+        Mistake("uses the keys' axis as that of the heads", function=exchanged_at(3), why=PATTERN_WHY),
+        Mistake("uses the prompts' axis as that of the heads", function=exchanged_at(0), why=PATTERN_WHY),
     ],
 )

@@ -32,11 +32,12 @@ from arena_lib.transformer.fast.llama import LlamaConfig
 
 __test__ = False
 
-CLOSE = {"results": Tolerance(rtol=1e-4, atol=2e-5)}
+CLOSE = {"result": Tolerance(rtol=1e-4, atol=2e-5)}
 FORMS: dict[str, Any] = {"a model of GPT-2's form": GPT2_CONFIG, "a model of Llama's form": LLAMA_CONFIG}
 PROMPTS: dict[type, tuple[int, int]] = {GPT2Config: (4, 5), LlamaConfig: (2, 6), AttentionOnlyConfig: (1, 4)}
 """How many prompts each form of model reads, and how long they are."""
-ALL_FORMS: dict[str, Any] = {"one prompt, a model of attention alone": ATTENTION_ONLY_CONFIG} | FORMS
+NO_MLPS = "one prompt, a model without MLPs"
+ALL_FORMS: dict[str, Any] = {NO_MLPS: ATTENTION_ONLY_CONFIG} | FORMS
 
 
 def sweep_cases(generator: torch.Generator, axes: str, configs: dict[str, Any]) -> list[Case]:
@@ -48,7 +49,7 @@ def sweep_cases(generator: torch.Generator, axes: str, configs: dict[str, Any]) 
         corrupted, clean = (make_tokens(batch, seq, generator) for _ in range(2))
         given = {"model": model, "corrupted": corrupted, "cache": model.run_with_cache(clean)[1]}
         call = "model, corrupted_tokens, clean_cache, patching_metric"
-        cases.append(Case(label=label, given=given, axes={"results": axes}, call=call))
+        cases.append(Case(label=label, given=given, axes={"result": axes}, call=call))
     return cases
 
 
@@ -58,8 +59,8 @@ def position_cases(generator: torch.Generator) -> list[Case]:
 
 
 def place_cases(generator: torch.Generator) -> list[Case]:
-    """GPT-2's form and Llama's."""
-    return sweep_cases(generator, "n_places n_layers seq", FORMS)
+    """GPT-2's form, Llama's, and attention alone, which has no MLPs to patch."""
+    return sweep_cases(generator, "n_places n_layers seq", FORMS | {NO_MLPS: ATTENTION_ONLY_CONFIG})
 
 
 def swept(function: Callable[..., Any], case: Case) -> Observations:
@@ -105,11 +106,11 @@ def sweep_mistakes(place: str) -> tuple[Mistake, ...]:
         ),
         run.replace(f"[({place}, patch)]", f"[({any_layer}, patch) for any_layer in range(lm.n_layers)]"): (
             "patches all layers at once",
-            "one patch at a time: the other layers are computed anew from what they then read",
+            "each run patches one layer; the other layers are computed from what they then read",
         ),
         run.replace("patch)", "lambda tensor, hook: clean_cache[hook.name])"): (
             "patches the whole activation at once",
-            "each entry is for one position or one head: all others keep what they have in the corrupted run",
+            "each entry patches one position or one head; all others keep their values of the corrupted run",
         ),
         "lm.run(corrupted_tokens)": (
             "measures the corrupted run without a patch",
@@ -119,19 +120,19 @@ def sweep_mistakes(place: str) -> tuple[Mistake, ...]:
     results = {
         "patching_metric(logits) - patching_metric(lm.run(corrupted_tokens))": (
             "subtracts the corrupted run's metric",
-            "return the metric as it is: subtract no baseline",
+            "the result is the metric itself, without a baseline subtracted",
         ),
         "patching_metric(logits) / len(corrupted_tokens)": (
             "divides the metric by the number of prompts",
-            "the metric itself is asked for: it says how prompts are averaged",
+            "the result is the metric itself, which already averages over the prompts",
         ),
         "patching_metric(logits[:, -1:])": (
-            "hands the last position alone to the metric",
-            "the metric takes the logits as the model gives them, and chooses positions itself",
+            "calls the metric with the last position only",
+            "the metric takes the model's logits at all positions, and chooses positions itself",
         ),
         "patching_metric(logits.softmax(dim=-1))": (
-            "hands probabilities to the metric",
-            "the metric reads logits, as the model gives them",
+            "calls the metric with probabilities",
+            "the metric takes the model's logits, without a softmax",
         ),
     }
     stays = Mistake(
@@ -143,15 +144,18 @@ def sweep_mistakes(place: str) -> tuple[Mistake, ...]:
     return (*instead_of(run, runs), stays, *instead_of("check_metric(patching_metric(logits))", results))
 
 
-OWN_ENTRY = "each entry has its own {}: give the hook its value when you make it, with functools.partial (a lambda reads the variable when it is called)"
+OWN_ENTRY = (
+    "each entry has its own {}: bind it to the hook with functools.partial, because a lambda reads the loop's "
+    "variable only when it is called"
+)
 POSITION_MISTAKES = instead_of(
     "pos=pos, ",
     {
         "pos=corrupted_tokens.shape[1] - 1, ": ("always patches the last position", OWN_ENTRY.format("position")),
         "pos=0, ": ("always patches the first position", OWN_ENTRY.format("position")),
         "pos=(pos + 1) % corrupted_tokens.shape[1], ": (
-            "is one position off",
-            "entry [layer, pos] is for position pos",
+            "patches the position next to the right one",
+            "entry [layer, pos] is the metric with position pos patched",
         ),
     },
 )
@@ -178,12 +182,12 @@ test_get_act_patch_resid_pre = exercise(
                 for place, words in {
                     "resid_post": "the stream after the layer",
                     "resid_mid": "the stream between attention and MLP",
-                    "attn_out": "what attention adds",
+                    "attn_out": "attention's output",
                 }.items()
             },
         ),
         Mistake(
-            "puts positions first",
+            "returns positions as the first axis",
             ".unflatten(0, (lm.n_layers, -1))",
             ".unflatten(0, (lm.n_layers, -1)).T",
             why="the result is [layer, position]",
@@ -195,7 +199,8 @@ test_get_act_patch_resid_pre = exercise(
 
 def places_by_hooks(model: Any, corrupted_tokens: Tensor, clean_cache: Any, patching_metric: Any) -> Tensor:
     """A table filled entry by entry, with a closure as the hook."""
-    places, seq = ("resid_pre", "attn_out", "mlp_out"), corrupted_tokens.shape[1]
+    has_mlp = "blocks.0.hook_mlp_out" in model.hook_dict
+    places, seq = ("resid_pre", "attn_out", "mlp_out")[: 2 + has_mlp], corrupted_tokens.shape[1]
     results = torch.zeros(len(places), model.cfg.n_layers, seq)
     for i, layer, pos in results.isfinite().nonzero().tolist():
 
@@ -219,14 +224,23 @@ test_get_act_patch_block_every = exercise(
         *instead_of(
             '["resid_pre", "attn_out", "mlp_out"] if',
             {
-                f"{places} if": (name, "the order is resid_pre, attn_out, mlp_out")
+                f"{places} if": (name, "the three places are resid_pre, attn_out and mlp_out, in this order")
                 for places, name in {
-                    '["resid_pre", "mlp_out", "attn_out"]': "has attention and MLP the wrong way round",
-                    '["resid_pre", "resid_mid", "mlp_out"]': "patches resid_mid in place of attn_out",
-                    '["resid_pre", "resid_mid", "resid_post"]': "patches the stream where parts of it are asked for",
-                    '["resid_mid", "attn_out", "mlp_out"]': "patches the stream after attention in place of resid_pre",
+                    '["resid_pre", "mlp_out", "attn_out"]': "swaps attention and MLP",
+                    '["resid_pre", "resid_mid", "mlp_out"]': "patches resid_mid instead of attn_out",
+                    '["resid_pre", "resid_mid", "resid_post"]': "patches the stream instead of attn_out and mlp_out",
+                    '["resid_mid", "attn_out", "mlp_out"]': "patches the stream after attention instead of resid_pre",
                     '["resid_pre", "attn_out"]': "leaves out the MLPs",
                 }.items()
+            },
+        ),
+        *instead_of(
+            ' if lm.has_mlp else ["resid_pre", "attn_out"]',
+            {
+                "": (
+                    "fails for a model without MLPs",
+                    "a model without MLPs has no mlp_out: patch the first two places only",
+                )
             },
         ),
         Mistake(
@@ -239,11 +253,11 @@ test_get_act_patch_block_every = exercise(
             ".unflatten(0, (len(places), lm.n_layers, -1))",
             {
                 ".unflatten(0, (len(places), lm.n_layers, -1)).transpose(0, 1)": (
-                    "puts the places after the layers",
+                    "returns the places after the layers",
                     "the result is [place, layer, position]",
                 ),
                 ".unflatten(0, (len(places), lm.n_layers, -1)).transpose(1, 2)": (
-                    "puts positions before layers",
+                    "returns positions before layers",
                     "the result is [place, layer, position]",
                 ),
             },

@@ -52,7 +52,7 @@ def what_is_left(function: Any, case: Case) -> Observations:
         with_hooks = model(dataset.toks)
         model.reset_hooks()
         return {
-            "the same model comes back": returned is model,
+            "the function returns the same model": returned is model,
             "logits": with_hooks.detach(),
             "logits after reset_hooks": model(dataset.toks).detach(),
         }
@@ -121,10 +121,10 @@ test_add_mean_ablation_hook = exercise(
     accepts=[ablate_by_writing, ablate_by_template],
     mistakes=[
         Mistake(
-            "leaves the hooks that were there",
+            "does not remove the hooks of an earlier circuit",
             "    model.reset_hooks(including_permanent=True)\n",
             "",
-            why="another circuit's hooks would act as well, and the means would be taken with them",
+            why="an earlier circuit's hooks would change the means and the results: reset the hooks first",
         ),
         Mistake(
             "removes only hooks that are not permanent",
@@ -133,7 +133,7 @@ test_add_mean_ablation_hook = exercise(
             why="an earlier circuit may be permanent: reset_hooks(including_permanent=True)",
         ),
         Mistake(
-            "takes the means before it removes the old hooks",
+            "computes the means before it removes the old hooks",
             RESETS_AND_RUNS,
             "\n".join([*RESETS_AND_RUNS.splitlines()[1:], RESETS_AND_RUNS.splitlines()[0]]) + "\n",
             why="the means must be those of the model itself, without an earlier circuit's hooks",
@@ -142,7 +142,7 @@ test_add_mean_ablation_hook = exercise(
             "partial(mean_ablation_hook, means=means, is_kept=is_kept)",
             {
                 f"lambda z, hook{bound}: mean_ablation_hook(z, hook, means=means, is_kept=is_kept)": (
-                    f"every layer uses the last layer's {words}",
+                    f"uses the last layer's {words} in every layer",
                     "a hook made in a loop sees the loop's last values when it runs: bind them by partial or default arguments",
                 )
                 for bound, words in {
@@ -157,11 +157,11 @@ test_add_mean_ablation_hook = exercise(
             {
                 "is_permanent=False": (
                     "never makes its hooks permanent",
-                    "with is_permanent the circuit outlives model.reset_hooks()",
+                    "with is_permanent the hooks must stay after model.reset_hooks()",
                 ),
                 "is_permanent=True": (
                     "always makes its hooks permanent",
-                    "without is_permanent the circuit goes with model.reset_hooks()",
+                    "without is_permanent, model.reset_hooks() must remove the hooks",
                 ),
             },
         ),
@@ -169,18 +169,18 @@ test_add_mean_ablation_hook = exercise(
             "hooks only layers with a head of the circuit",
             "        means = compute",
             "        if not is_kept.any():\n            continue\n        means = compute",
-            why="in the other layers every head is outside the circuit, and gives its mean",
+            why="in a layer without a head of the circuit all heads are replaced by their means, so every layer needs a hook",
         ),
         *instead_of(
             "is_kept=is_kept)",
             {
                 "is_kept=~is_kept)": (
-                    "keeps what is outside the circuit",
-                    "the circuit keeps its own outputs, everything else gets the means",
+                    "replaces the circuit's heads instead of the others",
+                    "heads of the circuit keep their outputs, and all others get the means",
                 ),
                 "is_kept=is_kept.any(dim=1, keepdim=True).expand_as(is_kept))": (
                     "keeps heads at all positions",
-                    "a class does its work at one position, and the claim is that it's needed nowhere else",
+                    "a class of heads is kept only at the position where it works",
                 ),
             },
         ),
@@ -189,19 +189,19 @@ test_add_mean_ablation_hook = exercise(
             {
                 "cache[name].mean(dim=0, keepdim=True).expand_as(cache[name])": (
                     "averages over all prompts",
-                    "a position means something else in another template, so each has its own mean",
+                    "a position holds another word in another template, so each template has its own mean",
                 ),
                 "cache[name].mean(dim=(0, 1), keepdim=True).expand_as(cache[name])": (
-                    "averages over positions as well",
+                    "averages over positions too",
                     "each position keeps a mean of its own",
                 ),
                 "cache[name]": (
-                    "takes single prompts for means",
-                    "that is resampling: one ABC prompt still has names of its own",
+                    "uses single prompts instead of means",
+                    "one ABC prompt still holds names of its own, and the mean over many doesn't",
                 ),
                 "torch.zeros_like(cache[name])": (
                     "ablates with zeros",
-                    "heads also write what all prompts share; zero takes that away as well",
+                    "the mean keeps what all prompts share, and zeros would remove that too",
                 ),
             },
         ),
@@ -209,13 +209,13 @@ test_add_mean_ablation_hook = exercise(
             "keeps every head at the end",
             "make_circuit_mask(circuit, seq_pos_to_keep,",
             'make_circuit_mask(circuit, dict.fromkeys(circuit, "end"),',
-            why="seq_pos_to_keep says which role a class works at",
+            why="seq_pos_to_keep says at which role's position a class of heads is kept",
         ),
         Mistake(
             "returns nothing",
             "    return model\n",
             "    return None\n",
-            why="the model comes back, so that calls can be chained",
+            why="the function returns the model",
         ),
     ],
 )

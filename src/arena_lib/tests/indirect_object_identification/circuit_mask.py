@@ -54,32 +54,38 @@ test_compute_means_by_template = exercise(
             {
                 "= z.mean(dim=0)": (
                     "averages over all prompts",
-                    "a position means something else in another template, so each has its own mean",
+                    "a position holds another word in another template, so each template has its own mean",
                 ),
                 "= z[groups == group].mean(dim=(0, 1))": (
-                    "averages over positions as well",
+                    "averages over positions too",
                     "each position keeps a mean of its own",
                 ),
                 "= z[groups == group].mean(dim=(0, 2), keepdim=True)[0]": (
-                    "averages over heads as well",
+                    "averages over heads too",
                     "each head keeps a mean of its own",
                 ),
                 "= z[groups == group].mean()": (
-                    "makes one number of each group",
+                    "averages over positions, heads and dimensions too",
                     "each position, head and dimension keeps a mean of its own",
                 ),
-                "= z[groups == group].sum(dim=0)": ("adds up and does not divide", "it's the mean that is asked for"),
+                "= z[groups == group].sum(dim=0)": (
+                    "sums over the group and does not divide",
+                    "the result is the mean over the group",
+                ),
                 "= z[groups == group].sum(dim=0) / len(z)": (
                     "divides by the number of all prompts",
                     "a group's mean is the sum over its prompts, divided by how many these are",
                 ),
                 "= z[groups == group][0]": (
-                    "takes the first prompt of each template for the mean",
-                    "one prompt still knows its own names; the mean over many doesn't",
+                    "uses the first prompt of each template instead of the mean",
+                    "one prompt still holds its own names, and the mean over many prompts doesn't",
                 ),
-                "= z[groups == group].median(dim=0).values": ("takes the median", "it's the mean that is asked for"),
+                "= z[groups == group].median(dim=0).values": (
+                    "uses the median instead of the mean",
+                    "the result is the mean over the group",
+                ),
                 "= z[groups == group].sum(dim=0) - z[groups == group]": (
-                    "leaves the prompt itself out",
+                    "leaves each prompt out of its own group's mean",
                     "the mean is over all prompts of the group, this one included",
                 ),
             },
@@ -87,21 +93,21 @@ test_compute_means_by_template = exercise(
         *instead_of(
             "means = torch.empty_like(z)",
             {
-                "means = z": ("writes the means into z", "z belongs to the cache: make a tensor of your own"),
+                "means = z": ("writes the means into z", "z belongs to the cache: make a new tensor for the means"),
                 "z = z.detach()\n    means = torch.empty_like(z)": (
                     "cuts the gradient off",
-                    "nothing here needs to be detached, and an average can be differentiated",
+                    "the means may be differentiated, so don't detach anything",
                 ),
             },
         ),
         Mistake(
-            "takes the groups to be numbered from 0 on",
+            "assumes that groups are numbered from 0 on",
             "for group in groups.unique():",
             "means.zero_()\n    for group in range(len(groups.unique())):",
             why="groups may have any numbers: go through groups.unique()",
         ),
         Mistake(
-            "gives one mean for each group",
+            "returns one mean for each group",
             "return means",
             "return torch.stack([means[groups == group][0] for group in groups.unique()])",
             why="each prompt gets the mean of its group, so there are as many rows as prompts",
@@ -172,22 +178,22 @@ test_make_circuit_mask = exercise(
                 ),
                 "mask[layer, prompts, :, head]": (
                     "keeps heads at all positions",
-                    "a class does its work at one position, and the claim is that it's needed nowhere else",
+                    "a class of heads is kept only at the position where it works",
                 ),
                 "mask[layer, prompts, word_idx[seq_pos_to_keep[kind]][0], head]": (
-                    "takes the first prompt's position for all",
-                    "a role stands elsewhere in another template or form",
+                    "uses the first prompt's position for all prompts",
+                    "a role may be at another position in another template, so each prompt has its own",
                 ),
                 'mask[layer, prompts, word_idx["end"], head]': (
                     "keeps every head at the end",
-                    "seq_pos_to_keep says which role a class works at",
+                    "seq_pos_to_keep says at which role's position a class of heads is kept",
                 ),
                 "mask[layer, prompts, -1, head]": (
-                    "takes the last position for every role",
+                    "uses the last position for every role",
                     "word_idx[seq_pos_to_keep[kind]] holds the position of a class in each prompt",
                 ),
                 "mask[layer, prompts, word_idx[seq_pos_to_keep[kind]]]": (
-                    "keeps all heads of a layer that has one",
+                    "keeps all heads of a layer that has a head of the circuit",
                     "heads are the last axis, and the others of the layer are ablated",
                 ),
                 "mask[head % n_layers, prompts, word_idx[seq_pos_to_keep[kind]], layer]": (
@@ -196,7 +202,7 @@ test_make_circuit_mask = exercise(
                 ),
                 "mask[:, prompts, word_idx[seq_pos_to_keep[kind]], head]": (
                     "keeps the head's number in every layer",
-                    "a head is one head of one layer",
+                    "a head is (layer, head): it is kept only in its own layer",
                 ),
             },
         ),
@@ -204,26 +210,26 @@ test_make_circuit_mask = exercise(
             "        for layer, head in heads:\n",
             {
                 "        for layer, head in heads:\n            mask[layer, :, :, head] = False\n": (
-                    "forgets a head's other class",
+                    "keeps a head at the positions of only one of its classes",
                     "a head in two classes is kept at the positions of both",
                 ),
                 "        for layer, head in heads[:1]:\n": (
-                    "keeps the first head of each class alone",
+                    "keeps only the first head of each class",
                     "a class has several heads, and all of them belong to the circuit",
                 ),
             },
         ),
         Mistake(
-            "marks what is ablated",
+            "marks what is ablated instead of what is kept",
             "    return mask",
             "    return ~mask",
-            why="True stands for what is kept",
+            why="the mask is True for what is kept, and False for what is ablated",
         ),
         Mistake(
-            "marks by numbers",
+            "returns numbers instead of booleans",
             "    return mask",
             "    return mask.float()",
-            why="a mask holds True and False: later code indexes with it and turns it round by ~",
+            why="the mask holds booleans: later code indexes with it and inverts it with ~",
         ),
     ],
 )

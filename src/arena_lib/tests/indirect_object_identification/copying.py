@@ -54,7 +54,7 @@ def embed_by_loop(model: Any, names: Tensor) -> Tensor:
 
 
 ONE_IN_THE_BATCH = "the batch has one row, which is the first and the last"
-PAST_THE_MLP = "later heads read the stream after the first MLP, which has changed what names look like"
+PAST_THE_MLP = "later heads read the stream after the first MLP, which changes the vectors of names"
 
 test_embed_names = exercise(
     reference=copying.embed_names,
@@ -75,7 +75,7 @@ test_embed_names = exercise(
             "adds the embedding of a position",
             "embedded = lm.W_E[names]",
             "embedded = lm.W_E[names] + (lm.model.pos_embed.W_pos[0] if hasattr(lm.model, 'pos_embed') else 0)",
-            why="a name is looked at by itself, wherever it stands: W_E[name] alone",
+            why="the result doesn't depend on a position: it starts from W_E[name] only",
         ),
         *instead_of(
             "embedded + lm.mlp_out(0, embedded[None])[0]",
@@ -83,26 +83,26 @@ test_embed_names = exercise(
                 "embedded": ("leaves out the first MLP", PAST_THE_MLP),
                 "lm.mlp_out(0, embedded[None])[0]": (
                     "leaves out the embedding itself",
-                    "the MLP adds to the stream: what it reads is still there",
+                    "the MLP adds to the stream, so the embedding is still part of it",
                 ),
                 "embedded + lm.mlp_out(1, embedded[None])[0]": (
-                    "takes the second layer's MLP",
+                    "uses the second layer's MLP",
                     "a name passes the first MLP, that of layer 0, before the heads of layer 1 read it",
                 ),
                 "embedded + lm.mlp_out(lm.n_layers - 1, embedded[None])[0]": (
-                    "takes the last layer's MLP",
+                    "uses the last layer's MLP",
                     "a name passes the first MLP before the heads of layer 1 read it",
                 ),
                 "embedded + lm.mlp_out(0, (embedded + lm.mlp_out(0, embedded[None])[0])[None])[0]": (
-                    "passes the MLP twice",
-                    "it is passed once",
+                    "applies the MLP twice",
+                    "the first MLP is applied once",
                 ),
                 "embedded + lm.model.blocks[0].mlp(embedded[None])[0]": (
                     "leaves out the MLP's norm",
                     "the MLP reads the stream through its norm, ln2; hooked(model).mlp_out has it",
                 ),
                 "embedded + lm.model.blocks[0].mlp(lm.norm(0, 'ln1', embedded[None]))[0]": (
-                    "takes attention's norm for the MLP",
+                    "uses attention's norm for the MLP",
                     "the MLP reads the stream through its own norm, ln2; hooked(model).mlp_out has it",
                 ),
             },
@@ -172,33 +172,33 @@ test_get_copying_scores = exercise(
             "leaves out the layer's norm",
             'lm.norm(layer, "ln1", embedded[None])[0], lm',
             "embedded, lm",
-            why="a head reads the stream through its layer's norm, whose gain counts dimensions differently",
+            why="a head reads the stream through its layer's norm, whose gain weights the dimensions",
         ),
         *instead_of(
             "lm.unembed(sign * outputs)",
             {
                 "(sign * outputs @ lm.W_U)": (
                     "leaves out the final norm",
-                    "the unembedding reads the stream through the final norm, whose gain counts dimensions differently",
+                    "the unembedding reads the stream through the final norm, whose gain weights the dimensions",
                 ),
                 "(sign * lm.unembed(outputs))": (
-                    "turns the logits round",
-                    "it's the head's output that is turned: the final norm and b_U come after it, and b_U keeps its sign",
+                    "multiplies the logits by -1",
+                    "the head's output is multiplied by -1: the final norm and b_U come after it, and b_U keeps its sign",
                 ),
                 "lm.unembed(embedded + sign * outputs)": (
                     "adds the stream to the head's output",
-                    "what the head writes is looked at by itself; the name's own stream would make the name likely anyway",
+                    "only the head's output is unembedded; the name's own stream would make the name likely anyway",
                 ),
             },
         ),
         Mistake(
-            "scores the layers from 0 on",
+            "scores layer 0 too",
             HEAD,
             HEAD.replace("(layer", "(layer - 1"),
             why="layer 0 is left out: index 0 of the second axis is layer 1",
         ),
         Mistake(
-            "takes W_V of the layer before",
+            "uses W_V of the layer before",
             "lm.W_V(layer)",
             "lm.W_V(layer - 1)",
             why="both weights are those of the head's own layer",
@@ -214,28 +214,33 @@ test_get_copying_scores = exercise(
             {
                 f"topk({wrong}, dim=-1)": (name, "a name counts if it's among the k likeliest tokens")
                 for wrong, name in {
-                    "k + 1": "looks at one token more than k",
-                    "max(k - 1, 1)": "looks at one token less than k",
-                    "1": "looks at the likeliest token alone",
+                    "k + 1": "counts a name among the k + 1 likeliest tokens",
+                    "max(k - 1, 1)": "counts a name only among the k - 1 likeliest tokens",
+                    "1": "counts a name only if it is the likeliest token",
                 }.items()
             }
-            | {"topk(k, dim=-1, largest=False)": ("looks at the least likely tokens", "copying makes a name likely")},
+            | {
+                "topk(k, dim=-1, largest=False)": (
+                    "counts a name among the k least likely tokens",
+                    "a name counts if it's among the k likeliest tokens, because copying makes it likely",
+                )
+            },
         ),
         *instead_of(
             "enumerate((1, -1))",
             {
                 "enumerate((-1, 1))": (
-                    "has positive and negative copying the wrong way round",
-                    "the first row is the head as it is, the second its output times -1",
+                    "swaps positive and negative copying",
+                    "the first row uses the head's output, and the second its output times -1",
                 ),
                 "enumerate((1, 1))": (
-                    "has the positive scores twice",
+                    "returns the positive scores twice",
                     "for the second row the head's output is multiplied by -1 before the final norm",
                 ),
             },
         ),
         Mistake(
-            "puts the layers in the wrong order",
+            "returns the layers in the wrong order",
             "scores[idx, layer - 1]",
             "scores[idx, -layer]",
             why="index 0 of the second axis is layer 1, and so on upwards",
@@ -252,8 +257,8 @@ test_get_copying_scores = exercise(
                     "a score is a share of the names, from 0 to 1",
                 ),
                 "torch.isin(top, names).any(dim=-1).float().mean(dim=-1)": (
-                    "asks whether any of the names is among the top",
-                    "each head's output for a name is searched for that very name",
+                    "counts a hit if any of the names is among the k likeliest",
+                    "for each name, only that name itself counts",
                 ),
             },
         ),

@@ -86,12 +86,12 @@ test_get_act_patch_attn_head_out_all_pos = exercise(
             {
                 '(f"blocks.{layer}.attn.hook_q", patch)': (
                     "patches the queries",
-                    "a head's output is z, what its pattern brought together",
+                    "a head's output is z, the values weighted by its pattern",
                 ),
             },
         ),
         Mistake(
-            "puts heads first",
+            "returns heads as the first axis",
             ".unflatten(0, (lm.n_layers, lm.n_heads))",
             ".unflatten(0, (lm.n_layers, lm.n_heads)).T",
             why="the result is [layer, head]",
@@ -109,8 +109,8 @@ test_get_act_patch_attn_head_out_all_pos = exercise(
                 "head_index=0, ": ("always patches head 0", OWN_ENTRY.format("head")),
                 "head_index=lm.n_heads - 1, ": ("always patches the last head", OWN_ENTRY.format("head")),
                 "head_index=lm.n_heads - 1 - head, ": (
-                    "numbers the heads backwards",
-                    "entry [layer, head] is for that head",
+                    "numbers the heads in reverse",
+                    "entry [layer, head] is the metric with that head patched",
                 ),
             },
         ),
@@ -164,39 +164,39 @@ test_get_act_patch_attn_head_all_pos_every = exercise(
             "head_index=lm.input_head(part, head)",
             {
                 "head_index=head % lm.n_kv_heads if part in ('k', 'v') else head": (
-                    "lets heads that are not neighbours share a key",
-                    "heads in a row share: query head h reads key head h // (n_heads // n_kv_heads)",
+                    "assumes that every n_kv_heads-th head shares a key",
+                    "neighbouring query heads share a key head: query head h reads key head h // (n_heads // n_kv_heads)",
                 ),
                 "head_index=0": ("always patches head 0", OWN_ENTRY.format("head")),
             },
         ),
         Mistake(
-            "takes the query head's number for a shared key",
+            "uses the query head's number for a shared key",
             function=patch_parts,
             why="keys and values have fewer heads: query head h reads head h // (n_heads // n_kv_heads)",
         ),
         Mistake(
-            "puts layers first",
+            "returns layers as the first axis",
             ".unflatten(0, (len(HEAD_PARTS), lm.n_layers, lm.n_heads))",
             ".unflatten(0, (len(HEAD_PARTS), lm.n_layers, lm.n_heads)).transpose(0, 1)",
             why="the result is [part, layer, head]",
         ),
         Mistake(
-            "patches outputs in place of inputs",
+            "patches the head's output instead of q, k and v",
             '(f"blocks.{layer}.attn.hook_{part}", patch)',
             "(f\"blocks.{layer}.attn.hook_{part if part == 'pattern' else 'z'}\", patch)",
-            why="q, k and v have hooks of their own, and what they change is computed anew",
+            why="q, k and v have hooks of their own, and attention is then computed from the patched values",
         ),
         *instead_of(
             "product(HEAD_PARTS, lm.heads)",
             {
                 "product(('z', 'k', 'q', 'v', 'pattern'), lm.heads)": (
-                    "has queries and keys the wrong way round",
-                    "the order is z, q, k, v, pattern",
+                    "swaps queries and keys",
+                    "the first axis of the result is z, q, k, v, pattern, in this order",
                 ),
                 "product(('q', 'k', 'v', 'z', 'pattern'), lm.heads)": (
-                    "puts the outputs after the inputs",
-                    "the order is z, q, k, v, pattern",
+                    "returns the outputs after the inputs",
+                    "the first axis of the result is z, q, k, v, pattern, in this order",
                 ),
             },
         ),

@@ -94,7 +94,7 @@ def scores_and_tokens(function: Any, case: Case) -> Observations:
         "tokens are from token_ids": set(drawn.flatten().tolist()) <= known,
         "generators of the same seed give the same texts": torch.equal(texts, same),
         "the same generator gives other texts the next time": not torch.equal(texts, later),
-        "the global generator stays as it was": torch.equal(state, torch.get_rng_state()),
+        "torch's global generator is unchanged": torch.equal(state, torch.get_rng_state()),
         **_seen_of_scores(scores, texts, case),
         "hooks left on the model": hooks_in_words(n_left),
     }
@@ -212,35 +212,35 @@ test_get_attn_scores = exercise(
         *(
             Mistake(
                 "forgets the token that begins the text",
-                why="it stands before the first copy, so all positions are one further along",
+                why="the text begins with one more token before the first copy, so all positions move by one",
                 function=scores_at(partial(pairs_without_first_token, kinds=kinds)),
             )
             for kinds in (("duplicate", "induction"), ("duplicate",), ("induction",))
         ),
         Mistake(
-            "looks at the same token for induction",
+            "uses attention to the same token for induction",
             '"induction": induction_attn_scores',
             '"induction": duplicate_attn_scores',
             why="an induction head looks at what came after the same token, one position further along",
         ),
         Mistake(
-            "looks one past the same token for duplicates",
+            "uses attention to one past the same token for duplicates",
             '"duplicate": duplicate_attn_scores',
             '"duplicate": induction_attn_scores',
             why="a duplicate token head looks at the same token itself",
         ),
         Mistake(
-            "looks one before the same token for induction",
-            why="what came after the same token stands one position further along, not one before",
+            "uses attention to one before the same token for induction",
+            why="an induction head looks at the token after the earlier copy, one position later, not one before",
             function=scores_at(lambda n: right_pairs(n) | {"induction": (n + 2, 1, n - 1)}),
         ),
         Mistake(
-            "takes each position's attention to itself for the previous token",
+            "uses each position's attention to itself for the previous token",
             why="the key stands one position before the query",
             function=scores_at(lambda n: right_pairs(n) | {"prev": (1, 1, 2 * n)}),
         ),
         Mistake(
-            "counts the previous token in the second copy alone",
+            "counts the previous token only in the second copy",
             why="every position but the first has one before it",
             function=scores_at(lambda n: right_pairs(n) | {"prev": (n + 1, n, n)}),
         ),
@@ -255,25 +255,25 @@ test_get_attn_scores = exercise(
             function=scores_at(lambda n: right_pairs(n) | {"induction": (n + 1, 2, n - 1)}),
         ),
         Mistake(
-            "draws the second half anew",
+            "draws the second half at random too",
             "    lm = hooked(model)\n",
             "    anew = generate_repeated_tokens(model, seq_len, batch, token_ids, generator)[:, 1 : seq_len + 1]\n"
             "    tokens, lm = torch.cat([tokens[:, : seq_len + 1], anew], dim=1), hooked(model)\n",
             why="the second copy has the tokens of the first, in the same order",
         ),
         Mistake(
-            "adds up the pairs",
+            "sums over the pairs",
             why="a score is the mean over all pairs, from 0 to 1",
             function=scores_at(right_pairs, lambda pattern, query, key: pattern[:, :, query, key].sum(-1).mean(0)),
         ),
         Mistake(
-            "takes keys for queries",
+            "swaps queries and keys",
             why="the pattern's last two axes are the query, then the key",
             function=scores_at(right_pairs, lambda pattern, query, key: mean_of_pairs(pattern, key, query)),
         ),
         Mistake(
-            "pairs every query with every key",
-            why="query i goes with key i alone: index with both at once, or take a diagonal",
+            "uses every query with every key",
+            why="query i belongs to key i only: index with both at once, or take a diagonal",
             function=scores_at(
                 right_pairs, lambda pattern, query, key: pattern[:, :, query][..., key].mean(dim=(0, 2, 3))
             ),
@@ -282,12 +282,12 @@ test_get_attn_scores = exercise(
             "generate_repeated_tokens(model, seq_len, batch, token_ids, generator)",
             {
                 "generate_repeated_tokens(model, seq_len, 1, token_ids, generator)": (
-                    "writes one text whatever the batch",
-                    "there are batch texts",
+                    "always makes one text",
+                    "the number of texts is the argument batch",
                 ),
                 "generate_repeated_tokens(model, seq_len, 1, token_ids, generator).repeat(batch, 1)": (
-                    "writes the same text over and over",
-                    "each text is drawn anew",
+                    "makes every text the same",
+                    "each text has tokens of its own, drawn at random",
                 ),
                 "generate_repeated_tokens(model, seq_len, batch, None, generator)": (
                     "draws from the whole vocabulary",
@@ -295,11 +295,11 @@ test_get_attn_scores = exercise(
                 ),
                 "generate_repeated_tokens(model, seq_len, batch, token_ids, None)": (
                     "does not use the generator",
-                    "whoever hands one in wants to see the same numbers again",
+                    "a generator with the same seed must give the same texts",
                 ),
                 "generate_repeated_tokens(model, seq_len, batch, token_ids, generator.manual_seed(0))": (
                     "seeds the generator again at each call",
-                    "a generator goes on from where it is, so that two calls draw other texts",
+                    "a generator moves on with every draw, so that a second call draws other texts",
                 ),
             },
         ),

@@ -81,7 +81,10 @@ def logit_diff_of_means(logits: Tensor, answer_tokens: Tensor, per_prompt: bool 
 
 FINAL_LOGITS = "logits[:, -1] if end is None else logits[prompts, end]"
 READS_FIRST = ("reads the first position", "the answer is predicted at the last position")
-BEFORE_LAST = ("reads the position before the last", "the last token's logits are those of the word that comes next")
+BEFORE_LAST = (
+    "reads the position before the last",
+    "the logits at a prompt's last token predict the word that comes next, the answer",
+)
 AVERAGES_POSITIONS = ("averages over all positions", "only the last position predicts the answer")
 
 test_logits_to_ave_logit_diff = exercise(
@@ -112,11 +115,11 @@ test_logits_to_ave_logit_diff = exercise(
             {
                 "incorrect - correct": (
                     "subtracts the right answer from the wrong one",
-                    "the number is positive when the model prefers the right answer, which stands first",
+                    "the difference is the right answer's logit minus the wrong one's: answer_tokens holds the right answer first",
                 ),
                 "correct": (
-                    "takes the right answer alone",
-                    "a logit alone says nothing: softmax looks at differences, so subtract the wrong answer's",
+                    "returns the right answer's logit only",
+                    "softmax depends only on differences of logits, so subtract the wrong answer's",
                 ),
                 "(correct - incorrect).abs()": (
                     "takes the absolute value of the difference",
@@ -127,7 +130,7 @@ test_logits_to_ave_logit_diff = exercise(
                     "one number for each prompt has the shape (batch,)",
                 ),
                 "(correct - incorrect).detach()": (
-                    "gives a number without gradient",
+                    "cuts the gradient",
                     "the metric stays a tensor with its gradient: attribution patching needs it",
                 ),
             },
@@ -138,7 +141,7 @@ test_logits_to_ave_logit_diff = exercise(
                 "differences.mean()": ("always averages", "with per_prompt each prompt has a number of its own"),
                 "differences": ("never averages", "without per_prompt the result is one number"),
                 "differences if not per_prompt else differences.mean()": (
-                    "turns per_prompt round",
+                    "averages only when per_prompt is True",
                     "per_prompt=True asks for one number for each prompt",
                 ),
                 "differences if per_prompt else differences.sum()": (
@@ -150,7 +153,7 @@ test_logits_to_ave_logit_diff = exercise(
                     "the metric stays a tensor: a float has no gradient",
                 ),
                 "differences if per_prompt else differences.median()": (
-                    "takes the median over the prompts",
+                    "uses the median over the prompts",
                     "the average logit difference is the mean",
                 ),
             },
@@ -159,8 +162,8 @@ test_logits_to_ave_logit_diff = exercise(
             "final_logits.gather(dim=-1, index=answer_tokens)",
             {
                 "final_logits[:, answer_tokens]": (
-                    "pairs every prompt with the answers of all prompts",
-                    "prompt i goes with answer_tokens[i] alone: gather along d_vocab, or index with the prompts as well",
+                    "looks up all prompts' answers for every prompt",
+                    "prompt i needs only answer_tokens[i]: gather along d_vocab, or index with the prompts as well",
                 ),
                 "final_logits[:, answer_tokens[0]]": (
                     "uses the first prompt's answers for all prompts",
@@ -168,7 +171,7 @@ test_logits_to_ave_logit_diff = exercise(
                 ),
                 "final_logits.softmax(dim=-1).gather(dim=-1, index=answer_tokens)": (
                     "compares probabilities",
-                    "logits are asked for; their difference is the log of the ratio of probabilities",
+                    "the metric is a difference of logits, which is the logarithm of the ratio of the two probabilities",
                 ),
             },
         ),
@@ -179,6 +182,7 @@ test_logits_to_ave_logit_diff = exercise(
 def metric_cases(generator: torch.Generator) -> list[Case]:
     """Levels as tensors and floats, a clean level below the corrupted one, one prompt, prompts of different lengths."""
     levels: dict[str, tuple[int, Any, Any, list[int] | None]] = {
+        "better than the clean run, levels as tensors": (3, torch.tensor(-9.7), torch.tensor(-5.2), None),
         "levels as tensors": (3, torch.tensor(-1.7), torch.tensor(2.9), None),
         "levels as floats": (2, 0.6, 3.1, None),
         "a clean level below the corrupted one": (4, 1.5, -0.75, None),
@@ -226,24 +230,24 @@ test_ioi_metric = exercise(
             SCALED,
             {
                 "(logit_diff - clean_logit_diff) / (corrupted_logit_diff - clean_logit_diff)": (
-                    "has clean at 0 and corrupted at 1",
-                    "0 means as bad as the corrupted run, 1 as good as the clean one",
+                    "is 0 for the clean run and 1 for the corrupted run",
+                    "the corrupted run must give 0, and the clean run 1",
                 ),
                 "(logit_diff - corrupted_logit_diff) / clean_logit_diff": (
                     "divides by the clean level",
-                    "the clean run must give 1: divide by what lies between the two levels",
+                    "the clean run must give 1: divide by the clean level minus the corrupted level",
                 ),
                 "logit_diff / clean_logit_diff": (
-                    "gives the share of the clean level",
-                    "the corrupted run must give 0: subtract its level above and below the line",
+                    "divides the metric by the clean level, without subtracting the corrupted level",
+                    "the corrupted run must give 0: subtract its level in the numerator and in the denominator",
                 ),
                 "(logit_diff - corrupted_logit_diff) / abs(clean_logit_diff - corrupted_logit_diff)": (
-                    "divides by the size of the distance alone",
-                    "the clean run must give +1, also where its level is below the corrupted one",
+                    "divides by the absolute value of the difference",
+                    "the clean run must give +1, even if its level is below the corrupted one",
                 ),
                 f"({SCALED}).clamp(min=0)": (
-                    "cuts off below 0",
-                    "a patch may hurt more than the corrupted run, and that must show",
+                    "clamps values below 0",
+                    "a patch may give less than the corrupted run, so values below 0 must stay",
                 ),
                 "(logit_diff - clean_logit_diff) / (clean_logit_diff - corrupted_logit_diff)": (
                     "measures from the clean level",
@@ -255,22 +259,22 @@ test_ioi_metric = exercise(
                 ),
                 "(logit_diff - corrupted_logit_diff) / (corrupted_logit_diff - clean_logit_diff)": (
                     "flips the sign",
-                    "the clean run must give +1",
+                    "the clean run must give +1: keep the sign of the numerator and the denominator",
                 ),
                 "(logit_diff - corrupted_logit_diff)": (
-                    "does not divide by the distance of the two levels",
-                    "the clean run must give 1: divide by what lies between the two levels",
+                    "does not divide by the difference of the two levels",
+                    "the clean run must give 1: divide by the clean level minus the corrupted level",
                 ),
                 f"({SCALED}).clamp(0, 1)": (
-                    "cuts off at 0 and 1",
-                    "a patch may help more than the clean run or hurt more than the corrupted one, and that must show",
+                    "clamps values below 0 and above 1",
+                    "a patch may give more than the clean run or less than the corrupted run, so values outside 0 to 1 must stay",
                 ),
                 f"({SCALED}).item()": (
                     "returns a float",
-                    "the metric stays a tensor: a float has no gradient, and taking it out waits for the device",
+                    "the metric stays a tensor: a float has no gradient, and .item() has to wait for the GPU",
                 ),
                 f"({SCALED}).detach()": (
-                    "gives a number without gradient",
+                    "cuts the gradient",
                     "the metric stays a tensor with its gradient: attribution patching needs it",
                 ),
             },
@@ -281,8 +285,8 @@ test_ioi_metric = exercise(
                 "logits_to_ave_logit_diff(logits, answer_tokens)": IGNORES_END,
                 LOGIT_DIFF.replace("end=end", "end=None if end is None else end[:1].expand_as(end)"): ONE_END,
                 LOGIT_DIFF.replace("end=end", "per_prompt=True, end=end"): (
-                    "gives a number for each prompt",
-                    "the metric is one number, of the average logit difference",
+                    "returns a number for each prompt",
+                    "the metric is one number, computed from the average logit difference",
                 ),
             },
         ),

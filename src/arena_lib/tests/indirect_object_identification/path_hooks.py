@@ -26,10 +26,10 @@ HEADS = "batch seq n_heads d_head"
 def freeze_cases(generator: torch.Generator) -> list[Case]:
     """The sender in this layer and in another one; the first head and the last; one prompt."""
     calls = {
-        "a sender of this layer": (1, (3, 5, 4, 2), (1, 2)),
+        "a sender of this layer": (1, (3, 5, 4, 2), (1, 1)),
         "a sender of another layer": (2, (2, 4, 3, 5), (1, 2)),
+        "a head with the number of this layer, in another layer": (1, (2, 3, 4, 5), (2, 1)),
         "the first head of layer 0": (0, (4, 3, 2, 6), (0, 0)),
-        "a head with the number of its layer, in another layer": (1, (2, 3, 4, 5), (2, 1)),
         "one prompt": (3, (1, 4, 5, 3), (3, 4)),
     }
     cases = []
@@ -44,7 +44,9 @@ def freeze_cases(generator: torch.Generator) -> list[Case]:
             "sender": sender,
         }
         call = f"tensor, hook, new_cache, orig_cache, head_to_patch={sender}"
-        cases.append(Case(label=f"on {name}, {label}", given=given, axes={"what goes on": HEADS}, call=call))
+        cases.append(
+            Case(label=f"on {name}, {label}", given=given, axes={"activation after the hook": HEADS}, call=call)
+        )
     return cases
 
 
@@ -74,12 +76,12 @@ def freeze_by_where(
     return torch.where(is_sender, new_cache[hook.name], orig_cache[hook.name])
 
 
-HEADS_WHY = "the axes are batch, seq, n_heads, d_head: heads are the third"
+HEADS_WHY = "the axes are batch, seq, n_heads, d_head, so heads are the third axis"
 RETURNS_NOTHING = Mistake(
     "changes a copy and returns nothing",
     "return patched",
     "return None",
-    why="patched is another tensor than the one that came in: return it, or write into that one",
+    why="the patched copy is a new tensor: return it, or write into the tensor that the hook received",
 )
 
 test_patch_or_freeze_head_vectors = exercise(
@@ -96,24 +98,24 @@ test_patch_or_freeze_head_vectors = exercise(
                     "every head but the sender gets its value from orig_cache, in every layer",
                 ),
                 "new_cache, orig_cache = orig_cache, new_cache; patched = orig_cache[hook.name].clone()": (
-                    "has the two caches the wrong way round",
-                    "the sender is new, everything else original",
+                    "swaps the two caches",
+                    "the sender's value is from new_cache, everything else from orig_cache",
                 ),
                 "patched = orig_cache[hook.name]": (
                     "writes the new value into the cache",
-                    "the cache serves the next senders, too: write into the model's tensor or into a copy",
+                    "the next senders need the cache unchanged: write into the model's tensor or into a copy",
                 ),
                 "patched = (orig_cache[hook.name] if hook.layer() >= head_to_patch[0] else orig_head_vector).clone()": (
-                    "freezes from the sender's layer on",
-                    "the heads of all layers get their original values, those before the sender's as well",
+                    "freezes only from the sender's layer on",
+                    "the heads of all layers get their original values, also those before the sender",
                 ),
                 "patched = torch.zeros_like(orig_head_vector)": (
                     "sets the other heads to zero",
-                    "frozen heads have what they had on the original prompts",
+                    "frozen heads keep their values of the original prompts, from orig_cache",
                 ),
                 "patched = new_cache[hook.name].clone()": (
-                    "gives all heads their new value",
-                    "one head is patched; all others have their original values",
+                    "sets all heads to their new values",
+                    "only the sender gets its new value; all other heads get their original values",
                 ),
             },
         ),
@@ -126,12 +128,12 @@ test_patch_or_freeze_head_vectors = exercise(
                 ),
                 "if layer != hook.layer() and head < patched.shape[2]:": (
                     "patches the head in all layers but its own",
-                    "the sender's new value belongs into its own layer",
+                    "the sender's new value is set in the sender's own layer",
                 ),
-                "if False:": ("never patches", "in the sender's layer its head gets the new value"),
+                "if False:": ("never sets the sender's new value", "in the sender's layer its head gets the new value"),
                 "if layer != hook.layer():\n        patched = orig_head_vector.clone()\n    else:": (
-                    "freezes the sender's layer alone",
-                    "the heads of all layers are frozen, those after the sender's above all",
+                    "freezes only the sender's layer",
+                    "the heads of all layers are frozen, also those after the sender, which would react to it",
                 ),
             },
         ),
@@ -139,7 +141,7 @@ test_patch_or_freeze_head_vectors = exercise(
             "patched[:, :, head] = new_cache[hook.name][:, :, head]",
             {
                 "patched[:, head] = new_cache[hook.name][:, head]": (
-                    "takes the axis of positions for the heads",
+                    "uses the axis of positions as that of the heads",
                     HEADS_WHY,
                 ),
                 "patched[:, -1, head] = new_cache[hook.name][:, -1, head]": (
@@ -155,8 +157,8 @@ test_patch_or_freeze_head_vectors = exercise(
                     "the sender's original value is replaced",
                 ),
                 "patched[:, :, head] = orig_head_vector[:, :, head]": (
-                    "leaves the sender as it is in this run",
-                    "the sender has its value on the new prompts: new_cache[hook.name]",
+                    "does not change the sender's value of this run",
+                    "the sender gets its value on the new prompts: new_cache[hook.name]",
                 ),
             },
         ),
@@ -174,10 +176,10 @@ test_patch_or_freeze_head_vectors = exercise(
 def input_cases(generator: torch.Generator) -> list[Case]:
     """Several receivers, one, none in this layer; receivers of other layers; one prompt."""
     calls = {
-        "two receivers of this layer and one of another": (
+        "two receivers of this layer and two of others": (
             "blocks.1.attn.hook_q",
-            (3, 5, 4, 2),
-            [(1, 3), (2, 2), (1, 0)],
+            (3, 4, 5, 2),
+            [(1, 3), (2, 1), (0, 2), (1, 0)],
         ),
         "one receiver": ("blocks.2.attn.hook_v", (2, 4, 3, 5), [(2, 1)]),
         "no receiver in this layer": ("blocks.0.attn.hook_k", (4, 3, 5, 2), [(1, 4), (3, 0)]),
@@ -190,7 +192,9 @@ def input_cases(generator: torch.Generator) -> list[Case]:
         cache = make_cache({"blocks.9.attn.hook_q": elsewhere, name: recorded})
         given = {"now": now, "name": name, "cache": cache, "receivers": receivers}
         call = f"tensor, hook, patched_cache, head_list={receivers}"
-        cases.append(Case(label=f"on {name}, {label}", given=given, axes={"what goes on": HEADS}, call=call))
+        cases.append(
+            Case(label=f"on {name}, {label}", given=given, axes={"activation after the hook": HEADS}, call=call)
+        )
     return cases
 
 
@@ -227,8 +231,8 @@ test_patch_head_input = exercise(
             "heads = [head for layer, head in head_list if layer == hook.layer()]",
             {
                 "heads = [head for layer, head in head_list if head < patched.shape[2]]": (
-                    "patches receivers of all layers here",
-                    "a hook sees one layer: of the receivers only those of hook.layer() are there",
+                    "patches the receivers of all layers in this layer",
+                    "a hook changes one layer, so it patches only the receivers of hook.layer()",
                 ),
                 "heads = [head for layer, head in head_list if layer == hook.layer()][:1]": (
                     "patches the first receiver only",
@@ -240,7 +244,7 @@ test_patch_head_input = exercise(
                 ),
                 "heads = [head for layer, head in head_list if layer != hook.layer() and head < patched.shape[2]]": (
                     "patches receivers of the other layers",
-                    "a hook sees one layer: of the receivers only those of hook.layer() are there",
+                    "a hook changes one layer, so it patches only the receivers of hook.layer()",
                 ),
                 "heads = [layer for layer, head in head_list if head == hook.layer()]": (
                     "uses the head's number as the layer",
@@ -248,7 +252,7 @@ test_patch_head_input = exercise(
                 ),
                 "heads = [i for i in range(patched.shape[2]) if (hook.layer(), i) not in head_list]": (
                     "patches all heads but the receivers",
-                    "the receivers get what was recorded, the others keep what they have",
+                    "the receivers get the recorded values, and the other heads keep theirs",
                 ),
             },
         ),
@@ -257,23 +261,23 @@ test_patch_head_input = exercise(
             {
                 "patched[:] = patched_cache[hook.name]": (
                     "patches the whole layer",
-                    "the other heads must get what they get in an ordinary run",
+                    "the other heads keep their values of this run",
                 ),
                 "patched = patched_cache[hook.name].clone() if heads else patched": (
                     "patches the whole layer if there is a receiver in it",
-                    "the other heads of the layer must get what they get in an ordinary run",
+                    "the other heads of the layer keep their values of this run",
                 ),
                 "heads = [head % patched.shape[1] for head in heads]; "
                 "patched[:, heads] = patched_cache[hook.name][:, heads]": (
-                    "takes the axis of positions for the heads",
+                    "uses the axis of positions as that of the heads",
                     HEADS_WHY,
                 ),
                 "patched_cache[hook.name][:, :, heads] = patched[:, :, heads]": (
                     "writes into the cache",
-                    "what was recorded goes into the model's tensor, not the other way round",
+                    "the recorded values are written into the model's tensor, and the cache stays unchanged",
                 ),
                 "patched[:, :, heads] += patched_cache[hook.name][:, :, heads]": (
-                    "adds what was recorded",
+                    "adds the recorded values",
                     "the receiver's input is replaced",
                 ),
                 "patched[:, -1, heads] = patched_cache[hook.name][:, -1, heads]": (

@@ -28,7 +28,7 @@ from arena_lib.tests.indirect_object_identification.small_models import (
 
 __test__ = False
 
-CLOSE = {"results": Tolerance(rtol=1e-4, atol=2e-5)}
+CLOSE = {"result": Tolerance(rtol=1e-4, atol=2e-5)}
 
 
 def dataset(tokens: Tensor) -> Any:
@@ -52,7 +52,7 @@ def path_case(
     }
     receivers = f"{more['receivers']}, {more['part']!r}, " if more else ""
     call = f"{receivers}model, patching_metric, new_dataset, orig_dataset{''.join(f', {name}' for name in caches)}"
-    return Case(label=label, given=given | more, axes={"results": "n_layers n_heads"}, call=call)
+    return Case(label=label, given=given | more, axes={"result": "n_layers n_heads"}, call=call)
 
 
 def final_cases(generator: torch.Generator) -> list[Case]:
@@ -139,7 +139,7 @@ FREEZES = "record_with_hooks(lm, orig_tokens, [(name, freeze) for name in z_name
 NEW_CACHE = "new_cache = lm.run_with_cache(new_tokens, z_names)[1] if new_cache is None else new_cache"
 ORIG_CACHE = "orig_cache = lm.run_with_cache(orig_tokens, z_names)[1] if orig_cache is None else orig_cache"
 
-OWN_ENTRY = "each entry has its own sender: give the hook its value when you make it, with functools.partial (a lambda reads the variable when it is called)"
+OWN_ENTRY = "each entry has its own sender: bind it to the hook with functools.partial, because a lambda reads the loop's variable only when it is called"
 ALL_HELD = (
     "[*((name, freeze) for name in z_names), "
     '*((f"blocks.{i}.hook_mlp_out", lambda out, hook, value=lm.run_with_cache(orig_tokens)[1]: value[hook.name]) '
@@ -153,16 +153,16 @@ ONE_AXIS = {
 
 COMMON = [
     Mistake(
-        "leaves later heads free",
+        "does not freeze the later heads",
         "patch_or_freeze_head_vectors, new_cache=new_cache, orig_cache=orig_cache,",
         "lambda z, hook, head_to_patch: patch_head_input(z, hook, new_cache, [head_to_patch]),",
-        why="they react to the sender, which is activation patching: the freezing hook belongs on z of every layer",
+        why="heads that aren't frozen react to the sender, as in activation patching: put the freezing hook on z of every layer",
     ),
     Mistake(
-        "has new and original caches the wrong way round",
+        "swaps the new and the original cache",
         "new_cache=new_cache, orig_cache=orig_cache,",
         "new_cache=orig_cache, orig_cache=new_cache,",
-        why="the sender is new, everything else original",
+        why="the sender's value is from new_cache, everything else from orig_cache",
     ),
     Mistake(
         "makes both caches from the new prompts",
@@ -179,7 +179,7 @@ COMMON = [
             ),
             "new_cache = lm.run_with_cache(new_tokens, z_names)[1]": (
                 "computes new_cache again although one was passed",
-                "if new_cache is handed in, the sender's values come from it; here it holds other prompts than new_dataset",
+                "the sender's values come from new_cache if it is given; in this test it holds other prompts than new_dataset",
             ),
         },
     ),
@@ -199,7 +199,7 @@ COMMON = [
         },
     ),
     Mistake(
-        "puts heads first",
+        "returns heads as the first axis",
         ".unflatten(0, (-1, lm.n_heads))",
         ".unflatten(0, (-1, lm.n_heads)).T",
         why="the result is [layer, head] of the sender",
@@ -214,19 +214,19 @@ COMMON = [
         "runs the new prompts while it records",
         FREEZES,
         FREEZES.replace("orig_tokens", "new_tokens"),
-        why="embeddings and whatever else is not the sender must be original: run the original prompts",
+        why="everything but the sender must be original, the embeddings too: run the original prompts",
     ),
     Mistake(
-        "freezes the MLPs, too",
+        "freezes the MLPs too",
         "[(name, freeze) for name in z_names]",
         ALL_HELD,
-        why="here MLPs are part of the path: they are computed anew",
+        why="MLPs are part of the direct path here, so they are computed again and not frozen",
     ),
     Mistake(
         "subtracts the original run's metric",
         "results.append(check_metric(patching_metric(",
         "results.append(-patching_metric(lm.run(orig_tokens)) + check_metric(patching_metric(",
-        why="return the metric as it is: subtract no baseline",
+        why="the result is the metric itself, without a baseline subtracted",
     ),
 ]
 
@@ -256,7 +256,7 @@ test_get_path_patch_head_to_final_resid_post = exercise(
             "measures the original run",
             "patching_metric(lm.unembed(recorded[final]))",
             "patching_metric(lm.run(orig_tokens))",
-            why="the metric is of the logits that the recorded stream gives",
+            why="the metric is computed from the logits that the recorded stream gives",
         ),
     ],
 )
@@ -303,24 +303,24 @@ test_get_path_patch_head_to_heads = exercise(
     mistakes=[
         *COMMON,
         Mistake(
-            "freezes the last run, too",
+            "freezes heads in the last run too",
             "logits = lm.run(orig_tokens, [(name, patch) for name in input_names])",
             "logits = lm.run(orig_tokens, [*((name, freeze) for name in z_names), *((name, patch) for name in input_names)])",
-            why="in the last run what the receivers do may go everywhere: nothing is frozen any more",
+            why="in the last run the receivers may affect all later parts, so nothing is frozen",
         ),
         *instead_of(
             "lm.heads[: n_layers * lm.n_heads]",
             {
                 "lm.heads": (
-                    "has a row for every layer of the model",
+                    "returns a row for every layer of the model",
                     "only heads in layers before the latest receiver's can send to it",
                 ),
                 "lm.heads[: (n_layers + 1) * lm.n_heads]": (
-                    "has a row for the latest receiver's own layer",
+                    "returns a row for the latest receiver's own layer too",
                     "heads of one layer can't read each other: senders are in the layers before the latest receiver's",
                 ),
                 "lm.heads[: min(layer for layer, _ in receiver_heads) * lm.n_heads]": (
-                    "has rows for the layers before the earliest receiver",
+                    "returns rows only for the layers before the earliest receiver",
                     "senders are in all layers before the latest receiver's",
                 ),
             },
@@ -330,7 +330,7 @@ test_get_path_patch_head_to_heads = exercise(
             {
                 'input_names = sorted({f"blocks.{layer}.attn.hook_z" for layer, _ in slots})': (
                     "patches the receivers' outputs",
-                    "what the receiver reads is patched, its query, key or value, not what it writes",
+                    "the receiver's query, key or value is patched, not its output",
                 ),
                 "slots = list(receiver_heads)\n"
                 '    input_names = sorted({f"blocks.{layer}.attn.hook_q" for layer, _ in slots})': (
@@ -346,7 +346,7 @@ test_get_path_patch_head_to_heads = exercise(
                 "head_list=[(layer, head) for layer, _ in slots "
                 "for head in range(lm.n_heads if receiver_input == 'q' else lm.n_kv_heads)])": (
                     "patches all heads of the receivers' layers",
-                    "other heads of the layer get what they get in an ordinary run",
+                    "the other heads of the layer keep their values of this run",
                 ),
             },
         ),
@@ -354,11 +354,11 @@ test_get_path_patch_head_to_heads = exercise(
             "(layer, lm.input_head(receiver_input, head))",
             {
                 "(layer, head if receiver_input == 'q' else head % lm.n_kv_heads)": (
-                    "takes another shared value than the receiver's",
-                    "heads in a row share: query head h reads key head h // (n_heads // n_kv_heads)",
+                    "patches another shared head than the receiver's",
+                    "neighbouring query heads share a key head: query head h reads key head h // (n_heads // n_kv_heads)",
                 ),
                 "(layer, head)": (
-                    "takes the query head's number for a shared key",
+                    "uses the query head's number for a shared key",
                     "keys and values have fewer heads: query head h reads head h // (n_heads // n_kv_heads)",
                 ),
             },

@@ -85,8 +85,8 @@ NORM = """if is_centred:
         residual_stack = residual_stack - residual_stack.mean(dim=-1, keepdim=True)
     scaled_stack = residual_stack / final_scale * gain"""
 FIRST_SCALE = (
-    "takes the scale of the first position",
-    "each position has a scale of its own, and the stack is from the last",
+    "uses the scale of the first position",
+    "each position has a scale of its own, and the stack is from the last position",
 )
 
 test_residual_stack_to_logit_diff = exercise(
@@ -104,7 +104,7 @@ test_residual_stack_to_logit_diff = exercise(
                 "scale[:, -1] if end is None else scale[:, end[0]]": ONE_END,
                 "scale.mean(dim=1)": (
                     "averages the scale over positions",
-                    "each position has a scale of its own, and the stack is from the last",
+                    "each position has a scale of its own, and the stack is from the last position",
                 ),
             },
         ),
@@ -113,11 +113,11 @@ test_residual_stack_to_logit_diff = exercise(
             {
                 "residual_stack": (
                     "leaves the norm's scale and gain out",
-                    "the unembedding reads the stream after the final norm: its scale and gain belong to a part's share",
+                    "the unembedding reads the stream after the final norm, so a part's share needs the norm's scale and gain",
                 ),
                 "residual_stack * final_scale * gain": (
                     "multiplies by the scale",
-                    "hook_scale is what the norm divides by",
+                    "the norm divides by hook_scale",
                 ),
                 "residual_stack / final_scale": (
                     "leaves the gain out",
@@ -125,8 +125,8 @@ test_residual_stack_to_logit_diff = exercise(
                 ),
                 "residual_stack * gain": ("does not divide by the scale", "the norm divides the stream by its scale"),
                 "cache.model.ln_final(residual_stack)": (
-                    "gives each part a scale of its own",
-                    "the scale is held at what it was for the whole stream: only so do the shares add up",
+                    "computes a scale for each part",
+                    "all parts use the scale of the whole stream, so that the shares add up to the logit difference",
                 ),
             },
         ),
@@ -135,11 +135,11 @@ test_residual_stack_to_logit_diff = exercise(
             {
                 "scaled_stack = residual_stack": (
                     "leaves the norm out",
-                    "the unembedding reads the stream after the final norm: mean, scale and gain belong to a part's share",
+                    "the unembedding reads the stream after the final norm, so a part's share needs the norm's mean, scale and gain",
                 ),
                 "scaled_stack = residual_stack / final_scale": (
-                    "divides by the scale and does nothing else",
-                    "a norm also multiplies by its gain, and a LayerNorm takes the mean away first",
+                    "divides by the scale but leaves out the gain and the mean",
+                    "a norm also multiplies by its gain, and a LayerNorm subtracts the mean first",
                 ),
             },
         ),
@@ -147,12 +147,12 @@ test_residual_stack_to_logit_diff = exercise(
             "residual_stack.mean(dim=-1, keepdim=True)",
             {
                 "residual_stack.mean()": (
-                    "takes the mean over everything away",
-                    "a LayerNorm takes away the mean over d_model, part by part and prompt by prompt",
+                    "subtracts the mean over all axes",
+                    "a LayerNorm subtracts the mean over d_model, for each part and each prompt",
                 ),
                 "residual_stack.mean(dim=0, keepdim=True)": (
-                    "takes the mean over the parts away",
-                    "a LayerNorm takes away the mean over d_model, the last axis",
+                    "subtracts the mean over the parts",
+                    "a LayerNorm subtracts the mean over d_model, the last axis",
                 ),
             },
         ),
@@ -160,12 +160,12 @@ test_residual_stack_to_logit_diff = exercise(
             "if is_centred:",
             {
                 "if False:": (
-                    "does not take the mean away",
+                    "does not subtract the mean",
                     "a LayerNorm subtracts the mean over d_model before it divides",
                 ),
                 "if True:": (
-                    "takes the mean away for an RMSNorm too",
-                    "an RMSNorm divides only; the second value of gain() says which it is",
+                    "subtracts the mean for an RMSNorm too",
+                    "an RMSNorm subtracts no mean; the second value of gain() says which norm it is",
                 ),
             },
         ),
@@ -173,8 +173,8 @@ test_residual_stack_to_logit_diff = exercise(
             ".sum(dim=-1).mean(dim=-1)",
             {
                 ".sum(dim=-1)": (
-                    "keeps one number for each prompt",
-                    "the last axis that is left is batch, and the share is the average over it",
+                    "returns a number for each prompt",
+                    "each share is an average over the prompts, the axis batch",
                 ),
                 ".sum(dim=-1).sum(dim=-1)": (
                     "sums over the prompts",
@@ -184,16 +184,16 @@ test_residual_stack_to_logit_diff = exercise(
             },
         ),
         Mistake(
-            "uses the average direction",
+            "averages the directions before the product",
             "(scaled_stack * logit_diff_directions)",
             "(scaled_stack * logit_diff_directions.mean(dim=0))",
             why="each prompt has answers of its own, so the product comes before the average",
         ),
         Mistake(
-            "takes the scale of the first layer's norm",
+            "uses the scale of the first layer's norm",
             'cache["ln_final.hook_scale"]',
             'cache["blocks.0.ln1.hook_scale"]',
-            why="the stack is read by the unembedding, so the norm before it counts: ln_final",
+            why="the unembedding reads the stack, so the scale is that of the norm before it, ln_final",
         ),
     ],
 )

@@ -81,7 +81,7 @@ def what_goes_on(
     """
     before, own = _copies(caches), tensor.clone()
     returned = function(own, hook, *args)
-    seen = {"what goes on": own if returned is None else returned}
+    seen = {"activation after the hook": own if returned is None else returned}
     return seen | {"caches changed in place": _changed(caches, before)}
 
 
@@ -96,7 +96,7 @@ def what_a_sweep_gives(
     finally:
         model.reset_hooks(including_permanent=True)
     return {
-        "results": results.detach() if isinstance(results, Tensor) else results,
+        "result": results.detach() if isinstance(results, Tensor) else results,
         "caches changed in place": _changed(caches, before),
         "hooks left on the model": hooks_in_words(n_left),
     }

@@ -53,7 +53,7 @@ def attention_and_projection(function: Any, case: Case) -> Observations:
         for name, value in zip(("attention", "projection"), result, strict=True)
     }
     return seen | {
-        "the cache is as it was": all(torch.equal(kept, cache[name, layer]) for name, kept in before.items())
+        "the cache is unchanged": all(torch.equal(kept, cache[name, layer]) for name, kept in before.items())
     }
 
 
@@ -92,15 +92,15 @@ test_calculate_scatter_embedding_vs_attn = exercise(
             'dataset.word_idx["end"]',
             {
                 'dataset.word_idx["S2"]': (
-                    "looks from S2 and not from the end",
+                    "uses attention from S2 instead of from the end",
                     "the answer is predicted at the end, so that is where a name mover writes",
                 ),
                 'torch.full_like(dataset.word_idx["end"], dataset.toks.shape[1] - 1)': (
-                    "takes the last position for every prompt's end",
+                    "uses the last position as every prompt's end",
                     "shorter prompts are padded after their end",
                 ),
                 'dataset.word_idx["end"][0].expand(len(dataset))': (
-                    "takes the first prompt's end for all",
+                    "uses the first prompt's end for all prompts",
                     "prompts of another template end at another position",
                 ),
             },
@@ -109,37 +109,37 @@ test_calculate_scatter_embedding_vs_attn = exercise(
             "[rows, head, end]",
             {
                 "[rows, head, :, end]": (
-                    "takes queries for keys",
+                    "swaps queries and keys",
                     "the pattern's last two axes are the query, then the key",
                 ),
                 "[rows, :, end].mean(dim=1)": (
                     "averages attention over the heads",
-                    "the question is where this one head looks",
+                    "the result is the attention of the given head only",
                 ),
             },
         ),
         *instead_of(
             '("IO", "S1")]',
             {
-                '("IO", "S2")]': ("measures attention to S2", "the subject is taken where it is first named, S1"),
-                '("S1", "IO")]': ("has the rows of attention the wrong way round", "the first row is IO, the second S"),
+                '("IO", "S2")]': ("uses attention to S2", "attention to the subject is read at its first mention, S1"),
+                '("S1", "IO")]': ("swaps the two rows of attention", "the first row is IO, the second S"),
             },
         ),
         *instead_of(
             "folded_unembedding(lm)[:, torch.stack([dataset.io_tokens, dataset.s_tokens])]",
             {
                 "folded_unembedding(lm)[:, torch.stack([dataset.s_tokens, dataset.io_tokens])]": (
-                    "has the rows of projections the wrong way round",
+                    "swaps the two rows of projections",
                     "the first row is IO, the second S",
                 ),
                 "lm.W_U[:, torch.stack([dataset.io_tokens, dataset.s_tokens])]": (
                     "leaves the final norm out of the directions",
-                    "the unembedding reads the stream through the final norm, whose gain belongs to the direction",
+                    "the unembedding reads the stream through the final norm, so the direction includes the norm's gain",
                 ),
                 "torch.nn.functional.normalize("
                 "folded_unembedding(lm)[:, torch.stack([dataset.io_tokens, dataset.s_tokens])], dim=0)": (
                     "divides by the length of the directions",
-                    "the dot product itself is asked for: it is what the head adds to the logit",
+                    "the result is the dot product itself, which is what the head adds to the logit",
                 ),
             },
         ),
@@ -147,12 +147,12 @@ test_calculate_scatter_embedding_vs_attn = exercise(
             'cache["z", layer][rows, end, head] @ lm.W_O(layer)[head]',
             {
                 'cache["z", layer][rows, end, head] @ lm.W_O(layer)[head - 1]': (
-                    "takes another head's W_O",
-                    "z becomes the head's output by the head's own W_O",
+                    "uses another head's W_O",
+                    "the head's output is z times the head's own W_O",
                 ),
                 'torch.einsum("bnh,nhm->bm", cache["z", layer][rows, end], lm.W_O(layer))': (
-                    "takes the output of the whole layer",
-                    "the question is what this one head writes",
+                    "uses the output of the whole layer",
+                    "the result is what the given head writes, not the whole layer",
                 ),
             },
         ),
@@ -160,12 +160,12 @@ test_calculate_scatter_embedding_vs_attn = exercise(
             '"bm,mnb->nb", output, directions',
             {
                 '"bm,mnb->nb", output.roll(1, dims=0), directions': (
-                    "mixes the prompts",
-                    "each prompt has names of its own, so its output meets its own directions",
+                    "uses another prompt's directions",
+                    "each prompt has names of its own, so its output is multiplied by its own directions",
                 ),
                 '"bm,mnb->nb", output - output.mean(dim=-1, keepdim=True), directions': (
-                    "takes the mean of the output away",
-                    "folded_unembedding has the final norm in it: nothing else is taken away",
+                    "subtracts the mean of the output",
+                    "folded_unembedding includes the final norm, so nothing else is subtracted",
                 ),
             },
         ),
