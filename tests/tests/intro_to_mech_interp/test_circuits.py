@@ -37,7 +37,7 @@ BOTH = "does not fold the first norm; and it does not fold the final norm"
         (judges.test_full_OV_circuit, full_OV_without_norms, BOTH),
         (judges.test_effective_OV_circuit, effective_OV_without_norms, BOTH),
         (judges.test_find_K_comp_full_circuit, K_comp_without_norms, "folds no norm at all"),
-        (judges.test_decompose_qk_input, parts_without_norms, "takes the parts as they are, without norm and biases"),
+        (judges.test_decompose_qk_input, parts_without_norms, "leaves out the norm and the biases"),
     ],
 )
 def test_no_norm_at_all_is_named(judge, solution, mistake):

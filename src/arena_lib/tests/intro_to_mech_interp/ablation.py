@@ -31,7 +31,7 @@ def z_cases(generator: torch.Generator) -> list[Case]:
         Case(
             label=label,
             given={"z": 1 + torch.randn(*shape, generator=generator), "head": head},
-            axes={"z that goes on": Z},
+            axes={"z after the hook": Z},
             call=f"z, hook, {head}",
         )
         for label, (shape, head) in calls.items()
@@ -43,7 +43,7 @@ def z_that_goes_on(function: Callable[..., Any], case: Case) -> Observations:
     place, z = HookPoint(), case.given["z"].clone()
     place.name = "blocks.1.attn.hook_z"
     returned = function(z, place, case.given["head"])
-    return {"z that goes on": z if returned is None else returned}
+    return {"z after the hook": z if returned is None else returned}
 
 
 def zero_in_place(z: Tensor, hook: Any, head_index_to_ablate: int) -> None:
@@ -57,18 +57,18 @@ def zero_by_mask(z: Tensor, hook: Any, head_index_to_ablate: int) -> Tensor:
     return z * keep[:, None]
 
 
-AXES_OF_Z = "z has the axes batch, seq, n_heads, d_head: the heads are the third"
+AXES_OF_Z = "z has the axes batch, seq, n_heads, d_head, so heads are the third axis"
 OTHER_HEADS = "the other heads of the layer must stay as they are"
 WRONG_RETURNS = instead_of(
     "return z",
     {
         "return None": (
             "changes a copy and returns nothing",
-            "z = z.clone() is another tensor; write into the one you got, or return the new one",
+            "z.clone() is a new tensor: return it, or write into the z that the hook received",
         ),
         "return z[:, :, head]": (
-            "returns this head alone",
-            "what is returned takes the place of z, with all its heads",
+            "returns only this head",
+            "the tensor that a hook returns replaces z, so it must have all heads",
         ),
     },
 )
@@ -88,42 +88,45 @@ test_head_zero_ablation_hook = exercise(
     equivalent=MAY_WRITE,
     mistakes=[
         Mistake(
-            "takes the axis of positions for the heads",
+            "uses the axis of positions as that of the heads",
             function=lambda z, hook, head_index_to_ablate: _with_zeros(z, (slice(None), head_index_to_ablate)),
             why=AXES_OF_Z,
         ),
         Mistake(
-            "takes the axis of entries for the heads",
+            "uses the axis of d_head as that of the heads",
             function=lambda z, hook, head_index_to_ablate: _with_zeros(
                 z, (..., min(head_index_to_ablate, z.shape[-1] - 1))
             ),
             why=AXES_OF_Z,
         ),
         Mistake(
-            "takes the axis of examples for the heads",
+            "uses the batch axis as that of the heads",
             function=lambda z, hook, head_index_to_ablate: _with_zeros(z, head_index_to_ablate),
             why=AXES_OF_Z,
         ),
         *instead_of(
             "z[:, :, head] = 0.0",
             {
-                "z[:] = 0.0": ("clears all heads", OTHER_HEADS),
+                "z[:] = 0.0": ("sets all heads to zero", OTHER_HEADS),
                 "z *= torch.nn.functional.one_hot(torch.tensor(head), z.shape[2])[:, None]": (
-                    "keeps this head and clears the others",
-                    "the head that is named goes; " + OTHER_HEADS,
+                    "sets the other heads to zero instead of this one",
+                    "only the given head becomes zero; " + OTHER_HEADS,
                 ),
                 "z = z[:, :, torch.arange(z.shape[2]) != head]": (
-                    "takes the head out of the tensor",
+                    "removes the head from the tensor",
                     "the model needs all heads: the shape stays, and this head's entries become 0",
                 ),
                 "z[:1, :, head] = 0.0": (
-                    "clears the first example only",
-                    "the head goes in every example of the batch",
+                    "sets the head to zero only in the first example",
+                    "the head becomes zero in every example of the batch",
                 ),
-                "z[:, -1:, head] = 0.0": ("clears the last position only", "the head goes at every position"),
+                "z[:, -1:, head] = 0.0": (
+                    "sets the head to zero only at the last position",
+                    "the head becomes zero at every position",
+                ),
                 "z[:, :, head] = z[:, :, head].mean(dim=0)": (
                     "sets the head to its mean",
-                    "this time nothing is left of the head: its entries become 0",
+                    "zero ablation sets all entries of the head to 0",
                 ),
             },
         ),
@@ -156,16 +159,16 @@ test_head_mean_ablation_hook = exercise(
             ONE_HEAD_MEAN,
             {
                 "z[:, :, head].mean(dim=(0, 1))": (
-                    "averages over positions, too",
-                    "the mean goes over the examples, at each position by itself",
+                    "averages over positions too",
+                    "the mean is over the examples, separately at each position",
                 ),
                 "z[:, :, head].mean(dim=1, keepdim=True)": (
                     "averages over positions instead of examples",
-                    "what the head does at a position in other examples is its mean: average over the batch",
+                    "the mean is over the examples, the batch axis, separately at each position",
                 ),
                 "z.mean(dim=2)": (
                     "averages over the heads",
-                    "each head writes in directions of its own; the mean is over examples",
+                    "each head has a mean of its own: the mean is over the examples",
                 ),
                 "z[:, :, head].mean(dim=-1, keepdim=True)": (
                     "averages over a head's entries",
@@ -177,16 +180,22 @@ test_head_mean_ablation_hook = exercise(
                     "the mean is a vector of d_head entries at each position",
                 ),
                 "z[:, :, head].mean()": (
-                    "takes one mean of everything",
-                    "the mean is over the examples alone: each position and each entry has its own",
+                    "uses one mean of all numbers",
+                    "the mean is over the examples only: each position and each entry has its own",
                 ),
                 "z[:, :, head].sum(dim=0)": ("sums over the examples", "a mean keeps the size of what the head writes"),
-                "z[:, :, head].median(dim=0).values": ("takes the median", "the mean is asked for"),
-                "z[:, :, head].roll(1, dims=0)": (
-                    "takes another example's output",
-                    "that is resampling: here every example gets the mean over all of them",
+                "z[:, :, head].median(dim=0).values": (
+                    "uses the median",
+                    "z is replaced by the mean over the examples, not by the median",
                 ),
-                "0.0": ("sets the head to zero", "this time the head keeps what it does on average"),
+                "z[:, :, head].roll(1, dims=0)": (
+                    "uses another example's output",
+                    "every example gets the mean over all examples; using another example's output is resampling",
+                ),
+                "0.0": (
+                    "sets the head to zero",
+                    "mean ablation keeps what the head does on average: its z becomes the mean over the examples",
+                ),
             },
         ),
         Mistake("ablates all heads", f"z[:, :, head] = {ONE_HEAD_MEAN}", "z[:] = z.mean(dim=0)", why=OTHER_HEADS),

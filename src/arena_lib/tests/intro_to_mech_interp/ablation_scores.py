@@ -84,7 +84,7 @@ def scores_and_what_is_left(function: Callable[..., Any], case: Case) -> Observa
         model.reset_hooks()
     return {
         "scores": scores.detach() if isinstance(scores, Tensor) else scores,
-        "tokens left as they were": torch.equal(own, tokens),
+        "tokens are unchanged": torch.equal(own, tokens),
     } | left_behind(before, after)
 
 
@@ -142,16 +142,16 @@ test_get_ablation_scores = exercise(
             "loss(logits) - loss_intact",
             {
                 "loss_intact - loss(logits)": (
-                    "turns the difference round",
-                    "the loss is -log p, and it grows when a head that is needed goes: that head's score is positive",
+                    "subtracts in the wrong order",
+                    "the score is the loss with the ablation minus the loss without, so it is positive for a head that is needed",
                 ),
                 "loss(logits)": (
                     "does not subtract the intact loss",
-                    "what counts is what the ablation changes: subtract the loss without any",
+                    "the score is the change of the loss: subtract the loss without an ablation",
                 ),
                 "(loss(logits) - loss_intact).abs()": (
-                    "leaves the sign out",
-                    "below zero, the model does better without the head: keep the sign",
+                    "uses the absolute value of the change",
+                    "a negative score means that the model does better without the head: keep the sign",
                 ),
                 "(loss(logits) - loss_intact) / loss_intact": (
                     "divides by the intact loss",
@@ -163,22 +163,22 @@ test_get_ablation_scores = exercise(
             f"tokens){WINDOW}",
             {
                 "tokens)": (
-                    "takes the mean over both copies",
-                    "the first copy can't be predicted anyway; only the second shows what induction does",
+                    "averages over both copies",
+                    "the first copy is random and can't be predicted: only the second copy shows what induction does",
                 ),
                 "tokens)[:, :n]": (
-                    "takes the first copy",
+                    "uses the first copy",
                     "only the second copy can be predicted, by copying from the first",
                 ),
                 "tokens)[:, -n:]": (
-                    "counts the second copy's first token, too",
-                    "nothing announces that the string begins again: the last n - 1 predictions are meant",
+                    "counts the second copy's first token too",
+                    "the start of the second copy can't be predicted, so only the last n - 1 predictions count",
                 ),
-                "tokens)[:1, -(n - 1) :]": ("looks at the first example only", "the mean goes over the batch, too"),
-                "tokens)[:, -1:]": ("looks at the last prediction only", "the last n - 1 predictions are meant"),
+                "tokens)[:1, -(n - 1) :]": ("uses only the first example", "the mean is over the batch too"),
+                "tokens)[:, -1:]": ("uses only the last prediction", "the mean is over the last n - 1 predictions"),
                 "tokens)[:, -(n - 2) :]": (
                     "leaves out one prediction too many",
-                    "the last n - 1 predictions are meant, those of the second to the n-th token of the copy",
+                    "the mean is over the last n - 1 predictions, those of the second to the n-th token of the copy",
                 ),
             },
         ),
@@ -192,15 +192,15 @@ test_get_ablation_scores = exercise(
             "-next_token_logprobs(logits, tokens)",
             {
                 "-next_token_logprobs(logits, tokens).exp()": (
-                    "takes the probability, not its logarithm",
+                    "uses probabilities instead of their logarithms",
                     "the loss is -log p, in nats",
                 ),
                 "-logits[:, :-1].gather(-1, tokens[:, 1:, None])[..., 0]": (
-                    "takes logits for log-probabilities",
-                    "log_softmax over the vocabulary comes first",
+                    "uses logits instead of log-probabilities",
+                    "log_softmax over the vocabulary turns logits into log-probabilities",
                 ),
                 "-logits.log_softmax(dim=-1).gather(-1, tokens[..., None])[..., 0]": (
-                    "scores the token that stands there",
+                    "scores each position's own token",
                     "a position predicts the token after it: logits[:, :-1] belong to tokens[:, 1:]",
                 ),
             },
@@ -209,8 +209,8 @@ test_get_ablation_scores = exercise(
             "partial(ablation_function, head_index_to_ablate=head)",
             {
                 "partial(head_zero_ablation_hook, head_index_to_ablate=head)": (
-                    "always sets to zero",
-                    "what becomes of z is for ablation_function to say",
+                    "always sets z to zero",
+                    "the argument ablation_function decides how z is changed",
                 ),
                 "ablation_function": (
                     "hooks ablation_function without its head",
@@ -219,7 +219,7 @@ test_get_ablation_scores = exercise(
                 ),
                 "partial(ablation_function, head_index_to_ablate=0)": (
                     "always ablates head 0",
-                    "each entry is for a head of its own",
+                    "entry [layer, head] is the score with that head ablated",
                 ),
                 "partial(ablation_function, head_index_to_ablate=lm.n_heads - 1)": (
                     "always ablates the last head",
@@ -233,20 +233,23 @@ test_get_ablation_scores = exercise(
             {
                 '[(f"blocks.{lm.n_layers - 1}.attn.hook_z", ablate)]': (
                     "always ablates the last layer",
-                    "each layer has a hook_z of its own",
+                    "each layer has a hook_z of its own, so the hook's name depends on the layer",
                 ),
-                '[("blocks.0.attn.hook_z", ablate)]': ("always ablates layer 0", "each layer has a hook_z of its own"),
+                '[("blocks.0.attn.hook_z", ablate)]': (
+                    "always ablates layer 0",
+                    "each layer has a hook_z of its own, so the hook's name depends on the layer",
+                ),
                 '[(f"blocks.{l}.attn.hook_z", ablate) for l in range(lm.n_layers)]': (
                     "ablates all layers at once",
-                    "one head at a time: hook the layer of this head only",
+                    "each entry ablates one head: hook only this head's layer",
                 ),
                 '[(f"blocks.{layer}.attn.hook_v", ablate)]': (
                     "hooks the values",
-                    "what a head reads out lies in attn.hook_z",
+                    "a head's output z is at attn.hook_z",
                 ),
                 '[(f"blocks.{layer}.attn.hook_q", ablate)]': (
                     "hooks the queries",
-                    "what a head reads out lies in attn.hook_z",
+                    "a head's output z is at attn.hook_z",
                 ),
             },
         ),
@@ -255,24 +258,27 @@ test_get_ablation_scores = exercise(
             {
                 'lm.model.add_hook(f"blocks.{layer}.attn.hook_z", ablate)\n        logits = lm.run(tokens)': (
                     "leaves its hooks on the model",
-                    "hooks that stay ablate more and more heads; run_with_hooks takes them off, and so does reset_hooks()",
+                    "hooks that stay ablate more and more heads; run_with_hooks removes them, and so does reset_hooks()",
                 ),
                 'lm.model.add_hook(f"blocks.{layer}.attn.hook_z", ablate)\n        logits = lm.run(tokens)\n'
                 "        if (layer, head) == list(lm.heads)[-1]: lm.model.reset_hooks()": (
-                    "takes its hooks off at the end only",
-                    "one head at a time: the hook of the head before must be gone when the next one is ablated",
+                    "removes its hooks only at the end",
+                    "each entry ablates one head: remove the hook of one head before the next is ablated",
                 ),
-                "logits = lm.run(tokens)": ("runs without the hook", "fwd_hooks=[(name, hook)] puts it in place"),
+                "logits = lm.run(tokens)": (
+                    "runs without the hook",
+                    "the model runs with the hook only if it is passed: fwd_hooks=[(name, hook)]",
+                ),
             },
         ),
         Mistake(
             "leaves the last hook on the model",
             function=_last_hook_stays,
             shows=lambda seen: any(observed[HOOKS_LEFT] != "none" for observed in seen),
-            why="run_with_hooks takes its hooks off; after add_hook call reset_hooks()",
+            why="run_with_hooks removes its hooks; after add_hook call reset_hooks()",
         ),
         Mistake(
-            "puts the heads into the rows",
+            "returns heads as rows",
             "return scores",
             "return scores.T",
             why="entry [layer, head]: one row for each layer",

@@ -55,7 +55,7 @@ def attribution_from_all_logits(
     return torch.stack(rows)
 
 
-ORDER = "the columns are the embedding, the first layer's heads, the second's"
+ORDER = "the columns are the embedding, then the first layer's heads, then the second layer's"
 
 test_logit_attribution = exercise(
     reference=logit_attribution,
@@ -67,16 +67,16 @@ test_logit_attribution = exercise(
             "W_U[:, tokens[1:]]",
             {
                 "W_U[:, tokens[:-1]]": (
-                    "attributes the token that stands there",
+                    "attributes each position's own token",
                     "a position predicts the token after it: tokens[i + 1]",
                 ),
                 "(W_U - W_U.mean(dim=1, keepdim=True))[:, tokens[1:]]": (
                     "subtracts the mean over the vocabulary",
-                    "the plain logit is asked for, so that the columns sum to it",
+                    "the columns must sum to the plain logit, so nothing is subtracted",
                 ),
                 "W_U[:, tokens[1:]] / W_U[:, tokens[1:]].norm(dim=0)": (
-                    "makes the directions unit vectors",
-                    "the plain logit is asked for: the dot product with the column as it is",
+                    "divides the directions by their length",
+                    "the columns must sum to the plain logit: use the dot product with W_U's column as it is",
                 ),
             },
         ),
@@ -84,15 +84,15 @@ test_logit_attribution = exercise(
             "dim=1)[:-1]",
             {
                 "dim=1)[1:]": (
-                    "takes the components of the next position",
+                    "uses the components of the next position",
                     "position i holds what predicts token i + 1",
                 ),
                 "dim=1)[:-1].detach()": (
                     "cuts the gradient",
-                    "it is a plain function of its arguments, and gradients flow through it",
+                    "gradients must flow through the function: no detach, data or no_grad",
                 ),
                 "dim=1)[:-1].cumsum(dim=1)": (
-                    "gives each component the whole before it as well",
+                    "returns the sum up to each component",
                     "each column is what one component adds, without the others",
                 ),
             },
@@ -100,10 +100,10 @@ test_logit_attribution = exercise(
         *instead_of(
             "[embed[:, None], l1_results, l2_results]",
             {
-                "[embed[:, None], l2_results, l1_results]": ("puts the second layer first", ORDER),
-                "[l1_results, l2_results, embed[:, None]]": ("puts the embedding last", ORDER),
+                "[embed[:, None], l2_results, l1_results]": ("returns the second layer first", ORDER),
+                "[l1_results, l2_results, embed[:, None]]": ("returns the embedding last", ORDER),
                 "[embed[:, None], torch.stack([l1_results, l2_results], dim=2).flatten(1, 2)]": (
-                    "puts heads of the same number side by side",
+                    "returns heads of the same index side by side",
                     ORDER,
                 ),
                 "[embed[:, None], l1_results, l1_results]": (
@@ -111,19 +111,19 @@ test_logit_attribution = exercise(
                     "each layer's heads have results of their own",
                 ),
                 "[embed[:, None], l1_results, l1_results + l2_results]": (
-                    "counts the first layer with the second",
+                    "adds the first layer to the second",
                     "each column is what one component adds, without the others",
                 ),
                 "[embed[:, None], l1_results]": (
-                    "leaves the second layer out",
+                    "leaves out the second layer",
                     "there are 1 + 2 n_heads columns: the embedding, and the heads of both layers",
                 ),
                 "[l1_results, l2_results]": (
-                    "leaves the direct path out",
-                    "the embedding reaches the logits by itself: it is the first column",
+                    "leaves out the direct path",
+                    "the embedding also adds to the logits directly, and is the first column",
                 ),
                 "[embed[:, None], l1_results.sum(dim=1, keepdim=True), l2_results.sum(dim=1, keepdim=True)]": (
-                    "adds up the heads of a layer",
+                    "returns the sum of the heads of a layer",
                     "there are 1 + 2 n_heads columns, one for each head",
                 ),
             },
@@ -132,8 +132,8 @@ test_logit_attribution = exercise(
             "cuts every gradient",
             "components, directions)",
             "components, directions).detach()",
-            why="it is a plain function of its arguments, and gradients flow through it",
+            why="gradients must flow through the function: no detach, data or no_grad",
         ),
-        Mistake("puts the components into the rows", "->sc", "->cs", why="entry [i, c]: one row for each position"),
+        Mistake("returns components as rows", "->sc", "->cs", why="entry [i, c]: one row for each position"),
     ],
 )

@@ -129,8 +129,8 @@ def _turned(*, as_one_axis: bool, turns_norms: bool, turns_result: bool = False)
     return scores
 
 
-PAIRS = "pairs each W_A with the W_B of the same number alone"
-TURNED = "puts the axes of W_Bs first"
+PAIRS = "pairs each W_A only with the W_B of the same index"
+TURNED = "returns the axes of W_Bs first"
 A_FIRST = "the first axes belong to W_As, the last to W_Bs, in the products and in the norms: entry [a, b]"
 
 test_get_batched_comp_scores = exercise(
@@ -143,32 +143,32 @@ test_get_batched_comp_scores = exercise(
         Mistake(
             "multiplies the matrices out",
             function=scores_multiplied_out,
-            why="every norm can be had from the small sides of the factors",
+            why="every norm can be computed from small matrices: use the R of each factor",
         ),
         Mistake(
-            "takes one batch axis on each side for granted",
+            "assumes one batch axis on each side",
             function=scores_of_one_axis,
             why="either side may have none or several: make them one, and give the scores all axes at the end",
         ),
         Mistake(
             PAIRS,
             function=scores_entry_by_entry,
-            why="every W_A meets every W_B: give W_As an axis after its own, and W_Bs one before",
+            why="every W_A is paired with every W_B: add an axis after those of W_As, and one before those of W_Bs",
         ),
         Mistake(
             PAIRS,
             function=lambda W_As, W_Bs: scores_entry_by_entry(_as_one_axis(W_As), _as_one_axis(W_Bs)).reshape(
                 W_As.shape[:-2] + W_Bs.shape[:-2]
             ),
-            why="every W_A meets every W_B: give W_As an axis after its own, and W_Bs one before",
+            why="every W_A is paired with every W_B: add an axis after those of W_As, and one before those of W_Bs",
         ),
         Mistake(TURNED, function=_turned(as_one_axis=True, turns_norms=True, turns_result=True), why=A_FIRST),
         *instead_of(
             "scores.reshape(W_As",
             {
                 "scores.mT.reshape(W_As": (
-                    "turns the table of pairs around",
-                    "the first axes belong to W_As, the last to W_Bs: a reshape changes no order",
+                    "transposes the result with a reshape",
+                    "the first axes belong to W_As, the last to W_Bs; a reshape doesn't swap axes",
                 ),
                 "scores.square().reshape(W_As": ("squares the scores", FROBENIUS),
             },
@@ -179,19 +179,28 @@ test_get_batched_comp_scores = exercise(
         *instead_of(
             "(W_As.norm().reshape(-1, 1) * W_Bs.norm().reshape(1, -1))",
             {
-                "W_As.norm().reshape(-1, 1)": ("does not divide by the norm of W_B", "both sizes must drop out"),
-                "W_Bs.norm().reshape(1, -1)": ("does not divide by the norm of W_A", "both sizes must drop out"),
-                "1.0": ("does not divide", "large products may just come from large matrices"),
+                "W_As.norm().reshape(-1, 1)": (
+                    "does not divide by the norm of W_B",
+                    "the score divides by both norms, so that it doesn't depend on the size of either matrix",
+                ),
+                "W_Bs.norm().reshape(1, -1)": (
+                    "does not divide by the norm of W_A",
+                    "the score divides by both norms, so that it doesn't depend on the size of either matrix",
+                ),
+                "1.0": (
+                    "does not divide by the norms",
+                    "the score divides by both norms, so that it doesn't depend on the size of either matrix",
+                ),
             },
         ),
         *instead_of(
             "torch.linalg.matrix_norm(R_A @ middle @ L_B)",
             {
                 "torch.linalg.matrix_norm(middle)": (
-                    "takes the norm of the middle alone",
-                    "the outer factors stretch what passes between the inner ones: take their R along",
+                    "uses the norm of only the two inner factors",
+                    "the outer factors also change the norm: multiply by the R of each",
                 ),
-                "torch.linalg.matrix_norm(R_A @ middle @ L_B, ord=2)": ("takes the largest singular values", FROBENIUS),
+                "torch.linalg.matrix_norm(R_A @ middle @ L_B, ord=2)": ("uses the largest singular values", FROBENIUS),
                 "torch.linalg.matrix_norm(R_A @ middle @ L_B) ** 2": (
                     "forgets the root of the products",
                     "the Frobenius norm is the root of the sum of squares",
@@ -199,7 +208,7 @@ test_get_batched_comp_scores = exercise(
             },
         ),
         Mistake(
-            "forgets to turn the second R around",
+            "forgets to transpose the second R",
             "(one_batch_axis(W_Bs.B).mT).R.mT[None]",
             "(one_batch_axis(W_Bs.B).mT).R[None]",
             why="W_B's second factor is R^T Q^T: its small part is the transpose of R",

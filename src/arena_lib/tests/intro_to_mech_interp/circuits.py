@@ -39,18 +39,18 @@ def circuit_observations(function: Any, case: Case) -> Observations:
     """The circuit multiplied out, and in how many numbers its factors meet, if it has factors."""
     made = function(fresh_model(case), *case.given["call"])
     if not (isinstance(getattr(made, "A", None), Tensor) and isinstance(getattr(made, "B", None), Tensor)):
-        return {"output": made.detach() if isinstance(made, Tensor) else made, "factors meet in": 0}
-    return {"output": (made.A @ made.B).detach(), "factors meet in": made.A.shape[-1]}
+        return {"output": made.detach() if isinstance(made, Tensor) else made, "inner axis of the factors": 0}
+    return {"output": (made.A @ made.B).detach(), "inner axis of the factors": made.A.shape[-1]}
 
 
 def is_kept_in_factors(seen: Observations, case: Case) -> str | None:
     """Keeps the circuit as two factors that meet in d_head."""
-    meet, most = seen["factors meet in"], case.given["most"]
+    meet, most = seen["inner axis of the factors"], case.given["most"]
     if 0 < meet <= most:
         return None
-    got = f"factors that meet in {meet}" if meet else "no FactoredMatrix"
+    got = f"an inner axis of {meet}" if meet else "no FactoredMatrix"
     return (
-        f"It must return a FactoredMatrix whose factors meet in {most} numbers, d_head for each head: got {got}. "
+        f"It must return a FactoredMatrix whose inner axis has {most} entries, d_head for each head: got {got}. "
         "Multiply from both ends towards the middle: A has the rows, B the columns."
     )
 
@@ -126,54 +126,54 @@ test_full_OV_circuit = exercise(  # noqa: N816 -- the name that learners know
             '"W_V")[head]',
             {
                 '"W_K")[head]': (
-                    "takes the keys' weights for the values'",
-                    "what is moved goes through W_V; W_K decides where to look",
+                    "uses W_K instead of W_V",
+                    "W_V decides what is moved, and W_K where the head looks",
                 ),
                 '"W_Q")[head]': (
-                    "takes the queries' weights for the values'",
-                    "what is moved goes through W_V; W_Q decides where to look",
+                    "uses W_Q instead of W_V",
+                    "W_V decides what is moved, and W_Q where the head looks",
                 ),
-                '"W_V")[0]': ("takes another head's W_V", "both factors belong to the same head"),
+                '"W_V")[0]': ("uses another head's W_V", "both factors belong to the same head"),
             },
         ),
         *instead_of(
             '(model, layer, "W_V")',
-            {'(model, 0, "W_V")': ("takes another layer's W_V", "both factors belong to the same layer")},
+            {'(model, 0, "W_V")': ("uses another layer's W_V", "both factors belong to the same layer")},
         ),
         *instead_of(
             "folded_unembedding(model)",
             {
                 "lm.W_E.mT": (
-                    "takes the embedding for the unembedding",
-                    "logits are read through W_U, which is a weight of its own",
+                    "uses W_E instead of W_U",
+                    "logits are computed with W_U, a weight of its own",
                 )
             },
         ),
         *instead_of(
             "lm.W_O(layer)[head] @",
             {
-                "lm.W_O(layer)[0] @": ("takes another head's W_O", "both factors belong to the same head"),
-                "lm.W_O(0)[head] @": ("takes another layer's W_O", "both factors belong to the same layer"),
+                "lm.W_O(layer)[0] @": ("uses another head's W_O", "both factors belong to the same head"),
+                "lm.W_O(0)[head] @": ("uses another layer's W_O", "both factors belong to the same layer"),
             },
         ),
         *instead_of(
             "FactoredMatrix(A, B)",
             {
                 "FactoredMatrix(B.mT, A.mT)": (
-                    "puts the logits into the rows",
-                    "a row is a token that is attended to, a column the logit that it moves",
+                    "returns logits as rows",
+                    "rows are the tokens attended to, and columns the logits that they change",
                 ),
                 "A @ B": ("returns the whole matrix", WHOLE_IS_LARGE),
                 "FactoredMatrix(A @ lm.W_O(layer)[head], folded_unembedding(model))": (
-                    "lets the factors meet in d_model",
-                    "everything passes through the head's d_head numbers: W_O belongs to B",
+                    "returns factors whose inner axis is d_model",
+                    "the inner axis is d_head, so W_O belongs to B",
                 ),
                 "FactoredMatrix(folded_reader(model, layer, 'W_V')[head], lm.W_O(layer)[head])": (
-                    "leaves the tokens out",
+                    "leaves out W_E and W_U",
                     "the full circuit goes from tokens to logits: W_E before it, W_U after it",
                 ),
                 no_factors("A @ B"): (
-                    "multiplies everything out",
+                    "multiplies the factors out",
                     "the whole matrix has d_vocab x d_vocab entries, its factors d_vocab x d_head",
                 ),
             },
@@ -215,7 +215,7 @@ test_effective_OV_circuit = exercise(  # noqa: N816 -- the name that learners kn
     mistakes=[
         *UNFOLDED,
         Mistake(
-            "adds the factors up",
+            "adds up the factors instead of stacking them",
             function=lambda model, heads: FactoredMatrix(
                 torch.stack([circuits.full_OV_circuit(model, *head).A for head in heads]).sum(dim=0),
                 torch.stack([circuits.full_OV_circuit(model, *head).B for head in heads]).sum(dim=0),
@@ -223,32 +223,32 @@ test_effective_OV_circuit = exercise(  # noqa: N816 -- the name that learners kn
             why="(A1 + A2)(B1 + B2) also has A1 B2 and A2 B1, which mix the heads: stack the factors along d_head",
         ),
         Mistake(
-            "multiplies everything out",
+            "multiplies the factors out",
             function=lambda model, heads: sum(circuits.full_OV_circuit(model, *head).AB for head in heads),
             why="the whole matrix has d_vocab x d_vocab entries, its factors d_vocab x d_head for each head",
         ),
         Mistake(
-            "takes the first head alone",
+            "uses only the first head",
             "for layer, head in heads]",
             "for layer, head in list(heads)[:1]]",
-            why="the heads attend to the same place together, and what they bring adds up",
+            why="the heads' outputs are added to the stream, so the circuits of all heads are summed",
         ),
         Mistake(
-            "takes all heads from the first one's layer",
+            "uses the first pair's layer for every head",
             "full_OV_circuit(model, layer, head)",
             "full_OV_circuit(model, list(heads)[0][0], head)",
             why="each pair has a layer of its own",
         ),
         Mistake(
-            "takes the first one's head from every layer",
+            "uses the first pair's head for every layer",
             "full_OV_circuit(model, layer, head)",
             "full_OV_circuit(model, layer, list(heads)[0][1])",
             why="each pair has a head of its own",
         ),
         Mistake(
-            "puts the logits into the rows",
+            "returns logits as rows",
             function=lambda model, heads: circuits.effective_OV_circuit(model, heads).T,
-            why="a row is a token that is attended to, a column the logit that it moves",
+            why="rows are the tokens attended to, and columns the logits that they change",
         ),
         Mistake(
             "averages over the heads",
@@ -331,22 +331,22 @@ test_top_1_acc = exercise(
     ),
     mistakes=[
         Mistake(
-            "looks for the largest of each column",
+            "uses the largest entry of each column",
             function=lambda full_OV_circuit, batch_size=1000: circuits.top_1_acc(full_OV_circuit.T, batch_size),
-            why="a row holds the logits of one source token: its own must be the largest among them",
+            why="a row holds the logits of one source token: it counts if its own logit is the largest in the row",
         ),
         Mistake(
-            "counts tokens that are among the five largest",
+            "counts tokens whose own logit is among the five largest",
             function=lambda full_OV_circuit, batch_size=1000: circuits.top_k_acc(full_OV_circuit, 5, batch_size),
-            why="top 1 asks for the largest alone",
+            why="top-1 accuracy counts a token only if its own logit is the largest",
         ),
         Mistake(
             "averages over the batches",
             function=_mean_over_batches,
-            why="the last batch may be smaller, and its rows count no more than others: divide once, by all tokens",
+            why="the last batch may be smaller, so sum over all rows and divide once, by the number of tokens",
         ),
         Mistake(
-            "starts counting anew in each batch",
+            "numbers the tokens from 0 in each batch",
             "torch.arange(start, start + rows.shape[0], device=rows.device)",
             "torch.arange(rows.shape[0], device=rows.device)",
             why="row i of a batch belongs to token start + i",
@@ -360,23 +360,35 @@ test_top_1_acc = exercise(
         *instead_of(
             "rows.argmax(dim=-1)",
             {
-                "rows.argmin(dim=-1)": ("looks for the smallest", "copying raises the token's own logit"),
-                "rows.abs().argmax(dim=-1)": ("looks for the largest in size", "a logit far below zero is no copying"),
+                "rows.argmin(dim=-1)": (
+                    "uses the smallest entry of each row",
+                    "copying raises the token's own logit, so look for the largest",
+                ),
+                "rows.abs().argmax(dim=-1)": (
+                    "uses the largest absolute value of each row",
+                    "a large negative logit makes a token unlikely: compare the logits with their signs",
+                ),
             },
         ),
         *instead_of(
             "return n_correct / full_OV_circuit.shape[0]",
             {
                 "return 1 - n_correct / full_OV_circuit.shape[0]": (
-                    "gives the share of errors",
-                    "the share of those that are right is asked for",
+                    "returns the share of errors",
+                    "the result is the share of tokens that are right",
                 ),
-                "return float(n_correct)": ("counts and does not divide", "an accuracy is a share of the tokens"),
-                "return 100 * n_correct / full_OV_circuit.shape[0]": ("gives percent", "a share lies between 0 and 1"),
+                "return float(n_correct)": (
+                    "counts and does not divide",
+                    "an accuracy is the number of right tokens divided by the number of all tokens",
+                ),
+                "return 100 * n_correct / full_OV_circuit.shape[0]": (
+                    "returns percent",
+                    "a share lies between 0 and 1",
+                ),
             },
         ),
         Mistake(
-            "multiplies everything out at once",
+            "multiplies the whole matrix out at once",
             "full_OV_circuit[start : start + batch_size].AB",
             "full_OV_circuit.AB[start : start + batch_size]",
             why="for a vocabulary of 50,000 the whole matrix takes 10 GB: take rows of the factors, then multiply",

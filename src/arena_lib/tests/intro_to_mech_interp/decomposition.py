@@ -95,14 +95,14 @@ test_decompose_qk_input = exercise(
     observe=parts_of_a_run,
     accepts=[parts_one_by_one, parts_filled_in],
     mistakes=[
-        Mistake("takes the parts as they are, without norm and biases", function=_as_they_are, why=NORM_IS_READ),
+        Mistake("leaves out the norm and the biases", function=_as_they_are, why=NORM_IS_READ),
         Mistake(
-            "sends the positions through the norm",
+            "applies the norm to the positions",
             function=partial(_through_the_norm, with_biases=True),
             why=POSITIONS_JOIN_LATE,
         ),
         Mistake(
-            "sends the positions through the norm, and forgets the biases",
+            "applies the norm to the positions, and forgets the biases",
             function=partial(_through_the_norm, with_biases=False),
             why=POSITIONS_JOIN_LATE + "; layer 0's b_O and the norm's bias count with part 1",
         ),
@@ -111,7 +111,7 @@ test_decompose_qk_input = exercise(
             {
                 'torch.cat([torch.stack([cache["embed"], b_O]), heads])': ("leaves the norm out", NORM_IS_READ),
                 NORMED.replace(", 1)", ", 0)"): (
-                    "takes the norm of layer 0",
+                    "uses the norm of layer 0",
                     "layer 1's heads read the stream through layer 1's norm, with the scale that it had there",
                 ),
                 NORMED + ' * cache["scale", 1, "ln1"]': (
@@ -135,7 +135,7 @@ test_decompose_qk_input = exercise(
                 ),
                 "model.blocks[1].ln1.b": (
                     "forgets the positions",
-                    "positions join the inputs of queries and keys, and are part 1",
+                    "positions are added to the inputs of queries and keys, as part 1",
                 ),
             },
         ),
@@ -143,29 +143,29 @@ test_decompose_qk_input = exercise(
             "[parts[:1], parts[1:2] + constants, parts[2:]]",
             {
                 "[parts[:1] + constants, parts[1:]]": (
-                    "counts positions with the token",
+                    "adds the positions to the token's part",
                     "part 0 is the token embedding, part 1 the position",
                 ),
                 "[parts[2:], parts[:1], parts[1:2] + constants]": (
-                    "puts the heads first",
-                    "the order is token, position, heads",
+                    "returns the heads' parts first",
+                    "the parts are in the order token, position, heads",
                 ),
                 "[parts[1:2] + constants, parts[:1], parts[2:]]": (
-                    "puts the position first",
-                    "the order is token, position, heads",
+                    "returns the position's part first",
+                    "the parts are in the order token, position, heads",
                 ),
                 "[parts + constants]": (
                     "adds positions and the norm's bias to every part",
-                    "they are added once, to part 1: the sum over the parts would have them n_heads + 2 times",
+                    "positions and the bias are added once, to part 1, so that the sum over the parts has them once",
                 ),
                 '[parts + model.blocks[1].ln1.b + cache["pos_embed"] * (torch.arange(len(parts)) == 1)[:, None, None]]': (
                     "adds the norm's bias to every part",
-                    "it is added once, to part 1: the sum over the parts would have it n_heads + 2 times",
+                    "the bias is added once, to part 1, so that the sum over the parts has it once",
                 ),
             },
         ),
         Mistake(
-            "takes the heads of layer 1",
+            "uses the heads of layer 1",
             '"result", 0',
             '"result", 1',
             why="layer 1's heads read what layer 0's heads wrote",
@@ -236,33 +236,39 @@ def projection_mistakes(name: str, other: str, what: str) -> list[Mistake]:
         *instead_of(
             f"attn.W_{name}[ind_head_index]",
             {
-                f"attn.W_{other}[ind_head_index]": (f"takes W_{other}", f"{what} are made by W_{name}"),
-                f"attn.W_{name}[ind_head_index - 1]": ("takes another head", "the head is the one that was asked for"),
+                f"attn.W_{other}[ind_head_index]": (
+                    f"uses W_{other} instead of W_{name}",
+                    f"{what} are made by W_{name}",
+                ),
+                f"attn.W_{name}[ind_head_index - 1]": (
+                    "uses another head",
+                    "the weights are those of the head in the argument",
+                ),
             },
         ),
-        Mistake("takes layer 0", "blocks[1]", "blocks[0]", why="the induction head is in layer 1"),
+        Mistake("uses layer 0", "blocks[1]", "blocks[0]", why="the induction head is in layer 1"),
         *instead_of(
             "torch.cat([projected[:1], projected[1:2] + bias, projected[2:]])",
             {
                 "projected": (f"forgets b_{name}", f"{what} have a bias; it counts with part 1"),
                 "projected + bias": (
                     "adds the bias to every part",
-                    "the bias is added once: the sum over the parts would have it n_heads + 2 times",
+                    "the bias is added once, to part 1, so that the sum over the parts has it once",
                 ),
                 "torch.cat([projected[:1] + bias, projected[1:]])": (
-                    "counts the bias with the token",
+                    "adds the bias to the token's part",
                     "part 1 holds the position and every constant",
                 ),
                 "torch.cat([projected[:1], projected[1:] + bias / (len(projected) - 1)])": (
-                    "spreads the bias over the parts",
+                    "divides the bias among the parts",
                     "part 1 holds the position and every constant",
                 ),
-                "projected.sum(dim=0)": ("adds the parts up", "each part stays by itself, along the first axis"),
+                "projected.sum(dim=0)": ("sums over the parts", "each part has its own entry along the first axis"),
             },
             within="project_parts",
         ),
         Mistake(
-            f"takes b_{other}",
+            f"uses b_{other} instead of b_{name}",
             f"attn.b_{name}[ind_head_index]",
             f"attn.b_{other}[ind_head_index]",
             why=f"{what} have b_{name} as their bias",
@@ -333,7 +339,10 @@ test_decompose_attn_scores = exercise(
         *instead_of(
             "scores / model.cfg.d_head**0.5",
             {
-                "scores": ("does not scale the scores", "attention divides q . k by the root of d_head"),
+                "scores": (
+                    "does not scale the scores",
+                    "attention divides the dot product of query and key by the root of d_head",
+                ),
                 "scores / model.cfg.d_head": (
                     "divides by d_head, not by its root",
                     "attention divides by the root of d_head",
@@ -348,21 +357,21 @@ test_decompose_attn_scores = exercise(
                 ),
                 "(scores / model.cfg.d_head**0.5).tril()": (
                     "sets the future to zero",
-                    "the scores are asked for without the mask",
+                    "the result is the scores before the mask",
                 ),
                 "(scores / model.cfg.d_head**0.5).masked_fill("
                 "torch.ones(scores.shape[-2:]).triu(1).bool(), -torch.inf)": (
                     "hides the future",
-                    "the scores are asked for without the mask",
+                    "the result is the scores before the mask",
                 ),
                 "(scores / model.cfg.d_head**0.5).softmax(dim=-1)": (
-                    "gives the pattern",
-                    "the scores before softmax are asked for: only they are sums over the parts",
+                    "applies the softmax to the scores",
+                    "the result is the scores before the softmax: only these are sums over the parts",
                 ),
             },
         ),
         Mistake(
-            "takes keys for queries",
+            "swaps queries and keys",
             "decomposed_q, decomposed_k,",
             "decomposed_k, decomposed_q,",
             why="the first axes belong to the queries: decomposed_q",
@@ -379,7 +388,7 @@ test_decompose_attn_scores = exercise(
                     "rows of the scores are query positions, columns key positions",
                 ),
                 "-> q_comp q_pos k_comp k_pos": (
-                    "keeps each part beside its positions",
+                    "returns each part's axis beside its positions",
                     "both axes of parts come first, then both of positions",
                 ),
             },

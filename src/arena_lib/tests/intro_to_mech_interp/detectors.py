@@ -64,10 +64,10 @@ def named_heads(function: Callable[..., Any], case: Case) -> Observations:
             raise Unfit(f'Each head is named by a string, "layer.head": got {name!r}.')
     right = set(reference(PatternCache(patterns), *rest))
     return {
-        "heads that your list lacks": sorted(right - set(names), key=_in_order),
         "heads in your list that don't count": sorted(set(names) - right, key=_in_order),
+        "heads that your list lacks": sorted(right - set(names), key=_in_order),
         "heads named more than once": sorted({name for name in names if names.count(name) > 1}, key=_in_order),
-        "the patterns stay as they were": all(map(torch.equal, own, patterns)),
+        "the patterns are unchanged": all(map(torch.equal, own, patterns)),
     }
 
 
@@ -145,44 +145,48 @@ def in_place_of_the_mean(where: Where) -> list[Mistake]:
     )
     return [
         wrong("sums the entries", torch.sum, "the threshold is for a mean, which lies between 0 and 1 for any length"),
-        wrong("takes the median of the entries", torch.median, "the threshold is for their mean"),
+        wrong("uses the median of the entries", torch.median, "the threshold is for the mean of the entries"),
         wrong(
-            "counts a head of which one query does it",
+            "counts a head if one query looks there",
             lambda entries: entries[n_trivial:].max(),
-            "one query is not enough: take the mean over the queries",
+            "one query is not enough: the score is the mean over the queries",
         ),
-        wrong(
-            "looks at the last query alone", lambda entries: entries[-1], "the mean goes over all queries that count"
-        ),
-        wrong_score("counts the queries whose largest entry it is", largest_is_meant, ATTENTION_ITSELF),
+        wrong("uses only the last query", lambda entries: entries[-1], "the mean is over all queries that count"),
+        wrong_score("counts the queries whose largest entry is there", largest_is_meant, ATTENTION_ITSELF),
         *([] if n_trivial else [by_positions]),
     ]
 
 
-ATTENTION_ITSELF = "the threshold is for the mean of the attention itself, however much goes elsewhere"
+ATTENTION_ITSELF = "the threshold is for the mean of the attention itself, whether or not it is the largest entry"
 IN_ANY_DETECTOR = [
     *instead_of(
         "> threshold",
         {
-            "< threshold": ("names the heads below the threshold", "a large mean is the mark"),
-            "> 0.4": ("ignores the threshold that is given", "0.4 is only for callers who give none"),
+            "< threshold": (
+                "returns the heads below the threshold",
+                "a head counts if its mean is above the threshold",
+            ),
+            "> 0.4": ("ignores the argument threshold", "0.4 is only the default: callers may give another threshold"),
         },
         within="heads_above",
     ),
     *instead_of(
         'f"{layer}.{head}"',
         {
-            'f"{head}.{layer}"': ("puts the head before the layer", "the layer comes first: 0.7 is head 7 of layer 0"),
+            'f"{head}.{layer}"': (
+                "writes the head before the layer",
+                "the layer comes first: 0.7 is head 7 of layer 0",
+            ),
             'f"{layer}.{head + 1}"': ("counts heads from one", "layers and heads are both counted from zero"),
         },
         within="heads_above",
     ),
     Mistake(
-        "looks at the first layer only",
+        "uses only the first layer",
         "in is_above.nonzero().tolist()",
         "in is_above[:1].nonzero().tolist()",
         within="heads_above",
-        why="every layer of the cache has heads to look at",
+        why="the heads of every layer of the cache are searched",
     ),
 ]
 
@@ -196,15 +200,15 @@ test_current_attn_detector = exercise(
     ],
     mistakes=[
         Mistake(
-            "looks at the keys before the queries",
+            "reads the diagonal below the main one",
             "current_attn_scores",
             "prev_attn_scores",
-            why="a position that looks at itself lies on the main diagonal",
+            why="a position's attention to itself is on the main diagonal",
         ),
         wrong_score(
             "leaves the first position out",
             lambda pattern: pattern.diag()[1:].mean(),
-            why="the whole diagonal counts, the first position too",
+            why="the mean is over the whole diagonal, the first position included",
         ),
         *in_place_of_the_mean(itself),
         *IN_ANY_DETECTOR,
@@ -229,23 +233,25 @@ test_prev_attn_detector = exercise(
     ],
     mistakes=[
         Mistake(
-            "looks at the diagonal itself",
+            "reads the main diagonal",
             "prev_attn_scores",
             "current_attn_scores",
             why="the position before query i is key i - 1, one below the diagonal",
         ),
         wrong_score(
-            "looks above the diagonal",
+            "reads a diagonal above the main one",
             lambda pattern: pattern.diagonal(1).mean(),
-            why="above the diagonal lie keys of the future, and the mask makes them all zero",
+            why="entries above the diagonal belong to future keys, and the mask makes them all zero",
         ),
         wrong_score(
-            "looks two positions back",
+            "reads the diagonal of two positions back",
             lambda pattern: pattern.diagonal(-2).mean(),
-            why="the position before is one back: offset -1",
+            why="the previous position is one back: offset -1",
         ),
         Mistake(
-            "changes the patterns in the cache", function=_edited_in_place, why="others will read the cache after you"
+            "changes the patterns in the cache",
+            function=_edited_in_place,
+            why="later code reads the same cache, so its patterns must stay unchanged",
         ),
         *in_place_of_the_mean(the_one_before),
         *IN_ANY_DETECTOR,
@@ -264,7 +270,7 @@ test_first_attn_detector = exercise(
         wrong_score(
             "counts the first query",
             lambda pattern: pattern[:, 0].mean(),
-            why="the first position can look nowhere else: the queries from 1 on count",
+            why="the first position can only look at itself, so only the queries from 1 on count",
         ),
         wrong_score(
             "reads the first row, not the first column",
@@ -272,10 +278,12 @@ test_first_attn_detector = exercise(
             why="rows are queries: what all queries pay to key 0 is the first column",
         ),
         wrong_score(
-            "looks at the second position", lambda pattern: pattern[1:, 1].mean(), why="positions are counted from zero"
+            "reads the column of the second position",
+            lambda pattern: pattern[1:, 1].mean(),
+            why="positions are counted from zero",
         ),
         wrong_score(
-            "leaves the second query out, too", lambda pattern: pattern[2:, 0].mean(), why="the queries from 1 on count"
+            "leaves out the second query too", lambda pattern: pattern[2:, 0].mean(), why="all queries from 1 on count"
         ),
         *in_place_of_the_mean(the_first),
         *IN_ANY_DETECTOR,
@@ -320,28 +328,28 @@ test_induction_attn_detector = exercise(
     mistakes=[
         *stripe_elsewhere(
             0,
-            "looks at the copy itself",
-            "a head that looks there finds the same token again, not what followed it; induction looks one further on",
+            "uses attention to the earlier copy itself",
+            "an induction head looks at the token after the earlier copy, because it predicts that token; the earlier copy itself is one position before",
         ),
-        *stripe_elsewhere(-1, "looks one before the copy", N_MINUS_1_BELOW),
-        *stripe_elsewhere(2, "looks two past the copy", N_MINUS_1_BELOW),
+        *stripe_elsewhere(-1, "uses attention to the token before the earlier copy", N_MINUS_1_BELOW),
+        *stripe_elsewhere(2, "uses attention to two tokens after the earlier copy", N_MINUS_1_BELOW),
         wrong_score(
-            "takes the whole diagonal",
+            "uses the whole diagonal",
             lambda pattern: pattern.diagonal(1 - len(pattern) // 2).mean(),
-            why="its first two entries don't belong to the second copy: leave them out with [2:]",
+            why="the first two entries of the diagonal don't belong to the second copy: leave them out with [2:]",
         ),
         wrong_score(
-            "takes one entry too many",
+            "uses one entry too many",
             lambda pattern: pattern.diagonal(1 - len(pattern) // 2)[1:].mean(),
-            why="query n + 1 is the first that counts, and it looks at key 2",
+            why="the first query that counts is n + 1, whose key is 2",
         ),
         wrong_score(
-            "looks above the diagonal",
+            "reads a diagonal above the main one",
             lambda pattern: pattern.diagonal(len(pattern) // 2 - 1).mean(),
-            why="above the diagonal lie keys of the future, and the mask makes them all zero",
+            why="entries above the diagonal belong to future keys, and the mask makes them all zero",
         ),
         wrong_score(
-            "takes the whole length for n",
+            "uses the whole length as n",
             lambda pattern: pattern.diagonal(2 - len(pattern)).mean(),
             why="the sequence is the token that begins it, then two copies of n tokens: n = (seq - 1) / 2",
         ),

@@ -18,8 +18,8 @@ from arena_lib.interp.weights import factored
 
 __test__ = False
 
-BUILT = "the largest tensor that was built"
-THIN, WHOLE = "a thin one", "a whole matrix"
+BUILT = "size of the largest tensor"
+THIN, WHOLE = "less than the whole matrix", "the whole matrix or more"
 
 
 class LargestTensor(TorchDispatchMode):
@@ -113,14 +113,14 @@ test_factored_norm = exercise(
             {
                 "torch.linalg.matrix_norm(R) * torch.linalg.matrix_norm(B)": (
                     "multiplies the norms of the factors",
-                    "the product of the norms only bounds the norm of the product: the factors may miss each other",
+                    "the product of the norms is only an upper bound of the norm of the product",
                 ),
                 "torch.linalg.matrix_norm(A)": (
-                    "takes the norm of the first factor",
-                    "||A B|| = ||R B||: B counts, too",
+                    "returns the norm of the first factor",
+                    "with A = Q R, ||A B|| = ||R B||: both factors are needed",
                 ),
                 "torch.linalg.matrix_norm(B)": (
-                    "takes the norm of the second factor",
+                    "returns the norm of the second factor",
                     "with A = Q R (torch.linalg.qr), ||A B|| = ||R B||: Q changes no length, but R does",
                 ),
                 "torch.linalg.matrix_norm(R @ B) ** 2": (
@@ -128,11 +128,11 @@ test_factored_norm = exercise(
                     "the norm is the root of the sum of squares",
                 ),
                 "(R @ B).norm()": (
-                    "gives one number for the whole batch",
+                    "returns one number for the whole batch",
                     "leading axes are a batch: each matrix has a norm of its own",
                 ),
                 "torch.linalg.matrix_norm(R @ B, ord=2)": (
-                    "takes the largest singular value",
+                    "returns the largest singular value",
                     "the Frobenius norm counts every singular value: it is the root of the sum of their squares",
                 ),
                 'torch.linalg.matrix_norm(R @ B, ord="nuc")': (
@@ -191,39 +191,39 @@ test_factored_eigenvalues = exercise(
                 "B @ A is small and has the same eigenvalues, zeros aside",
             ),
             "torch.linalg.svdvals(B @ A)": (
-                "gives singular values",
+                "returns singular values",
                 "singular values of B @ A are neither its eigenvalues nor the singular values of A @ B",
             ),
             "torch.linalg.eigvalsh(B @ A)": (
-                "takes the matrix for a symmetric one",
-                "eigvalsh reads one triangle alone: B @ A is not symmetric, and its eigenvalues may be complex",
+                "uses a function for symmetric matrices",
+                "B @ A is not symmetric, so its eigenvalues may be complex; eigvalsh reads only one triangle",
             ),
             "torch.linalg.eigvals(B @ A + (B @ A).mT) / 2": (
                 "makes the matrix symmetric",
                 "B @ A is not symmetric, and the mean with its transpose has other eigenvalues",
             ),
             "torch.linalg.eigvals(torch.linalg.qr(A).R @ torch.linalg.qr(B.mT).R.mT)": (
-                "takes the small matrix of the singular value decomposition",
+                "uses the small matrix of the singular value decomposition",
                 "R_A R_B^T has the singular values of A B, not its eigenvalues: those are of B @ A",
             ),
             "torch.linalg.eigvals(B @ A).real": (
                 "drops the imaginary parts",
-                "a matrix that turns has complex eigenvalues",
+                "a matrix that isn't symmetric may have complex eigenvalues, so keep both parts",
             ),
             "torch.linalg.eigvals(B @ A).abs()": (
-                "gives the eigenvalues' sizes",
-                "their signs matter: positive ones mean copying, negative ones the contrary",
+                "returns the eigenvalues' absolute values",
+                "the signs of the eigenvalues matter: positive ones mean copying, negative ones the opposite",
             ),
             "torch.linalg.eigvals(B @ A).square()": (
-                "gives the eigenvalues' squares",
+                "returns the eigenvalues' squares",
                 "if B A x = lambda x, then A B (A x) = lambda (A x): the same lambda",
             ),
             "torch.linalg.eigvals(A.mT @ A)": (
-                "uses the first factor alone",
+                "uses only the first factor",
                 "the eigenvalues are those of B @ A, with both factors",
             ),
             "torch.diagonal(B @ A, dim1=-2, dim2=-1)": (
-                "takes the diagonal for the eigenvalues",
+                "returns the diagonal instead of the eigenvalues",
                 "only a triangular matrix has its eigenvalues on the diagonal",
             ),
         },
@@ -272,7 +272,7 @@ test_factored_svd = exercise(
         Mistake(
             "multiplies the factors out, and keeps singular values of zero",
             function=lambda A, B: torch.linalg.svd(A @ B, full_matrices=False),
-            why="there are k = rank singular values that may differ from zero, and the small matrix has them all",
+            why="only k = rank singular values may differ from zero, and the small matrix has them all",
         ),
         Mistake(
             "multiplies the factors out",
@@ -286,32 +286,32 @@ test_factored_svd = exercise(
             "return Q_A @ U, S, Vh @ Q_B.mT",
             {
                 "return Q_A @ U, S, (Vh @ Q_B.mT).mT": (
-                    "returns V in place of Vh",
+                    "returns V instead of Vh",
                     "the third part has the right singular vectors as rows, as torch.linalg.svd gives it",
                 ),
                 "return U, S, Vh": (
-                    "leaves the vectors in the small space",
-                    "Q_A and Q_B turn them back into vectors of as many entries as the matrix has rows and columns",
+                    "returns the singular vectors of the small matrix",
+                    "multiply the small matrix's singular vectors by Q_A and Q_B: then they have as many entries as the whole matrix has rows and columns",
                 ),
                 "return (Q_A @ U).flip(-1), S.flip(-1), (Vh @ Q_B.mT).flip(-2)": (
-                    "goes from the smallest to the largest",
+                    "returns everything from the smallest singular value to the largest",
                     "S has the largest first, as torch.linalg.svd gives it",
                 ),
                 "return Vh @ Q_B.mT, S, Q_A @ U": ("returns Vh before U", "the order is (U, S, Vh)"),
                 "return Q_A @ U, torch.diag_embed(S), Vh @ Q_B.mT": (
                     "returns S as a matrix",
-                    "S holds the singular values alone, k of them",
+                    "S is a vector of the k singular values",
                 ),
                 "return (Q_A @ U) * S[..., None, :], S, Vh @ Q_B.mT": (
                     "multiplies U by S",
-                    "the columns of U are orthonormal; S stands for itself",
+                    "the columns of U are orthonormal, and S is returned separately",
                 ),
                 "return Q_A @ U, S.square(), Vh @ Q_B.mT": (
                     "squares the singular values",
                     "U diag(S) Vh is the matrix itself",
                 ),
                 "return Q_A @ U, S.flip(-1), Vh @ Q_B.mT": (
-                    "puts the smallest first",
+                    "sorts only S from the smallest to the largest",
                     "S has the largest first, as torch.linalg.svd gives it",
                 ),
             },
@@ -327,7 +327,7 @@ test_factored_svd = exercise(
             },
         ),
         Mistake(
-            "decomposes the first factor alone",
+            "decomposes only the first factor",
             function=lambda A, B: (lambda U, S, Vh: (U, S, Vh @ B))(*torch.linalg.svd(A, full_matrices=False)),
             why="the rows of Vh @ B are not orthonormal, and S belongs to A alone",
         ),

@@ -69,21 +69,20 @@ test_fold_norm = exercise(
             "scaled - scaled.mean(dim=-2, keepdim=True) if is_centred else scaled",
             {
                 "scaled": (
-                    "never takes the mean away",
+                    "never subtracts the mean",
                     "a LayerNorm subtracts the mean of its input, which is linear too",
                 ),
                 "scaled - scaled.mean(dim=-2, keepdim=True)": (
-                    "takes the mean away for RMSNorm too",
-                    "RMSNorm divides by its root mean square and takes no mean away",
+                    "subtracts the mean for RMSNorm too",
+                    "RMSNorm divides by the root mean square and subtracts no mean",
                 ),
                 "(weight - is_centred * weight.mean(dim=-2, keepdim=True)) * gain[:, None]": (
                     "multiplies the mean by the gain",
-                    "x - mean(x) meets the gain, then the weight: "
-                    "the row mean is taken of the weight that has the gain in it",
+                    "the gain comes after the mean is subtracted, so the mean is that of the weight times the gain",
                 ),
                 "scaled if is_centred else scaled - scaled.mean(dim=-2, keepdim=True)": (
-                    "takes the mean away for RMSNorm alone",
-                    "LayerNorm centres, RMSNorm doesn't",
+                    "subtracts the mean only for RMSNorm",
+                    "LayerNorm subtracts the mean, and RMSNorm doesn't",
                 ),
             },
         ),
@@ -91,24 +90,23 @@ test_fold_norm = exercise(
             "scaled.mean(dim=-2, keepdim=True)",
             {
                 "scaled.mean(dim=-1, keepdim=True)": (
-                    "takes the mean over the outputs",
+                    "subtracts the mean over the outputs",
                     "the mean of the stream runs over d_model, the weight's last axis but one",
                 ),
                 "weight.mean(dim=-2, keepdim=True)": (
-                    "takes the mean before the gain",
-                    "the norm centres first and the gain comes after: "
-                    "in the weight the mean is that of gain times weight",
+                    "subtracts the mean of the weight without the gain",
+                    "the gain comes after the mean is subtracted, so the mean is that of the weight times the gain",
                 ),
                 "scaled.sum(dim=-2, keepdim=True)": (
-                    "takes the sum away",
+                    "subtracts the sum instead of the mean",
                     "a LayerNorm subtracts the mean of its input",
                 ),
                 "scaled.mean(dim=0, keepdim=True)": (
-                    "takes the mean over the first axis",
+                    "subtracts the mean over the first axis",
                     "heads may come first: d_model is the last axis but one",
                 ),
                 "scaled.mean()": (
-                    "takes the mean of the whole weight",
+                    "subtracts the mean of the whole weight",
                     "each output has a mean of its own, over the d_model rows",
                 ),
             },

@@ -60,17 +60,20 @@ SCORE_MISTAKES = [
         "offset=1 - n",
         {
             "offset=-n": (
-                "looks at the copy itself",
-                "a head that looks there finds the same token again, not what followed it; induction looks one further on",
+                "uses attention to the earlier copy itself",
+                "an induction head looks at the token after the earlier copy, because it predicts that token; the earlier copy itself is one position before",
             ),
-            "offset=2 - n": ("looks two past the copy", "the entries [n + 1 + i, i + 2] lie n - 1 below the diagonal"),
+            "offset=2 - n": (
+                "uses attention to two tokens after the earlier copy",
+                "the entries [n + 1 + i, i + 2] lie n - 1 below the diagonal",
+            ),
             "offset=-1 - n": (
-                "looks one before the copy",
+                "uses attention to the token before the earlier copy",
                 "the entries [n + 1 + i, i + 2] lie n - 1 below the diagonal",
             ),
             "offset=n - 1": (
-                "looks above the diagonal",
-                "diagonals below the main one have a negative offset; above it the mask has made all zero",
+                "reads a diagonal above the main one",
+                "diagonals below the main one have a negative offset; entries above it belong to future keys and are all zero",
             ),
         },
         within="induction_score",
@@ -79,19 +82,19 @@ SCORE_MISTAKES = [
         "dim2=-1)[..., 2:]",
         {
             "dim2=-1)": (
-                "takes the whole diagonal",
-                "its first two entries don't belong to the second copy: leave them out with [..., 2:]",
+                "uses the whole diagonal",
+                "the first two entries of the diagonal don't belong to the second copy: leave them out with [..., 2:]",
             ),
             "dim2=-1)[..., 3:]": ("leaves one entry out", "there are n entries: key 2 is the first of them"),
             "dim2=-1)[..., 1:]": (
-                "takes one entry too many",
-                "query n + 1 is the first that counts, and it looks at key 2",
+                "uses one entry too many",
+                "the first query that counts is n + 1, whose key is 2",
             ),
         },
         within="induction_score",
     ),
     Mistake(
-        "takes the whole length for n",
+        "uses the whole length as n",
         "n = copy_length(pattern.shape[-1])",
         "n = pattern.shape[-1] - 2",
         within="induction_score",
@@ -101,12 +104,12 @@ SCORE_MISTAKES = [
         "stripe.mean(dim=(0, -1))",
         {
             "stripe.mean(dim=(0, 1, -1)).expand(pattern.shape[1])": (
-                "averages over the heads, too",
+                "averages over the heads too",
                 "each head has a score of its own",
             ),
             "stripe.mean(dim=0).amax(dim=-1)": (
-                "takes the largest entry",
-                "one query is not enough: take the mean",
+                "uses the largest entry",
+                "one query is not enough: the score is the mean over the queries",
             ),
             "stripe.mean(dim=-1).sum(dim=0)": (
                 "sums over the examples",
@@ -117,15 +120,15 @@ SCORE_MISTAKES = [
                 "a score lies between 0 and 1, however long the text is: take the mean",
             ),
             "stripe.mean(dim=-1)": (
-                "keeps the examples apart",
-                "the mean goes over the examples, too: one number for each head",
+                "returns a score for each example",
+                "the mean is also over the examples, so that each head has one number",
             ),
-            "stripe.mean()": ("gives one number for all heads", "each head has a score of its own"),
+            "stripe.mean()": ("returns one number for all heads", "each head has a score of its own"),
             "stripe.sum(dim=(0, -1))": (
                 "sums over examples and positions",
                 "a score lies between 0 and 1: take the mean",
             ),
-            "stripe[0].mean(dim=-1)": ("looks at the first example only", "the mean goes over all examples"),
+            "stripe[0].mean(dim=-1)": ("uses only the first example", "the mean is over all examples"),
         },
         within="induction_score",
     ),
@@ -163,9 +166,10 @@ def hook_observations(function: Callable[..., Any], case: Case) -> Observations:
     score = place.ctx.get("induction_score", f"nothing: hook.ctx holds {sorted(map(str, place.ctx))}")
     return {
         KEY: torch.as_tensor(score).detach() if isinstance(score, Tensor | list) else score,
-        "shape of what goes on": tuple(getattr(goes_on, "shape", ())),
-        "the pattern goes on unchanged": isinstance(goes_on, Tensor) and torch.equal(goes_on, case.given["pattern"]),
-        "what else lay in hook.ctx is still there": "from before" in place.ctx,
+        "shape of the pattern after the hook": tuple(getattr(goes_on, "shape", ())),
+        "the pattern is unchanged after the hook": isinstance(goes_on, Tensor)
+        and torch.equal(goes_on, case.given["pattern"]),
+        "other entries of hook.ctx are kept": "from before" in place.ctx,
     }
 
 
@@ -216,22 +220,26 @@ test_induction_score_hook = exercise(
         Mistake(
             "returns the score",
             function=_returns_the_score,
-            why="what a hook returns takes the activation's place, and the run would go on with it",
+            why="the tensor that a hook returns replaces the pattern, so this hook must return nothing",
         ),
         Mistake(
-            "keeps the score outside hook.ctx",
+            "stores the score outside hook.ctx",
             function=_sets_an_attribute,
             why='hook.ctx is a dictionary: write hook.ctx["induction_score"] = ...',
         ),
         Mistake(
-            "keeps the score under another key",
+            "stores the score under another key",
             function=_takes_another_key,
             shows=_key_is_missing,
             why='later cells read hook.ctx["induction_score"]',
         ),
-        Mistake("changes the pattern", function=_clears, why="a hook that only looks must leave what it gets as it is"),
         Mistake(
-            "throws away what lay in hook.ctx",
+            "changes the pattern",
+            function=_clears,
+            why="the hook only reads the pattern, so the pattern must stay unchanged",
+        ),
+        Mistake(
+            "deletes what other hooks stored in hook.ctx",
             function=_replaces_ctx,
             why="other hooks may keep something there: add a key, don't replace the dictionary",
         ),

@@ -83,11 +83,11 @@ test_find_K_comp_full_circuit = exercise(  # noqa: N816 -- the name that learner
                     "layer 1 reads the stream through its norm, for its queries too",
                 ),
                 'folded_reader(model, 0, "W_Q")[ind_head_index]': (
-                    "takes the queries of layer 0",
+                    "uses layer 0 for the queries",
                     "queries and keys belong to the same head, in layer 1",
                 ),
                 'folded_reader(model, 1, "W_K")[ind_head_index]': (
-                    "takes W_K for the queries",
+                    "uses W_K for the queries",
                     "queries are made by W_Q, keys by W_K",
                 ),
             },
@@ -100,16 +100,16 @@ test_find_K_comp_full_circuit = exercise(  # noqa: N816 -- the name that learner
                     "layer 1 reads what layer 0 wrote through its own norm",
                 ),
                 'brought @ folded_reader(model, 0, "W_K")[ind_head_index]': (
-                    "takes the keys of layer 0",
+                    "uses layer 0 for the keys",
                     "queries and keys belong to the same head, in layer 1",
                 ),
                 'brought @ folded_reader(model, 1, "W_Q")[ind_head_index]': (
-                    "takes W_Q for the keys",
+                    "uses W_Q for the keys",
                     "queries are made by W_Q, keys by W_K",
                 ),
                 'lm.W_E @ folded_reader(model, 1, "W_K")[ind_head_index]': (
-                    "leaves the earlier head out",
-                    "the key reads what the earlier head brought to this position, not the token that stands there",
+                    "leaves out the earlier head",
+                    "the key reads what the earlier head wrote at this position, not the token at this position",
                 ),
             },
         ),
@@ -121,7 +121,7 @@ test_find_K_comp_full_circuit = exercise(  # noqa: N816 -- the name that learner
                     "layer 0 reads the embedding through its norm",
                 ),
                 'folded_reader(model, 1, "W_V")[prev_token_head_index]': (
-                    "takes the values of layer 1",
+                    "uses layer 1 for the values",
                     "the earlier head, with its W_V and W_O, is in layer 0",
                 ),
             },
@@ -135,23 +135,23 @@ test_find_K_comp_full_circuit = exercise(  # noqa: N816 -- the name that learner
                     "ShapeError",
                 ),
                 "FactoredMatrix(keys, queries.mT)": (
-                    "puts the keys into the rows",
-                    "a row is a query token, a column a key token",
+                    "returns keys as rows",
+                    "rows are query tokens, and columns key tokens",
                 ),
                 'FactoredMatrix(brought @ folded_reader(model, 1, "W_Q")[ind_head_index], '
                 '(lm.W_E @ folded_reader(model, 1, "W_K")[ind_head_index]).mT)': (
                     "composes with the queries",
-                    "that is Q-composition: here the earlier head's output is what the keys read",
+                    "in K-composition the keys read the earlier head's output; with the queries it would be Q-composition",
                 ),
                 "queries @ keys.mT": ("returns the whole matrix", WHOLE_IS_LARGE),
                 no_factors("queries @ keys.mT"): (
-                    "multiplies everything out",
-                    "the factors meet in d_head: keep them apart",
+                    "multiplies the factors out",
+                    "the whole matrix has d_vocab x d_vocab entries: keep the factors, whose inner axis is d_head",
                 ),
             },
         ),
         Mistake(
-            "takes W_O of layer 1",
+            "uses W_O of layer 1",
             "lm.W_O(0)[prev_token_head_index]",
             "lm.W_O(1)[prev_token_head_index]",
             why="the earlier head, with its W_V and W_O, is in layer 0",

@@ -158,12 +158,12 @@ test_generate_repeated_tokens = exercise(
             "[start, drawn, drawn]",
             {
                 "[drawn, drawn]": (
-                    "leaves out the token that begins a text",
-                    "models have rarely seen a text without it, and heads rest on it when they have nothing to do",
+                    "leaves out the first token, which begins every text",
+                    "models have rarely seen a text without this token, and heads look at it when they have nothing else to do",
                 ),
                 "[start, drawn, start, drawn]": (
-                    "begins the second copy like a new text",
-                    "the first token stands once, at the start of the row",
+                    "starts the second copy with the first token too",
+                    "the token that begins a text comes once, at the start of the row",
                 ),
                 "[start, drawn, drawn.flip(1)]": (
                     "writes the second copy from the last token to the first",
@@ -174,28 +174,28 @@ test_generate_repeated_tokens = exercise(
                     "the second copy has the same tokens in the same order",
                 ),
                 "[start, drawn, ids[torch.randint(0, len(ids), (batch_size, seq_len), generator=generator)]]": (
-                    "draws the second half anew",
+                    "draws the second half at random too",
                     "the second copy is the first again: draw once, and join it twice",
                 ),
                 "[start, drawn.repeat_interleave(2, dim=1)]": (
-                    "repeats each token in place",
+                    "repeats each token right after itself",
                     "the whole string comes first, and then the whole string again",
                 ),
                 "[start, drawn[:, :1].expand(-1, 2 * seq_len)]": (
                     "draws one token for each row",
-                    "every place is drawn by itself: seq_len tokens for each row",
+                    "every position is drawn independently: seq_len tokens for each row",
                 ),
             },
         ),
         Mistake(
-            "begins with another token than the tokenizer's",
+            "starts with another token than the tokenizer's",
             "lm.bos_token_id)",
             "0)",
             shows=lambda seen: any(set(observed[BEGINS]) != {BOS} for observed in seen),
             why="which token begins a text is the tokenizer's: model.tokenizer.bos_token_id",
         ),
         Mistake(
-            "repeats the batch, not the positions",
+            "repeats along the batch instead of the positions",
             "dim=1",
             "dim=0",
             why="the copy follows in the same row, along the axis of positions",
@@ -205,8 +205,8 @@ test_generate_repeated_tokens = exercise(
             "ids[torch.randint(0, len(ids), (batch_size, seq_len), generator=generator)]",
             {
                 "ids[torch.randint(0, len(ids), (1, seq_len), generator=generator)].repeat(batch_size, 1)": (
-                    "gives all rows the same tokens",
-                    "each row is drawn by itself",
+                    "repeats the same tokens in all rows",
+                    "each row has tokens of its own, drawn independently",
                 ),
                 "ids[torch.randint(1, len(ids), (batch_size, seq_len), generator=generator)]": (
                     "never draws the first id",
@@ -214,47 +214,47 @@ test_generate_repeated_tokens = exercise(
                 ),
                 "ids[torch.randint(0, len(ids) - 1, (batch_size, seq_len), generator=generator)]": (
                     "never draws the last id",
-                    "randint leaves its upper end out by itself",
+                    "randint never draws its upper end, so the upper end is the number of ids",
                 ),
                 "torch.randint(0, len(ids), (batch_size, seq_len), generator=generator)": (
-                    "takes places among token_ids for tokens",
-                    "draw a place and look its id up: token_ids[place]",
+                    "returns indices into token_ids instead of tokens",
+                    "draw an index and look its id up: token_ids[index]",
                 ),
                 "ids[torch.rand(batch_size, len(ids), generator=generator).argsort(dim=1)[:, :seq_len]]": (
                     "draws each id at most once",
                     "every place is drawn independently of the others, so that ids come again: randint, not randperm",
                 ),
                 "ids[torch.randint(0, len(ids), (batch_size, seq_len), generator=torch.manual_seed(0))]": (
-                    "sets a seed of its own",
-                    "each call must draw anew: use the generator as it comes",
+                    "sets a fixed seed at each call",
+                    "each call must draw new tokens: use the generator without seeding it",
                 ),
             },
         ),
         Mistake(
-            "draws ids that token_ids doesn't hold",
+            "draws ids that are not in token_ids",
             "torch.arange(lm.d_vocab) if token_ids is None else token_ids",
             "torch.arange(lm.d_vocab)",
             shows=lambda seen: any(observed[OUTSIDE] for observed in seen),
-            why="where ids are given, only they may be drawn",
+            why="if token_ids is given, only these ids may be drawn",
         ),
         Mistake(
             "ignores the generator",
             "generator=generator",
             "generator=None",
-            why="with a generator of the same seed the same tokens must come",
+            why="a generator with the same seed must give the same tokens",
         ),
         Mistake(
             "seeds torch's own generator",
             "generator=generator",
             "generator=torch.manual_seed(generator.initial_seed()) if generator else None",
-            why="hand the generator to randint: others draw from torch's own",
+            why="pass the generator to randint: torch's own generator must stay unchanged",
         ),
         Mistake(
-            "starts the generator anew at each call",
+            "seeds the generator again at each call",
             "generator=generator",
             "generator=generator.manual_seed(0) if generator else None",
             shows=lambda seen: not any(observed[TWICE] for observed in seen),
-            why="a generator that was given must move on: two calls with it draw different tokens",
+            why="a generator moves on with every draw, so that two calls draw different tokens",
         ),
         Mistake(
             "draws some ids more often than others",
@@ -338,19 +338,19 @@ test_run_and_cache_model_repeated_tokens = exercise(
             "(model, seq_len, batch_size, token_ids, generator)",
             {
                 "(model, seq_len, 1, token_ids, generator)": (
-                    "forgets the batch size",
-                    "batch_size rows are asked for",
+                    "ignores the batch size",
+                    "the result has batch_size rows",
                 ),
                 "(model, seq_len, batch_size, None, generator)": (
-                    "forgets which ids to draw from",
+                    "ignores token_ids",
                     "generate_repeated_tokens takes token_ids as its fourth argument",
                 ),
                 "(model, seq_len, batch_size)": (
-                    "forgets token_ids and the generator",
+                    "ignores token_ids and the generator",
                     "generate_repeated_tokens takes all five arguments",
                 ),
                 "(model, seq_len, batch_size, token_ids)": (
-                    "forgets the generator",
+                    "ignores the generator",
                     "generate_repeated_tokens takes the generator as its fifth argument",
                 ),
             },
@@ -367,11 +367,11 @@ test_run_and_cache_model_repeated_tokens = exercise(
                     "the model reads all tokens that are returned",
                 ),
                 "run_with_cache(tokens[:, : 1 + seq_len])": (
-                    "runs the model on the first copy alone",
-                    "the second copy is what the model is to be looked at on",
+                    "runs the model on only the first copy",
+                    "the model must read both copies, because its behaviour on the second is studied",
                 ),
                 'run_with_cache(tokens, lambda name: name.endswith("pattern"))': (
-                    "caches the patterns alone",
+                    "caches only the patterns",
                     "the cache holds all activations: leave the filter out",
                 ),
             },
@@ -384,12 +384,12 @@ test_run_and_cache_model_repeated_tokens = exercise(
                     "the order is (tokens, logits, cache)",
                 ),
                 "return tokens, logits[:, -1], cache": (
-                    "returns the last position's logits alone",
-                    "the logits of all positions are asked for",
+                    "returns only the last position's logits",
+                    "the result has the logits of all positions",
                 ),
                 "return tokens, logits.log_softmax(dim=-1), cache": (
                     "returns log-probabilities",
-                    "the logits are asked for, as the model gives them",
+                    "the result is the model's logits, without a log-softmax",
                 ),
             },
         ),
