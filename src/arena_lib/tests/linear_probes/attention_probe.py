@@ -104,21 +104,24 @@ test_attention_probe_forward = exercise(
         *instead_of(
             ".masked_fill((mask == 0)[..., None], -torch.inf)",
             {
-                "": ("looks at padding", "padding belongs to no text: its score is minus infinity before the softmax"),
+                "": (
+                    "gives weight to padding",
+                    "padding belongs to no text, so its score is set to minus infinity before the softmax",
+                ),
                 ".masked_fill((mask != 0)[..., None], -1e9)": (
                     "hides the text instead of the padding",
                     "the mask is 1 at the text's own tokens",
                 ),
                 ".masked_fill(~mask[..., None], -torch.inf)": (
-                    "turns a mask of integers around with ~",
-                    "~ turns the bits of an integer, 1 becomes -2: mask == 0 is right for every dtype",
+                    "inverts a mask of integers with ~",
+                    "~ inverts the bits of an integer, so 1 becomes -2: mask == 0 is right for every dtype",
                 ),
                 ".masked_fill((mask == 0)[..., None], 0.0)": (
-                    "gives padding the score 0",
-                    "exp(0) is 1: padding would get weight, as it does where scores are multiplied by the mask; use minus infinity",
+                    "sets the score of padding to 0",
+                    "a score of 0 still gets weight, because exp(0) is 1: set the scores of padding to minus infinity",
                 ),
                 ".masked_fill((mask == 0)[..., None], -10.0)": (
-                    "gives padding a score that is only somewhat low",
+                    "sets the score of padding to a number that is not low enough",
                     "at padding the pattern is exactly 0: its score is minus infinity, or the lowest number of the dtype",
                 ),
             },
@@ -128,20 +131,23 @@ test_attention_probe_forward = exercise(
             {
                 "scores.softmax(dim=1) * (mask != 0)[..., None]": (
                     "hides padding after the softmax",
-                    "then padding has taken its share, and what is left doesn't sum to 1",
+                    "the pattern must sum to 1 over the text's own tokens, so padding is hidden before the softmax",
                 ),
                 "scores.masked_fill((mask == 0)[..., None], -torch.inf).sigmoid()": (
-                    "takes the sigmoid of each score",
-                    "each head shares its attention among the tokens of one text: a softmax over seq",
+                    "applies a sigmoid to each score",
+                    "a head's weights sum to 1 over the tokens of one text: use a softmax over seq",
                 ),
-                "scores.exp() * (mask != 0)[..., None]": ("does not divide by the sum", "weights sum to 1 over a text"),
+                "scores.exp() * (mask != 0)[..., None]": (
+                    "does not divide by the sum",
+                    "the weights of a head sum to 1 over the tokens of one text",
+                ),
             },
         ),
         Mistake(
             "takes the softmax over the heads",
             "softmax(dim=1)",
             "softmax(dim=2)",
-            why="each head shares its attention among the tokens of one text",
+            why="a head's weights sum to 1 over the tokens of one text, the axis seq",
             shows=sums_to_one_over_heads,
         ),
         *instead_of(
@@ -149,9 +155,9 @@ test_attention_probe_forward = exercise(
             {
                 "softmax(dim=0).nan_to_num()": (
                     "takes the softmax over the batch",
-                    "each head shares its attention among the tokens of one text, not among texts",
+                    "a head's weights sum to 1 over the tokens of one text, not over texts",
                 ),
-                "softmax(dim=1).detach()": ("lets no gradient through the pattern", "W_q learns through the pattern"),
+                "softmax(dim=1).detach()": ("cuts the gradient of the pattern", "W_q learns through the pattern"),
             },
         ),
         *instead_of(
@@ -159,20 +165,20 @@ test_attention_probe_forward = exercise(
             {
                 'n_heads")': (
                     "ignores the scale",
-                    "without it the scores grow with d_model, and a head looks at one token only",
+                    "without the factor scale, scores grow with d_model, and a head gives all its weight to one token",
                 ),
                 'n_heads") * x.shape[-1] ** -0.5': (
-                    "uses a scale of its own",
-                    "how sharply the heads look is the caller's choice: the factor is the argument scale",
+                    "uses a fixed scale",
+                    "the scores are multiplied by the argument scale",
                 ),
                 'n_heads") / scale': ("divides by the scale", "the scale is a factor, such as 1 / sqrt(d_model)"),
             },
         ),
         Mistake(
-            "joins dimension after dimension",
+            "joins the heads dimension by dimension",
             "(n_heads d_model)",
             "(d_model n_heads)",
-            why="a row is head after head: entry n * d_model + m of W_out belongs to head n",
+            why="a row holds one head after the other: entry n * d_model + m of W_out belongs to head n",
         ),
         *instead_of(
             " + b_out",
@@ -185,28 +191,31 @@ test_attention_probe_forward = exercise(
             "einops.einsum(pattern, x,",
             {
                 "einops.einsum((mask != 0)[..., None] / (mask != 0).sum(dim=1)[:, None, None] + 0 * pattern, x,": (
-                    "takes the mean over all tokens",
-                    "each head weighs the tokens by its pattern",
+                    "averages over all tokens",
+                    "each head weights the tokens by its pattern",
                 ),
                 "einops.einsum(scores * (mask != 0)[..., None], x,": (
-                    "weighs by the scores instead of the pattern",
-                    "each head weighs the tokens by its pattern, which sums to 1",
+                    "weights the tokens by the scores instead of the pattern",
+                    "each head weights the tokens by its pattern, which sums to 1",
                 ),
             },
         ),
         *instead_of(
             "logits.squeeze(-1), pattern",
             {
-                "logits.squeeze(-1).sigmoid(), pattern": ("returns probabilities", "the loss takes the sigmoid"),
+                "logits.squeeze(-1).sigmoid(), pattern": (
+                    "returns probabilities",
+                    "the result is logits: the loss applies the sigmoid",
+                ),
                 "logits.squeeze(-1), scores": (
-                    "returns the scores for the pattern",
-                    "the pattern is what the softmax makes of them: it sums to 1",
+                    "returns the scores instead of the pattern",
+                    "the pattern is the softmax of the scores, and sums to 1",
                 ),
                 "logits.squeeze(-1), pattern.transpose(1, 2)": (
-                    "gives the pattern's axes in another order",
-                    "the pattern is batch, seq, n_heads",
+                    "returns the pattern's axes in another order",
+                    "the axes of the pattern are batch, seq, n_heads",
                 ),
-                "logits, pattern": ("leaves the last axis of the logits", "there is one logit for each text: squeeze"),
+                "logits, pattern": ("keeps the last axis of the logits", "there is one logit for each text: squeeze"),
             },
         ),
     ],

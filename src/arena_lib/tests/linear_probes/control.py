@@ -128,45 +128,48 @@ test_make_control_labels = exercise(
             "draws a label for every statement",
             "return torch.tensor([label_of[kind] for kind in types])",
             "return torch.randint(0, 2, (len(types),), generator=generator)",
-            why="otherwise nothing could be memorised: all statements of one type share one label",
+            why="all statements of one type share one label, which a probe can memorise",
             shows=labels_statements_apart,
         ),
         Mistake(
-            "draws nothing: the same types get the label 1 every time",
+            "draws nothing at random: the same types always get the label 1",
             "torch.randperm(len(different), generator=generator)",
             "torch.arange(len(different))",
-            why="which types get 1 is drawn, anew for every task",
+            why="the types that get the label 1 are drawn at random for each task",
             shows=draws_nothing,
         ),
         Mistake(
-            "tosses a coin for each type",
+            "draws each type's label independently",
             "is_one = order < (len(different) + 1) // 2",
             "is_one = torch.rand(len(different), generator=generator) < 0.5",
-            why="half of the types get the label 1, so that guessing gains nothing",
+            why="exactly half of the types get the label 1, so that guessing one label gains nothing",
             shows=tosses_coins,
         ),
         Mistake(
             "ignores the generator",
             ", generator=generator",
             "",
-            why="draw with the generator that is handed in: then the same task can be made again",
+            why="draw with the argument generator, so that the same task can be made again",
             shows=draws_from_elsewhere,
         ),
         Mistake(
-            "starts the generator anew at each call",
+            "seeds the generator again at each call",
             function=control_labels_reseeded,
-            why="draws move the generator on, so that the next call with it makes another task: pass it to randperm",
+            why="a generator moves on with every draw, so that the next call makes another task: pass it to randperm",
         ),
         Mistake(
-            "rounds half of the types down",
+            "rounds half of the number of types down",
             "(len(different) + 1) // 2",
             "len(different) // 2",
-            why="of an odd number of types the larger half gets the label 1",
+            why="with an odd number of types, the larger half gets the label 1",
         ),
         *instead_of(
             "is_one.long().tolist()",
             {
-                "(2 * is_one.long() - 1).tolist()": ("labels with 1 and -1", "labels are 1 and 0"),
+                "(2 * is_one.long() - 1).tolist()": (
+                    "labels with 1 and -1",
+                    "the labels are 1 and 0, as those of a task are",
+                ),
                 "is_one.float().tolist()": ("labels with floats", "labels are integers, int64, as those of a task are"),
                 "is_one.tolist()": ("labels with booleans", "labels are integers, int64, as those of a task are"),
             },
@@ -286,12 +289,12 @@ test_compute_selectivity = exercise(
             {
                 "from_data(acts[is_train], labels[is_train])": (
                     "fits on the task's labels for both tasks",
-                    "the question is what a probe of this kind can learn by heart, so it is fitted on the control labels",
+                    "the control probe is fitted on the control labels, to show what a probe of this kind can memorise",
                 ),
                 "from_data(acts, wanted)": ("fits on all statements", "only the training statements are for fitting"),
                 "from_data(acts[~is_train], wanted[~is_train])": (
                     "fits on the test statements",
-                    "is_train is True at the statements for fitting",
+                    "is_train is True for the statements to fit on",
                 ),
             },
         ),
@@ -299,22 +302,25 @@ test_compute_selectivity = exercise(
             "compute_accuracy(probe, acts[~is_train], wanted[~is_train])",
             {
                 "compute_accuracy(probe, acts[is_train], wanted[is_train])": (
-                    "judges on the training statements",
-                    "both probes are judged on the statements that neither has seen",
+                    "tests on the training statements",
+                    "both probes are tested on the statements that neither was fitted on",
                 ),
                 "compute_accuracy(probe, acts, wanted)": (
-                    "judges on all statements",
-                    "both probes are judged on the statements that neither has seen",
+                    "tests on all statements",
+                    "both probes are tested on the statements that neither was fitted on",
                 ),
             },
         ),
         *instead_of(
             "Selectivity(*accuracies)",
             {
-                "Selectivity(*reversed(accuracies))": ("returns control and task the wrong way round", "task first"),
+                "Selectivity(*reversed(accuracies))": (
+                    "swaps the control and the task accuracy",
+                    "Selectivity takes the task accuracy first, then the control accuracy",
+                ),
                 "Selectivity(accuracies[0], accuracies[0] - accuracies[1])": (
-                    "returns the selectivity for the control accuracy",
-                    "Selectivity takes both accuracies and subtracts by itself",
+                    "returns the selectivity as the control accuracy",
+                    "Selectivity takes both accuracies, and computes the difference itself",
                 ),
             },
         ),
@@ -324,10 +330,10 @@ test_compute_selectivity = exercise(
             why="a control task has one label for each type: no probe can memorise shuffled labels, so every probe would look selective",
         ),
         Mistake(
-            "uses a generator of its own",
+            "draws the control task with a generator of its own",
             "make_control_labels(types, generator)",
             "make_control_labels(types, torch.Generator().manual_seed(0))",
-            why="the control task is drawn with the generator that is handed in, so that another one gives another task",
+            why="the control task is drawn with the argument generator, so that another generator gives another task",
         ),
     ],
 )

@@ -161,20 +161,20 @@ test_score_dialogue = exercise(
             {
                 "for span_start, span_end in [(text.find(m['content']), text.find(m['content']) + len(m['content'])) "
                 "for m in messages if m['role'] == 'user']": (
-                    "marks what the user says",
-                    "the probe is asked about what the assistant says",
+                    "marks the user's turns",
+                    "only the assistant's turns are scored",
                 ),
                 "for span_start, span_end in spans[-1:]": (
                     "marks the last turn of the assistant only",
-                    "the assistant may speak several times, and each of its turns counts",
+                    "the assistant may speak several times, and all its turns are marked",
                 ),
                 "for span_start, span_end in spans[:1]": (
                     "marks the first turn of the assistant only",
-                    "the assistant may speak several times, and each of its turns counts",
+                    "the assistant may speak several times, and all its turns are marked",
                 ),
                 "for span_start, span_end in [(text.find(text[a:b]), text.find(text[a:b]) + b - a) for a, b in spans]": (
-                    "marks the first place with the same words",
-                    "the user may have said the same before: walk through the messages in their order",
+                    "marks the first occurrence of the same words",
+                    "the user may have said the same words before: go through the messages in order",
                 ),
             },
         ),
@@ -183,7 +183,7 @@ test_score_dialogue = exercise(
             {
                 "start < span_end + 2 * bool(tokenizer.chat_template) and end > span_start": (
                     "marks the template's end marker",
-                    "the marker belongs to the template, and the assistant didn't say it",
+                    "the end marker belongs to the template, not to the assistant's turn",
                 ),
                 "start < span_end and end < span_end and end > span_start": (
                     "leaves out the last token of each turn",
@@ -194,61 +194,61 @@ test_score_dialogue = exercise(
                     "a token that starts with the turn belongs to it",
                 ),
                 "start >= span_start and end <= span_end": (
-                    "leaves out tokens that lie across a turn's border",
-                    "a token belongs to the turn as soon as one of its characters does",
+                    "leaves out tokens that cross a turn's border",
+                    "a token belongs to the turn if at least one of its characters does",
                 ),
                 "span_start <= start < span_end": (
                     "leaves out tokens that start before a turn",
-                    "a token belongs to the turn as soon as one of its characters does, also if it starts earlier",
+                    "a token belongs to the turn if at least one of its characters does, also if it starts earlier",
                 ),
                 "span_start < end <= span_end": (
                     "leaves out tokens that end after a turn",
-                    "a token belongs to the turn as soon as one of its characters does, also if it ends later",
+                    "a token belongs to the turn if at least one of its characters does, also if it ends later",
                 ),
                 "start <= span_end and end > span_start": (
                     "marks a token that starts where a turn ends",
-                    "ends are exclusive: such a token has none of the turn's characters",
+                    "the ends of spans are exclusive, so such a token has none of the turn's characters",
                 ),
                 "start < span_end and end >= span_start": (
                     "marks a token that ends where a turn starts",
-                    "ends are exclusive: such a token has none of the turn's characters",
+                    "the ends of spans are exclusive, so such a token has none of the turn's characters",
                 ),
                 "start <= span_end and end >= span_start": (
                     "marks tokens that only touch a turn",
-                    "ends are exclusive: a token that starts where the turn ends has none of its characters",
+                    "the ends of spans are exclusive, so a token that starts where the turn ends has none of its characters",
                 ),
             },
         ),
         Mistake(
-            "looks for each turn's own tokens among the text's",
+            "searches the text's tokens for the turn's own tokens",
             function=score_by_tokens,
-            why="the same words may be cut differently within a longer text: compare characters, by offset_mapping",
+            why="the same words may be tokenized differently within a longer text: compare characters, with offset_mapping",
         ),
         Mistake(
-            "marks everything",
+            "marks all tokens",
             "torch.tensor(inside)",
             "torch.ones(len(tokens), dtype=torch.bool)",
             shows=marks_everything,
-            why="only the assistant's tokens count: what the user says isn't the model's own",
+            why="only the assistant's tokens are marked, because only these are the model's own",
         ),
         *instead_of(
             'read_residual(model, encoded["input_ids"], [layer])[layer][0]',
             {
                 'read_residual(model, encoded["input_ids"], [max(layer - 1, 0)])[max(layer - 1, 0)][0]': (
                     "reads the layer before",
-                    "layer l is what leaves block l, counted from 0",
+                    "the activations of layer l are block l's output, and blocks are counted from 0",
                 ),
                 'read_residual(model, encoded["input_ids"], [layer + 1])[layer + 1][0]': (
                     "reads the layer after",
-                    "layer l is what leaves block l, counted from 0",
+                    "the activations of layer l are block l's output, and blocks are counted from 0",
                 ),
                 'model(encoded["input_ids"], output_hidden_states=True).hidden_states[layer][0].detach()': (
                     "counts the embedding as layer 0",
-                    "layer l is what leaves block l: entry l + 1 of hidden_states, as entry 0 is the embedding",
+                    "the activations of layer l are block l's output: entry l + 1 of hidden_states, as entry 0 is the embedding",
                 ),
                 'model(encoded["input_ids"], output_hidden_states=True).hidden_states[layer + 1][0]': (
                     "keeps the graph for a gradient",
-                    "nothing is trained here",
+                    "nothing is trained here, and a graph for the gradient takes memory",
                 ),
             },
         ),
@@ -260,8 +260,8 @@ test_score_dialogue = exercise(
                     "the score is the dot product with the direction as it is",
                 ),
                 "torch.cosine_similarity(resid, probe_direction[None], dim=-1)": (
-                    "takes the cosine",
-                    "the score is the dot product: how far along the direction, not only how well aligned",
+                    "computes the cosine",
+                    "the score is the dot product, which also depends on the lengths",
                 ),
                 "resid / resid.norm(dim=-1, keepdim=True) @ probe_direction.to(resid)": (
                     "normalises the activations",
@@ -278,10 +278,10 @@ test_score_dialogue = exercise(
             },
         ),
         Mistake(
-            "gives the tokens as the vocabulary writes them",
+            "returns the tokens as the vocabulary writes them",
             '[tokenizer.decode(token) for token in encoded["input_ids"][0].tolist()]',
             'tokenizer.convert_ids_to_tokens(encoded["input_ids"][0].tolist())',
-            why="a vocabulary writes spaces as signs of its own: tokenizer.decode gives the token's text",
+            why="a vocabulary writes spaces as other characters: tokenizer.decode gives the token's text",
         ),
     ],
 )

@@ -128,51 +128,51 @@ test_extract_activations = exercise(
     accepts=[_by_hidden_states(last_token), _by_hidden_states(last_column, side="left"), extract_one_by_one],
     mistakes=[
         Mistake(
-            "takes the last column of a batch, padding or not",
+            "uses the last column of a batch, even if it is padding",
             function=_by_hidden_states(last_column),
-            why="where padding stands on the right, a short statement ends before its row does, and padding says nothing about it",
+            why="with padding on the right a short statement ends before its row does, and the last column is padding",
         ),
         *at_padding(
             _by_hidden_states,
             last_column,
-            "takes the last column, and pads on the right",
-            "a short statement ends before its row does: its last token stands at (number of ones in its mask) - 1",
+            "pads on the right and uses the last column",
+            "a short statement ends before its row does: its last token is at (number of ones in its mask) - 1",
         ),
         *at_padding(
             _by_hidden_states,
             token_after_the_last,
-            "takes the token after the last",
-            "n tokens have the positions 0 to n - 1",
+            "uses the token after the last",
+            "n tokens have the positions 0 to n - 1, so the last token is at n - 1",
         ),
         *at_padding(
             _by_hidden_states,
             token_before_the_last,
-            "takes the token before the last",
-            "n tokens have the positions 0 to n - 1, and the last one is wanted",
+            "uses the token before the last",
+            "n tokens have the positions 0 to n - 1, so the last token is at n - 1",
         ),
         *at_padding(
             _by_hidden_states,
             lambda hidden, ids, mask: hidden.mean(dim=1),
             "averages over the whole row, padding included",
-            "the last token of the statement alone is asked for; padding says nothing about it",
+            "the result is the activation at the statement's last token; padding is no part of the statement",
         ),
         Mistake(
             "pads on the left and hides no padding",
             function=_by_hidden_states(last_column, side="left", hides_padding=False),
-            why="a model reads padding in front of a text like any other tokens, unless attention_mask hides it",
+            why="a model attends to padding in front of a text like to other tokens, unless attention_mask hides it",
         ),
         Mistake(
-            "takes it for granted that padding stands on the right",
+            "assumes that padding is on the right",
             function=_by_hidden_states(counted_from_the_left),
-            why='some tokenizers pad on the left: say padding_side="right" when you call it, or find the last 1 of the mask',
+            why='some tokenizers pad on the left: pass padding_side="right" to the tokenizer, or find the last 1 of the mask',
         ),
         Mistake(
-            "counts from the left, and pads on the left",
+            "pads on the left and counts positions from the left",
             function=_by_hidden_states(counted_from_the_left, side="left"),
-            why="where padding stands on the left, every statement ends in the last column",
+            why="with padding on the left every statement ends in the last column",
         ),
         Mistake(
-            "takes the first token",
+            "uses the first token",
             "mask.sum(dim=1) - 1",
             "torch.zeros(len(mask), dtype=torch.long)",
             why="in a causal model the first token has seen only itself; the last one has seen the whole statement",
@@ -180,7 +180,7 @@ test_extract_activations = exercise(
         Mistake(
             "counts the embedding as layer 0",
             function=_by_hidden_states(last_token, entry=lambda layer: layer),
-            why="layer l is what leaves block l: entry l + 1 of hidden_states, as entry 0 is the embedding",
+            why="the activations of layer l are block l's output: entry l + 1 of hidden_states, as entry 0 is the embedding",
         ),
         Mistake(
             "treats every token with the padding's id as padding",
@@ -194,19 +194,19 @@ test_extract_activations = exercise(
             function=_by_hidden_states(
                 lambda hidden, ids, mask: (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
             ),
-            why="earlier tokens have seen only a part of the statement: the last one alone is asked for",
+            why="earlier tokens have seen only a part of the statement, so only the last token is used",
         ),
         Mistake(
             "keeps the last batch only",
             "torch.cat(rows)",
             "rows[-1]",
-            why="each statement needs its row: the batches are joined",
+            why="each statement needs a row of the result, so join all batches",
         ),
         *instead_of(
             "range(0, len(statements), batch_size)",
             {
                 "range(0, max(len(statements) - batch_size, 0) + 1, batch_size)": (
-                    "skips what doesn't fill a batch",
+                    "leaves out the last, smaller batch",
                     "the last batch may be smaller than the others",
                 ),
                 "range(0, len(statements), batch_size := len(statements))": (
@@ -220,13 +220,13 @@ test_extract_activations = exercise(
             "with torch.no_grad():",
             "with torch.enable_grad():",
             within="read_residual",
-            why="nothing is trained here: a graph for every batch fills the memory",
+            why="nothing is trained here, and a graph for every batch would fill the memory",
         ),
         Mistake(
             "leaves its hooks on the model",
             function=extract_and_leave_hooks,
             shows=leaves_hooks,
-            why="a hook that stays runs at every later call: keep what register_forward_hook returns and remove() it",
+            why="a hook that stays runs at every later call: keep the handle that register_forward_hook returns, and call its remove()",
         ),
     ],
 )

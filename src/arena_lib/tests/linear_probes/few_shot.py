@@ -115,86 +115,95 @@ test_few_shot_evaluate = exercise(
     accepts=[_ask(last_column, side="left"), _ask(last_token), ask_one_by_one],
     mistakes=[
         Mistake(
-            "takes it for granted that padding stands on the right",
+            "assumes that padding is on the right",
             function=_ask(counted_from_the_left),
-            why='some tokenizers pad on the left: say padding_side="right" when you call it, or find the last 1 of the mask',
+            why='some tokenizers pad on the left: pass padding_side="right" to the tokenizer, or find the last 1 of the mask',
         ),
         Mistake(
-            "counts from the left, and pads on the left",
+            "pads on the left and counts positions from the left",
             function=_ask(counted_from_the_left, side="left"),
-            why="where padding stands on the left, every prompt ends in the last column",
+            why="with padding on the left every prompt ends in the last column",
         ),
         Mistake(
-            "takes the last column of a batch, padding or not",
+            "uses the last column of a batch, even if it is padding",
             function=_ask(last_column),
-            why="where padding stands on the right, a short prompt ends before its row does: find its own last token",
+            why="with padding on the right a short prompt ends before its row does: find its own last token",
         ),
         *at_padding(
             _ask,
             last_column,
-            "takes the last column, and pads on the right",
-            "a short prompt ends before its row does; what the model says after its end answers nothing",
+            "pads on the right and uses the last column",
+            "a short prompt ends before its row does: read the logits at its own last token",
         ),
         *at_padding(
             _ask,
             token_after_the_last,
             "reads the logits one token late",
-            "n tokens have the positions 0 to n - 1: the logits at the last one say what follows it",
+            "n tokens have the positions 0 to n - 1: the logits at n - 1 predict the next token",
         ),
         Mistake(
             "reads the logits one token early",
             "mask.sum(dim=1) - 1",
             "mask.sum(dim=1) - 2",
-            why="the verdict follows the prompt's last token: its logits are those at that token",
+            why="the answer follows the prompt's last token, so the logits at that token predict it",
         ),
         *instead_of(
             "probs[:, true_id] - probs[:, false_id]",
             {
                 "probs[:, false_id] - probs[:, true_id]": (
                     "returns P(FALSE) - P(TRUE)",
-                    "positive means that the model thinks the statement true",
+                    "the result is P(TRUE) - P(FALSE): positive means that the model thinks the statement true",
                 ),
                 "probs[:, true_id]": (
-                    "returns P(TRUE) alone",
-                    "a model that gives neither answer much probability says nothing: only the difference tells",
+                    "returns only P(TRUE)",
+                    "the result is P(TRUE) - P(FALSE), because both may be small",
                 ),
                 "probs[:, true_id] + probs[:, false_id]": (
                     "adds the two probabilities",
-                    "their difference says which of the two answers the model prefers",
+                    "the difference P(TRUE) - P(FALSE) says which of the two answers the model prefers",
                 ),
                 "probs[:, true_id] / (probs[:, true_id] + probs[:, false_id])": (
-                    "returns P(TRUE) as a share of both",
-                    "a model that answers neither is near 0: the difference is taken as it is",
+                    "divides by the sum of both probabilities",
+                    "the result is the plain difference, near 0 if the model gives neither answer",
                 ),
             },
         ),
         *instead_of(
             ".softmax(dim=-1)",
             {
-                "": ("subtracts logits or log-probabilities", "P is a probability: the softmax of the logits"),
+                "": (
+                    "subtracts logits or log-probabilities",
+                    "P is a probability: apply the softmax to the logits first",
+                ),
                 ".softmax(dim=0)": (
                     "takes the softmax over the batch",
                     "the probabilities of one prompt's next token sum to 1 over the vocabulary",
                 ),
                 ".sigmoid()": (
-                    "takes the sigmoid of each logit",
+                    "applies a sigmoid to each logit",
                     "the probabilities of one prompt's next token sum to 1 over the vocabulary: a softmax",
                 ),
             },
         ),
         Mistake(
-            "shares the probability among the two answers only",
+            "applies the softmax to only the two answers",
             function=_ask(last_token, compare=lambda logits, t, f: logits[:, [t, f]].softmax(-1) @ MINUS),
             why="the softmax runs over the whole vocabulary, so that a model that answers neither is near 0",
         ),
         *instead_of(
             "few_shot_prompt + statement + QUESTION",
             {
-                "few_shot_prompt + statement": ("asks no question", 'the verdict follows " This statement is:"'),
-                "statement + QUESTION": ("asks without examples", "examples tell the model what an answer looks like"),
+                "few_shot_prompt + statement": (
+                    "leaves out the question",
+                    'the prompt ends with " This statement is:", which the answer follows',
+                ),
+                "statement + QUESTION": (
+                    "leaves out the examples",
+                    "the examples come first, and show the model what an answer looks like",
+                ),
                 "statement + few_shot_prompt + QUESTION": (
-                    "puts the examples after the statement",
-                    "the statement in question comes last, right before the question",
+                    "writes the examples after the statement",
+                    "the statement comes after the examples, right before the question",
                 ),
             },
         ),
@@ -202,13 +211,13 @@ test_few_shot_evaluate = exercise(
             "keeps the last batch only",
             "torch.cat(differences)",
             "differences[-1]",
-            why="each statement needs its number: the batches are joined",
+            why="each statement needs an entry of the result, so join all batches",
         ),
         *instead_of(
             "range(0, len(statements), batch_size)",
             {
                 "range(0, max(len(statements) - batch_size, 0) + 1, batch_size)": (
-                    "skips what doesn't fill a batch",
+                    "leaves out the last, smaller batch",
                     "the last batch may be smaller than the others",
                 ),
                 "range(0, len(statements), batch_size := len(statements))": (
@@ -220,18 +229,18 @@ test_few_shot_evaluate = exercise(
         Mistake(
             "pads on the left and hides no padding",
             function=_ask(last_column, side="left", hides_padding=False),
-            why="a model reads padding in front of a text like any other tokens, unless attention_mask hides it",
+            why="a model attends to padding in front of a text like to other tokens, unless attention_mask hides it",
         ),
         Mistake(
-            "leaves out attention_mask where the tokenizer pads on the left",
+            "leaves out attention_mask if the tokenizer pads on the left",
             function=_ask(last_token, hides_padding=False),
-            why="a model reads padding in front of a text like any other tokens, unless attention_mask hides it",
+            why="a model attends to padding in front of a text like to other tokens, unless attention_mask hides it",
         ),
         Mistake(
             "keeps the graph for a gradient",
             "with torch.no_grad():",
             "with torch.enable_grad():",
-            why="nothing is trained here: a graph for every batch fills the memory",
+            why="nothing is trained here, and a graph for every batch would fill the memory",
         ),
     ],
 )

@@ -110,7 +110,7 @@ def is_float64(observations: Sequence[Observations]) -> bool:
     return all(seen["accuracies"].dtype == torch.float64 for seen in observations)
 
 
-SIDE_OF_HALF = "accuracy counts statements on the right side of 0.5, and a probe says 1 above it"
+SIDE_OF_HALF = "a probe predicts 1 where its probability is above 0.5, and accuracy is the share of right predictions"
 
 test_compute_generalization_matrix = exercise(
     reference=compute_generalization_matrix,
@@ -129,7 +129,7 @@ test_compute_generalization_matrix = exercise(
             {
                 "compute_accuracy(probe, train_acts[test_name], train_labels[test_name])": (
                     "tests on the training parts",
-                    "on the diagonal that would be the very statements that the probe was fitted on",
+                    "on the diagonal, training parts would be the statements that the probe was fitted on",
                 ),
                 "compute_accuracy(probe_cls.from_data(train_acts[train_name], train_labels[train_name]), "
                 "test_acts[test_name], test_labels[test_name])": (
@@ -139,12 +139,12 @@ test_compute_generalization_matrix = exercise(
                 "compute_accuracy(probe, test_acts[test_name].sub_(test_acts[test_name].mean(dim=0)), "
                 "test_labels[test_name])": (
                     "centres each test part",
-                    "how activations are centred is the caller's affair: here they are taken as they are, and left so",
+                    "the caller has centred the activations: use them as they are, and don't change them",
                 ),
                 "compute_accuracy(probe, test_acts[test_name] - test_acts[test_name].mean(dim=0), "
                 "test_labels[test_name])": (
-                    "judges on centred test parts",
-                    "how activations are centred is the caller's affair: here they are taken as they are",
+                    "tests on centred test parts",
+                    "the caller has centred the activations: use them as they are",
                 ),
             },
         ),
@@ -158,7 +158,7 @@ test_compute_generalization_matrix = exercise(
             "fits one probe for each column",
             "probe = probe_cls.from_data(train_acts[train_name], train_labels[train_name])\n        for j, test_name in enumerate(dataset_names):\n",
             "for j, test_name in enumerate(dataset_names):\n            probe = probe_cls.from_data(train_acts[test_name], train_labels[test_name])\n",
-            why="the question is what happens on data that the probe was not fitted on",
+            why="the columns are test data, so each row's probe is fitted once, on the row's training part",
         ),
         Mistake(
             "averages probabilities",
@@ -170,13 +170,19 @@ test_compute_generalization_matrix = exercise(
         *instead_of(
             "(probe(acts) > 0.5)",
             {
-                "(probe(acts) >= 0.5)": ("says 1 at exactly 0.5 too", "1 is said where the probability is above 0.5"),
-                "(probe(acts) > 0.0)": ("cuts at zero", "the probe gives probabilities, and half is the boundary"),
-                "(probe(acts) > probe(acts).median())": (
-                    "cuts where half of the statements lie",
-                    "the boundary is 0.5: moving it for each data set would hide that a probe is off there",
+                "(probe(acts) >= 0.5)": (
+                    "predicts 1 at exactly 0.5 too",
+                    "the prediction is 1 only where the probability is above 0.5",
                 ),
-                "(probe(acts) <= 0.5)": ("counts the statements that are wrong", SIDE_OF_HALF),
+                "(probe(acts) > 0.0)": (
+                    "uses 0 as the threshold",
+                    "the probe returns probabilities, so the threshold is 0.5",
+                ),
+                "(probe(acts) > probe(acts).median())": (
+                    "uses the median as the threshold",
+                    "the threshold is 0.5 for every data set; moving it would hide that a probe's probabilities are shifted",
+                ),
+                "(probe(acts) <= 0.5)": ("counts the wrong statements", SIDE_OF_HALF),
             },
             within="compute_accuracy",
         ),

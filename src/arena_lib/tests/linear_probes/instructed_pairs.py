@@ -120,21 +120,21 @@ test_construct_instructed_pairs = exercise(
             why="the result is (honest, dishonest): swapped, the direction points the other way",
         ),
         Mistake(
-            "gives both halves the honest instruction",
+            "uses the honest instruction in both halves",
             "instruct(dishonest, fact, tokenizer)",
             "instruct(honest, fact, tokenizer)",
-            why="the instruction is the one thing in which the pairs differ",
+            why="the two texts of a pair differ only in their instruction",
         ),
         *instead_of(
             "instruct(honest, fact, tokenizer)",
             {
                 "fact": (
-                    "leaves the instruction out of the honest half",
-                    "both halves are instructed; otherwise they differ in length and position as well",
+                    "leaves out the instruction in the honest half",
+                    "both halves have an instruction, so that they don't differ in length and position as well",
                 ),
                 "instruct(dishonest, fact, tokenizer)": (
-                    "gives both halves the dishonest instruction",
-                    "the instruction is the one thing in which the pairs differ",
+                    "uses the dishonest instruction in both halves",
+                    "the two texts of a pair differ only in their instruction",
                 ),
             },
         ),
@@ -142,43 +142,43 @@ test_construct_instructed_pairs = exercise(
             "if tokenizer.chat_template is None:",
             {
                 "instruction, fact = fact, instruction\n    if tokenizer.chat_template is None:": (
-                    "puts the instruction after the fact",
-                    "a causal model reads the fact in the light of what stands in front of it",
+                    "writes the instruction after the fact",
+                    "a causal model sees only earlier tokens, so the instruction must come before the fact",
                 ),
                 "instruction, fact = fact, instruction\n    if True:": (
-                    "puts the instruction after the fact, without the chat template",
-                    "a causal model reads the fact in the light of what stands in front of it",
+                    "writes the instruction after the fact, without the chat template",
+                    "a causal model sees only earlier tokens, so the instruction must come before the fact",
                 ),
                 "return fact\n    if True:": (
                     "leaves out the instructions",
-                    "the instruction is the one thing in which the pairs differ",
+                    "the two texts of a pair differ only in their instruction",
                 ),
                 "if True:": (
                     "ignores the chat template",
-                    "a chat model takes an instruction seriously where its template says that the user speaks",
+                    "with a chat template the instruction is the user's message, and the fact the assistant's",
                 ),
             },
             within="instruct",
         ),
         Mistake(
-            "ignores the instructions that it is given",
+            "ignores the arguments for the instructions",
             "if honest == dishonest:",
             f"honest, dishonest = {HONEST!r}, {DISHONEST!r}\n    if honest == dishonest:",
-            why="the two instructions are arguments: the texts are those that the caller gives",
+            why="the two instructions are arguments: use the caller's texts",
         ),
         Mistake(
-            "lets the user say the fact",
+            "writes the fact into the user's message",
             '{"role": "user", "content": instruction}, {"role": "assistant", "content": fact}',
             '{"role": "user", "content": f"{instruction} {fact}"}',
             within="instruct",
-            why="the fact is what the assistant says: it is the one who is honest or not",
+            why="the fact is the assistant's message, because the assistant is honest or not",
         ),
         Mistake(
-            "makes the instruction a message of the system",
+            "writes the instruction as a system message",
             '"user"',
             '"system"',
             within="instruct",
-            why="the instruction is the user's message; not every chat template knows a system's",
+            why="the instruction is the user's message; not every chat template has system messages",
         ),
         Mistake(
             "leaves out the space between instruction and fact",
@@ -192,12 +192,12 @@ test_construct_instructed_pairs = exercise(
             ", continue_final_message=True",
             "",
             within="instruct",
-            why="the text ends where the fact ends: continue_final_message=True leaves the template's marker away",
+            why="the text ends where the fact ends: continue_final_message=True leaves out the template's end marker",
         ),
         Mistake(
             "averages over all tokens",
             function=_read_one_by_one(lambda seq: slice(0, seq)),
-            why="the last token alone has seen the whole fact, and the instruction's own tokens differ anyway",
+            why="only the last token has seen the whole fact, and the instruction's own tokens always differ",
         ),
         Mistake(
             "reads the first token",

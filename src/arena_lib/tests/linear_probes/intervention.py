@@ -138,10 +138,10 @@ def intervene_one_by_one(*arguments: Any) -> Tensor:
     return torch.cat(differences)
 
 
-TWO_TOKENS = "two tokens are changed: the statement's full stop and the one before it, where its last word ends"
-LAST_PLACE = "n tokens have the positions 0 to n - 1: the statement's last one is at n - 1"
-EACH_ROW = "statements are of different length: each row has its two tokens elsewhere"
-LAYER_L = "layer l is what leaves block l, counted from 0: hook blocks[l] itself"
+TWO_TOKENS = "two tokens are changed: the statement's full stop and the token before it, which ends the last word"
+LAST_PLACE = "n tokens have the positions 0 to n - 1, so the statement's last token is at n - 1"
+EACH_ROW = "statements have different lengths, so each row has its two tokens at other positions"
+LAYER_L = "the activations of layer l are block l's output, and blocks are counted from 0: hook blocks[l]"
 
 test_intervention_experiment = exercise(
     reference=intervention_experiment,
@@ -156,11 +156,11 @@ test_intervention_experiment = exercise(
         *instead_of(
             "torch.tensor([2, 1])",
             {
-                "torch.tensor([1])": ("changes the full stop alone", TWO_TOKENS),
-                "torch.tensor([2])": ("changes the last word alone", TWO_TOKENS),
+                "torch.tensor([1])": ("changes only the full stop", TWO_TOKENS),
+                "torch.tensor([2])": ("changes only the last word", TWO_TOKENS),
                 "torch.tensor([3, 2, 1])": ("changes three tokens", TWO_TOKENS),
-                "torch.tensor([1, 0])": ("is one token late", LAST_PLACE),
-                "torch.tensor([3, 2])": ("is one token early", LAST_PLACE),
+                "torch.tensor([1, 0])": ("changes tokens one position too late", LAST_PLACE),
+                "torch.tensor([3, 2])": ("changes tokens one position too early", LAST_PLACE),
             },
         ),
         *instead_of(
@@ -168,11 +168,11 @@ test_intervention_experiment = exercise(
             {
                 "list(batch)": (
                     "counts the statement's tokens without the examples",
-                    "the examples stand in front of the statement, so its tokens come after theirs",
+                    "the examples come before the statement, so its positions begin after theirs",
                 ),
                 '[few_shot_prompt + statement + " This statement is:" for statement in batch]': (
                     "changes the last tokens of the prompt",
-                    "the prompt ends with the question; the statement ends in front of it",
+                    "the prompt ends with the question, and the statement ends before it",
                 ),
             },
         ),
@@ -180,11 +180,11 @@ test_intervention_experiment = exercise(
             "mask.sum(dim=1, keepdim=True) -",
             {
                 "mask.sum(dim=1, keepdim=True).amax(dim=0, keepdim=True).expand(len(mask), 1) -": (
-                    "takes the longest row's columns for every row",
+                    "uses the longest row's columns for every row",
                     EACH_ROW,
                 ),
                 "mask[:1].sum(dim=1, keepdim=True).expand(len(mask), 1) -": (
-                    "takes the first row's columns for every row",
+                    "uses the first row's columns for every row",
                     EACH_ROW,
                 ),
             },
@@ -193,21 +193,21 @@ test_intervention_experiment = exercise(
             "SIGNS[intervention]",
             {
                 "abs(SIGNS[intervention])": (
-                    "adds where it should subtract",
-                    '"subtract" takes the direction away: it moves a true statement towards the false ones',
+                    "always adds the direction",
+                    '"subtract" subtracts the direction, which moves a true statement towards the false ones',
                 ),
-                "-abs(SIGNS[intervention])": ("subtracts where it should add", '"add" moves along the direction'),
+                "-abs(SIGNS[intervention])": ("always subtracts the direction", '"add" moves along the direction'),
                 "-SIGNS[intervention]": (
-                    "takes adding and subtracting the wrong way round",
+                    "swaps adding and subtracting",
                     '"add" moves along the direction, "subtract" against it',
                 ),
                 'SIGNS[intervention] or SIGNS["add"]': (
-                    "intervenes without being asked",
-                    '"none" is the model as it is: what the others are compared with',
+                    "changes activations for intervention 'none' too",
+                    '"none" is the unchanged model, with which the others are compared',
                 ),
                 "0 * SIGNS[intervention]": (
                     "changes nothing",
-                    "what the hook returns takes the output's place: return the changed tensor, and hook before the run",
+                    "the tensor that a hook returns replaces the output: return the changed tensor, and add the hook before the run",
                 ),
             },
         ),
@@ -216,15 +216,15 @@ test_intervention_experiment = exercise(
             {
                 "resid += sign * direction.to(resid)": (
                     "changes every token",
-                    "only the statement's end is changed, where the model sums it up: examples and question stay",
+                    "only the two tokens at the statement's end are changed; examples and question stay",
                 ),
                 "resid[rows, places] = sign * direction.to(resid)": (
-                    "puts the direction in place of the stream",
-                    "the direction is added to what is there, which says what the statement is about",
+                    "replaces the stream by the direction",
+                    "the direction is added to the stream, which holds what the statement is about",
                 ),
                 "resid[rows, places] += sign * (direction / direction.norm()).to(resid)": (
                     "normalises the direction",
-                    "the direction is used as it is: its length says how far to go",
+                    "the direction is used as it is: its length says how far the stream is moved",
                 ),
             },
         ),
@@ -232,7 +232,7 @@ test_intervention_experiment = exercise(
             "calls few_shot_evaluate without the batch size",
             "true_id, false_id, len(batch))",
             "true_id, false_id)",
-            why="it reads at most 32 at once unless told, and the hook has places for the whole batch: pass batch_size",
+            why="few_shot_evaluate reads at most 32 prompts at once by default, but the hook needs the whole batch: pass batch_size",
         ),
         Mistake(
             "reads all statements at once",
@@ -251,7 +251,7 @@ test_intervention_experiment = exercise(
             why="the places n - 2 and n - 1 hold only in rows padded on the right: padding_side='right' says so",
         ),
         Mistake(
-            "changes the first of the layers only",
+            "changes only the first of the layers",
             "for layer in intervene_layers]",
             "for layer in intervene_layers[:1]]",
             why="every layer of intervene_layers is changed",
@@ -262,8 +262,8 @@ test_intervention_experiment = exercise(
                 "blocks[layer + 1].register_forward_hook(shift)": ("changes the layer after", LAYER_L),
                 "blocks[layer - 1].register_forward_hook(shift)": ("changes the layer before", LAYER_L),
                 "blocks[layer].register_forward_pre_hook(lambda m, args: (shift(m, None, args[0]), *args[1:]))": (
-                    "changes what enters the block",
-                    "a probe of layer l was fitted on what leaves block l: that is where its direction belongs",
+                    "changes the block's input",
+                    "a probe of layer l was fitted on block l's output, so its direction is added there",
                 ),
             },
         ),
@@ -272,7 +272,7 @@ test_intervention_experiment = exercise(
             "for handle in handles:\n                handle.remove()",
             "pass",
             shows=leaves_hooks,
-            why="a hook that stays runs at every later call: keep what register_forward_hook returns and remove() it",
+            why="a hook that stays runs at every later call: keep the handle that register_forward_hook returns, and call its remove()",
         ),
         Mistake(
             "leaves its hooks on the model after an error",
@@ -284,7 +284,7 @@ test_intervention_experiment = exercise(
             "keeps the last batch only",
             "torch.cat(differences)",
             "differences[-1]",
-            why="each statement needs its number: the batches are joined",
+            why="each statement needs an entry of the result, so join all batches",
         ),
     ],
 )

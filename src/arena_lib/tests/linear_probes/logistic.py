@@ -168,15 +168,15 @@ test_lr_probe = exercise(
             {
                 "cls(acts.shape[1])": (
                     "does not standardise",
-                    "the pull towards zero is fair only where all entries have the same spread",
+                    "the penalty treats all entries alike only if they have the same standard deviation",
                 ),
                 "cls(acts.shape[1], acts.mean(dim=0))": (
                     "centres, but does not scale",
-                    "the pull towards zero is fair only where all entries have the same spread",
+                    "the penalty treats all entries alike only if they have the same standard deviation",
                 ),
                 "cls(acts.shape[1], acts.mean(dim=0), scale)": (
                     "divides an entry that never varies by zero",
-                    "its standard deviation is 0, and 0 / 0 is NaN: give it the scale 1",
+                    "an entry that never varies has the standard deviation 0, and 0 / 0 is NaN: set its scale to 1",
                 ),
             },
         ),
@@ -185,28 +185,28 @@ test_lr_probe = exercise(
             {
                 "((x / self.scaler_scale) @ self.weight).sigmoid()": (
                     "does not subtract the mean",
-                    "new activations go through the same scaler as those of training",
+                    "new activations are scaled by the same scaler as the training activations",
                 ),
                 "((x - self.scaler_mean) @ self.weight).sigmoid()": (
                     "forgets to scale new activations",
-                    "new activations go through the same scaler as those of training",
+                    "new activations are scaled by the same scaler as the training activations",
                 ),
                 "(x @ self.weight).sigmoid()": (
-                    "forgets the scaler for new activations",
-                    "new activations go through the same scaler as those of training",
+                    "does not use the scaler for new activations",
+                    "new activations are scaled by the same scaler as the training activations",
                 ),
                 "(((x - x.mean(dim=0)) / x.std(dim=0, correction=0)) @ self.weight).sigmoid()": (
                     "scales new activations by their own mean and spread",
-                    "the scaler keeps what it learned from the training activations",
+                    "the scaler keeps the mean and standard deviation of the training activations",
                 ),
                 "((x - self.scaler_mean) / self.scaler_scale) @ self.weight": (
-                    "returns the score",
-                    "forward gives a probability, sigmoid of the score",
+                    "returns the score instead of the probability",
+                    "forward returns a probability, the sigmoid of the score",
                 ),
             },
         ),
         Mistake(
-            "takes the standard deviation with n - 1",
+            "computes the standard deviation with n - 1",
             "correction=0",
             "correction=1",
             why="the scaler divides by the population's standard deviation, by n",
@@ -215,16 +215,16 @@ test_lr_probe = exercise(
             "self.weight.detach() / self.scaler_scale",
             {
                 "self.weight.detach()": (
-                    "gives the direction in standardised space",
-                    "the activations themselves are to be moved: an entry with a large scale needs less weight",
+                    "returns the direction of the standardised activations",
+                    "the direction is used on the activations themselves: divide each weight by its entry's scale",
                 ),
                 "self.weight.detach() * self.scaler_scale": (
                     "multiplies the direction by the scale",
                     "(x / scale) . w is x . (w / scale)",
                 ),
                 "self.weight / self.scaler_scale": (
-                    "gives a direction that isn't detached",
-                    "the direction is a finished vector, without a gradient: detach the weights",
+                    "returns a direction that isn't detached",
+                    "the direction is a plain vector without a gradient: detach the weights",
                 ),
                 "torch.nn.functional.normalize(self.weight.detach() / self.scaler_scale, dim=0)": (
                     "makes the direction a unit vector",
@@ -235,38 +235,41 @@ test_lr_probe = exercise(
         *instead_of(
             "weight.square().sum() / 2 + C * log_loss",
             {
-                "weight.square().sum() + C * log_loss": ("pulls twice as strongly", "the penalty is |w|^2 / 2"),
+                "weight.square().sum() + C * log_loss": (
+                    "leaves out the factor 1/2 of the penalty",
+                    "the penalty is |w|^2 / 2",
+                ),
                 "weight.square().sum() / 2 + 0.1 * log_loss": ("ignores C", "C is an argument: 0.1 is its default"),
                 "C * weight.square().sum() / 2 + log_loss": (
-                    "takes C for the strength of the pull",
+                    "uses C as the strength of the penalty",
                     "C is the inverse strength: it multiplies the log loss, not the penalty",
                 ),
                 "1e-4 * weight.square().sum() + C * log_loss": (
-                    "does not pull at all",
+                    "leaves out the penalty",
                     "without the penalty the weights grow without end once the classes can be separated",
                 ),
                 "weight.square().sum() / 2 + C * log_loss / len(targets)": (
                     "averages the loss over statements",
-                    "C multiplies the sum of the log losses, so more statements count for more against the pull",
+                    "C multiplies the sum of the log losses, not their mean",
                 ),
             },
         ),
         Mistake(
-            "takes the labels the wrong way round",
+            "swaps the two labels",
             "labels.double()",
             "1 - labels.double()",
-            why="forward gives the probability of label 1",
+            why="forward returns the probability of label 1",
         ),
         Mistake(
             "fits an intercept beside the weights",
             function=LRProbeBesideAnIntercept,
-            why="the probe has no intercept: say fit_intercept=False, or leave the bias out",
+            why="the probe has no intercept: pass fit_intercept=False, or leave out the bias",
         ),
         Mistake(
             "stops after a few steps",
             "max_iter=1000",
             "max_iter=2",
-            why="the optimum is what counts: give the optimiser the steps it needs",
+            why="the result is the optimum, so run the optimiser until it converges",
         ),
     ],
 )

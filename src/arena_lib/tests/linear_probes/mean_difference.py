@@ -165,7 +165,7 @@ test_mm_probe = exercise(
             "direction = positive.mean(dim=0) - negative.mean(dim=0)",
             {
                 "direction = negative.mean(dim=0) - positive.mean(dim=0)": (
-                    "points from the true to the false",
+                    "subtracts the means in the wrong order",
                     "the direction leads from the mean of label 0 to the mean of label 1",
                 ),
                 "direction = positive.mean(dim=0) - acts.mean(dim=0)": (
@@ -173,12 +173,12 @@ test_mm_probe = exercise(
                     "the direction is the difference of the two classes' means",
                 ),
                 "direction = positive.mean(dim=0)": (
-                    "takes the mean of the true alone",
+                    "uses only the mean of label 1",
                     "the direction is the difference of the two classes' means",
                 ),
                 "direction = torch.nn.functional.normalize(positive.mean(dim=0) - negative.mean(dim=0), dim=0)": (
                     "makes the direction a unit vector",
-                    "its length says how far the classes lie apart, and the probabilities depend on it",
+                    "the direction's length says how far apart the classes are, and the probabilities depend on it",
                 ),
                 "direction = positive.sum(dim=0) - negative.sum(dim=0)": (
                     "subtracts sums instead of means",
@@ -190,10 +190,13 @@ test_mm_probe = exercise(
             "torch.cat([positive - positive.mean(dim=0), negative - negative.mean(dim=0)])",
             {
                 "acts - acts.mean(dim=0)": (
-                    "centres both classes with one mean",
-                    "the covariance is within the classes: with one mean it would hold the very difference that is sought",
+                    "centres both classes with the same mean",
+                    "the covariance is within the classes: each class is centred with its own mean",
                 ),
-                "acts": ("does not centre for the covariance", "deviations count, of each class from its own mean"),
+                "acts": (
+                    "does not centre for the covariance",
+                    "the covariance is of the deviations of each class from its own mean",
+                ),
             },
         ),
         *instead_of(
@@ -201,14 +204,14 @@ test_mm_probe = exercise(
             {
                 "cls(direction, centred.T @ centred / (len(centred) - 1))": (
                     "divides the covariance by n - 1",
-                    "Sigma is the mean over all statements",
+                    "Sigma is the mean of the products over all statements, divided by n",
                 ),
                 "cls(direction, centred.T @ centred)": (
-                    "sums where it should average",
-                    "Sigma is the mean over all statements",
+                    "sums instead of averaging",
+                    "Sigma is the mean of the products over all statements, divided by n",
                 ),
                 "cls(direction, (torch.cov(positive.T, correction=0) + torch.cov(negative.T, correction=0)) / 2)": (
-                    "gives both classes the same weight in the covariance",
+                    "weights both classes equally in the covariance",
                     "Sigma is the mean over all statements, so the larger class counts for more",
                 ),
                 "cls(direction, torch.cov(positive.T, correction=0) + torch.cov(negative.T, correction=0))": (
@@ -222,15 +225,15 @@ test_mm_probe = exercise(
             "torch.linalg.pinv(covariance, hermitian=True, atol=atol)",
             {
                 "covariance": (
-                    "tilts by the covariance, not by its inverse",
-                    "directions that vary much anyway must count less, so one divides by the covariance",
+                    "multiplies by the covariance, not by its inverse",
+                    "directions that vary much within the classes must count less, so multiply by the inverse of the covariance",
                 ),
                 "torch.linalg.pinv(covariance, hermitian=True)": (
                     "ignores atol",
-                    "an eigenvalue that is zero but for rounding would be inverted into a huge number",
+                    "eigenvalues of at most atol count as zero, because the inverse of a rounding error is a huge number",
                 ),
                 "torch.linalg.pinv(covariance, hermitian=True, rtol=atol)": (
-                    "takes atol as a share of the largest eigenvalue",
+                    "uses atol as a share of the largest eigenvalue",
                     "atol is a size, not a share: pinv's second argument is rtol, so name it, pinv(covariance, atol=atol)",
                 ),
                 "(covariance + atol * torch.eye(len(covariance))).inverse()": (
@@ -242,25 +245,34 @@ test_mm_probe = exercise(
         *instead_of(
             "if iid and self.inverse is not None",
             {
-                "if self.inverse is not None": ("always tilts", "only iid=True asks for the tilted direction"),
-                "if False": ("never tilts", "iid=True asks for the tilted direction"),
+                "if self.inverse is not None": (
+                    "always multiplies by the inverse covariance",
+                    "only iid=True multiplies the direction by the inverse covariance",
+                ),
+                "if False": (
+                    "never multiplies by the inverse covariance",
+                    "iid=True multiplies the direction by the inverse covariance",
+                ),
             },
         ),
         *instead_of(
             "(x @ direction).sigmoid()",
             {
-                "x @ direction": ("returns the score", "forward gives a probability, sigmoid of the score"),
+                "x @ direction": (
+                    "returns the score instead of the probability",
+                    "forward returns a probability, the sigmoid of the score",
+                ),
                 "(x.detach() @ direction).sigmoid()": (
                     "detaches the activations",
-                    "a gradient with respect to activations is how one steers by a probe",
+                    "the caller may need the gradient with respect to the activations, for steering",
                 ),
                 "((x @ direction).sigmoid() > 0.5).to(x)": (
                     "returns predictions",
-                    "forward gives a probability: the caller decides where to cut",
+                    "forward returns a probability: the caller chooses the threshold",
                 ),
                 "((x - x.mean(dim=0)) @ direction).sigmoid()": (
-                    "centres what it is asked about",
-                    "activations are expected centred: the probe takes them as they are",
+                    "centres the activations in forward",
+                    "the caller has centred the activations, so forward uses them as they are",
                 ),
             },
         ),

@@ -96,7 +96,7 @@ test_get_pca_components = exercise(
             {
                 "activations": (
                     "does not subtract the mean",
-                    "without it the first component points at the mean, and says where the cloud lies, not how it spreads",
+                    "subtract the mean over statements, or the first component points at the mean instead of where statements vary most",
                 ),
                 "activations - activations.mean(dim=1, keepdim=True)": (
                     "subtracts each statement's own mean",
@@ -108,31 +108,31 @@ test_get_pca_components = exercise(
                 ),
                 "activations.sub_(activations.mean(dim=0))": (
                     "changes the activations in place",
-                    "the caller goes on using the activations",
+                    "the caller still uses the activations, so they must stay unchanged",
                 ),
             },
         ),
         Mistake(
-            "takes the smallest components",
+            "returns the smallest components",
             "directions[:k].T",
             "directions.flip(0)[:k].T",
-            why="what is wanted is where statements differ most: the largest singular values, or eigenvalues, which eigh sorts last",
+            why="the components belong to the largest singular values or eigenvalues; eigh sorts eigenvalues upwards, so they are last",
             shows=takes_the_smallest,
         ),
         *instead_of(
             "directions[:k].T",
             {
                 "directions[:k].flip(0).T": (
-                    "returns them in the wrong order",
+                    "returns the components in the wrong order",
                     "the direction of the greatest variance comes first; eigh sorts eigenvalues upwards",
                 ),
-                "directions[:k]": ("returns them in rows", "each column is a direction: transpose"),
+                "directions[:k]": ("returns the components as rows", "each column is a direction: transpose"),
                 "directions[:, :k]": (
-                    "takes columns of V^T",
+                    "uses columns of V^T",
                     "the directions are the rows of V^T, which torch.linalg.svd returns as Vh",
                 ),
                 "torch.linalg.svd(centred)[2][:, :k]": (
-                    "takes columns of the whole V^T",
+                    "uses columns of the whole V^T",
                     "the directions are the rows of V^T, which torch.linalg.svd returns as Vh",
                 ),
                 "(directions[:k] * torch.linalg.svdvals(centred)[:k, None]).T": (
@@ -141,12 +141,12 @@ test_get_pca_components = exercise(
                 ),
                 "centred @ directions[:k].T": (
                     "returns the statements' coordinates",
-                    "the components are directions in activation space; projecting onto them is the next step",
+                    "the result is the directions in activation space; the statements are projected onto them in the next step",
                 ),
             },
         ),
         Mistake(
-            "gives every entry the same variance first",
+            "divides each entry by its standard deviation first",
             function=pca_standardised,
             why="PCA of activations keeps their scale: only the mean is removed",
         ),

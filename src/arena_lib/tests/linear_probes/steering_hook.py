@@ -65,7 +65,7 @@ def steering_cases(generator: torch.Generator) -> list[Case]:
         "a model in bfloat16": (make_model().bfloat16(), tokens, [2], 3.0),
         "a coefficient of 0": (make_model(), tokens, [2], 0.0),
     }
-    runs = ("inside", "inside, twice the coefficient", "afterwards")
+    runs = ("output with the hook", "output with twice the coefficient", "output after the hook")
     return [
         Case(
             label=label,
@@ -96,20 +96,20 @@ def steered(cls: Any, case: Case) -> Observations:
             for witness in witnesses:
                 witness.remove()
         seen: Observations = {
-            "what a steered block returns": " or ".join(sorted(handed_on)),
-            "inside": inside,
-            "inside, twice the coefficient": twice,
-            "hooks before it is entered": before,
-            "what stands after `as` is the hook itself": entered is hook,
-            "hooks afterwards": hooks_in_words(count_hooks(model) - n_before),
-            "afterwards": _run(model, inputs),
-            "an error goes on its way": _goes_through(hook),
+            "result of a steered block": " or ".join(sorted(handed_on)),
+            "output with the hook": inside,
+            "output with twice the coefficient": twice,
+            "hooks before `with`": before,
+            "`with ... as` gives the hook itself": entered is hook,
+            "hooks after `with`": hooks_in_words(count_hooks(model) - n_before),
+            "output after the hook": _run(model, inputs),
+            "an error inside `with` is raised": _goes_through(hook),
             "hooks after an error": hooks_in_words(count_hooks(model) - n_before),
         }
     finally:
         _remove_all(model)
     hook.coefficient = coefficient
-    return seen | _called_alone(hook) | {"the direction afterwards": direction}
+    return seen | _called_alone(hook) | {"the direction after the calls": direction}
 
 
 def _witness(handed_on: set[str]) -> Any:
@@ -162,7 +162,7 @@ def _called_alone(hook: Any) -> Observations:
         "_hook_fn of a tensor": _result(hook, resid.clone()),
         "kind of _hook_fn of a tuple": _kind(whole),
         "the stream in _hook_fn of a tuple": parts[0],
-        "what stands after the stream is as it was": len(parts) == 3
+        "other entries of the tuple are unchanged": len(parts) == 3
         and torch.equal(parts[1], resid[:, :1])
         and parts[2] == "beside",
         "kind of _hook_fn of a tensor in float64": _kind(_result(hook, resid.double())),
@@ -233,24 +233,27 @@ test_deception_steering_hook = exercise(
         *instead_of(
             "resid + (self.coefficient * self.direction).to(resid)",
             {
-                "resid + self.direction.to(resid)": ("forgets the coefficient", "the coefficient says how far to push"),
+                "resid + self.direction.to(resid)": (
+                    "forgets the coefficient",
+                    "the direction is multiplied by the coefficient before it is added",
+                ),
                 "resid - (self.coefficient * self.direction).to(resid)": (
                     "subtracts the direction",
                     "a positive coefficient pushes along the direction, a negative one against it",
                 ),
                 "resid * 0 + (self.coefficient * self.direction).to(resid)": (
-                    "puts the direction in place of the stream",
-                    "the stream stays, and the direction is added to it",
+                    "replaces the stream by the direction",
+                    "the direction is added to the stream, which stays",
                 ),
                 "resid + (self.coefficient * self.direction).to(resid) * (torch.arange(resid.shape[1]) == "
-                "resid.shape[1] - 1)[:, None]": ("steers the last token only", "it acts at every token"),
+                "resid.shape[1] - 1)[:, None]": ("steers the last token only", "the direction is added at every token"),
                 "resid * (1 + self.coefficient * self.direction).to(resid)": (
                     "scales the stream",
-                    "steering adds a vector; it does not stretch what is there",
+                    "steering adds a vector to the stream, and does not scale it",
                 ),
                 "resid + (self.coefficient * self.direction.float())": (
-                    "leaves the direction in its own dtype",
-                    "a block in half precision must give half precision on, or the next one stops with an error",
+                    "keeps the direction in its own dtype",
+                    "the output must keep its dtype, or the next block stops with an error",
                 ),
                 "resid.float() + (self.coefficient * self.direction.float())": (
                     "makes the stream float32",
@@ -262,43 +265,43 @@ test_deception_steering_hook = exercise(
             "steered if isinstance(output, Tensor) else (steered, *output[1:])",
             {
                 "steered": (
-                    "gives back the stream alone where there was a tuple",
-                    "whoever called the block unpacks a tuple: return the same kind as the output",
+                    "returns only the stream where there was a tuple",
+                    "the code that called the block unpacks a tuple, so return the same kind as the output",
                 ),
                 "(steered,) if isinstance(output, Tensor) else (steered, *output[1:])": (
-                    "gives back a tuple where there was a tensor",
-                    "the next block takes a tensor: return the same kind as the output",
+                    "returns a tuple where there was a tensor",
+                    "the next block takes a tensor, so return the same kind as the output",
                 ),
                 "steered if isinstance(output, Tensor) else (steered,)": (
-                    "drops what stands after the stream",
-                    "what stands after the first entry is needed by the next block as it was",
+                    "drops the other entries of the tuple",
+                    "the entries after the stream are needed later, so return them unchanged",
                 ),
                 "steered if isinstance(output, Tensor) else [steered, *output[1:]]": (
-                    "gives back a list for a tuple",
+                    "returns a list instead of a tuple",
                     "return the same kind as the output: a tuple for a tuple",
                 ),
                 "(steered,)": (
-                    "always gives back a tuple of the stream alone",
-                    "return the same kind as the output, with everything after its first entry as it was",
+                    "always returns a tuple of only the stream",
+                    "return the same kind as the output, with all entries after the first unchanged",
                 ),
                 "None": (
                     "returns nothing",
-                    "what the hook returns takes the output's place; without it the output stays as it was",
+                    "the tensor that the hook returns replaces the output; without a return the output is unchanged",
                 ),
                 "steered if isinstance(output, Tensor) else output": (
-                    "leaves a tuple as it was",
+                    "does not change a tuple",
                     "where a block returns a tuple, its first entry is the stream: steer that",
                 ),
             },
         ),
         Mistake(
-            "steers one block only",
+            "steers only one block",
             "for block in self.blocks]",
             "for block in self.blocks[:1]]",
-            why="every one of the layers is steered",
+            why="every layer of the argument layers is steered",
         ),
         Mistake(
-            "never leaves",
+            "never removes its hooks",
             "for handle in self.handles:\n            handle.remove()\n        self.handles = []",
             "self.handles = []",
             why="a hook that stays steers every later call: remove() each handle",
@@ -320,10 +323,10 @@ test_deception_steering_hook = exercise(
             "self.handles = []",
             "self.handles = []\n        return True",
             within="DeceptionSteeringHook.__exit__",
-            why="what __exit__ returns says whether the error is dealt with: return nothing, and it goes on its way",
+            why="a true value from __exit__ swallows the error: return nothing, so that the error is raised",
         ),
         Mistake(
-            "does not return itself",
+            "returns nothing from __enter__",
             "return self",
             "return None",
             why="`with ... as hook` gives what __enter__ returns",

@@ -108,15 +108,15 @@ test_layer_sweep_accuracy = exercise(
             {
                 "torch.arange(n_statements)": (
                     "does not shuffle",
-                    "a list that is sorted by label or topic would be trained on one kind and tested on another",
+                    "without shuffling, a list sorted by label or topic is trained on one kind and tested on another",
                 ),
                 "torch.randperm(n_statements)": (
                     "shuffles without the seed",
-                    "the order comes from a generator with the seed, so that the split can be made again",
+                    "the order comes from a generator with the argument seed, so that the same split can be made again",
                 ),
                 "torch.randperm(n_statements, generator=torch.Generator().manual_seed(0))": (
                     "ignores the seed",
-                    "another seed gives another split, so that one can see how much hangs on it",
+                    "another seed must give another split, to show how much the accuracy depends on the split",
                 ),
             },
         ),
@@ -125,7 +125,7 @@ test_layer_sweep_accuracy = exercise(
             {
                 "train, test = order[:n_train], order[:n_train]": (
                     "tests on what it trained on",
-                    "only statements that the probe hasn't seen show what it has learned",
+                    "the accuracy is measured on statements that the probe was not fitted on",
                 ),
                 "test, train = order[:n_train], order[n_train:]": (
                     "trains on the last part of the shuffled statements",
@@ -141,7 +141,7 @@ test_layer_sweep_accuracy = exercise(
                 ),
                 "train, test = order[:n_train], order": (
                     "tests on all statements",
-                    "only statements that the probe hasn't seen show what it has learned",
+                    "the accuracy is measured on statements that the probe was not fitted on",
                 ),
             },
         ),
@@ -149,32 +149,32 @@ test_layer_sweep_accuracy = exercise(
             "trains on the test statements too",
             "split_by_label(x[train], y[train])",
             "split_by_label(x, y)",
-            why="the means come from the training part alone, or the test is no test",
+            why="the means come only from the training part, so that the test statements are new",
         ),
         *instead_of(
             "(x - (mean_1 + mean_0) / 2) @",
             {
-                "x @": ("puts the threshold at zero", "the boundary lies halfway between the two means"),
+                "x @": ("uses 0 as the threshold", "the threshold is halfway between the two means"),
                 "(x - mean_0) @": (
-                    "puts the threshold at the mean of label 0",
-                    "the boundary lies halfway between the two means",
+                    "uses the mean of label 0 as the threshold",
+                    "the threshold is halfway between the two means",
                 ),
                 "(x - mean_1) @": (
-                    "puts the threshold at the mean of label 1",
-                    "the boundary lies halfway between the two means",
+                    "uses the mean of label 1 as the threshold",
+                    "the threshold is halfway between the two means",
                 ),
                 "(x - x[train].mean(dim=0)) @": (
-                    "puts the threshold at the mean of all training statements",
-                    "with more statements of one label that mean lies nearer to its side: take (mu_1 + mu_0) / 2",
+                    "uses the mean of all training statements as the threshold",
+                    "with more statements of one label their mean is nearer to that label: the threshold is that of (mu_1 + mu_0) / 2",
                 ),
                 "(x - x.mean(dim=0)) @": (
-                    "centres the activations with the tests' own",
-                    "the threshold comes from the two means of the training part alone",
+                    "centres the test activations with their own mean",
+                    "the threshold comes only from the two means of the training part",
                 ),
             },
         ),
         Mistake(
-            "takes the difference the wrong way round",
+            "subtracts the means in the wrong order",
             "@ (mean_1 - mean_0)",
             "@ (mean_0 - mean_1)",
             why="a positive score means label 1, so the direction leads to the mean of label 1",
@@ -195,11 +195,14 @@ test_layer_sweep_accuracy = exercise(
         *instead_of(
             "for layer in layers:",
             {
-                "for layer in sorted(layers):": ("reports the layers sorted", "keep the order of the layers asked for"),
+                "for layer in sorted(layers):": (
+                    "sorts the layers",
+                    "the result is in the order of the argument layers",
+                ),
                 "generator = torch.Generator().manual_seed(seed)\n    for layer in layers:\n"
                 "        order = torch.randperm(n_statements, generator=generator)\n"
                 "        train, test = order[:n_train], order[n_train:]": (
-                    "splits anew at each layer",
+                    "makes a new split at each layer",
                     "the split is the same at every layer, so that their accuracies can be compared",
                 ),
             },
