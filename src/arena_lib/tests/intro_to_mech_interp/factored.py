@@ -247,10 +247,10 @@ def svd_parts(function: Callable[..., Any], case: Case) -> Observations:
     if not (isinstance(parts, tuple | list) and len(parts) == 3 and all(isinstance(part, Tensor) for part in parts)):
         return {"output": parts} | seen
     U, S, Vh = (part.detach() for part in parts)
-    found: Observations = {"U": torch.zeros_like(U), "Vh": torch.zeros_like(Vh), "S": S}  # U and Vh: for their shapes
+    found: Observations = {"U": torch.zeros_like(U), "Vh": torch.zeros_like(Vh)}  # for their shapes
     if U.ndim == Vh.ndim >= 2 and S.ndim == U.ndim - 1 and U.shape[-1] == S.shape[-1] == Vh.shape[-2]:
-        found |= {"U @ diag(S) @ Vh": (U * S[..., None, :]) @ Vh, "U.T @ U": U.mT @ U, "Vh @ Vh.T": Vh @ Vh.mT}
-    return found | seen
+        found |= {"U.T @ U": U.mT @ U, "Vh @ Vh.T": Vh @ Vh.mT, "U @ diag(S) @ Vh": (U * S[..., None, :]) @ Vh}
+    return found | {"S": S} | seen
 
 
 def svd_by_three_svds(A: Tensor, B: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -60,12 +60,12 @@ def look_at_tokens(tokens: Any, case: Case) -> Observations:
     drawn = set(first.flatten().tolist())
     return seen | {
         BEGINS: tokens[:, 0].tolist(),
-        SECOND_IS_FIRST: torch.equal(first, second),
-        "both copies hold the same tokens, in whatever order": torch.equal(first.sort().values, second.sort().values),
         REVERSED: torch.equal(first, second.flip(1)),
-        "each token stands twice in a row": torch.equal(tokens[:, 1::2], tokens[:, 2::2]),
-        "rows are alike": batch > 1 and bool((first == first[0]).all()),
-        "tokens stand in rising order in each row": bool((first.diff(dim=1) >= 0).all()),
+        "each token comes twice in a row": torch.equal(tokens[:, 1::2], tokens[:, 2::2]),
+        "both copies hold the same tokens, in any order": torch.equal(first.sort().values, second.sort().values),
+        SECOND_IS_FIRST: torch.equal(first, second),
+        "all rows are the same": batch > 1 and bool((first == first[0]).all()),
+        "tokens are in rising order in each row": bool((first.diff(dim=1) >= 0).all()),
         "each row has the same token everywhere": bool((first == first[:, :1]).all()),
         OUTSIDE: sorted(drawn - set(range(case.given["model"].cfg.d_vocab) if ids is None else ids.tolist())),
     }
@@ -101,9 +101,9 @@ def randomness(draw: Callable[[torch.Generator | None], Any]) -> Observations:
     torch.manual_seed(3)
     return {
         "a generator of the same seed gives the same tokens": torch.equal(first, draw(_seeded(0))),
+        "torch's own generator is unchanged": is_untouched,
         TWICE: not torch.equal(first, second),
         "a generator of another seed gives other tokens": not torch.equal(first, draw(_seeded(1))),
-        "torch's own generator stays as it was": is_untouched,
         "without a generator each call gives other tokens": not torch.equal(draw(None), draw(None)),
     }
 
@@ -120,7 +120,7 @@ def _frequencies(drawn: Tensor, n_ids: int) -> Observations:
     has_repeats = bool((drawn[:, :n_ids].sort(dim=1).values.diff(dim=1) == 0).any())
     return {
         "an id may occur twice in a copy": has_repeats,
-        "ids that were drawn": ids.tolist(),
+        "the different ids that were drawn": ids.tolist(),
         UNEVEN: ids[(counts - share).abs() > 7 * share**0.5].tolist(),
     }
 
