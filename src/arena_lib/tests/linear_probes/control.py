@@ -48,8 +48,8 @@ def control_labels_drawn(function: Callable[..., Any], case: Case) -> Observatio
     repeated = [_draw(function, types, torch.Generator().manual_seed(seed)) for seed in range(N_DRAWS)]
     label_sets = [[_labels_of(kind, types, labels) for kind in dict.fromkeys(types)] for labels in draws]
     return {
-        "dtype": sorted({str(labels.dtype).removeprefix("torch.") for labels in draws}),
-        "labels": sorted({float(value) for labels in draws for value in labels.tolist()}),
+        "dtypes of the labels": sorted({str(labels.dtype).removeprefix("torch.") for labels in draws}),
+        "different labels": sorted({float(value) for labels in draws for value in labels.tolist()}),
         SEVERAL: sum(len(labels) > 1 for task in label_sets for labels in task),
         ONES: " or ".join(map(str, sorted({int(sum(map(min, task))) for task in label_sets}))),
         "types whose label is always the same": sum(

@@ -87,7 +87,7 @@ def matrix_of_accuracies(function: Callable[..., Any], case: Case) -> Observatio
         raise Unfit(f"The matrix must be a tensor: got {type(matrix).__name__}.")
     return {
         "accuracies": matrix.detach(),
-        "carries a gradient": matrix.requires_grad,
+        "the result carries a gradient": matrix.requires_grad,
         "number of probes fitted": n_fitted[0],
         "activations or labels are changed": not all(map(torch.equal, tensors_in(tables), tensors_in(own_tables))),
     }

@@ -35,7 +35,7 @@ def watch(call: Callable[[], Any], model: Any, batch_size: int | None = None) ->
     finally:
         handle.remove()
     seen: Observations = {
-        "carries a gradient": any(tensor.requires_grad for tensor in tensors_in(result)),
+        "the result carries a gradient": any(tensor.requires_grad for tensor in tensors_in(result)),
         HOOKS_LEFT: hooks_in_words(count_hooks(model)),
     }
     if batch_size is not None:
