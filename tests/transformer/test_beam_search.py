@@ -235,6 +235,8 @@ def test_searches_that_cannot_work_are_rejected():
         beam_search(beams, 2, 2, 3)
     with pytest.raises(ConfigError, match="got n_return=0 and n_beams=2"):
         beam_search(beams, 2, 2, 0)
+    with pytest.raises(ConfigError, match=r"no_repeat_ngram_size must be at least 1: got 0\. Pass None"):
+        beam_search(beams, 2, 2, no_repeat_ngram_size=0)
     with pytest.raises(TokenError, match="context of 8 tokens: got a prompt of 3 and max_new_tokens=7"):
         beam_search(beams, 2, 7)
     assert len(beam_search(beams, 2, 6)[0][1]) == 9

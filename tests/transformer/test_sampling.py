@@ -1,5 +1,6 @@
 import pytest
 import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import TopKLogitsWarper, TopPLogitsWarper
 
 from arena_lib.errors import ConfigError, TokenError
@@ -106,12 +107,27 @@ def test_top_p_keeps_the_token_that_reaches_the_line_exactly(top_p, kept):
     assert set(observed.nonzero().flatten().tolist()) == kept
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_top_p_keeps_at_least_top_p_whatever_the_dtype(dtype, monkeypatch):
+    logits = (torch.randn(20_000, generator=torch.Generator().manual_seed(0)) * 0.1).to(dtype)
+    kept = []
+    monkeypatch.setattr(sampling, "sample_basic", lambda kept_logits, generator: kept.append(len(kept_logits)) or 0)
+    for top_p in (0.9, 0.99, 1.0):
+        sampling.sample_top_p(logits, top_p)
+    sums = logits.double().softmax(dim=-1).sort(descending=True).values.cumsum(dim=0)
+    assert [bool(sums[n - 1] > top_p - 1e-5) for n, top_p in zip(kept, (0.9, 0.99, 1.0), strict=True)] == [True] * 3
+    assert kept[2] == 20_000
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
         ({"temperature": -0.5}, r"temperature must be finite and at least 0: got -0\.5"),
         ({"temperature": float("nan")}, "temperature must be finite and at least 0: got nan"),
         ({"temperature": float("inf")}, "temperature must be finite and at least 0: got inf"),
+        ({"temperature": 1e-38}, "temperature must be 0 or at least 1e-30, .*: got 1e-38"),
+        ({"frequency_penalty": float("nan")}, "frequency_penalty must be finite: got nan"),
+        ({"frequency_penalty": float("-inf")}, "frequency_penalty must be finite: got -inf"),
         ({"top_k": -1}, "top_k must be a whole number of at least 0: got -1"),
         ({"top_p": 1.1}, r"top_p must be between 0 and 1: got 1\.1"),
         ({"top_p": -0.1}, r"top_p must be between 0 and 1: got -0\.1"),
@@ -207,6 +223,14 @@ def test_sampler_shows_the_model_at_most_n_ctx_tokens():
     assert lengths == [(1, 4), (1, 5), (1, 5), (1, 5)]
     expected = sampling.greedy_search(model(torch.tensor([tokenizer.encode(text[2:7])]))[0, -1])
     assert tokenizer.encode(text)[7] == expected
+
+
+def test_sampler_takes_tokenizers_of_the_tokenizers_library():
+    words = Tokenizer(models.WordLevel({letter: idx for idx, letter in enumerate("abcdef")}, unk_token="a"))
+    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    sampler = TransformerSampler(next_letter_model, words)
+    assert sampler.encode("c d").tolist() == [2, 3]
+    assert sampler.sample("a b", 2) == "a b c d"
 
 
 def test_sampler_needs_a_prompt():

@@ -117,7 +117,7 @@ def beam_search(
     as the likeliest unfinished one: a text's log-probability only falls as it grows. At the
     end finished and unfinished texts are ranked together.
     """
-    check_search(beams, n_beams, max_new_tokens, n_return)
+    check_search(beams, n_beams, max_new_tokens, n_return, no_repeat_ngram_size)
     found: list[tuple[float, list[int]]] = []
     for _ in range(max_new_tokens):
         beams, finished = beams.generate(n_beams, no_repeat_ngram_size).filter(n_beams)
@@ -130,7 +130,9 @@ def beam_search(
     return sorted(found, reverse=True)[:n_return]
 
 
-def check_search(beams: Beams, n_beams: int, max_new_tokens: int, n_return: int) -> None:
+def check_search(
+    beams: Beams, n_beams: int, max_new_tokens: int, n_return: int, no_repeat_ngram_size: int | None = None
+) -> None:
     """Raise ConfigError or TokenError if a beam search of these sizes cannot work."""
     if n_beams < 1:
         raise ConfigError(f"n_beams must be at least 1: got {n_beams}. Pass n_beams=1 for a greedy search.")
@@ -138,5 +140,9 @@ def check_search(beams: Beams, n_beams: int, max_new_tokens: int, n_return: int)
         raise ConfigError(
             f"n_return must be between 1 and n_beams: got n_return={n_return} and n_beams={n_beams}. "
             f"Pass n_beams={max(n_return, 1)} or more."
+        )
+    if no_repeat_ngram_size is not None and no_repeat_ngram_size < 1:
+        raise ConfigError(
+            f"no_repeat_ngram_size must be at least 1: got {no_repeat_ngram_size}. Pass None to allow every repetition."
         )
     check_room(beams.model, beams.tokens.shape[1], max_new_tokens)

@@ -115,7 +115,7 @@ def forward_with_cache(
     return model.unembed(model.ln_final(residual))
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def generate_with_cache(
     model: DemoTransformer,
     tokens: Int[Tensor, "batch seq"],

@@ -10,7 +10,8 @@ Differs: a generator may be passed for draws that can be repeated.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from math import isfinite
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -27,15 +28,19 @@ Model = Callable[[Tensor], Tensor]
 
 @runtime_checkable
 class Tokenizer(Protocol):
-    """What a sampler needs of a tokenizer; those of `transformers` have it too."""
+    """What a sampler needs of a tokenizer; those of `transformers` and `tokenizers` have it too."""
 
-    def encode(self, text: str) -> list[int]:
-        """The token ids of a text."""
+    def encode(self, text: str) -> Any:
+        """The token ids of a text, or an object that has them as `ids`."""
         ...
 
     def decode(self, ids: list[int]) -> str:
         """The text of token ids."""
         ...
+
+
+LEAST_TEMPERATURE = 1e-30
+"""Logits of up to 1e8 divided by it are still below the largest float32, 3e38."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +61,16 @@ class SamplingConfig:
             raise ConfigError(
                 f"temperature must be finite and at least 0: got {self.temperature}. Pass 0 for greedy choice, 1 for "
                 "the model's own distribution."
+            )
+        if 0 < self.temperature < LEAST_TEMPERATURE:
+            raise ConfigError(
+                f"temperature must be 0 or at least {LEAST_TEMPERATURE}, so that logits divided by it stay finite: got "
+                f"{self.temperature}. Pass 0 for greedy choice."
+            )
+        if not isfinite(self.frequency_penalty):
+            raise ConfigError(
+                f"frequency_penalty must be finite: got {self.frequency_penalty}. Pass 0 to switch it off, 100 to make "
+                "repetition all but impossible."
             )
         if not isinstance(self.top_k, int) or self.top_k < 0:
             raise ConfigError(
@@ -144,12 +159,13 @@ def sample_top_p(
     Order the tokens from likely to unlikely. Keep the fewest from the front whose
     probabilities sum to at least top_p, so the token that crosses the line is kept; but
     keep at least min_tokens_to_keep. Among those draw with the probabilities of
-    softmax(logits), scaled up to sum to one. A top_p of 0 keeps min_tokens_to_keep tokens.
+    softmax(logits), scaled up to sum to one. A top_p of 0 keeps min_tokens_to_keep tokens, a top_p of 1
+    all. Probabilities are summed in float32, whatever the dtype of the logits.
     `generator`, if given, is the only source of randomness; each draw moves it on.
     """
     sorted_logits, token_ids = logits.sort(descending=True)
-    cumulative = sorted_logits.softmax(dim=-1).cumsum(dim=-1)
-    n_below = int((cumulative < top_p).sum())
+    cumulative = sorted_logits.float().softmax(dim=-1).cumsum(dim=-1)
+    n_below = len(cumulative) if top_p == 1 else int((cumulative < top_p).sum())
     n_keep = max(n_below + 1, min_tokens_to_keep)
     return int(token_ids[sample_basic(sorted_logits[:n_keep], generator=generator)])
 
@@ -183,6 +199,10 @@ class TransformerSampler:
     `model` maps tokens "batch seq" to logits "batch seq d_vocab". `tokenizer` has
     `encode(text) -> ids` and `decode(ids) -> text`, and perhaps `eos_token_id`, the token
     at which a text ends. A model with `cfg.n_ctx` never reads more than that many tokens.
+
+    The model reads what `tokenizer.encode(prompt)` gives. No begin token is put in front, as
+    `Transformer.to_tokens` does: begin the prompt with it ("<|endoftext|>" for the zoo's models) where the
+    model was trained on texts that begin so. Tokenizers that add one by themselves, as Llama's does, add it.
     """
 
     def __init__(self, model: Model, tokenizer: Tokenizer) -> None:
@@ -244,8 +264,9 @@ class TransformerSampler:
         return [(logprob, self.tokenizer.decode(ids)) for logprob, ids in found]
 
     def encode(self, prompt: str) -> Int[Tensor, " seq"]:
-        """The prompt's token ids, on the model's device."""
-        ids = self.tokenizer.encode(prompt)
+        """The prompt's token ids as the tokenizer gives them, on the model's device."""
+        encoded = self.tokenizer.encode(prompt)
+        ids = getattr(encoded, "ids", encoded)
         if not ids:
             raise TokenError(
                 f"a prompt must hold at least one token: got {prompt!r}. Start with a word or a start token."

@@ -144,10 +144,11 @@ def test_generation_must_fit_into_the_context():
 
 def test_what_is_written_can_be_trained_on():
     model = make_gpt2()
-    written = generate(model, PROMPTS, 3)
-    written[:, 0] = 2
-    model(written).sum().backward()
-    assert model.W_E.grad.any()
+    plain = lesson.DemoTransformer(lesson.Config(**SIZES)).double()
+    for written_by, written in ((model, generate(model, PROMPTS, 3)), (plain, generate_with_cache(plain, PROMPTS, 3))):
+        written[:, 0] = 2
+        written_by(written).sum().backward()
+        assert written_by.embed.W_E.grad.any()
 
 
 @pytest.mark.usefixtures("without_types")
@@ -179,7 +180,7 @@ def test_top_p_keeps_at_least_top_p_whatever_the_dtype(dtype):
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
-@pytest.mark.parametrize("temperature", [1e-3, 1e-30, 2e-38])
+@pytest.mark.parametrize("temperature", [1e-3, 1e-30])
 def test_a_tiny_temperature_is_the_most_likely_token(dtype, temperature):
     logits = torch.tensor([[80.0, 90.0, -5.0]], dtype=dtype)
     for choice in ({}, {"top_k": 2}, {"top_p": 0.9}):

@@ -212,6 +212,8 @@ from arena_lib.transformer import GPT2, AttentionOnly, AttentionOnlyConfig, GPT2
 
 sizes = dict(d_model=12, d_vocab=37, n_ctx=11, n_layers=2, n_heads=2, d_head=6)
 tokens = torch.randint(0, 37, (3, 7))
+mask = torch.ones(3, 7, dtype=torch.bool)
+mask[1, :3] = False
 for model in (
     GPT2(GPT2Config(**sizes, d_mlp=9)),
     Llama(LlamaConfig(**sizes, d_mlp=9, n_kv_heads=1)),
@@ -219,9 +221,20 @@ for model in (
 ):
     compiled = torch.compile(model, fullgraph=True, backend="eager")
     torch.testing.assert_close(compiled(tokens), model(tokens))
+    padded = compiled(tokens, attention_mask=mask)
+    torch.testing.assert_close(padded[mask], model(tokens, attention_mask=mask)[mask])
 """
 
 
 def test_a_compiled_pass_has_no_graph_break() -> None:
     """In a process of its own: the type checks of this test run are themselves graph breaks."""
     subprocess.run([sys.executable, "-c", COMPILED], check=True, timeout=120)
+
+
+@pytest.mark.usefixtures("without_types")
+@pytest.mark.parametrize("run", ["forward", "run_with_cache", "run_with_hooks"])
+def test_text_is_refused_with_the_way_to_tokens(any_model: Transformer, run: str) -> None:
+    with pytest.raises(
+        DtypeError, match=r"must be a tensor of token ids: got str\. Turn text into tokens with model\.to"
+    ):
+        getattr(any_model, run)("Tina gave")

@@ -127,8 +127,7 @@ def choose_tokens(
         logits = logits - options.frequency_penalty * counts
     if options.temperature == 0:
         return logits.argmax(dim=-1)
-    # Less the largest, so that no temperature makes a logit overflow.
-    logits = (logits - logits.amax(dim=-1, keepdim=True)) / options.temperature
+    logits = logits / options.temperature
     if options.top_k:
         best = logits.topk(min(options.top_k, logits.shape[1]))
         return best.indices.gather(1, _draw(best.values, generator)).squeeze(1)

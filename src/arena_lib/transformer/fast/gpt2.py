@@ -132,4 +132,4 @@ class GPT2(Transformer):
     def enter(self, tokens: Int[Tensor, "batch seq"], places: Places) -> Float[Tensor, "batch seq d_model"]:
         """Token embedding plus position embedding."""
         embed = self.hook_embed(self.embed(tokens))
-        return embed + self.pos_embed.by_example(places, len(tokens), self.hook_pos_embed)
+        return embed + self.pos_embed.by_example(places, tokens.shape[0], self.hook_pos_embed)

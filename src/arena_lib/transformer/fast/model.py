@@ -144,6 +144,11 @@ class Transformer(HookedModel, StackedWeights, TextModel):
 
     def check_input(self, tokens: Tensor, *, is_residual: bool = False) -> None:
         """Raise ShapeError or DtypeError for what isn't a batch of token ids (or a residual stream)."""
+        if not isinstance(tokens, Tensor):
+            raise DtypeError(
+                f"the model's input must be a tensor of token ids: got {type(tokens).__name__}. Turn text into tokens with "
+                "model.to_tokens."
+            )
         n_axes, axes = (3, "batch seq d_model") if is_residual else (2, "batch seq")
         if tokens.ndim != n_axes:
             raise ShapeError(
