@@ -159,13 +159,13 @@ def sample_top_p(
     Order the tokens from likely to unlikely. Keep the fewest from the front whose
     probabilities sum to at least top_p, so the token that crosses the line is kept; but
     keep at least min_tokens_to_keep. Among those draw with the probabilities of
-    softmax(logits), scaled up to sum to one. A top_p of 0 keeps min_tokens_to_keep tokens, a top_p of 1
-    all. Probabilities are summed in float32, whatever the dtype of the logits.
+    softmax(logits), scaled up to sum to one. A top_p of 0 keeps min_tokens_to_keep tokens.
+    The sums are float32, whatever the dtype of the logits.
     `generator`, if given, is the only source of randomness; each draw moves it on.
     """
     sorted_logits, token_ids = logits.sort(descending=True)
     cumulative = sorted_logits.float().softmax(dim=-1).cumsum(dim=-1)
-    n_below = len(cumulative) if top_p == 1 else int((cumulative < top_p).sum())
+    n_below = int((cumulative < top_p).sum())
     n_keep = max(n_below + 1, min_tokens_to_keep)
     return int(token_ids[sample_basic(sorted_logits[:n_keep], generator=generator)])
 

@@ -333,7 +333,7 @@ test_sample_top_p = exercise(
             },
         ),
         *instead_of(
-            "sorted_logits.softmax(dim=-1).cumsum(dim=-1)",
+            "sorted_logits.float().softmax(dim=-1).cumsum(dim=-1)",
             {
                 "sorted_logits.softmax(dim=-1)": (
                     "does not sum up the probabilities",
