@@ -149,6 +149,9 @@ def test_what_is_written_can_be_trained_on():
         written[:, 0] = 2
         written_by(written).sum().backward()
         assert written_by.embed.W_E.grad.any()
+    ended = generate(model, PROMPTS[:1], 3, eos_token_id=int(generate(model, PROMPTS[:1], 1)[0, -1]))
+    assert ended.shape == (1, 5)
+    model(ended).sum().backward()
 
 
 @pytest.mark.usefixtures("without_types")

@@ -63,7 +63,6 @@ class StaticKVCache:
         return room[:, : n_old + new.shape[1]]
 
 
-@torch.no_grad()
 def generate(
     model: Transformer,
     tokens: Int[Tensor, "batch seq"],
@@ -94,18 +93,22 @@ def generate(
     cache = StaticKVCache(model.cfg.n_layers, n_all)
     written = torch.cat([tokens, tokens.new_zeros(batch, max_new_tokens)], dim=1)
     has_ended = torch.zeros(batch, dtype=torch.bool, device=tokens.device)
-    for n_read in range(n_prompt, n_all):
-        mask = None if is_real is None else is_real[:, :n_read]
-        unread = written[:, cache.n_seen : n_read]
-        logits = model(unread, kv_cache=cache, last_only=True, attention_mask=mask)[:, -1]
-        chosen = choose_tokens(written[:, :n_read], logits, options, generator, mask)
-        if eos_token_id is not None:
-            chosen = chosen.masked_fill(has_ended, eos_token_id)
-            has_ended |= chosen == eos_token_id
-        written[:, n_read] = chosen
-        if eos_token_id is not None and has_ended.all():
-            return written[:, : n_read + 1]
-    return written
+    end = n_all
+    # `written` is made outside, so that it stays a tensor that may be trained on.
+    with torch.inference_mode():
+        for n_read in range(n_prompt, n_all):
+            mask = None if is_real is None else is_real[:, :n_read]
+            unread = written[:, cache.n_seen : n_read]
+            logits = model(unread, kv_cache=cache, last_only=True, attention_mask=mask)[:, -1]
+            chosen = choose_tokens(written[:, :n_read], logits, options, generator, mask)
+            if eos_token_id is not None:
+                chosen = chosen.masked_fill(has_ended, eos_token_id)
+                has_ended |= chosen == eos_token_id
+            written[:, n_read] = chosen
+            if eos_token_id is not None and has_ended.all():
+                end = n_read + 1
+                break
+    return written[:, :end]
 
 
 def choose_tokens(
