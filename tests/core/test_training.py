@@ -59,6 +59,12 @@ def test_loss_takes_int32_tokens_and_computes_in_float32():
     assert loss.dtype == torch.float32
 
 
+def test_loss_of_a_double_precision_model_stays_double():
+    model = Tiny().eval().double()
+    expected = cross_entropy_next_token(model(EXAMPLES), EXAMPLES)
+    torch.testing.assert_close(next_token_loss(model, Batch(EXAMPLES)), expected, rtol=0, atol=1e-12)
+
+
 # One update
 
 

@@ -7,7 +7,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, NoRepeatNGramLogitsProcess
 
 from arena_lib.errors import ConfigError, TokenError
 from arena_lib.transformer import lesson
-from arena_lib.transformer.beam_search import Beams, ban_repeated_ngrams, beam_search
+from arena_lib.transformer.beam_search import Beams, ban_repeated_ngrams, beam_search, extend_beams
 
 
 def make_model(d_vocab=6, n_ctx=12, scale=1.2, seed=0):
@@ -240,3 +240,10 @@ def test_searches_that_cannot_work_are_rejected():
     with pytest.raises(TokenError, match="context of 8 tokens: got a prompt of 3 and max_new_tokens=7"):
         beam_search(beams, 2, 7)
     assert len(beam_search(beams, 2, 6)[0][1]) == 9
+
+
+def test_half_precision_is_summed_in_single():
+    model = make_model().bfloat16()
+    beams = extend_beams(Beams(model=model, tokens=torch.tensor([[1, 2]]), logprob_sums=torch.zeros(1)), 6)
+    exact = model(torch.tensor([[1, 2]]))[0, -1].double().log_softmax(dim=-1).sort(descending=True).values
+    torch.testing.assert_close(beams.logprob_sums, exact.float())

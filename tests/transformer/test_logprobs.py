@@ -53,3 +53,10 @@ def test_no_chunk_of_logits_is_kept_and_none_is_larger_than_asked_for():
 def test_half_precision_is_summed_in_single():
     model = make_model("gpt2").bfloat16()
     assert compute_token_logprobs(model, TOKENS).dtype == torch.float32
+
+
+def test_double_precision_stays_double():
+    model = make_model("gpt2").double()
+    torch.testing.assert_close(
+        compute_token_logprobs(model, TOKENS), next_token_logprobs(model(TOKENS), TOKENS), rtol=0, atol=1e-12
+    )

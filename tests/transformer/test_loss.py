@@ -55,3 +55,14 @@ def test_gradients_reach_the_logits():
     cross_entropy_next_token(logits, tokens).backward()
     assert (logits.grad[:, :-1] != 0).all()
     assert (logits.grad[:, -1] == 0).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_averaged_in_single(dtype: torch.dtype) -> None:
+    logits = torch.randn(4, 50, 300, generator=torch.Generator().manual_seed(0)).to(dtype)
+    tokens = torch.randint(300, (4, 50), generator=torch.Generator().manual_seed(1))
+    exact = cross_entropy_next_token(logits.double(), tokens)
+    assert exact.dtype == torch.float64
+    torch.testing.assert_close(cross_entropy_next_token(logits, tokens), exact.float())
+    logprobs = next_token_logprobs(logits, tokens)
+    torch.testing.assert_close(logprobs, next_token_logprobs(logits.double(), tokens).float())

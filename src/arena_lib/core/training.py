@@ -70,7 +70,8 @@ def next_token_loss(model: nn.Module, batch: Batch) -> Float[Tensor, ""]:
     targets = batch.tokens[:, 1:]
     if batch.mask is not None:
         targets = targets.masked_fill(~batch.mask[:, 1:], -100)  # cross_entropy's index to ignore
-    return F.cross_entropy(logits[:, :-1].flatten(0, 1).float(), targets.flatten().long())
+    wide = torch.promote_types(logits.dtype, torch.float32)
+    return F.cross_entropy(logits[:, :-1].flatten(0, 1).to(wide), targets.flatten().long())
 
 
 class Trainer:

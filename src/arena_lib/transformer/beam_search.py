@@ -18,6 +18,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from arena_lib.errors import ConfigError
+from arena_lib.transformer.activations.precision import at_least_float32
 from arena_lib.transformer.context import check_room
 
 
@@ -82,7 +83,7 @@ def extend_beams(beams: Beams, k: int, no_repeat_ngram_size: int | None = None) 
     them the likeliest. Beams of log-probability -inf are left out. A k of more than
     d_vocab is taken as d_vocab.
     """
-    logprobs = beams.model(beams.tokens)[:, -1].log_softmax(dim=-1)
+    logprobs = at_least_float32(beams.model(beams.tokens)[:, -1]).log_softmax(dim=-1)
     if no_repeat_ngram_size is not None:
         logprobs = ban_repeated_ngrams(logprobs, beams.tokens, no_repeat_ngram_size)
     best = logprobs.topk(min(k, logprobs.shape[-1]), dim=-1)

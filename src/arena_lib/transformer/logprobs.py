@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from arena_lib.transformer.activations.precision import at_least_float32
 from arena_lib.transformer.fast.model import Transformer
 
 CHUNK = 1024
@@ -41,7 +42,7 @@ def _logprobs_of_chunk(
     model: Transformer, resid: Float[Tensor, "chunk d_model"], targets: Int[Tensor, " chunk"]
 ) -> Float[Tensor, " chunk"]:
     def compute(resid: Tensor, targets: Tensor) -> Tensor:
-        logits = model.unembed(model.ln_final(resid[None]))[0].float()
+        logits = at_least_float32(model.unembed(model.ln_final(resid[None]))[0])
         return logits.gather(1, targets[:, None].long()).squeeze(1) - logits.logsumexp(dim=-1)
 
     if not torch.is_grad_enabled():

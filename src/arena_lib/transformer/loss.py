@@ -3,11 +3,13 @@
 Shapes:  logits "batch seq d_vocab", tokens "batch seq" -> a scalar, or "batch seq-1"
 Raises:  nothing of its own; sequences of fewer than two tokens have nothing to predict and give NaN.
 Source:  Bengio et al. 2003, "A neural probabilistic language model", section 2, with the sign turned.
-Differs: no regulariser.
+Differs: no regulariser; half-precision logits give float32, since a mean of many in their dtype loses digits.
 """
 
 from jaxtyping import Float, Int
 from torch import Tensor
+
+from arena_lib.transformer.activations.precision import at_least_float32
 
 
 def next_token_logprobs(
@@ -18,7 +20,7 @@ def next_token_logprobs(
     Entry [batch, i] is log softmax(logits[batch, i])[tokens[batch, i + 1]]. The last position
     predicts a token that nobody has seen, so its logits are left out.
     """
-    logprobs = logits[:, :-1].log_softmax(dim=-1)
+    logprobs = at_least_float32(logits[:, :-1]).log_softmax(dim=-1)
     return logprobs.gather(dim=-1, index=tokens[:, 1:, None]).squeeze(-1)
 
 
@@ -34,6 +36,6 @@ def cross_entropy_next_token(
     for i = 0 ... seq - 2: the last position has no next token, and nothing predicts the
     first token. Guessing all d_vocab tokens alike costs log(d_vocab).
     """
-    logprobs = logits[:, :-1].log_softmax(dim=-1)
+    logprobs = at_least_float32(logits[:, :-1]).log_softmax(dim=-1)
     logprobs_of_next = logprobs.gather(dim=-1, index=tokens[:, 1:, None])
     return -logprobs_of_next.mean()

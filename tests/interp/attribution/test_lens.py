@@ -37,3 +37,11 @@ def test_ours_and_the_bridge_agree():
     tokens = torch.randint(257, 929, (2, 9), generator=torch.Generator().manual_seed(0))
     ours, bridge = (logit_lens(load("tiny-llama"), tokens)[0] for load in (zoo.load, zoo.load_bridge))
     torch.testing.assert_close(ours, bridge, atol=1e-3, rtol=1e-3)
+
+
+def test_logprobs_of_a_half_precision_model_are_not_rounded():
+    model = zoo.load("tiny-llama").bfloat16()
+    tokens, targets = torch.tensor([[1, 300, 4], [7, 500, 9]]), torch.tensor([11, 12])
+    logits, _ = logit_lens(model, tokens)
+    exact = logits.double().log_softmax(dim=-1)[:, [0, 1], targets]
+    torch.testing.assert_close(track_target(model, tokens, targets).logprobs, exact.float())

@@ -99,3 +99,10 @@ def test_answers_of_another_shape_are_refused():
 def test_equal_levels_are_refused():
     with pytest.raises(ConfigError, match=r"must differ: got 1\.5 for both"):
         ioi_metric(torch.zeros(3, 7, 6), ANSWERS, 1.5, 1.5)
+
+
+def test_half_precision_is_averaged_in_single():
+    logits = (torch.randn(33, 2, 7, generator=torch.Generator().manual_seed(0)) * 5).bfloat16()
+    answers = torch.tensor([[1, 2]]).expand(33, 2)
+    exact = logits_to_ave_logit_diff(logits.double(), answers)
+    torch.testing.assert_close(logits_to_ave_logit_diff(logits, answers), exact.float())

@@ -70,3 +70,10 @@ def test_what_does_not_fit_is_refused(model):
         compute_answer_logprobs(model, CLEAN, ANSWERS[:2])
     with pytest.raises(UnknownNameError, match="no layer is called '4'"):
         compute_head_effects(model, CORRUPTED, ANSWERS, compute_mean_z(model, CLEAN), layers=[4])
+
+
+def test_logprobs_of_a_half_precision_model_are_not_rounded():
+    model = zoo.load("tiny-llama").bfloat16()
+    logits = model(CORRUPTED)[:, -1].double().log_softmax(dim=-1)
+    exact = logits.gather(1, ANSWERS[:, None])[:, 0].float()
+    torch.testing.assert_close(compute_answer_logprobs(model, CORRUPTED, ANSWERS), exact)

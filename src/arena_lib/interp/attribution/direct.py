@@ -23,6 +23,7 @@ from torch import Tensor
 from arena_lib.errors import ConfigError, ShapeError, TokenError
 from arena_lib.interp.hooking import hooked
 from arena_lib.interp.models import Head, HookedLM, check_position
+from arena_lib.transformer.activations.precision import at_least_float32
 from arena_lib.wording import counted
 
 
@@ -90,7 +91,8 @@ def scale_by_final_norm(
     The parts of `resid` then sum to the norm of `resid`, its bias apart.
     """
     gain, is_centred = hooked(model).gain(None)
-    scaled = [part - part.mean(dim=-1, keepdim=True) if is_centred else part for part in (parts, resid)]
+    wide = [at_least_float32(part) for part in (parts, resid)]
+    scaled = [part - part.mean(dim=-1, keepdim=True) if is_centred else part for part in wide]
     whole = hooked(model).final_norm(resid) - hooked(model).final_norm(torch.zeros_like(resid))
     length = (whole * scaled[1] * gain).sum(dim=-1, keepdim=True)
     return scaled[0] * gain * length / (scaled[1] * gain).pow(2).sum(dim=-1, keepdim=True)

@@ -20,6 +20,7 @@ from arena_lib.errors import ShapeError
 from arena_lib.interp.attribution.direct import accumulated_residual
 from arena_lib.interp.hooking import hooked
 from arena_lib.interp.models import check_position
+from arena_lib.transformer.activations.precision import at_least_float32
 from arena_lib.wording import counted
 
 
@@ -59,6 +60,7 @@ def track_target(
             "Give one token id for each prompt."
         )
     logits, labels = logit_lens(model, tokens, position=position)
+    logits = at_least_float32(logits)
     own = logits.gather(-1, targets.expand(len(labels), -1)[..., None])
     return TargetByLayer(
         labels=labels,

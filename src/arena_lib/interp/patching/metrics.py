@@ -17,6 +17,7 @@ from torch import Tensor
 
 from arena_lib.errors import ConfigError, ShapeError
 from arena_lib.interp.hooking import hooked
+from arena_lib.transformer.activations.precision import at_least_float32
 
 Metric = Callable[[Tensor], Tensor]
 """From logits "batch seq d_vocab" to one number, kept as a tensor."""
@@ -37,7 +38,7 @@ def logits_to_ave_logit_diff(
     check_answers(answer_tokens, logits.shape[0])
     prompts = torch.arange(logits.shape[0], device=logits.device)
     final_logits = logits[:, -1] if end is None else logits[prompts, end]
-    correct, incorrect = final_logits.gather(dim=-1, index=answer_tokens).unbind(dim=-1)
+    correct, incorrect = at_least_float32(final_logits).gather(dim=-1, index=answer_tokens).unbind(dim=-1)
     differences = correct - incorrect
     return differences if per_prompt else differences.mean()
 

@@ -21,6 +21,7 @@ from arena_lib.errors import ShapeError
 from arena_lib.interp.hooking import hooked
 from arena_lib.interp.models import Head
 from arena_lib.transformer.activations.hooks import HookSpec
+from arena_lib.transformer.activations.precision import at_least_float32
 from arena_lib.wording import counted
 
 
@@ -106,7 +107,7 @@ def _keep_last(resid: Tensor, hook: Any) -> Tensor:
 
 
 def _pick(logits: Float[Tensor, "batch seq d_vocab"], answers: Int[Tensor, " batch"]) -> Float[Tensor, " batch"]:
-    logprobs = logits[:, -1].log_softmax(dim=-1)
+    logprobs = at_least_float32(logits[:, -1]).log_softmax(dim=-1)
     return logprobs.gather(-1, answers[:, None])[:, 0]
 
 

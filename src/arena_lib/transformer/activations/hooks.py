@@ -33,7 +33,9 @@ TransformerLens's bridge):
 The attention-only form has no hook_resid_mid, ln2, mlp, hook_mlp_in and hook_mlp_out. Where
 heads share keys and values, k and v have n_kv_heads heads.
 
-"On demand" points are computed only while something is attached to them.
+"On demand" points are computed only while something is attached to them. Tensors have the model's
+dtype, except hook_scale and hook_normalized, which are float32 where the model is in half precision:
+a large stream's scale is beyond float16.
 
 Writing in place. A hook may write into the tensor it gets, and what follows reads the new
 values; returning a tensor replaces it. Cached tensors are references, so a write also shows in

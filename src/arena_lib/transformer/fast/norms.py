@@ -3,7 +3,9 @@
 Shapes:  resid "batch seq d_model" -> "batch seq d_model"
 Source:  Ba et al. 2016, arXiv:1607.06450, equation 4; Zhang and Sennrich 2019, arXiv:1910.07467,
          equation 4.
-Differs: torch's fused operation does the work while nothing is attached to the hook points.
+Differs: torch's fused operation does the work while nothing is attached to the hook points. Step by
+         step, all is computed in float32 at least, as the fused operation does inside: both hook points
+         of a half-precision model hold float32, and the output has the input's dtype.
 """
 
 import torch
@@ -12,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from arena_lib.transformer.activations.hooks import HookPoint
+from arena_lib.transformer.activations.precision import at_least_float32
 
 
 class LayerNorm(nn.Module):
@@ -26,11 +29,12 @@ class LayerNorm(nn.Module):
 
     def centre(self, x: Float[Tensor, "*any d_model"]) -> Float[Tensor, "*any d_model"]:
         """X less its mean over d_model."""
+        x = at_least_float32(x)
         return x - x.mean(dim=-1, keepdim=True)
 
     def scale(self, x: Float[Tensor, "*any d_model"]) -> Float[Tensor, "*any 1"]:
         """Standard deviation over d_model, with eps inside the root."""
-        return (x.var(dim=-1, keepdim=True, correction=0) + self.eps).sqrt()
+        return (at_least_float32(x).var(dim=-1, keepdim=True, correction=0) + self.eps).sqrt()
 
     def normalized(self, x: Float[Tensor, "*any d_model"]) -> Float[Tensor, "*any d_model"]:
         """The vectors before the gain."""
@@ -38,7 +42,7 @@ class LayerNorm(nn.Module):
 
     def gain(self, normalized: Float[Tensor, "*any d_model"]) -> Float[Tensor, "*any d_model"]:
         """The last step: times w, plus b."""
-        return normalized * self.w + self.b
+        return at_least_float32(normalized) * self.w + self.b
 
     def plain(self, x: Float[Tensor, "*any d_model"]) -> Float[Tensor, "*any d_model"]:
         """The normalised vectors by torch's fused operation, past the hook points."""
@@ -48,7 +52,7 @@ class LayerNorm(nn.Module):
         """The normalised vectors."""
         if self.hook_scale.is_idle and self.hook_normalized.is_idle:
             return self.plain(x)
-        return self.gain(self.hook_normalized(self.centre(x) / self.hook_scale(self.scale(x))))
+        return self.gain(self.hook_normalized(self.centre(x) / self.hook_scale(self.scale(x)))).to(x.dtype)
 
 
 class RMSNorm(nn.Module):
@@ -62,11 +66,11 @@ class RMSNorm(nn.Module):
 
     def centre(self, x: Float[Tensor, "*any d_model"]) -> Float[Tensor, "*any d_model"]:
         """X itself: RMSNorm takes no mean away."""
-        return x
+        return at_least_float32(x)
 
     def scale(self, x: Float[Tensor, "*any d_model"]) -> Float[Tensor, "*any 1"]:
         """Root of the mean square over d_model, with eps inside the root."""
-        return (x.pow(2).mean(dim=-1, keepdim=True) + self.eps).sqrt()
+        return (at_least_float32(x).pow(2).mean(dim=-1, keepdim=True) + self.eps).sqrt()
 
     def normalized(self, x: Float[Tensor, "*any d_model"]) -> Float[Tensor, "*any d_model"]:
         """The vectors before the gain."""
@@ -74,7 +78,7 @@ class RMSNorm(nn.Module):
 
     def gain(self, normalized: Float[Tensor, "*any d_model"]) -> Float[Tensor, "*any d_model"]:
         """The last step: times w."""
-        return normalized * self.w
+        return at_least_float32(normalized) * self.w
 
     def plain(self, x: Float[Tensor, "*any d_model"]) -> Float[Tensor, "*any d_model"]:
         """The normalised vectors by torch's fused operation, past the hook points."""
@@ -84,4 +88,4 @@ class RMSNorm(nn.Module):
         """The normalised vectors."""
         if self.hook_scale.is_idle and self.hook_normalized.is_idle:
             return self.plain(x)
-        return self.gain(self.hook_normalized(self.centre(x) / self.hook_scale(self.scale(x))))
+        return self.gain(self.hook_normalized(self.centre(x) / self.hook_scale(self.scale(x)))).to(x.dtype)
