@@ -87,3 +87,12 @@ def test_a_missing_package_names_its_extra():
     assert str(MissingDependencyError("gguf", "real", "SmolLM2")) == (
         "SmolLM2 needs the package 'gguf', which is not installed. Run: pip install 'arena-lib[real]'"
     )
+
+
+def test_of_numbers_the_range_is_said():
+    assert (
+        UnknownNameError("layer", "9", map(str, range(5))).args[0]
+        == "no layer is called '9'. There are: 0, 1, 2, 3, 4."
+    )
+    assert UnknownNameError("layer", "13", map(str, range(12))).args[0].endswith("There are 12, from 0 to 11.")
+    assert UnknownNameError("layer", "-14", map(str, range(-1, 13))).args[0].endswith("There are 14, from -1 to 12.")

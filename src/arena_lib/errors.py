@@ -8,6 +8,7 @@
     ├── ConfigError            a configuration that cannot work    (also ValueError)
     │   └── MissingDeviceError a device that is not in this machine
     ├── UnknownNameError       no such section, exercise, model, hook ... (also LookupError)
+    │   └── MissingWeightError a weight that a model's form does not have (also AttributeError)
     ├── TrainingError          a loss or gradient that isn't finite
     ├── CheckpointError        a checkpoint that does not fit or cannot be read
     ├── ZooError               a model or data set that isn't available
@@ -103,6 +104,11 @@ class UnknownNameError(ArenaError, LookupError):
         super().__init__(f"no {kind} is called {name!r}. {self._advice()}")
 
     def _advice(self) -> str:
+        if self.known and all(known.removeprefix("-").isdecimal() for known in self.known):
+            numbers = sorted(map(int, self.known))
+            if len(numbers) <= MOST_LISTED:
+                return f"There are: {', '.join(map(str, numbers))}."
+            return f"There are {len(numbers)}, from {numbers[0]} to {numbers[-1]}."
         if nearest := difflib.get_close_matches(self.name, self.known + self.aliases, n=3, cutoff=0.5):
             nearest = [known for known in nearest if known.startswith(f"{self.name}.")] or nearest
             return f"Did you mean {' or '.join(map(repr, nearest))}?"
@@ -117,6 +123,10 @@ class UnknownNameError(ArenaError, LookupError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (type(self), (self.kind, self.name, self.known, self.aliases))
+
+
+class MissingWeightError(UnknownNameError, AttributeError):
+    """A weight that a model's form does not have: `hasattr` is False and `getattr` gives its default."""
 
 
 class TrainingError(ArenaError):

@@ -55,7 +55,8 @@ def test_caching_everything_builds_no_pattern_until_asked(
     calls = []
     build = attention.attention_scores
     monkeypatch.setattr(attention, "attention_scores", lambda q, k, visible: calls.append(1) or build(q, k, visible))
-    _, cache = any_model.run_with_cache(tokens)
+    with torch.no_grad():
+        _, cache = any_model.run_with_cache(tokens)
     assert calls == []
     assert cache["pattern", 0] is cache["pattern", 0]
     assert len(calls) == 1
@@ -73,8 +74,10 @@ def test_cached_tensors_are_what_flowed_by_not_copies(any_model: Transformer, to
 
 
 def test_caching_leaves_no_trace_and_changes_nothing(any_model: Transformer, tokens: torch.Tensor) -> None:
-    output, _ = any_model.run_with_cache(tokens)
+    with torch.no_grad():
+        output, _ = any_model.run_with_cache(tokens)
     assert torch.equal(output, any_model(tokens))
+    torch.testing.assert_close(any_model.run_with_cache(tokens)[0], output)  # step by step, for gradients
     assert all(point.is_idle and point.sink is None for point in any_model.hook_dict.values())
 
 
@@ -310,3 +313,103 @@ def test_stacks_are_those_of_the_bridge(
         ]:
             torch.testing.assert_close(stack[0], expected[0], rtol=1e-4, atol=1e-4)
             assert stack[1] == expected[1]
+
+
+# Gradients
+
+
+def test_every_cached_activation_has_the_gradient_that_a_backward_hook_sees(
+    any_model: Transformer, tokens: torch.Tensor
+) -> None:
+    seen: dict[str, torch.Tensor] = {}
+    logits, cache = any_model.run_with_cache(tokens)
+    keep = [(name, lambda grad, hook: seen.update({hook.name: grad})) for name in cache]
+    any_model.run_with_hooks(tokens, bwd_hooks=keep)[0, -1, 5].backward()
+    by_name = torch.autograd.grad(logits[0, -1, 5], list(cache.values()), retain_graph=True)
+    for name in cache:
+        cache[name].retain_grad()
+    logits[0, -1, 5].backward()
+    for name, gradient in zip(cache, by_name, strict=True):
+        torch.testing.assert_close(cache[name].grad, seen[name], msg=name)
+        torch.testing.assert_close(gradient, seen[name], msg=name)
+    assert seen["blocks.0.attn.hook_pattern"].abs().sum() > 0
+
+
+def test_heads_results_have_a_gradient_where_a_filter_names_them_and_say_so_where_not(
+    any_model: Transformer, tokens: torch.Tensor
+) -> None:
+    name = "blocks.0.attn.hook_result"
+    logits, cache = any_model.run_with_cache(tokens, name)
+    assert torch.autograd.grad(logits[0, -1, 5], cache[name])[0].abs().sum() > 0
+    _, cache = any_model.run_with_cache(tokens)
+    with pytest.raises(ConfigError, match=r"gradient needs .* names_filter=\['blocks\.0\.attn\.hook_result'\]"):
+        cache["result", 0].retain_grad()
+    _, cache = any_model.run_with_cache(tokens[:1], remove_batch_dim=True)
+    with pytest.raises(ConfigError, match="without remove_batch_dim"):
+        cache["z", 0].retain_grad()
+
+
+def test_frozen_weights_make_nothing_in_the_pass(any_model: Transformer, tokens: torch.Tensor) -> None:
+    any_model.requires_grad_(False)
+    _, cache = any_model.run_with_cache(tokens)
+    assert "blocks.0.attn.hook_pattern" not in cache._stored
+    any_model.add_hook("hook_embed", lambda embed, hook: embed.requires_grad_())
+    logits, cache = any_model.run_with_cache(tokens)
+    assert torch.autograd.grad(logits[0, -1, 5], cache["pattern", 0])[0].abs().sum() > 0
+
+
+# Weights that changed
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda cache: cache["result", 1],
+        lambda cache: cache.stack_head_results(),
+        lambda cache: cache.logit_attrs(cache.decompose_resid(), 5),
+        lambda cache: cache.decompose_resid(1, apply_ln=True),
+        lambda cache: cache.accumulated_resid(apply_ln=True),
+    ],
+)
+def test_what_is_made_of_weights_is_made_of_those_of_the_pass(
+    cache: ActivationCache, use: Callable[[ActivationCache], torch.Tensor]
+) -> None:
+    use(cache)
+    _, cache = cache.model.run_with_cache(torch.tensor([[1, 2, 3]]))
+    for parameter in cache.model.parameters():
+        with torch.no_grad():
+            parameter.mul_(2)
+    with pytest.raises(ConfigError, match=r"weights were changed since\. Run the model again"):
+        use(cache)
+    with pytest.raises(ConfigError, match="weights were changed since"):
+        use(cache.remove_batch_dim().to("cpu"))
+    assert cache["pattern", 0].shape[-1] == 3
+    use(cache.model.run_with_cache(torch.tensor([[1, 2, 3]]))[1])
+
+
+def test_a_replaced_weight_counts_as_changed_and_one_made_in_inference_mode_as_unchanged(
+    any_model: Transformer, tokens: torch.Tensor
+) -> None:
+    attn = any_model.blocks[0].attn
+    _, cache = any_model.run_with_cache(tokens)
+    attn.W_O = torch.nn.Parameter(attn.W_O.detach() * 2)
+    with pytest.raises(ConfigError, match="changed since"):
+        cache["result", 0]
+    with torch.inference_mode():
+        attn.W_O = torch.nn.Parameter(attn.W_O * 2)
+        _, cache = any_model.run_with_cache(tokens)
+        assert cache["result", 0].shape[2] == any_model.cfg.n_heads
+        cache.logit_attrs(cache.decompose_resid(), 5)
+
+
+@pytest.mark.parametrize(
+    ("pos_slice", "picked"),
+    [((0, 3), slice(0, 3)), ((1, 4, 2), slice(1, 4, 2)), ([0, 3], [0, 3]), ((None, -1), slice(-1))],
+)
+def test_a_tuple_of_positions_is_a_slice_and_a_list_is_a_list(
+    cache: ActivationCache, pos_slice: tuple[int, ...], picked: slice
+) -> None:
+    whole = cache.decompose_resid()
+    assert torch.equal(cache.decompose_resid(pos_slice=pos_slice), whole[:, :, picked])
+    sliced = cache.stack_head_results(pos_slice=pos_slice, apply_ln=True)
+    torch.testing.assert_close(sliced, cache.stack_head_results(apply_ln=True)[:, :, picked])

@@ -343,3 +343,16 @@ def test_a_write_after_the_fact_shows_in_the_cache_but_a_replacement_does_not(
 )
 def test_short_names(short: tuple, full: str) -> None:
     assert get_act_name(*short) == full
+
+
+def test_a_test_of_names_that_picks_nothing_is_refused(any_model: Transformer, tokens: torch.Tensor) -> None:
+    hook = (lambda name: name.endswith("hook_patern"), lambda tensor, hook: None)
+    says = rf"at least one: got one that is false for all {len(any_model.hook_dict)}\. They look like 'hook_embed'"
+    with pytest.raises(ConfigError, match=says):
+        any_model.run_with_hooks(tokens, [hook])
+    with pytest.raises(ConfigError, match=says):
+        any_model.run_with_hooks(tokens, bwd_hooks=[hook])
+    with pytest.raises(ConfigError, match=says):
+        any_model.add_hook(*hook)
+    with pytest.raises(ConfigError, match=says):
+        any_model.run_with_cache(tokens, hook[0])

@@ -238,3 +238,18 @@ def test_text_is_refused_with_the_way_to_tokens(any_model: Transformer, run: str
         DtypeError, match=r"must be a tensor of token ids: got str\. Turn text into tokens with model\.to"
     ):
         getattr(any_model, run)("Tina gave")
+
+
+def test_a_run_that_stops_before_it_starts_is_refused(any_model: Transformer, tokens: torch.Tensor) -> None:
+    resid = any_model(tokens, stop_at_layer=1)
+    with pytest.raises(ConfigError, match="got start_at_layer 2 and stop_at_layer 1"):
+        any_model(resid, start_at_layer=2, stop_at_layer=1)
+    with pytest.raises(ConfigError, match="got start_at_layer -1 and stop_at_layer 0"):
+        any_model.run_with_hooks(resid, start_at_layer=-1, stop_at_layer=0)
+    assert torch.equal(any_model(resid, start_at_layer=1, stop_at_layer=1), resid)
+
+
+def test_a_layer_that_is_not_there_is_refused_with_those_that_are(any_model: Transformer, tokens: torch.Tensor) -> None:
+    n_layers = any_model.cfg.n_layers
+    with pytest.raises(UnknownNameError, match=f"'9'.*{n_layers}"):
+        any_model(tokens, stop_at_layer=9)

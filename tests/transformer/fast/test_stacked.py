@@ -1,12 +1,15 @@
 """Weights of all layers by TransformerLens's names."""
 
+import inspect
+import pickle
 from collections.abc import Callable
 
 import pytest
 import torch
 
-from arena_lib.errors import UnknownNameError
+from arena_lib.errors import MissingWeightError, UnknownNameError
 from arena_lib.transformer.fast.model import Transformer
+from arena_lib.transformer.fast.stacked import StackedWeights
 
 
 @pytest.mark.parametrize("name", ["W_Q", "W_K", "W_V", "W_O", "b_Q", "b_K", "b_V", "b_O"])
@@ -53,6 +56,29 @@ def test_embeddings_go_by_short_names(any_model: Transformer) -> None:
 def test_an_unknown_weight_is_named(make_random: Callable[..., Transformer]) -> None:
     with pytest.raises(UnknownNameError, match=r"no weight of a block is called 'mlp\.W_in'"):
         make_random("attention_only").stack("mlp.W_in")
+
+
+@pytest.mark.parametrize("form", ["gpt2", "llama", "attention_only"])
+def test_a_weight_that_the_form_does_not_have_is_an_attribute_it_does_not_have(
+    form: str, make_random: Callable[..., Transformer]
+) -> None:
+    model = make_random(form)
+    lacks = {"gpt2": ["W_gate"], "llama": ["W_pos"], "attention_only": ["W_in", "W_gate", "W_out", "b_in", "b_out"]}
+    names = [name for name, value in vars(StackedWeights).items() if isinstance(value, property)]
+    assert [name for name in names if not hasattr(model, name)] == [name for name in names if name in lacks[form]]
+    for name in lacks[form]:
+        assert getattr(model, name, None) is None
+    assert dict(inspect.getmembers(model))["W_E"] is model.W_E
+
+
+def test_the_error_names_the_weights_there_are(make_random: Callable[..., Transformer]) -> None:
+    with pytest.raises(MissingWeightError, match=r"'mlp\.W_gate'\. Did you mean 'mlp") as caught:
+        _ = make_random("gpt2").W_gate
+    assert isinstance(caught.value, UnknownNameError)
+    assert isinstance(caught.value, AttributeError)
+    assert pickle.loads(pickle.dumps(caught.value)).args == caught.value.args
+    with pytest.raises(AttributeError, match="pos_embed"):
+        _ = make_random("llama").W_pos
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -38,7 +38,7 @@ def logits_to_ave_logit_diff(
     check_answers(answer_tokens, logits.shape[0])
     prompts = torch.arange(logits.shape[0], device=logits.device)
     final_logits = logits[:, -1] if end is None else logits[prompts, end]
-    correct, incorrect = at_least_float32(final_logits).gather(dim=-1, index=answer_tokens).unbind(dim=-1)
+    correct, incorrect = at_least_float32(final_logits.gather(dim=-1, index=answer_tokens)).unbind(dim=-1)
     differences = correct - incorrect
     return differences if per_prompt else differences.mean()
 

@@ -23,7 +23,6 @@ from arena_lib.interp.hooking import hooked
 from arena_lib.interp.models import Head
 from arena_lib.interp.nnsight_models import block, out_projection
 from arena_lib.interp.steering.icl import ICLDataset, answer_tokens, decode_each
-from arena_lib.transformer.activations.precision import at_least_float32
 
 
 @torch.no_grad()
@@ -100,11 +99,11 @@ def calculate_h_and_intervene_logprobs(
             h = block(model, layer).output[:, -1].mean(dim=0)
             h_is_there()
         with tracer.invoke(zero_shot_dataset.prompts):
-            without = at_least_float32(model.lm_head.output[:, -1]).log_softmax(dim=-1)[rows, answers].save()
+            without = model.lm_head.output[:, -1].log_softmax(dim=-1)[rows, answers].save()
         with tracer.invoke(zero_shot_dataset.prompts):
             h_is_there()
             block(model, layer).output[:, -1] += h
-            with_h = at_least_float32(model.lm_head.output[:, -1]).log_softmax(dim=-1)[rows, answers].save()
+            with_h = model.lm_head.output[:, -1].log_softmax(dim=-1)[rows, answers].save()
     return without.tolist(), with_h.tolist()
 
 
@@ -146,7 +145,7 @@ def calculate_fn_vectors_and_intervene(
     mean_z = calculate_mean_z(model, dataset)
 
     def mean_logprob(logits: Float[Tensor, "batch seq d_vocab"]) -> Float[Tensor, ""]:
-        return at_least_float32(logits[:, -1]).log_softmax(dim=-1)[rows, answers].mean()
+        return logits[:, -1].log_softmax(dim=-1)[rows, answers].mean()
 
     effects = []
     for layer in range(lm.n_layers) if layers is None else layers:

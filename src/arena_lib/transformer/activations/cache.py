@@ -5,7 +5,8 @@ writing in place does); scores, patterns, norms' scales, neurons' and heads' out
 access (`derived.py`).
 
 Shapes:  cache["pattern", layer] and the like as in the table of `hooks.py`; stacks have a first axis "component".
-Raises:  UnknownNameError for a name that is not in the cache; ShapeError for tokens that do not fit.
+Raises:  UnknownNameError for a name that is not in the cache; ShapeError for tokens that do not fit;
+         ConfigError for what needs weights that changed since the pass.
 Source:  the interface of TransformerLens, github.com/TransformerLensOrg/TransformerLens; the
          decomposition: Elhage et al. 2021, "A mathematical framework for transformer circuits".
 Differs: our weights are not folded, so `apply_ln` and `logit_attrs` include the norm's gain: the
@@ -13,18 +14,22 @@ Differs: our weights are not folded, so `apply_ln` and `logit_attrs` include the
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from typing import Any, Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.nn import Parameter
 
 from arena_lib.errors import ConfigError, ShapeError, UnknownNameError
+from arena_lib.transformer.activations.derived import refuse_gradient
 from arena_lib.transformer.activations.hooks import get_act_name
 from arena_lib.transformer.scores import visible_pairs
 from arena_lib.wording import counted
 
-PosSlice = int | slice | None
+PosSlice = int | slice | tuple[int | None, ...] | list[int] | Tensor | None
+"""Positions: one, a slice, a tuple (start, end) or (start, end, step) that means the slice, or a list of them."""
 Stack = Float[Tensor, "component ..."]
 
 
@@ -44,6 +49,7 @@ class ActivationCache(Mapping[str, Tensor]):
         self.has_batch_dim = has_batch_dim
         self._stored = stored
         self._padding = padding
+        self._versions = {id(weight): _version(weight) for weight in _weights_read_later(model)}
         self._names = [name for name in names if self._can_get(name)]
 
     def __getitem__(self, key: str | tuple[Any, ...]) -> Tensor:
@@ -52,13 +58,15 @@ class ActivationCache(Mapping[str, Tensor]):
         if not self._can_get(name):
             raise UnknownNameError("activation in this cache", name, self._names)
         if name not in self._stored:
+            if name.endswith("hook_result"):
+                self._require_unchanged(self.model.blocks[self.model.hook_dict[name].layer()].attn.W_O)
             rule = self.model.derivations[name]
             sources = [self._stored[source.name] for source in rule.sources]
-            self._stored[name] = (
-                rule.compute(*sources, self._visible()) if rule.reads_padding else rule.compute(*sources)
-            )
-        tensor = self._stored[name]
-        return tensor if self.has_batch_dim else tensor[0]
+            made = rule.compute(*sources, self._visible()) if rule.reads_padding else rule.compute(*sources)
+            self._stored[name] = refuse_gradient(made, f"Ask the pass for it: names_filter=[{name!r}].")
+        if self.has_batch_dim:
+            return self._stored[name]
+        return refuse_gradient(self._stored[name][0], "Run the model without remove_batch_dim.")
 
     def __iter__(self) -> Iterator[str]:
         """The names that were asked for."""
@@ -100,8 +108,9 @@ class ActivationCache(Mapping[str, Tensor]):
     def to(self, device: str | torch.device) -> "ActivationCache":
         """A cache whose tensors are on `device`."""
         moved = {name: tensor.to(device) for name, tensor in self._stored.items()}
-        padding = None if self._padding is None else self._padding.to(device)
-        return ActivationCache(self.model, self._names, moved, self.has_batch_dim, padding)
+        other = self._sharing(moved, self.has_batch_dim)
+        other._padding = None if self._padding is None else self._padding.to(device)
+        return other
 
     def remove_batch_dim(self) -> "ActivationCache":
         """A cache of the same tensors without their batch axis, which must have length 1."""
@@ -110,7 +119,21 @@ class ActivationCache(Mapping[str, Tensor]):
             raise ShapeError(
                 f"the batch must have length 1 to be removed: got {sorted(lengths)}. Run the model on one sequence."
             )
-        return ActivationCache(self.model, self._names, self._stored, has_batch_dim=False, padding=self._padding)
+        return self._sharing(self._stored, has_batch_dim=False)
+
+    def _sharing(self, stored: dict[str, Tensor], has_batch_dim: bool) -> "ActivationCache":
+        """A cache of the same pass with these tensors."""
+        other = copy(self)
+        other._stored, other.has_batch_dim = stored, has_batch_dim
+        return other
+
+    def _require_unchanged(self, *weights: Tensor) -> None:
+        """Weights must be those of the pass where a result of the pass is made of them."""
+        if any(_version(weight) != self._versions.get(id(weight)) for weight in weights):
+            raise ConfigError(
+                "what the cache makes of weights must be made of those of its pass: got a model whose weights were "
+                "changed since. Run the model again, or take what you need from the cache before changing them."
+            )
 
     # -- stacks of components -----------------------------------------------------------------
 
@@ -166,6 +189,7 @@ class ActivationCache(Mapping[str, Tensor]):
             names["final_post"] = f"blocks.{n_layers - 1}.hook_resid_post"
         stack = torch.stack([_at(self[name], pos_slice) for name in names.values()])
         if apply_ln:
+            self._require_unchanged(self.model.ln_final.w)
             stack = self.model.ln_final.plain(stack)
         return (stack, list(names)) if return_labels else stack
 
@@ -183,6 +207,7 @@ class ActivationCache(Mapping[str, Tensor]):
         `incl_remainder` adds what the heads leave of the residual stream entering `layer`.
         """
         last = self._layer(layer)
+        self._require_unchanged(*(block.attn.W_O for block in self.model.blocks[:last]))
         z_at = [_at(self["z", layer_idx].movedim(-2, 0), pos_slice) for layer_idx in range(last)]
         results = [
             torch.einsum("n...h,nhd->n...d", z, self.model.blocks[layer_idx].attn.W_O)
@@ -212,6 +237,7 @@ class ActivationCache(Mapping[str, Tensor]):
         else:
             part = "ln2" if mlp_input else "ln1"
             norm, scale = getattr(self.model.blocks[last], part), self["scale", last, part]
+        self._require_unchanged(norm.w)
         return norm.centre(stack) / _at(scale, pos_slice) * norm.w
 
     def logit_attrs(
@@ -236,6 +262,7 @@ class ActivationCache(Mapping[str, Tensor]):
     def _directions(self, tokens: str | int | Tensor, stack: Stack) -> Float[Tensor, "... d_model"]:
         """Columns of W_U for `tokens`, with axes that broadcast over the stack's after "component"."""
         ids = self.model.to_single_token(tokens) if isinstance(tokens, str) else tokens
+        self._require_unchanged(_unembedding(self.model))
         ids = torch.as_tensor(ids, device=self.model.W_U.device)
         inner = stack.shape[1:-1]
         if ids.ndim > len(inner) or ids.shape != inner[: ids.ndim]:
@@ -260,4 +287,27 @@ def _at(tensor: Tensor, pos_slice: PosSlice) -> Tensor:
     """The positions (second axis from the end) that `pos_slice` picks; an int drops the axis."""
     if pos_slice is None:
         return tensor
-    return tensor.select(-2, pos_slice) if isinstance(pos_slice, int) else tensor[..., pos_slice, :]
+    if isinstance(pos_slice, int):
+        return tensor.select(-2, pos_slice)
+    return tensor[..., slice(*pos_slice) if isinstance(pos_slice, tuple) else pos_slice, :]
+
+
+def _unembedding(model: Any) -> Tensor:
+    """The weight that holds W_U: its own, or where the two are tied the embedding's."""
+    W_U = model.unembed.W_U
+    return W_U if isinstance(W_U, Parameter) else model.embed.W_E
+
+
+def _weights_read_later(model: Any) -> list[Tensor]:
+    """The weights that are read after a pass, to make something of its tensors."""
+    weights: list[Tensor] = [model.ln_final.w, _unembedding(model)]
+    for block in model.blocks:
+        parts = block._modules  # as the pass itself may take less time than torch's look-up by attribute
+        weights.append(parts["attn"]._parameters["W_O"])
+        weights += [parts[name]._parameters["w"] for name in ("ln1", "ln2") if name in parts]
+    return weights
+
+
+def _version(weight: Tensor) -> int:
+    """How often the weight was written to; torch doesn't count it for weights made in inference mode."""
+    return 0 if weight.is_inference() else weight._version

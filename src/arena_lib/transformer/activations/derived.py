@@ -3,10 +3,12 @@
 Scores and patterns follow from q and k, a norm's scale and normalised input from the residual
 stream, the heads' results from z, the neurons' outputs from their inputs. So caching "everything"
 keeps references to what the pass made, and the rest is computed when someone looks. It is computed
-during the pass after all where a hook sits on it, or where a filter names it while gradients are
-on, so that a gradient can be taken of it.
+during the pass after all where a hook sits on it, and where gradients are recorded, so that a
+gradient can be taken with respect to it. The heads' results are large: they are computed during the
+pass only if a filter names them, and `retain_grad` of others is refused.
 
-Raises:  UnknownNameError for a filter that names no hook.
+Raises:  UnknownNameError for a filter that names no hook; ConfigError for `retain_grad` of a tensor that
+         the pass didn't go through.
 Source:  own derivation.
 Differs: TransformerLens makes them during each pass.
 """
@@ -14,11 +16,13 @@ Differs: TransformerLens makes them during each pass.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from arena_lib.errors import ConfigError
 from arena_lib.transformer.activations.hooks import HookedModel, HookPoint, NamesFilter
 from arena_lib.transformer.scores import attention_scores
 
@@ -77,7 +81,7 @@ def record(model: Any, names_filter: NamesFilter, stored: dict[str, Tensor]) -> 
     Yields the names asked for.
     """
     wanted = _pick(model, names_filter)
-    is_needed_in_pass = names_filter is not None and torch.is_grad_enabled()
+    is_needed_in_pass = torch.is_grad_enabled() and (names_filter is not None or _records_gradients(model))
     tapped: dict[str, HookPoint] = {}
     for point in wanted:
         rule = None if is_needed_in_pass else model.derivations.get(point.name)
@@ -94,6 +98,25 @@ def record(model: Any, names_filter: NamesFilter, stored: dict[str, Tensor]) -> 
         for point, sink in before:
             point.sink = sink
             point.refresh()
+
+
+def _records_gradients(model: HookedModel) -> bool:
+    """Whether a pass makes a graph: for a weight, or for what a hook may put in."""
+    hooked = (point for point in model.hook_dict.values() if not point.is_idle)
+    return any(weight.requires_grad for weight in model.parameters()) or next(hooked, None) is not None
+
+
+def refuse_gradient(tensor: Tensor, advice: str) -> Tensor:
+    """The tensor, whose `retain_grad` now says that no gradient will come: the pass didn't go through it."""
+    if tensor.requires_grad:
+        setattr(tensor, "retain_grad", partial(_refuse, advice))  # noqa: B010 -- a method of the class for mypy
+    return tensor
+
+
+def _refuse(advice: str) -> None:
+    raise ConfigError(
+        f"a gradient needs a tensor that the pass went through: got one that was made from the cache. {advice}"
+    )
 
 
 def _pick(model: HookedModel, names_filter: NamesFilter) -> list[HookPoint]:

@@ -48,7 +48,8 @@ autograd, torch refuses backward through a value written after an operation save
 pattern, for one): return a new tensor there too.
 
 Shapes:  each name's tensor as in the table.
-Raises:  UnknownNameError for a hook name the model does not have.
+Raises:  UnknownNameError for a hook name the model does not have; ConfigError for a test of names
+         that picks none.
 Source:  the interface of TransformerLens, github.com/TransformerLensOrg/TransformerLens.
 Differs: hook points are no modules; backward hooks sit on the tensor, so that they still fire
          after the `with` block in which the forward pass ran.
@@ -179,7 +180,14 @@ class HookedModel(nn.Module):
         if name is None:
             return list(self.hook_dict.values())
         if callable(name):
-            return [point for known, point in self.hook_dict.items() if name(known)]
+            matching = [point for known, point in self.hook_dict.items() if name(known)]
+            if not matching:
+                raise ConfigError(
+                    f"a test of hook names must be true for at least one: got one that is false for all "
+                    f"{len(self.hook_dict)}. They look like {next(iter(self.hook_dict), None)!r}; model.hook_dict "
+                    "lists them."
+                )
+            return matching
         points = []
         for wanted in [name] if isinstance(name, str) else name:
             if wanted not in self.hook_dict:

@@ -6,7 +6,8 @@ and what a block is; all else is here. The hook interface and its names: `hooks.
 Shapes:  tokens "batch seq" -> logits "batch seq d_vocab"
 Raises:  ShapeError, DtypeError, TokenError for bad tokens (more than n_ctx, outside d_vocab), a bad
          attention_mask (`padding.py`) or a KV cache that doesn't fit;
-         UnknownNameError for an unknown hook or layer; CheckpointError for a state dict of another config.
+         UnknownNameError for an unknown hook or layer; ConfigError for a run that stops before it starts;
+         CheckpointError for a state dict of another config.
 Source:  the interface of TransformerLens, github.com/TransformerLensOrg/TransformerLens.
 Differs: scores, patterns and the norms' hook points exist only if asked for; cached tensors
          are references, neither copied nor detached.
@@ -138,8 +139,13 @@ class Transformer(HookedModel, StackedWeights, TextModel):
             if layer is None:
                 layer = default
             elif not -n_layers <= layer <= n_layers:
-                raise UnknownNameError("layer", str(layer), map(str, range(-n_layers, n_layers + 1)))
+                raise UnknownNameError("layer", str(layer), map(str, range(n_layers + 1)))
             ends.append(layer + n_layers if layer < 0 else layer)
+        if ends[0] > ends[1]:
+            raise ConfigError(
+                f"a run must stop at the layer where it starts, or after it: got start_at_layer {start_at_layer} and "
+                f"stop_at_layer {stop_at_layer}. Swap them, or leave one out."
+            )
         return ends[0], ends[1]
 
     def check_input(self, tokens: Tensor, *, is_residual: bool = False) -> None:
@@ -201,6 +207,12 @@ class Transformer(HookedModel, StackedWeights, TextModel):
         """What `forward` gives, and the activations that `names_filter` picks (all, if None).
 
         The cache keeps `attention_mask`; what it holds at padding is finite and means nothing.
+
+        Where gradients are recorded, each activation has one: `torch.autograd.grad(loss, cache["pattern", 0])`,
+        or `retain_grad` before `backward`. Patterns, norms' scales and neurons' outputs are then made during
+        the pass, which costs a tenth to a fifth of a training step and the memory they take; under
+        `torch.no_grad()` they are made when someone looks. The heads' results have a gradient if
+        `names_filter` names them.
         """
         stored: dict[str, Tensor] = {}
         with record(self, names_filter, stored) as names:

@@ -3,7 +3,7 @@
 Shapes:  W_Q "n_layers n_heads d_model d_head"; W_K, W_V the same with n_kv_heads; W_O "n_layers n_heads
          d_head d_model"; b_Q, b_K, b_V without d_model; b_O "n_layers d_model"; W_in "n_layers d_model
          d_mlp"; W_out "n_layers d_mlp d_model"; W_E "d_vocab d_model"; W_U "d_model d_vocab".
-Raises:  UnknownNameError for a weight that the form does not have.
+Raises:  MissingWeightError, which is an AttributeError too, for a weight that the form does not have.
 Source:  the interface of TransformerLens, github.com/TransformerLensOrg/TransformerLens.
 Differs: keys and values of grouped queries are not repeated: there are n_kv_heads of them. Biases that
          the form does not have are zeros.
@@ -13,17 +13,22 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from arena_lib.errors import UnknownNameError
+from arena_lib.errors import MissingWeightError
 
 
 class StackedWeights(nn.Module):
     """Adds the stacked weights to a model with `blocks`, `embed` and `unembed`. Stacks are copies."""
 
+    def __getattr__(self, name: str) -> Tensor | nn.Module:
+        """A parameter or submodule; Python asks here, too, after a property's AttributeError, which is raised again."""
+        own = getattr(type(self), name, None)
+        return own.__get__(self) if isinstance(own, property) else super().__getattr__(name)
+
     def stack(self, name: str) -> Float[Tensor, "n_layers ..."]:
         """The weight called `name` inside each block, such as "attn.W_Q", stacked."""
         known = list(self.get_submodule("blocks.0").state_dict())
         if name not in known:
-            raise UnknownNameError("weight of a block", name, known)
+            raise MissingWeightError("weight of a block", name, known)
         module, weight = name.rsplit(".", 1)
         blocks = [getattr(block.get_submodule(module), weight) for block in self.get_submodule("blocks").children()]
         return torch.stack(blocks)
