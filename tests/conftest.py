@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import jaxtyping
 import pytest
 import torch
 
@@ -28,3 +29,11 @@ def in_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
         return capsys.readouterr().out
 
     return call
+
+
+@pytest.fixture
+def without_types() -> Iterator[None]:
+    """Check no types, as in a user's own run: what our messages say of a wrong tensor shows itself."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -76,3 +77,22 @@ def test_a_batch_moves_with_its_mask():
     assert batch.mask is not None
     assert batch.mask.is_meta
     assert Batch(torch.zeros(2, 3, dtype=torch.long)).to(torch.device("meta")).mask is None
+
+
+@pytest.mark.usefixtures("without_types")
+def test_arrays_are_refused_with_the_way_to_a_tensor(tmp_path):
+    stream = np.memmap(tmp_path / "tokens.bin", dtype=np.uint16, mode="w+", shape=(20,))
+    with pytest.raises(ConfigError, match=r"must be a tensor: got memmap\. .*torch\.from_numpy"):
+        random_windows(stream, 2, 5)
+    with pytest.raises(ConfigError, match="must be a tensor: got memmap"):
+        ShuffledBatches(stream.reshape(4, 5), 2)
+    assert random_windows(torch.from_numpy(stream.astype("int64")), 2, 5)(make_generator(0)).shape == (2, 5)
+
+
+def test_a_mask_that_counts_nothing_is_refused():
+    mask = torch.zeros(2, 5, dtype=torch.bool)
+    mask[:, 0] = True
+    with pytest.raises(ConfigError, match=r"at least once: got one of shape \(2, 5\) that counts nothing"):
+        Batch(torch.ones(2, 5, dtype=torch.long), mask)
+    mask[1, 3] = True
+    assert Batch(torch.ones(2, 5, dtype=torch.long), mask).mask is mask

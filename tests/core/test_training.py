@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
 from arena_lib.core.batches import Batch, ShuffledBatches, random_windows
 from arena_lib.core.metrics import read_metrics
 from arena_lib.core.optimization import TrainingConfig, compute_lr
 from arena_lib.core.training import Trainer, next_token_loss
+from arena_lib.errors import ConfigError, TrainingError
 from arena_lib.transformer.lesson import Config, DemoTransformer
 from arena_lib.transformer.lesson_training import TransformerTrainer, TransformerTrainingArgs
 from arena_lib.transformer.loss import cross_entropy_next_token
@@ -267,3 +269,28 @@ def test_the_manifest_says_what_made_the_run(tmp_path):
         "n_seen": "",
     }
     assert "resumed" not in manifest
+
+
+# Input that can't work
+
+
+@pytest.mark.usefixtures("without_types")
+def test_batches_that_are_no_function_or_give_no_tensor_are_refused():
+    loader = DataLoader(EXAMPLES, batch_size=2)
+    with pytest.raises(ConfigError, match=r"got DataLoader\. .*it = iter\(loader\) and lambda generator: next\(it\)"):
+        Trainer(Tiny(), configure(), loader)
+    it = iter(loader)
+    assert Trainer(Tiny(), configure(n_steps=2, warmup=0), lambda generator: next(it)).train().is_finished
+    with pytest.raises(ConfigError, match="tokens must be a tensor: got ndarray"):
+        Trainer(Tiny(), configure(), lambda generator: EXAMPLES.numpy()).train()
+
+
+def test_a_model_without_anything_to_train_is_refused():
+    model = Tiny().requires_grad_(False)
+    with pytest.raises(ConfigError, match=r"got Tiny with \d+, all frozen\. Call model\.requires_grad_\(\)"):
+        Trainer(model, configure(), random_windows(STREAM, 3, SEQ))
+
+
+def test_a_loss_of_nothing_says_where_to_look():
+    with pytest.raises(TrainingError, match="no token counts has no loss either: look at its mask"):
+        Trainer(Tiny(), configure(n_steps=1, warmup=0), lambda generator: EXAMPLES[:2, :1]).train()

@@ -1,9 +1,8 @@
 """Small models of uneven sizes for the tests of the fast forms."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import jaxtyping
 import pytest
 import torch
 
@@ -113,11 +112,3 @@ def save_word_tokenizer() -> Callable[[Path, int], object]:
         return tokenizer
 
     return save
-
-
-@pytest.fixture
-def without_types() -> Iterator[None]:
-    """Check no types, as in a user's own run: what our messages say of a wrong tensor shows itself."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)

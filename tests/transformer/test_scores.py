@@ -67,3 +67,8 @@ def test_fused_attention_hides_what_the_scores_hide(seq_q: int, seq_k: int) -> N
     scores = attention_scores(q, k, visible)
     assert torch.equal(scores.isneginf(), ~visible.expand_as(scores))
     torch.testing.assert_close(fused_attention(q, k, v, visible), mix_values(scores.softmax(dim=-1), v))
+
+
+def test_products_beyond_float16_give_finite_scores():
+    q = torch.full((1, 2, 1, 64), 50.0, dtype=torch.float16)
+    assert attention_scores(q, q)[0, 0].tolist() == [[20000.0, -torch.inf], [20000.0, 20000.0]]

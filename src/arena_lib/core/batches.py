@@ -5,7 +5,7 @@ else (`ShuffledBatches`: its place in the epoch) has `state_dict` and `load_stat
 with JSON-able data, and `Trainer` keeps that in its checkpoints.
 
 Shapes:  tokens "batch seq", mask "batch seq"
-Raises:  ConfigError if there is too little data for one batch.
+Raises:  ConfigError if there is too little data for one batch, if the data are no tensor, or if a mask counts nothing.
 """
 
 from collections.abc import Callable, Mapping
@@ -29,6 +29,14 @@ class Batch:
     mask: Bool[Tensor, "batch seq"] | None = None
     """True where predicting this token from those before it counts; None counts all but the first position."""
 
+    def __post_init__(self) -> None:
+        # On other devices looking would wait for the device.
+        if self.mask is not None and self.mask.device.type == "cpu" and not self.mask[:, 1:].any():
+            raise ConfigError(
+                f"a mask must be True after the first position at least once: got one of shape {tuple(self.mask.shape)} "
+                "that counts nothing, so there is no loss. Leave out examples in which no token counts."
+            )
+
     def to(self, device: torch.device) -> "Batch":
         """Return the batch on `device`."""
         mask = None if self.mask is None else self.mask.to(device, non_blocking=True)
@@ -39,8 +47,18 @@ Batches = Callable[[torch.Generator], Tensor | Batch]
 """Makes the next batch, with randomness from the generator alone; see `random_windows` and `ShuffledBatches`."""
 
 
+def check_tokens(tokens: Any) -> None:
+    """Data must be a tensor: ConfigError says what to do with an array."""
+    if not isinstance(tokens, Tensor):
+        raise ConfigError(
+            f"tokens must be a tensor: got {type(tokens).__name__}. Turn an array into one with "
+            'torch.from_numpy(array.astype("int64")).'
+        )
+
+
 def random_windows(stream: Int[Tensor, " n_tokens"], batch_size: int, seq: int) -> Batches:
     """Batches of `seq` consecutive tokens of one long text, each starting anywhere."""
+    check_tokens(stream)
     if len(stream) < seq:
         raise ConfigError(
             f"a text must have at least seq = {counted(seq, 'token')}: got {len(stream)}. Use a longer text or a smaller seq."
@@ -59,6 +77,7 @@ class ShuffledBatches:
     def __init__(
         self, tokens: Int[Tensor, "n_examples seq"], batch_size: int, mask: Bool[Tensor, "n_examples seq"] | None = None
     ) -> None:
+        check_tokens(tokens)
         if not 1 <= batch_size <= len(tokens):
             raise ConfigError(
                 f"batch_size must be from 1 to the number of examples, {len(tokens)}: got {batch_size}. Change it."

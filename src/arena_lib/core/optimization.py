@@ -118,6 +118,11 @@ def is_decayed(name: str, parameter: Tensor) -> bool:
 def make_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
     """Make AdamW over the parameters that require gradients, in torch's fused form where it exists."""
     trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    if not trained:
+        raise ConfigError(
+            f"a model must have parameters that require gradients: got {type(model).__name__} with "
+            f"{len(list(model.parameters()))}, all frozen. Call model.requires_grad_() on what is to be trained."
+        )
     decayed = [parameter for name, parameter in trained.items() if is_decayed(name, parameter)]
     others = [parameter for name, parameter in trained.items() if not is_decayed(name, parameter)]
     groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]

@@ -6,7 +6,7 @@ global random states, the optimizer's and the model's, so that on a CPU a run th
 and resumed ends with exactly the weights of one that was not.
 
 Shapes:  tokens "batch seq", mask "batch seq" -> loss ""
-Raises:  TrainingError for a loss that is not finite;
+Raises:  TrainingError for a loss that is not finite; ConfigError for batches that can't be drawn;
          CheckpointError for a checkpoint of another configuration, or a disk without space.
 Source:  Pascanu et al. 2013, arXiv:1211.5063, algorithm 1 (clipping by norm); the optimizer's are
          in `optimization.py`.
@@ -33,14 +33,14 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from arena_lib.core.batches import Batch, Batches
+from arena_lib.core.batches import Batch, Batches, check_tokens
 from arena_lib.core.checkpoints import has_checkpoint, load_checkpoint, remove_checkpoint, save_checkpoint
 from arena_lib.core.manifest import find_commit, find_versions, make_manifest, read_manifest, write_manifest
 from arena_lib.core.metrics import MetricsLog
 from arena_lib.core.optimization import AUTOCAST_DTYPES, TrainingConfig, compute_lr, make_optimizer
 from arena_lib.core.progress import progress
 from arena_lib.core.seeds import get_random_states, make_generator, seed_everything, set_random_states
-from arena_lib.errors import CheckpointError, TrainingError
+from arena_lib.errors import CheckpointError, ConfigError, TrainingError
 
 NOT_COMPARED = frozenset({"log_every", "checkpoint_every", "trackers"})
 """Fields that may change between a checkpoint and its continuation: they do not alter the weights."""
@@ -90,6 +90,12 @@ class Trainer:
         folder: str | os.PathLike[str] | None = None,
         compute_loss: ComputeLoss = next_token_loss,
     ) -> None:
+        if not callable(batches):
+            raise ConfigError(
+                f"batches must be a function from a generator to the next batch: got {type(batches).__name__}. Use "
+                "ShuffledBatches or random_windows; of a DataLoader make one with it = iter(loader) and "
+                "lambda generator: next(it)."
+            )
         self.model, self.config, self.batches = model, config, batches
         self.evaluate, self.compute_loss = evaluate, compute_loss
         self.folder = None if folder is None else Path(folder)
@@ -106,7 +112,10 @@ class Trainer:
         """Make one update of the weights and return the loss before it."""
         for group in self.optimizer.param_groups:
             group["lr"] = compute_lr(self.step, self.config)
-        batch = (batch if isinstance(batch, Batch) else Batch(batch)).to(self.device)
+        if not isinstance(batch, Batch):
+            check_tokens(batch)
+            batch = Batch(batch)
+        batch = batch.to(self.device)
         with self._autocast():
             loss = self.compute_loss(self.model, batch)
         self.optimizer.zero_grad()
@@ -255,7 +264,8 @@ class Trainer:
                 raise TrainingError(
                     f"the {name} must stay finite: got {float(value)} by step {self.step}. "
                     f"Lower lr (now {self.config.lr}), lengthen warmup (now {self.config.warmup}) "
-                    f"or set grad_clip (now {self.config.grad_clip})."
+                    f"or set grad_clip (now {self.config.grad_clip}). A batch of which no token counts has no loss "
+                    "either: look at its mask and its length."
                 )
 
     def _optimizer_tensors(self) -> dict[str, Tensor]:

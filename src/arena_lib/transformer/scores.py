@@ -45,7 +45,8 @@ def attention_scores(
 ) -> Float[Tensor, "batch n_heads seq_q seq_k"]:
     """Dot products q . k / sqrt(d_head), with -inf where the key is hidden: in the future, or not `visible`."""
     k = k.repeat_interleave(q.shape[2] // k.shape[2], dim=2)
-    scores = heads_first(q) @ heads_first(k).mT / q.shape[-1] ** 0.5
+    q = q / q.shape[-1] ** 0.5  # before the product, which may be beyond float16
+    scores = heads_first(q) @ heads_first(k).mT
     is_hidden = future_mask(q.shape[1], k.shape[1], q.device) if visible is None else ~visible
     return scores.masked_fill(is_hidden, -torch.inf)
 
@@ -66,7 +67,7 @@ def fused_attention(
 ) -> Float[Tensor, "batch seq_q n_heads d_head"]:
     """`mix_values(softmax(attention_scores(q, k, visible)), v)` without building scores or pattern."""
     seq_q, seq_k = q.shape[1], k.shape[1]
-    is_square = seq_q == seq_k
+    is_square = bool(seq_q == seq_k)  # torch.export and torch.jit.trace compare lengths to something that is no bool
     mask = visible
     if visible is None and not is_square and seq_q > 1:
         mask = ~future_mask(seq_q, seq_k, q.device)
@@ -75,7 +76,7 @@ def fused_attention(
         heads_first(k),
         heads_first(v),
         attn_mask=mask,
-        is_causal=visible is None and is_square and seq_q > 1,
-        enable_gqa=q.shape[2] != k.shape[2],
+        is_causal=visible is None and is_square and bool(seq_q > 1),
+        enable_gqa=bool(q.shape[2] != k.shape[2]),
     )
     return heads_first(z)

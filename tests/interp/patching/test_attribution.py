@@ -141,3 +141,5 @@ def test_bad_input_says_what_must_hold(model_of, prompts):
         attribute_patches(model, corrupted, source, lambda logits: logits.detach().sum())
     with pytest.raises(ConfigError, match="n_steps must be at least 1: got 0"):
         attribute_patches(model, corrupted, source, metric, n_steps=0)
+    with pytest.raises(ConfigError, match=r"inside torch\.inference_mode\(\)"), torch.inference_mode():
+        attribute_patches(model, corrupted, source, metric)

@@ -109,6 +109,11 @@ INDICES = [
     (0, 3, slice(None), slice(0, 4)),
     (slice(None), slice(None), [6, 0], slice(None, None, 2)),
     (..., torch.arange(7) > 3, slice(None)),
+    (None,),
+    (None, 1, slice(1, 3)),
+    (slice(None), None, ..., slice(3, 5)),
+    (torch.tensor(1), slice(1, 3)),
+    (..., [3, 0, 3]),
 ]
 
 
@@ -147,6 +152,14 @@ def test_gradients_flow_through_norm_and_products():
         (lambda: make(()).eigenvalues, "eigenvalues needs as many rows as columns"),
         (lambda: make(()).trace(), "trace needs as many rows"),
         (lambda: make(()).BA, "BA needs as many rows"),
+        (lambda: make(())[7], r"between -7 and 6 here: got 7\. The matrix has shape \(7, 8\)"),
+        (lambda: make(())[:, -9], "between -8 and 7 here: got -9"),
+        (lambda: make(())[[0, 1], [2, 3]], "one list or tensor: got 2 items with several"),
+        (lambda: make((3,))[[0, 1], [2, 3]], "one list or tensor"),
+        (lambda: make(())[:, None], "a new axis must come before rows and columns"),
+        (lambda: make(())[..., None], "a new axis must come before rows and columns"),
+        (lambda: make(())[True], "lists of one axis: got True"),
+        (lambda: make(())[torch.zeros(7, 8, dtype=torch.bool)], "lists of one axis"),
         (lambda: make(())[0, 0, 0], "at most 2 axes"),
         (lambda: make(())[..., 0, ...], "one ellipsis"),
         (lambda: make(()) * draw(7, 8), "Use @ for a product"),

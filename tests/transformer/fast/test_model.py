@@ -253,3 +253,30 @@ def test_a_layer_that_is_not_there_is_refused_with_those_that_are(any_model: Tra
     n_layers = any_model.cfg.n_layers
     with pytest.raises(UnknownNameError, match=f"'9'.*{n_layers}"):
         any_model(tokens, stop_at_layer=9)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.usefixtures("without_types")
+def test_an_exported_model_takes_other_lengths(any_model: Transformer, tokens: torch.Tensor) -> None:
+    lengths = torch.export.Dim("seq", min=2, max=any_model.cfg.n_ctx - 1)
+    exported = torch.export.export(any_model, (tokens,), dynamic_shapes={"tokens": {1: lengths}}).module()
+    for seq in (2, 4, 10):
+        shorter = tokens.repeat(1, 2)[:, :seq]
+        torch.testing.assert_close(exported(shorter), any_model(shorter))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.usefixtures("without_types")
+def test_a_traced_model_takes_other_lengths(any_model: Transformer, tokens: torch.Tensor) -> None:
+    traced = torch.jit.trace(any_model, (tokens,))
+    torch.testing.assert_close(traced(tokens[:, :4]), any_model(tokens[:, :4]))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.usefixtures("without_types")
+def test_the_model_may_be_mapped_over_texts_and_over_weights(any_model: Transformer, tokens: torch.Tensor) -> None:
+    by_text = torch.vmap(lambda text: any_model(text[None])[0])(tokens)
+    torch.testing.assert_close(by_text, any_model(tokens))
+    weights = {name: torch.stack([weight, 2 * weight]).detach() for name, weight in any_model.named_parameters()}
+    both = torch.vmap(lambda weights: torch.func.functional_call(any_model, weights, (tokens,)))(weights)
+    torch.testing.assert_close(both[0], any_model(tokens))

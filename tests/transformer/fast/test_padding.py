@@ -124,8 +124,9 @@ def test_a_mask_of_ones_changes_no_bit(any_model: Transformer, tokens: Tensor, d
     mask = torch.ones(3, 7, dtype=dtype)
     plain = any_model(tokens)
     assert torch.equal(any_model(tokens, attention_mask=mask), plain)
-    logits, cache = any_model.run_with_cache(tokens, attention_mask=mask)
-    _, expected = any_model.run_with_cache(tokens)
+    with torch.no_grad():
+        logits, cache = any_model.run_with_cache(tokens, attention_mask=mask)
+        _, expected = any_model.run_with_cache(tokens)
     assert torch.equal(logits, plain)
     assert all(torch.equal(cache[name], expected[name]) for name in expected)
     assert torch.equal(generate(any_model, tokens, 3, attention_mask=mask), generate(any_model, tokens, 3))

@@ -125,6 +125,11 @@ def _gradients(
     lm: HookedLM, entered: Float[Tensor, "rows seq d_model"], names: Sequence[str], read: Readout
 ) -> dict[str, Tensor]:
     """The metric's gradient at each name, for runs that enter the first layer with these streams."""
+    if torch.is_inference_mode_enabled():
+        raise ConfigError(
+            "gradients must be possible where they are asked for: got a call inside torch.inference_mode(), which "
+            "records none. Leave it, or use torch.no_grad()."
+        )
     # What is added to resid_mid is added by attn_out, which on every model is on the way of the gradient.
     places = {name: name.replace("hook_resid_mid", "hook_attn_out") for name in names}
     kept: dict[str, Tensor] = {}

@@ -8,11 +8,12 @@ d_head numbers. Its norm, its eigenvalues and its singular vectors follow from t
     (torch.Size([5, 7]), 2, 2.0)
 
 Shapes:  A "*batch rows rank", B "*batch rank columns"; the matrix is "*batch rows columns".
-Raises:  ShapeError for factors or products that do not fit, and for an index of too many axes.
+Raises:  ShapeError for factors or products that do not fit, and for an index that picks no matrix: of too many
+         axes, past an axis's end, or with several lists (torch pairs their entries).
 Source:  Elhage et al. 2021, "A mathematical framework for transformer circuits", section "Working
          with low-rank matrices"; the interface is that of TransformerLens's FactoredMatrix.
 Differs: `Vh` is what `torch.linalg.svd` gives; a product of two factored matrices is joined at the
-         smaller rank; each axis of an index is taken for itself.
+         smaller rank; a single row or column stays as an axis of length 1.
 """
 
 from collections.abc import Sequence
@@ -26,7 +27,7 @@ from torch import Tensor
 from arena_lib.errors import ShapeError
 from arena_lib.wording import counted
 
-AxisIndex = int | slice | list[int] | Tensor
+AxisIndex = int | slice | list[int] | Tensor | EllipsisType | None
 Factor = Float[Tensor, "..."]
 
 
@@ -163,23 +164,61 @@ class FactoredMatrix:
 
     # -- parts --------------------------------------------------------------------------------
 
-    def __getitem__(self, index: AxisIndex | EllipsisType | tuple[AxisIndex | EllipsisType, ...]) -> "FactoredMatrix":
-        """The batch, rows or columns that an index picks; a single row or column stays as an axis of length 1."""
-        *batch, rows, columns = self._axes(index if isinstance(index, tuple) else (index,))
+    def __getitem__(self, index: AxisIndex | tuple[AxisIndex, ...]) -> "FactoredMatrix":
+        """What an index picks of the whole matrix; a single row or column stays as an axis of length 1."""
+        items = [self._checked(item) for item in (index if isinstance(index, tuple) else (index,))]
+        if sum(not isinstance(item, int | slice | None | EllipsisType) for item in items) > 1:
+            raise ShapeError(
+                f"an index may hold one list or tensor: got {counted(len(items), 'item')} with several, whose entries "
+                "torch would pair. Index one axis after the other, or use .AB for pairs."
+            )
+        *batch, rows, columns = self._axes(items)
         A, B = (factor[tuple(batch)] if batch else factor for factor in (self.A, self.B))
-        return FactoredMatrix(A[..., _kept(rows), :], B[..., :, _kept(columns)])
+        return FactoredMatrix(A[..., self._kept(rows, -2), :], B[..., :, self._kept(columns, -1)])
 
-    def _axes(self, index: Sequence[AxisIndex | EllipsisType]) -> list[AxisIndex]:
-        """One index for each axis of the matrix."""
+    def _checked(self, item: AxisIndex) -> AxisIndex:
+        """A part of an index: whole numbers as ints, lists and tensors as tensors of one axis."""
+        if item is None or isinstance(item, slice | EllipsisType):
+            return item
+        tensor = torch.as_tensor(item)
+        if tensor.ndim == 0 and tensor.dtype != torch.bool and not tensor.is_floating_point():
+            return int(tensor)
+        if tensor.ndim != 1:
+            raise ShapeError(
+                f"an index must be made of whole numbers, slices, None and lists of one axis: got {item!r}. "
+                "Use .AB for another."
+            )
+        return tensor.to(self.A.device)
+
+    def _kept(self, index: AxisIndex, axis: int) -> AxisIndex:
+        """An index that keeps its axis: one row becomes a slice of length 1."""
+        if not isinstance(index, int):
+            return index
+        length = self.shape[axis]
+        if not -length <= index < length:
+            raise ShapeError(
+                f"an index must be between {-length} and {length - 1} here: got {index}. "
+                f"The matrix has shape {tuple(self.shape)}."
+            )
+        return slice(index, index + 1 or None)
+
+    def _axes(self, index: Sequence[AxisIndex]) -> list[AxisIndex]:
+        """One index for each axis of the matrix; new axes (None) stand among those of the batch."""
         at = next((i for i, item in enumerate(index) if item is ...), len(index))
         before, after = list(index[:at]), list(index[at + 1 :])
-        n_missing = self.ndim - len(before) - len(after)
+        n_missing = self.ndim - sum(item is not None for item in before + after)
         if n_missing < 0 or any(item is ... for item in after):
             raise ShapeError(
                 f"an index must have at most {counted(self.ndim, 'axis', 'axes')} and one ellipsis: got {len(index)}. "
                 f"The matrix has shape {tuple(self.shape)}."
             )
-        return [*before, *[slice(None)] * n_missing, *after]  # type: ignore[list-item]
+        axes = [*before, *[slice(None)] * n_missing, *after]
+        if any(item is None for item in axes[-2:]):
+            raise ShapeError(
+                f"a new axis must come before rows and columns: got {tuple(index)} for a matrix of shape "
+                f"{tuple(self.shape)}. Use .AB for another place."
+            )
+        return axes
 
     def unsqueeze(self, axis: int) -> "FactoredMatrix":
         """A new batch axis at this place, counted from the front."""
@@ -244,10 +283,3 @@ class FactoredMatrix:
                 f"the columns on the left of @ must be as many as the rows on its right: got {tuple(left)} and "
                 f"{tuple(right)}. Transpose the {which} one with .T or .mT if that was meant."
             )
-
-
-def _kept(index: AxisIndex) -> AxisIndex:
-    """An index that keeps its axis: one row becomes a slice of length 1."""
-    if isinstance(index, int):
-        return slice(index, index + 1 or None)
-    return index

@@ -2,7 +2,7 @@
 
 Shapes:  tokens "batch seq" -> "batch seq d_model" -> logits "batch seq d_vocab"
 Raises:  TokenError for ids outside the vocabulary (on a CPU; on other devices looking would wait
-         for the device, so there torch's own assertion reports them).
+         for the device, so there torch's own assertion reports them; not under torch.vmap).
 Source:  Press and Wolf 2017, arXiv:1608.05859 (tied embeddings).
 Differs: the axis of the input comes first, also in W_U.
 """
@@ -30,7 +30,8 @@ class Embed(nn.Module):
 
     def forward(self, tokens: Int[Tensor, "batch seq"]) -> Float[Tensor, "batch seq d_model"]:
         """Look up each token's vector."""
-        if tokens.device.type == "cpu" and not torch.compiler.is_compiling():
+        is_mapped = torch._C._functorch.is_batchedtensor(tokens)  # by torch.vmap, which lets nobody look inside
+        if tokens.device.type == "cpu" and not is_mapped and not torch.compiler.is_compiling():
             self._check_range(tokens)
         return F.embedding(tokens, self.W_E)
 
