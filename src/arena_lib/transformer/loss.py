@@ -20,7 +20,8 @@ def next_token_logprobs(
     Entry [batch, i] is log softmax(logits[batch, i])[tokens[batch, i + 1]]. The last position
     predicts a token that nobody has seen, so its logits are left out.
     """
-    logprobs = at_least_float32(logits[:, :-1]).log_softmax(dim=-1)
+    logits = at_least_float32(logits)
+    logprobs = logits[:, :-1].log_softmax(dim=-1)
     return logprobs.gather(dim=-1, index=tokens[:, 1:, None]).squeeze(-1)
 
 
@@ -36,6 +37,7 @@ def cross_entropy_next_token(
     for i = 0 ... seq - 2: the last position has no next token, and nothing predicts the
     first token. Guessing all d_vocab tokens alike costs log(d_vocab).
     """
-    logprobs = at_least_float32(logits[:, :-1]).log_softmax(dim=-1)
+    logits = at_least_float32(logits)
+    logprobs = logits[:, :-1].log_softmax(dim=-1)
     logprobs_of_next = logprobs.gather(dim=-1, index=tokens[:, 1:, None])
     return -logprobs_of_next.mean()
