@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from arena_lib.core.device import pick_device
+from arena_lib.core.device import at_least_float32, pick_device
 from arena_lib.errors import ConfigError
 
 
@@ -40,3 +40,11 @@ def test_a_device_that_is_not_here_is_named(machine):
 def test_an_unknown_device_is_named_with_those_there_are(name):
     with pytest.raises(ConfigError, match=rf"one of auto, cpu, cuda, mps.*: got '{name}'"):
         pick_device(name)
+
+
+def test_only_half_precision_is_widened() -> None:
+    for dtype in (torch.float16, torch.bfloat16):
+        assert at_least_float32(torch.ones(2, dtype=dtype)).dtype == torch.float32
+    for dtype in (torch.float32, torch.float64):
+        tensor = torch.ones(2, dtype=dtype)
+        assert at_least_float32(tensor) is tensor

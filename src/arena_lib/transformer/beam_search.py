@@ -17,8 +17,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from arena_lib.core.device import at_least_float32
 from arena_lib.errors import ConfigError
-from arena_lib.transformer.activations.precision import at_least_float32
 from arena_lib.transformer.context import check_room
 
 

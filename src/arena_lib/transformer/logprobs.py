@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from arena_lib.transformer.activations.precision import at_least_float32
+from arena_lib.core.device import at_least_float32
 from arena_lib.transformer.fast.model import Transformer
 
 CHUNK = 1024

@@ -9,7 +9,7 @@ Differs: no regulariser; half-precision logits give float32, since a mean of man
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from arena_lib.transformer.activations.precision import at_least_float32
+from arena_lib.core.device import at_least_float32
 
 
 def next_token_logprobs(

@@ -15,9 +15,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from arena_lib.core.device import at_least_float32
 from arena_lib.errors import ConfigError, ShapeError
 from arena_lib.interp.hooking import hooked
-from arena_lib.transformer.activations.precision import at_least_float32
 
 Metric = Callable[[Tensor], Tensor]
 """From logits "batch seq d_vocab" to one number, kept as a tensor."""

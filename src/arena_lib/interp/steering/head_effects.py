@@ -17,11 +17,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from arena_lib.core.device import at_least_float32
 from arena_lib.errors import ShapeError
 from arena_lib.interp.hooking import hooked
 from arena_lib.interp.models import Head
 from arena_lib.transformer.activations.hooks import HookSpec
-from arena_lib.transformer.activations.precision import at_least_float32
 from arena_lib.wording import counted
 
 

@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from arena_lib.core.device import at_least_float32
 from arena_lib.transformer.activations.hooks import HookPoint
-from arena_lib.transformer.activations.precision import at_least_float32
 
 
 class LayerNorm(nn.Module):
