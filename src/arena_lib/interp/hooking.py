@@ -1,12 +1,24 @@
 """One way to see every model: `hooked(model)` takes ours, TransformerLens's bridge, and nnsight's.
 
-Raises:  ConfigError for a model without the hook interface.
+Prompts of uneven length go through any function of this package as one batch:
+
+    tokens, attention_mask = model.to_padded_tokens(prompts)
+    model = padded(model, attention_mask)
+    logits, labels = logit_lens(model, tokens)
+
+Each prompt then gets what it gets alone. Positions count from its own first token, and results by
+position have a column for each column of `tokens`.
+
+Raises:  ConfigError for a model without the hook interface; ShapeError for padding that isn't on the left.
 """
 
+from copy import copy
 from typing import Any
 
+from arena_lib.errors import ShapeError
 from arena_lib.interp.models import HookedLM
 from arena_lib.interp.nnsight_models import NNsightLM
+from arena_lib.transformer.fast.padding import Mask, read_mask
 
 
 def hooked(model: Any) -> HookedLM:
@@ -15,3 +27,20 @@ def hooked(model: Any) -> HookedLM:
         return model
     is_traced = not hasattr(model, "run_with_hooks") and hasattr(model, "trace")
     return NNsightLM(model) if is_traced else HookedLM(model)
+
+
+def padded(model: Any, attention_mask: Mask) -> HookedLM:
+    """The model for prompts that are padded on the left: every run of it gets their mask.
+
+    Padding on the right needs none of this, since no token of a causal model sees what follows it:
+    say where each prompt ends (`read_at`, `end`).
+    """
+    lm = copy(hooked(model))
+    is_real = read_mask(attention_mask, *attention_mask.shape, lm.device)
+    if is_real is not None and not is_real[:, -1].all():
+        raise ShapeError(
+            "padding must stand on the left, so that every prompt ends at the last position: got padding on the right "
+            f"of row {int((~is_real[:, -1]).int().argmax())}. Move it with pad_left(tokens, attention_mask)."
+        )
+    lm.attention_mask = is_real
+    return lm

@@ -12,17 +12,19 @@ Differs: a bridge's `hook_resid_mid` can be read but not written: what is writte
          not the residual stream. Change `hook_attn_out` instead, which is the same on every model.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from arena_lib.errors import ConfigError, ShapeError, UnknownNameError
 from arena_lib.transformer.activations.hooks import HookFunction, HookPoint, HookSpec, NamesFilter
 from arena_lib.transformer.fast.model import Transformer
+from arena_lib.transformer.fast.padding import count_places
+from arena_lib.transformer.scores import visible_pairs
 from arena_lib.wording import counted
 
 Head = tuple[int, int]
@@ -56,6 +58,9 @@ class TracedModel(Protocol):
 
 class HookedLM:
     """A model with TransformerLens's hook interface: our `Transformer` or a `TransformerBridge`."""
+
+    attention_mask: Bool[Tensor, "batch seq"] | None = None
+    """Where prompts of uneven length have tokens, which `hooking.padded` sets; None: no token is padding."""
 
     def __init__(self, model: Any) -> None:
         missing = [name for name in ("run_with_hooks", "run_with_cache", "cfg") if not hasattr(model, name)]
@@ -113,7 +118,7 @@ class HookedLM:
         ends = {"start_at_layer": start_at_layer, "stop_at_layer": stop_at_layer}
         given = {name: layer for name, layer in ends.items() if layer is not None}
         return self.model.run_with_hooks(
-            tokens, fwd_hooks=self._named(fwd_hooks), bwd_hooks=self._named(bwd_hooks), **given
+            tokens, fwd_hooks=self._named(fwd_hooks), bwd_hooks=self._named(bwd_hooks), **given, **self._mask(tokens)
         )
 
     def run_with_cache(
@@ -121,7 +126,7 @@ class HookedLM:
     ) -> tuple[Float[Tensor, "batch seq d_out"], Any]:
         """Logits, and a mapping from hook names, full or short (`cache["z", 0]`), to tensors."""
         given = {} if stop_at_layer is None else {"stop_at_layer": stop_at_layer}
-        return self.model.run_with_cache(tokens, names_filter=names, **given)
+        return self.model.run_with_cache(tokens, names_filter=names, **given, **self._mask(tokens))
 
     def run_layer(
         self, resid_pre: Float[Tensor, "batch seq d_model"], layer: int, fwd_hooks: Iterable[HookSpec]
@@ -139,6 +144,51 @@ class HookedLM:
             if isinstance(name, str) and self.model.hook_dict[self.check_hook(name)].name != name:
                 named[idx] = (name, partial(_call_with_place, fn=fn, name=name))
         return named
+
+    # -- prompts of uneven length -------------------------------------------------------------
+
+    def mask_of(self, tokens: Shaped[Tensor, "rows seq ..."]) -> Bool[Tensor, "rows seq"] | None:
+        """The mask of these rows: the prompts, or several runs of them as one batch, prompts fastest."""
+        if self.attention_mask is None:
+            return None
+        batch, seq = self.attention_mask.shape
+        if tokens.shape[0] % batch or tokens.shape[1] != seq:
+            raise ShapeError(
+                f"tokens must be those that the model's attention mask was made for: got {tuple(tokens.shape[:2])} for a "
+                f"mask of {(batch, seq)}. Call padded(model, attention_mask) with the mask of these tokens."
+            )
+        return self.attention_mask.repeat(tokens.shape[0] // batch, 1)
+
+    def _mask(self, tokens: Shaped[Tensor, "rows seq ..."]) -> dict[str, Tensor]:
+        """What tells the model of the padding; our own counts positions itself."""
+        mask = self.mask_of(tokens)
+        if mask is None:
+            return {}
+        if isinstance(self.model, Transformer):
+            return {"attention_mask": mask}
+        # A bridge gets every pair: by a mask of tokens alone, padding would see nothing and become NaN.
+        return {"attention_mask": visible_pairs(mask, mask.shape[1]), "position_ids": count_places(mask)}
+
+    def find_columns(self, shape: Sequence[int], position: int | Int[Tensor, " batch"]) -> Int[Tensor, " batch"]:
+        """Where a position of each prompt, or one for each, stands in "batch seq" tokens of this shape.
+
+        Positions count from each prompt's first token; negative ones from its last.
+        """
+        batch, seq = shape
+        wanted = torch.full((batch,), position) if isinstance(position, int) else position
+        if self.attention_mask is None:
+            return torch.tensor([check_position(place, seq) for place in wanted.tolist()], device=wanted.device)
+        lengths = self.attention_mask.sum(dim=1).tolist()
+        columns = [check_position(place, n) + seq - n for place, n in zip(wanted.tolist(), lengths, strict=True)]
+        return torch.tensor(columns, device=wanted.device)
+
+    def refuse_padding(self, what: str) -> None:
+        """Raise ConfigError, for functions that compare positions across prompts, if a token is padding."""
+        if self.attention_mask is not None:
+            raise ConfigError(
+                f"{what} compares prompts position by position: got prompts of uneven length. Give prompts of one "
+                "length, and the model without a mask."
+            )
 
     # -- parts --------------------------------------------------------------------------------
 

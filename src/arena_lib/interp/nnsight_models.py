@@ -42,6 +42,7 @@ from torch import Tensor
 from arena_lib.errors import ConfigError, UnknownNameError
 from arena_lib.interp.models import HookedLM
 from arena_lib.transformer.activations.hooks import HookFunction, HookPoint, HookSpec, NamesFilter, get_act_name
+from arena_lib.transformer.fast.padding import count_places
 
 
 def blocks(model: Any) -> Any:
@@ -215,7 +216,10 @@ class NNsightLM(HookedLM):
             reading = layers[0], "input"
         else:
             reading = (self.model.lm_head if stop is None else layers[last - 1]), "output"
-        with self.model.trace(input_ids=ids, attention_mask=torch.ones_like(ids)) as tracer:
+        mask = self.mask_of(ids)
+        is_real = torch.ones_like(ids, dtype=torch.bool) if mask is None else mask
+        places = {"attention_mask": is_real.long(), "position_ids": count_places(is_real)}
+        with self.model.trace(input_ids=ids, **places) as tracer:
             if start is not None:
                 layers[first].input = tokens
             for visit in todo:

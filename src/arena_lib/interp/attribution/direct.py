@@ -23,7 +23,7 @@ from torch import Tensor
 from arena_lib.core.device import at_least_float32
 from arena_lib.errors import ConfigError, ShapeError, TokenError
 from arena_lib.interp.hooking import hooked
-from arena_lib.interp.models import Head, HookedLM, check_position
+from arena_lib.interp.models import Head, HookedLM
 from arena_lib.wording import counted
 
 
@@ -127,11 +127,12 @@ def direct_logit_attribution(
         raise ConfigError(f"parts must be taken by 'head' or by 'layer': got {by!r}. Choose one of the two.")
     lm = hooked(model)
     _check_answers(tokens, answers, wrong)
-    position = check_position(position, tokens.shape[1])
+    columns = lm.find_columns(tokens.shape, position)
+    rows = torch.arange(len(tokens), device=lm.device)
     names = residual_names(lm, by_head=by == "head")
     _, cache = lm.run_with_cache(tokens, names)
     stack, labels = residual_stack(lm, cache, by_head=by == "head")
-    stack = stack[:, :, position]
+    stack = stack[:, rows, columns]
     directions = unembedding_directions(lm, answers, wrong)
     values = (scale_by_final_norm(lm, stack, stack.sum(dim=0)) * directions).sum(dim=-1)
     final_bias = _logits_of(lm.unembed(torch.zeros_like(stack[0])[:, None])[:, 0], answers, wrong)
@@ -155,13 +156,14 @@ def attribute_head_by_source(
     lm = hooked(model)
     (layer, head_idx), *_ = lm.check_heads([head])
     _check_answers(tokens, answers, wrong)
-    position = check_position(position, tokens.shape[1])
+    columns = lm.find_columns(tokens.shape, position)
+    rows = torch.arange(len(tokens), device=lm.device)
     last = f"blocks.{lm.n_layers - 1}.hook_resid_post"
     names = [f"blocks.{layer}.attn.hook_{name}" for name in ("pattern", "v")]
     _, cache = lm.run_with_cache(tokens, [*names, last])
-    pattern, v = cache[names[0]][:, head_idx, position], lm.repeat_kv(cache[names[1]], axis=2)[:, :, head_idx]
+    pattern, v = cache[names[0]][rows, head_idx, columns], lm.repeat_kv(cache[names[1]], axis=2)[:, :, head_idx]
     brought = torch.einsum("bk,bkh,hm->kbm", pattern, v, lm.W_O(layer)[head_idx])
-    scaled = scale_by_final_norm(lm, brought, cache[last][:, position])
+    scaled = scale_by_final_norm(lm, brought, cache[last][rows, columns])
     return (scaled * unembedding_directions(lm, answers, wrong)).sum(dim=-1).T
 
 

@@ -20,7 +20,6 @@ from arena_lib.core.device import at_least_float32
 from arena_lib.errors import ShapeError
 from arena_lib.interp.attribution.direct import accumulated_residual
 from arena_lib.interp.hooking import hooked
-from arena_lib.interp.models import check_position
 from arena_lib.wording import counted
 
 
@@ -42,11 +41,11 @@ def logit_lens(
 ) -> tuple[Float[Tensor, "layer batch d_vocab"], list[str]]:
     """Logits at one position from the stream as it enters each block, and as it leaves the last; and labels."""
     lm = hooked(model)
-    position = check_position(position, tokens.shape[1])
+    columns = lm.find_columns(tokens.shape, position)
     names = [f"blocks.{layer}.hook_resid_pre" for layer in range(lm.n_layers)]
     _, cache = lm.run_with_cache(tokens, [*names, f"blocks.{lm.n_layers - 1}.hook_resid_post"])
     stack, labels = accumulated_residual(lm, cache)
-    return lm.unembed(stack[:, :, position]), labels
+    return lm.unembed(stack[:, torch.arange(len(tokens), device=lm.device), columns]), labels
 
 
 @torch.no_grad()

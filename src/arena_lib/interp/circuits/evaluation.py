@@ -89,6 +89,7 @@ def mean_knockout(
     With `groups`, prompt i gets the mean over the reference prompts of its own group (its template, in the
     IOI paper); the prompts that are run must then be as many and grouped alike.
     """
+    hooked(model).refuse_padding("mean_knockout")
     outputs = resample_knockout(model, tokens)
     if groups is None:
         return {name: output.mean(dim=0, keepdim=True) for name, output in outputs.items()}
@@ -105,7 +106,7 @@ def mean_knockout(
 
 def zero_knockout(model: Any, tokens: Int[Tensor, "batch seq"]) -> Knockout:
     """Nothing at all, for sequences of the length of `tokens`."""
-    return {name: torch.zeros_like(output[:1]) for name, output in resample_knockout(model, tokens[:1]).items()}
+    return {name: torch.zeros_like(output[:1]) for name, output in resample_knockout(model, tokens).items()}
 
 
 def _hook_names(lm: HookedLM) -> list[str]:

@@ -87,6 +87,7 @@ def get_ablation_scores(
     for the layer's z. No hook is left in the model.
     """
     lm = hooked(model)
+    lm.refuse_padding("get_ablation_scores")
     n = check_repeated(tokens)
 
     def loss(logits: Float[Tensor, "batch seq d_vocab"]) -> Tensor:

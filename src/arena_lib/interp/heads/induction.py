@@ -114,6 +114,7 @@ def induction_score_hook(pattern: Float[Tensor, "batch n_heads seq seq"], hook: 
 def compute_induction_scores(model: Any, tokens: Int[Tensor, "batch seq"]) -> Float[Tensor, "n_layers n_heads"]:
     """The induction scores of all heads of a model on repeated tokens; no pattern is kept."""
     lm = hooked(model)
+    lm.refuse_padding("compute_induction_scores")
     check_repeated(tokens)
     names = [f"blocks.{layer}.attn.hook_pattern" for layer in range(lm.n_layers)]
     scores: dict[str, Tensor] = {}

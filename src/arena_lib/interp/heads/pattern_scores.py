@@ -1,7 +1,7 @@
 """How much each head looks at one kind of key: the mean attention of its queries to it, from 0 to 1.
 
 Shapes:  pattern "*batch n_heads seq seq" -> scores "n_heads".
-Raises:  ConfigError for a cache without attention patterns; ShapeError, by the last two, for a length
+Raises:  ConfigError for a cache without attention patterns, or of padded prompts; ShapeError, by the last two, for a length
          that is not that of repeated tokens.
 Source:  the named patterns: Elhage et al. 2021, "A mathematical framework for transformer circuits";
          Olsson et al. 2022, arXiv:2209.11895.
@@ -48,6 +48,11 @@ def induction_attn_scores(pattern: Float[Tensor, "*batch n_heads seq seq"]) -> F
 
 def scores_by_layer(cache: Any, scores: PatternScores) -> Float[Tensor, "n_layers n_heads"]:
     """The scores of every head whose pattern the cache holds."""
+    if getattr(cache, "attention_mask", None) is not None:
+        raise ConfigError(
+            "a head's score is a mean over positions, which must all be real: got a cache of prompts of uneven length. "
+            "Score prompts of one length, or each prompt's run alone."
+        )
     found: list[Tensor] = []
     while True:
         try:

@@ -63,7 +63,7 @@ def direct_path_logits(
     lm = hooked(model)
     check_nodes(lm, senders, [FinalResidual()])
     final = orig_cache[f"blocks.{lm.n_layers - 1}.hook_resid_post"]
-    keep = partial(keep_positions, positions=find_positions(final.shape[:2], read_at))
+    keep = partial(keep_positions, positions=find_positions(lm, final.shape[:2], read_at))
     resid = keep(final) + sender_changes(lm, senders, orig_cache, new_cache, keep)
     if tokens is not None:
         return lm.unembed_tokens(resid, tokens)

@@ -62,7 +62,7 @@ def path_patch(
     Caches of `names_to_keep(model)` in the experiment save the first step.
     """
     logits = path_patch_logits(model, experiment, senders, receivers)
-    positions = find_positions(logits.shape[:2], experiment.read_at)
+    positions = find_positions(hooked(model), logits.shape[:2], experiment.read_at)
     return check_metric(metric(keep_positions(logits, positions)))
 
 

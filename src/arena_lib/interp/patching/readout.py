@@ -19,7 +19,7 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from arena_lib.errors import ShapeError
-from arena_lib.interp.models import HookedLM, check_metric, check_position
+from arena_lib.interp.models import HookedLM, check_metric
 from arena_lib.interp.patching.metrics import Metric
 from arena_lib.transformer.activations.hooks import HookSpec
 
@@ -55,19 +55,16 @@ def difference(source: Any, own: Any, name: str) -> Tensor:
     return there - here
 
 
-def find_positions(shape: Sequence[int], read_at: ReadAt) -> Int[Tensor, " batch"] | None:
-    """The position that is read of each prompt, counted from the start; None where all are read."""
-    batch, seq = shape
+def find_positions(lm: HookedLM, shape: Sequence[int], read_at: ReadAt) -> Int[Tensor, " batch"] | None:
+    """The column that is read of each prompt, counted from the start; None where all are read."""
     if read_at is None:
         return None
-    if isinstance(read_at, int):
-        read_at = torch.full((batch,), read_at)
-    if read_at.shape != (batch,):
+    if isinstance(read_at, Tensor) and read_at.shape != shape[:1]:
         raise ShapeError(
-            f"read_at must be one position, or one for each of {batch} prompts: got shape {tuple(read_at.shape)}. "
+            f"read_at must be one position, or one for each of {shape[0]} prompts: got shape {tuple(read_at.shape)}. "
             "Leave it out for a metric that reads several."
         )
-    return torch.tensor([check_position(place, seq) for place in read_at.tolist()], device=read_at.device)
+    return lm.find_columns(shape, read_at)
 
 
 def keep_positions(
@@ -126,4 +123,4 @@ class Readout:
 
 def make_readout(lm: HookedLM, tokens: Int[Tensor, "batch seq"], metric: Metric, read_at: ReadAt) -> Readout:
     """The readout of patched runs of `tokens`."""
-    return Readout(lm, metric, tokens.shape[0], find_positions(tokens.shape, read_at))
+    return Readout(lm, metric, tokens.shape[0], find_positions(lm, tokens.shape, read_at))
