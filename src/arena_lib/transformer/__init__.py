@@ -10,7 +10,7 @@ from arena_lib.transformer.beam_search import Beams
 from arena_lib.transformer.fast.attention_only import AttentionOnly, AttentionOnlyConfig
 from arena_lib.transformer.fast.gpt2 import GPT2, GPT2Config
 from arena_lib.transformer.fast.lesson_conversion import from_lesson
-from arena_lib.transformer.fast.llama import Llama
+from arena_lib.transformer.fast.llama import LinearScaling, Llama, Llama3Scaling, LlamaConfig
 from arena_lib.transformer.fast.model import Transformer
 from arena_lib.transformer.fast.padding import last_real, pad_left
 from arena_lib.transformer.huggingface import (
@@ -20,7 +20,7 @@ from arena_lib.transformer.huggingface import (
     to_huggingface,
 )
 from arena_lib.transformer.lesson import Config, DemoTransformer
-from arena_lib.transformer.lesson_llama import DemoLlama, LlamaConfig
+from arena_lib.transformer.lesson_llama import DemoLlama
 from arena_lib.transformer.logprobs import compute_token_logprobs
 from arena_lib.transformer.loss import cross_entropy_next_token, next_token_logprobs
 from arena_lib.transformer.sampling import SamplingConfig, TransformerSampler
@@ -38,7 +38,9 @@ __all__ = [
     "DemoTransformer",
     "GPT2Config",
     "HookPoint",
+    "LinearScaling",
     "Llama",
+    "Llama3Scaling",
     "LlamaConfig",
     "SamplingConfig",
     "Transformer",

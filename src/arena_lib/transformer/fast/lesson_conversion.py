@@ -12,18 +12,19 @@ from torch import nn
 
 from arena_lib.errors import ConfigError
 from arena_lib.transformer.fast.gpt2 import GPT2, GPT2Config
-from arena_lib.transformer.fast.llama import Llama
+from arena_lib.transformer.fast.llama import Llama, LlamaConfig
 from arena_lib.transformer.fast.model import Transformer
 from arena_lib.transformer.lesson import Config
-from arena_lib.transformer.lesson_llama import LlamaConfig
+from arena_lib.transformer.lesson_llama import LlamaConfig as LessonLlamaConfig
 
 
 def from_lesson(demo: nn.Module) -> Transformer:
     """Return `GPT2` for a `DemoTransformer` and `Llama` for a `DemoLlama`, with its weights, dtype, device and mode."""
     cfg: Any = getattr(demo, "cfg", None)
     model: Transformer
-    if isinstance(cfg, LlamaConfig):
-        model = Llama(cfg)
+    if isinstance(cfg, LessonLlamaConfig):
+        sizes = {field.name: getattr(cfg, field.name) for field in fields(LessonLlamaConfig)}
+        model = Llama(LlamaConfig(**sizes))
     elif isinstance(cfg, Config):
         model = GPT2(GPT2Config(**{field.name: getattr(cfg, field.name) for field in fields(Config)}))
     else:

@@ -4,31 +4,96 @@ Shapes:  tokens "batch seq" -> logits "batch seq d_vocab"
 Raises:  ConfigError for sizes that cannot work; what `model.Transformer` raises.
 Source:  Touvron et al. 2023, arXiv:2302.13971, section 2.2; Su et al. 2021, arXiv:2104.09864,
          equation 34 (rotary positions); Ainslie et al. 2023, arXiv:2305.13245 (grouped queries);
-         Shazeer 2020, arXiv:2002.05202, equation 6 (SwiGLU).
+         Shazeer 2020, arXiv:2002.05202, equation 6 (SwiGLU); Chen et al. 2023, arXiv:2306.15595
+         (linear scaling); Llama 3.1's released code, github.com/meta-llama/llama-models (its scaling).
 Differs: rotary positions pair dimension i with i + d_head/2, as released weights do; angles are
          computed in float32 whatever the model's dtype, as transformers does.
 """
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from arena_lib.core.configs import check_numbers, check_sizes
+from arena_lib.errors import ConfigError
 from arena_lib.transformer.activations.hooks import HookPoint
 from arena_lib.transformer.fast.attention import AttentionBlock, FusedAttention, KVCacheLike, Visible
 from arena_lib.transformer.fast.embeddings import Embed, Places, TiedUnembed, Unembed
 from arena_lib.transformer.fast.model import Transformer
 from arena_lib.transformer.fast.norms import RMSNorm
-from arena_lib.transformer.lesson_llama import LlamaConfig, rotary_angles
+from arena_lib.transformer.lesson_llama import LlamaConfig as LessonConfig
+from arena_lib.transformer.lesson_llama import rotary_angles
 
-__all__ = ["MLP", "Attention", "Block", "Llama", "LlamaConfig", "rotate", "rotation_table"]
+
+@dataclass(frozen=True, kw_only=True)
+class LinearScaling:
+    """Positions are squeezed: every pair turns `factor` times more slowly (Chen et al. 2023, section 2.3)."""
+
+    factor: float
+    """How many times longer texts may be than in pretraining."""
+
+    def __post_init__(self) -> None:
+        check_numbers(self, "factor")
+
+    def scale(self, frequencies: Float[Tensor, "*axes"]) -> Float[Tensor, "*axes"]:
+        """The frequencies to use in place of these, in radians per token."""
+        return frequencies / self.factor
 
 
-def rotation_table(positions: Int[Tensor, " seq"], d_head: int, rope_theta: float) -> Float[Tensor, "2 seq 1 d_head"]:
+@dataclass(frozen=True, kw_only=True)
+class Llama3Scaling:
+    """Slow pairs turn more slowly still, fast ones as before, and those between by a mixture of the two.
+
+    A pair is the slower, the fewer times it turns round within a text of pretraining. The defaults are Llama 3.1's.
+    """
+
+    factor: float = 8.0
+    """How many times more slowly the slow pairs turn."""
+    low_freq_factor: float = 1.0
+    """Pairs that turn round fewer times than this are slow."""
+    high_freq_factor: float = 4.0
+    """Pairs that turn round more times than this stay as they are."""
+    pretrained_n_ctx: int = 8192
+    """How many tokens a text of pretraining had at most."""
+
+    def __post_init__(self) -> None:
+        check_numbers(self, "factor", "low_freq_factor", "high_freq_factor")
+        check_sizes(self, "pretrained_n_ctx")
+        if self.low_freq_factor >= self.high_freq_factor:
+            raise ConfigError(
+                f"low_freq_factor must be below high_freq_factor: got {self.low_freq_factor} and "
+                f"{self.high_freq_factor}. Llama 3.1 has 1 and 4."
+            )
+
+    def scale(self, frequencies: Float[Tensor, "*axes"]) -> Float[Tensor, "*axes"]:
+        """The frequencies to use in place of these, in radians per token."""
+        n_turns = self.pretrained_n_ctx * frequencies / (2 * math.pi)
+        kept = (n_turns - self.low_freq_factor) / (self.high_freq_factor - self.low_freq_factor)
+        return torch.lerp(frequencies / self.factor, frequencies, kept.clamp(0, 1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class LlamaConfig(LessonConfig):
+    """The lesson form's sizes, and how the rotary frequencies are scaled for long texts."""
+
+    rope_scaling: LinearScaling | Llama3Scaling | None = None
+    """None leaves the frequencies as they are. The lesson form never scales, whatever stands here."""
+
+
+def rotation_table(
+    positions: Int[Tensor, " seq"],
+    d_head: int,
+    rope_theta: float,
+    scaling: LinearScaling | Llama3Scaling | None = None,
+) -> Float[Tensor, "2 seq 1 d_head"]:
     """Cosines, and sines with the sign that `rotate` needs, of each position's angles (Su et al., equation 34)."""
-    angles = rotary_angles(positions, d_head, rope_theta)
+    frequencies = rotary_angles(positions.new_ones(1), d_head, rope_theta)
+    angles = positions.float()[:, None] * (frequencies if scaling is None else scaling.scale(frequencies))
     cosines = torch.cat([angles.cos(), angles.cos()], dim=-1)
     signed_sines = torch.cat([-angles.sin(), angles.sin()], dim=-1)
     return torch.stack([cosines, signed_sines])[:, :, None]
@@ -123,7 +188,7 @@ class Block(AttentionBlock):
 
 
 class Llama(Transformer):
-    """The whole model.
+    """The whole model; the lesson form's config also makes one, without scaling.
 
     >>> cfg = LlamaConfig(d_model=8, d_vocab=11, n_ctx=6, n_layers=2, n_heads=4, n_kv_heads=2, d_head=6, d_mlp=16)
     >>> Llama(cfg)(torch.tensor([[1, 2, 3]])).shape
@@ -133,7 +198,8 @@ class Llama(Transformer):
     cfg: LlamaConfig
     rotation: Tensor
 
-    def __init__(self, cfg: LlamaConfig, *, generator: torch.Generator | None = None) -> None:
+    def __init__(self, cfg: LessonConfig, *, generator: torch.Generator | None = None) -> None:
+        cfg = cfg if isinstance(cfg, LlamaConfig) else LlamaConfig(**vars(cfg))
         super().__init__(cfg)
         self.embed = Embed(cfg.d_vocab, cfg.d_model)
         self.blocks = nn.ModuleList([Block(cfg, layer_idx) for layer_idx in range(cfg.n_layers)])
@@ -147,7 +213,7 @@ class Llama(Transformer):
 
     def _make_rotation(self) -> Float[Tensor, "2 n_ctx 1 d_head"]:
         places = torch.arange(self.cfg.n_ctx, device=self.embed.W_E.device)
-        return rotation_table(places, self.cfg.d_head, self.cfg.rope_theta)
+        return rotation_table(places, self.cfg.d_head, self.cfg.rope_theta, self.cfg.rope_scaling)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Llama":
         """Move or cast as torch does, but make the rotation table anew: it stays float32, never rounded and back."""
