@@ -8,9 +8,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
+from arena_lib.errors import ConfigError
 from arena_lib.transformer import lesson_llama
-from arena_lib.transformer.fast.llama import Llama, LlamaConfig, rotate, rotation_table
+from arena_lib.transformer.fast.llama import (
+    LinearScaling,
+    Llama,
+    Llama3Scaling,
+    LlamaConfig,
+    rotate,
+    rotation_table,
+)
 from arena_lib.transformer.fast.model import Transformer
+from arena_lib.transformer.huggingface import to_huggingface
 
 SIZES = st.fixed_dictionaries(
     {
@@ -82,3 +91,79 @@ def test_rotation_is_not_rounded_by_a_stay_in_bfloat16(
     assert model.double().rotation.dtype == torch.float32
     assert model.positions(slice(0, 3), 1).dtype == torch.float64
     assert "rotation" not in model.state_dict()
+
+
+# -- scaling for long texts ---------------------------------------------------------------------
+
+
+def test_linear_scaling_is_the_rotation_of_positions_between_the_integers() -> None:
+    table = rotation_table(torch.arange(9), 6, 20.0, LinearScaling(factor=4.0))
+    unscaled = rotation_table(torch.arange(3), 6, 20.0)
+    torch.testing.assert_close(table[:, ::4], unscaled)
+
+
+def test_llama3_scaling_slows_the_slow_pairs_keeps_the_fast_ones_and_mixes_between() -> None:
+    scaling = Llama3Scaling(factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, pretrained_n_ctx=100)
+    n_turns = torch.tensor([40.0, 4.0, 2.5, 1.0, 0.01])
+    frequencies = n_turns * 2 * torch.pi / 100
+    expected = frequencies * torch.tensor([1.0, 1.0, 0.5 + 0.5 / 8, 1 / 8, 1 / 8])
+    torch.testing.assert_close(scaling.scale(frequencies), expected)
+
+
+@given(
+    scaling=st.one_of(
+        st.builds(LinearScaling, factor=st.floats(1.5, 9.0)),
+        st.builds(
+            Llama3Scaling,
+            factor=st.floats(1.5, 9.0),
+            low_freq_factor=st.floats(0.1, 1.0),
+            high_freq_factor=st.floats(1.5, 6.0),
+            pretrained_n_ctx=st.integers(1, 10),
+        ),
+    ),
+    seed=st.integers(0, 1000),
+)
+@settings(
+    max_examples=8,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+def test_a_scaled_model_agrees_with_transformers(
+    make_random: Callable[..., Transformer],
+    tokens: torch.Tensor,
+    scaling: LinearScaling | Llama3Scaling,
+    seed: int,
+) -> None:
+    model = make_random("llama", seed, rope_scaling=scaling, d_head=10)
+    with torch.no_grad():
+        logits = model(tokens)
+        torch.testing.assert_close(logits, to_huggingface(model)(tokens).logits, rtol=0, atol=1e-5)
+        model.rotation = rotation_table(torch.arange(11), 10, 50.0)
+        assert not torch.equal(model(tokens), logits)
+
+
+def test_the_scaling_stays_through_a_stay_in_bfloat16(make_random: Callable[..., Transformer]) -> None:
+    model = make_random("llama", rope_scaling=LinearScaling(factor=3.0))
+    expected = rotation_table(torch.arange(11), 4, 50.0, LinearScaling(factor=3.0))
+    assert torch.equal(model.bfloat16().float().rotation, expected)
+
+
+@pytest.mark.parametrize("factor", [0.0, -1.0, float("inf")])
+def test_a_factor_that_cannot_work_is_refused(factor: float) -> None:
+    for scaling in (LinearScaling, Llama3Scaling):
+        with pytest.raises(ConfigError, match=rf"{scaling.__name__}.factor must be finite and above 0: got {factor}"):
+            scaling(factor=factor)
+
+
+def test_frequency_bounds_in_the_wrong_order_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"low_freq_factor must be below high_freq_factor: got 4\.0 and 4\.0"):
+        Llama3Scaling(low_freq_factor=4.0)
+    with pytest.raises(ConfigError, match="pretrained_n_ctx must be a whole number of at least 1: got 0"):
+        Llama3Scaling(pretrained_n_ctx=0)
+
+
+def test_the_lesson_forms_config_makes_a_model_without_scaling() -> None:
+    cfg = lesson_llama.LlamaConfig(
+        d_model=8, d_vocab=11, n_ctx=6, n_layers=1, n_heads=4, n_kv_heads=2, d_head=6, d_mlp=16
+    )
+    assert Llama(cfg).cfg == LlamaConfig(**vars(cfg), rope_scaling=None)
