@@ -208,6 +208,24 @@ def test_weights_of_another_config_are_refused(make_random: Callable[..., Transf
             load_pretrained(tmp_path)
 
 
+def test_a_config_far_larger_than_the_weights_asks_for_no_memory(
+    make_random: Callable[..., Transformer], tmp_path: Path
+) -> None:
+    save_pretrained(make_random("llama"), tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "llama", "hidden_size": 2**20, "head_dim": 8}))
+    with pytest.raises(CheckpointError, match="the weights must be those that the config describes"):
+        load_pretrained(tmp_path)
+
+
+def test_a_name_is_not_fetched_and_the_message_says_what_does() -> None:
+    with pytest.raises(
+        CheckpointError, match=r"a folder: got 'gpt2', and no such folder.*Nothing is fetched.*zoo\.load"
+    ):
+        from_huggingface("gpt2")
+    with pytest.raises(ConfigError, match="source must be a model of transformers or a folder: got Linear"):
+        from_huggingface(torch.nn.Linear(2, 3))
+
+
 # -- a real model -------------------------------------------------------------------------------
 
 TEXT = (

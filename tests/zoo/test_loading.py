@@ -145,6 +145,25 @@ def test_a_model_without_safetensors_is_refused(zoo_folder, hub, tmp_path):
         zoo.load("someone/old")
 
 
+@pytest.mark.parametrize("load", [zoo.load, zoo.load_tokenizer, zoo.load_bridge, zoo.path])
+def test_a_folder_is_no_name_and_the_message_says_what_opens_it(zoo_folder, monkeypatch, tmp_path, load):
+    (tmp_path / "someone" / "model").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    for folder in (str(tmp_path), "someone/model"):
+        with pytest.raises(ZooError, match=rf"got '{folder}', which is a folder. Use .*load_pretrained\('{folder}'\)"):
+            load(folder)
+
+
+def test_a_model_of_the_hub_without_a_tokenizer_loads_alone(zoo_folder, hub):
+    _, folder = add_model(zoo_folder, "gpt2")
+    for file in folder.glob("tokenizer*"):
+        file.unlink()
+    hub(folder)
+    assert zoo.load("someone/model").tokenizer is None
+    with pytest.raises(ZooError, match=r"someone/model must have a tokenizer: .* holds none"):
+        zoo.load_tokenizer("someone/model")
+
+
 # -- importing ------------------------------------------------------------------------------
 
 

@@ -3,17 +3,21 @@
 `huggingface_views` names each weight as transformers does and shows it in transformers' shape, as
 a writable view; exporting reads the views and importing writes them, so the two cannot disagree.
 The attention-only form has no counterpart in transformers: its folder holds the same two files,
-with our own names in them, and only this module opens it.
+with our own names in them, and only this module opens it. A tokenizer of transformers goes along.
 
 Shapes:  the weights of the forms, W_QKV "d_model d_qkv" split and transposed where transformers does.
 Raises:  ConfigError for a config or a model that the other side cannot express; CheckpointError for
          a folder without the files, or whose weights do not fit its config.
 Source:  transformers, models/gpt2/modeling_gpt2.py and models/llama/modeling_llama.py (names, shapes).
-Differs: dropout rates are written as 0; nothing is ever unpickled.
+Differs: dropout rates are written as 0; nothing is ever unpickled or fetched. A config that ties the embeddings
+         beside weights with another unembedding gives an untied model, as in transformers 5. Weights of several
+         dtypes give a model of the dtype that holds them all without rounding.
 """
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +29,20 @@ from arena_lib.transformer.fast.attention_only import AttentionOnly, AttentionOn
 from arena_lib.transformer.fast.gpt2 import GPT2, GPT2Config
 from arena_lib.transformer.fast.llama import Llama, LlamaConfig
 from arena_lib.transformer.fast.model import Transformer
-from arena_lib.transformer.huggingface_config import config_from_huggingface, huggingface_config
+from arena_lib.transformer.huggingface_config import ATTENTION_ONLY, config_from_huggingface, huggingface_config
+
+Config = GPT2Config | LlamaConfig | AttentionOnlyConfig
 
 BUFFERS = (".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq")
 """Masks and frequencies that older checkpoints carry among their weights."""
+
+PREFIXES = {GPT2Config: "transformer.", LlamaConfig: "model."}
+"""What transformers puts before the names of all weights but the unembedding; older files leave it out."""
+
+EMBEDDINGS = ("transformer.wte.weight", "model.embed_tokens.weight")
+HEAD = "lm_head.weight"
+DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
+TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "tokenizer.model")
 
 
 def gpt2_views(model: GPT2) -> dict[str, Tensor]:
@@ -58,7 +72,7 @@ def gpt2_views(model: GPT2) -> dict[str, Tensor]:
         }
     ln_final: Any = model.ln_final
     views |= {"transformer.ln_f.weight": ln_final.w, "transformer.ln_f.bias": ln_final.b}
-    return views if model.cfg.tie_embeddings else views | {"lm_head.weight": model.unembed.W_U.T}
+    return views if model.cfg.tie_embeddings else views | {HEAD: model.unembed.W_U.T}
 
 
 def llama_views(model: Llama) -> dict[str, Tensor]:
@@ -83,7 +97,7 @@ def llama_views(model: Llama) -> dict[str, Tensor]:
             }.items()
         }
     views |= {"model.norm.weight": model.ln_final.w}
-    return views if model.cfg.tie_embeddings else views | {"lm_head.weight": model.unembed.W_U.T}
+    return views if model.cfg.tie_embeddings else views | {HEAD: model.unembed.W_U.T}
 
 
 def huggingface_views(model: Transformer) -> dict[str, Tensor]:
@@ -99,7 +113,7 @@ def huggingface_views(model: Transformer) -> dict[str, Tensor]:
     )
 
 
-def build(cfg: GPT2Config | LlamaConfig | AttentionOnlyConfig) -> Transformer:
+def build(cfg: Config) -> Transformer:
     """The fast form that a config belongs to, its weights drawn with seed 0 (torch's own state stays as it was)."""
     generator = torch.Generator().manual_seed(0)
     if isinstance(cfg, GPT2Config):
@@ -109,35 +123,82 @@ def build(cfg: GPT2Config | LlamaConfig | AttentionOnlyConfig) -> Transformer:
     return AttentionOnly(cfg, generator=generator)
 
 
-@torch.no_grad()
-def _fill(model: Transformer, weights: Mapping[str, Tensor], source: str) -> Transformer:
-    if isinstance(model, AttentionOnly):
-        model.load_state_dict(weights)
-        return model
-    views = huggingface_views(model)
-    prefix = "transformer." if isinstance(model, GPT2) else "model."
-    given = {}
+def _name_weights(cfg: Config, weights: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
+    """The weights by their full names, without buffers."""
+    prefix = PREFIXES.get(type(cfg), "")
+    named: dict[str, Tensor] = {}
     for name, weight in weights.items():
         full = name if name.startswith((prefix, "lm_head.")) else prefix + name
-        if not full.endswith(BUFFERS) and not (full == "lm_head.weight" and model.cfg.tie_embeddings):
-            given[full] = weight
-    wrong = sorted(views.keys() ^ given.keys()) or [n for n in views if views[n].shape != given[n].shape]
+        if full.endswith(BUFFERS):
+            continue
+        if full in named:
+            raise CheckpointError(f"each weight must be there once: got {full} twice in {source}. Remove one of them.")
+        if weight.dtype not in DTYPES:
+            raise CheckpointError(
+                f"weights must be floats of 16, 32 or 64 bits: got {full} as {weight.dtype} in {source}. "
+                "Quantized models open in transformers."
+            )
+        named[full] = weight
+    if not named:
+        raise CheckpointError(f"a model must have weights: got none in {source}. Save it again.")
+    return named
+
+
+def _decide_tie(cfg: Config, weights: dict[str, Tensor]) -> Config:
+    """Take the unembedding out of `weights` if it repeats the embedding that the config ties it to; else untie."""
+    if not isinstance(cfg, GPT2Config | LlamaConfig) or not cfg.tie_embeddings or HEAD not in weights:
+        return cfg
+    head = weights[HEAD]
+    embedding = next((weights[name] for name in EMBEDDINGS if name in weights), None)
+    if embedding is None or embedding.shape != head.shape or not bool((embedding == head).all()):
+        return replace(cfg, tie_embeddings=False)
+    del weights[HEAD]
+    return cfg
+
+
+@torch.no_grad()
+def _load(
+    config: Mapping[str, Any],
+    weights: Mapping[str, Tensor],
+    source: str,
+    *,
+    dtype: torch.dtype | None = None,
+    device: torch.device | None = None,
+) -> Transformer:
+    """The model of a config and its weights, in their dtype unless another is given."""
+    cfg = config_from_huggingface(config)
+    given = _name_weights(cfg, weights, source)
+    cfg = _decide_tie(cfg, given)
+    with torch.device("meta"):  # the shapes alone: a wrong config shouldn't ask for memory first
+        wanted = {name: weight.shape for name, weight in _views(build(cfg)).items()}
+    wrong = sorted(wanted.keys() ^ given.keys()) or [name for name in wanted if wanted[name] != given[name].shape]
     if wrong:
         raise CheckpointError(
             f"the weights must be those that the config describes: got a mismatch in {wrong[:3]} "
             f"({len(wrong)} in all) in {source}. Check that config.json belongs to these weights."
         )
-    for name, view in views.items():
-        view.copy_(given[name])
-    return model
+    stored_dtype = reduce(torch.promote_types, (weight.dtype for weight in given.values()))
+    model = build(cfg).to(dtype=dtype or stored_dtype, device=device)
+    if isinstance(model, AttentionOnly):
+        model.load_state_dict(given)
+    else:
+        for name, view in huggingface_views(model).items():
+            view.copy_(given[name])
+    return model.eval()
+
+
+def _views(model: Transformer) -> dict[str, Tensor]:
+    return dict(model.state_dict()) if isinstance(model, AttentionOnly) else huggingface_views(model)
 
 
 def save_pretrained(model: Transformer, folder: str | Path, *, dtype: torch.dtype | None = None) -> Path:
-    """Write config.json and model.safetensors, which transformers, TransformerLens and nnsight open."""
+    """Write config.json and model.safetensors, which transformers, TransformerLens and nnsight open.
+
+    A tokenizer of transformers is written too; other tokenizers are not.
+    """
     from safetensors.torch import save_file
 
-    config = huggingface_config(model)
-    weights = model.state_dict() if isinstance(model, AttentionOnly) else huggingface_views(model)
+    config, weights = huggingface_config(model), _views(model)
     if dtype is not None:
         config["dtype"] = str(dtype).removeprefix("torch.")
     stored = {name: weight.detach().to("cpu", dtype, copy=True).contiguous() for name, weight in weights.items()}
@@ -145,24 +206,87 @@ def save_pretrained(model: Transformer, folder: str | Path, *, dtype: torch.dtyp
     folder.mkdir(parents=True, exist_ok=True)
     save_file(stored, folder / "model.safetensors", metadata={"format": "pt"})
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    if hasattr(model.tokenizer, "save_pretrained"):
+        model.tokenizer.save_pretrained(folder)
     return folder
 
 
 def load_pretrained(folder: str | Path, *, dtype: torch.dtype | None = None) -> Transformer:
-    """Our model of a folder with config.json and safetensors, in eval mode; `dtype` defaults to the stored one."""
-    from safetensors.torch import load_file
+    """Our model of a folder with config.json and safetensors, in eval mode; `dtype` defaults to the stored one.
 
+    A tokenizer that lies in the folder is attached, as `model.tokenizer`.
+    """
     folder = Path(folder)
-    files = sorted(folder.glob("*.safetensors"))
+    files = _weight_files(folder)
     if not files or not (folder / "config.json").is_file():
         raise CheckpointError(
             f"a model folder must hold config.json and *.safetensors: got {folder}. "
             "Save one with save_pretrained, or fetch a model with `arena zoo fetch`."
         )
-    cfg = config_from_huggingface(json.loads((folder / "config.json").read_text(encoding="utf-8")))
-    weights = {name: weight for file in files for name, weight in load_file(file).items()}
-    target = dtype or next(iter(weights.values())).dtype
-    return _fill(build(cfg).to(target), weights, str(folder)).eval()
+    model = _load(_read_json(folder / "config.json"), _read_weights(files), str(folder), dtype=dtype)
+    model.tokenizer = load_tokenizer(folder)
+    return model
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CheckpointError(f"{file} must be JSON: {error}. Save or fetch the model again.") from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{file} must hold names and values: got {content!r}. Save or fetch the model again.")
+    return content
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    """The files that hold the weights: one, or those that the index names, or all there are."""
+    if (folder / "model.safetensors").is_file():
+        return [folder / "model.safetensors"]
+    index = folder / "model.safetensors.index.json"
+    if not index.is_file():
+        return sorted(folder.glob("*.safetensors"))
+    files = [folder / name for name in sorted(set(_read_json(index).get("weight_map", {}).values()))]
+    missing = [file.name for file in files if not file.is_file()]
+    if missing:
+        raise CheckpointError(
+            f"{folder} must hold every file that {index.name} names: {', '.join(missing)} is not there. "
+            "Save or fetch the model again."
+        )
+    return files
+
+
+def _read_weights(files: list[Path]) -> dict[str, Tensor]:
+    from safetensors.torch import load_file
+
+    weights: dict[str, Tensor] = {}
+    for file in files:
+        more = load_file(file)
+        twice = sorted(weights.keys() & more.keys())
+        if twice:
+            raise CheckpointError(
+                f"each weight must be there once: got {twice[0]} again in {file}. Remove the files of another model."
+            )
+        weights |= more
+    return weights
+
+
+def load_tokenizer(folder: str | Path) -> Any:
+    """The tokenizer in a model folder, as transformers' class; None if there is none."""
+    folder = Path(folder)
+    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
+        return None
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+    # AutoTokenizer looks up the model's kind, and warns of one that it doesn't know: our attention-only form.
+    is_ours = _read_json(folder / "config.json").get("model_type") == ATTENTION_ONLY
+    kind: Any = PreTrainedTokenizerFast if is_ours else AutoTokenizer
+    try:
+        return kind.from_pretrained(str(folder), local_files_only=True)
+    except Exception as error:  # tokenizers raises nothing narrower
+        raise CheckpointError(
+            f"the tokenizer in {folder} must load: got {type(error).__name__}: {error}. "
+            "Without the files tokenizer* and vocab*, the model loads alone."
+        ) from error
 
 
 def to_huggingface(model: Transformer, folder: str | Path | None = None) -> Any:
@@ -179,7 +303,7 @@ def to_huggingface(model: Transformer, folder: str | Path | None = None) -> Any:
         twin = LlamaForCausalLM(HFLlamaConfig(**config))
     twin = twin.to(dtype=model.embed.W_E.dtype, device=model.embed.W_E.device)
     if model.cfg.tie_embeddings:
-        views["lm_head.weight"] = model.embed.W_E
+        views[HEAD] = model.embed.W_E
     twin.load_state_dict({name: view.detach() for name, view in views.items()})
     if folder is not None:
         save_pretrained(model, folder)
@@ -189,8 +313,18 @@ def to_huggingface(model: Transformer, folder: str | Path | None = None) -> Any:
 def from_huggingface(source: str | Path | Any) -> Transformer:
     """Our form of a transformers model, or of a folder in its format; weights are copied, dtype kept."""
     if isinstance(source, str | Path):
+        if not Path(source).is_dir():
+            raise CheckpointError(
+                f"source must be a model of transformers or a folder: got {str(source)!r}, and no such folder is here. "
+                "Nothing is fetched: pass AutoModelForCausalLM.from_pretrained(name) of transformers, or use "
+                "arena_lib.zoo.load(name)."
+            )
         return load_pretrained(source)
+    if not hasattr(source, "state_dict") or not hasattr(getattr(source, "config", None), "to_dict"):
+        raise ConfigError(
+            f"source must be a model of transformers or a folder: got {type(source).__name__}. "
+            "Such a model has config.to_dict() and state_dict()."
+        )
     weights = source.state_dict()
-    model = build(config_from_huggingface(source.config.to_dict()))
-    first = next(iter(weights.values()))
-    return _fill(model.to(dtype=first.dtype, device=first.device), weights, type(source).__name__).eval()
+    device = next(iter(weights.values())).device
+    return _load(source.config.to_dict(), weights, type(source).__name__, device=device)

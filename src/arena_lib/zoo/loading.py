@@ -26,20 +26,18 @@ def load(
 
     from arena_lib.transformer.huggingface import load_pretrained
 
-    model = load_pretrained(_model_path(name), dtype=dtype or torch.float32).to(device)
-    model.tokenizer = load_tokenizer(name)
-    return model
+    return load_pretrained(_model_path(name), dtype=dtype or torch.float32).to(device)
 
 
 def load_tokenizer(name: str) -> Any:
     """The model's tokenizer, as transformers' class."""
-    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+    from arena_lib.transformer import huggingface
 
     folder = _model_path(name)
-    # AutoTokenizer looks up the model's kind, and warns of one that it doesn't know: our attention-only form.
-    is_bundled = name in names() and info(name).source == "bundled"
-    kind = PreTrainedTokenizerFast if is_bundled else AutoTokenizer
-    return kind.from_pretrained(folder)
+    tokenizer = huggingface.load_tokenizer(folder)
+    if tokenizer is None:
+        raise ZooError(f"{name} must have a tokenizer: {folder} holds none. Load one with transformers.")
+    return tokenizer
 
 
 def load_bridge(name: str, device: str | torch.device = "cpu", dtype: torch.dtype | None = None) -> Any:

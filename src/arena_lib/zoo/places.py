@@ -46,6 +46,11 @@ def is_available(name: str) -> bool:
 
 def path(name: str) -> Path:
     """The model's folder in Hugging Face format, or the data set's of CSV files; its hashes checked."""
+    if name not in names() and Path(name).is_dir():
+        raise ZooError(
+            f"what is loaded from the zoo must be a name of it or of the hub: got {name!r}, which is a folder. "
+            f"Use arena_lib.transformer.load_pretrained({name!r})."
+        )
     if is_hub_name(name):
         return _download_from_hub(name)
     card = _find_card(name)

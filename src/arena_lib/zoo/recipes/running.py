@@ -113,6 +113,7 @@ def write_model(model: Transformer, folder: Path) -> Transformer:
     save_tokenizer(folder)
     model.tokenizer = AutoTokenizer.from_pretrained(folder)
     save_pretrained(model, folder, dtype=torch.bfloat16)
+    save_tokenizer(folder)  # in our own short form again
     return load_pretrained(folder, dtype=torch.float32)
 
 
