@@ -36,7 +36,7 @@ Config = GPT2Config | LlamaConfig | AttentionOnlyConfig
 BUFFERS = (".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq")
 """Masks and frequencies that older checkpoints carry among their weights."""
 
-PREFIXES = {GPT2Config: "transformer.", LlamaConfig: "model."}
+PREFIXES: Mapping[type, str] = {GPT2Config: "transformer.", LlamaConfig: "model."}
 """What transformers puts before the names of all weights but the unembedding; older files leave it out."""
 
 EMBEDDINGS = ("transformer.wte.weight", "model.embed_tokens.weight")

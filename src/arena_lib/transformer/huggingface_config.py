@@ -66,14 +66,14 @@ LLAMA_DEFAULTS: Fields = {
 ROPE_FIELDS = ("rope_scaling", "rope_parameters")
 """Where older versions of transformers and newer ones describe rotary positions."""
 
-ROPE_TYPES = {
+ROPE_TYPES: Mapping[str, tuple[str, ...]] = {
     "default": (),
     "linear": ("factor",),
     "llama3": ("factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"),
 }
 """The scalings of rotary positions that Llama's form computes, and the numbers that each one needs."""
 
-FIXED: Mapping[str, tuple[Any, ...]] = {
+FIXED: dict[str, tuple[Any, ...]] = {
     "add_cross_attention": (False,),
     "is_encoder_decoder": (False,),
     "pruned_heads": ({}, None),
