@@ -36,7 +36,8 @@ def padded(model: Any, attention_mask: Mask) -> HookedLM:
     say where each prompt ends (`read_at`, `end`).
     """
     lm = copy(hooked(model))
-    is_real = read_mask(attention_mask, *attention_mask.shape, lm.device)
+    batch, seq = attention_mask.shape
+    is_real = read_mask(attention_mask, batch, seq, lm.device)
     if is_real is not None and not is_real[:, -1].all():
         raise ShapeError(
             "padding must stand on the left, so that every prompt ends at the last position: got padding on the right "

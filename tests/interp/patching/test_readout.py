@@ -22,12 +22,13 @@ def test_chunks_hold_every_patch_and_at_most_so_many_tokens():
     assert [len(chunk) for chunk in chunks(range(200), tokens, None)] == [MAX_TOKENS // 21] * 2 + [200 - 2 * 97]
 
 
-def test_positions_are_one_for_all_or_one_for_each_prompt():
-    assert find_positions((3, 7), None) is None
-    assert find_positions((3, 7), -1).tolist() == [6, 6, 6]
-    assert find_positions((3, 7), torch.tensor([0, -7, 5])).tolist() == [0, 0, 5]
+def test_positions_are_one_for_all_or_one_for_each_prompt(model):
+    lm = hooked(model)
+    assert find_positions(lm, (3, 7), None) is None
+    assert find_positions(lm, (3, 7), -1).tolist() == [6, 6, 6]
+    assert find_positions(lm, (3, 7), torch.tensor([0, -7, 5])).tolist() == [0, 0, 5]
     with pytest.raises(ShapeError, match=r"one for each of 3 prompts: got shape \(2,\)"):
-        find_positions((3, 7), torch.tensor([1, 2]))
+        find_positions(lm, (3, 7), torch.tensor([1, 2]))
 
 
 def test_positions_repeat_for_each_patch_of_the_prompts():
@@ -47,7 +48,7 @@ def test_caches_of_other_prompts_are_refused_by_name():
 @pytest.mark.parametrize("read_at", [None, -1, torch.tensor([2, 6, 0])])
 def test_every_entrance_gives_the_metric_of_the_whole_run(model, prompts, read_at):
     lm, tokens = hooked(model), prompts[0]
-    positions = find_positions(tokens.shape, read_at)
+    positions = find_positions(lm, tokens.shape, read_at)
 
     def metric(logits):
         assert logits.shape[1] == (7 if read_at is None else 1)
