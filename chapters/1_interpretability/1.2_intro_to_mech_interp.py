@@ -205,8 +205,8 @@ for heads in (range(4), range(4, 8)):
 # hint: pattern.diagonal(-1).mean().
 # %% exercise="first_attn_detector" title="Who rests at the start?" difficulty=2 importance=2 minutes=5
 # hint: All queries that look at one key: is that a row or a column?
-# hint: The first column, the entries [i, 0]. Query 0 has no choice; it may count or not.
-# hint: pattern[:, 0].mean().
+# hint: The first column, the entries [i, 0]. Query 0 has no choice, so it doesn't count.
+# hint: pattern[1:, 0].mean().
 # %% result
 # your detectors at work on three models.
 # In attn-only-2l the whole first layer looks back. tiny-gpt, in which nothing was set up, has one such head.
@@ -284,7 +284,7 @@ plots.lines(
 # %% exercise="induction_attn_detector" title="Who looks one past the copy?" difficulty=2 importance=3 minutes=10
 # hint: It's your detector of the previous token with another diagonal.
 # hint: From the length of the pattern you know n: the sequence has 1 + 2n positions.
-# hint: n = (pattern.shape[-1] - 1) // 2; the diagonal has the offset -(n - 1).
+# hint: n = (pattern.shape[-1] - 1) // 2; the diagonal has the offset -(n - 1), and its first two entries don't belong to the second copy.
 # %% result
 # the induction heads on ten random words, twice, and the stripe of four of them.
 # 1.0, 1.1 and 1.4 are the clearest.
@@ -870,7 +870,8 @@ print({f"1.{head}": round(accuracy, 3) for head, accuracy in through_all.items()
 # hint: torch.linalg.matrix_norm for each, and .item() at the end.
 # %% [markdown]
 # Is 0.07 much? Two random matrices meet a little, too. So measure what chance gives, with random matrices
-# of the same shape *and rank*: matrices of full rank would give another number.
+# of the same shape *and rank*. Matrices of full rank would have about the same mean score, but their scores
+# would spread far less, and chance would seem narrower than it is.
 # %% exercise="generate_single_random_comp_score" title="What chance gives" difficulty=2 importance=3 minutes=10
 # hint: A head's matrix is d_model x d_model, but a product of two thin ones.
 # hint: Four random matrices: two for each side.

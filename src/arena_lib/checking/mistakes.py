@@ -151,6 +151,7 @@ def substitute(source: str, qualname: str, old: str, new: str) -> str:
     return source[:at] + new + source[at + len(old) :]
 
 
+@functools.lru_cache(maxsize=64)
 def _spans_of_definition(source: str, qualname: str) -> list[tuple[int, int]]:
     """Character offsets of a definition with its decorators, its docstring left out."""
     body = ast.parse(source).body

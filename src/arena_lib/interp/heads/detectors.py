@@ -23,9 +23,10 @@ def heads_above(cache: Any, scores: pattern_scores.PatternScores, threshold: flo
 def current_attn_detector(cache: Any, threshold: float = 0.4) -> list[str]:
     """Names, such as "0.7" for head 7 of layer 0, of the heads in which positions mostly look at themselves.
 
-    `cache["pattern", layer]` is "n_heads seq_q seq_k", for layer 0 to `cache.model.cfg.n_layers` - 1. A
-    head counts if the mean of its pattern's diagonal is above `threshold`. If the caller gives none it is 0.4
-    (any default from 0.3 to 0.6 will do); one that is given must be used.
+    `cache["pattern", layer]` is "n_heads seq_q seq_k"; layers are counted from 0, and there are
+    `cache.model.cfg.n_layers` of them. A head counts if the mean of its pattern's diagonal is above
+    `threshold`; being equal to it is not enough. If the caller gives none it is 0.4 (any default from 0.3 to
+    0.6 will do); one that is given must be used. The order of the names is free.
     """
     return heads_above(cache, pattern_scores.current_attn_scores, threshold)
 
@@ -33,7 +34,8 @@ def current_attn_detector(cache: Any, threshold: float = 0.4) -> list[str]:
 def prev_attn_detector(cache: Any, threshold: float = 0.4) -> list[str]:
     """Names of the heads in which positions mostly look at the position before them.
 
-    As `current_attn_detector`, for the entries [i, i - 1] of each pattern, i = 1, 2, ...
+    As `current_attn_detector`, threshold and names included, for the entries [i, i - 1] of each pattern,
+    i = 1, 2, ... A text has two tokens or more.
     """
     return heads_above(cache, pattern_scores.prev_attn_scores, threshold)
 
@@ -41,7 +43,8 @@ def prev_attn_detector(cache: Any, threshold: float = 0.4) -> list[str]:
 def first_attn_detector(cache: Any, threshold: float = 0.4) -> list[str]:
     """Names of the heads in which positions mostly look at the first position.
 
-    As `current_attn_detector`, for the entries [i, 0] of each pattern, i = 1, 2, ...
+    As `current_attn_detector`, threshold and names included, for the entries [i, 0] of each pattern,
+    i = 1, 2, ... A text has two tokens or more.
     """
     return heads_above(cache, pattern_scores.first_attn_scores, threshold)
 
@@ -54,9 +57,7 @@ def duplicate_token_detector(cache: Any, threshold: float = 0.4) -> list[str]:
 def induction_attn_detector(cache: Any, threshold: float = 0.4) -> list[str]:
     """Names of the heads in which the second copy of repeated tokens looks one past the same token in the first.
 
-    `cache["pattern", layer]` is "n_heads seq_q seq_k" for layer 0 to `cache.model.cfg.n_layers` - 1, and
-    belongs to one token and then twice the same n, so seq = 1 + 2n. A head counts if the mean of its
-    entries [n + 1 + i, i + 2], i = 0 ... n - 1, is above `threshold`. If the caller gives none it is 0.4 (any
-    default from 0.3 to 0.6 will do); one that is given must be used.
+    As `current_attn_detector`, threshold and names included, for patterns of one token and then twice the
+    same n, so seq = 1 + 2n: the mean is that of the entries [n + 1 + i, i + 2], i = 0 ... n - 1.
     """
     return heads_above(cache, pattern_scores.induction_attn_scores, threshold)

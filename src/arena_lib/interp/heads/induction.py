@@ -105,7 +105,8 @@ def induction_score_hook(pattern: Float[Tensor, "batch n_heads seq seq"], hook: 
     """A hook for a layer's `attn.hook_pattern`: leaves `induction_score` of it in `hook.ctx["induction_score"]`.
 
     `hook.ctx` is a dictionary that belongs to the hook's place in the model; it can be read after the
-    run as `model.hook_dict[name].ctx`. The pattern itself is neither changed nor returned.
+    run as `model.hook_dict[name].ctx`. What it leaves there is a tensor with one entry for each head. The next
+    run finds the same dictionary, and replaces the score. The pattern goes on unchanged: return nothing.
     """
     hook.ctx["induction_score"] = induction_score(pattern)
 

@@ -35,11 +35,12 @@ N_RANDOM = 20
 def find_K_comp_full_circuit(model: Any, prev_token_head_index: int, ind_head_index: int) -> FactoredMatrix:
     """The full circuit of K-composition from a head of layer 0 to one of layer 1, "d_vocab d_vocab".
 
-    Entry [query, key]: how much the later head, at a query token, wants a position to which the earlier
-    head has brought the key token: W_E W_Q W_K^T W_O^T W_V^T W_E^T. W_Q and W_K belong to head
+    Entry [query, source]: how much the later head, at a query token, wants a position to which the earlier
+    head has brought the source token: W_E W_Q W_K^T W_O^T W_V^T W_E^T. W_Q and W_K belong to head
     `ind_head_index` of layer 1, W_V and W_O to head `prev_token_head_index` of layer 0. The factors are
     A = W_E W_Q, the queries, and B = (W_E W_V W_O W_K)^T, the keys; they meet in d_head.
-    W_Q, W_K and W_V come from `folded_reader(model, layer, "W_Q")[head]` and so on, with the norms folded in.
+    W_Q, W_K and W_V come from `folded_reader(model, layer, "W_Q")[head]` and so on, with the norms folded in,
+    since what they read here has passed no norm.
     """
     lm = hooked(model)
     lm.check_heads([(0, prev_token_head_index), (1, ind_head_index)])
@@ -84,14 +85,15 @@ def random_comp_scores(
     return get_batched_comp_scores(FactoredMatrix(left_A, right_A.mT), FactoredMatrix(left_B, right_B.mT))
 
 
-def get_batched_comp_scores(W_As: FactoredMatrix, W_Bs: FactoredMatrix) -> Float[Tensor, "*pairs"]:
+def get_batched_comp_scores(W_As: FactoredMatrix, W_Bs: FactoredMatrix) -> Float[Tensor, "*A_and_B_idx"]:
     """The composition score of each W_A with each W_B, without multiplying any of them out.
 
     `W_As` has the shape (*A_idx, in_A, out_A), `W_Bs` (*B_idx, out_A, out_B); the result (*A_idx, *B_idx).
     *A_idx and *B_idx stand for any number of batch axes on either side: none, one (heads) or several
     (layers, heads). Every W_A is paired with every W_B: element [a, b] is
     ||W_As[a] @ W_Bs[b]|| / (||W_As[a]|| ||W_Bs[b]||). A `FactoredMatrix` takes each of these norms from
-    its factors: A = Q R with orthonormal columns in Q, and Q changes no length.
+    its factors: A = Q R with orthonormal columns in Q, and Q changes no length. The matrices themselves may be
+    huge where their factors are small, so `.AB` is never asked for.
     """
     if W_As.shape[-1] != W_Bs.shape[-2]:
         raise ShapeError(

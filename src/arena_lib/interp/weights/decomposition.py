@@ -61,7 +61,8 @@ def decompose_q(
 ) -> Float[Tensor, "n_comp seq d_head"]:
     """The queries of head `ind_head_index` of layer 1 by part: each part times W_Q; b_Q is added to part 1.
 
-    The head's weights are `model.W_Q[1, ind_head_index]` ("d_model d_head") and `model.b_Q[1, ind_head_index]`.
+    Part 1, of index 1, is that of the position. The head's weights are `model.W_Q[1, ind_head_index]`
+    ("d_model d_head") and `model.b_Q[1, ind_head_index]`; the parts have passed the norm, so it isn't folded in.
     The sum over the parts is `cache["q", 1][:, ind_head_index]`.
     """
     attn = attention_only_model(model).blocks[1].attn
@@ -73,7 +74,8 @@ def decompose_k(
 ) -> Float[Tensor, "n_comp seq d_head"]:
     """The keys of head `ind_head_index` of layer 1 by part: each part times W_K; b_K is added to part 1.
 
-    The head's weights are `model.W_K[1, ind_head_index]` ("d_model d_head") and `model.b_K[1, ind_head_index]`.
+    Part 1, of index 1, is that of the position. The head's weights are `model.W_K[1, ind_head_index]`
+    ("d_model d_head") and `model.b_K[1, ind_head_index]`; the parts have passed the norm, so it isn't folded in.
     The sum over the parts is `cache["k", 1][:, ind_head_index]`.
     """
     attn = attention_only_model(model).blocks[1].attn

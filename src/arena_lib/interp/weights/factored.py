@@ -38,7 +38,8 @@ def factored_norm(
 
     Let A = Q R with orthonormal columns in Q. Q changes no length, so ||A B|| = ||R B||, and R B is
     as small as B. (Equally: the squared norm is the trace of (A^T A)(B B^T), a product of two small
-    matrices.) Never build anything with rows x columns entries. Leading axes are a batch.
+    matrices.) Never build A @ B, which may have billions of entries where the factors, of a rank far below
+    rows and columns, have few. Leading axes are a batch: each matrix has a norm of its own.
     """
     R = torch.linalg.qr(A).R
     return torch.linalg.matrix_norm(R @ B)
@@ -50,8 +51,8 @@ def factored_eigenvalues(
     """The eigenvalues of the square matrix A @ B that may differ from zero, without making A @ B.
 
     If B A x = lambda x, then A B (A x) = A (B A x) = lambda (A x): A x is an eigenvector of A B with
-    the same eigenvalue. So they are the `rank` eigenvalues of the small matrix B @ A, complex and in
-    any order. The remaining size - rank eigenvalues of A @ B are zero. Leading axes are a batch.
+    the same eigenvalue. So they are the `rank` eigenvalues of the small matrix B @ A (rank is at most size),
+    complex and in any order. The other eigenvalues of A @ B are zero. Leading axes are a batch.
     """
     return torch.linalg.eigvals(B @ A)
 
@@ -63,8 +64,8 @@ def factored_svd(
 
     The columns of U and the rows of Vh are orthonormal, and S has the largest first. With A = Q_A R_A and
     B^T = Q_B R_B, A B is Q_A (R_A R_B^T) Q_B^T: decompose the small matrix in the middle, then turn
-    its singular vectors with Q_A and Q_B. For rank up to rows and columns there are k = rank
-    singular values. Leading axes are a batch.
+    its singular vectors with Q_A and Q_B. The rank is at most rows and columns, and there are k = rank
+    singular values. The signs of a pair of vectors are free. Leading axes are a batch.
     """
     Q_A, R_A = torch.linalg.qr(A)
     Q_B, R_B = torch.linalg.qr(B.mT)

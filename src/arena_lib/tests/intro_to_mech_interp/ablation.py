@@ -72,6 +72,7 @@ WRONG_RETURNS = instead_of(
         ),
     },
 )
+FROM_ZERO = "heads are counted from zero: this head is z[:, :, head]"
 MAY_WRITE = {"z = z.clone() -> z = z": "a hook may write into z"}
 
 
@@ -100,6 +101,11 @@ test_head_zero_ablation_hook = exercise(
             why=AXES_OF_Z,
         ),
         Mistake(
+            "uses the axis of d_head as that of the heads",
+            function=lambda z, hook, head_index_to_ablate: _with_zeros(z, (..., head_index_to_ablate)),
+            why=AXES_OF_Z,
+        ),
+        Mistake(
             "uses the batch axis as that of the heads",
             function=lambda z, hook, head_index_to_ablate: _with_zeros(z, head_index_to_ablate),
             why=AXES_OF_Z,
@@ -108,6 +114,30 @@ test_head_zero_ablation_hook = exercise(
             "z[:, :, head] = 0.0",
             {
                 "z[:] = 0.0": ("sets all heads to zero", OTHER_HEADS),
+                "z[:, :, : head + 1] = 0.0": ("clears the heads before it as well", OTHER_HEADS),
+                "z[:, :, head:] = 0.0": ("clears the heads after it as well", OTHER_HEADS),
+                "z[:, :, head - 1] = 0.0": ("counts heads from one", FROM_ZERO),
+                "z[:, :, head] = z[:, :, head] if head == 0 else 0.0": (
+                    "leaves head 0 as it is",
+                    "0 is a head like any other: `if head:` is false for it",
+                ),
+                "z[:, :, head, 0] = 0.0": (
+                    "clears one entry of the head",
+                    "all d_head entries of the head go: z[:, :, head]",
+                ),
+                "z[:, 1:, head] = 0.0": (
+                    "leaves the first position as it is",
+                    "the head becomes zero at every position",
+                ),
+                "z[:, :, head] = 1.0": ("sets the head to one", "nothing is left of the head: its entries become 0"),
+                "z[:, :, head] = -torch.inf": (
+                    "sets the head to minus infinity",
+                    "that hides a score before softmax; what a head reads out is nothing when it is 0",
+                ),
+                "z[:, :, head] *= 0.5": (
+                    "makes the head smaller only",
+                    "nothing is left of the head: its entries become 0",
+                ),
                 "z *= torch.nn.functional.one_hot(torch.tensor(head), z.shape[2])[:, None]": (
                     "sets the other heads to zero instead of this one",
                     "only the given head becomes zero; " + OTHER_HEADS,
@@ -124,10 +154,13 @@ test_head_zero_ablation_hook = exercise(
                     "sets the head to zero only at the last position",
                     "the head becomes zero at every position",
                 ),
-                "z[:, :, head] = z[:, :, head].mean(dim=0)": (
-                    "sets the head to its mean",
-                    "zero ablation sets all entries of the head to 0",
-                ),
+                **{
+                    f"z[:, :, head] = z[:, :, head].mean({over})": (
+                        "sets the head to a mean",
+                        "zero ablation sets all entries of the head to 0",
+                    )
+                    for over in ("dim=0", "dim=1, keepdim=True", "dim=(0, 1)", "")
+                },
             },
         ),
         *WRONG_RETURNS,
@@ -146,6 +179,11 @@ def mean_by_where(z: Tensor, hook: Any, head_index_to_ablate: int) -> Tensor:
     return torch.where(is_ablated, z.mean(0, keepdim=True), z)
 
 
+EACH_ITS_OWN = "the mean is over the examples alone: each position, each head and each entry has its own"
+ANOTHER_EXAMPLE = (
+    "uses another example's output",
+    "every example gets the mean over all examples; using another example's output is resampling",
+)
 ONE_HEAD_MEAN = "z[:, :, head].mean(dim=0)"
 
 test_head_mean_ablation_hook = exercise(
@@ -179,6 +217,29 @@ test_head_mean_ablation_hook = exercise(
                     "averages over examples and a head's entries",
                     "the mean is a vector of d_head entries at each position",
                 ),
+                "z.mean(dim=(0, 1, 2))": ("averages over examples, positions and heads", EACH_ITS_OWN),
+                "z.mean()": ("uses one mean of all heads", EACH_ITS_OWN),
+                "z[:, :, torch.arange(z.shape[2]) != head].mean(dim=2)": (
+                    "uses the mean of the other heads",
+                    "each head has a mean of its own: the mean is over the examples",
+                ),
+                "z[:, :, head] - z[:, :, head].mean(dim=0)": (
+                    "subtracts the mean",
+                    "the mean takes the place of what the head reads out for this example",
+                ),
+                "z[:, :, head] + z[:, :, head].mean(dim=0)": (
+                    "adds the mean",
+                    "the mean takes the place of what the head reads out for this example",
+                ),
+                "(z[:, :, head].sum(dim=0) - z[:, :, head]) / max(len(z) - 1, 1)": (
+                    "leaves the example itself out of its mean",
+                    "every example gets the same mean, over the whole batch",
+                ),
+                "z[0, :, head]": (
+                    "uses the first example's output",
+                    "every example gets the mean over all of them",
+                ),
+                "z[:, :, head].flip(0)": ANOTHER_EXAMPLE,
                 "z[:, :, head].mean()": (
                     "uses one mean of all numbers",
                     "the mean is over the examples only: each position and each entry has its own",
@@ -188,17 +249,43 @@ test_head_mean_ablation_hook = exercise(
                     "uses the median",
                     "z is replaced by the mean over the examples, not by the median",
                 ),
-                "z[:, :, head].roll(1, dims=0)": (
-                    "uses another example's output",
-                    "every example gets the mean over all examples; using another example's output is resampling",
-                ),
+                "z[:, :, head].roll(1, dims=0)": ANOTHER_EXAMPLE,
                 "0.0": (
                     "sets the head to zero",
                     "mean ablation keeps what the head does on average: its z becomes the mean over the examples",
                 ),
             },
         ),
-        Mistake("ablates all heads", f"z[:, :, head] = {ONE_HEAD_MEAN}", "z[:] = z.mean(dim=0)", why=OTHER_HEADS),
+        *instead_of(
+            f"z[:, :, head] = {ONE_HEAD_MEAN}",
+            {
+                "z[:] = z.mean(dim=0)": ("ablates all heads", OTHER_HEADS),
+                "z[:, :, head - 1] = z[:, :, head - 1].mean(dim=0)": ("counts heads from one", FROM_ZERO),
+                "z[:, head] = z[:, head].mean(dim=0)": ("uses the axis of positions as that of the heads", AXES_OF_Z),
+                "z[head] = z.mean(dim=0)": ("uses the batch axis as that of the heads", AXES_OF_Z),
+                "z[..., head] = z[..., head].mean(dim=0)": ("uses the axis of d_head as that of the heads", AXES_OF_Z),
+                f"z[:1, :, head] = {ONE_HEAD_MEAN}": (
+                    "changes the first example only",
+                    "every example of the batch gets the mean",
+                ),
+                "z[:, -1, head] = z[:, -1, head].mean(dim=0)": (
+                    "changes the last position only",
+                    "the head is ablated at every position",
+                ),
+                f"z[:, 1:, head] = {ONE_HEAD_MEAN}[1:]": (
+                    "leaves the first position as it is",
+                    "the head is ablated at every position",
+                ),
+                "for row in z:\n        row[:, head] = z[:, :, head].mean(dim=0)": (
+                    "changes the examples while it averages over them",
+                    "the second mean has the first one in it: take the mean once, before you write into z",
+                ),
+                "z = z.mean(dim=0, keepdim=True)": (
+                    "leaves one example of the batch",
+                    "the shape of z stays: every example gets the mean, and " + OTHER_HEADS,
+                ),
+            },
+        ),
         *WRONG_RETURNS,
     ],
 )

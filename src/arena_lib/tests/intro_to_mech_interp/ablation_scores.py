@@ -129,6 +129,9 @@ def _last_hook_stays(model: Any, tokens: Tensor, ablation_function: Any = zero_b
     return scores
 
 
+LAYER_BY_LAYER = "entry [layer, head]: one row for each layer"
+EVERY_HEAD = "every head of every layer has a score"
+MEAN_OF_ALL = "the loss is a mean over examples and positions"
 WINDOW = "[:, -(n - 1) :]"
 
 test_get_ablation_scores = exercise(
@@ -153,6 +156,15 @@ test_get_ablation_scores = exercise(
                     "uses the absolute value of the change",
                     "a negative score means that the model does better without the head: keep the sign",
                 ),
+                "loss(logits) / loss_intact": ("divides the losses", "the score is a difference in nats, not a share"),
+                "(loss(logits) - loss_intact).clamp(min=0)": (
+                    "cuts off what lies below zero",
+                    "below zero, the model does better without the head: keep it",
+                ),
+                "loss(logits) - loss_intact\n        loss_intact = loss(logits)": (
+                    "compares with the head before",
+                    "each loss is compared with that of the model without any ablation, which stays the same",
+                ),
                 "(loss(logits) - loss_intact) / loss_intact": (
                     "divides by the intact loss",
                     "the score is a difference in nats, not a share",
@@ -170,6 +182,10 @@ test_get_ablation_scores = exercise(
                     "uses the first copy",
                     "only the second copy can be predicted, by copying from the first",
                 ),
+                "tokens)[:, -n:-1]": (
+                    "counts the second copy's first token, and leaves the last one out",
+                    "nothing announces the first; the last n - 1 predictions are meant, up to the end",
+                ),
                 "tokens)[:, -n:]": (
                     "counts the second copy's first token too",
                     "the start of the second copy can't be predicted, so only the last n - 1 predictions count",
@@ -182,11 +198,21 @@ test_get_ablation_scores = exercise(
                 ),
             },
         ),
-        Mistake(
-            "sums over the predictions",
+        *instead_of(
             f"{WINDOW}.mean()",
-            f"{WINDOW}.sum()",
-            why="the loss is a mean over examples and positions",
+            {
+                f"{WINDOW}.sum()": ("sums over the predictions", MEAN_OF_ALL),
+                f"{WINDOW}.mean(dim=1).sum()": ("sums over the examples", MEAN_OF_ALL),
+                f"{WINDOW}.sum(dim=1).mean()": ("sums over the positions", MEAN_OF_ALL),
+                f"{WINDOW}.mean() / 0.6931471805599453": (
+                    "counts in bits",
+                    "a score is in nats: the natural logarithm, without dividing by log 2",
+                ),
+                f"{WINDOW}.mean().exp()": (
+                    "uses the perplexity",
+                    "the loss is the mean of -log p itself, without exp",
+                ),
+            },
         ),
         *instead_of(
             "-next_token_logprobs(logits, tokens)",
@@ -198,6 +224,14 @@ test_get_ablation_scores = exercise(
                 "-logits[:, :-1].gather(-1, tokens[:, 1:, None])[..., 0]": (
                     "uses logits instead of log-probabilities",
                     "log_softmax over the vocabulary turns logits into log-probabilities",
+                ),
+                "-logits[:, :-1].log_softmax(dim=1).gather(-1, tokens[:, 1:, None])[..., 0]": (
+                    "uses softmax over the positions",
+                    "probabilities sum to one over the vocabulary, the last axis",
+                ),
+                "(logits[:, :-1].argmax(dim=-1) != tokens[:, 1:]).float()": (
+                    "counts wrong guesses",
+                    "the loss is -log p, which also says how sure the model was",
                 ),
                 "-logits.log_softmax(dim=-1).gather(-1, tokens[..., None])[..., 0]": (
                     "scores each position's own token",
@@ -247,6 +281,14 @@ test_get_ablation_scores = exercise(
                     "hooks the values",
                     "a head's output z is at attn.hook_z",
                 ),
+                '[(f"blocks.{layer}.attn.hook_k", ablate)]': (
+                    "hooks the keys",
+                    "a head's output z is at attn.hook_z",
+                ),
+                '[(f"blocks.{layer}.attn.hook_pattern", ablate)]': (
+                    "hooks the attention pattern",
+                    "ablation_function takes z, with the heads as its third axis: attn.hook_z",
+                ),
                 '[(f"blocks.{layer}.attn.hook_q", ablate)]': (
                     "hooks the queries",
                     "a head's output z is at attn.hook_z",
@@ -265,6 +307,11 @@ test_get_ablation_scores = exercise(
                     "removes its hooks only at the end",
                     "each entry ablates one head: remove the hook of one head before the next is ablated",
                 ),
+                'lm.model.add_hook(f"blocks.{layer}.attn.hook_z", ablate)\n        logits = lm.run(tokens)\n'
+                "        if head == lm.n_heads - 1: lm.model.reset_hooks()": (
+                    "takes its hooks off after each layer only",
+                    "each entry ablates one head: remove the hook of one head before the next is ablated",
+                ),
                 "logits = lm.run(tokens)": (
                     "runs without the hook",
                     "the model runs with the hook only if it is passed: fwd_hooks=[(name, hook)]",
@@ -277,11 +324,24 @@ test_get_ablation_scores = exercise(
             shows=lambda seen: any(observed[HOOKS_LEFT] != "none" for observed in seen),
             why="run_with_hooks removes its hooks; after add_hook call reset_hooks()",
         ),
-        Mistake(
-            "returns heads as rows",
+        *instead_of(
+            "in lm.heads:",
+            {
+                "in [(layer, head) for layer, head in lm.heads if layer > 0]:": ("leaves layer 0 out", EVERY_HEAD),
+                "in [(layer, head) for layer, head in lm.heads if layer < lm.n_layers - 1]:": (
+                    "leaves the last layer out",
+                    EVERY_HEAD,
+                ),
+            },
+        ),
+        *instead_of(
             "return scores",
-            "return scores.T",
-            why="entry [layer, head]: one row for each layer",
+            {
+                "return scores.T": ("returns heads as rows", LAYER_BY_LAYER),
+                "return scores.reshape(lm.n_heads, lm.n_layers)": ("gives one row for each head", LAYER_BY_LAYER),
+                "return scores.flatten()": ("gives all scores in one row", LAYER_BY_LAYER),
+                "return scores.tolist()": ("returns lists", "a tensor is asked for, n_layers x n_heads"),
+            },
         ),
     ],
 )

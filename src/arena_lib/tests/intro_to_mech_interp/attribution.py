@@ -55,6 +55,12 @@ def attribution_from_all_logits(
     return torch.stack(rows)
 
 
+def _scrambled(results: str) -> str:
+    """Text of results with the axes of heads and positions swapped by a reshape, and turned back."""
+    return f"{results}.reshape({results}.shape[1], len({results}), -1).transpose(0, 1)"
+
+
+WITHOUT_LAST = "what follows the last position isn't known: seq - 1 rows"
 ORDER = "the columns are the embedding, then the first layer's heads, then the second layer's"
 
 test_logit_attribution = exercise(
@@ -69,6 +75,10 @@ test_logit_attribution = exercise(
                 "W_U[:, tokens[:-1]]": (
                     "attributes each position's own token",
                     "a position predicts the token after it: tokens[i + 1]",
+                ),
+                "W_U[:, tokens[-1:]].expand(-1, len(tokens) - 1)": (
+                    "attributes the last token at every position",
+                    "each position has a next token of its own: tokens[i + 1]",
                 ),
                 "(W_U - W_U.mean(dim=1, keepdim=True))[:, tokens[1:]]": (
                     "subtracts the mean over the vocabulary",
@@ -91,6 +101,10 @@ test_logit_attribution = exercise(
                     "cuts the gradient",
                     "gradients must flow through the function: no detach, data or no_grad",
                 ),
+                "dim=1)[:-1] - torch.cat([embed[:, None], l1_results, l2_results], dim=1)[:-1].mean(dim=-1, keepdim=True)": (
+                    "takes each component's mean away",
+                    "the parts are used as they are handed in: the plain dot product is asked for",
+                ),
                 "dim=1)[:-1].cumsum(dim=1)": (
                     "returns the sum up to each component",
                     "each column is what one component adds, without the others",
@@ -109,6 +123,34 @@ test_logit_attribution = exercise(
                 "[embed[:, None], l1_results, l1_results]": (
                     "uses the first layer twice",
                     "each layer's heads have results of their own",
+                ),
+                "[embed[:, None], l2_results, l2_results]": (
+                    "uses the second layer twice",
+                    "each layer's heads have results of their own",
+                ),
+                "[embed[:, None], l1_results, l2_results - l1_results]": (
+                    "takes the first layer from the second",
+                    "a head's result is what it adds by itself: there is nothing to subtract",
+                ),
+                "[embed[:, None], l1_results + embed[:, None], l2_results + embed[:, None]]": (
+                    "adds the embedding to every head",
+                    "each column is what one component adds, without the others",
+                ),
+                "[(embed + l1_results.sum(dim=1) + l2_results.sum(dim=1))[:, None], l1_results, l2_results]": (
+                    "puts the whole logit into the first column",
+                    "the first column is the embedding alone, the direct path",
+                ),
+                "[embed[:, None], l1_results.mean(dim=1, keepdim=True), l2_results.mean(dim=1, keepdim=True)]": (
+                    "averages over the heads of a layer",
+                    "there are 1 + 2 n_heads columns, one for each head",
+                ),
+                "[embed.roll(-1, dims=0)[:, None], l1_results, l2_results]": (
+                    "uses the embedding of the next token",
+                    "what predicts token i + 1 stands at position i: the embedding of token i",
+                ),
+                f"[embed[:, None], {_scrambled('l1_results')}, {_scrambled('l2_results')}]": (
+                    "mixes positions and heads in a reshape",
+                    'results are already "seq n_heads d_model"; a reshape changes no order, einops.rearrange does',
                 ),
                 "[embed[:, None], l1_results, l1_results + l2_results]": (
                     "adds the first layer to the second",
@@ -133,6 +175,39 @@ test_logit_attribution = exercise(
             "components, directions)",
             "components, directions).detach()",
             why="gradients must flow through the function: no detach, data or no_grad",
+        ),
+        *instead_of(
+            'return torch.einsum("scm,ms->sc", components, directions)',
+            {
+                'return torch.einsum("scm,ms->sc", components, directions).sort(dim=1, descending=True).values': (
+                    "sorts the columns by size",
+                    ORDER,
+                ),
+                'attribution = torch.einsum("scm,ms->sc", components, directions)\n'
+                "    return attribution / attribution.sum(dim=1, keepdim=True)": (
+                    "divides by the whole logit",
+                    "each column is what the component adds, not its share: the columns sum to the logit",
+                ),
+                "return (components @ W_U).amax(dim=-1)": (
+                    "takes each component's largest logit",
+                    "the logit of the token that really comes next is asked for: tokens[i + 1]",
+                ),
+                "return (components @ W_U).log_softmax(dim=-1)"
+                ".gather(-1, tokens[1:, None, None].expand(-1, components.shape[1], 1))[..., 0]": (
+                    "uses log-probabilities for logits",
+                    "log_softmax is not linear: only plain logits are sums over the components",
+                ),
+                'return torch.einsum("scm,ms->sc", '
+                "torch.cat([embed[:, None], l1_results, l2_results], dim=1), W_U[:, tokens])": (
+                    "attributes the token that stands there, at the last position too",
+                    "a position predicts the token after it, tokens[i + 1]; " + WITHOUT_LAST,
+                ),
+                'return torch.einsum("scm,ms->sc", '
+                "torch.cat([embed[:, None], l1_results, l2_results], dim=1), W_U[:, tokens.roll(-1)])": (
+                    "gives the last position a row",
+                    WITHOUT_LAST,
+                ),
+            },
         ),
         Mistake("returns components as rows", "->sc", "->cs", why="entry [i, c]: one row for each position"),
     ],

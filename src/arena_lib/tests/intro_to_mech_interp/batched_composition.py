@@ -129,6 +129,30 @@ def _turned(*, as_one_axis: bool, turns_norms: bool, turns_result: bool = False)
     return scores
 
 
+def _pairs_of(W_As: Any, W_Bs: Any) -> tuple[FactoredMatrix, FactoredMatrix]:
+    return _as_one_axis(W_As).unsqueeze(1), _as_one_axis(W_Bs).unsqueeze(0)
+
+
+def _inner_factors(W_As: Any, W_Bs: Any) -> Tensor:
+    """The mistake of leaving both outer factors out, above and below the line."""
+    A, B = _pairs_of(W_As, W_Bs)
+    norms = torch.linalg.matrix_norm(A.B) * torch.linalg.matrix_norm(B.A)
+    return (torch.linalg.matrix_norm(A.B @ B.A) / norms).reshape(W_As.shape[:-2] + W_Bs.shape[:-2])
+
+
+def _by_values(norm: Callable[[Tensor], Tensor]) -> Callable[..., Tensor]:
+    """The mistake of another norm, made of the singular values."""
+
+    def scores(W_As: Any, W_Bs: Any) -> Tensor:
+        A, B = _pairs_of(W_As, W_Bs)
+        products = A @ B
+        assert isinstance(products, FactoredMatrix)
+        return (norm(products.S) / (norm(A.S) * norm(B.S))).reshape(W_As.shape[:-2] + W_Bs.shape[:-2])
+
+    return scores
+
+
+AXES_BACK = "the scores have all axes of both sides, (*A_idx, *B_idx): reshape at the end"
 PAIRS = "pairs each W_A only with the W_B of the same index"
 TURNED = "returns the axes of W_Bs first"
 A_FIRST = "the first axes belong to W_As, the last to W_Bs, in the products and in the norms: entry [a, b]"
@@ -166,11 +190,28 @@ test_get_batched_comp_scores = exercise(
         *instead_of(
             "scores.reshape(W_As",
             {
+                "scores.float().reshape(W_As": ("returns single precision", "the scores have the factors' dtype"),
+                "(scores - W_As.shape[-1] ** -0.5).reshape(W_As": (
+                    "subtracts what chance gives",
+                    "the score is the fraction itself; chance is compared with it later",
+                ),
                 "scores.mT.reshape(W_As": (
                     "transposes the result with a reshape",
                     "the first axes belong to W_As, the last to W_Bs; a reshape doesn't swap axes",
                 ),
                 "scores.square().reshape(W_As": ("squares the scores", FROBENIUS),
+            },
+        ),
+        *instead_of(
+            "return scores.reshape(W_As.shape[:-2] + W_Bs.shape[:-2])",
+            {
+                "return scores": ("leaves all W_A in one axis and all W_B in another", AXES_BACK),
+                "return scores.flatten()": ("leaves all pairs in one axis", AXES_BACK),
+                "return scores.mean()": ("averages over the pairs", "every pair has a score of its own"),
+                "return scores.mT.square().reshape(W_Bs.shape[:-2] + W_As.shape[:-2])": (
+                    TURNED + ", and squares the scores",
+                    A_FIRST + "; " + FROBENIUS,
+                ),
             },
         ),
         Mistake(TURNED, function=_turned(as_one_axis=True, turns_norms=False), why=A_FIRST),
@@ -179,6 +220,32 @@ test_get_batched_comp_scores = exercise(
         *instead_of(
             "(W_As.norm().reshape(-1, 1) * W_Bs.norm().reshape(1, -1))",
             {
+                "W_As.norm().reshape(-1, 1) * W_Bs.norm().reshape(1, -1)": (
+                    "multiplies by the norm of W_B",
+                    "the score divides by both norms, but a / b * c is (a / b) * c: put b * c in brackets",
+                ),
+                "(W_As.norm().reshape(-1, 1) + W_Bs.norm().reshape(1, -1))": (
+                    "divides by the sum of the norms",
+                    "the norm of a product scales with the product of the norms",
+                ),
+                "(W_As.norm().reshape(-1, 1) * W_Bs.norm().reshape(1, -1)) ** 2": (
+                    "squares the norms it divides by",
+                    FROBENIUS,
+                ),
+                "(W_As.norm().norm() * W_Bs.norm().norm())": (
+                    "divides by one norm for all matrices",
+                    "each pair is divided by the norms of its own two matrices",
+                ),
+                "(W_As.norm().reshape(-1, 1)[:1] * W_Bs.norm().reshape(1, -1))": (
+                    "divides by the norm of the first W_A throughout",
+                    "each pair is divided by the norms of its own two matrices",
+                ),
+                "((torch.linalg.matrix_norm(one_batch_axis(W_As.A)) * torch.linalg.matrix_norm(one_batch_axis(W_As.B)))"
+                "[:, None] * torch.linalg.matrix_norm(one_batch_axis(W_Bs.A)) "
+                "* torch.linalg.matrix_norm(one_batch_axis(W_Bs.B)))": (
+                    "multiplies the norms of the factors",
+                    "the norm of a product is not the product of the norms: take W_As.norm()",
+                ),
                 "W_As.norm().reshape(-1, 1)": (
                     "does not divide by the norm of W_B",
                     "the score divides by both norms, so that it doesn't depend on the size of either matrix",
@@ -200,6 +267,14 @@ test_get_batched_comp_scores = exercise(
                     "uses the norm of only the two inner factors",
                     "the outer factors also change the norm: multiply by the R of each",
                 ),
+                "torch.linalg.matrix_norm(R_A @ middle)": (
+                    "leaves the outer factor of W_B out",
+                    "the outer factors stretch what passes between the inner ones: take both R along",
+                ),
+                "torch.linalg.matrix_norm(middle @ L_B)": (
+                    "leaves the outer factor of W_A out",
+                    "the outer factors stretch what passes between the inner ones: take both R along",
+                ),
                 "torch.linalg.matrix_norm(R_A @ middle @ L_B, ord=2)": ("uses the largest singular values", FROBENIUS),
                 "torch.linalg.matrix_norm(R_A @ middle @ L_B) ** 2": (
                     "forgets the root of the products",
@@ -207,6 +282,13 @@ test_get_batched_comp_scores = exercise(
                 ),
             },
         ),
+        Mistake(
+            "uses norms of the inner factors throughout",
+            function=_inner_factors,
+            why="a matrix is both of its factors: W_As.norm() and the product's norm need the outer ones",
+        ),
+        Mistake("uses the largest singular values throughout", function=_by_values(lambda S: S[..., 0]), why=FROBENIUS),
+        Mistake("sums the singular values throughout", function=_by_values(lambda S: S.sum(dim=-1)), why=FROBENIUS),
         Mistake(
             "forgets to transpose the second R",
             "(one_batch_axis(W_Bs.B).mT).R.mT[None]",

@@ -3,18 +3,19 @@
 Shapes:  W_A "in_A out_A", W_B "out_A out_B".
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from arena_lib.checking import Case, Mistake, Tolerance, exercise, instead_of
 from arena_lib.checking.observing import Observations, outputs
 from arena_lib.interp.weights import composition
 from arena_lib.interp.weights.factored import FactoredMatrix
-from arena_lib.tests.transformer_from_scratch.draws import draws_of_a_generator
+from arena_lib.tests.transformer_from_scratch.draws import draws_of_a_generator, ignores_the_generator
 
 __test__ = False
 
@@ -22,6 +23,9 @@ N_DRAWS = 500
 """Random scores whose mean and spread are taken. For d_model 8 and rank one a score spreads by 0.21, so the
 mean times the root differs between two correct solutions by 0.038 and the spread by 0.008 (standard deviations):
 the tolerances are six times that."""
+ROUNDING = 1e-5
+"""How far apart two scores may lie that are the same but for rounding in single precision."""
+TOO_FEW = "fewer numbers are drawn than four factors have"
 IN_RANGE = "all scores lie between 0 and 1"
 MEAN_SCORE, SPREAD = "mean score times the root of d_model", "standard deviation of the scores"
 EXTREME = "share of scores below 0.2 or above 0.98"
@@ -76,6 +80,26 @@ def _score_by(W_A: Tensor, W_B: Tensor, kind: Any) -> Tensor:
     return product / (size_A * size_B)
 
 
+def _score_of_sizes(W_A: Tensor, W_B: Tensor) -> Tensor:
+    return (W_A @ W_B).abs().sum() / (W_A.abs().sum() * W_B.abs().sum())
+
+
+def _score_of_largest(W_A: Tensor, W_B: Tensor) -> Tensor:
+    return (W_A @ W_B).abs().max() / (W_A.abs().max() * W_B.abs().max())
+
+
+def _score_of_means(W_A: Tensor, W_B: Tensor) -> Tensor:
+    product, size_A, size_B = (matrix.square().mean().sqrt() for matrix in (W_A @ W_B, W_A, W_B))
+    return product / (size_A * size_B)
+
+
+def _divides_in_place(W_A: Tensor, W_B: Tensor) -> Tensor:
+    W_A /= W_A.norm()
+    W_B /= W_B.norm()
+    return (W_A @ W_B).norm()
+
+
+BOTH_SIZES = "both sizes must drop out: divide by the norm of W_A and by that of W_B, once each"
 FROBENIUS = "the score uses the Frobenius norm: the root of the sum of all squared entries"
 
 test_get_comp_score = exercise(
@@ -111,6 +135,15 @@ test_get_comp_score = exercise(
                     "divides by spectral norms",
                     FROBENIUS,
                 ),
+                "(torch.linalg.matrix_norm(W_A) * torch.linalg.matrix_norm(W_B)) ** 2": (
+                    "squares the norms it divides by",
+                    "the Frobenius norm is the root of the sum of squares",
+                ),
+                "(torch.linalg.matrix_norm(W_A) * torch.linalg.matrix_norm(W_B)) ** 0.5": (
+                    "divides by the root of the norms' product",
+                    BOTH_SIZES,
+                ),
+                "torch.linalg.matrix_norm(W_A) ** 2": ("divides by the norm of W_A twice", BOTH_SIZES),
                 "1.0": (
                     "does not divide by the norms",
                     "the score divides by both norms, so that it doesn't depend on the size of either matrix",
@@ -126,7 +159,45 @@ test_get_comp_score = exercise(
                     "the Frobenius norm is the root of the sum of squares",
                 ),
                 "(W_A @ W_B).abs().sum()": ("sums the absolute values of the entries", FROBENIUS),
+                "torch.linalg.matrix_norm(W_A @ W_B.mT)": (
+                    "turns W_B around",
+                    "what W_A writes, its columns, meets the rows of W_B: W_A @ W_B",
+                ),
+                "torch.linalg.matrix_norm(W_B @ W_A)": (
+                    "multiplies in the other order",
+                    "the stream passes W_A first: x @ W_A @ W_B",
+                ),
             },
+        ),
+        *instead_of(
+            ".item()",
+            {
+                ".reciprocal().item()": (
+                    "turns the fraction over",
+                    "the product's norm stands above the line: the score lies between 0 and 1",
+                ),
+                ".item() - W_A.shape[1] ** -0.5": (
+                    "subtracts what chance gives",
+                    "the score is the fraction itself; chance is compared with it later",
+                ),
+                ".item() * W_A.shape[1] ** 0.5": (
+                    "divides by what chance gives",
+                    "the score is the fraction itself; chance is compared with it later",
+                ),
+            },
+        ),
+        Mistake("sums sizes of entries all through", function=_score_of_sizes, why=FROBENIUS),
+        Mistake("uses the largest entries all through", function=_score_of_largest, why=FROBENIUS),
+        Mistake("uses the largest column sums all through", function=partial(_score_by, kind=1), why=FROBENIUS),
+        Mistake(
+            "uses the mean of the squares in place of their sum",
+            function=_score_of_means,
+            why=FROBENIUS + "; a mean depends on how many entries there are",
+        ),
+        Mistake(
+            "divides the matrices themselves",
+            function=_divides_in_place,
+            why="later cells use the matrices again: make new ones, W_A / norm",
         ),
         Mistake("uses spectral norms everywhere", function=partial(_score_by, kind=2), why=FROBENIUS),
         Mistake("uses nuclear norms everywhere", function=partial(_score_by, kind="nuc"), why=FROBENIUS),
@@ -146,9 +217,29 @@ def generate_single_random_comp_score_cases(generator: torch.Generator) -> list[
         for label, sizes, n_draws in [
             ("rank one", (8, 1), N_DRAWS),
             ("a higher rank", (12, 5), N_DRAWS),
+            ("a rank close to d_model", (12, 10), N_DRAWS),
             ("two dimensions", (2, 50), N_DRAWS_OF_TWO_DIMENSIONS),
         ]
     ]
+
+
+class CountedDraws(TorchDispatchMode):
+    """Counts the random numbers that torch draws while it is active."""
+
+    DRAWING = ("randn", "rand", "normal", "normal_", "uniform_", "randn_like", "rand_like", "normal_functional")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.n_numbers = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Runs the operation, and counts what it drew."""
+        result = func(*args, **(kwargs or {}))
+        if func.overloadpacket.__name__ in self.DRAWING:
+            self.n_numbers += result.numel()
+        return result
 
 
 def random_score_statistics(function: Any, case: Case) -> Observations:
@@ -160,6 +251,9 @@ def random_score_statistics(function: Any, case: Case) -> Observations:
         return {"output": drawn[0]}
     scores = torch.tensor(drawn, dtype=torch.float64)
     d_model = sizes[0]
+    with CountedDraws() as draws:
+        function(*sizes, generator)
+    is_known = draws.n_numbers > 0  # numbers that come from elsewhere than torch aren't seen
     share = float(((scores < 0.2) | (scores > 0.98)).double().mean())
     extremes = {EXTREME: share} if len(drawn) == N_DRAWS_OF_TWO_DIMENSIONS else {}
     return (
@@ -167,11 +261,16 @@ def random_score_statistics(function: Any, case: Case) -> Observations:
         | {
             MEAN_SCORE: float(scores.mean() * d_model**0.5),
             SPREAD: float(scores.std()),
-            "all scores are the same": bool(scores.std() < 1e-9),
-            IN_RANGE: bool(((scores >= 0) & (scores <= 1 + 1e-9)).all()),
+            "all scores are the same": bool(scores.std() < ROUNDING),
+            TOO_FEW: is_known and draws.n_numbers < 4 * sizes[0] * sizes[1],
+            IN_RANGE: bool(((scores >= 0) & (scores <= 1 + ROUNDING)).all()),
         }
-        | draws_of_a_generator(function, lambda generator: as_number(function(*sizes, generator)), n_draws=2)
+        | draws_of_a_generator(function, lambda generator: round(as_number(function(*sizes, generator)), 5), n_draws=4)
     )
+
+
+def _draws_too_few(seen: Sequence[Observations]) -> bool:
+    return all(case[TOO_FEW] and not case["all scores are the same"] for case in seen[1:])
 
 
 def uniform_random_score(d_model: int, d_head: int, generator: Any = None) -> float:
@@ -206,8 +305,29 @@ test_generate_single_random_comp_score = exercise(
             "get_comp_score(left_A @ right_A.mT, left_B @ right_B.mT)",
             {
                 "get_comp_score(*torch.randn(2, d_model, d_model, generator=generator))": (
-                    "draws matrices of full rank",
-                    "a head's matrices have rank d_head: the mean would be about the same, but the scores spread far less",
+                    "returns scores that hardly differ",
+                    "one score of two matrices of rank d_head is asked for: those of matrices of full rank, and "
+                    "means of many scores, spread far less",
+                ),
+                "get_comp_score(left_A @ right_A.mT, right_A @ left_B.mT)": (
+                    "uses three factors for the two matrices",
+                    "W_B's first factor is W_A's second one turned around, so that they fit too well: draw four",
+                ),
+                "get_comp_score(left_A, right_A.mT)": (
+                    "draws matrices that aren't d_model x d_model",
+                    "each of the two matrices is d_model x d_model, a product of two thin ones",
+                ),
+                "get_comp_score(left_A.mT @ right_A, left_B.mT @ right_B)": (
+                    "draws matrices that aren't d_model x d_model",
+                    "each of the two matrices is d_model x d_model, a product of two thin ones",
+                ),
+                "d_model**-0.5": (
+                    "gives what is expected, without drawing",
+                    "the spread of random scores counts as well: draw four matrices",
+                ),
+                "get_comp_score(left_A @ right_A.mT, left_B @ right_B.mT) - d_model**-0.5": (
+                    "subtracts what is expected",
+                    "the baseline must be the same kind of number as the scores",
                 ),
                 "get_comp_score(left_A @ right_A.mT, left_A @ right_A.mT)": (
                     "composes a matrix with itself",
@@ -224,6 +344,20 @@ test_generate_single_random_comp_score = exercise(
             },
         ),
         Mistake(
+            "draws fewer than four factors",
+            "torch.randn(4, d_model, d_head, generator=generator)",
+            "torch.randn(2, d_model, d_head, generator=generator).repeat(2, 1, 1)",
+            shows=_draws_too_few,
+            why="all four are independent: a factor that is used twice ties the two matrices together",
+        ),
+        Mistake(
+            "doesn't take all its draws from the generator",
+            "torch.randn(4, d_model, d_head, generator=generator)",
+            "torch.randn(4, d_model, d_head)",
+            shows=ignores_the_generator,
+            why="with a generator of the same seed the same scores must come: hand it to each of the four draws",
+        ),
+        Mistake(
             "returns the norm of the product",
             "get_comp_score(left_A @ right_A.mT, left_B @ right_B.mT)",
             "torch.linalg.matrix_norm(left_A @ right_A.mT @ left_B @ right_B.mT).item()",
@@ -236,10 +370,6 @@ test_generate_single_random_comp_score = exercise(
                 "torch.rand(4, d_model, d_head, generator=generator)": (
                     "draws only positive numbers",
                     "entries come from a standard normal, so half of them are negative; positive matrices have a direction in common",
-                ),
-                "torch.randn(4, d_model, d_head)": (
-                    "ignores the generator",
-                    "a generator with the same seed must give the same draws",
                 ),
                 "torch.randn(4, d_model, d_head, generator=torch.manual_seed(0))": (
                     "sets a fixed seed at each call",

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from arena_lib.checking import Case, Mistake, Unfit, exercise, instead_of
+from arena_lib.checking import Case, Mistake, Unfit, exercise
 from arena_lib.checking.observing import Observations, n_positional
 from arena_lib.interp.heads.detectors import (
     current_attn_detector,
@@ -20,32 +20,68 @@ from arena_lib.interp.heads.detectors import (
     induction_attn_detector,
     prev_attn_detector,
 )
-from arena_lib.tests.intro_to_mech_interp.patterns import CLEAR, CLEAR_OF_COPIES, PatternCache, clear_and_graded
+from arena_lib.tests.intro_to_mech_interp.detector_mistakes import (
+    IN_ANY_DETECTOR,
+    REPEATED,
+    TOO_MANY,
+    by_other_numbers,
+    in_place_of_the_mean,
+)
+from arena_lib.tests.intro_to_mech_interp.patterns import (
+    CLEAR,
+    CLEAR_OF_COPIES,
+    PatternCache,
+    at_the_threshold,
+    clear_and_graded,
+)
 
 __test__ = False
 
+ONE_QUERY = (
+    "counts a head if one query looks there",
+    "one query is not enough: the score is the mean over the queries",
+)
+WHOLE_PATTERN = (
+    "uses the mean of the whole pattern",
+    "each row sums to one wherever the head looks: only the entries of this kind of head count",
+)
 SHORT = (5, 3, 4)
 """Lengths of the texts with heads of every degree: the shorter, the more each entry of a mean matters."""
+FOUR = torch.arange(4)
+AT_HALF = [(1.0, 0.25, 0.5, 0.25), (1.0, 0.25, 0.5, 0.3125), (1.0, 0.1875, 0.25, 0.5), (1.0, 0.125, 0.125, 0.75)]
+"""Entries of four heads whose means are 0.5, 1/64 above it, 1/64 below it, and 0.5."""
 
 
 def current_cases(generator: torch.Generator) -> list[Case]:
     """Heads that look at themselves, and others."""
-    return clear_and_graded(current_attn_detector, CLEAR, SHORT, generator)
+    return [
+        *clear_and_graded(current_attn_detector, CLEAR, SHORT, generator),
+        at_the_threshold(current_attn_detector, FOUR, FOUR, AT_HALF),
+    ]
 
 
 def prev_cases(generator: torch.Generator) -> list[Case]:
     """Heads that look at the token before, and others."""
-    return clear_and_graded(prev_attn_detector, CLEAR, SHORT, generator)
+    return [
+        *clear_and_graded(prev_attn_detector, CLEAR, SHORT, generator),
+        at_the_threshold(prev_attn_detector, FOUR + 1, FOUR, AT_HALF),
+    ]
 
 
 def first_cases(generator: torch.Generator) -> list[Case]:
     """Heads that look at the first token, and others."""
-    return clear_and_graded(first_attn_detector, CLEAR, SHORT, generator)
+    return [
+        *clear_and_graded(first_attn_detector, CLEAR, SHORT, generator),
+        at_the_threshold(first_attn_detector, FOUR + 1, 0 * FOUR, AT_HALF),
+    ]
 
 
 def induction_cases(generator: torch.Generator) -> list[Case]:
     """Heads that look one past the copy, beside those that look at the copy, before it, or two past it."""
-    return clear_and_graded(induction_attn_detector, CLEAR_OF_COPIES, (9, 7, 5), generator)
+    return [
+        *clear_and_graded(induction_attn_detector, CLEAR_OF_COPIES, (9, 7, 5), generator),
+        at_the_threshold(induction_attn_detector, FOUR + 5, FOUR + 2, AT_HALF),
+    ]
 
 
 def named_heads(function: Callable[..., Any], case: Case) -> Observations:
@@ -64,9 +100,9 @@ def named_heads(function: Callable[..., Any], case: Case) -> Observations:
             raise Unfit(f'Each head is named by a string, "layer.head": got {name!r}.')
     right = set(reference(PatternCache(patterns), *rest))
     return {
-        "heads in your list that don't count": sorted(set(names) - right, key=_in_order),
+        TOO_MANY: sorted(set(names) - right, key=_in_order),
         "heads that your list lacks": sorted(right - set(names), key=_in_order),
-        "heads named more than once": sorted({name for name in names if names.count(name) > 1}, key=_in_order),
+        REPEATED: sorted({name for name in names if names.count(name) > 1}, key=_in_order),
         "the patterns are unchanged": all(map(torch.equal, own, patterns)),
     }
 
@@ -97,99 +133,6 @@ def without_threshold(detect: Callable[..., list[str]]) -> Callable[..., list[st
     return lambda cache: detect(cache)
 
 
-def wrong_score(name: str, score: Callable[[Tensor], Any], why: str) -> Mistake:
-    """The mistake of another score."""
-    return Mistake(name, function=detector(score), why=why)
-
-
-Where = Callable[[int], tuple[Tensor, Tensor]]
-"""The queries that count in a text of this length, and the key of each."""
-
-
-def itself(seq: int) -> tuple[Tensor, Tensor]:
-    """Every position and itself."""
-    return torch.arange(seq), torch.arange(seq)
-
-
-def the_one_before(seq: int) -> tuple[Tensor, Tensor]:
-    """Every position but the first, and the one before it."""
-    return torch.arange(1, seq), torch.arange(seq - 1)
-
-
-def the_first(seq: int) -> tuple[Tensor, Tensor]:
-    """Every position but the first, and the first."""
-    return torch.arange(1, seq), torch.zeros(seq - 1, dtype=torch.int64)
-
-
-def one_past_the_copy(seq: int) -> tuple[Tensor, Tensor]:
-    """The second copy's positions, and the one after the earlier copy of each."""
-    n = (seq - 1) // 2
-    return torch.arange(n + 1, seq), torch.arange(2, n + 2)
-
-
-def in_place_of_the_mean(where: Where) -> list[Mistake]:
-    """What may be taken of the entries that count in place of their mean."""
-
-    def wrong(name: str, score: Callable[[Tensor], Any], why: str) -> Mistake:
-        return wrong_score(name, lambda pattern: score(pattern[where(len(pattern))]), why)
-
-    def largest_is_meant(pattern: Tensor) -> Tensor:
-        queries, keys = where(len(pattern))
-        return (pattern[queries].argmax(dim=-1) == keys).double().mean()
-
-    n_trivial = int(where(9)[0][0] == 0)  # the first position looks at itself in every head
-    by_positions = wrong_score(
-        "divides by the number of positions",
-        lambda pattern: pattern[where(len(pattern))].sum() / len(pattern),
-        why="not every position is a query that counts: divide by the number of those that do",
-    )
-    return [
-        wrong("sums the entries", torch.sum, "the threshold is for a mean, which lies between 0 and 1 for any length"),
-        wrong("uses the median of the entries", torch.median, "the threshold is for the mean of the entries"),
-        wrong(
-            "counts a head if one query looks there",
-            lambda entries: entries[n_trivial:].max(),
-            "one query is not enough: the score is the mean over the queries",
-        ),
-        wrong("uses only the last query", lambda entries: entries[-1], "the mean is over all queries that count"),
-        wrong_score("counts the queries whose largest entry is there", largest_is_meant, ATTENTION_ITSELF),
-        *([] if n_trivial else [by_positions]),
-    ]
-
-
-ATTENTION_ITSELF = "the threshold is for the mean of the attention itself, whether or not it is the largest entry"
-IN_ANY_DETECTOR = [
-    *instead_of(
-        "> threshold",
-        {
-            "< threshold": (
-                "returns the heads below the threshold",
-                "a head counts if its mean is above the threshold",
-            ),
-            "> 0.4": ("ignores the argument threshold", "0.4 is only the default: callers may give another threshold"),
-        },
-        within="heads_above",
-    ),
-    *instead_of(
-        'f"{layer}.{head}"',
-        {
-            'f"{head}.{layer}"': (
-                "writes the head before the layer",
-                "the layer comes first: 0.7 is head 7 of layer 0",
-            ),
-            'f"{layer}.{head + 1}"': ("counts heads from one", "layers and heads are both counted from zero"),
-        },
-        within="heads_above",
-    ),
-    Mistake(
-        "uses only the first layer",
-        "in is_above.nonzero().tolist()",
-        "in is_above[:1].nonzero().tolist()",
-        within="heads_above",
-        why="the heads of every layer of the cache are searched",
-    ),
-]
-
 test_current_attn_detector = exercise(
     reference=current_attn_detector,
     cases=current_cases,
@@ -199,18 +142,22 @@ test_current_attn_detector = exercise(
         without_threshold(detector(lambda pattern: pattern.diag().mean(), 0.3)),
     ],
     mistakes=[
-        Mistake(
-            "reads the diagonal below the main one",
+        *by_other_numbers(
             "current_attn_scores",
-            "prev_attn_scores",
-            why="a position's attention to itself is on the main diagonal",
+            {
+                "pattern.diagonal(-1, -2, -1).mean(-1)": (
+                    "reads the diagonal below the main one",
+                    "a position's attention to itself is on the main diagonal",
+                ),
+                "pattern.diagonal(0, -2, -1)[..., 1:].mean(-1)": (
+                    "leaves the first position out",
+                    "the mean is over the whole diagonal, the first position included",
+                ),
+                "pattern.diagonal(0, -2, -1).amax(-1)": ONE_QUERY,
+                "pattern.mean((-2, -1))": WHOLE_PATTERN,
+            },
         ),
-        wrong_score(
-            "leaves the first position out",
-            lambda pattern: pattern.diag()[1:].mean(),
-            why="the mean is over the whole diagonal, the first position included",
-        ),
-        *in_place_of_the_mean(itself),
+        *in_place_of_the_mean("current_attn_scores", "pattern.diagonal(0, -2, -1)"),
         *IN_ANY_DETECTOR,
     ],
 )
@@ -232,31 +179,47 @@ test_prev_attn_detector = exercise(
         without_threshold(detector(lambda pattern: pattern[1:, :-1].trace() / len(pattern), 0.5)),
     ],
     mistakes=[
-        Mistake(
-            "reads the main diagonal",
+        *by_other_numbers(
             "prev_attn_scores",
-            "current_attn_scores",
-            why="the position before query i is key i - 1, one below the diagonal",
-        ),
-        wrong_score(
-            "reads a diagonal above the main one",
-            lambda pattern: pattern.diagonal(1).mean(),
-            why="entries above the diagonal belong to future keys, and the mask makes them all zero",
-        ),
-        wrong_score(
-            "reads the diagonal of two positions back",
-            lambda pattern: pattern.diagonal(-2).mean(),
-            why="the previous position is one back: offset -1",
+            {
+                "pattern.diagonal(0, -2, -1).mean(-1)": (
+                    "reads the main diagonal",
+                    "the position before query i is key i - 1, one below the diagonal",
+                ),
+                "pattern.diagonal(1, -2, -1).mean(-1)": (
+                    "reads a diagonal above the main one",
+                    "entries above the diagonal belong to future keys, and the mask makes them all zero",
+                ),
+                "pattern.diagonal(-2, -2, -1).mean(-1)": (
+                    "reads the diagonal of two positions back",
+                    "the previous position is one back: offset -1",
+                ),
+                "(pattern.diagonal(-1, -2, -1) + pattern.diagonal(0, -2, -1)[..., 1:]).mean(-1)": (
+                    "adds what a position gives to itself",
+                    "only the entries [i, i - 1] count: a head that looks at itself is of another kind",
+                ),
+                "pattern.diagonal(-1, -2, -1)[..., 1:].mean(-1)": (
+                    "leaves the second position out",
+                    "query 1 is the first that has a position before it, and it counts",
+                ),
+                "(pattern.diagonal(-1, -2, -1).sum(-1) + pattern[..., 0, 0]) / pattern.shape[-1]": (
+                    "counts the first position, with itself as the one before",
+                    "nothing stands before the first position: the queries from 1 on count",
+                ),
+                "pattern.mean((-2, -1))": WHOLE_PATTERN,
+            },
         ),
         Mistake(
             "changes the patterns in the cache",
             function=_edited_in_place,
             why="later code reads the same cache, so its patterns must stay unchanged",
         ),
-        *in_place_of_the_mean(the_one_before),
+        *in_place_of_the_mean("prev_attn_scores", "pattern.diagonal(-1, -2, -1)"),
         *IN_ANY_DETECTOR,
     ],
 )
+
+FIRST_COLUMN = "rows are queries: what all queries pay to key 0 is the first column"
 
 test_first_attn_detector = exercise(
     reference=first_attn_detector,
@@ -267,25 +230,28 @@ test_first_attn_detector = exercise(
         without_threshold(detector(lambda pattern: pattern[:, 0].mean(), 0.5)),
     ],
     mistakes=[
-        wrong_score(
-            "counts the first query",
-            lambda pattern: pattern[:, 0].mean(),
-            why="the first position can only look at itself, so only the queries from 1 on count",
+        *by_other_numbers(
+            "first_attn_scores",
+            {
+                "pattern[..., 0].mean(-1)": (
+                    "counts the first query",
+                    "the first position can only look at itself, so only the queries from 1 on count",
+                ),
+                "pattern[..., 0, :].mean(-1)": ("reads the first row, not the first column", FIRST_COLUMN),
+                "pattern[..., 0, 1:].mean(-1)": ("reads the first row, not the first column", FIRST_COLUMN),
+                "pattern[..., 1:, 1].mean(-1)": (
+                    "reads the column of the second position",
+                    "positions are counted from zero",
+                ),
+                "pattern[..., 1:, -1].mean(-1)": (
+                    "looks at the last position",
+                    "the first position is key 0: what all queries pay to it is the first column",
+                ),
+                "pattern[..., 0].amax(-1)": ONE_QUERY,
+                "pattern[..., 2:, 0].mean(-1)": ("leaves out the second query too", "all queries from 1 on count"),
+            },
         ),
-        wrong_score(
-            "reads the first row, not the first column",
-            lambda pattern: pattern[0].mean(),
-            why="rows are queries: what all queries pay to key 0 is the first column",
-        ),
-        wrong_score(
-            "reads the column of the second position",
-            lambda pattern: pattern[1:, 1].mean(),
-            why="positions are counted from zero",
-        ),
-        wrong_score(
-            "leaves out the second query too", lambda pattern: pattern[2:, 0].mean(), why="all queries from 1 on count"
-        ),
-        *in_place_of_the_mean(the_first),
+        *in_place_of_the_mean("first_attn_scores", "pattern[..., 1:, 0]"),
         *IN_ANY_DETECTOR,
     ],
 )
@@ -303,16 +269,17 @@ def _induction_by_loop(cache: Any, threshold: float = 0.5) -> list[str]:
     return names
 
 
-def stripe_elsewhere(past: int, name: str, why: str) -> list[Mistake]:
+N = "pattern.shape[-1] // 2"
+WHOLE_STRIPE = f"pattern.diagonal(1 - {N}, -2, -1)"
+
+
+def stripe_elsewhere(past: int, name: str, why: str) -> tuple[Mistake, ...]:
     """The mistake of the diagonal `past` positions after the earlier copy: the whole of it, or the second copy's part."""
-
-    def whole(pattern: Tensor) -> Tensor:
-        return pattern.diagonal(past - len(pattern) // 2)
-
-    return [
-        wrong_score(name, lambda pattern: whole(pattern).mean(), why),
-        wrong_score(name, lambda pattern: whole(pattern)[1 + past :].mean(), why),
-    ]
+    whole = f"pattern.diagonal({past} - {N}, -2, -1)"
+    return by_other_numbers(
+        "induction_attn_scores",
+        {f"{whole}.mean(-1)": (name, why), f"{whole}[..., {1 + past}:].mean(-1)": (name, why)},
+    )
 
 
 N_MINUS_1_BELOW = "the entries [n + 1 + i, i + 2] lie n - 1 below the diagonal"
@@ -333,27 +300,45 @@ test_induction_attn_detector = exercise(
         ),
         *stripe_elsewhere(-1, "uses attention to the token before the earlier copy", N_MINUS_1_BELOW),
         *stripe_elsewhere(2, "uses attention to two tokens after the earlier copy", N_MINUS_1_BELOW),
-        wrong_score(
-            "uses the whole diagonal",
-            lambda pattern: pattern.diagonal(1 - len(pattern) // 2).mean(),
-            why="the first two entries of the diagonal don't belong to the second copy: leave them out with [2:]",
+        *by_other_numbers(
+            "induction_attn_scores",
+            {
+                f"{WHOLE_STRIPE}.mean(-1)": (
+                    "uses the whole diagonal",
+                    "the first two entries of the diagonal don't belong to the second copy: leave them out with [2:]",
+                ),
+                f"{WHOLE_STRIPE}[..., 1:].mean(-1)": (
+                    "uses one entry too many",
+                    "the first query that counts is n + 1, whose key is 2",
+                ),
+                f"{WHOLE_STRIPE}[..., 3:].mean(-1)": (
+                    "leaves one entry out",
+                    "the first query that counts is n + 1, whose key is 2",
+                ),
+                f"pattern.diagonal({N} - 1, -2, -1).mean(-1)": (
+                    "reads a diagonal above the main one",
+                    "entries above the diagonal belong to future keys, and the mask makes them all zero",
+                ),
+                "pattern.diagonal(2 - pattern.shape[-1], -2, -1).mean(-1)": (
+                    "uses the whole length as n",
+                    "the sequence is the token that begins it, then two copies of n tokens: n = (seq - 1) / 2",
+                ),
+                f"pattern.diagonal(1 - {N}, -2, -1)[..., 1:-1].mean(-1)": (
+                    "forgets the token at the start",
+                    "query n + i and key i + 1 hold the copies only without the token that begins the text: "
+                    "with it they are n + 1 + i and i + 2",
+                ),
+                f"pattern[..., {N} + 1 :, 2 : {N} + 2].mean((-2, -1))": (
+                    "uses the mean over all pairs of both copies",
+                    "each query of the second copy has one key that counts: a diagonal, not a block",
+                ),
+                f"{WHOLE_STRIPE}[..., 2:].sum(-1) / (pattern.shape[-1] // 2 + 2)": (
+                    "divides by the length of the whole diagonal",
+                    "n of its n + 2 entries count: divide by n",
+                ),
+            },
         ),
-        wrong_score(
-            "uses one entry too many",
-            lambda pattern: pattern.diagonal(1 - len(pattern) // 2)[1:].mean(),
-            why="the first query that counts is n + 1, whose key is 2",
-        ),
-        wrong_score(
-            "reads a diagonal above the main one",
-            lambda pattern: pattern.diagonal(len(pattern) // 2 - 1).mean(),
-            why="entries above the diagonal belong to future keys, and the mask makes them all zero",
-        ),
-        wrong_score(
-            "uses the whole length as n",
-            lambda pattern: pattern.diagonal(2 - len(pattern)).mean(),
-            why="the sequence is the token that begins it, then two copies of n tokens: n = (seq - 1) / 2",
-        ),
-        *in_place_of_the_mean(one_past_the_copy),
+        *in_place_of_the_mean("induction_attn_scores", f"{WHOLE_STRIPE}[..., 2:]"),
         *IN_ANY_DETECTOR,
     ],
 )

@@ -1,4 +1,4 @@
-"""Judges of what follows from the factors of a matrix alone.
+"""Judge of a matrix's norm from its factors alone, and what is watched where factors must not be multiplied out.
 
 Shapes:  A "*batch rows rank", B "*batch rank columns".
 """
@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from arena_lib.checking import Case, Mistake, exercise, instead_of, outputs
 from arena_lib.checking.cases import tensors_in
-from arena_lib.checking.observing import CHANGED, Observations
+from arena_lib.checking.observing import Observations
 from arena_lib.interp.weights import factored
 
 __test__ = False
@@ -95,6 +95,9 @@ def norm_head_by_head(A: Tensor, B: Tensor) -> Tensor:
     return torch.stack(norms).reshape(A.shape[:-2])
 
 
+SAME_DTYPE = "what is computed from the factors has their dtype"
+NO_DIAGONAL = "||A B||^2 is the sum over pairs of directions r, s of (A_r . A_s)(B_r . B_s), not over r = s alone"
+
 test_factored_norm = exercise(
     reference=factored.factored_norm,
     cases=factored_norm_cases,
@@ -108,12 +111,38 @@ test_factored_norm = exercise(
             "R = A",
             why="the result is right, but A @ B may have billions of entries where its factors have few",
         ),
+        Mistake(
+            "uses Q in place of R",
+            "R = torch.linalg.qr(A).R",
+            "R = torch.linalg.qr(A).Q",
+            why="Q only turns and is as long as A; the lengths are in R, which is small",
+        ),
         *instead_of(
             "torch.linalg.matrix_norm(R @ B)",
             {
                 "torch.linalg.matrix_norm(R) * torch.linalg.matrix_norm(B)": (
                     "multiplies the norms of the factors",
                     "the product of the norms is only an upper bound of the norm of the product",
+                ),
+                "torch.linalg.matrix_norm(R).square() * torch.linalg.matrix_norm(B).square()": (
+                    "multiplies the squared norms of the factors",
+                    "the product of the norms is only an upper bound of the norm of the product",
+                ),
+                "torch.linalg.matrix_norm(R) + torch.linalg.matrix_norm(B)": (
+                    "adds the norms of the factors",
+                    "the factors are multiplied: with A = Q R, ||A B|| = ||R B||",
+                ),
+                "(A.square().sum(dim=-2) * B.square().sum(dim=-1)).sum(dim=-1).sqrt()": (
+                    "leaves out how the directions meet each other",
+                    NO_DIAGONAL,
+                ),
+                "(A.square().sum(dim=-2) * B.square().sum(dim=-1)).sum(dim=-1)": (
+                    "leaves out how the directions meet each other, and the root",
+                    NO_DIAGONAL + "; and the norm is the root of that",
+                ),
+                "torch.linalg.matrix_norm(R @ torch.linalg.qr(B.mT).R)": (
+                    "forgets the transpose of the second R",
+                    "B^T = Q_B R_B, so B = R_B^T Q_B^T",
                 ),
                 "torch.linalg.matrix_norm(A)": (
                     "returns the norm of the first factor",
@@ -126,6 +155,39 @@ test_factored_norm = exercise(
                 "torch.linalg.matrix_norm(R @ B) ** 2": (
                     "forgets the root",
                     "the norm is the root of the sum of squares",
+                ),
+                "torch.linalg.matrix_norm(R @ B).sqrt()": (
+                    "takes the root twice",
+                    "matrix_norm has taken the root already",
+                ),
+                "(R @ B).square().mean(dim=(-2, -1)).sqrt()": (
+                    "uses the mean of the squares",
+                    "the norm is the root of their sum, and R B has fewer entries than A B",
+                ),
+                "(R @ B).norm(dim=-1)": (
+                    "gives a norm for each row",
+                    "the norm goes over rows and columns: dim=(-2, -1)",
+                ),
+                "torch.linalg.matrix_norm(R @ B, keepdim=True)": (
+                    "keeps the axes of rows and columns",
+                    "each matrix of the batch has one number",
+                ),
+                "(R @ B).abs().sum(dim=(-2, -1))": (
+                    "sums the absolute values of the entries",
+                    "the Frobenius norm is the root of the sum of squares",
+                ),
+                "(R @ B).abs().amax(dim=(-2, -1))": (
+                    "uses the largest entry",
+                    "the Frobenius norm is the root of the sum of squares",
+                ),
+                "torch.linalg.matrix_norm(R @ B).mean()": (
+                    "averages over the batch",
+                    "leading axes are a batch: each matrix has a norm of its own",
+                ),
+                "torch.linalg.matrix_norm(R @ B).float()": ("returns single precision", SAME_DTYPE),
+                "(R @ B).square().sum()": (
+                    "gives one number for the whole batch, and forgets the root",
+                    "each matrix has a norm of its own, the root of its sum of squares",
                 ),
                 "(R @ B).norm()": (
                     "returns one number for the whole batch",
@@ -140,196 +202,6 @@ test_factored_norm = exercise(
                     "the Frobenius norm is the root of the sum of their squares",
                 ),
             },
-        ),
-    ],
-)
-
-
-def factored_eigenvalues_cases(generator: torch.Generator) -> list[Case]:
-    """A square matrix, a batch, and rank one."""
-    return [
-        Case(label="one matrix", **factors(generator, (30, 3), (3, 30))),
-        Case(label="a batch of matrices", **factors(generator, (2, 3, 20, 4), (2, 3, 4, 20))),
-        Case(label="rank one", **factors(generator, (20, 1), (1, 20))),
-    ]
-
-
-def unordered_eigenvalues(function: Callable[..., Any], case: Case) -> Observations:
-    """Eigenvalues in an order of their own: real and imaginary parts sorted, and the sum of their squares."""
-    seen = watched(function, case)
-    values = seen["output"]
-    if not isinstance(values, Tensor) or not values.ndim:
-        return seen
-    values = values.detach().to(torch.complex128)
-    parts = torch.stack([values.real.sort(dim=-1).values, values.imag.sort(dim=-1).values])
-    return {
-        "the eigenvalues' real and imaginary parts, sorted": parts,
-        "the sum of the squared eigenvalues": torch.view_as_real(values.square().sum(dim=-1)),
-        CHANGED: seen[CHANGED],
-        BUILT: seen[BUILT],
-    }
-
-
-def eigenvalues_one_by_one(A: Tensor, B: Tensor) -> Tensor:
-    """Each matrix of the batch for itself, with its eigenvectors, which nobody asked for."""
-    small = einops.einsum(B, A, "... i s, ... s j -> ... i j")
-    flat = small.reshape(-1, *small.shape[-2:])
-    return torch.stack([torch.linalg.eig(m).eigenvalues.flip(0) for m in flat]).reshape(small.shape[:-1])
-
-
-test_factored_eigenvalues = exercise(
-    reference=factored.factored_eigenvalues,
-    cases=factored_eigenvalues_cases,
-    observe=unordered_eigenvalues,
-    properties=[builds_nothing_large],
-    accepts=[eigenvalues_one_by_one, lambda A, B: torch.linalg.eigvals((B @ A).mT)],
-    mistakes=instead_of(
-        "torch.linalg.eigvals(B @ A)",
-        {
-            "torch.linalg.eigvals(A @ B)": (
-                "multiplies the factors out",
-                "B @ A is small and has the same eigenvalues, zeros aside",
-            ),
-            "torch.linalg.svdvals(B @ A)": (
-                "returns singular values",
-                "singular values of B @ A are neither its eigenvalues nor the singular values of A @ B",
-            ),
-            "torch.linalg.eigvalsh(B @ A)": (
-                "uses a function for symmetric matrices",
-                "B @ A is not symmetric, so its eigenvalues may be complex; eigvalsh reads only one triangle",
-            ),
-            "torch.linalg.eigvals(B @ A + (B @ A).mT) / 2": (
-                "makes the matrix symmetric",
-                "B @ A is not symmetric, and the mean with its transpose has other eigenvalues",
-            ),
-            "torch.linalg.eigvals(torch.linalg.qr(A).R @ torch.linalg.qr(B.mT).R.mT)": (
-                "uses the small matrix of the singular value decomposition",
-                "R_A R_B^T has the singular values of A B, not its eigenvalues: those are of B @ A",
-            ),
-            "torch.linalg.eigvals(B @ A).real": (
-                "drops the imaginary parts",
-                "a matrix that isn't symmetric may have complex eigenvalues, so keep both parts",
-            ),
-            "torch.linalg.eigvals(B @ A).abs()": (
-                "returns the eigenvalues' absolute values",
-                "the signs of the eigenvalues matter: positive ones mean copying, negative ones the opposite",
-            ),
-            "torch.linalg.eigvals(B @ A).square()": (
-                "returns the eigenvalues' squares",
-                "if B A x = lambda x, then A B (A x) = lambda (A x): the same lambda",
-            ),
-            "torch.linalg.eigvals(A.mT @ A)": (
-                "uses only the first factor",
-                "the eigenvalues are those of B @ A, with both factors",
-            ),
-            "torch.diagonal(B @ A, dim1=-2, dim2=-1)": (
-                "returns the diagonal instead of the eigenvalues",
-                "only a triangular matrix has its eigenvalues on the diagonal",
-            ),
-        },
-    ),
-)
-
-
-def factored_svd_cases(generator: torch.Generator) -> list[Case]:
-    """A wide and a tall matrix, and a batch."""
-    return [
-        Case(label="a wide matrix", **factors(generator, (30, 3), (3, 40))),
-        Case(label="a batch of matrices", **factors(generator, (2, 3, 30, 4), (2, 3, 4, 20))),
-        Case(label="rank one", **factors(generator, (25, 1), (1, 20))),
-    ]
-
-
-def svd_parts(function: Callable[..., Any], case: Case) -> Observations:
-    """What does not depend on the signs of singular vectors: S, the product, and whether they are orthonormal."""
-    seen = watched(function, case)
-    parts = seen.pop("output")
-    if not (isinstance(parts, tuple | list) and len(parts) == 3 and all(isinstance(part, Tensor) for part in parts)):
-        return {"output": parts} | seen
-    U, S, Vh = (part.detach() for part in parts)
-    found: Observations = {"U": torch.zeros_like(U), "Vh": torch.zeros_like(Vh)}  # for their shapes
-    if U.ndim == Vh.ndim >= 2 and S.ndim == U.ndim - 1 and U.shape[-1] == S.shape[-1] == Vh.shape[-2]:
-        found |= {"U.T @ U": U.mT @ U, "Vh @ Vh.T": Vh @ Vh.mT, "U @ diag(S) @ Vh": (U * S[..., None, :]) @ Vh}
-    return found | {"S": S} | seen
-
-
-def svd_by_three_svds(A: Tensor, B: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Takes the singular vectors of both factors in place of their QR."""
-    U_A, S_A, Vh_A = torch.linalg.svd(A, full_matrices=False)
-    U_B, S_B, Vh_B = torch.linalg.svd(B, full_matrices=False)
-    U, S, Vh = torch.linalg.svd((S_A[..., None] * Vh_A) @ (U_B * S_B[..., None, :]), full_matrices=False)
-    return U_A @ U, S, Vh @ Vh_B
-
-
-test_factored_svd = exercise(
-    reference=factored.factored_svd,
-    cases=factored_svd_cases,
-    observe=svd_parts,
-    properties=[builds_nothing_large],
-    accepts=[svd_by_three_svds],
-    equivalent={"torch.linalg.svd(R_A @ R_B.mT, full_matrices=False)": "the small matrix is square"},
-    mistakes=[
-        Mistake(
-            "multiplies the factors out, and keeps singular values of zero",
-            function=lambda A, B: torch.linalg.svd(A @ B, full_matrices=False),
-            why="only k = rank singular values may differ from zero, and the small matrix has them all",
-        ),
-        Mistake(
-            "multiplies the factors out",
-            function=lambda A, B: tuple(
-                part[..., : A.shape[-1]] if i < 2 else part[..., : A.shape[-1], :]
-                for i, part in enumerate(torch.linalg.svd(A @ B, full_matrices=False))
-            ),
-            why="only the small matrix between the two orthonormal parts has to be decomposed",
-        ),
-        *instead_of(
-            "return Q_A @ U, S, Vh @ Q_B.mT",
-            {
-                "return Q_A @ U, S, (Vh @ Q_B.mT).mT": (
-                    "returns V instead of Vh",
-                    "the third part has the right singular vectors as rows, as torch.linalg.svd gives it",
-                ),
-                "return U, S, Vh": (
-                    "returns the singular vectors of the small matrix",
-                    "multiply the small matrix's singular vectors by Q_A and Q_B: then they have as many entries as the whole matrix has rows and columns",
-                ),
-                "return (Q_A @ U).flip(-1), S.flip(-1), (Vh @ Q_B.mT).flip(-2)": (
-                    "returns everything from the smallest singular value to the largest",
-                    "S has the largest first, as torch.linalg.svd gives it",
-                ),
-                "return Vh @ Q_B.mT, S, Q_A @ U": ("returns Vh before U", "the order is (U, S, Vh)"),
-                "return Q_A @ U, torch.diag_embed(S), Vh @ Q_B.mT": (
-                    "returns S as a matrix",
-                    "S is a vector of the k singular values",
-                ),
-                "return (Q_A @ U) * S[..., None, :], S, Vh @ Q_B.mT": (
-                    "multiplies U by S",
-                    "the columns of U are orthonormal, and S is returned separately",
-                ),
-                "return Q_A @ U, S.square(), Vh @ Q_B.mT": (
-                    "squares the singular values",
-                    "U diag(S) Vh is the matrix itself",
-                ),
-                "return Q_A @ U, S.flip(-1), Vh @ Q_B.mT": (
-                    "sorts only S from the smallest to the largest",
-                    "S has the largest first, as torch.linalg.svd gives it",
-                ),
-            },
-        ),
-        *instead_of(
-            "R_A @ R_B.mT",
-            {
-                "R_B @ R_A.mT": (
-                    "transposes the small matrix",
-                    "A B = Q_A R_A R_B^T Q_B^T: the transpose would belong to (A B)^T",
-                ),
-                "R_A @ R_B": ("forgets the transpose of the second R", "B^T = Q_B R_B, so B = R_B^T Q_B^T"),
-            },
-        ),
-        Mistake(
-            "decomposes only the first factor",
-            function=lambda A, B: (lambda U, S, Vh: (U, S, Vh @ B))(*torch.linalg.svd(A, full_matrices=False)),
-            why="the rows of Vh @ B are not orthonormal, and S belongs to A alone",
         ),
     ],
 )

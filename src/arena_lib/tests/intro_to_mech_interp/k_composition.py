@@ -3,6 +3,7 @@
 Shapes:  the circuit "d_vocab d_vocab" (query, key), as two factors.
 """
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -61,6 +62,22 @@ def K_comp_without_norms(model: Any, prev_token_head_index: int, ind_head_index:
     return FactoredMatrix(model.W_E @ model.W_Q[1, ind_head_index], keys.mT)
 
 
+def K_comp_from_layers(later: int, earlier: int) -> Callable[..., FactoredMatrix]:
+    """The mistake of reading the heads' weights in other layers."""
+
+    def circuit(model: Any, prev_token_head_index: int, ind_head_index: int) -> FactoredMatrix:
+        brought = model.W_E @ folded_reader(model, earlier, "W_V")[prev_token_head_index]
+        brought = brought @ model.W_O[earlier, prev_token_head_index]
+        queries = model.W_E @ folded_reader(model, later, "W_Q")[ind_head_index]
+        return FactoredMatrix(queries, (brought @ folded_reader(model, later, "W_K")[ind_head_index]).mT)
+
+    return circuit
+
+
+IN_LAYER_0 = "the earlier head, with its W_V and W_O, is in layer 0"
+MOVED_BY_V = "what is moved goes through W_V; W_Q and W_K decide where to look"
+EACH_ITS_NUMBER = "W_V and W_O belong to head prev_token_head_index, W_Q and W_K to head ind_head_index"
+
 test_find_K_comp_full_circuit = exercise(  # noqa: N816 -- the name that learners know
     reference=composition.find_K_comp_full_circuit,
     name="find_K_comp_full_circuit",
@@ -69,6 +86,18 @@ test_find_K_comp_full_circuit = exercise(  # noqa: N816 -- the name that learner
     properties=[is_kept_in_factors],
     accepts=[K_comp_by_its_formula, K_comp_by_factored],
     mistakes=[
+        Mistake(
+            "returns keys as rows",
+            "FactoredMatrix(queries, keys.mT)",
+            "FactoredMatrix(keys, queries.mT)",
+            why="rows are query tokens, and columns key tokens",
+        ),
+        Mistake(
+            "swaps the two heads",
+            "lm.check_heads([(0, prev_token_head_index), (1, ind_head_index)])",
+            "prev_token_head_index, ind_head_index = ind_head_index, prev_token_head_index",
+            why="the previous-token head is in layer 0, the induction head in layer 1",
+        ),
         Mistake(
             "folds no norm at all",
             function=K_comp_without_norms,
@@ -120,10 +149,9 @@ test_find_K_comp_full_circuit = exercise(  # noqa: N816 -- the name that learner
                     "does not fold the norm before the values",
                     "layer 0 reads the embedding through its norm",
                 ),
-                'folded_reader(model, 1, "W_V")[prev_token_head_index]': (
-                    "uses layer 1 for the values",
-                    "the earlier head, with its W_V and W_O, is in layer 0",
-                ),
+                'folded_reader(model, 1, "W_V")[prev_token_head_index]': ("uses layer 1 for the values", IN_LAYER_0),
+                'folded_reader(model, 0, "W_K")[prev_token_head_index]': ("uses W_K for the values", MOVED_BY_V),
+                'folded_reader(model, 0, "W_Q")[prev_token_head_index]': ("uses W_Q for the values", MOVED_BY_V),
             },
         ),
         *instead_of(
@@ -134,14 +162,32 @@ test_find_K_comp_full_circuit = exercise(  # noqa: N816 -- the name that learner
                     "B has d_head rows and a column for each key token",
                     "ShapeError",
                 ),
-                "FactoredMatrix(keys, queries.mT)": (
-                    "returns keys as rows",
-                    "rows are query tokens, and columns key tokens",
-                ),
                 'FactoredMatrix(brought @ folded_reader(model, 1, "W_Q")[ind_head_index], '
                 '(lm.W_E @ folded_reader(model, 1, "W_K")[ind_head_index]).mT)': (
                     "composes with the queries",
                     "in K-composition the keys read the earlier head's output; with the queries it would be Q-composition",
+                ),
+                'FactoredMatrix(brought @ folded_reader(model, 1, "W_Q")[ind_head_index], keys.mT)': (
+                    "lets the queries read the earlier head's output, too",
+                    "in K-composition the keys read it; the query is that of the token itself",
+                ),
+                'FactoredMatrix(queries, (keys + lm.W_E @ folded_reader(model, 1, "W_K")[ind_head_index]).mT)': (
+                    "adds what the keys read of the token itself",
+                    "the circuit is the path through the earlier head alone",
+                ),
+                "FactoredMatrix(queries / queries.shape[-1] ** 0.5, keys.mT)": (
+                    "divides by the root of d_head",
+                    "the circuit is the product of the weights; scores are its entries over the root of d_head",
+                ),
+                "FactoredMatrix(queries @ folded_reader(model, 1, 'W_K')[ind_head_index].mT, brought.mT)": (
+                    "returns factors whose inner axis is d_model",
+                    "everything passes through the head's d_head numbers: W_K belongs to B",
+                ),
+                "FactoredMatrix(folded_reader(model, 1, 'W_Q')[ind_head_index], "
+                "(folded_reader(model, 0, 'W_V')[prev_token_head_index] @ lm.W_O(0)[prev_token_head_index] "
+                "@ folded_reader(model, 1, 'W_K')[ind_head_index]).mT)": (
+                    "leaves the tokens out",
+                    "the full circuit goes from query tokens to key tokens: W_E on both sides",
                 ),
                 "queries @ keys.mT": ("returns the whole matrix", WHOLE_IS_LARGE),
                 no_factors("queries @ keys.mT"): (
@@ -154,14 +200,45 @@ test_find_K_comp_full_circuit = exercise(  # noqa: N816 -- the name that learner
             "uses W_O of layer 1",
             "lm.W_O(0)[prev_token_head_index]",
             "lm.W_O(1)[prev_token_head_index]",
-            why="the earlier head, with its W_V and W_O, is in layer 0",
+            why=IN_LAYER_0,
+        ),
+        *instead_of(
+            'folded_reader(model, 0, "W_V")[prev_token_head_index] @ lm.W_O(0)[prev_token_head_index]',
+            {
+                'folded_reader(model, 1, "W_V")[prev_token_head_index] @ lm.W_O(1)[prev_token_head_index]': (
+                    "uses both weights of the earlier head from layer 1",
+                    IN_LAYER_0,
+                ),
+                'folded_reader(model, 0, "W_V")[ind_head_index] @ lm.W_O(0)[ind_head_index]': (
+                    "uses the later head's number for the earlier head",
+                    EACH_ITS_NUMBER,
+                ),
+            },
+        ),
+        *[
+            Mistake(
+                f"uses queries and keys from layer {layer}",
+                function=K_comp_from_layers(layer, 0),
+                why="the later head, with its W_Q and W_K, is in layer 1",
+            )
+            for layer in (0, 2)
+        ],
+        Mistake(
+            "swaps the two layers",
+            function=K_comp_from_layers(0, 1),
+            why="the earlier head is in layer 0, and writes what the later one reads, in layer 1",
         ),
         Mistake(
-            "swaps the two heads",
-            function=lambda model, prev_token_head_index, ind_head_index: composition.find_K_comp_full_circuit(
-                model, ind_head_index, prev_token_head_index
-            ),
-            why="the previous-token head is in layer 0, the induction head in layer 1",
+            "uses the earlier head's number for the queries",
+            'folded_reader(model, 1, "W_Q")[ind_head_index]',
+            'folded_reader(model, 1, "W_Q")[prev_token_head_index]',
+            why=EACH_ITS_NUMBER,
+        ),
+        Mistake(
+            "uses the earlier head's number for the keys",
+            'folded_reader(model, 1, "W_K")[ind_head_index]',
+            'folded_reader(model, 1, "W_K")[prev_token_head_index]',
+            why=EACH_ITS_NUMBER,
         ),
     ],
 )

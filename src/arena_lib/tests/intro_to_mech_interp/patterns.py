@@ -21,6 +21,8 @@ STRONG = 0.8
 """Attention that a head's queries pay to the key of its kind."""
 THRESHOLDS = (0.7, 0.5, 0.15)
 """Those that are handed in, each with heads of every degree."""
+OUT_OF_REACH = 1.5
+"""A threshold above every mean, which lies between 0 and 1; a sum or a largest entry may differ there."""
 
 
 class PatternCache(Mapping[str, Tensor]):
@@ -125,4 +127,25 @@ def clear_and_graded(
         patterns = list(random_patterns(2, 9, seq, seq, generator=generator))
         given = {"patterns": patterns, "rest": (threshold,), "reference": reference}
         cases.append(Case(label=counted(seq, "position"), given=given, call=f"cache, threshold={threshold}"))
+    patterns = list(random_patterns(2, 4, 6, 6, generator=generator))
+    given = {"patterns": patterns, "rest": (OUT_OF_REACH,), "reference": reference}
+    cases.append(Case(label="a threshold that no mean reaches", given=given, call=f"cache, threshold={OUT_OF_REACH}"))
     return cases
+
+
+def at_the_threshold(
+    reference: Callable[..., list[str]], queries: Tensor, keys: Tensor, rows: Sequence[Sequence[float]]
+) -> Case:
+    """Heads whose entries [query, key] are those of `rows`, so that their means lie at 0.5 exactly or 1/64 beside it.
+
+    Every number is a sum of few powers of two and so is how many there are: any order of summing is exact.
+    """
+    seq = int(queries[-1]) + 1
+    patterns = torch.ones(2, len(rows), seq, seq).tril() / torch.arange(1, seq + 1)[:, None]
+    for head, entries in enumerate(rows):
+        for query, key, entry in zip(queries.tolist(), keys.tolist(), entries, strict=True):
+            patterns[:, head, query, : query + 1] = (1 - entry) / max(query, 1)
+            patterns[:, head, query, key] = entry
+    patterns = torch.stack([patterns[0], patterns[1].flip(0)])  # the second layer has them the other way round
+    given = {"patterns": list(patterns), "rest": (0.5,), "reference": reference}
+    return Case(label="means at the threshold and close to it", given=given, call="cache, threshold=0.5")

@@ -1,4 +1,4 @@
-"""Judges of repeated tokens, and of the model's run on them.
+"""Judge of repeated tokens.
 
 Shapes:  tokens "batch seq" with seq = 1 + 2n.
 """
@@ -10,20 +10,19 @@ import torch
 from torch import Tensor
 
 from arena_lib.checking import Case, Mistake, Unfit, exercise, instead_of
-from arena_lib.checking.observing import Observations, n_positional
-from arena_lib.interp.heads.induction import generate_repeated_tokens, run_and_cache_model_repeated_tokens
-from arena_lib.tests.intro_to_mech_interp.small_models import BOS, left_behind, make_model, state_of
+from arena_lib.checking.observing import Observations
+from arena_lib.interp.heads.induction import generate_repeated_tokens
+from arena_lib.tests.intro_to_mech_interp.small_models import BOS, make_model
 
 __test__ = False
 
 SOME_IDS = (2, 5, 6, 11)
 """A part of the vocabulary to draw from."""
-N_OF_COURSE = 3
-"""Arguments of a function in its older form: model, seq_len, batch_size."""
 MANY_ROWS = 40
 """Of so many rows it is counted how often each id was drawn; the smaller case expects 110 of each."""
 BEGINS, OUTSIDE = "the first token of each row", "ids outside those given"
 UNEVEN, TWICE = "ids drawn far too often or too seldom", "a generator that is used twice gives other tokens"
+UNTOUCHED, SAME_SEED = "torch's own generator is unchanged", "a generator of the same seed gives the same tokens"
 SECOND_IS_FIRST, REVERSED = "the second copy equals the first", "the second copy is the first reversed"
 
 
@@ -52,7 +51,7 @@ def look_at_tokens(tokens: Any, case: Case) -> Observations:
     """What must hold of repeated tokens, whichever were drawn."""
     seq_len, batch, ids = case.given["call"]
     if not isinstance(tokens, Tensor) or tokens.is_floating_point():
-        raise Unfit(f"Tokens are a tensor of integers: got {_described(tokens)}. torch.full with an int makes one.")
+        raise Unfit(f"Tokens are a tensor of integers: got {described(tokens)}. torch.full with an int makes one.")
     seen: Observations = {"tokens": torch.zeros_like(tokens)}  # for their shape and dtype
     if tokens.shape != (batch, 1 + 2 * seq_len):
         return seen
@@ -71,7 +70,8 @@ def look_at_tokens(tokens: Any, case: Case) -> Observations:
     }
 
 
-def _described(value: Any) -> str:
+def described(value: Any) -> str:
+    """What a value is, as a learner reads it."""
     return f"a tensor of {value.dtype}" if isinstance(value, Tensor) else type(value).__name__
 
 
@@ -82,7 +82,7 @@ def drawn_tokens(function: Callable[..., Any], case: Case) -> Observations:
     def draw(generator: torch.Generator | None) -> Any:
         return function(model, seq_len, batch, ids, generator)
 
-    tokens = draw(_seeded(0))
+    tokens = draw(seeded(0))
     seen = look_at_tokens(tokens, case)
     if tokens.shape != (batch, 1 + 2 * seq_len):
         return seen
@@ -95,20 +95,21 @@ def drawn_tokens(function: Callable[..., Any], case: Case) -> Observations:
 def randomness(draw: Callable[[torch.Generator | None], Any]) -> Observations:
     """Whether a generator alone decides what is drawn, and moves on; without one torch's own does both."""
     own = torch.get_rng_state()
-    generator = _seeded(0)
+    generator = seeded(0)
     first, second = draw(generator), draw(generator)
     is_untouched = torch.equal(own, torch.get_rng_state())
     torch.manual_seed(3)
     return {
-        "a generator of the same seed gives the same tokens": torch.equal(first, draw(_seeded(0))),
-        "torch's own generator is unchanged": is_untouched,
+        SAME_SEED: torch.equal(first, draw(seeded(0))),
+        UNTOUCHED: is_untouched,
         TWICE: not torch.equal(first, second),
-        "a generator of another seed gives other tokens": not torch.equal(first, draw(_seeded(1))),
+        "a generator of another seed gives other tokens": not torch.equal(first, draw(seeded(1))),
         "without a generator each call gives other tokens": not torch.equal(draw(None), draw(None)),
     }
 
 
-def _seeded(seed: int) -> torch.Generator:
+def seeded(seed: int) -> torch.Generator:
+    """A generator of this seed."""
     return torch.Generator().manual_seed(seed)
 
 
@@ -157,6 +158,18 @@ test_generate_repeated_tokens = exercise(
         *instead_of(
             "[start, drawn, drawn]",
             {
+                "[start, drawn[:, : seq_len // 2], drawn[:, : seq_len // 2]]": (
+                    "uses seq_len for the length of the whole row",
+                    "seq_len tokens are drawn, and stand twice: 1 + 2 seq_len in all",
+                ),
+                "[start, drawn.repeat(2, 1).reshape(batch_size, -1)]": (
+                    "fills the second copy from another row",
+                    "each row holds its own tokens twice: drawn.repeat(1, 2), or join drawn to itself with dim=1",
+                ),
+                "[drawn, drawn, start]": (
+                    "puts the token that begins a text at the end",
+                    "it comes first, before both copies",
+                ),
                 "[drawn, drawn]": (
                     "leaves out the first token, which begins every text",
                     "models have rarely seen a text without this token, and heads look at it when they have nothing else to do",
@@ -195,6 +208,12 @@ test_generate_repeated_tokens = exercise(
             why="which token begins a text is the tokenizer's: model.tokenizer.bos_token_id",
         ),
         Mistake(
+            "makes float tokens",
+            ".to(lm.device)",
+            ".to(lm.device).float()",
+            why="token ids are integers: torch.full with an int makes one, torch.ones and torch.zeros don't",
+        ),
+        Mistake(
             "repeats along the batch instead of the positions",
             "dim=1",
             "dim=0",
@@ -204,6 +223,30 @@ test_generate_repeated_tokens = exercise(
         *instead_of(
             "ids[torch.randint(0, len(ids), (batch_size, seq_len), generator=generator)]",
             {
+                "ids[torch.randint(0, len(ids), (batch_size, seq_len), "
+                "generator=generator if token_ids is None else None)]": (
+                    "ignores the generator where ids are given",
+                    "with a generator of the same seed the same tokens must come, whatever the ids",
+                ),
+                "ids[torch.randint(0, len(ids), (batch_size, seq_len), "
+                "generator=None if token_ids is None else generator)]": (
+                    "ignores the generator where no ids are given",
+                    "with a generator of the same seed the same tokens must come, whatever the ids",
+                ),
+                "ids[torch.randint(0, len(ids), (batch_size, seq_len), "
+                "generator=generator or torch.Generator().manual_seed(0))]": (
+                    "draws the same tokens whenever no generator is given",
+                    "None stands for torch's own generator: hand it on as it comes",
+                ),
+                "ids[ids != lm.bos_token_id]"
+                "[torch.randint(0, int((ids != lm.bos_token_id).sum()), (batch_size, seq_len), generator=generator)]": (
+                    "never draws the token that begins a text",
+                    "all ids are equally likely, this one too",
+                ),
+                "ids[torch.randint(0, len(ids), (1, seq_len), generator=generator)]": (
+                    "draws one row only",
+                    "batch_size rows are asked for, each drawn by itself",
+                ),
                 "ids[torch.randint(0, len(ids), (1, seq_len), generator=generator)].repeat(batch_size, 1)": (
                     "repeats the same tokens in all rows",
                     "each row has tokens of its own, drawn independently",
@@ -247,6 +290,7 @@ test_generate_repeated_tokens = exercise(
             "seeds torch's own generator",
             "generator=generator",
             "generator=torch.manual_seed(generator.initial_seed()) if generator else None",
+            shows=lambda seen: any(not observed[UNTOUCHED] and observed[SAME_SEED] for observed in seen),
             why="pass the generator to randint: torch's own generator must stay unchanged",
         ),
         Mistake(
@@ -262,136 +306,6 @@ test_generate_repeated_tokens = exercise(
             "(len(ids) * torch.rand(batch_size, seq_len, generator=generator) ** 2).long()",
             shows=lambda seen: any(observed.get(UNEVEN) for observed in seen),
             why="all ids have the same probability: randint",
-        ),
-    ],
-)
-
-
-def run_observations(function: Callable[..., Any], case: Case) -> Observations:
-    """The tokens' structure, and whether logits and cache are those of the model on these tokens."""
-    model, call = case.given["model"], case.given["call"]
-    before = state_of(model)
-    knows_all = n_positional(function) > N_OF_COURSE
-
-    def run(generator: torch.Generator | None) -> Any:
-        return function(model, *call, generator) if knows_all else function(model, *call[: N_OF_COURSE - 1])
-
-    returned = run(_seeded(0))
-    if not isinstance(returned, tuple | list) or len(returned) != 3:
-        raise Unfit(f"Return three things, (tokens, logits, cache): got {_described(returned)}.")
-    tokens, logits, cache = returned
-    seen = look_at_tokens(tokens, case)
-    if tokens.shape != (call[1], 1 + 2 * call[0]):
-        return seen
-    if not knows_all:
-        seen[OUTSIDE] = []
-    with torch.no_grad():
-        wanted, own = model.run_with_cache(tokens)
-    seen["logits"] = torch.zeros_like(logits) if isinstance(logits, Tensor) else type(logits).__name__
-    seen["the logits are the model's on these tokens"] = _is_close(logits, wanted)
-    for name in ("hook_embed", "blocks.0.attn.hook_z", "blocks.1.attn.hook_pattern", "blocks.1.hook_resid_post"):
-        seen[f"{name} is in the cache"] = _is_close(_get(cache, name), own[name])
-    drawing = (
-        run if knows_all else lambda generator: (generate_repeated_tokens(model, call[0], call[1], call[2], generator),)
-    )
-    return seen | randomness(lambda generator: drawing(generator)[0]) | left_behind(before, state_of(model))
-
-
-def _get(cache: Any, name: str) -> Any:
-    try:
-        return None if isinstance(cache, Tensor) else cache[name]
-    except (LookupError, TypeError):
-        return None
-
-
-def _is_close(value: Any, wanted: Tensor) -> bool:
-    return isinstance(value, Tensor) and value.shape == wanted.shape and torch.allclose(value, wanted, atol=1e-5)
-
-
-def run_cases(generator: torch.Generator) -> list[Case]:
-    """A few rows, one row, and part of the vocabulary."""
-    return [case for case in token_cases(generator) if case.label != "many draws"]
-
-
-def run_of_the_course(model: Any, seq_len: int, batch_size: int = 1) -> tuple[Any, ...]:
-    """The older form with three arguments, which draws from the whole vocabulary."""
-    half = torch.randint(0, model.cfg.d_vocab, (batch_size, seq_len))
-    tokens = torch.cat([torch.full((batch_size, 1), BOS), half, half], dim=-1)
-    return tokens, *model.run_with_cache(tokens)
-
-
-def run_and_list(
-    model: Any, seq_len: int, batch_size: int = 1, token_ids: Any = None, generator: Any = None
-) -> list[Any]:
-    """A list, a forward pass of its own, and every activation named."""
-    tokens = tokens_in_place(model, seq_len, batch_size, token_ids, generator)
-    return [tokens, model(tokens), model.run_with_cache(tokens, names_filter=lambda name: True)[1]]
-
-
-test_run_and_cache_model_repeated_tokens = exercise(
-    reference=run_and_cache_model_repeated_tokens,
-    cases=run_cases,
-    observe=run_observations,
-    accepts=[run_of_the_course, run_and_list],
-    mistakes=[
-        *instead_of(
-            "(model, seq_len, batch_size, token_ids, generator)",
-            {
-                "(model, seq_len, 1, token_ids, generator)": (
-                    "ignores the batch size",
-                    "the result has batch_size rows",
-                ),
-                "(model, seq_len, batch_size, None, generator)": (
-                    "ignores token_ids",
-                    "generate_repeated_tokens takes token_ids as its fourth argument",
-                ),
-                "(model, seq_len, batch_size)": (
-                    "ignores token_ids and the generator",
-                    "generate_repeated_tokens takes all five arguments",
-                ),
-                "(model, seq_len, batch_size, token_ids)": (
-                    "ignores the generator",
-                    "generate_repeated_tokens takes the generator as its fifth argument",
-                ),
-            },
-        ),
-        *instead_of(
-            "run_with_cache(tokens)",
-            {
-                "run_with_cache(generate_repeated_tokens(model, seq_len, batch_size))": (
-                    "runs the model on other tokens",
-                    "tokens, logits and cache must belong together: draw once",
-                ),
-                "run_with_cache(tokens[:, 1:])": (
-                    "runs the model without the first token",
-                    "the model reads all tokens that are returned",
-                ),
-                "run_with_cache(tokens[:, : 1 + seq_len])": (
-                    "runs the model on only the first copy",
-                    "the model must read both copies, because its behaviour on the second is studied",
-                ),
-                'run_with_cache(tokens, lambda name: name.endswith("pattern"))': (
-                    "caches only the patterns",
-                    "the cache holds all activations: leave the filter out",
-                ),
-            },
-        ),
-        *instead_of(
-            "return tokens, logits, cache",
-            {
-                "return tokens, cache, logits": (
-                    "returns the cache before the logits",
-                    "the order is (tokens, logits, cache)",
-                ),
-                "return tokens, logits[:, -1], cache": (
-                    "returns only the last position's logits",
-                    "the result has the logits of all positions",
-                ),
-                "return tokens, logits.log_softmax(dim=-1), cache": (
-                    "returns log-probabilities",
-                    "the result is the model's logits, without a log-softmax",
-                ),
-            },
         ),
     ],
 )
