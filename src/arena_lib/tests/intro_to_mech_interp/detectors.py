@@ -48,8 +48,8 @@ WHOLE_PATTERN = (
 SHORT = (5, 3, 4)
 """Lengths of the texts with heads of every degree: the shorter, the more each entry of a mean matters."""
 FOUR = torch.arange(4)
-AT_HALF = [(1.0, 0.25, 0.5, 0.25), (1.0, 0.25, 0.5, 0.3125), (1.0, 0.1875, 0.25, 0.5), (1.0, 0.125, 0.125, 0.75)]
-"""Entries of four heads whose means are 0.5, 1/64 above it, 1/64 below it, and 0.5."""
+AT_HALF = [(1.0, 0.125, 0.5, 0.375), (1.0, 0.25, 0.5, 0.3125), (1.0, 0.1875, 0.375, 0.375), (1.0, 0.125, 0.125, 0.75)]
+"""Entries of four heads whose means are 0.5, 1/64 above it, 1/64 below it, and 0.5; none ties with another of its row."""
 
 
 def current_cases(generator: torch.Generator) -> list[Case]:

@@ -188,6 +188,14 @@ def projection_mistakes(name: str, other: str, what: str) -> list[Mistake]:
         *instead_of(
             "return project_parts(",
             {
+                **{
+                    f"return project_parts(decomposed_qk_input, attn.W_{wrong}[ind_head_index], "
+                    f"attn.b_{wrong}[ind_head_index])\n    return project_parts(": (
+                        f"uses W_{wrong} and b_{wrong}",
+                        f"{what} are made by W_{name} and b_{name}",
+                    )
+                    for wrong in (other, "V")
+                },
                 "ind_head_index = 0\n    return project_parts(": (
                     "always takes head 0",
                     "the weights are those of the head in the argument",
