@@ -3,6 +3,7 @@
 import pytest
 
 from arena_lib.checking import Judge, exercise, instead_of
+from arena_lib.checking.comparison.arrays import Tolerance
 from arena_lib.errors import AuthoringError, CheckFailed
 
 
@@ -45,6 +46,12 @@ def test_a_declaration_is_named_after_its_reference_and_lies_where_its_cases_do(
     assert isinstance(judge, Judge)
     assert (judge.name, judge.module) == ("half_norm", "toy_exercises")
     assert toy.test_affine.name == "affine"
+
+
+def test_a_declared_tolerance_is_what_counts(toy):
+    wanted = {"output": Tolerance(rtol=0.0, atol=0.5)}
+    judge = exercise(reference=toy.half_norm, cases=toy.half_norm_cases, tolerance=wanted)
+    assert judge.tolerance == wanted
 
 
 def test_mistakes_without_their_star_are_refused(toy, as_an_author):

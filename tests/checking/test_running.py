@@ -214,6 +214,11 @@ def test_recorder_gets_the_result_but_never_the_reference(toy):
     assert seen == [result]
 
 
+def test_a_result_bears_the_exercises_id_where_it_is_given(toy):
+    assert run(toy.test_half_norm, toy.half_norm, exercise_id="1.1/half_norm").exercise == "1.1/half_norm"
+    assert run(toy.test_half_norm, toy.half_norm).exercise == "toy_exercises/half_norm"
+
+
 def test_result_survives_json(toy):
     result = run(toy.test_half_norm, lambda x, weight: x * weight + x.detach())
     assert Result.from_json(result.to_json()) == result

@@ -31,6 +31,11 @@ def test_types_come_before_ranks_and_these_before_dtypes_and_values():
     assert compare_tensors(TENSOR.clone(), TENSOR, PLACE) is None
 
 
+def test_a_value_of_another_type_is_shown_beside_what_it_should_be():
+    mismatch = compare_tensors(None, TENSOR, PLACE)
+    assert (mismatch.expected, mismatch.actual) == ("a float32 tensor of shape (2, 3)", "None")
+
+
 def test_the_first_number_that_is_not_finite_is_shown_before_earlier_wrong_ones():
     actual = np.array([9.0, 1.0, np.inf])
     mismatch = compare_values(actual, np.array([0.0, 1.0, 2.0]), Tolerance(rtol=0.0, atol=0.1), PLACE)

@@ -129,6 +129,7 @@ def test_the_differing_tensor_is_found_in_containers():
     part = drawn(actual, expected)
     assert part.actual.shape == (2, 5)
     assert part.actual[1, 4] == 7
+    assert part.expected[1, 4] == 1
 
 
 @pytest.mark.parametrize(

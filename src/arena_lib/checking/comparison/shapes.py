@@ -36,8 +36,6 @@ def find_shape_pattern(
         return f"{_axis(words[gone[0]])} is missing" if len(gone) == 1 else None
     if len(actual_shape) == len(expected_shape) + 1:
         extra = [i for i in range(len(actual_shape)) if actual_shape[:i] + actual_shape[i + 1 :] == expected_shape]
-        if extra and actual_shape[extra[0]] == 1:
-            return "there is an axis of length 1 too many"
         return f"there is an axis of length {actual_shape[extra[0]]} too many" if extra else None
     return None
 

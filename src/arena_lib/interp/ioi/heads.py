@@ -257,11 +257,11 @@ def classify_heads(measures: HeadMeasures, thresholds: Thresholds | None = None)
     t = thresholds or Thresholds()
     looks = {name: values >= t.attention for name, values in measures.attention.items()}
     kind = {name: values >= t.random for name, values in measures.random.items()}
-    copies, suppresses = measures.copying >= t.copying
+    suppresses = measures.copying[1] >= t.copying
     loses, gains = measures.to_logits.amin(dim=0) <= -t.effect, measures.to_logits.amax(dim=0) >= t.effect
     matters = {name: effect.abs() >= t.effect for name, effect in measures.output.items()}
     classes = {
-        "name mover": as_heads(looks["end->IO"] & copies & loses),
+        "name mover": find_movers(measures.attention, measures.copying, measures.to_logits, t),
         "negative name mover": as_heads((looks["end->IO"] | looks["end->S1"]) & suppresses & gains),
         "S suppression": as_heads(looks["end->S2"] & suppresses & loses),
         "S-inhibition": as_heads(looks["end->S2"] & (measures.to_movers <= -t.effect)),
