@@ -3,7 +3,7 @@ import inspect
 import pytest
 import torch
 
-from arena_lib.checking.mistakes import Mistake, build_both, instead_of, substitute
+from arena_lib.checking.mistakes import Mistake, build_both, build_both_alone, instead_of, substitute
 from arena_lib.errors import AuthoringError
 
 SOURCE = '''
@@ -88,12 +88,25 @@ def test_mistakes_that_share_a_place_are_written_once(toy):
     assert instead_of("x * weight", {"x": ("?", "?")}, within="scale")[0].within == "scale"
 
 
-def test_two_substitutions_are_made_at_once(toy):
+@pytest.mark.parametrize("build", [build_both, build_both_alone])
+def test_two_substitutions_are_made_at_once(toy, build):
     halves, _, adds = toy.test_half_norm.mistakes
-    wrong = build_both(halves, adds, toy.half_norm)
+    wrong = build(halves, adds, toy.half_norm)
     assert wrong(torch.tensor(3.0), torch.tensor(5.0)) == (3 + 5) / 1 + 3
     with pytest.raises(AuthoringError, match="must not overlap"):
-        build_both(halves, halves, toy.half_norm)
+        build(halves, halves, toy.half_norm)
+
+
+def test_a_first_look_at_two_mistakes_executes_no_other_definition(toy):
+    halves, _, _ = toy.test_half_norm.mistakes
+    shifts = Mistake("shifts", "scale(x, weight)", "scale(x, weight) + 1")
+    alone, whole = (build(halves, shifts, toy.half_norm) for build in (build_both_alone, build_both))
+    x, weight = torch.tensor(3.0), torch.tensor(5.0)
+    assert alone(x, weight) == whole(x, weight) == 15 + 1 + 3
+    assert alone.__globals__["scale"] is toy.scale
+    assert whole.__globals__["scale"] is not toy.scale
+    with pytest.raises(AuthoringError, match="must not overlap"):
+        build_both_alone(halves, halves, toy.half_norm)
 
 
 def test_words_that_are_no_pair_are_refused(as_an_author):

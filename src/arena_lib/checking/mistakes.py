@@ -87,6 +87,36 @@ def build_both(first: Mistake, second: Mistake, reference: Callable[..., Any]) -
     return _definition_in(_mutated_module(edits, inspect.getmodule(reference)), reference)
 
 
+def build_both_alone(first: Mistake, second: Mistake, reference: Callable[..., Any]) -> Any:
+    """As `build_both` in less time: of the module only the reference's own definition is executed again.
+
+    What calls the reference from elsewhere in its module sees the unchanged one, so what this shows is a first look.
+    """
+    if first.within or second.within:
+        return build_both(first, second, reference)
+    if _overlap(first.old, second.old):
+        raise AuthoringError(f"two mistakes must not overlap to be made at once: got {first.old!r} and {second.old!r}.")
+    module = inspect.getmodule(reference)
+    assert module is not None
+    source = _source_of_definition(module, reference.__qualname__.partition(".")[0])
+    for edit in (first._edit(reference), second._edit(reference)):
+        source = substitute(source, edit.qualname, edit.old, edit.new)
+    names = dict(vars(module))
+    exec(compile(source, _remember(source, str(module.__file__)), "exec", dont_inherit=True), names)
+    outermost, *inner = reference.__qualname__.split(".")
+    return functools.reduce(getattr, inner, names[outermost])
+
+
+@functools.lru_cache(maxsize=64)
+def _source_of_definition(module: types.ModuleType, name: str) -> str:
+    """The text of one definition of a module, with its decorators."""
+    source = Path(str(inspect.getsourcefile(module))).read_text(encoding="utf-8")
+    lines = source.splitlines(keepends=True)
+    node: Any = next(node for node in ast.parse(source).body if getattr(node, "name", None) == name)
+    first = node.decorator_list[0] if node.decorator_list else node
+    return "".join(lines[first.lineno - 1 : node.end_lineno])
+
+
 def _overlap(first: str, second: str) -> bool:
     return first in second or second in first
 

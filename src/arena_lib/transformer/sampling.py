@@ -140,8 +140,9 @@ def sample_top_k(logits: Float[Tensor, " d_vocab"], k: int, generator: torch.Gen
     """Draw one token id among the k most likely, as an int.
 
     Their probabilities are those of softmax(logits), scaled up to sum to one; every other
-    token has probability 0. Where equal logits compete for the last place, any of them may
-    take it. A k of d_vocab or more leaves the distribution as it is.
+    token has probability 0. Exactly k tokens can be drawn: where equal logits compete for the
+    last place, one of them takes it, whichever. A k of d_vocab or more leaves the distribution
+    as it is. The logits stay as they were.
     `generator`, if given, is the only source of randomness; each draw moves it on.
     """
     best = logits.topk(min(k, logits.shape[0]))
@@ -160,6 +161,7 @@ def sample_top_p(
     probabilities sum to at least top_p, so the token that crosses the line is kept; but
     keep at least min_tokens_to_keep. Among those draw with the probabilities of
     softmax(logits), scaled up to sum to one. A top_p of 0 keeps min_tokens_to_keep tokens.
+    Of equally likely tokens at the line any may come first. The logits stay as they were.
     The sums are float32, whatever the dtype of the logits.
     `generator`, if given, is the only source of randomness; each draw moves it on.
     """

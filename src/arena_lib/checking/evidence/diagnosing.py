@@ -10,12 +10,12 @@ from arena_lib.checking.comparison.comparing import equal
 from arena_lib.checking.evidence.examples import is_examples_case
 from arena_lib.checking.evidence.expectations import cases_of, expectations_of, observe_or_raised
 from arena_lib.checking.exercises import Exercise, ignored
-from arena_lib.checking.mistakes import Mistake, build_both
+from arena_lib.checking.mistakes import Mistake, build_both, build_both_alone
 from arena_lib.checking.observing import Observations
 from arena_lib.checking.results import Diagnosis
 from arena_lib.errors import AuthoringError
 
-SECONDS_FOR_PAIRS = 0.5
+SECONDS_FOR_PAIRS = 1.0
 """Processor time within which two mistakes at once are looked for; a learner waits for it."""
 
 
@@ -82,11 +82,11 @@ def _find_pair(sighting: Sighting) -> tuple[Mistake, Mistake] | None:
         if time.process_time() > deadline:
             return None
         try:
-            wrong = build_both(*pair, test.reference)
-        except AuthoringError:  # they overlap, or don't fit each other
+            wrong = build_both_alone(*pair, test.reference)
+        except (AuthoringError, SyntaxError):  # they overlap, or don't fit each other
             continue
         if same_observations(test, observe_or_raised(test, wrong, case, case_idx), seen) and _reproduces(
-            wrong, sighting
+            build_both(*pair, test.reference), sighting
         ):
             return pair
     return None

@@ -12,11 +12,8 @@ from arena_lib.tests.transformer_from_scratch.bpe_encoding import (
     test_bpe_decode,
     test_bpe_encode,
 )
-from arena_lib.tests.transformer_from_scratch.bpe_training import (
-    test_count_pairs,
-    test_merge_pair,
-    test_train_bpe,
-)
+from arena_lib.tests.transformer_from_scratch.bpe_pairs import test_count_pairs, test_merge_pair
+from arena_lib.tests.transformer_from_scratch.bpe_training import test_train_bpe
 from arena_lib.tests.transformer_from_scratch.cached_generation import (
     test_forward_with_cache,
     test_generate_with_cache,
@@ -42,8 +39,8 @@ from arena_lib.tests.transformer_from_scratch.sampling import (
     test_greedy_search,
     test_sample_basic,
     test_sample_top_k,
-    test_sample_top_p,
 )
+from arena_lib.tests.transformer_from_scratch.top_p import test_sample_top_p
 from arena_lib.tests.transformer_from_scratch.training import test_measure_accuracy, test_training_step
 from arena_lib.tests.transformer_from_scratch.whole_models import test_demo_llama, test_demo_transformer
 

@@ -66,6 +66,45 @@ test_mlp = exercise(
                     "squares the input where the formula has its cube",
                     "the formula has a^3",
                 ),
+                GELU.replace("* (pre + 0.044715 * pre**3)", "* pre + 0.044715 * pre**3"): (
+                    "multiplies only a by sqrt(2/pi)",
+                    "the root multiplies the whole bracket: a + 0.044715 a^3",
+                ),
+                GELU.replace("pre + 0.044715 * pre**3", "0.044715 * pre**3"): (
+                    "leaves a out of the tanh",
+                    "the tanh is of sqrt(2/pi) * (a + 0.044715 a^3)",
+                ),
+                GELU.replace("1 + ", ""): ("leaves out the 1 before the tanh", "gelu(a) = a/2 * (1 + tanh(...))"),
+                GELU.replace("1 + ", "1 - "): ("subtracts the tanh", "gelu(a) = a/2 * (1 + tanh(...))"),
+                GELU.replace("2 / torch.pi", "torch.pi / 2"): ("takes pi / 2 for 2 / pi", "the formula has sqrt(2/pi)"),
+                GELU.replace("(2 / torch.pi) ** 0.5", "2**0.5 / torch.pi"): (
+                    "takes the root of 2 only, not of 2 / pi",
+                    "the formula has sqrt(2/pi)",
+                ),
+                GELU.replace("** 0.5", "* 0.5"): ("halves 2 / pi where the root is asked for", "** 0.5 is the root"),
+                "pre * torch.sigmoid((2 / torch.pi) ** 0.5 * (pre + 0.044715 * pre**3))": (
+                    "takes sigmoid for (1 + tanh) / 2",
+                    "(1 + tanh(u)) / 2 is sigmoid(2u), with the 2",
+                ),
+                "0.5 * pre * (1 + torch.erf(pre))": (
+                    "uses the exact GELU without the root of 2",
+                    "GPT-2 was trained with the tanh form: a/2 * (1 + tanh(sqrt(2/pi) * (a + 0.044715 a^3)))",
+                ),
+                "pre * (1 + torch.erf(pre / 2**0.5))": (
+                    "uses the exact GELU without the half",
+                    "GPT-2 was trained with the tanh form: a/2 * (1 + tanh(sqrt(2/pi) * (a + 0.044715 a^3)))",
+                ),
+                **{
+                    code: (f"uses {name} instead of GELU", "GPT-2's activation is GELU in its tanh form")
+                    for code, name in [
+                        ("torch.sigmoid(pre)", "a sigmoid"),
+                        ("F.leaky_relu(pre)", "leaky ReLU"),
+                        ("F.elu(pre)", "ELU"),
+                        ("F.softplus(pre)", "softplus"),
+                        ("F.relu(pre).square()", "the square of ReLU"),
+                        ("pre.softmax(dim=-1)", "a softmax"),
+                    ]
+                },
                 'F.gelu(pre.detach(), approximate="tanh")': (
                     "cuts the gradient to the first layer",
                     "both layers are learned: no detach, data or no_grad on the way",
@@ -77,7 +116,13 @@ test_mlp = exercise(
             },
         ),
         Mistake("forgets b_in", "+ self.b_in", "", why="the bias decides where each neuron starts to fire"),
-        Mistake("forgets b_out", " + self.b_out", "", why="the output layer has a bias as well"),
+        *instead_of(
+            " + self.b_out",
+            {
+                "": ("forgets b_out", "the output layer has a bias as well"),
+                " - self.b_out": ("subtracts b_out", "the bias is added"),
+            },
+        ),
         *instead_of(
             "return einops",
             {
@@ -138,6 +183,16 @@ test_gated_mlp = exercise(
                     "swaps gate and input",
                     "the activation acts on what W_gate gives; W_in stays linear",
                 ),
+                "F.silu(einops.einsum(normalized_resid_mid, self.W_in, widen))\n"
+                "        post = gate * einops.einsum(normalized_resid_mid, self.W_in, widen)": (
+                    "makes the gate with W_in",
+                    "two products of x are multiplied: one with W_in, and the silu of one with W_gate",
+                ),
+                "torch.sigmoid(einops.einsum(normalized_resid_mid, self.W_in, widen))\n"
+                "        post = gate * einops.einsum(normalized_resid_mid, self.W_gate, widen)": (
+                    "swaps gate and input, and uses a sigmoid",
+                    "the activation acts on what W_gate gives, and silu(a) = a * sigmoid(a)",
+                ),
                 "F.silu(einops.einsum(normalized_resid_mid, self.W_in, widen))\n        post = gate": (
                     "leaves W_gate out",
                     "two products of x are multiplied: one with W_in, and the silu of one with W_gate",
@@ -157,6 +212,14 @@ test_gated_mlp = exercise(
                     "the gate decides how much of each hidden value passes",
                 ),
                 "post = gate": ("leaves W_in out", "the gate multiplies what W_in gives"),
+                "post = gate * einops.einsum(normalized_resid_mid, self.W_gate, widen)": (
+                    "multiplies the gate with itself, before and after SiLU",
+                    "the gate multiplies what W_in gives",
+                ),
+                "post = (1 - gate) * einops.einsum(normalized_resid_mid, self.W_in, widen)": (
+                    "turns the gate round",
+                    "where the gate is zero nothing passes",
+                ),
                 "post = gate + einops.einsum(normalized_resid_mid, self.W_in, widen)": (
                     "adds the gate",
                     "the gate multiplies what W_in gives: where the gate is zero, nothing passes",
@@ -170,6 +233,8 @@ test_gated_mlp = exercise(
         *instead_of(
             "F.silu(",
             {
+                "torch.tanh(": ("uses tanh instead of SiLU", "silu(a) = a * sigmoid(a)"),
+                "torch.square(": ("squares the gate", "silu(a) = a * sigmoid(a)"),
                 "torch.sigmoid(": ("uses a sigmoid instead of SiLU", "silu(a) = a * sigmoid(a)"),
                 "F.gelu(": ("uses GELU instead of SiLU", "Llama's gate is SiLU: a * sigmoid(a)"),
                 "nn.GELU('tanh')(": ("uses GELU's tanh form instead of SiLU", "Llama's gate is SiLU: a * sigmoid(a)"),
@@ -180,6 +245,12 @@ test_gated_mlp = exercise(
                 ),
                 "(": ("has no activation", "SiLU is applied to the gate before the multiplication"),
             },
+        ),
+        Mistake(
+            "applies SiLU to the output too",
+            "def forward(",
+            "@lambda forward: lambda self, x: F.silu(forward(self, x))\n    def forward(",
+            why="what is added to the residual stream must be free to have either sign",
         ),
         Mistake(
             "adds the residual stream itself",
@@ -219,6 +290,10 @@ test_transformer_block = exercise(
                     "forgets the residual connection around attention",
                     "attention adds to the residual stream; it does not replace it",
                 ),
+                "resid_mid = resid_pre": (
+                    "leaves attention out",
+                    "attention adds to the stream before the MLP reads it",
+                ),
                 "resid_mid = resid_pre + self.attn(resid_pre)": (
                     "does not normalise before attention",
                     "attention reads a normalised copy of the stream",
@@ -249,6 +324,23 @@ test_transformer_block = exercise(
         *instead_of(
             "return resid_mid + self.mlp(self.ln2(resid_mid))",
             {
+                "return resid_mid": ("leaves the MLP out", "after attention the MLP adds to the stream"),
+                "return resid_mid - resid_pre + self.mlp(self.ln2(resid_mid))": (
+                    "returns what the block adds, without the stream",
+                    "the stream after the block is asked for: resid_pre is part of it",
+                ),
+                "return self.ln2(resid_mid + self.mlp(self.ln2(resid_mid)))": (
+                    "normalises the stream at the end",
+                    "in GPT-2 the stream itself is never normalised on the way",
+                ),
+                "return resid_mid + self.mlp(self.ln2(self.ln1(resid_mid)))": (
+                    "normalises twice before the MLP",
+                    "the MLP reads what ln2 makes of the stream",
+                ),
+                "return resid_mid + self.mlp(self.ln2(resid_mid.detach()))": (
+                    "cuts the gradient through the MLP",
+                    "all that comes before learns through the MLP too",
+                ),
                 "return self.mlp(self.ln2(resid_mid))": (
                     "forgets the residual connection around the MLP",
                     "the MLP adds to the residual stream; it does not replace it",

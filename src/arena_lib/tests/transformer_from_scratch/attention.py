@@ -113,6 +113,10 @@ def mistakes_of_any_attention(cfg: str, mask: str) -> tuple[Mistake, ...]:
                     "multiplies the scores by the root of d_head",
                     "the scores are divided by the root of d_head, so that their spread doesn't grow with d_head",
                 ),
+                f" / ({cfg}.n_heads * {cfg}.d_head) ** 0.5": (
+                    "scales by the root of n_heads * d_head",
+                    "the dot product of one head has d_head terms",
+                ),
                 f" / {cfg}.d_model**0.5": (
                     "scales by the root of d_model",
                     "the dot product has d_head terms, not d_model",
@@ -201,9 +205,48 @@ test_attention = exercise(
     accepts=[AttentionByTorch, AttentionHeadByHead],
     mistakes=[
         *instead_of(
+            "einops.einsum(q, k, dot)",
+            {
+                "einops.einsum(q, k, dot).sum(dim=1, keepdim=True).expand(-1, self.cfg.n_heads, -1, -1)": (
+                    "sums the scores over the heads",
+                    "each head looks where it likes: n_heads stays an axis of the scores",
+                ),
+            },
+        ),
+        *instead_of(
+            "einops.einsum(x, self.W_V, project)",
+            {
+                "einops.einsum(x, self.W_K, project)": (
+                    "makes the values with W_K",
+                    "queries, keys and values have weights of their own",
+                ),
+            },
+        ),
+        *instead_of(
+            "einops.einsum(x, self.W_K, project)",
+            {
+                "einops.einsum(x, self.W_Q, project)": (
+                    "makes the keys with W_Q",
+                    "queries, keys and values have weights of their own",
+                ),
+            },
+        ),
+        *instead_of(
             SUMMED,
             {
                 "einops.einsum(z, self.W_O, merge)": ("forgets b_O", "the output has a bias, once for all heads"),
+                SUMMED.replace("self.b_O", "self.b_O / self.cfg.n_heads"): (
+                    "shares b_O out among the heads",
+                    "the heads are summed first, and the whole bias is added to the sum",
+                ),
+                "einops.einsum(z[:, :, :1], self.W_O[:1], merge) + self.b_O": (
+                    "takes the first head only",
+                    "what the heads bring is summed: each adds its part to the residual stream",
+                ),
+                "z.flatten(2)": (
+                    "leaves W_O out",
+                    "each head's z goes through its W_O to the residual stream: d_head to d_model",
+                ),
                 SUMMED.replace("+ ", "+ self.cfg.n_heads * "): (
                     "adds b_O once for each head",
                     "the heads are summed first, and the bias is added to the sum",
@@ -247,11 +290,22 @@ test_attention = exercise(
             "x = normalized_resid_pre[:1].expand_as(normalized_resid_pre)",
             why="each sequence is read by itself: keep the batch axis in every product",
         ),
-        Mistake(
-            "lets the next token through",
-            "diagonal=1",
-            "diagonal=2",
-            why="the key right after the query is the very token to be predicted",
+        *instead_of(
+            "triu(torch.ones(seq_q, seq_k, dtype=torch.bool, device=attn_scores.device), diagonal=1)",
+            {
+                "triu(torch.ones(seq_q, seq_k, dtype=torch.bool), diagonal=2)": (
+                    "lets the next token through",
+                    "the key right after the query is the very token to be predicted",
+                ),
+                "triu(torch.ones(seq_q, seq_k, dtype=torch.bool), diagonal=0)": (
+                    "hides the present too",
+                    "a position may look at itself, so the diagonal stays visible",
+                ),
+                "tril(torch.ones(seq_q, seq_k, dtype=torch.bool), diagonal=-1)": (
+                    "hides the past instead of the future",
+                    "rows are queries and columns are keys: the future is where the column is larger than the row",
+                ),
+            },
             within="causal_mask",
         ),
     ],

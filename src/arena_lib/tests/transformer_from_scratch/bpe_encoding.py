@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from arena_lib.checking import Case, Mistake, exercise, instead_of
-from arena_lib.tests.transformer_from_scratch.bpe_training import as_word, merge_pair_by_stack
+from arena_lib.tests.transformer_from_scratch.bpe_pairs import as_word, merge_pair_by_stack
 from arena_lib.transformer.tokens import bpe
 from arena_lib.transformer.tokens.bpe import Pair, Word
 
@@ -27,6 +27,7 @@ def bpe_encode_cases(generator: torch.Generator) -> list[Case]:
         "the leftmost place first": (tuple("aaaaa"), [("a", "a"), ("aa", "a"), ("aa", "aa")]),
         "nothing to merge": (tuple("xyz"), merges),
         "one symbol": (("l",), merges),
+        "symbols that spell a merge": (("a", "bc", "d"), [("a", "b"), ("ab", "c"), ("bc", "d")]),
         "a merge made possible by a later one": (("a", "b", "c"), [("ab", "c"), ("a", "b")]),
     }
     return [Case(label=label, args=arguments) for label, arguments in cases.items()]
@@ -63,6 +64,15 @@ def goes_through_the_merges_again(word: Word, merges: list[Pair]) -> Word:
     return word
 
 
+def merges_one_place_of_each(word: Word, merges: list[Pair]) -> Word:
+    """Goes through the merges once, and joins the leftmost place of each."""
+    for pair in merges:
+        at = next((at for at, neighbours in enumerate(pairwise(word)) if neighbours == pair), None)
+        if at is not None:
+            word = (*word[:at], word[at] + word[at + 1], *word[at + 2 :])
+    return word
+
+
 def takes_the_longest_symbol(word: Word, merges: list[Pair]) -> Word:
     """Cuts the longest known symbol off the front of what is left."""
     known, rest = {"".join(pair) for pair in merges}, "".join(word)
@@ -81,8 +91,21 @@ test_bpe_encode = exercise(
     accepts=[bpe_encode_by_rank, bpe_encode_all_places],
     mistakes=[
         *instead_of(
+            "[(ranks[pair], at) for at, pair in enumerate(pairwise(word)) if pair in ranks]",
+            {
+                '[\n            (rank, at)\n            for at, pair in enumerate(pairwise(word))\n            for rank, merge in enumerate(merges)\n            if "".join(merge) == "".join(pair)\n        ]': (
+                    "compares the text of pairs, not their symbols",
+                    "('l', 'ow') and ('lo', 'w') spell the same, but are different pairs",
+                ),
+            },
+        ),
+        *instead_of(
             "_, at = min(places)",
             {
+                "_, at = max(places, key=lambda place: (place[0], -place[1]))": (
+                    "applies the latest merge first, at its leftmost place",
+                    "merges are applied in the order in which they were learned",
+                ),
                 "_, at = min(places, key=lambda place: place[1])": (
                     "merges from left to right, not in the order of learning",
                     "the merge that was learned first comes first, wherever it is in the word",
@@ -134,6 +157,11 @@ test_bpe_encode = exercise(
             why="a merge can make an earlier one possible, which then comes first: look at all of them after each step",
         ),
         Mistake(
+            "applies each merge at one place only",
+            function=merges_one_place_of_each,
+            why="a merge applies at every place where its pair stands: look for places until none is left",
+        ),
+        Mistake(
             "takes the longest symbol it knows",
             function=takes_the_longest_symbol,
             why="the order in which merges were learned decides, not the length of what they make",
@@ -169,6 +197,26 @@ test_bpe_decode = exercise(
         *instead_of(
             'to_bytes("".join(symbols)).decode("utf-8", errors="replace")',
             {
+                '"".join(\n        "\\ufffd" if "\\udc80" <= c <= "\\udcff" else c\n        for c in to_bytes("".join(symbols)).decode("utf-8", errors="surrogateescape")\n    )': (
+                    "writes one U+FFFD for each single byte",
+                    "the first bytes of a character that breaks off become one U+FFFD together",
+                ),
+                'to_bytes("".join(symbols)).decode("utf-8", errors="backslashreplace")': (
+                    "writes bytes that are not valid UTF-8 as escapes",
+                    'they become U+FFFD: errors="replace"',
+                ),
+                'to_bytes("".join(symbols)).decode("utf-8", errors="replace").replace("\\ufffd", "?")': (
+                    "writes a question mark for bytes that are not valid UTF-8",
+                    "they become U+FFFD, which no text has by itself",
+                ),
+                '"".join(symbols).replace("Ġ", " ").replace("Ċ", "\\n").encode("latin-1", errors="replace").decode("utf-8", errors="replace")': (
+                    "turns back the space and the line break only",
+                    "all bytes that can't be seen have stand-ins: to_bytes knows them",
+                ),
+                '"".join(symbols).replace("Ġ", " ").encode("latin-1", errors="ignore").decode("utf-8", errors="replace")': (
+                    "turns back the space and drops other stand-ins",
+                    "all bytes that can't be seen have stand-ins: to_bytes knows them",
+                ),
                 '"".join(symbols)': (
                     "joins the symbols without turning them into bytes",
                     "symbols are written with stand-ins: the space is 'Ġ' until it is turned back",

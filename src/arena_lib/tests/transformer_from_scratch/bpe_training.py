@@ -1,4 +1,4 @@
-"""Judges of learning the merges of byte-pair encoding: counting pairs, joining them, and both in turn."""
+"""Judge of learning the merges of byte-pair encoding."""
 
 from collections import Counter
 from itertools import pairwise
@@ -6,244 +6,13 @@ from typing import Any
 
 import torch
 
-from arena_lib.checking import Case, Mistake, Unfit, exercise, instead_of, outputs
+from arena_lib.checking import Case, Unfit, exercise, instead_of
 from arena_lib.checking.observing import Observations
+from arena_lib.tests.transformer_from_scratch.bpe_pairs import corpus, merge_pair_by_stack
 from arena_lib.transformer.tokens import bpe
 from arena_lib.transformer.tokens.bpe import Pair, Word
 
 __test__ = False
-
-CORPUS = {"low": 5, "lower": 2, "newest": 6, "widest": 3, "l": 4, "lll": 2}
-
-
-def corpus() -> dict[Word, int]:
-    """The small corpus, each word as a tuple of letters."""
-    return {tuple(word): count for word, count in CORPUS.items()}
-
-
-def counted(function: Any, case: Case) -> Observations:
-    """Pairs with their counts, as a plain dictionary; a count of zero says nothing. And whether the words changed."""
-    words = dict(case.args[0])
-    pairs = function(words, *case.args[1:])
-    if not isinstance(pairs, dict):
-        raise Unfit(f"It must return a dictionary (a Counter) from pairs to counts: got {type(pairs).__name__}.")
-    return {
-        "counts": {pair: count for pair, count in sorted(pairs.items()) if count},
-        "the words are unchanged": words == case.args[0],
-    }
-
-
-def count_pairs_cases(generator: torch.Generator) -> list[Case]:
-    """Words of several lengths, overlapping pairs, and words of one symbol or none."""
-    return [
-        Case(label="a pair twice in one word", args=({("a", "b", "a", "b"): 3, ("b", "b", "a", "b"): 2},)),
-        Case(label="a small corpus", args=(corpus(),)),
-        Case(label="overlapping pairs", args=({("a", "a", "a"): 3, ("a", "b", "a"): 1},)),
-        Case(label="symbols that were merged before", args=({("lo", "w"): 5, ("lo", "w", "e", "r"): 2},)),
-        Case(label="no pairs at all", args=({("a",): 7, (): 1},)),
-    ]
-
-
-def count_pairs_by_index(word_counts: dict[Word, int]) -> dict[Pair, int]:
-    """A plain dictionary and indices."""
-    counts: dict[Pair, int] = {}
-    for word, count in word_counts.items():
-        for i in range(len(word) - 1):
-            pair = (word[i], word[i + 1])
-            counts[pair] = counts.get(pair, 0) + count
-    return counts
-
-
-test_count_pairs = exercise(
-    reference=bpe.count_pairs,
-    cases=count_pairs_cases,
-    observe=counted,
-    accepts=[count_pairs_by_index],
-    mistakes=[
-        *instead_of(
-            "counts[pair] += count",
-            {
-                "counts[pair] += 1": (
-                    "counts each word once",
-                    "a word that occurs five times brings each of its pairs five times",
-                ),
-                "counts[pair] = count": (
-                    "keeps only the last word's count",
-                    "the same pair may occur in several words: their counts are added up",
-                ),
-                "counts[tuple(sorted(pair))] += count": (
-                    "ignores the order of the two symbols",
-                    "'ab' and 'ba' are different pairs",
-                ),
-                "counts[pair[0] + pair[1]] += count": (
-                    "joins the two symbols of a pair",
-                    "keys are tuples of two symbols: joined, ('l', 'ow') and ('lo', 'w') are the same",
-                ),
-            },
-        ),
-        *instead_of(
-            "pairwise(word)",
-            {
-                "set(pairwise(word))": (
-                    "counts a pair once in each word",
-                    "a pair may occur several times in a word: every time counts",
-                ),
-                "[pair for pair in set(pairwise(word)) for symbol in merge_pair(word, pair) if symbol == pair[0] + pair[1]]": (
-                    "leaves out pairs that overlap",
-                    "('a', 'a', 'a') has the pair ('a', 'a') twice, though only one of them could be merged",
-                ),
-                "word": ("counts symbols, not pairs", "a pair is two symbols, one after the other"),
-                "zip(word[::2], word[1::2])": (
-                    "looks at every second place only",
-                    "every place between two symbols has a pair",
-                ),
-                'pairwise("".join(word))': (
-                    "counts pairs of letters, not of symbols",
-                    "a symbol may have several letters",
-                ),
-                "pairwise(word[:-1])": ("leaves out the last pair", "the last two symbols are a pair too"),
-            },
-        ),
-    ],
-)
-
-
-def as_word(function: Any, case: Case) -> Observations:
-    """The symbols, and whether they are a tuple: words are keys of dictionaries, where a list can't be."""
-    seen = outputs(function, case)
-    if isinstance(seen["output"], str) or not hasattr(seen["output"], "__iter__"):
-        raise Unfit(f"It must return a tuple of symbols: got {type(seen['output']).__name__}.")
-    return seen | {"output": tuple(seen["output"]), "the result is a tuple": isinstance(seen["output"], tuple)}
-
-
-def merge_pair_cases(generator: torch.Generator) -> list[Case]:
-    """Once, several times, overlapping, at both ends, of longer symbols, and not at all."""
-    words: dict[str, tuple[Word, Pair]] = {
-        "in the middle": (("n", "e", "w", "e", "s", "t"), ("e", "s")),
-        "twice, and not at the end": (("x", "a", "b", "y", "a", "b", "z"), ("a", "b")),
-        "overlapping itself": (("a", "a", "a", "b", "a", "a"), ("a", "a")),
-        "an even run": (("a", "a", "a", "a"), ("a", "a")),
-        "at both ends": (("a", "b", "x", "a", "b"), ("a", "b")),
-        "longer symbols": (("lo", "w", "e", "lo", "w"), ("lo", "w")),
-        "the letters, but not these symbols": (("l", "ow", "lo", "w"), ("l", "o")),
-        "the other way round": (("b", "a", "b"), ("a", "b")),
-        "symbols that spell the pair": (("l", "ow", "x"), ("lo", "w")),
-        "a single symbol": (("a",), ("a", "a")),
-    }
-    return [Case(label=label, args=arguments) for label, arguments in words.items()]
-
-
-def merge_pair_by_stack(word: Word, pair: Pair) -> Word:
-    """Pushes symbols, and joins when the last two make the pair; a joined one can't join again."""
-    done: list[str] = []
-    is_joined = False
-    for symbol in word:
-        if done and not is_joined and (done[-1], symbol) == pair:
-            done[-1] += symbol
-            is_joined = True
-        else:
-            done.append(symbol)
-            is_joined = False
-    return tuple(done)
-
-
-def merge_pair_from_the_right(word: Word, pair: Pair) -> Word:
-    """Joins the rightmost of places that overlap."""
-    merged: list[str] = []
-    at = len(word)
-    while at > 0:
-        is_pair = word[max(at - 2, 0) : at] == pair
-        merged.insert(0, "".join(pair) if is_pair else word[at - 1])
-        at -= 2 if is_pair else 1
-    return tuple(merged)
-
-
-def merge_pair_in_spaced_text(word: Word, pair: Pair) -> Word:
-    """Replaces the pair in a text of the symbols with spaces between them."""
-    return tuple(" ".join(word).replace(" ".join(pair), "".join(pair)).split(" "))
-
-
-def merge_pair_in_text(word: Word, pair: Pair) -> Word:
-    """Replaces the pair in the text of the word, which has lost the borders of its symbols."""
-    return tuple("".join(word).replace("".join(pair), "".join(pair)))
-
-
-test_merge_pair = exercise(
-    reference=bpe.merge_pair,
-    cases=merge_pair_cases,
-    observe=as_word,
-    accepts=[merge_pair_by_stack],
-    mistakes=[
-        *instead_of(
-            "word[at : at + 2] == pair",
-            {
-                "word[at : at + 2] == pair and pair[0] + pair[1] not in merged": (
-                    "merges only the first occurrence",
-                    "every occurrence is joined, not just the first",
-                ),
-                "word[at : at + 2] in (pair, pair[::-1])": (
-                    "matches the pair in either order",
-                    "the two symbols must stand in the pair's order: ('a', 'b') and ('b', 'a') are different pairs",
-                ),
-                '"".join(word[at : at + 2]) == "".join(pair)': (
-                    "compares the text, not the symbols",
-                    "('l', 'ow') and ('lo', 'w') spell the same, but are different pairs",
-                ),
-                "word[at : at + 2] == pair and at + 2 < len(word)": (
-                    "leaves out a pair at the end of the word",
-                    "the last two symbols are a pair too",
-                ),
-            },
-        ),
-        *instead_of(
-            "at += 2",
-            {
-                "at += 1": (
-                    "does not step over the second symbol",
-                    "the second symbol is part of the joined one and is used up",
-                )
-            },
-        ),
-        *instead_of(
-            "            merged.append(word[at])\n",
-            {"            pass\n": ("drops the other symbols", "symbols that aren't merged stay in the word")},
-        ),
-        *instead_of(
-            "word[at] + word[at + 1]",
-            {
-                "word[at + 1] + word[at]": ("joins the symbols the wrong way round", "the first symbol comes first"),
-                'word[at] + " " + word[at + 1]': (
-                    "puts a space between the symbols",
-                    "the two become one symbol, without anything between them",
-                ),
-            },
-        ),
-        *instead_of(
-            "return tuple(merged)",
-            {
-                "return merged": (
-                    "returns a list",
-                    "train_bpe counts words as keys of a dictionary, and a list can't be one: return a tuple",
-                )
-            },
-        ),
-        Mistake(
-            "joins the symbols with spaces and replaces text, even inside longer symbols",
-            function=merge_pair_in_spaced_text,
-            why="the text 'l o' also begins 'l ow': compare whole symbols, not the letters of a text",
-        ),
-        Mistake(
-            "joins the word into one text and splits it into letters",
-            function=merge_pair_in_text,
-            why="a word is a tuple of symbols, which may have several letters: join the pair, and keep the other symbols",
-        ),
-        Mistake(
-            "merges from right to left",
-            function=merge_pair_from_the_right,
-            why="where occurrences overlap, the leftmost is joined",
-        ),
-    ],
-)
 
 
 def merges_list(function: Any, case: Case) -> Observations:
@@ -272,6 +41,8 @@ def train_bpe_cases(generator: torch.Generator) -> list[Case]:
         Case(label="ties with a symbol that is younger", args=(young, 4)),
         Case(label="ties with a symbol that was made twice", args=(made_twice, 6)),
         Case(label="no merges", args=(corpus(), 0)),
+        Case(label="one word that occurs often", args=({("a", "b"): 9, ("c", "d"): 1, ("c", "d", "e"): 1}, 1)),
+        Case(label="ties between symbols of several letters", args=({("ab", "b"): 1, ("a", "bc"): 1}, 1)),
         Case(label="words that become the same", args=({("a", "b", "c"): 5, ("ab", "c"): 3, ("c", "d"): 4}, 2)),
     ]
 
@@ -309,8 +80,59 @@ test_train_bpe = exercise(
     accepts=[train_bpe_by_max],
     mistakes=[
         *instead_of(
+            "if not counts:",
+            {
+                "if not counts or max(counts.values()) < 2:": (
+                    "stops when no pair occurs twice",
+                    "it goes on as long as any word has two symbols",
+                ),
+            },
+        ),
+        *instead_of(
+            "return merges",
+            {
+                "word_counts.clear()\n    word_counts.update(words)\n    return merges": (
+                    "writes the merged words into its argument",
+                    "the caller's words must stay as they were: work on a copy",
+                ),
+            },
+        ),
+        *instead_of(
+            "words = joined\n",
+            {
+                "words = Counter(word_counts)\n": (
+                    "forgets the words that it has merged",
+                    "the next count must see the words with the new symbol in them",
+                ),
+            },
+        ),
+        *instead_of(
             "min(counts, key=lambda pair: (-counts[pair], age[pair[0]], age[pair[1]]))",
             {
+                "min(counts, key=lambda pair: (-counts[pair], age[pair[0]] + age[pair[1]]))": (
+                    "breaks ties by the sum of both ages",
+                    "of equally frequent pairs the one whose first symbol is older wins, then the one whose second is",
+                ),
+                "min(counts, key=lambda pair: (-counts[pair], min(age[pair[0]], age[pair[1]])))": (
+                    "breaks ties by the older of the two symbols",
+                    "of equally frequent pairs the one whose first symbol is older wins, then the one whose second is",
+                ),
+                "min(counts, key=lambda pair: (-counts[pair], max(age[pair[0]], age[pair[1]])))": (
+                    "breaks ties by the younger of the two symbols",
+                    "of equally frequent pairs the one whose first symbol is older wins, then the one whose second is",
+                ),
+                "min(counts, key=lambda pair: (-counts[pair], pair[0] + pair[1]))": (
+                    "breaks ties by the joined text",
+                    "of equally frequent pairs the one whose first symbol is older wins, then the one whose second is",
+                ),
+                "min(counts, key=lambda pair: (-counts[pair], -len(pair[0] + pair[1]), age[pair[0]], age[pair[1]]))": (
+                    "breaks ties by length first",
+                    "of equally frequent pairs the one whose first symbol is older wins, then the one whose second is",
+                ),
+                "min(counts, key=lambda pair: (-counts[pair] * len(pair[0] + pair[1]), age[pair[0]], age[pair[1]]))": (
+                    "weighs the count by the length of the pair",
+                    "the most frequent pair wins, however long its symbols are",
+                ),
                 "min(counts, key=lambda pair: (counts[pair], age[pair[0]], age[pair[1]]))": (
                     "merges the rarest pair",
                     "each merge joins the most frequent pair",
@@ -349,10 +171,18 @@ test_train_bpe = exercise(
         *instead_of(
             "counts = count_pairs(words)",
             {
+                "counts = sum((Counter(dict.fromkeys(pairwise(word), n)) for word, n in words.items()), Counter())": (
+                    "counts a pair once in each word",
+                    "a pair may occur several times in a word: every time counts",
+                ),
+                "counts = count_pairs(dict.fromkeys(words, 1))": (
+                    "counts each word once",
+                    "a word that occurs five times brings each of its pairs five times",
+                ),
                 "counts = {pair: n for pair, n in count_pairs(Counter(word_counts)).items() if pair not in merges}": (
                     "counts the pairs only once, before the first merge",
                     "each merge changes which symbols are neighbours, so the pairs are counted again after it",
-                )
+                ),
             },
         ),
         *instead_of(
@@ -379,15 +209,25 @@ test_train_bpe = exercise(
         ),
         *instead_of(
             "range(n_merges)",
-            {"range(n_merges + 1)": ("learns one merge too many", "n_merges is the largest number of merges")},
+            {
+                "range(n_merges + 1)": ("learns one merge too many", "n_merges is the largest number of merges"),
+                "range(n_merges - len(age))": (
+                    "counts the first symbols among the merges",
+                    "n_merges is the number of merges, not the size of the vocabulary",
+                ),
+            },
         ),
         *instead_of(
             "merges.append(best)",
             {
+                "merges.append(best[0] + best[1])": (
+                    "returns the joined symbols",
+                    "a merge is the pair: joined, ('l', 'ow') and ('lo', 'w') are the same",
+                ),
                 "merges.append(list(best))": (
                     "makes each merge a list",
                     "bpe_encode looks merges up in a dictionary, and a list can't be a key: use tuples",
-                )
+                ),
             },
         ),
     ],

@@ -96,6 +96,10 @@ def fills_with_a_finite_number(seen: Sequence[Observations]) -> bool:
     return bool((leaked == leaked[0]).all() and leaked[0] < 0)
 
 
+def _dtype(seen: Observations) -> torch.dtype | None:
+    return getattr(seen.get("output"), "dtype", None)
+
+
 FILLS = "attn_scores.masked_fill(is_future, -torch.inf)"
 WRONG_FILLS = (
     *instead_of(
@@ -132,11 +136,30 @@ WRONG_FILLS = (
                 "cuts the gradient",
                 "queries and keys learn through the scores that stay visible",
             ),
+            "attn_scores.softmax(dim=-1).masked_fill(is_future, 0.0)": (
+                "hides the future after the softmax",
+                "future keys have taken their share by then: masked scores are asked for, and softmax comes afterwards",
+            ),
+            "is_future.expand(attn_scores.shape)": (
+                "returns the mask, not the scores",
+                "the scores are asked for, those of the future set to -inf",
+            ),
+            "torch.cat([attn_scores[:, :1].masked_fill(is_future, -torch.inf), attn_scores[:, 1:]], dim=1)": (
+                "masks the first head only",
+                "every sequence and every head gets the same mask, which broadcasts over both axes",
+            ),
             "torch.cat([attn_scores[:1].masked_fill(is_future, -torch.inf), attn_scores[1:]])": (
                 "masks the first sequence only",
                 "every sequence and every head gets the same mask, which broadcasts over both axes",
             ),
         },
+    ),
+    Mistake(
+        "returns float32 whatever the dtype of the scores",
+        FILLS,
+        "attn_scores.float().masked_fill(is_future, -torch.inf)",
+        why="the result has the dtype of the scores: a mask made of numbers needs it too",
+        shows=lambda seen: {_dtype(case) for case in seen} == {torch.float32},
     ),
     Mistake(
         "hides the future with a number that is not low enough",
@@ -193,16 +216,18 @@ test_causal_mask = exercise(
 
 
 def cached_mask_cases(generator: torch.Generator) -> list[Case]:
-    """As many queries as keys, one query, a few queries at the end, and a single position."""
+    """As many queries as keys, one query, a few queries at the end, a single position, and double precision."""
     sizes = {
         "as many queries as keys": (4, 4),
         "one query": (1, 6),
         "queries at the end of the keys": (2, 5),
         "a single position": (1, 1),
     }
-    return [
+    cases = [
         Case(label=label, args=(random_scores(generator, 2, 3, *size),), axes=AXES) for label, size in sizes.items()
     ]
+    in_double = random_scores(generator, 1, 2, 2, 3, dtype=torch.float64)
+    return [*cases, Case(label="in double precision", args=(in_double,), axes=AXES)]
 
 
 def cached_mask_scores(function: Any, case: Case) -> Observations:

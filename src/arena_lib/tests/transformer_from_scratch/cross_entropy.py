@@ -88,6 +88,10 @@ test_cross_entropy_next_token = exercise(
                     "compares each position with the token before its own",
                     "drop the last logits, not the first: the logits at position i guess the token at position i + 1",
                 ),
+                "logits[:, :-1].reshape(len(logits), logits.shape[-1], -1).log_softmax(dim=1).mT": (
+                    "brings d_vocab to the front by a reshape",
+                    "reshape keeps the numbers in their order: flatten batch and seq, or transpose",
+                ),
                 "logits[:, :-1].softmax(dim=-1)": (
                     "takes the softmax without the log",
                     "cross-entropy is the mean of minus log-probabilities",
@@ -125,6 +129,30 @@ test_cross_entropy_next_token = exercise(
                 "logprobs_of_next.mean()": (
                     "forgets the minus sign",
                     "a loss must fall as the log-probability of what came rises",
+                ),
+                "logprobs_of_next.sum()": (
+                    "sums the log-probabilities without the minus",
+                    "the loss is the mean of minus log-probabilities",
+                ),
+                "-logits.log_softmax(dim=-1).gather(dim=-1, index=tokens[:, :, None]).sum()": (
+                    "does not shift at all, and sums",
+                    "the logits at position i guess the token at i + 1, and the mean of all guesses is asked for",
+                ),
+                "-logprobs_of_next.mean() / logits.shape[-1]": (
+                    "divides by d_vocab",
+                    "the mean goes over batch and positions: each has one token that came next",
+                ),
+                "-logprobs.mean()": (
+                    "averages over all tokens of the vocabulary",
+                    "only the token that came next counts: pick it with gather",
+                ),
+                "-logprobs.max(dim=-1).values.mean()": (
+                    "takes the likeliest token, not the one that came next",
+                    "the surprise at the token that really came is asked for",
+                ),
+                "-logprobs_of_next.exp().mean().log()": (
+                    "takes the logarithm of the mean probability",
+                    "each position's logarithm is taken first, and then the mean",
                 ),
                 "-logprobs_of_next.sum()": (
                     "sums instead of averaging",

@@ -33,10 +33,16 @@ TELLING_SEED = 8
 """A seed whose first draw is not the likeliest token, so that it can't be taken for a greedy choice."""
 
 
-def draws_case(label: str, *args: Any, many: bool = False, with_generator: bool = False) -> Case:
-    """A call that draws a token: by `many` draws, or `with_generator` too (where no token is likelier than 0.85)."""
+def draws_case(
+    label: str, *args: Any, many: bool = False, with_generator: bool = False, alike: Sequence[int] = ()
+) -> Case:
+    """A call that draws a token: by `many` draws, or `with_generator` too (where no token is likelier than 0.85).
+
+    Tokens that are `alike` are counted as the first of them: what any one of them has may go to another.
+    """
     axes = {FREQUENCIES: VOCAB, FREQUENCIES_OF_MANY: VOCAB}
-    return Case(label=label, args=args, given={"many": many, "with_generator": with_generator}, axes=axes)
+    given = {"many": many, "with_generator": with_generator, "alike": tuple(alike)}
+    return Case(label=label, args=args, given=given, axes=axes)
 
 
 def many_draws(function: Callable[..., Any], case: Case) -> Observations:
@@ -47,6 +53,8 @@ def many_draws(function: Callable[..., Any], case: Case) -> Observations:
     drawn = torch.tensor([as_token(function(*case.args)) for _ in range(n_draws)])
     if drawn.min() < 0 or drawn.max() >= d_vocab:
         raise Unfit(f"It must return a token id from 0 to {d_vocab - 1}: got {int(drawn.max())}.")
+    for token in case.given["alike"][1:]:
+        drawn[drawn == token] = case.given["alike"][0]
     seen[DRAWN] = sorted(set(drawn.tolist()))
     seen[name] = torch.bincount(drawn, minlength=d_vocab) / n_draws
     if case.given["with_generator"]:
@@ -95,6 +103,11 @@ def always_draws_the_same(seen: Sequence[Observations]) -> bool:
     return any(case.get(GOES_ON) is False and len(case[DRAWN]) == 1 for case in seen)
 
 
+def seeds_the_global_generator(seen: Sequence[Observations]) -> bool:
+    """Whether a case where several tokens can be drawn gave only one, unless it had a generator."""
+    return any(case.get(GOES_ON) is True and len(case[DRAWN]) == 1 for case in seen)
+
+
 def generator_mistakes(reference: Callable[..., Any]) -> tuple[Mistake, ...]:
     """What can go wrong with the generator of a function that draws one token, recognised whatever was drawn."""
 
@@ -105,7 +118,18 @@ def generator_mistakes(reference: Callable[..., Any]) -> tuple[Mistake, ...]:
 
         return changed
 
+    @functools.wraps(reference)
+    def seeds_first(*args: Any, **kwargs: Any) -> Any:
+        torch.manual_seed(TELLING_SEED)
+        return reference(*args, **kwargs)
+
     return (
+        Mistake(
+            "seeds torch at every call",
+            function=seeds_first,
+            why="a token is drawn anew at each call; who wants the same draws again passes a generator",
+            shows=seeds_the_global_generator,
+        ),
         Mistake(
             "ignores the generator",
             function=wrong(lambda generator: None),

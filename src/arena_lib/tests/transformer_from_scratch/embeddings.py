@@ -7,8 +7,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from arena_lib.checking import Case, exercise, instead_of, module_case, module_outputs_and_gradients
-from arena_lib.tests.transformer_from_scratch.small_models import GPT2, LOGITS, RESIDUAL, residual_cases, tokens
+from arena_lib.checking import Case, Mistake, exercise, instead_of, module_case, module_outputs_and_gradients
+from arena_lib.tests.transformer_from_scratch.small_models import (
+    GPT2,
+    LOGITS,
+    RESIDUAL,
+    residual_cases,
+    tokens,
+    wrong_results,
+)
 from arena_lib.transformer import lesson
 
 __test__ = False
@@ -39,6 +46,23 @@ test_embed = exercise(
     mistakes=instead_of(
         "self.W_E[tokens]",
         {
+            "self.W_E[tokens.flatten()]": (
+                "flattens the batch",
+                "the result has the axes batch, seq, d_model: tokens may index W_E as they are",
+            ),
+            "self.W_E[tokens[0]]": ("returns the first sequence only", "every sequence of the batch gets its vectors"),
+            "nn.Embedding(*self.W_E.shape)(tokens)": (
+                "makes a new table at each call",
+                "the vectors are the rows of the parameter W_E, which is learned",
+            ),
+            "self.W_E[tokens.T].reshape(*tokens.shape, -1)": (
+                "mixes batch and positions by a reshape",
+                "tokens may index W_E as they are; axes are moved, not reshaped",
+            ),
+            "self.W_E[:, tokens]": (
+                "reads columns of W_E",
+                "a token's vector is a row: the first axis of W_E is d_vocab",
+            ),
             "self.W_E[tokens - 1]": (
                 "reads the row before the token's",
                 "row 0 belongs to token 0: no shift is needed",
@@ -99,19 +123,32 @@ test_pos_embed = exercise(
     accepts=[PosEmbedByIndex],
     mistakes=[
         *instead_of(
+            ', "seq d_model -> batch seq d_model", batch=batch)',
+            {
+                ', "seq d_model -> batch seq d_model", batch=1)': (
+                    "returns a batch of one, whatever the batch size",
+                    "the result has a vector for each position of each sequence: repeat or expand it",
+                ),
+                ', "seq d_model -> seq batch d_model", batch=batch)': (
+                    "swaps batch and seq",
+                    "the result has the axes batch, seq, d_model",
+                ),
+                ', "seq d_model -> (seq batch) d_model", batch=batch).reshape(batch, seq, -1)': (
+                    "mixes batch and positions by a reshape",
+                    "the axis of the batch comes first: repeat along a new first axis",
+                ),
+                ', "seq d_model -> seq d_model")': (
+                    "returns no batch axis",
+                    "the result has a vector for each position of each sequence: repeat or expand it along a batch axis",
+                ),
+            },
+        ),
+        *instead_of(
             'einops.repeat(self.W_pos[:seq], "seq d_model -> batch seq d_model", batch=batch)',
             {
                 "self.W_pos[tokens]": (
                     "looks up the tokens in W_pos",
                     "the vector depends on where a token stands, not on which token it is",
-                ),
-                "self.W_pos[:seq]": (
-                    "returns no batch axis",
-                    "the result has a vector for each position of each sequence: repeat or expand it along a batch axis",
-                ),
-                "self.W_pos[None, :seq]": (
-                    "returns a batch of one, whatever the batch size",
-                    "the result has a vector for each position of each sequence: repeat or expand it",
                 ),
                 "self.W_pos.expand(batch, -1, -1)": (
                     "returns the vectors of the whole context",
@@ -135,6 +172,10 @@ test_pos_embed = exercise(
                     "the first token stands at position 0, however long the sequence is",
                 ),
                 "self.W_pos.roll(-1, 0)[:seq]": ("counts positions from one", "the first token gets row 0"),
+                "self.W_pos[seq - 1 : seq].expand(seq, -1)": (
+                    "gives every position the last one's vector",
+                    "then the model could not tell one position from another",
+                ),
                 "self.W_pos[:1].expand(seq, -1)": (
                     "uses the first vector for every position",
                     "each position has a vector of its own, so that the model can tell positions apart",
@@ -167,7 +208,7 @@ class UnembedByProduct(lesson.Unembed):
         return logits
 
 
-LOGITS_OF_UNEMBED = "einops.einsum(normalized_resid_final, self.W_U, project) + self.b_U"
+PRODUCT = "einops.einsum(normalized_resid_final, self.W_U, project)"
 
 test_unembed = exercise(
     reference=lesson.Unembed,
@@ -175,50 +216,72 @@ test_unembed = exercise(
     observe=module_outputs_and_gradients,
     keep=["__init__"],
     accepts=[UnembedByProduct],
-    mistakes=instead_of(
-        LOGITS_OF_UNEMBED,
-        {
-            LOGITS_OF_UNEMBED.removesuffix(" + self.b_U"): (
-                "forgets b_U",
-                "the bias says how common each token is, whatever came before",
-            ),
-            LOGITS_OF_UNEMBED.replace("+", "-"): ("subtracts b_U", "the bias is added"),
-            f"({LOGITS_OF_UNEMBED}).softmax(dim=-1)": (
-                "returns probabilities",
-                "the result is the logits: the softmax is taken later, where probabilities are needed",
-            ),
-            f"({LOGITS_OF_UNEMBED}).log_softmax(dim=-1)": (
-                "returns log-probabilities",
-                "the result is the logits, before any normalisation",
-            ),
-            f"({LOGITS_OF_UNEMBED}).argmax(dim=-1)": (
-                "returns the likeliest tokens",
-                "the result holds a score for every token of the vocabulary",
-            ),
-            f"({LOGITS_OF_UNEMBED})[:, -1:]": (
-                "returns the last position only",
-                "every position has logits of its own",
-            ),
-            LOGITS_OF_UNEMBED.replace(" +", " / self.cfg.d_model**0.5 +"): (
-                "scales the product by the root of d_model",
-                "only attention scores are scaled; the unembedding is a plain linear map",
-            ),
-            f"({LOGITS_OF_UNEMBED}) / self.cfg.d_model**0.5": (
-                "scales the logits by the root of d_model",
-                "only attention scores are scaled; the unembedding is a plain linear map",
-            ),
-            LOGITS_OF_UNEMBED.replace("self.W_U", "self.W_U.reshape(self.W_U.shape[::-1]).T"): (
-                "reshapes W_U before multiplying by it",
-                "W_U has the axes d_model, d_vocab already, so it is used as it is",
-            ),
-            LOGITS_OF_UNEMBED.replace("(n", "(F.layer_norm(n").replace("final,", "final, (self.cfg.d_model,)),"): (
-                "normalises the stream again",
-                "the stream has already been normalised, by the model's ln_final",
-            ),
-            LOGITS_OF_UNEMBED.replace("final", "final.detach()"): (
-                "cuts the gradient to the residual stream",
-                "the whole model learns through the unembedding: no detach, data or no_grad on the way",
-            ),
-        },
-    ),
+    mistakes=[
+        *instead_of(
+            " + self.b_U",
+            {
+                "": ("forgets b_U", "the bias says how common each token is, whatever came before"),
+                " - self.b_U": ("subtracts b_U", "the bias is added"),
+            },
+        ),
+        *wrong_results(
+            {
+                ".softmax(dim=-1)": (
+                    "returns probabilities",
+                    "the result is the logits: the softmax is taken later, where probabilities are needed",
+                ),
+                ".log_softmax(dim=-1)": (
+                    "returns log-probabilities",
+                    "the result is the logits, before any normalisation",
+                ),
+                ".argmax(dim=-1)": (
+                    "returns the likeliest tokens",
+                    "the result holds a score for every token of the vocabulary",
+                ),
+                "[:, -1:]": ("returns the last position only", "every position has logits of its own"),
+                "[:, -1]": (
+                    "returns the last position only, without an axis for it",
+                    "every position has logits of its own",
+                ),
+                "[:, :-1]": ("leaves the last position out", "every position has logits of its own"),
+                ".mean(dim=1, keepdim=True)": ("averages over the positions", "every position has logits of its own"),
+                ".transpose(1, 2)": ("swaps seq and d_vocab", "the result has the axes batch, seq, d_vocab"),
+                ".transpose(1, 2).reshape(len(x), x.shape[1], -1)": (
+                    "mixes positions and tokens by a reshape",
+                    "reshape keeps the numbers in their order: move d_vocab back to the end instead",
+                ),
+                " / self.cfg.d_model**0.5": (
+                    "scales the logits by the root of d_model",
+                    "only attention scores are scaled; the unembedding is a plain linear map",
+                ),
+            }
+        ),
+        *instead_of(
+            PRODUCT,
+            {
+                f"{PRODUCT} / self.cfg.d_model**0.5": (
+                    "scales the product by the root of d_model",
+                    "only attention scores are scaled; the unembedding is a plain linear map",
+                ),
+                PRODUCT.replace("self.W_U", "self.W_U.reshape(self.W_U.shape[::-1]).T"): (
+                    "reshapes W_U before multiplying by it",
+                    "W_U has the axes d_model, d_vocab already, so it is used as it is",
+                ),
+                PRODUCT.replace("final", "final.detach()"): (
+                    "cuts the gradient to the residual stream",
+                    "the whole model learns through the unembedding: no detach, data or no_grad on the way",
+                ),
+                PRODUCT.replace("self.W_U", "self.W_U.detach()"): (
+                    "cuts the gradient to W_U",
+                    "the unembedding is learned: no detach, data or no_grad on the way",
+                ),
+            },
+        ),
+        Mistake(
+            "normalises the stream again",
+            "einsum(normalized_resid_final",
+            "einsum(F.layer_norm(normalized_resid_final, (self.cfg.d_model,))",
+            why="the stream has already been normalised, by the model's ln_final",
+        ),
+    ],
 )

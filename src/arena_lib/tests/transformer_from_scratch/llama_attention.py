@@ -25,14 +25,15 @@ __test__ = False
 
 
 def repeat_kv_cases(generator: torch.Generator) -> list[Case]:
-    """Groups of several sizes, and no sharing at all."""
+    """Groups of several sizes, no sharing at all, and keys in half precision."""
     return [
-        Case(label=label, args=(torch.randn(2, 3, kv, 5, generator=generator), n), axes={"output": HEADS})
-        for label, kv, n in [
-            ("groups of three", 2, 6),
-            ("one head for all", 1, 4),
-            ("no sharing", 3, 3),
-            ("groups of two", 4, 8),
+        Case(label=label, args=(torch.randn(2, 3, kv, 5, generator=generator).to(dtype), n), axes={"output": HEADS})
+        for label, kv, n, dtype in [
+            ("groups of three", 2, 6, torch.float32),
+            ("one head for all", 1, 4, torch.float32),
+            ("no sharing", 3, 3, torch.float32),
+            ("groups of two", 4, 8, torch.float32),
+            ("keys in half precision", 2, 4, torch.bfloat16),
         ]
     ]
 
@@ -54,6 +55,10 @@ test_repeat_kv = exercise(
                     "each group has a key head of its own",
                 ),
                 'einops.repeat(x.flip(2), "': ("repeats the heads in reverse", "query head 0 belongs to key head 0"),
+                'einops.repeat(x.float(), "': (
+                    "returns float32 whatever the dtype",
+                    "copies have the dtype of x: a fresh torch.zeros has not",
+                ),
                 'einops.repeat(x.detach(), "': (
                     "cuts the gradient",
                     "keys and values are learned: a copied head collects the gradients of all its copies",
@@ -84,6 +89,26 @@ test_repeat_kv = exercise(
                     "repeats the dimensions of each head",
                     "axis 2 holds the heads: batch, seq, n_kv_heads, d_head",
                 ),
+                "return x.repeat_interleave(group, dim=-1).reshape(*x.shape[:2], n_heads, -1)": (
+                    "repeats the dimensions of each head, and reshapes",
+                    "whole heads are copied: repeat along axis 2, and every head keeps its d_head numbers",
+                ),
+                "return x.transpose(1, 2).repeat_interleave(group, dim=1).reshape(*x.shape[:2], n_heads, -1)": (
+                    "reshapes where it should move the axis of heads back",
+                    "reshape keeps the numbers in their order: transpose seq and heads again",
+                ),
+                "return x.transpose(1, 2).repeat_interleave(group, dim=1)": (
+                    "returns the heads before the positions",
+                    "the result has the axes batch, seq, n_heads, d_head",
+                ),
+                "return x[:, :, :, None].expand(-1, -1, -1, group, -1)": (
+                    "leaves the groups as an axis of their own",
+                    "n_kv_heads and group become one axis of n_heads",
+                ),
+                "return x.mean(dim=2, keepdim=True).expand(-1, -1, n_heads, -1)": (
+                    "averages over the key heads",
+                    "each group has a key head of its own",
+                ),
                 "return x": ("copies nothing", "the result has n_heads heads, copied from n_kv_heads"),
                 "return torch.cat([x, x[:, :, -1:].expand(-1, -1, n_heads - x.shape[2], -1)], dim=2)": (
                     "uses the last key head for all further query heads",
@@ -98,6 +123,10 @@ test_repeat_kv = exercise(
         *instead_of(
             "group = n_heads // x.shape[2]",
             {
+                "group = x.shape[2]\n    return x[:, :, [min(i // group, group - 1) for i in range(n_heads)]]": (
+                    "divides a head's number by n_kv_heads",
+                    "query head i shares key head i // group, with group = n_heads / n_kv_heads",
+                ),
                 "group = n_heads": (
                     "copies each head n_heads times",
                     "there must be n_heads heads in the end: n_heads / n_kv_heads copies of each",

@@ -29,6 +29,32 @@ test_apply_temperature = exercise(
     mistakes=instead_of(
         "logits / temperature",
         {
+            "logits ** (1 / temperature)": (
+                "takes a root of the logits",
+                "it is probabilities that are raised to 1 / temperature; logits are divided by it",
+            ),
+            "logits.softmax(dim=-1) ** (1 / temperature)": (
+                "raises the probabilities to a power",
+                "logits are asked for: divided by the temperature they give these probabilities",
+            ),
+            "logits / temperature**0.5": (
+                "divides by the root of the temperature",
+                "logits are divided by the temperature itself",
+            ),
+            "logits / temperature**2": (
+                "divides by the square of the temperature",
+                "logits are divided by the temperature itself",
+            ),
+            "logits // temperature": ("rounds to whole numbers", "/ divides, // rounds down as well"),
+            "logits / max(temperature, 1.0)": ("ignores temperatures below 1", "below 1 the distribution gets sharper"),
+            "(logits - logits.max()) / temperature": (
+                "shifts the logits",
+                "the divided logits themselves are asked for: softmax does the shift",
+            ),
+            "logits.mul_(temperature)": (
+                "multiplies by the temperature, in place",
+                "a high temperature must flatten, and the caller may need the logits again",
+            ),
             "logits * temperature": (
                 "multiplies by the temperature",
                 "the logits are divided by the temperature, so that a high one makes the distribution flatter",
@@ -102,9 +128,17 @@ test_apply_frequency_penalty = exercise(
         *instead_of(
             "logits - freq_penalty * counts",
             {
-                "logits - freq_penalty * (counts > 0)": (
-                    "counts a repeated token once",
-                    "the penalty grows with every occurrence; counting once is a presence penalty",
+                "logits * (1 - freq_penalty) ** counts": (
+                    "multiplies the logits once for each time",
+                    "the penalty is subtracted, whatever the logit's sign",
+                ),
+                "logits - freq_penalty**counts": (
+                    "raises the penalty to the power of the count",
+                    "a token that occurs n times loses n * freq_penalty",
+                ),
+                "logits - freq_penalty * len(input_ids)": (
+                    "lowers every token by the length of the text",
+                    "each token loses freq_penalty for each time that it occurs itself",
                 ),
                 "logits + freq_penalty * counts": (
                     "adds the penalty",
@@ -142,6 +176,45 @@ test_apply_frequency_penalty = exercise(
             },
         ),
         *instead_of(
+            "torch.bincount(input_ids, minlength=logits.shape[0])",
+            {
+                f"torch.bincount({ids}, minlength=logits.shape[0]){end}": (name, why)
+                for ids, end, name, why in [
+                    (
+                        "input_ids",
+                        ".clamp(max=1)",
+                        "counts a repeated token once",
+                        "the penalty grows with every occurrence; counting once is a presence penalty",
+                    ),
+                    (
+                        "input_ids.unique_consecutive()",
+                        "",
+                        "counts a token that is repeated at once only once",
+                        "every occurrence counts, also right after another",
+                    ),
+                    ("input_ids[-1:]", "", "counts the last token only", "every token of the text counts"),
+                    ("input_ids[:-1]", "", "leaves the last token out", "every token of the text counts"),
+                    ("input_ids[1:]", "", "leaves the first token out", "every token of the text counts"),
+                    ("input_ids", ".sub(1).clamp(min=0)", "lets the first time go free", "the first time counts too"),
+                    ("input_ids", ".square()", "squares the counts", "n times cost n * freq_penalty"),
+                    ("input_ids", ".log1p()", "takes the logarithm of the counts", "n times cost n * freq_penalty"),
+                    ("input_ids", ".eq(0)", "lowers the tokens that don't occur", "tokens that occur are lowered"),
+                    (
+                        "input_ids",
+                        ".mul(torch.bincount(input_ids, minlength=logits.shape[0]) + 1) / 2",
+                        "takes a larger penalty from time to time",
+                        "each occurrence costs freq_penalty: n times cost n * freq_penalty",
+                    ),
+                    (
+                        "torch.arange(min(len(input_ids), len(logits)))",
+                        "",
+                        "lowers the places of the text, not its tokens",
+                        "input_ids holds token ids: they say which logits are lowered",
+                    ),
+                ]
+            },
+        ),
+        *instead_of(
             ", minlength=logits.shape[0]",
             {
                 "": (
@@ -166,6 +239,7 @@ def next_token_cases(generator: torch.Generator) -> list[Case]:
         "top-k of one": SamplingConfig(top_k=1),
         "a temperature and top-p": SamplingConfig(temperature=3.0, top_p=0.55),
         "a penalty and top-p": SamplingConfig(top_p=0.4, frequency_penalty=0.7),
+        "a penalty": SamplingConfig(frequency_penalty=1.2),
         "no options": SamplingConfig(),
     }
     with_generator = {"a temperature and top-k", "a temperature and top-p", "no options"}
@@ -203,6 +277,14 @@ test_sample_next_token = exercise(
         *instead_of(
             "options.frequency_penalty)",
             {
+                "max(options.frequency_penalty, 0.0))": (
+                    "ignores a negative penalty",
+                    "a negative penalty makes repeated tokens likelier",
+                ),
+                "options.frequency_penalty * bool(options.top_k or options.top_p or not options.temperature))": (
+                    "draws from all tokens without the penalty",
+                    "the penalty comes first, and acts on every way to choose",
+                ),
                 "0.0)": (
                     "forgets the frequency penalty",
                     "the penalty comes first, and applies to every way of choosing a token",
@@ -226,8 +308,34 @@ test_sample_next_token = exercise(
             },
         ),
         *instead_of(
+            "apply_frequency_penalty(input_ids,",
+            {
+                "apply_frequency_penalty(input_ids.unique(),": (
+                    "counts a repeated token once",
+                    "the penalty grows with every occurrence",
+                ),
+            },
+        ),
+        *instead_of(
+            "logits = apply_frequency_penalty(",
+            {
+                "logits[:] = apply_frequency_penalty(": (
+                    "writes the penalised logits into its argument",
+                    "the caller may need the logits again: give the new ones a name of their own",
+                ),
+            },
+        ),
+        *instead_of(
             "apply_temperature(logits, options.temperature)",
             {
+                "apply_temperature(logits, 1.0 if options.top_k else options.temperature)": (
+                    "draws by top-k without the temperature",
+                    "the logits are divided by it before any draw",
+                ),
+                "apply_temperature(logits.softmax(dim=-1), options.temperature)": (
+                    "takes the softmax before it divides by the temperature",
+                    "the draws take logits, and do the softmax themselves",
+                ),
                 "logits": (
                     "forgets the temperature",
                     "every draw is from the logits divided by the temperature",

@@ -86,6 +86,15 @@ test_layer_norm = exercise(
     accepts=[LayerNormByFunction, LayerNormByMoments],
     mistakes=[
         *instead_of(
+            "return centred",
+            {
+                "return residual + centred": (
+                    "adds the residual stream itself",
+                    "the normalised copy is asked for: it is what attention and the MLP read",
+                ),
+            },
+        ),
+        *instead_of(
             "centred = residual - residual.mean(dim=-1, keepdim=True)",
             {
                 "centred = residual": (
@@ -97,6 +106,10 @@ test_layer_norm = exercise(
         *instead_of(
             "centred.pow(2).mean(dim=-1, keepdim=True)",
             {
+                "centred.pow(2).mean()": (
+                    "takes one variance for all vectors",
+                    "each position's vector is normalised by itself, over d_model, the last axis",
+                ),
                 "centred.var(dim=-1, keepdim=True)": (
                     "divides by d_model - 1 in the variance",
                     "LayerNorm divides by d_model; torch.var and torch.std divide by d_model - 1 unless unbiased=False",
@@ -114,6 +127,19 @@ test_layer_norm = exercise(
         *instead_of(
             "(variance + self.cfg.layer_norm_eps).sqrt()",
             {
+                "centred.norm(dim=-1, keepdim=True)": (
+                    "divides by the length of the vector",
+                    "the standard deviation is the root of the mean of the squares, not of their sum",
+                ),
+                "variance": ("divides by the variance, without epsilon", "it is the root of the variance plus epsilon"),
+                "variance.clamp(min=self.cfg.layer_norm_eps).sqrt()": (
+                    "takes epsilon for the least variance",
+                    "epsilon is added to the variance, however large that is",
+                ),
+                "(centred.abs().mean(dim=-1, keepdim=True) + self.cfg.layer_norm_eps)": (
+                    "divides by the mean absolute deviation",
+                    "the standard deviation is the root of the mean of the squares",
+                ),
                 "(variance.sqrt() + self.cfg.layer_norm_eps)": (
                     "adds epsilon outside the root",
                     "epsilon is added to the variance, before the root is taken",
@@ -187,6 +213,15 @@ test_rms_norm = exercise(
     accepts=[RMSNormByTorch, RMSNormByNorm],
     mistakes=[
         *instead_of(
+            "return residual",
+            {
+                "return residual + residual": (
+                    "adds the residual stream itself",
+                    "the normalised copy is asked for: it is what attention and the MLP read",
+                ),
+            },
+        ),
+        *instead_of(
             "residual.pow(2).mean(dim=-1, keepdim=True)",
             {
                 "residual.var(dim=-1, keepdim=True, unbiased=False)": (
@@ -228,6 +263,18 @@ test_rms_norm = exercise(
         *instead_of(
             " / (mean_square + self.cfg.rms_norm_eps).sqrt()",
             {
+                " / mean_square": (
+                    "divides by the mean square, without epsilon",
+                    "it is the root of the mean square plus epsilon",
+                ),
+                " / mean_square.clamp(min=self.cfg.rms_norm_eps).sqrt()": (
+                    "takes epsilon for the least mean square",
+                    "epsilon is added to the mean square, however large that is",
+                ),
+                " / residual.norm(dim=-1, keepdim=True)": (
+                    "divides by the length of the vector, without epsilon",
+                    "the mean makes the result independent of d_model: it is the root of the mean square plus epsilon",
+                ),
                 " / (mean_square.sqrt() + self.cfg.rms_norm_eps)": (
                     "adds epsilon outside the root",
                     "epsilon is added to the mean square, before the root is taken",
@@ -247,6 +294,8 @@ test_rms_norm = exercise(
             " * self.w",
             {
                 "": ("forgets the gain w", "each direction gets its learned scale"),
+                " + self.w": ("adds w", "w is a gain: it multiplies"),
+                " / self.w": ("divides by w", "w is a gain: it multiplies"),
                 " * (1 + self.w)": ("multiplies by 1 + w", "w starts at one: it is the whole gain"),
             },
         ),

@@ -18,6 +18,7 @@ from arena_lib.checking import (
     outputs,
     outputs_and_gradients,
 )
+from arena_lib.checking.comparison.comparing import Raised
 from arena_lib.checking.observing import Observations
 from arena_lib.transformer import lesson_llama as lesson
 
@@ -71,7 +72,7 @@ test_rotary_angles = exercise(
                 ),
                 "1.0 / 10000.0**exponents": ("always uses 10000 as the base", "the base is the argument rope_theta"),
                 "2 * torch.pi / rope_theta**exponents": ("multiplies by 2 pi", "the angles are in radians already"),
-                "180 / torch.pi / rope_theta**exponents": ("returns degrees", "angles are in radians"),
+                "(-exponents).exp()": ("leaves rope_theta out", "pair i turns by rope_theta ** (-2i / d_head)"),
                 "1.0 / rope_theta**exponents.flip(0)": (
                     "numbers the pairs backwards",
                     "pair 0 rotates fastest, at frequency 1",
@@ -114,6 +115,14 @@ test_rotary_angles = exercise(
                     "numbers the positions itself",
                     "the positions are an argument: with a cache they don't start at zero",
                 ),
+                "positions.float() - positions[0], frequencies": (
+                    "counts positions from the first one given",
+                    "the positions are given: with a cache they don't start at zero",
+                ),
+                "positions.float(), frequencies.cumsum(0)": (
+                    "adds up the frequencies of earlier pairs",
+                    "pair i turns by rope_theta ** (-2i / d_head) alone",
+                ),
                 "positions.float(), frequencies.long().float()": (
                     "rounds the frequencies to whole numbers",
                     "frequencies lie between 0 and 1: keep them as floats, and make the positions floats too",
@@ -148,6 +157,7 @@ test_rotary_angles = exercise(
                         "computes in half precision",
                         "in half precision large angles are off by whole radians",
                     ),
+                    (" * 180 / torch.pi", "returns degrees", "angles are in radians"),
                     (
                         ".cos()",
                         "returns cosines",
@@ -208,6 +218,15 @@ def rotary_of_neighbours(x: Tensor, angles: Tensor) -> Tensor:
     return torch.stack([x1 * cos - x2 * sin, x2 * cos + x1 * sin], dim=-1).flatten(-2)
 
 
+def rotary_in_place(x: Tensor, angles: Tensor) -> Tensor:
+    """The mistake of overwriting the first half before the second is made from it."""
+    cos, sin = (f(angles).to(x.dtype)[:, None] for f in (torch.cos, torch.sin))
+    out, half = x.clone(), x.shape[-1] // 2
+    out[..., :half] = out[..., :half] * cos - out[..., half:] * sin
+    out[..., half:] = out[..., half:] * cos + out[..., :half] * sin
+    return out
+
+
 def wrong_rotations() -> tuple[Mistake, ...]:
     """Wrong entries in place of the rotated pair."""
     kept = "each dimension stays where it was: (x1 cos a - x2 sin a, x2 cos a + x1 sin a)"
@@ -234,12 +253,8 @@ def wrong_rotations() -> tuple[Mistake, ...]:
                     "computes the second half from the new first half",
                     "both results are made from the old x1 and x2: don't overwrite the one before the other is made",
                 ),
-                (
-                    "x1 * cos - x2 * sin, x2 * cos + x1 * sin",
-                    ".to(angles.dtype)",
-                    "returns the dtype of the angles",
-                    "a query in half precision stays in half precision: cast cos and sin to x.dtype",
-                ),
+                ("x1 * cos - x2 * sin, x2", "", "turns the first half only", "both dimensions of a pair turn"),
+                ("x1, x2 * cos + x1 * sin", "", "turns the second half only", "both dimensions of a pair turn"),
             ]
         },
     )
@@ -261,6 +276,30 @@ test_apply_rotary = exercise(
                     "dimensions i and i + d_head / 2 share angle i: write the angles twice, one after the other",
                 ),
             },
+        ),
+        *instead_of(
+            "einops.rearrange(x, ",
+            {
+                "einops.rearrange(x.to(angles.dtype), ": (
+                    "returns the dtype of the angles",
+                    "a query in half precision stays in half precision: cast cos and sin to x.dtype",
+                ),
+            },
+        ),
+        *instead_of(
+            "return torch.cat([x1 * cos - x2 * sin, x2 * cos + x1 * sin], dim=-1)",
+            {
+                "return torch.stack([x1 * cos - x2 * sin, x2 * cos + x1 * sin], dim=-1).flatten(-2)": (
+                    "writes the halves back as neighbours",
+                    "dimensions stay where they were: the first half of the result, then the second",
+                ),
+            },
+        ),
+        Mistake(
+            "writes into a tensor that it still reads",
+            function=rotary_in_place,
+            why="both results are made from the old x1 and x2: make them first, then join them",
+            shows=lambda seen: isinstance(seen[0]["gradient of x"], Raised),
         ),
         Mistake(
             "pairs neighbouring dimensions",

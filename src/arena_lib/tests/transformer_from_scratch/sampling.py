@@ -1,5 +1,6 @@
-"""Judges of choosing one token from its logits: greedily, at random, from the top k, from the top p."""
+"""Judges of choosing one token from its logits: greedily, at random, from the top k."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ from arena_lib.checking import Case, Mistake, exercise, instead_of, outputs
 from arena_lib.checking.observing import Observations
 from arena_lib.tests.transformer_from_scratch.draws import (
     FREQUENCIES,
+    REPEATS,
     TOLERANCES,
     VOCAB,
     as_token,
@@ -39,6 +41,8 @@ def greedy_search_cases(generator: torch.Generator) -> list[Case]:
         Case(label="the largest also in size", args=(torch.tensor([0.5, -2.0, 3.0, 2.5, -1.0]),)),
         Case(label="mixed signs", args=(torch.tensor([0.5, -9.0, 3.0, 2.5, -1.0]),), axes={"output": VOCAB}),
         Case(label="all below zero", args=(torch.tensor([-4.0, -1.5, -3.0, -2.0]),)),
+        Case(label="two that differ after the point", args=(torch.tensor([0.25, 3.2, 3.6, 0.5]),)),
+        Case(label="two that hardly differ", args=(torch.tensor([0.25, 3.0001, 3.0003, 0.5]),)),
         Case(label="a large vocabulary", args=(torch.randn(301, generator=generator),)),
     ]
 
@@ -57,31 +61,65 @@ test_greedy_search = exercise(
         lambda logits: max(range(len(logits)), key=lambda i: float(logits[i])),
         lambda logits: logits.argmax(),
     ],
-    mistakes=instead_of(
-        "logits.argmax()",
-        {
-            "logits.argmin()": ("takes the least likely token", "the largest logit has the largest probability"),
-            "logits.max()": (
-                "returns the largest logit, not its index",
-                "the result is a token id: the index of the largest logit, not its value",
-            ),
-            "logits.abs().argmax()": (
-                "takes the logit with the largest absolute value",
-                "a very negative logit means a very unlikely token",
-            ),
-            "(len(logits) - 1)": ("always takes the last token", "the largest logit may stand anywhere"),
-        },
-    ),
+    mistakes=[
+        *instead_of(
+            "logits.argmax()",
+            {
+                "logits.long().argmax()": (
+                    "rounds the logits",
+                    "logits that differ after the point only are different: compare them as they are",
+                ),
+                "logits.half().argmax()": (
+                    "compares the logits in half precision",
+                    "logits that differ in the fourth digit are different: compare them as they are",
+                ),
+                "logits.argmin()": ("takes the least likely token", "the largest logit has the largest probability"),
+                "logits.max()": (
+                    "returns the largest logit, not its index",
+                    "the result is a token id: the index of the largest logit, not its value",
+                ),
+                "logits.abs().argmax()": (
+                    "takes the logit with the largest absolute value",
+                    "a very negative logit means a very unlikely token",
+                ),
+                "logits.topk(2).indices[1]": (
+                    "takes the second likeliest token",
+                    "the largest logit comes first: index 0",
+                ),
+                "torch.multinomial(logits.softmax(dim=-1), 1)": (
+                    "draws a token at random",
+                    "greedy means that the most likely token is certain",
+                ),
+                "(len(logits) - 1)": ("always takes the last token", "the largest logit may stand anywhere"),
+            },
+        ),
+        *instead_of(
+            "int(logits.argmax())",
+            {
+                "float(logits.max())": (
+                    "returns the largest logit as a number",
+                    "the result is a token id: the index of the largest logit, not its value",
+                ),
+                "logits.topk(1).indices": ("returns a tensor with an axis", "the result is a token id: one int"),
+                "[int(logits.argmax())]": ("returns a list", "the result is a token id: one int"),
+            },
+        ),
+    ],
 )
 
 
 def draws_cases(generator: torch.Generator) -> list[Case]:
-    """Logits so large or so negative that their exponentials overflow or vanish, and a token that can't be drawn."""
+    """Logits so large or so negative that their exponentials overflow or vanish, and a token that can't be drawn.
+
+    Among very many tokens the wrong kind of noise instead of Gumbel's shows.
+    """
+    one_of_many = torch.tensor([math.log(40.0)] + 40 * [0.0])
     impossible = torch.cat([STEEP.log(), torch.tensor([-torch.inf])])
     return [
         draws_case("large logits", PROBABILITIES.log() + 200.0, with_generator=True),
         draws_case("very negative logits", PROBABILITIES.log() - 200.0),
         draws_case("a token of probability 0", impossible, many=True),
+        draws_case("one token as likely as forty others", one_of_many, many=True, alike=range(1, 41)),
     ]
 
 
@@ -96,6 +134,8 @@ def sample_basic_by_gumbel(logits: Tensor, generator: torch.Generator | None = N
     return int((logits - (-uniform.log()).log()).argmax())
 
 
+GUMBEL = "the largest of logits plus noise is a draw from their softmax only with Gumbel noise, -log(-log(uniform))"
+
 test_sample_basic = exercise(
     reference=sampling.sample_basic,
     cases=draws_cases,
@@ -106,10 +146,33 @@ test_sample_basic = exercise(
         *instead_of(
             "int(torch.multinomial(probabilities, num_samples=1, generator=generator))",
             {
+                **{
+                    f"int((logits + {noise}).argmax())": (f"adds {name}", GUMBEL)
+                    for noise, name in [
+                        ("torch.rand(logits.shape, generator=generator)", "uniform noise instead of Gumbel noise"),
+                        ("torch.randn(logits.shape, generator=generator)", "normal noise instead of Gumbel noise"),
+                        (
+                            "-torch.rand(logits.shape, generator=generator).log()",
+                            "exponential noise instead of Gumbel noise",
+                        ),
+                    ]
+                },
+                "int(torch.multinomial(probabilities.sort(descending=True).values, 1, generator=generator))": (
+                    "returns the rank, not the token",
+                    "after sorting, a place in the list is a rank: draw from the probabilities in their own order",
+                ),
+                "torch.multinomial(probabilities, num_samples=1, generator=generator)": (
+                    "returns a tensor with an axis",
+                    "a token id is asked for: one int",
+                ),
+                "float(probabilities[torch.multinomial(probabilities, num_samples=1, generator=generator)])": (
+                    "returns the probability of the token",
+                    "a token id is asked for: its place, not its probability",
+                ),
                 "int(probabilities.argmax())": (
                     "always takes the most likely token",
                     "each token is drawn with its probability, so the less likely tokens must be drawn too",
-                )
+                ),
             },
         ),
         *instead_of(
@@ -128,6 +191,10 @@ test_sample_basic = exercise(
                     "exp of 89 or more is infinite in float32: softmax subtracts the largest logit first",
                 ),
                 "logits": ("draws from the logits themselves", "weights of a draw must not be negative: take softmax"),
+                "logits.softmax(dim=-1).square()": (
+                    "squares the probabilities",
+                    "each token is drawn with probability softmax(logits)",
+                ),
                 "logits.sigmoid()": (
                     "uses a sigmoid instead of the softmax",
                     "probabilities of all tokens must sum to one",
@@ -153,14 +220,17 @@ def top_k_cases(generator: torch.Generator) -> list[Case]:
         draws_case("three of five", logits, 3, with_generator=True),
         draws_case("only the best", logits, 1),
         draws_case("large logits", PROBABILITIES.log() + 200.0, 2),
+        draws_case("just as many as there are", logits, 5, with_generator=True),
+        draws_case("equal logits at the last place", torch.tensor([0.2, 0.4, 0.2, 0.2]).log(), 2, alike=(0, 2, 3)),
         draws_case("a k larger than the vocabulary", STEEP.log() - 1.0, 9, many=True),
     ]
 
 
 def top_k_by_mask(logits: Tensor, k: int) -> int:
-    """Sets everything below the k-th logit to -inf."""
-    threshold = logits.sort(descending=True).values[min(k, len(logits)) - 1]
-    return int(torch.distributions.Categorical(logits=logits.masked_fill(logits < threshold, -torch.inf)).sample())
+    """Sets everything after the k-th token in order to -inf; of equal logits a random one comes first."""
+    order = torch.randperm(len(logits))
+    order = order[logits[order].argsort(descending=True, stable=True)]
+    return int(torch.distributions.Categorical(logits=logits.index_fill(0, order[k:], -torch.inf)).sample())
 
 
 test_sample_top_k = exercise(
@@ -183,6 +253,15 @@ test_sample_top_k = exercise(
                 "int(best.indices[0])": (
                     "always takes the most likely token",
                     "k tokens stay, and one of them is drawn",
+                ),
+                "int(best.indices[-1])": ("always takes the k-th token", "k tokens stay, and one of them is drawn"),
+                "sample_basic(logits.where(logits.argsort(descending=True) < k, -torch.inf), generator=generator)": (
+                    "takes argsort's result for ranks",
+                    "argsort lists the tokens in order: its first k entries are the k tokens that stay",
+                ),
+                "sample_basic(logits.where(torch.arange(len(logits)) < k, -torch.inf), generator=generator)": (
+                    "keeps the first k tokens of the vocabulary",
+                    "a mask made in sorted order must go back to the tokens' own places",
                 ),
                 "sample_basic(torch.zeros_like(logits).scatter(0, best.indices, best.values), generator=generator)": (
                     "sets the other logits to zero",
@@ -214,6 +293,14 @@ test_sample_top_k = exercise(
                     "keeps the first k tokens of the vocabulary",
                     "the k tokens with the largest logits stay, wherever they stand",
                 ),
+                "logits.topk(int((logits >= logits.topk(min(k, logits.shape[0])).values[-1]).sum()))": (
+                    "keeps all that tie with the k-th token",
+                    "exactly k tokens stay: of equal logits at the last place only so many that there are k",
+                ),
+                "logits.topk(max(int((logits > logits.topk(min(k, logits.shape[0])).values[-1]).sum()), 1))": (
+                    "leaves out the k-th token and all that tie with it",
+                    "the k most likely tokens stay, the k-th included",
+                ),
                 "logits.topk(min(k + 1, logits.shape[0]))": (
                     "keeps one token too many",
                     "exactly the k most likely tokens stay",
@@ -229,122 +316,13 @@ test_sample_top_k = exercise(
                 ),
             },
         ),
+        Mistake(
+            "ignores the generator where nothing is cut off",
+            "return int(",
+            "if k >= len(logits):\n        return sample_basic(logits)\n    return int(",
+            why="generators with the same seed must give the same draws, whatever k is",
+            shows=lambda seen: [case.get(REPEATS) for case in seen if REPEATS in case] == [True, False],
+        ),
         *generator_mistakes(sampling.sample_top_k),
-    ],
-)
-
-
-def top_p_cases(generator: torch.Generator) -> list[Case]:
-    """Sorted probabilities are 0.45, 0.20, 0.17, 0.13, 0.05: no threshold lies near a cumulative sum."""
-    logits = PROBABILITIES.log() + 200.0
-    return [
-        draws_case("the third token reaches top_p", logits, 0.70, 2, with_generator=True),
-        draws_case("the first token is enough", logits, 0.30),
-        draws_case("at least two tokens", logits, 0.10, 2),
-        draws_case("a top_p of zero", logits, 0.0, 3),
-        draws_case("a minimum below what top_p keeps", logits, 0.90, 2),
-        draws_case("nearly all", STEEP.log() - 2.0, 0.98, many=True),
-    ]
-
-
-def top_p_by_mask(logits: Tensor, top_p: float, min_tokens_to_keep: int = 1) -> int:
-    """Keeps a token if what lies before it, in order, is still below top_p."""
-    probabilities, order = logits.softmax(-1).sort(descending=True)
-    before = probabilities.cumsum(-1) - probabilities
-    kept = (before < top_p) | (torch.arange(len(logits)) < min_tokens_to_keep)
-    return int(order[torch.multinomial(probabilities * kept, 1)])
-
-
-test_sample_top_p = exercise(
-    reference=sampling.sample_top_p,
-    cases=top_p_cases,
-    observe=many_draws,
-    tolerance=TOLERANCES,
-    accepts=[top_p_by_mask],
-    equivalent={
-        "n_below = int((cumulative < top_p).sum()) -> n_below = int((cumulative <= top_p).sum())": (
-            "a sum that is exactly top_p is a matter of rounding"
-        )
-    },
-    mistakes=[
-        *instead_of(
-            "max(n_below + 1, min_tokens_to_keep)",
-            {
-                "max(n_below, min_tokens_to_keep)": (
-                    "leaves out the token that reaches top_p",
-                    "the kept tokens must reach top_p together, so the one that reaches it stays",
-                ),
-                "max(n_below + 2, min_tokens_to_keep)": (
-                    "keeps one token too many",
-                    "as few as possible are kept: stop at the token that reaches top_p",
-                ),
-                "n_below + 1": (
-                    "ignores min_tokens_to_keep",
-                    "however small top_p is, at least min_tokens_to_keep tokens stay",
-                ),
-                "n_below + min_tokens_to_keep": (
-                    "keeps min_tokens_to_keep tokens in addition to those of top_p",
-                    "min_tokens_to_keep is the smallest number of tokens kept, not a number to add",
-                ),
-                "min(n_below + 1, min_tokens_to_keep)": (
-                    "always keeps just min_tokens_to_keep",
-                    "min_tokens_to_keep is the smallest number of tokens kept, not the largest",
-                ),
-                "len(logits)": ("draws among all tokens", "only the most likely that together reach top_p stay"),
-            },
-        ),
-        *instead_of(
-            "logits.sort(descending=True)",
-            {
-                "logits.sort(descending=False)": (
-                    "starts from the least likely token",
-                    "the nucleus is made of the most likely tokens",
-                ),
-                "(logits, torch.arange(len(logits)))": (
-                    "does not sort the tokens",
-                    "the most likely tokens are kept, wherever they stand in the vocabulary",
-                ),
-            },
-        ),
-        *instead_of(
-            "int(token_ids[sample_basic(sorted_logits[:n_keep], generator=generator)])",
-            {
-                "sample_basic(sorted_logits[:n_keep], generator=generator)": (
-                    "returns the rank, not the token",
-                    "after sorting, a place in the list is a rank: token_ids turns it back into a token",
-                ),
-                "int(token_ids[0])": (
-                    "always takes the most likely token",
-                    "one of the kept tokens is drawn",
-                ),
-            },
-        ),
-        *instead_of(
-            "sample_basic(sorted_logits[:n_keep]",
-            {
-                "sample_basic(0 * sorted_logits[:n_keep]": (
-                    "draws the kept tokens with equal probability",
-                    "among the kept tokens the probabilities keep their proportions",
-                ),
-                "sample_basic(sorted_logits.softmax(dim=-1)[:n_keep]": (
-                    "takes the softmax of probabilities",
-                    "sample_basic takes logits: a second softmax makes the probabilities almost equal",
-                ),
-            },
-        ),
-        *instead_of(
-            "sorted_logits.float().softmax(dim=-1).cumsum(dim=-1)",
-            {
-                "sorted_logits.softmax(dim=-1)": (
-                    "does not sum up the probabilities",
-                    "top_p is compared with the sum of the probabilities so far, not with each probability",
-                ),
-                "sorted_logits.cumsum(dim=-1)": (
-                    "sums up the logits",
-                    "top_p is a probability: take the softmax before summing up",
-                ),
-            },
-        ),
-        *generator_mistakes(sampling.sample_top_p),
     ],
 )

@@ -3,12 +3,12 @@
 Shapes:  residual stream "batch seq d_model"; tokens "batch seq"; logits "batch seq d_vocab".
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
 
-from arena_lib.checking import Case, module_case
+from arena_lib.checking import Case, Mistake, instead_of, module_case
 from arena_lib.transformer import lesson, lesson_llama
 
 __test__ = False
@@ -50,3 +50,9 @@ def residual_cases(
 def tokens(generator: torch.Generator, *shape: int) -> Tensor:
     """Token ids that are valid positions too, so that confusing the two gives a wrong value, not an exception."""
     return torch.randint(0, GPT2.n_ctx, shape, generator=generator)
+
+
+def wrong_results(wrong: Mapping[str, tuple[str, str]]) -> tuple[Mistake, ...]:
+    """What can be done wrongly to a module's result, as code after it: a name and why. Other mistakes may come along."""
+    step = "@lambda forward: lambda self, x: forward(self, x)"
+    return instead_of("def forward(", {f"{step}{end}\n    def forward(": words for end, words in wrong.items()})

@@ -146,6 +146,10 @@ test_training_step = exercise(
                     "climbs instead of descending",
                     "the optimizer already goes against the gradient",
                 ),
+                "    optimizer.zero_grad()\n    (loss * tokens[:, 1:].numel()).backward()\n    optimizer.step()\n": (
+                    "steps by the sum of the losses",
+                    "the gradient of the loss itself, a mean, is asked for",
+                ),
                 "    optimizer.zero_grad()\n    (2 * loss).backward()\n    optimizer.step()\n": (
                     "doubles the loss before backward",
                     "the gradient is that of the loss itself",
@@ -158,17 +162,25 @@ test_training_step = exercise(
             },
         ),
         *instead_of(
-            "cross_entropy_next_token(model(tokens), tokens)\n    optimizer",
+            "loss = cross_entropy_next_token(model(tokens), tokens)",
             {
-                "cross_entropy_next_token(model(tokens), tokens) * tokens[:, 1:].numel()\n    optimizer": (
+                "loss = cross_entropy_next_token(model(tokens), tokens) * tokens[:, 1:].numel()": (
                     "sums the loss instead of averaging it",
                     "cross_entropy_next_token is the mean over all positions that have a next token",
                 ),
-                "nn.functional.cross_entropy(model(tokens).flatten(0, 1), tokens.flatten())\n    optimizer": (
+                "loss = cross_entropy_next_token(model(tokens[:1]), tokens[:1])": (
+                    "learns from the first text only",
+                    "every text of the batch counts",
+                ),
+                "loss = cross_entropy_next_token(model(tokens[:, :-1]), tokens[:, :-1])": (
+                    "leaves the last token out",
+                    "cross_entropy_next_token shifts by itself: give it all tokens",
+                ),
+                "loss = nn.functional.cross_entropy(model(tokens).flatten(0, 1), tokens.flatten())": (
                     "doesn't shift the tokens",
                     "the logits at position i guess the token at i + 1",
                 ),
-                "nn.functional.cross_entropy(model(tokens)[:, :-1].flatten(0, 1), tokens[:, :-1].flatten())\n    optimizer": (
+                "loss = nn.functional.cross_entropy(model(tokens)[:, :-1].flatten(0, 1), tokens[:, :-1].flatten())": (
                     "compares each position with its own token",
                     "the logits at position i guess the token at i + 1",
                 ),
@@ -185,6 +197,7 @@ test_training_step = exercise(
                     "returns the loss after the step",
                     "the result is the loss that the step was made from, which needs no second pass through the model",
                 ),
+                "return loss.item()": ("returns a plain number", "a tensor without a graph is asked for: detach"),
                 "pass": ("returns nothing", "the result is the loss before the step"),
             },
         ),
@@ -261,6 +274,16 @@ test_measure_accuracy = exercise(
                     "compares each guess with the token before its own",
                     "drop the last guess and the first token, not the reverse",
                 ),
+                "    predicted = model(tokens)[:, 1:-1].argmax(dim=-1)\n"
+                "        n_right += int((predicted == tokens[:, 2:]).sum())": (
+                    "skips the first prediction",
+                    "position 0 predicts the token at position 1",
+                ),
+                "    predicted = model(tokens)[:, :-1].topk(2).indices == tokens[:, 1:, None]\n"
+                "        n_right += int(predicted.sum())\n        predicted = predicted[..., 0]": (
+                    "counts the second likeliest token as right too",
+                    "the guess is the token with the largest logit",
+                ),
                 "    predicted = model(tokens)[:, -2:-1].argmax(dim=-1)\n"
                 "        n_right += int((predicted == tokens[:, -1:]).sum())": (
                     "looks at the last token only",
@@ -302,6 +325,10 @@ test_measure_accuracy = exercise(
                 "return n_right / test_tokens.numel()": (
                     "counts the last position, which has no next token",
                     "only positions that have a next token can be judged",
+                ),
+                "return n_right / (-(-len(test_tokens) // batch_size) * batch_size * (test_tokens.shape[1] - 1))": (
+                    "divides as if the last batch were full",
+                    "the last batch may be smaller: count the positions of each",
                 ),
                 "return 100 * n_right / n_all": ("returns percent", "accuracy is a share, from 0 to 1"),
                 "return 1 - n_right / n_all": ("returns the share of wrong guesses", "count where the guess is right"),

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from arena_lib.checking import Case, Mistake, exercise, instead_of, module_case, module_outputs_and_gradients
-from arena_lib.tests.transformer_from_scratch.small_models import GPT2, LLAMA, LOGITS, tokens
+from arena_lib.tests.transformer_from_scratch.small_models import GPT2, LLAMA, LOGITS, tokens, wrong_results
 from arena_lib.transformer import lesson, lesson_llama
 
 __test__ = False
@@ -31,6 +31,11 @@ def wrong_walks(start: str) -> tuple[Mistake, ...]:
                     "runs the blocks side by side",
                     "each block reads what the one before it returned",
                 ),
+                "residual = self.blocks[-1](residual)": ("runs the last block every time", "each block takes its turn"),
+                f"residual = residual + block({start})": (
+                    "adds up what every block makes of the embedding",
+                    "each block reads what the one before it returned, and returns the whole stream",
+                ),
                 "residual = self.blocks[0](residual)": (
                     "runs the first block every time",
                     "each block runs once, in order",
@@ -44,6 +49,8 @@ def wrong_walks(start: str) -> tuple[Mistake, ...]:
         *instead_of(
             "in self.blocks:",
             {
+                "in self.blocks[1:]:": ("leaves the first block out", "every block takes its turn"),
+                "in [*self.blocks, *self.blocks]:": ("runs all blocks twice", "every block takes one turn"),
                 "in self.blocks[:-1]:": ("leaves the last block out", "every block runs once, in order"),
                 "in self.blocks[:1]:": (
                     "stops after the first block",
@@ -57,6 +64,27 @@ def wrong_walks(start: str) -> tuple[Mistake, ...]:
             },
         ),
     )
+
+
+RESULTS = {
+    ".softmax(dim=-1)": (
+        "returns probabilities",
+        "the model returns logits; the loss and the sampler take the softmax themselves",
+    ),
+    ".log_softmax(dim=-1)": (
+        "returns log-probabilities",
+        "the model returns logits; the loss takes the logarithm of the softmax itself",
+    ),
+    ".argmax(dim=-1)": ("returns the likeliest tokens", "a score for every token is asked for"),
+    "[:, -1:]": ("returns the last position only", "in training every position predicts its next token"),
+    "[:, -1]": (
+        "returns the last position only, without an axis for it",
+        "in training every position predicts its next token",
+    ),
+    "[:, :-1]": ("leaves the last position out", "the last position's logits say how the text goes on"),
+    ".detach()": ("cuts the gradient", "a model learns through its logits: no detach, data or no_grad on the way"),
+}
+"""What can be done wrongly to a model's logits."""
 
 
 def demo_transformer_cases(generator: torch.Generator) -> list[Case]:
@@ -90,27 +118,40 @@ test_demo_transformer = exercise(
                     "forgets the final LayerNorm",
                     "the stream has grown with every block; it is normalised once more before it is read",
                 ),
-                "self.unembed(self.ln_final(residual)).softmax(dim=-1)": (
-                    "returns probabilities",
-                    "the model returns logits; the loss and the sampler take the softmax themselves",
-                ),
-                "self.unembed(self.ln_final(residual)).log_softmax(dim=-1)": (
-                    "returns log-probabilities",
-                    "the model returns logits; the loss takes the logarithm of the softmax itself",
-                ),
-                "self.unembed(self.ln_final(residual))[:, -1:]": (
-                    "returns the last position only",
-                    "in training every position predicts its next token",
-                ),
                 "self.ln_final(residual) @ self.embed.W_E.T": (
                     "unembeds with W_E",
                     "the model has an unembedding of its own, in unembed",
                 ),
+                "self.ln_final(residual) @ self.embed.W_E.T + self.unembed.b_U": (
+                    "unembeds with W_E and unembed's bias",
+                    "this model has an unembedding of its own: unembed",
+                ),
+                "self.unembed(self.ln_final(self.ln_final(residual)))": (
+                    "normalises twice at the end",
+                    "ln_final comes once, after the last block",
+                ),
+                "self.unembed(self.blocks[-1].ln2(residual))": (
+                    "uses the last block's norm in place of ln_final",
+                    "ln_final has a gain and a shift of its own",
+                ),
+                "self.unembed(self.ln_final(residual + self.embed(tokens) + self.pos_embed(tokens)))": (
+                    "adds the embeddings once more at the end",
+                    "the stream carries them on: a block returns the whole stream",
+                ),
+                "self.unembed(self.ln_final(residual + self.pos_embed(tokens)))": (
+                    "adds the position embedding once more at the end",
+                    "it is added once, at the start, and the stream carries it on",
+                ),
             },
         ),
+        *wrong_results(RESULTS),
         *instead_of(
             "self.embed(tokens) + self.pos_embed(tokens)",
             {
+                "self.embed(tokens) * self.cfg.d_model**0.5 + self.pos_embed(tokens)": (
+                    "scales the embedding by the root of d_model",
+                    "the first transformer did that; GPT-2 takes the row as it is",
+                ),
                 "self.embed(tokens)": (
                     "forgets the position embedding",
                     "without the position embedding, attention can't see the order of the tokens, except through the mask",
@@ -180,18 +221,22 @@ test_demo_llama = exercise(
                     "forgets the final RMSNorm",
                     "the stream has grown with every block; it is normalised once more before it is read",
                 ),
-                **{
-                    f"return (self.ln_final(residual) @ self.embed.W_E.T if self.cfg.tie_embeddings\n"
-                    f"            else self.unembed(self.ln_final(residual))).{function}(dim=-1)": (name, why)
-                    for function, name, why in [
-                        ("softmax", "returns probabilities", "the result is the logits, before any normalisation"),
-                        (
-                            "log_softmax",
-                            "returns log-probabilities",
-                            "the result is the logits, before any normalisation",
-                        ),
-                    ]
-                },
+                "x = self.ln_final(self.ln_final(residual))": (
+                    "normalises twice at the end",
+                    "ln_final comes once, after the last block",
+                ),
+                "x = self.ln_final(residual + self.embed(tokens))": (
+                    "adds the embeddings once more at the end",
+                    "the stream carries them on: a block returns the whole stream",
+                ),
+                "x = residual if self.cfg.tie_embeddings else self.ln_final(residual)": (
+                    "forgets the final RMSNorm where the embedding is tied",
+                    "tied or not, the stream is normalised once more before it is read",
+                ),
+                "x = self.ln_final(residual) if self.cfg.tie_embeddings else residual": (
+                    "forgets the final RMSNorm where the embedding isn't tied",
+                    "tied or not, the stream is normalised once more before it is read",
+                ),
             },
         ),
         *instead_of(
@@ -207,6 +252,7 @@ test_demo_llama = exercise(
                 ),
             },
         ),
+        *wrong_results(RESULTS),
         *wrong_walks("self.embed(tokens)"),
         *instead_of(
             "if self.cfg.tie_embeddings:",

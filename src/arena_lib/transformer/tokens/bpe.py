@@ -111,6 +111,7 @@ def train_bpe(word_counts: Mapping[Word, int], n_merges: int) -> list[Pair]:
     Of equally frequent pairs the one whose first symbol is oldest wins, then the one whose second
     symbol is oldest. The symbols in `word_counts` are the oldest, in sorted order; then come the
     joined ones in the order in which they were first made. It ends early when no word has two symbols.
+    The words that are given stay as they were; words that a merge makes alike count as one.
 
     >>> train_bpe({("l", "o", "w"): 5, ("s", "l", "o", "w"): 2, ("l", "o", "t"): 3}, 2)
     [('l', 'o'), ('lo', 'w')]
@@ -150,7 +151,9 @@ def bpe_encode(word: Word, merges: Sequence[Pair]) -> Word:
 
 
 def bpe_decode(symbols: Iterable[str]) -> str:
-    """Turn symbols back into text; bytes that are not valid UTF-8 become U+FFFD.
+    """Turn symbols back into text: `to_bytes` gives the bytes, which are UTF-8.
+
+    Bytes that are not valid UTF-8 become U+FFFD, as `bytes.decode` with errors="replace" writes it.
 
     >>> bpe_decode(("Ġh", "Ã", "©"))
     ' hé'
