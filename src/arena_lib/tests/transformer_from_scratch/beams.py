@@ -38,9 +38,11 @@ def extend_cases(generator: torch.Generator) -> list[Case]:
     model = TableModel(generator)
     one = make_beams(model, [[0, 3]], [-1.5])
     several = make_beams(model, [[0, 1, 0], [2, 3, 1], [1, 1, 2]], [-0.5, -2.0, -1.25])
+    ended = make_beams(model, [[0, END], [2, 3]], [-0.5, -2.0])
     calls: dict[str, tuple[Any, ...]] = {
         "one beam": (one, 2),
         "several beams": (several, 3),
+        "a beam whose last token is the end token": (ended, 2),
         "no repeated pairs": (several, 4, 2),
         "the two best tokens that don't repeat": (several, 2, 1),
         "no repeated tokens, so that few are left": (several, D_VOCAB + 3, 1),
@@ -102,21 +104,25 @@ test_extend_beams = exercise(
     },
     mistakes=[
         *instead_of(
-            "[:, -1].log_softmax(dim=-1)",
+            "[:, -1]).log_softmax(dim=-1)",
             {
-                "[:, -1]": (
+                "[:, -1]).flatten().log_softmax(dim=0).reshape(len(beams.tokens), -1)": (
+                    "takes the softmax over all beams together",
+                    "each beam's probabilities sum to one over the vocabulary, the last axis",
+                ),
+                "[:, -1])": (
                     "adds logits instead of log-probabilities",
                     "only log-probabilities of different beams can be compared",
                 ),
-                "[:, -1].softmax(dim=-1)": (
+                "[:, -1]).softmax(dim=-1)": (
                     "adds probabilities instead of log-probabilities",
                     "probabilities multiply along a text; their logarithms add up",
                 ),
-                "[:, -1].log_softmax(dim=0)": (
+                "[:, -1]).log_softmax(dim=0)": (
                     "takes the softmax over the beams",
                     "each beam's probabilities sum to one over the vocabulary, the last axis",
                 ),
-                "[:, 0].log_softmax(dim=-1)": (
+                "[:, 0]).log_softmax(dim=-1)": (
                     "reads the logits at the first position",
                     "the last position predicts the next token",
                 ),
@@ -125,6 +131,14 @@ test_extend_beams = exercise(
         *instead_of(
             'einops.rearrange(beams.logprob_sums, "n_beams -> n_beams 1") + best.values',
             {
+                '(einops.rearrange(beams.logprob_sums, "n_beams -> n_beams 1") + best.values) / 2': (
+                    "averages the old log-probability and the token's",
+                    "the log-probabilities of a text's tokens are summed",
+                ),
+                'einops.rearrange(beams.logprob_sums, "n_beams -> n_beams 1") + 0 * best.values.clamp(min=-99)': (
+                    "keeps the beam's old log-probability",
+                    "the sum grows by the log-probability of each token",
+                ),
                 "best.values": (
                     "forgets the log-probability that the beam already had",
                     "a beam's score is that of the whole continuation, not of its last token",
@@ -161,6 +175,14 @@ test_extend_beams = exercise(
         *instead_of(
             "logprobs.topk(min(k, logprobs.shape[-1]), dim=-1)",
             {
+                "logprobs.topk(min(k + 1, logprobs.shape[-1]), dim=-1)": (
+                    "extends each beam by one token too many",
+                    "the result holds the k best continuations of each beam",
+                ),
+                "logprobs.sort(dim=-1, descending=True)": (
+                    "extends each beam by every token",
+                    "the result holds the k best continuations of each beam",
+                ),
                 "logprobs.topk(min(k, logprobs.shape[-1]), dim=-1, largest=False)": (
                     "extends each beam by the k least likely tokens",
                     "the result holds the k best continuations of each beam",
@@ -196,6 +218,26 @@ test_extend_beams = exercise(
         *instead_of(
             "return replace(beams, tokens=longer[is_possible], logprob_sums=sums[is_possible])",
             {
+                "longer, sums, is_possible = (t.transpose(0, 1) for t in (longer, sums, is_possible))\n"
+                "    return replace(beams, tokens=longer[is_possible], logprob_sums=sums[is_possible])": (
+                    "puts the best continuation of each beam first, then the second of each",
+                    "beams that come from the first beam stand first, then those from the second",
+                ),
+                "longer, sums, is_possible = (t.flip(1) for t in (longer, sums, is_possible))\n"
+                "    return replace(beams, tokens=longer[is_possible], logprob_sums=sums[is_possible])": (
+                    "puts each beam's likeliest continuation last",
+                    "of the beams that come from one beam the likeliest stands first",
+                ),
+                "longer, sums, is_possible = (t.flip(0) for t in (longer, sums, is_possible))\n"
+                "    return replace(beams, tokens=longer[is_possible], logprob_sums=sums[is_possible])": (
+                    "puts the continuations of the last beam first",
+                    "beams that come from the first beam stand first",
+                ),
+                "goes_on = is_possible & (parents[..., -1] != (-1 if beams.eos_token_id is None else beams.eos_token_id))\n"
+                "    return replace(beams, tokens=longer[goes_on], logprob_sums=sums[goes_on])": (
+                    "leaves out the beams that have ended",
+                    "filter_beams sets finished beams aside; all beams that are given are extended",
+                ),
                 "return replace(beams, tokens=longer[is_possible], logprob_sums=sums[is_possible])"
                 ".select(sums[is_possible].argsort(descending=True))": (
                     "sorts all beams by their log-probability",
@@ -257,6 +299,28 @@ test_filter_beams = exercise(
                     "swaps finished and unfinished",
                     "the first part goes on growing, so it holds the unfinished beams",
                 ),
+                "beams.select(best), beams.select(best[:0])": (
+                    "counts no beam as finished",
+                    "a beam whose last token is eos_token_id is finished",
+                ),
+                "beams.select(best[~is_finished].flip(0)), beams.select(best[is_finished].flip(0))": (
+                    "puts the likeliest last",
+                    "the beams that stay are sorted, the most likely first",
+                ),
+                "beams.select(best[~is_finished]), replace(beams.select(best[is_finished]), tokens=beams.tokens[best[is_finished], :-1])": (
+                    "cuts the end token off",
+                    "the finished beams' tokens stay as they are",
+                ),
+                "(lambda *parts: tuple(replace(part, logprob_sums=part.logprob_sums.exp()) for part in parts))"
+                "(beams.select(best[~is_finished]), beams.select(best[is_finished]))": (
+                    "returns probabilities",
+                    "the beams keep their log-probabilities",
+                ),
+                "(lambda *parts: tuple(replace(part, logprob_sums=part.logprob_sums / beams.tokens.shape[1]) for part in parts))"
+                "(beams.select(best[~is_finished]), beams.select(best[is_finished]))": (
+                    "divides the log-probabilities by the length",
+                    "the beams keep the sums of their log-probabilities",
+                ),
                 "beams.select(best), beams.select(best[is_finished])": (
                     "keeps finished beams among the unfinished",
                     "a finished text must not grow any more",
@@ -273,6 +337,10 @@ test_filter_beams = exercise(
                 "best = beams.logprob_sums.topk(min(k, len(beams.logprob_sums))).indices.sort().values": (
                     "keeps the beams in their old order",
                     "the beams that stay are sorted, the most likely first",
+                ),
+                "best = torch.arange(min(k, len(beams.logprob_sums)))[beams.logprob_sums[:k].argsort(descending=True)]": (
+                    "keeps the first k beams, not the best",
+                    "the k most likely beams stay, wherever they stand",
                 ),
                 "best = beams.logprob_sums.topk(k).indices": (
                     "fails when there are fewer beams than k",
@@ -297,6 +365,19 @@ test_filter_beams = exercise(
                 "    best = torch.cat([order[~ends][:k], order[ends]])": (
                     "keeps k unfinished beams and every finished one",
                     "both parts together hold k beams: a finished text takes the place of an unfinished one",
+                ),
+            },
+        ),
+        *instead_of(
+            "beams.eos_token_id is None else",
+            {
+                "False else": (
+                    "doesn't ask whether there is an end token",
+                    "eos_token_id is None if no token ends a text: then no beam is finished",
+                ),
+                "False else last == 0 if beams.eos_token_id is None else": (
+                    "counts token 0 as the end token if there is none",
+                    "eos_token_id is None if no token ends a text: then no beam is finished",
                 ),
             },
         ),

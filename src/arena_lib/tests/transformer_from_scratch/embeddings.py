@@ -62,6 +62,7 @@ test_embed = exercise(
             "self.W_E[:, tokens]": (
                 "reads columns of W_E",
                 "a token's vector is a row: the first axis of W_E is d_vocab",
+                "IndexError",
             ),
             "self.W_E[tokens - 1]": (
                 "reads the row before the token's",

@@ -20,6 +20,7 @@ def ban_cases(generator: torch.Generator) -> list[Case]:
         "texts too short to repeat anything": ([[0], [1]], 3),
         "a text as long as the n-gram": ([[1, 1], [1, 2]], 2),
         "the same token over and over": ([[2, 2, 2, 2]], 3),
+        "tokens that begin alike, or end alike": ([[0, 1, 2, 3, 1, 4, 0, 1], [4, 1, 0, 2, 3, 0, 0, 1]], 3),
         "one token that was followed by several": ([[1, 0, 1, 2, 1]], 2),
     }
     return [
@@ -43,6 +44,15 @@ def ban_by_loops(logprobs: Tensor, tokens: Tensor, ngram_size: int) -> Tensor:
     return logprobs.masked_fill(banned, -torch.inf)
 
 
+def ban_of_all_beams(logprobs: Tensor, tokens: Tensor, ngram_size: int) -> Tensor:
+    """The mistake of one set of n-grams for all beams."""
+    texts = tokens.tolist()
+    seen = {tuple(text[i : i + ngram_size]) for text in texts for i in range(len(text) - ngram_size + 1)}
+    tails = [tuple(text[len(text) - ngram_size + 1 :]) if len(text) >= ngram_size else (-1,) for text in texts]
+    banned = [[(*tail, token) in seen for token in range(logprobs.shape[1])] for tail in tails]
+    return logprobs.masked_fill(torch.tensor(banned), -torch.inf)
+
+
 test_ban_repeated_ngrams = exercise(
     reference=ban_repeated_ngrams,
     cases=ban_cases,
@@ -51,6 +61,30 @@ test_ban_repeated_ngrams = exercise(
         *instead_of(
             "(ngrams[:, :, :-1] == last).all(dim=-1)",
             {
+                "(ngrams[:, :, :-1].sort(dim=-1).values == last.sort(dim=-1).values).all(dim=-1)": (
+                    "compares the tokens in any order",
+                    "an n-gram repeats only with its tokens in the same order",
+                ),
+                "(ngrams[:, :, :-1] == last)[:, :, -1:].all(dim=-1)": (
+                    "compares only the newest token",
+                    "all of the last n - 1 tokens must be what the n-gram began with",
+                ),
+                "(ngrams[:, :, :-1] == last)[:, :, :1].all(dim=-1)": (
+                    "compares only the first of the last n - 1 tokens",
+                    "all of the last n - 1 tokens must be what the n-gram began with",
+                ),
+                "(ngrams[:, :, :-1] == last).all(dim=-1) & (torch.arange(ngrams.shape[1]) % ngram_size == 0)": (
+                    "looks at every n-th place only",
+                    "an n-gram may begin at any place of the text, and n-grams may overlap",
+                ),
+                "(m := (ngrams[:, :, :-1] == last).all(dim=-1)) & (m.cumsum(dim=1) == 1)": (
+                    "looks at the first place only where the tokens occurred",
+                    "the same n - 1 tokens may have been followed by several others: each of them is banned",
+                ),
+                "(m := (ngrams[:, :, :-1] == last).all(dim=-1)) & (m.flip(1).cumsum(dim=1).flip(1) == 1)": (
+                    "looks at the latest place only where the tokens occurred",
+                    "the same n - 1 tokens may have been followed by several others: each of them is banned",
+                ),
                 "(ngrams[:, :, 1:-1] == last[:, :, 1:]).all(dim=-1)": (
                     "compares one token too few",
                     "all of the last n - 1 tokens must be what the n-gram began with",
@@ -102,10 +136,14 @@ test_ban_repeated_ngrams = exercise(
         *instead_of(
             "tokens.unfold(dimension=1, size=ngram_size, step=1)",
             {
+                "tokens.unfold(dimension=1, size=ngram_size, step=1).flip(1)[:, :-1]": (
+                    "leaves out the oldest n-gram",
+                    "every n-gram of the text counts, also the first",
+                ),
                 "tokens.unfold(dimension=1, size=ngram_size, step=1)[:, :-1]": (
                     "leaves out the newest n-gram",
                     "the n-gram that ends with the newest token occurred already, too",
-                )
+                ),
             },
         ),
         *instead_of(
@@ -120,6 +158,17 @@ test_ban_repeated_ngrams = exercise(
                     "the last n - 1 tokens and the next one make an n-gram",
                 ),
             },
+        ),
+        Mistake(
+            "renormalises the others",
+            "def ban_repeated_ngrams(",
+            "@lambda ban: lambda *args: ban(*args).log_softmax(dim=-1)\ndef ban_repeated_ngrams(",
+            why="the other tokens keep their log-probabilities",
+        ),
+        Mistake(
+            "bans the n-grams of all beams in every beam",
+            function=ban_of_all_beams,
+            why="each text may repeat what another text said",
         ),
         Mistake(
             "sets a large negative number, not -inf",
