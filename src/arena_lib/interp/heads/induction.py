@@ -106,7 +106,8 @@ def induction_score_hook(pattern: Float[Tensor, "batch n_heads seq seq"], hook: 
 
     `hook.ctx` is a dictionary that belongs to the hook's place in the model; it can be read after the
     run as `model.hook_dict[name].ctx`. What it leaves there is a tensor with one entry for each head. The next
-    run finds the same dictionary, and replaces the score. The pattern goes on unchanged: return nothing.
+    run finds the same dictionary, and replaces the score. The pattern goes on unchanged: return nothing, or the
+    pattern itself, which comes to the same.
     """
     hook.ctx["induction_score"] = induction_score(pattern)
 

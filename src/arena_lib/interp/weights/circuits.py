@@ -30,7 +30,8 @@ from arena_lib.interp.weights.folding import folded_reader, folded_unembedding
 def full_OV_circuit(model: Any, layer: int, head: int) -> FactoredMatrix:
     """W_E W_V W_O W_U of one head, "d_vocab d_vocab": row = token attended to, column = logit.
 
-    Two factors that meet in d_head: A = W_E W_V and B = W_O W_U, each no larger than d_vocab x d_head.
+    Two factors that meet in d_head: A = W_E W_V and B = W_O W_U, each no larger than d_vocab x d_head. (Others of
+    that size with the same product are as good.)
     The norms are folded in: W_V is `folded_reader(model, layer, "W_V")[head]`, W_U is
     `folded_unembedding(model)`. W_O is `model.W_O[layer, head]`, W_E is `model.W_E`.
     """
