@@ -72,6 +72,23 @@ def with_probabilities(*args: Any) -> list[Text]:
     return [(math.exp(logprob), tokens) for logprob, tokens in search_all(*args)]
 
 
+def with_tokens_first(*args: Any) -> list[tuple[list[int], float]]:
+    """Returns pairs the other way round."""
+    return [(tokens, logprob) for logprob, tokens in search_all(*args)]
+
+
+def without_the_end_token(beams: Beams, *args: Any) -> list[Text]:
+    """Cuts the end token off."""
+    return [(p, text[:-1] if text[-1] == beams.eos_token_id else text) for p, text in search_all(beams, *args)]
+
+
+def without_blocking_and_prompt(
+    beams: Beams, n_beams: int, max_new_tokens: int, n_return: int = 1, no_repeat_ngram_size: int | None = None
+) -> list[Text]:
+    """Makes two mistakes at once."""
+    return without_the_prompt(beams, n_beams, max_new_tokens, n_return)
+
+
 def without_the_prompt(beams: Beams, *args: Any) -> list[Text]:
     """Returns the new tokens only."""
     return [(logprob, tokens[beams.tokens.shape[1] :]) for logprob, tokens in search_all(beams, *args)]
@@ -171,6 +188,17 @@ test_beam_search = exercise(
             "returns more than n_return texts",
             function=partial(search_all, n_results=lambda n_return: 999),
             why="the result holds the n_return likeliest texts: cut off the rest",
+        ),
+        Mistake("returns the tokens first", function=with_tokens_first, why="a result is (log-probability, token ids)"),
+        Mistake(
+            "cuts the end token off",
+            function=without_the_end_token,
+            why="the texts are returned as the search found them",
+        ),
+        Mistake(
+            "forgets to block repeated n-grams, and returns the new tokens only",
+            function=without_blocking_and_prompt,
+            why="no_repeat_ngram_size must reach generate, and the result holds the prompt too",
         ),
         Mistake("returns probabilities", function=with_probabilities, why="a text comes with its log-probability"),
         Mistake(

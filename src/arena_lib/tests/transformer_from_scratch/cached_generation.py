@@ -69,6 +69,14 @@ test_forward_with_cache = exercise(
         *instead_of(
             "model.pos_embed.W_pos[start : start + tokens.shape[1]]",
             {
+                "0": (
+                    "leaves the position embedding out",
+                    "the stream starts as token embedding plus position embedding",
+                ),
+                "model.pos_embed.W_pos[start + tokens.shape[1] - 1]": (
+                    "uses the last new token's position for all",
+                    "a piece may hold several tokens, and each has a position of its own",
+                ),
                 "model.pos_embed.W_pos[: tokens.shape[1]]": (
                     "starts the positions at zero again",
                     "new tokens come after the ones that the cache holds",
@@ -101,8 +109,21 @@ test_forward_with_cache = exercise(
             },
         ),
         *instead_of(
+            "        residual = residual + attend_with_cache(",
+            {
+                "        residual = attend_with_cache(": (
+                    "lets attention replace the residual stream",
+                    "attention adds its output to the residual stream",
+                ),
+            },
+        ),
+        *instead_of(
             "        residual = residual + block.mlp(block.ln2(residual))\n",
             {
+                "        residual = residual + block.mlp(block.ln1(residual))\n": (
+                    "uses ln1 for the MLP",
+                    "each sublayer has a norm of its own: ln2 belongs to the MLP",
+                ),
                 "": (
                     "leaves the MLP out",
                     "only attention looks at other positions, so only attention needs the cache; the rest is as before",
@@ -215,6 +236,10 @@ test_generate_with_cache = exercise(
                     "starts each step with an empty cache",
                     "the newest token must look at all earlier ones, so one cache is used for the whole text",
                 ),
+                "    for _ in range(max_new_tokens - tokens.shape[1]):\n": (
+                    "counts the prompt among the new tokens",
+                    "max_new_tokens are to be added, counted from the prompt",
+                ),
                 "    for _ in range(max_new_tokens - 1):\n": (
                     "stops one token early",
                     "max_new_tokens are to be added, counted from the prompt",
@@ -245,6 +270,14 @@ test_generate_with_cache = exercise(
         *instead_of(
             "sample_next_token(text, row, options, generator=generator) for text, row in zip(tokens, logits, strict=True)",
             {
+                "sample_next_token(text, row, SamplingConfig(), generator=generator) for text, row in zip(tokens, logits, strict=True)": (
+                    "always uses the default sampling options",
+                    "each token is chosen as the options say",
+                ),
+                "sample_next_token(text, logits.mean(dim=0), options, generator=generator) for text in tokens": (
+                    "chooses every text's token by the mean of the logits",
+                    "each text's next token is chosen from its own logits",
+                ),
                 "sample_next_token(text, row, GREEDY, generator=generator) for text, row in zip(tokens, logits, strict=True)": (
                     "ignores the options",
                     "each token is chosen as the options say",

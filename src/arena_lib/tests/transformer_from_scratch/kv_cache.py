@@ -122,6 +122,14 @@ test_kv_cache = exercise(
         *instead_of(
             "self.keys[layer_idx], self.values[layer_idx] = k, v",
             {
+                "new = -1 if old_k is None else old_k.shape[1]\n        self.keys[layer_idx], self.values[layer_idx] = (k, v) if new < 0 else (k[:, new:], v[:, new:])": (
+                    "stores the new part only",
+                    "the next call must find all that the layer has seen",
+                ),
+                "self.keys[layer_idx] = self.values[layer_idx] = k = v": (
+                    "stores the values as keys too",
+                    "keys and values are kept apart",
+                ),
                 "pass": ("does not store what it returns", "the next token must find these keys and values"),
                 "if old_k is None:\n            self.keys[layer_idx], self.values[layer_idx] = k, v": (
                     "stores the first keys and values only",
@@ -172,6 +180,11 @@ def attended(function: Any, case: Case) -> Observations:
     if not all(isinstance(piece, Tensor) and piece.ndim == 3 for piece in out):
         return {"output": out[0]}
     return {
+        "return self.keys, self.values": (
+            "returns the lists of all layers",
+            "the result is the keys and values of the one layer",
+        ),
+        "return None": ("returns nothing", "the caller attends to the keys and values that extend returns"),
         "output": torch.cat(out, dim=1).detach(),
         "tokens held by each layer": [0 if k is None else k.shape[1] for k in cache.keys],
         "keys in the cache": None if cache.keys[1] is None else cache.keys[1].detach(),
@@ -201,6 +214,18 @@ test_attend_with_cache = exercise(
         *instead_of(
             "k, v = cache.extend(layer_idx, new_k, new_v)",
             {
+                "cache.extend(layer_idx, new_k, new_v)\n    k, v = cache.extend(layer_idx, new_k, new_v)": (
+                    "extends the cache twice",
+                    "each new token enters the cache once",
+                ),
+                "k, v = new_k, new_v": (
+                    "leaves the cache as it is",
+                    "new keys and values are put into the cache, and all that it holds is looked at",
+                ),
+                "v, k = cache.extend(layer_idx, new_k, new_v)": (
+                    "swaps keys and values",
+                    "extend returns (keys, values)",
+                ),
                 "cache.extend(layer_idx, new_k, new_v)\n    k, v = new_k, new_v": (
                     "ignores the cache",
                     "new tokens look at the whole text, not only at each other",
@@ -222,6 +247,15 @@ test_attend_with_cache = exercise(
                 "(einops.einsum(q, k, dot) / attn.cfg.d_head**0.5)": (
                     "masks as if the new tokens were the first",
                     "the queries are the newest positions: cached_causal_mask knows which ones",
+                ),
+                "(lambda scores: scores if scores.shape[-2] == 1 else scores.masked_fill("
+                "torch.ones_like(scores).triu(1).bool(), -torch.inf))(einops.einsum(q, k, dot) / attn.cfg.d_head**0.5)": (
+                    "masks several new tokens as if they were the first",
+                    "the queries are the newest positions: cached_causal_mask knows which ones",
+                ),
+                "einops.einsum(q, k, dot)": (
+                    "forgets the mask and the scale",
+                    "it is the same attention as before: scores are divided by the root of d_head, and masked",
                 ),
                 "cached_causal_mask(einops.einsum(q, k, dot))": (
                     "does not scale the scores",

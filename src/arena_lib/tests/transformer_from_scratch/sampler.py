@@ -127,6 +127,11 @@ test_sample = exercise(
         *instead_of(
             "if next_token == self.eos_token_id:\n                break\n            tokens = torch.cat([tokens, tokens.new_tensor([next_token])])",
             {
+                "if next_token == self.eos_token_id:\n                continue\n"
+                "            tokens = torch.cat([tokens, tokens.new_tensor([next_token])])": (
+                    "leaves the end token out and goes on",
+                    "the end token says that the text is over: stop there",
+                ),
                 "tokens = torch.cat([tokens, tokens.new_tensor([next_token])])": (
                     "does not stop at the end token",
                     "the end token says that the text is over",
@@ -180,8 +185,25 @@ test_sample = exercise(
             },
         ),
         *instead_of(
+            "options = SamplingConfig(**kwargs)  # type: ignore[arg-type]",
+            {
+                "options = SamplingConfig()": (
+                    "ignores the options",
+                    "the keyword arguments say how tokens are chosen",
+                ),
+            },
+        ),
+        *instead_of(
             "range(max_tokens_generated)",
             {
+                "range(max_tokens_generated - len(tokens))": (
+                    "counts the prompt among the tokens to generate",
+                    "up to max_tokens_generated tokens are added to the prompt",
+                ),
+                "range(max_tokens_generated if self.n_ctx is None else min(max_tokens_generated, self.n_ctx - len(tokens)))": (
+                    "stops when the context is full",
+                    "the text may outgrow the context: the model then reads its last n_ctx tokens",
+                ),
                 "range(max_tokens_generated + 1)": (
                     "generates one token too many",
                     "max_tokens_generated is the largest number of new tokens",
@@ -195,11 +217,19 @@ test_sample = exercise(
         *instead_of(
             "tokens.tolist()",
             {
+                "tokens[1:].tolist()": ("drops the first token", "the whole prompt is part of the result"),
+                "tokens[:-1].tolist()": ("drops the last token", "every token but the end token is part of the text"),
                 "tokens[len(self.encode(prompt)) :].tolist()": (
                     "returns the new text without the prompt",
                     "the result is the prompt and how it goes on, as one text",
-                )
+                ),
             },
+        ),
+        Mistake(
+            "returns token ids",
+            "self.tokenizer.decode(tokens.tolist())",
+            "tokens.tolist()",
+            why="the result is a text: decode the token ids",
         ),
         Mistake(
             "ignores the generator",
