@@ -112,6 +112,8 @@ def beam_search(
 ) -> list[tuple[float, list[int]]]:
     """The n_return likeliest texts that beam search finds: (log-probability, token ids), best first.
 
+    The token ids include the prompt, and the end token of a finished text.
+
     Up to max_new_tokens times: `generate` n_beams continuations of each beam, then `filter`
     the best n_beams. Set aside those that are finished and continue with the others. Stop
     early when no beam is left, or when n_return finished texts are each at least as likely

@@ -47,9 +47,9 @@ def training_step(
 ) -> Float[Tensor, ""]:
     """One step of optimisation on a batch of texts; returns the loss before the step.
 
-    Compute the logits and their `cross_entropy_next_token`; clear old gradients, which may be
-    there before the call, compute new ones, and let the optimizer take a step. The result is detached, so that keeping
-    it doesn't keep the whole graph.
+    Compute the logits and their `cross_entropy_next_token`. Clear the gradients that may be there from before the
+    call, compute new ones, and let the optimizer take a step. The result is a tensor, detached, so that keeping it
+    doesn't keep the whole graph.
     """
     loss = cross_entropy_next_token(model(tokens), tokens)
     optimizer.zero_grad()

@@ -19,6 +19,8 @@ Text = tuple[float, list[int]]
 
 OVERTAKEN_SEED = 7
 """The first seed at which each way of stopping too early shows: one text ends early, and a better one late."""
+REPEATING_SEED = 8
+"""The first seed at which a text that goes on is likelier than one that has ended."""
 ONLY_SPEED = "stopping later finds the same texts"
 
 
@@ -29,6 +31,7 @@ def search_cases(generator: torch.Generator) -> list[Case]:
     start = [make_beams(model, [[0, 2]], [0.0]) for model in models]
     overtaken = TableModel(torch.Generator().manual_seed(OVERTAKEN_SEED))
     overtaken.table[:, END] += 2.0
+    repeats = TableModel(torch.Generator().manual_seed(REPEATING_SEED))
     return [
         Case(label="no end token", args=(make_beams(models[1], [[1]], [0.0], eos=None), 2, 3, 2)),
         Case(label="one beam", args=(start[0], 1, 4)),
@@ -37,6 +40,7 @@ def search_cases(generator: torch.Generator) -> list[Case]:
         Case(label="no repeated pairs", args=(start[1], 3, 6, 2, 2)),
         Case(label="texts that end early", args=(start[2], 3, 6, 2)),
         Case(label="a second text that is overtaken", args=(make_beams(overtaken, [[0, 2]], [0.0]), 3, 6, 2)),
+        Case(label="an unfinished text that is the likeliest", args=(make_beams(repeats, [[0, 2]], [0.0]), 3, 3)),
         Case(label="nothing to add", args=(start[0], 2, 0)),
     ]
 
@@ -117,6 +121,11 @@ test_beam_search = exercise(
                 "    return": (
                     "forgets the unfinished texts",
                     "texts that have reached max_new_tokens are results too",
+                ),
+                "    found += sorted(zip(beams.logprob_sums.tolist(), beams.tokens.tolist()), reverse=True)[: n_return - len(found)]\n"
+                "    return": (
+                    "returns unfinished texts only where too few are finished",
+                    "finished and unfinished texts are ranked together",
                 ),
                 "    found = found or list(zip(beams.logprob_sums.tolist(), beams.tokens.tolist(), strict=True))\n    return": (
                     "returns unfinished texts only if none is finished",
