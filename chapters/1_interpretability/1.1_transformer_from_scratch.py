@@ -724,6 +724,8 @@ plots.lines(
     y_title="score",
     title="Only the distance counts",
 )
+
+
 # %% [markdown]
 # ### Grouped queries
 #
@@ -754,6 +756,30 @@ plots.lines(
 # hint: Two maps out, one of them through SiLU; a product; one map back.
 # hint: Only the gate goes through SiLU.
 # hint: (F.silu(x W_gate) * (x W_in)) W_out.
+# %% [markdown]
+# ### All of it together
+#
+# The block is as before, with your new parts in it: the next cell writes it down. (If you left one of these parts
+# out, leave this cell out too: the set-up cell has imported the library's block.) Two small modules need no
+# exercise and come from the library: `LlamaEmbed` looks up rows of its `W_E`, as `Embed` does, and
+# `LlamaUnembed` is your `Unembed` without the bias.
+# %%
+class LlamaBlock(nn.Module):
+    """Attention, then the MLP; each reads a normalised copy of the residual stream and adds to it."""
+
+    def __init__(self, cfg: LlamaConfig) -> None:
+        super().__init__()
+        self.cfg = cfg
+        self.ln1 = RMSNorm(cfg)
+        self.attn = GroupedQueryAttention(cfg)
+        self.ln2 = RMSNorm(cfg)
+        self.mlp = GatedMLP(cfg)
+
+    def forward(self, resid_pre: Float[Tensor, "batch seq d_model"]) -> Float[Tensor, "batch seq d_model"]:
+        resid_mid = resid_pre + self.attn(self.ln1(resid_pre))
+        return resid_mid + self.mlp(self.ln2(resid_mid))
+
+
 # %% exercise="demo_llama" title="The whole Llama" difficulty=2 importance=4 minutes=15
 # hint: It's your DemoTransformer without position vectors.
 # hint: With tie_embeddings the table that embeds also unembeds: a token's score is the dot product with its own row of W_E.
@@ -796,7 +822,7 @@ else:
 #   text by beam search with text by people: a model gives each next token of the first a far higher
 #   probability, and people surprise it again and again. Does that hold for `tiny-gpt` and real stories of
 #   Storyworld? Which temperature and which top-p come closest to real stories?
-# - **Which change matters?** Make the four changes from GPT-2 to Llama one at a time in the model that you
+# - **Which change matters?** Make the four changes that need new code one at a time in the model that you
 #   trained in part 4, at equal numbers of parameters. Which lowers the loss most? Use three seeds, so that you
 #   know how much the loss differs by chance.
 # - **A model of your own text.** Take a long text that you like, learn a tokenizer on it with your `train_bpe`,

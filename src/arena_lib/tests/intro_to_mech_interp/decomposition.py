@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from arena_lib.checking import Case, Mistake, exercise, instead_of
+from arena_lib.checking.comparison.arrays import Tolerance
 from arena_lib.checking.observing import Observations
 from arena_lib.interp.weights import decomposition
 from arena_lib.tests.intro_to_mech_interp.circuits import fresh_model, model_for_cases
@@ -73,6 +74,15 @@ def parts_filled_in(cache: Any) -> Tensor:
     return parts
 
 
+def parts_in_single_precision(cache: Any) -> Tensor:
+    """Fills a tensor of the default dtype, which holds what these models' activations need."""
+    raw = torch.zeros(cache.model.cfg.n_heads + 2, *cache["embed"].shape)
+    raw[0], raw[1], raw[2:] = cache["embed"], cache.model.b_O[0], cache["result", 0].transpose(0, 1)
+    late = torch.zeros_like(raw)
+    late[1] = cache["pos_embed"] + cache.model.blocks[1].ln1.b
+    return cache.apply_ln_to_stack(raw, 1) + late
+
+
 def _as_they_are(cache: Any) -> Tensor:
     """The mistake of taking what stands in the cache as it is: embedding, positions, heads."""
     return torch.cat([torch.stack([cache["embed"], cache["pos_embed"]]), cache["result", 0].movedim(1, 0)])
@@ -112,7 +122,8 @@ test_decompose_qk_input = exercise(
     reference=decomposition.decompose_qk_input,
     cases=decompose_qk_input_cases,
     observe=parts_of_a_run,
-    accepts=[parts_one_by_one, parts_filled_in],
+    accepts=[parts_one_by_one, parts_filled_in, parts_in_single_precision],
+    tolerance={"output": Tolerance(rtol=1e-4, atol=1e-6)},
     mistakes=[
         *instead_of(
             "model.blocks[0].attn.b_O.expand_as(",

@@ -18,7 +18,7 @@ def apply_temperature_cases(generator: torch.Generator) -> list[Case]:
     """Bold, random, and neutral."""
     return [
         Case(label=label, args=(torch.randn(7, generator=generator), temperature), axes={"output": VOCAB})
-        for label, temperature in [("below 1", 0.4), ("above 1", 2.5), ("exactly 1", 1.0)]
+        for label, temperature in [("below 1", 0.4), ("above 1", 2.5), ("exactly 1", 1.0), ("close to 0", 0.01)]
     ]
 
 
@@ -47,6 +47,10 @@ test_apply_temperature = exercise(
             ),
             "logits // temperature": ("rounds to whole numbers", "/ divides, // rounds down as well"),
             "logits / max(temperature, 1.0)": ("ignores temperatures below 1", "below 1 the distribution gets sharper"),
+            "logits / max(temperature, 0.1)": (
+                "raises low temperatures",
+                "every temperature above 0 counts as it is; close to 0 the likeliest token gets nearly everything",
+            ),
             "(logits - logits.max()) / temperature": (
                 "shifts the logits",
                 "the divided logits themselves are asked for: softmax does the shift",

@@ -134,9 +134,10 @@ def train_bpe(word_counts: Mapping[Word, int], n_merges: int) -> list[Pair]:
 
 
 def bpe_encode(word: Word, merges: Sequence[Pair]) -> Word:
-    """Apply to one word the merges that were learned: the earliest one first, and of its places the leftmost.
+    """Apply to one word the merges that were learned: of all that fit, always the earliest one, at its leftmost place.
 
-    After each merge of one place the search begins again. The result is a tuple.
+    After each merge the search begins again. `merges` stand in the order in which they were learned, so you
+    may as well join all places of a pair at once, from the left. The result is a tuple.
 
     >>> bpe_encode(("s", "l", "o", "w"), [("l", "o"), ("lo", "w")])
     ('s', 'low')
