@@ -8,11 +8,13 @@ from arena_lib.transformer.activations.cache import ActivationCache
 from arena_lib.transformer.activations.hooks import HookPoint, get_act_name
 from arena_lib.transformer.beam_search import Beams
 from arena_lib.transformer.fast.attention_only import AttentionOnly, AttentionOnlyConfig
+from arena_lib.transformer.fast.generation import WritingConfig
 from arena_lib.transformer.fast.gpt2 import GPT2, GPT2Config
 from arena_lib.transformer.fast.lesson_conversion import from_lesson
 from arena_lib.transformer.fast.llama import LinearScaling, Llama, Llama3Scaling, LlamaConfig
 from arena_lib.transformer.fast.model import Transformer
 from arena_lib.transformer.fast.padding import last_real, pad_left
+from arena_lib.transformer.fast.text.calls import Output
 from arena_lib.transformer.huggingface import (
     from_huggingface,
     load_pretrained,
@@ -42,9 +44,11 @@ __all__ = [
     "Llama",
     "Llama3Scaling",
     "LlamaConfig",
+    "Output",
     "SamplingConfig",
     "Transformer",
     "TransformerSampler",
+    "WritingConfig",
     "compute_token_logprobs",
     "cross_entropy_next_token",
     "from_huggingface",

@@ -11,7 +11,7 @@ Differs: a generator may be passed for draws that can be repeated.
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -47,6 +47,9 @@ LEAST_TEMPERATURE = 1e-30
 class SamplingConfig:
     """How `sample_next_token` chooses; the defaults draw from the model's own distribution."""
 
+    may_combine: ClassVar[bool] = False
+    """Whether top_k and top_p may be used together."""
+
     temperature: float = 1.0
     """Logits are divided by it: below 1 is bolder, above 1 more random, and 0 is greedy."""
     top_k: int = 0
@@ -78,7 +81,7 @@ class SamplingConfig:
             )
         if not 0 <= self.top_p <= 1:
             raise ConfigError(f"top_p must be between 0 and 1: got {self.top_p}. Pass 0 to draw among all tokens.")
-        if self.top_k and self.top_p:
+        if self.top_k and self.top_p and not self.may_combine:
             raise ConfigError(
                 f"top_k and top_p must not be used together: got top_k={self.top_k} and top_p={self.top_p}. Leave one "
                 "of them at 0."

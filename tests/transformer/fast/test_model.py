@@ -233,10 +233,13 @@ def test_a_compiled_pass_has_no_graph_break() -> None:
 
 @pytest.mark.usefixtures("without_types")
 @pytest.mark.parametrize("run", ["forward", "run_with_cache", "run_with_hooks"])
-def test_text_is_refused_with_the_way_to_tokens(any_model: Transformer, run: str) -> None:
-    with pytest.raises(
-        DtypeError, match=r"must be a tensor of token ids: got str\. Turn text into tokens with model\.to"
-    ):
+def test_what_is_neither_text_nor_tensor_is_refused(any_model: Transformer, run: str) -> None:
+    for given in ([1, 2, 3], 5, ["Tina", 3]):
+        with pytest.raises(
+            DtypeError, match=r"must be a text, a list of texts or a tensor of token ids: got (list|int)"
+        ):
+            getattr(any_model, run)(given)
+    with pytest.raises(ConfigError, match="text needs a tokenizer: got a model without one"):
         getattr(any_model, run)("Tina gave")
 
 

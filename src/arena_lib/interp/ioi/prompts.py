@@ -25,7 +25,7 @@ from torch import Tensor
 
 from arena_lib.errors import ConfigError, ShapeError, TokenError, UnknownNameError
 from arena_lib.storyworld import lexicon
-from arena_lib.transformer.fast.text import TextModel
+from arena_lib.transformer.fast.text.tokens import TextModel
 from arena_lib.wording import counted
 
 SLOTS = ("A", "B", "S", "place", "object")

@@ -3,7 +3,7 @@
 A form (`gpt2.py`, `llama.py`, `attention_only.py`) says how tokens enter the residual stream
 and what a block is; all else is here. The hook interface and its names: `hooks.py`.
 
-Shapes:  tokens "batch seq" -> logits "batch seq d_vocab"
+Shapes:  tokens "batch seq" -> logits "batch seq d_vocab"; texts in place of tokens, and the loss: `text/calls.py`
 Raises:  ShapeError, DtypeError, TokenError for bad tokens (more than n_ctx, outside d_vocab), a bad
          attention_mask (`padding.py`) or a KV cache that doesn't fit;
          UnknownNameError for an unknown hook or layer; ConfigError for a run that stops before it starts;
@@ -29,14 +29,15 @@ from arena_lib.transformer.fast.embeddings import Embed, Places, TiedUnembed, Un
 from arena_lib.transformer.fast.norms import LayerNorm, RMSNorm
 from arena_lib.transformer.fast.padding import Mask, count_places, last_real, read_mask
 from arena_lib.transformer.fast.stacked import StackedWeights
-from arena_lib.transformer.fast.text import TextModel
+from arena_lib.transformer.fast.text.calls import Output, ReturnType, Text, next_token_losses
+from arena_lib.transformer.fast.text.writing import WritingModel
 from arena_lib.transformer.scores import visible_pairs
 from arena_lib.wording import counted
 
 TOKEN_DTYPES = (torch.int64, torch.int32)
 
 
-class Transformer(HookedModel, StackedWeights, TextModel):
+class Transformer(HookedModel, StackedWeights, WritingModel):
     """A fast transformer; make one of its forms: `GPT2`, `Llama` or `AttentionOnly`."""
 
     residual_writers: ClassVar[tuple[str, ...]] = ("W_O", "W_out")
@@ -87,15 +88,23 @@ class Transformer(HookedModel, StackedWeights, TextModel):
 
     def forward(
         self,
-        tokens: Int[Tensor, "batch seq"] | Float[Tensor, "batch seq d_model"],
+        tokens: Int[Tensor, "batch seq"] | Float[Tensor, "batch seq d_model"] | Text,
         *,
+        return_type: ReturnType = "logits",
+        loss_per_token: bool = False,
+        prepend_bos: bool | None = None,
         start_at_layer: int | None = None,
         stop_at_layer: int | None = None,
         kv_cache: KVCacheLike | None = None,
         last_only: bool = False,
         attention_mask: Mask | None = None,
-    ) -> Float[Tensor, "batch seq_out d_out"]:
+    ) -> Float[Tensor, "batch seq_out d_out"] | Float[Tensor, "*batch_and_seq"] | Output | None:
         """Logits for the token after each position, or the residual stream that enters `stop_at_layer`.
+
+        `tokens` may be a text or several; `prepend_bos` is `to_tokens`'s, and texts of uneven length are
+        padded on the left, with their mask. `return_type` "loss" gives the mean surprise at each next token
+        in nats (`loss_per_token`: each one's, "batch seq-1"), without those that padding precedes or is;
+        "both" gives logits and loss; None gives nothing and leaves the unembedding out.
 
         With `start_at_layer`, `tokens` is the residual stream that enters that layer. `kv_cache`
         holds earlier positions and receives these. `last_only` unembeds the last position alone,
@@ -108,6 +117,10 @@ class Transformer(HookedModel, StackedWeights, TextModel):
         """
         first, last = self._layer_range(start_at_layer, stop_at_layer)
         start = 0 if kv_cache is None else kv_cache.n_seen
+        if prepend_bos or not isinstance(tokens, Tensor):
+            tokens, attention_mask = self.read_input(tokens, attention_mask, prepend_bos)
+        if return_type != "logits" or loss_per_token:
+            self.check_return_type(return_type, loss_per_token, start_at_layer, stop_at_layer, last_only)
         self.check_input(tokens, is_residual=start_at_layer is not None)
         batch, seq = tokens.shape[:2]
         self._check_room(start + seq)
@@ -130,7 +143,15 @@ class Transformer(HookedModel, StackedWeights, TextModel):
             return resid
         if last_only:
             resid = resid[:, -1:] if is_real is None else last_real(resid, is_real[:, start:])[:, None]
-        return self.unembed(self.ln_final(resid))
+        normalized = self.ln_final(resid)
+        if return_type is None:
+            return None
+        logits = self.unembed(normalized)
+        if return_type == "logits":
+            return logits
+        is_counted = None if is_real is None else is_real[:, start:]
+        loss = next_token_losses(logits, tokens, is_counted, per_token=loss_per_token)
+        return loss if return_type == "loss" else Output(logits, loss)
 
     def _layer_range(self, start_at_layer: int | None, stop_at_layer: int | None) -> tuple[int, int]:
         n_layers = len(self.blocks)
@@ -150,11 +171,6 @@ class Transformer(HookedModel, StackedWeights, TextModel):
 
     def check_input(self, tokens: Tensor, *, is_residual: bool = False) -> None:
         """Raise ShapeError or DtypeError for what isn't a batch of token ids (or a residual stream)."""
-        if not isinstance(tokens, Tensor):
-            raise DtypeError(
-                f"the model's input must be a tensor of token ids: got {type(tokens).__name__}. Turn text into tokens with "
-                "model.to_tokens."
-            )
         n_axes, axes = (3, "batch seq d_model") if is_residual else (2, "batch seq")
         if tokens.ndim != n_axes:
             raise ShapeError(
@@ -178,32 +194,44 @@ class Transformer(HookedModel, StackedWeights, TextModel):
 
     def run_with_hooks(
         self,
-        tokens: Int[Tensor, "batch seq"] | Float[Tensor, "batch seq d_model"],
+        tokens: Int[Tensor, "batch seq"] | Float[Tensor, "batch seq d_model"] | Text,
         fwd_hooks: Iterable[HookSpec] = (),
         bwd_hooks: Iterable[HookSpec] = (),
         *,
+        return_type: ReturnType = "logits",
+        loss_per_token: bool = False,
+        prepend_bos: bool | None = None,
         start_at_layer: int | None = None,
         stop_at_layer: int | None = None,
         attention_mask: Mask | None = None,
-    ) -> Float[Tensor, "batch seq_out d_out"]:
+    ) -> Any:
         """What `forward` gives with these hooks attached, each `(name or test of names, function)`.
 
         A backward hook gets the gradient when the caller runs `backward`, also after this returned.
         """
         with self.hooks(fwd_hooks, bwd_hooks):
             return self(
-                tokens, start_at_layer=start_at_layer, stop_at_layer=stop_at_layer, attention_mask=attention_mask
+                tokens,
+                return_type=return_type,
+                loss_per_token=loss_per_token,
+                prepend_bos=prepend_bos,
+                start_at_layer=start_at_layer,
+                stop_at_layer=stop_at_layer,
+                attention_mask=attention_mask,
             )
 
     def run_with_cache(
         self,
-        tokens: Int[Tensor, "batch seq"],
+        tokens: Int[Tensor, "batch seq"] | Text,
         names_filter: NamesFilter = None,
         *,
+        return_type: ReturnType = "logits",
+        loss_per_token: bool = False,
+        prepend_bos: bool | None = None,
         stop_at_layer: int | None = None,
         remove_batch_dim: bool = False,
         attention_mask: Mask | None = None,
-    ) -> tuple[Float[Tensor, "batch seq d_out"], ActivationCache]:
+    ) -> tuple[Any, ActivationCache]:
         """What `forward` gives, and the activations that `names_filter` picks (all, if None).
 
         The cache keeps `attention_mask`; what it holds at padding is finite and means nothing.
@@ -214,9 +242,16 @@ class Transformer(HookedModel, StackedWeights, TextModel):
         `torch.no_grad()` they are made when someone looks. The heads' results have a gradient if
         `names_filter` names them.
         """
+        tokens, attention_mask = self.read_input(tokens, attention_mask, prepend_bos)
         stored: dict[str, Tensor] = {}
         with record(self, names_filter, stored) as names:
-            output = self(tokens, stop_at_layer=stop_at_layer, attention_mask=attention_mask)
+            output = self(
+                tokens,
+                return_type=return_type,
+                loss_per_token=loss_per_token,
+                stop_at_layer=stop_at_layer,
+                attention_mask=attention_mask,
+            )
         if stop_at_layer is not None:
             names = [name for name in names if not name.startswith("ln_final.")]
         padding = None if attention_mask is None else attention_mask.bool().to(tokens.device)

@@ -1,0 +1,1 @@
+"""Text in and text out: tokens of texts, what a call on text gives, and writing."""
