@@ -15,7 +15,7 @@ from arena_lib.checking.observing import Observations
 from arena_lib.checking.results import Diagnosis
 from arena_lib.errors import AuthoringError
 
-SECONDS_FOR_PAIRS = 1.0
+SECONDS_FOR_PAIRS = 0.6
 """Processor time within which two mistakes at once are looked for; a learner waits for it."""
 
 
