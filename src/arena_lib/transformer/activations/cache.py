@@ -243,14 +243,15 @@ class ActivationCache(Mapping[str, Tensor]):
     def logit_attrs(
         self,
         residual_stack: Stack,
-        tokens: str | int | Int[Tensor, "..."],
-        incorrect_tokens: str | int | Int[Tensor, "..."] | None = None,
+        tokens: str | int | Sequence[str] | Sequence[int] | Int[Tensor, "..."],
+        incorrect_tokens: str | int | Sequence[str] | Sequence[int] | Int[Tensor, "..."] | None = None,
         *,
         pos_slice: PosSlice = None,
     ) -> Float[Tensor, "component ..."]:
         """How much each component adds to the logit of `tokens`, less that of `incorrect_tokens` if given.
 
-        `tokens` is one token, or "batch" (one for each example), or "batch seq". A stack that
+        `tokens` is one token, or "batch" (one for each example), or "batch seq": ids, or text that is one
+        token each. A stack that
         was taken at a position needs the same `pos_slice` here.
         """
         directions = self._directions(tokens, residual_stack)
@@ -259,11 +260,12 @@ class ActivationCache(Mapping[str, Tensor]):
         scaled = self.apply_ln_to_stack(residual_stack, pos_slice=pos_slice)
         return (scaled * directions).sum(dim=-1)
 
-    def _directions(self, tokens: str | int | Tensor, stack: Stack) -> Float[Tensor, "... d_model"]:
+    def _directions(
+        self, tokens: str | int | Sequence[str] | Sequence[int] | Tensor, stack: Stack
+    ) -> Float[Tensor, "... d_model"]:
         """Columns of W_U for `tokens`, with axes that broadcast over the stack's after "component"."""
-        ids = self.model.to_single_token(tokens) if isinstance(tokens, str) else tokens
         self._require_unchanged(_unembedding(self.model))
-        ids = torch.as_tensor(ids, device=self.model.W_U.device)
+        ids = self.model.to_token_ids(tokens)
         inner = stack.shape[1:-1]
         if ids.ndim > len(inner) or ids.shape != inner[: ids.ndim]:
             raise ShapeError(

@@ -94,6 +94,48 @@ def test_tokens_become_text(model: Transformer) -> None:
     assert model.to_str_tokens("hi") == ["^", "h", "i"]
     assert model.to_str_tokens("hi", prepend_bos=False) == ["h", "i"]
     assert model.to_str_tokens(torch.tensor([[8, 9]])) == ["h", "i"]
+    assert model.to_str_tokens([8, 9]) == ["h", "i"]
+    assert model.to_str_tokens(torch.tensor(8)) == ["h"]
+    assert model.to_str_tokens([]) == model.to_str_tokens(torch.tensor([], dtype=torch.int64)) == []
+    assert model.to_single_str_token(8) == "h"
+
+
+def test_a_batch_becomes_a_list_for_each_text(model: Transformer) -> None:
+    assert model.to_str_tokens(torch.tensor([[8, 9, 1], [1, 2, 3]])) == [["h", "i", "a"], ["a", "b", "c"]]
+    assert model.to_str_tokens(["hi", "a"], prepend_bos=False) == [["h", "i"], ["a"]]
+    assert model.to_str_tokens(["hi"]) == [["^", "h", "i"]]
+
+
+def test_a_token_is_found_in_a_text(model: Transformer) -> None:
+    assert model.get_token_position("b", "abcb") == 2
+    assert model.get_token_position("b", "abcb", mode="last") == 4
+    assert model.get_token_position(2, "abcb", prepend_bos=False) == 1
+    assert model.get_token_position("b", torch.tensor([5, 2])) == 1
+    assert model.get_token_position("b", torch.tensor([[5, 2]])) == 1
+    with pytest.raises(TokenError, match=r"got 'z' \(id 26\), which isn't among its 4 tokens"):
+        model.get_token_position("z", "abc")
+    with pytest.raises(ShapeError, match=r"got tokens of shape \(2, 2\)"):
+        model.get_token_position("a", torch.tensor([[1, 2], [2, 1]]))
+    with pytest.raises(TokenError, match="the text must be one token: got 'ab'"):
+        model.get_token_position("ab", "abc")
+    model.tokenizer = None
+    with pytest.raises(TokenError, match=r"got 9 \(id 9\)"):
+        model.get_token_position(9, torch.tensor([5, 2]))
+
+
+@pytest.mark.usefixtures("without_types")
+def test_a_mode_that_does_not_exist_is_refused(model: Transformer) -> None:
+    with pytest.raises(ConfigError, match="mode must be 'first' or 'last': got 'middle'"):
+        model.get_token_position("a", "abc", mode="middle")  # type: ignore[arg-type]
+
+
+def test_single_tokens_may_be_given_as_text_or_ids(model: Transformer) -> None:
+    assert model.to_token_ids("c").tolist() == 3
+    assert model.to_token_ids(["c", "a"]).tolist() == [3, 1]
+    assert model.to_token_ids([3, 1]).tolist() == [3, 1]
+    assert model.to_token_ids(torch.tensor([[3, 1]])).tolist() == [[3, 1]]
+    with pytest.raises(TokenError, match="the text must be one token: got 'hi'"):
+        model.to_token_ids(["c", "hi"])
 
 
 def test_a_single_token_must_be_one(model: Transformer) -> None:
@@ -107,6 +149,8 @@ def test_attributions_take_text(model: Transformer, tokens: torch.Tensor) -> Non
     stack = cache.decompose_resid(pos_slice=-1)
     by_text = cache.logit_attrs(stack, "c", "d", pos_slice=-1)
     assert torch.equal(by_text, cache.logit_attrs(stack, 3, 4, pos_slice=-1))
+    by_texts = cache.logit_attrs(stack, ["c", "d", "e"], "d", pos_slice=-1)
+    assert torch.equal(by_texts, cache.logit_attrs(stack, torch.tensor([3, 4, 5]), 4, pos_slice=-1))
 
 
 def test_without_a_tokenizer_text_is_refused(make_random: Callable[..., Transformer]) -> None:

@@ -6,7 +6,7 @@ are left out where its `encode` takes `add_special_tokens`; the first one comes 
 
 Shapes:  text -> tokens "batch seq"
 Raises:  ConfigError without a tokenizer, or for a side that doesn't exist; TokenError for text that must be one
-         token and is not, or has none; ShapeError for texts of uneven length, or none.
+         token and is not, has none, or lacks the one looked for; ShapeError for texts of uneven length, or none.
 Source:  the interface of TransformerLens, github.com/TransformerLensOrg/TransformerLens.
 Differs: texts of uneven length make a batch only together with their mask: `to_padded_tokens`.
 """
@@ -20,6 +20,10 @@ from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
 from arena_lib.errors import ConfigError, ShapeError, TokenError
+from arena_lib.wording import counted
+
+TokenChoice = str | int | Sequence[str] | Sequence[int] | Int[Tensor, "..."]
+"""One token or several: ids, or text that is one token each."""
 
 MOST_LENGTHS = 8
 """A message lists up to this many texts' lengths."""
@@ -124,18 +128,71 @@ class TextModel(nn.Module):
         return decode(ids)
 
     def to_str_tokens(
-        self, text: str | Int[Tensor, "..."] | Sequence[int], *, prepend_bos: bool | None = None
-    ) -> list[str]:
-        """Each token of one sequence (text or ids) as its own text."""
-        tokens = self.to_tokens(text, prepend_bos=prepend_bos) if isinstance(text, str) else torch.as_tensor(text)
-        return [self._need_tokenizer().decode([token_id]) for token_id in tokens.flatten().tolist()]
+        self,
+        text: str | Sequence[str] | Int[Tensor, "..."] | Sequence[int],
+        *,
+        prepend_bos: bool | None = None,
+    ) -> list[str] | list[list[str]]:
+        """Each token as its own text: of one text or of ids "seq", or a list for each of several; a batch of one is one."""
+        if isinstance(text, str):
+            rows = self._encode_rows(text, prepend_bos)
+        elif isinstance(text, Tensor):
+            rows = text.flatten(0, -2).tolist() if text.ndim > 1 else [text.flatten().tolist()]
+        elif text and all(isinstance(line, str) for line in text):
+            return [self._str_tokens(row) for row in self._encode_rows(text, prepend_bos)]  # type: ignore[arg-type]
+        else:
+            rows = [list(text)]
+        return self._str_tokens(rows[0]) if len(rows) == 1 else [self._str_tokens(row) for row in rows]
+
+    def _str_tokens(self, ids: Sequence[int]) -> list[str]:
+        decode = self._need_tokenizer().decode
+        return [decode([token_id]) for token_id in ids]
+
+    def to_single_str_token(self, token_id: int) -> str:
+        """The text of one token."""
+        return self._str_tokens([token_id])[0]
 
     def to_single_token(self, text: str) -> int:
         """The id of text that is one token."""
         ids = self.encode(text)
         if len(ids) != 1:
             raise TokenError(
-                f"the text must be one token: got {text!r}, which is {len(ids)}: {[self.tokenizer.decode([i]) for i in ids]}. "
+                f"the text must be one token: got {text!r}, which is {len(ids)}: {self._str_tokens(ids)}. "
                 "A leading space often makes the difference."
             )
         return ids[0]
+
+    def to_token_ids(self, tokens: TokenChoice) -> Int[Tensor, "..."]:
+        """Ids where single tokens are asked for: of one text that is one token, of several such texts, or the ids given."""
+        if isinstance(tokens, str):
+            tokens = self.to_single_token(tokens)
+        elif not isinstance(tokens, int | Tensor):
+            tokens = [self.to_single_token(token) if isinstance(token, str) else token for token in tokens]
+        return torch.as_tensor(tokens, device=next(self.parameters()).device)
+
+    def get_token_position(
+        self,
+        single_token: str | int,
+        text: str | Int[Tensor, "..."],
+        mode: Literal["first", "last"] = "first",
+        *,
+        prepend_bos: bool | None = None,
+    ) -> int:
+        """Where a token, or text that is one token, stands in a text or in tokens "seq" or "1 seq": `mode` says which."""
+        if mode not in ("first", "last"):
+            raise ConfigError(f"mode must be 'first' or 'last': got {mode!r}. Choose one of the two.")
+        if isinstance(text, str):
+            text = self.to_tokens(text, prepend_bos=prepend_bos)
+        if text.ndim not in (1, 2) or (text.ndim == 2 and len(text) != 1):
+            raise ShapeError(
+                f"a token is looked for in one text: got tokens of shape {tuple(text.shape)}. Pass one row at a time."
+            )
+        token_id = int(self.to_token_ids(single_token))
+        places = (text.flatten() == token_id).nonzero().flatten().tolist()
+        if not places:
+            named = repr(single_token) if self.tokenizer is None else f"{self.to_single_str_token(token_id)!r}"
+            raise TokenError(
+                f"the token must occur in the text: got {named} (id {token_id}), which isn't among its "
+                f"{counted(text.numel(), 'token')}. Look at them with model.to_str_tokens."
+            )
+        return places[0] if mode == "first" else places[-1]
