@@ -1,7 +1,7 @@
 """Judges of section 1.3.1, Linear probes."""
 
 from arena_lib.tests.linear_probes.attention_probe import test_attention_probe_forward
-from arena_lib.tests.linear_probes.control import test_compute_selectivity, test_make_control_labels
+from arena_lib.tests.linear_probes.control import test_make_control_labels
 from arena_lib.tests.linear_probes.dialogue import test_score_dialogue
 from arena_lib.tests.linear_probes.extraction import test_extract_activations
 from arena_lib.tests.linear_probes.few_shot import test_few_shot_evaluate
@@ -12,6 +12,7 @@ from arena_lib.tests.linear_probes.intervention import test_intervention_experim
 from arena_lib.tests.linear_probes.logistic import test_lr_probe
 from arena_lib.tests.linear_probes.mean_difference import test_mm_probe
 from arena_lib.tests.linear_probes.pca import test_get_pca_components
+from arena_lib.tests.linear_probes.selectivity import test_compute_selectivity
 from arena_lib.tests.linear_probes.steering_hook import test_deception_steering_hook
 from arena_lib.tests.linear_probes.sweeps import test_layer_sweep_accuracy
 

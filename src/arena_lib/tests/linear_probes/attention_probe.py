@@ -112,6 +112,10 @@ test_attention_probe_forward = exercise(
                     "hides the text instead of the padding",
                     "the mask is 1 at the text's own tokens",
                 ),
+                ".masked_fill((mask != 0)[..., None], -torch.inf)": (
+                    "hides the text instead of the padding, with minus infinity",
+                    "the mask is 1 at the text's own tokens",
+                ),
                 ".masked_fill(~mask[..., None], -torch.inf)": (
                     "inverts a mask of integers with ~",
                     "~ inverts the bits of an integer, so 1 becomes -2: mask == 0 is right for every dtype",
@@ -129,6 +133,10 @@ test_attention_probe_forward = exercise(
         *instead_of(
             "scores.masked_fill((mask == 0)[..., None], -torch.inf).softmax(dim=1)",
             {
+                "(scores + mask[..., None]).softmax(dim=1)": (
+                    "adds the mask to the scores",
+                    "padding is hidden only if its score is minus infinity; a difference of 1 still leaves it weight",
+                ),
                 "scores.softmax(dim=1) * (mask != 0)[..., None]": (
                     "hides padding after the softmax",
                     "the pattern must sum to 1 over the text's own tokens, so padding is hidden before the softmax",
@@ -142,6 +150,21 @@ test_attention_probe_forward = exercise(
                     "the weights of a head sum to 1 over the tokens of one text",
                 ),
             },
+        ),
+        Mistake(
+            "sets x to zero at padding instead of hiding it",
+            'scores = einops.einsum(x, W_q, "batch seq d_model, d_model n_heads -> batch seq n_heads") * scale\n'
+            "    pattern = scores.masked_fill((mask == 0)[..., None], -torch.inf).softmax(dim=1)",
+            "x = x * (mask != 0)[..., None]\n"
+            '    scores = einops.einsum(x, W_q, "batch seq d_model, d_model n_heads -> batch seq n_heads") * scale\n'
+            "    pattern = scores.softmax(dim=1)",
+            why="a score of 0 still gets weight, because exp(0) is 1: set the scores of padding to minus infinity",
+        ),
+        Mistake(
+            "multiplies the pattern by the scale",
+            " * scale\n    pattern = scores.masked_fill((mask == 0)[..., None], -torch.inf).softmax(dim=1)",
+            "\n    pattern = scores.masked_fill((mask == 0)[..., None], -torch.inf).softmax(dim=1) * scale",
+            why="the scale is for the scores, before the softmax, so that the pattern still sums to 1",
         ),
         Mistake(
             "takes the softmax over the heads",
@@ -171,6 +194,7 @@ test_attention_probe_forward = exercise(
                     "uses a fixed scale",
                     "the scores are multiplied by the argument scale",
                 ),
+                'n_heads") * scale * scale': ("applies the scale twice", "the scores are multiplied by the scale once"),
                 'n_heads") / scale': ("divides by the scale", "the scale is a factor, such as 1 / sqrt(d_model)"),
             },
         ),
@@ -184,6 +208,14 @@ test_attention_probe_forward = exercise(
             " + b_out",
             {
                 "": ("forgets b_out", "the bias says how common the class is"),
+                " + W_q.shape[1] * b_out": (
+                    "adds b_out once for each head",
+                    "the heads share one bias, which is added once to each logit",
+                ),
+                " / W_q.shape[1] + b_out": (
+                    "averages over the heads",
+                    "each head has its own part of W_out, and the heads' parts are added up",
+                ),
                 " - b_out": ("subtracts b_out", "the bias is added: it says how common the class is"),
             },
         ),
@@ -193,6 +225,14 @@ test_attention_probe_forward = exercise(
                 "einops.einsum((mask != 0)[..., None] / (mask != 0).sum(dim=1)[:, None, None] + 0 * pattern, x,": (
                     "averages over all tokens",
                     "each head weights the tokens by its pattern",
+                ),
+                "einops.einsum(pattern / x.shape[1], x,": (
+                    "divides the weighted sum by the number of tokens",
+                    "the pattern sums to 1 already, so the weighted sum is the mean",
+                ),
+                "einops.einsum(pattern, x.detach(),": (
+                    "cuts the gradient of x",
+                    "x may need a gradient: don't detach it",
                 ),
                 "einops.einsum(scores * (mask != 0)[..., None], x,": (
                     "weights the tokens by the scores instead of the pattern",
@@ -211,6 +251,15 @@ test_attention_probe_forward = exercise(
                     "returns the scores instead of the pattern",
                     "the pattern is the softmax of the scores, and sums to 1",
                 ),
+                "logits.squeeze(-1), scores.softmax(dim=1)": (
+                    "returns the pattern without the mask",
+                    "the pattern is exactly 0 at padding, also where it is returned",
+                ),
+                "logits.squeeze(-1), pattern.mean(dim=-1)": (
+                    "returns the heads' mean pattern",
+                    "each head looks at tokens of its own: the axes are batch, seq, n_heads",
+                ),
+                "pattern, logits.squeeze(-1)": ("returns the pattern first", "the logits come first, then the pattern"),
                 "logits.squeeze(-1), pattern.transpose(1, 2)": (
                     "returns the pattern's axes in another order",
                     "the axes of the pattern are batch, seq, n_heads",

@@ -1,10 +1,9 @@
-"""Judges of control tasks and selectivity.
+"""Judge of control tasks.
 
 Shapes:  types "n_statements" -> labels "n_statements"
 """
 
 from collections.abc import Callable, Hashable, Sequence
-from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -12,8 +11,7 @@ from torch import Tensor
 
 from arena_lib.checking import Case, Mistake, Unfit, exercise, instead_of
 from arena_lib.checking.observing import Observations
-from arena_lib.interp.probes.control import Selectivity, compute_selectivity, make_control_labels
-from arena_lib.interp.probes.generalization import compute_accuracy
+from arena_lib.interp.probes.control import make_control_labels
 
 __test__ = False
 
@@ -108,6 +106,16 @@ def tosses_coins(observations: Sequence[Observations]) -> bool:
     return all(seen[SEVERAL] == 0 and " or " in seen[ONES] for seen in observations)
 
 
+def halves_the_statements(observations: Sequence[Observations]) -> bool:
+    """Whether each type has one label, and half have a 1 only where no type comes twice."""
+    *several_times, once = (seen[ONES] for seen in observations)
+    return (
+        all(seen[SEVERAL] == 0 for seen in observations)
+        and " or " not in once
+        and any(" or " in ones for ones in several_times)
+    )
+
+
 def draws_nothing(observations: Sequence[Observations]) -> bool:
     """Whether all tasks are the same."""
     return all(seen[ALL_ALIKE] and not seen[GLOBAL] for seen in observations)
@@ -146,6 +154,16 @@ test_make_control_labels = exercise(
             shows=tosses_coins,
         ),
         Mistake(
+            "gives the label 1 to half of the statements instead of half of the types",
+            "    is_one = order < (len(different) + 1) // 2\n",
+            "    is_one, n_ones = torch.zeros(len(different), dtype=torch.bool), 0\n"
+            "    for i in order.tolist():\n"
+            "        is_one[i] = n_ones < len(types) / 2\n"
+            "        n_ones += is_one[i] * list(types).count(different[i])\n",
+            why="types are counted once each, however many statements they have",
+            shows=halves_the_statements,
+        ),
+        Mistake(
             "ignores the generator",
             ", generator=generator",
             "",
@@ -164,6 +182,19 @@ test_make_control_labels = exercise(
             why="with an odd number of types, the larger half gets the label 1",
         ),
         *instead_of(
+            "torch.tensor([label_of[kind] for kind in types])",
+            {
+                "torch.tensor(list(label_of.values()))": (
+                    "returns one label for each type",
+                    "each statement gets the label of its type",
+                ),
+                "torch.tensor([label_of[kind] for kind in types], dtype=torch.int32)": (
+                    "returns int32",
+                    "labels are int64, as those of a task are",
+                ),
+            },
+        ),
+        *instead_of(
             "is_one.long().tolist()",
             {
                 "(2 * is_one.long() - 1).tolist()": (
@@ -173,167 +204,6 @@ test_make_control_labels = exercise(
                 "is_one.float().tolist()": ("labels with floats", "labels are integers, int64, as those of a task are"),
                 "is_one.tolist()": ("labels with booleans", "labels are integers, int64, as those of a task are"),
             },
-        ),
-    ],
-)
-
-
-class ByHeart:
-    """A probe that learns by heart: the label of the type whose one-hot code stands in the first entries."""
-
-    def __init__(self, share: Tensor) -> None:
-        self.share = share
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """The share of label 1 among the training statements of this type."""
-        return self.share[x[:, : len(self.share)].argmax(dim=1)]
-
-    @staticmethod
-    def from_data(acts: Tensor, labels: Tensor) -> "ByHeart":
-        """All but the last entry are the code."""
-        codes = acts[:, :-1]
-        return ByHeart((codes * labels[:, None]).sum(dim=0) / codes.sum(dim=0).clamp(min=1))
-
-
-def selectivity_cases(generator: torch.Generator) -> list[Case]:
-    """Activations that are codes of the types: what is learned of the control task does not hang on its draw."""
-
-    def call(n_types: int, n_of_each: int, probe: Any, is_flipped: bool) -> tuple[Any, ...]:
-        types = [f"type {i}" for i in range(n_types)] * n_of_each
-        codes = torch.eye(n_types).repeat(n_of_each, 1)
-        labels = torch.randint(0, 2, (len(types),), generator=generator)
-        acts = torch.cat([codes, labels[:, None].float()], dim=1)
-        is_train = torch.arange(len(types)) < n_types * (n_of_each - 2)
-        if is_flipped:
-            is_train = is_train.flip(0)
-        return acts, labels, types, is_train, probe
-
-    calls = {
-        "a probe that learns by heart": call(6, 5, ByHeart, False),
-        "training statements at the end": call(5, 7, ByHeart, True),
-    }
-    return [
-        Case(label=label, given={"call": arguments}, call="acts, labels, types, is_train, probe_cls, generator")
-        for label, arguments in calls.items()
-    ]
-
-
-def selected(function: Callable[..., Any], case: Case) -> Observations:
-    """Both accuracies and their difference, and on how many statements each probe was fitted."""
-    acts, labels, types, is_train, probe_cls = case.given["call"]
-    sizes: list[int] = []
-
-    def fit(*args: Any, **kwargs: Any) -> Any:
-        sizes.append(len(args[0] if args else kwargs["acts"]))
-        return probe_cls.from_data(*args, **kwargs)
-
-    generator = torch.Generator().manual_seed(1)
-    tensors = acts.clone(), labels.clone(), is_train.clone()
-    result = function(*tensors[:2], list(types), tensors[2], SimpleNamespace(from_data=fit), generator)
-    if not (isinstance(result, tuple) and {"task_accuracy", "control_accuracy"} <= set(dir(result))):
-        raise Unfit(
-            "compute_selectivity must return Selectivity(task_accuracy, control_accuracy), whose parts have names: "
-            f"got a {type(result).__name__}. Write Selectivity(...) around the two accuracies."
-        )
-    named: Any = result
-    task, control = float(named.task_accuracy), float(named.control_accuracy)
-    return {
-        "task accuracy": task,
-        "control accuracy": control,
-        "selectivity": task - control,
-        "statements that probes were fitted on": sizes,
-        "the generator was drawn from": generator.get_state().tolist()
-        != torch.Generator().manual_seed(1).get_state().tolist(),
-        "arguments changed": [
-            name
-            for name, now, before in zip(("acts", "labels", "is_train"), tensors, (acts, labels, is_train), strict=True)
-            if not torch.equal(now, before)
-        ],
-    }
-
-
-def selectivity_in_two_halves(
-    acts: Tensor, labels: Tensor, types: Any, is_train: Tensor, probe_cls: Any, generator: torch.Generator
-) -> Selectivity:
-    """Splits first, and names both tasks."""
-    control = make_control_labels(types, generator)
-    train, test = is_train.nonzero().flatten(), (~is_train).nonzero().flatten()
-
-    def accuracy(wanted: Tensor) -> float:
-        probe = probe_cls.from_data(acts[train], wanted[train])
-        return (probe(acts[test]).round().long() == wanted[test]).float().mean().item()
-
-    return Selectivity(accuracy(labels), accuracy(control))
-
-
-def selectivity_of_shuffled(
-    acts: Tensor, labels: Tensor, types: Any, is_train: Tensor, probe_cls: Any, generator: torch.Generator
-) -> Selectivity:
-    """The mistake of shuffling the labels over statements."""
-    shuffled = labels[torch.randperm(len(labels), generator=generator)]
-    accuracies = []
-    for wanted in (labels, shuffled):
-        probe = probe_cls.from_data(acts[is_train], wanted[is_train])
-        accuracies.append(compute_accuracy(probe, acts[~is_train], wanted[~is_train]))
-    return Selectivity(*accuracies)
-
-
-test_compute_selectivity = exercise(
-    reference=compute_selectivity,
-    cases=selectivity_cases,
-    observe=selected,
-    accepts=[selectivity_in_two_halves],
-    mistakes=[
-        *instead_of(
-            "from_data(acts[is_train], wanted[is_train])",
-            {
-                "from_data(acts[is_train], labels[is_train])": (
-                    "fits on the task's labels for both tasks",
-                    "the control probe is fitted on the control labels, to show what a probe of this kind can memorise",
-                ),
-                "from_data(acts, wanted)": ("fits on all statements", "only the training statements are for fitting"),
-                "from_data(acts[~is_train], wanted[~is_train])": (
-                    "fits on the test statements",
-                    "is_train is True for the statements to fit on",
-                ),
-            },
-        ),
-        *instead_of(
-            "compute_accuracy(probe, acts[~is_train], wanted[~is_train])",
-            {
-                "compute_accuracy(probe, acts[is_train], wanted[is_train])": (
-                    "tests on the training statements",
-                    "both probes are tested on the statements that neither was fitted on",
-                ),
-                "compute_accuracy(probe, acts, wanted)": (
-                    "tests on all statements",
-                    "both probes are tested on the statements that neither was fitted on",
-                ),
-            },
-        ),
-        *instead_of(
-            "Selectivity(*accuracies)",
-            {
-                "Selectivity(*reversed(accuracies))": (
-                    "swaps the control and the task accuracy",
-                    "Selectivity takes the task accuracy first, then the control accuracy",
-                ),
-                "Selectivity(accuracies[0], accuracies[0] - accuracies[1])": (
-                    "returns the selectivity as the control accuracy",
-                    "Selectivity takes both accuracies, and computes the difference itself",
-                ),
-            },
-        ),
-        Mistake(
-            "shuffles labels over statements",
-            function=selectivity_of_shuffled,
-            why="a control task has one label for each type: no probe can memorise shuffled labels, so every probe would look selective",
-        ),
-        Mistake(
-            "draws the control task with a generator of its own",
-            "make_control_labels(types, generator)",
-            "make_control_labels(types, torch.Generator().manual_seed(0))",
-            why="the control task is drawn with the argument generator, so that another generator gives another task",
         ),
     ],
 )

@@ -19,7 +19,7 @@ from arena_lib.tests.linear_probes.tiny_models import (
     make_piece_tokenizer,
     make_tokenizer,
 )
-from arena_lib.tests.linear_probes.watching import watch
+from arena_lib.tests.linear_probes.watching import AFTER_FINAL_NORM, BEFORE_FINAL_NORM, read, watch
 
 __test__ = False
 
@@ -48,7 +48,7 @@ def score_cases(generator: torch.Generator) -> list[Case]:
         "two turns of the assistant": (LONG_TALK, 2, make_tokenizer, CHAT_TEMPLATE),
         "an answer of one word": (short, 0, make_tokenizer, CHAT_TEMPLATE),
         "the user says the same as the assistant": (SAME_WORDS, 3, make_tokenizer, CHAT_TEMPLATE),
-        "no chat template": (LONG_TALK, 3, make_tokenizer, None),
+        "no chat template, the last layer": (LONG_TALK, 4, make_tokenizer, None),
         "tokens that lie across the border of a turn": (IN_PIECES, 1, make_piece_tokenizer, CHAT_TEMPLATE),
         "nothing from the assistant": (nobody, 1, make_tokenizer, None),
     }
@@ -89,7 +89,7 @@ def score_by_hidden_states(messages: Any, model: Any, tokenizer: Any, probe_dire
     text, spans = render_dialogue(messages, tokenizer)
     encoded = tokenizer([text], return_tensors="pt", return_offsets_mapping=True)
     with torch.no_grad():
-        resid = model(encoded.input_ids, output_hidden_states=True).hidden_states[layer + 1]
+        resid = read(model, encoded.input_ids).hidden_states[layer + 1]
     start, end = encoded["offset_mapping"][0].unbind(dim=-1)
     borders = torch.tensor(spans).reshape(-1, 2)
     mask = torch.minimum(end[:, None], borders[:, 1]) > torch.maximum(start[:, None], borders[:, 0])
@@ -117,6 +117,12 @@ def score_with_a_hook(messages: Any, model: Any, tokenizer: Any, probe_direction
     mask = torch.stack([is_said[start:end].any() for start, end in encoded["offset_mapping"][0].tolist()])
     tokens = [tokenizer.decode([i]) for i in encoded["input_ids"][0]]
     return tokens, torch.einsum("sm,m->s", kept[0], probe_direction), mask.int()
+
+
+def score_with_a_graph(messages: Any, model: Any, tokenizer: Any, probe_direction: Tensor, layer: int) -> Any:
+    """The mistake of recording what a gradient would need."""
+    tokens, scores, mask = score_dialogue(messages, model, tokenizer, probe_direction, layer)
+    return tokens, scores.requires_grad_(), mask
 
 
 def score_by_tokens(messages: Any, model: Any, tokenizer: Any, probe_direction: Tensor, layer: int) -> Any:
@@ -246,11 +252,16 @@ test_score_dialogue = exercise(
                     "counts the embedding as layer 0",
                     "the activations of layer l are block l's output: entry l + 1 of hidden_states, as entry 0 is the embedding",
                 ),
-                'model(encoded["input_ids"], output_hidden_states=True).hidden_states[layer + 1][0]': (
-                    "keeps the graph for a gradient",
-                    "nothing is trained here, and a graph for the gradient takes memory",
+                'model(encoded["input_ids"], output_hidden_states=True).hidden_states[layer + 1][0].detach()': (
+                    AFTER_FINAL_NORM,
+                    BEFORE_FINAL_NORM,
                 ),
             },
+        ),
+        Mistake(
+            "keeps the graph for a gradient",
+            function=score_with_a_graph,
+            why="nothing is trained here, and a graph for the gradient takes memory",
         ),
         *instead_of(
             "resid @ probe_direction.to(resid)",

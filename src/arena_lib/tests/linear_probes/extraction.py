@@ -14,6 +14,8 @@ from arena_lib.checking.observing import Observations
 from arena_lib.interp.probes.extraction import extract_activations, find_blocks
 from arena_lib.tests.linear_probes.tiny_models import PAD, make_model, make_tokenizer
 from arena_lib.tests.linear_probes.watching import (
+    AFTER_FINAL_NORM,
+    BEFORE_FINAL_NORM,
     Pick,
     at_padding,
     counted_from_the_left,
@@ -21,6 +23,7 @@ from arena_lib.tests.linear_probes.watching import (
     last_token,
     leaves_hooks,
     read_in_batches,
+    sorted_by_length,
     token_after_the_last,
     token_before_the_last,
     watch,
@@ -46,8 +49,8 @@ def extract_cases(generator: torch.Generator) -> list[Case]:
         "uneven statements in one batch": (STATEMENTS, [1], 25, "right"),
         "several batches, the last one smaller": (STATEMENTS, [0, 2], 3, "right"),
         "a tokenizer that pads on the left": (STATEMENTS, [2, 1], 4, "left"),
-        "one statement": (STATEMENTS[:1], [3], 2, "right"),
-        "one statement a batch, layers out of order": (STATEMENTS[:4], [3, 0], 1, "right"),
+        "one statement, the last layer": (STATEMENTS[:1], [4], 2, "right"),
+        "one statement a batch, layers out of order": (STATEMENTS[:4], [4, 0, 3], 1, "right"),
     }
     return [
         Case(
@@ -177,10 +180,33 @@ test_extract_activations = exercise(
             "torch.zeros(len(mask), dtype=torch.long)",
             why="in a causal model the first token has seen only itself; the last one has seen the whole statement",
         ),
+        *instead_of(
+            "read_residual(model, input_ids, layers).items()",
+            {
+                "{layer: model(input_ids, attention_mask=mask, output_hidden_states=True).hidden_states[layer].detach() for layer in layers}.items()": (
+                    "counts the embedding as layer 0",
+                    "the activations of layer l are block l's output: entry l + 1 of hidden_states, as entry 0 is the embedding",
+                ),
+                "{layer: model(input_ids, attention_mask=mask, output_hidden_states=True).hidden_states[layer + 1].detach() for layer in layers}.items()": (
+                    AFTER_FINAL_NORM,
+                    BEFORE_FINAL_NORM,
+                ),
+                "{layer: read_residual(model, input_ids, layers[:1])[layers[0]] for layer in layers}.items()": (
+                    "returns the first of the layers for all",
+                    "each layer of the argument layers has activations of its own",
+                ),
+                "{layer: read_residual(model, input_ids, layers[-1:])[layers[-1]] for layer in layers}.items()": (
+                    "returns the last of the layers for all",
+                    "each layer has activations of its own; hooks made in a loop all see the loop's last value",
+                ),
+            },
+        ),
+        *sorted_by_length("found: dict[int, list[Tensor]] =", "statements"),
         Mistake(
-            "counts the embedding as layer 0",
-            function=_by_hidden_states(last_token, entry=lambda layer: layer),
-            why="the activations of layer l are block l's output: entry l + 1 of hidden_states, as entry 0 is the embedding",
+            "uses the first row's last position for every row",
+            "mask.sum(dim=1) - 1",
+            "(mask.sum(dim=1) - 1)[:1].expand(len(mask))",
+            why="statements have different lengths, so each row has its last token at its own position",
         ),
         Mistake(
             "treats every token with the padding's id as padding",

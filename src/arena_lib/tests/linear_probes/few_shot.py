@@ -20,6 +20,7 @@ from arena_lib.tests.linear_probes.watching import (
     last_column,
     last_token,
     read_in_batches,
+    sorted_by_length,
     token_after_the_last,
     watch,
 )
@@ -135,6 +136,13 @@ test_few_shot_evaluate = exercise(
             "pads on the right and uses the last column",
             "a short prompt ends before its row does: read the logits at its own last token",
         ),
+        *sorted_by_length("differences = []", "statements"),
+        Mistake(
+            "uses the first row's last position for every row",
+            "mask.sum(dim=1) - 1",
+            "(mask.sum(dim=1) - 1)[:1].expand(len(mask))",
+            why="prompts have different lengths, so each row has its last token at its own position",
+        ),
         *at_padding(
             _ask,
             token_after_the_last,
@@ -153,6 +161,18 @@ test_few_shot_evaluate = exercise(
                 "probs[:, false_id] - probs[:, true_id]": (
                     "returns P(FALSE) - P(TRUE)",
                     "the result is P(TRUE) - P(FALSE): positive means that the model thinks the statement true",
+                ),
+                "(probs[:, true_id] - probs[:, false_id]).sign()": (
+                    "returns only the sign",
+                    "the size of the difference says how sure the model is",
+                ),
+                "(probs.argmax(dim=-1) == true_id).float() - (probs.argmax(dim=-1) == false_id).float()": (
+                    "looks only at the likeliest token",
+                    "the result is a difference of probabilities, also where a third token is the likeliest",
+                ),
+                "(probs[:, true_id] - probs[:, false_id]).abs()": (
+                    "loses the sign",
+                    "the result is P(TRUE) - P(FALSE): negative means that the model thinks the statement false",
                 ),
                 "probs[:, true_id]": (
                     "returns only P(TRUE)",
@@ -193,6 +213,22 @@ test_few_shot_evaluate = exercise(
         *instead_of(
             "few_shot_prompt + statement + QUESTION",
             {
+                'few_shot_prompt + statement + QUESTION + " "': (
+                    "ends the prompt with a space",
+                    "the space in front of an answer is part of the answer's token, so the prompt ends with the colon",
+                ),
+                'few_shot_prompt + statement + " " + QUESTION': (
+                    "writes two spaces before the question",
+                    "the question begins with a space already",
+                ),
+                'few_shot_prompt + " " + statement + QUESTION': (
+                    "writes a space between the examples and the statement",
+                    "few_shot_prompt and the statement are joined as they are",
+                ),
+                "few_shot_prompt + statement + QUESTION.strip()": (
+                    "leaves out the space before the question",
+                    'the prompt ends with " This statement is:", space included',
+                ),
                 "few_shot_prompt + statement": (
                     "leaves out the question",
                     'the prompt ends with " This statement is:", which the answer follows',

@@ -14,7 +14,14 @@ from arena_lib.checking import Case, Mistake, Unfit, exercise, instead_of
 from arena_lib.checking.observing import Observations
 from arena_lib.interp.probes.dialogue import extract_full_sequence_activations
 from arena_lib.tests.linear_probes.tiny_models import PAD, make_model, make_tokenizer
-from arena_lib.tests.linear_probes.watching import read_in_batches, watch
+from arena_lib.tests.linear_probes.watching import (
+    AFTER_FINAL_NORM,
+    BEFORE_FINAL_NORM,
+    read,
+    read_in_batches,
+    sorted_by_length,
+    watch,
+)
 
 __test__ = False
 
@@ -40,7 +47,7 @@ def sequence_cases(generator: torch.Generator) -> list[Case]:
         "several batches, the last one smaller": (TEXTS, 3, 3, 256, "right"),
         "texts that are cut": (TEXTS, 0, 4, 5, "right"),
         "a tokenizer that pads on the left": (TEXTS, 2, 4, 6, "left"),
-        "one text": (TEXTS[:1], 3, 2, 256, "right"),
+        "one text, the last layer": (TEXTS[:1], 4, 2, 256, "right"),
     }
     return [
         Case(
@@ -74,7 +81,7 @@ def extract_into_one_tensor(
     mask = torch.zeros(acts.shape[:2], dtype=torch.long)
     with torch.no_grad():
         for i, ids in enumerate(all_ids):
-            acts[i, : len(ids)] = model(torch.tensor([ids]), output_hidden_states=True).hidden_states[layer + 1][0]
+            acts[i, : len(ids)] = read(model, torch.tensor([ids])).hidden_states[layer + 1][0]
             mask[i, : len(ids)] = 1
     return acts, mask
 
@@ -89,6 +96,14 @@ def extract_text_by_text(
         rows += [hidden[i, mask[i] == 1][:max_length] for i in range(len(mask))]
     is_real = [torch.ones(len(row), dtype=torch.bool) for row in rows]
     return pad_sequence(rows, batch_first=True), pad_sequence(is_real, batch_first=True)
+
+
+def extract_with_a_graph(
+    texts: Any, model: Any, tokenizer: Any, layer: int, batch_size: int = 8, max_length: int = 256
+) -> Any:
+    """The mistake of recording what a gradient would need."""
+    acts, mask = extract_text_by_text(texts, model, tokenizer, layer, batch_size, max_length)
+    return acts.requires_grad_(), mask
 
 
 def extract_padded_on_the_left(*arguments: Any) -> Any:
@@ -175,11 +190,36 @@ test_extract_full_sequence_activations = exercise(
                     "counts the embedding as layer 0",
                     "the activations of layer l are block l's output: entry l + 1 of hidden_states, as entry 0 is the embedding",
                 ),
-                'model(encoded["input_ids"], output_hidden_states=True).hidden_states[layer + 1]': (
-                    "keeps the graph for a gradient",
-                    "nothing is trained here, and a graph for every batch would fill the memory",
+                'model(encoded["input_ids"], output_hidden_states=True).hidden_states[layer + 1].detach()': (
+                    AFTER_FINAL_NORM,
+                    BEFORE_FINAL_NORM,
                 ),
             },
+        ),
+        Mistake(
+            "keeps the graph for a gradient",
+            function=extract_with_a_graph,
+            why="nothing is trained here, and a graph for every batch would fill the memory",
+        ),
+        *sorted_by_length("found = []", "texts"),
+        Mistake(
+            "returns the mask first",
+            "return acts, mask.bool()",
+            "return mask.bool(), acts",
+            why="the activations come first, then the mask",
+        ),
+        Mistake(
+            "keeps the last batch only",
+            "    acts = torch.cat([F.pad(acts, (0, 0, 0, longest - acts.shape[1])) for acts, _ in found])\n"
+            "    mask = torch.cat([F.pad(mask, (0, longest - mask.shape[1])) for _, mask in found])",
+            "    acts, mask = found[-1]",
+            why="each text needs a row of the result, so join all batches",
+        ),
+        Mistake(
+            "does not pad the batches to one length",
+            "F.pad(acts, (0, 0, 0, longest - acts.shape[1]))",
+            "acts",
+            why="each batch is as long as its own longest text, so pad them to one length before torch.cat joins them",
         ),
         Mistake(
             "keeps the model's activations at padding",

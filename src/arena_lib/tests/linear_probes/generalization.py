@@ -110,6 +110,12 @@ def is_float64(observations: Sequence[Observations]) -> bool:
     return all(seen["accuracies"].dtype == torch.float64 for seen in observations)
 
 
+def join(table: str, which: str = "") -> str:
+    """The code that joins the parts of several data sets."""
+    return f"torch.cat([{table}[name] for name in dataset_names{which}])"
+
+
+OTHERS = " if name != train_name"
 SIDE_OF_HALF = "a probe predicts 1 where its probability is above 0.5, and accuracy is the share of right predictions"
 
 test_compute_generalization_matrix = exercise(
@@ -118,11 +124,40 @@ test_compute_generalization_matrix = exercise(
     observe=matrix_of_accuracies,
     accepts=[matrix_by_lists],
     mistakes=[
-        Mistake(
-            "swaps rows and columns",
+        *instead_of(
             "matrix[i, j] =",
-            "matrix[j, i] =",
-            why="a row belongs to the data set of training, a column to the one of testing",
+            {
+                "matrix[j, i] =": (
+                    "swaps rows and columns",
+                    "a row belongs to the data set of training, a column to the one of testing",
+                ),
+                "matrix[i, j] = 100 *": ("returns percent", "an accuracy is a share between 0 and 1"),
+                "matrix[i, j] = 0.0 if i == j else": (
+                    "leaves the diagonal at 0",
+                    "the diagonal shows how well each probe does on new statements of its own data set",
+                ),
+            },
+        ),
+        *instead_of(
+            "return matrix",
+            {
+                "return matrix.tolist()": ("returns lists instead of a tensor", "the matrix is a float32 tensor"),
+                "return matrix.mean(dim=0)": (
+                    "averages over the data sets of training",
+                    "the result has a row for each data set of training",
+                ),
+            },
+        ),
+        Mistake(
+            "goes through all data sets, not those in dataset_names",
+            "matrix = torch.zeros",
+            "dataset_names = list(train_acts)\n    matrix = torch.zeros",
+            why="rows and columns are those of dataset_names, in its order",
+        ),
+        Mistake(
+            "ignores probe_cls",
+            function=lambda *args: compute_generalization_matrix(*args[:-1], MMProbe),
+            why="a probe is probe_cls.from_data(acts, labels), so that any kind of probe can be compared",
         ),
         *instead_of(
             "compute_accuracy(probe, test_acts[test_name], test_labels[test_name])",
@@ -130,6 +165,16 @@ test_compute_generalization_matrix = exercise(
                 "compute_accuracy(probe, train_acts[test_name], train_labels[test_name])": (
                     "tests on the training parts",
                     "on the diagonal, training parts would be the statements that the probe was fitted on",
+                ),
+                "compute_accuracy(probe, *((train_acts[test_name], train_labels[test_name]) if i == j else "
+                "(test_acts[test_name], test_labels[test_name])))": (
+                    "tests on the training part on the diagonal",
+                    "the statements that a probe was fitted on don't show whether it works on new ones",
+                ),
+                "compute_accuracy(probe, torch.cat([train_acts[test_name], test_acts[test_name]]), "
+                "torch.cat([train_labels[test_name], test_labels[test_name]]))": (
+                    "tests on training and test part together",
+                    "the statements that a probe was fitted on don't show whether it works on new ones",
                 ),
                 "compute_accuracy(probe_cls.from_data(train_acts[train_name], train_labels[train_name]), "
                 "test_acts[test_name], test_labels[test_name])": (
@@ -148,11 +193,26 @@ test_compute_generalization_matrix = exercise(
                 ),
             },
         ),
-        Mistake(
-            "fits on the test parts",
+        *instead_of(
             "probe_cls.from_data(train_acts[train_name], train_labels[train_name])",
-            "probe_cls.from_data(test_acts[train_name], test_labels[train_name])",
-            why="probes are fitted on the training parts",
+            {
+                "probe_cls.from_data(test_acts[train_name], test_labels[train_name])": (
+                    "fits on the test parts",
+                    "probes are fitted on the training parts",
+                ),
+                "probe_cls.from_data(train_acts[dataset_names[-1]], train_labels[dataset_names[-1]])": (
+                    "uses the last data set's probe in every row",
+                    "each row has the probe of its own data set",
+                ),
+                f"probe_cls.from_data({join('train_acts')}, {join('train_labels')})": (
+                    "fits every probe on all data sets",
+                    "a row's probe is fitted on its own data set, to see whether it works on the others",
+                ),
+                f"probe_cls.from_data({join('train_acts', OTHERS)}, {join('train_labels', OTHERS)})": (
+                    "fits on all other data sets",
+                    "a row's probe is fitted on its own data set, to see whether it works on the others",
+                ),
+            },
         ),
         Mistake(
             "fits one probe for each column",
@@ -166,6 +226,20 @@ test_compute_generalization_matrix = exercise(
             "is_right = torch.where(labels == 1, probe(acts), 1 - probe(acts))",
             within="compute_accuracy",
             why=SIDE_OF_HALF,
+        ),
+        Mistake(
+            "counts the right predictions",
+            "is_right.double().mean()",
+            "is_right.double().sum()",
+            within="compute_accuracy",
+            why="accuracy is the share of right predictions, between 0 and 1",
+        ),
+        Mistake(
+            "counts only statements with the label 1",
+            "(probe(acts) > 0.5) == (labels == 1)",
+            "(probe(acts) > 0.5) & (labels == 1)",
+            within="compute_accuracy",
+            why="a prediction of 0 for the label 0 is right too: compare with ==",
         ),
         *instead_of(
             "(probe(acts) > 0.5)",

@@ -14,7 +14,7 @@ from arena_lib.checking.observing import Observations
 from arena_lib.interp.probes.extraction import extract_activations
 from arena_lib.interp.probes.instructed_pairs import construct_instructed_pairs, instruct
 from arena_lib.tests.linear_probes.tiny_models import CHAT_TEMPLATE, make_model, make_tokenizer
-from arena_lib.tests.linear_probes.watching import watch
+from arena_lib.tests.linear_probes.watching import AFTER_FINAL_NORM, BEFORE_FINAL_NORM, read, watch
 
 __test__ = False
 
@@ -33,7 +33,7 @@ def instructed_cases(generator: torch.Generator) -> list[Case]:
         "with a chat template": (FACTS, [2], (), CHAT_TEMPLATE, "right"),
         "instructions of unequal length": (FACTS[:3], [3, 0], uneven, None, "right"),
         "other instructions, in a chat": (FACTS[1:], [1], others, CHAT_TEMPLATE, "left"),
-        "one fact": (FACTS[2:3], [2], (), None, "left"),
+        "one fact, the last layer": (FACTS[2:3], [4], (), None, "left"),
     }
     return [
         Case(
@@ -64,7 +64,9 @@ def paired(function: Callable[..., Any], case: Case) -> Observations:
     } | seen
 
 
-def _read_one_by_one(places: Callable[[int], slice]) -> Callable[..., Any]:
+def _read_one_by_one(
+    places: Callable[[int], slice] = lambda seq: slice(seq - 1, seq), *, offset: int = 1, reads_blocks: bool = True
+) -> Callable[..., Any]:
     """A solution that reads text after text, right or wrong by the places that it takes the mean of."""
 
     def construct(
@@ -76,9 +78,11 @@ def _read_one_by_one(places: Callable[[int], slice]) -> Callable[..., Any]:
             for fact in facts:
                 inputs = tokenizer(_write(instruction, fact, tokenizer), return_tensors="pt")
                 with torch.no_grad():
-                    hidden = model(**inputs, output_hidden_states=True).hidden_states
+                    hidden = (
+                        read(model, inputs.input_ids) if reads_blocks else model(**inputs, output_hidden_states=True)
+                    ).hidden_states
                 for layer in layers:
-                    resid = hidden[layer + 1][0]
+                    resid = hidden[layer + offset][0]
                     rows[layer].append(resid[places(len(resid))].mean(0))
             both.append({layer: torch.stack(rows[layer]) for layer in layers})
         return tuple(both)
@@ -105,11 +109,25 @@ def construct_in_one_batch(
     return [{layer: pair[i] for layer, pair in halves.items()} for i in range(2)]
 
 
+def _split_by_halves(is_swapped: bool) -> Callable[..., Any]:
+    """The mistake of making the texts pair by pair, and taking the first half of the rows for one instruction."""
+
+    def construct(
+        facts: Any, model: Any, tokenizer: Any, layers: Any, honest: str = HONEST, dishonest: str = DISHONEST
+    ) -> Any:
+        both = (dishonest, honest) if is_swapped else (honest, dishonest)
+        texts = [instruct(instruction, fact, tokenizer) for fact in facts for instruction in both]
+        acts = extract_activations(texts, model, tokenizer, layers)
+        return tuple({layer: rows.chunk(2)[i] for layer, rows in acts.items()} for i in range(2))
+
+    return construct
+
+
 test_construct_instructed_pairs = exercise(
     reference=construct_instructed_pairs,
     cases=instructed_cases,
     observe=paired,
-    accepts=[_read_one_by_one(lambda seq: slice(seq - 1, seq)), construct_in_one_batch],
+    accepts=[_read_one_by_one(), construct_in_one_batch],
     mistakes=[
         Mistake(
             "returns the dishonest ones first",
@@ -194,6 +212,20 @@ test_construct_instructed_pairs = exercise(
             within="instruct",
             why="the text ends where the fact ends: continue_final_message=True leaves out the template's end marker",
         ),
+        Mistake(AFTER_FINAL_NORM, function=_read_one_by_one(reads_blocks=False), why=BEFORE_FINAL_NORM),
+        Mistake(
+            "counts the embedding as layer 0",
+            function=_read_one_by_one(offset=0),
+            why="the activations of layer l are block l's output: entry l + 1 of hidden_states, as entry 0 is the embedding",
+        ),
+        *[
+            Mistake(
+                "writes the texts by turns and splits them into halves",
+                function=_split_by_halves(is_swapped),
+                why="the first result has each fact after the honest instruction, the second after the dishonest one",
+            )
+            for is_swapped in (False, True)
+        ],
         Mistake(
             "averages over all tokens",
             function=_read_one_by_one(lambda seq: slice(0, seq)),

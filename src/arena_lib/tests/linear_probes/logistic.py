@@ -94,6 +94,7 @@ class LRProbeByNewton(nn.Module):
     def __init__(self, d_in: int, scaler_mean: Tensor | None = None, scaler_scale: Tensor | None = None) -> None:
         super().__init__()
         self.linear = nn.Linear(d_in, 1, bias=False)
+        self.intercept = torch.zeros(())
         self.mean = torch.zeros(d_in) if scaler_mean is None else scaler_mean
         self.scale = torch.ones(d_in) if scaler_scale is None else scaler_scale
 
@@ -121,7 +122,7 @@ class LRProbeByNewton(nn.Module):
             gradient = pulled @ w + C * z.T @ (p - labels)
             hessian = pulled + C * z.T @ (z * (p * (1 - p))[:, None])
             w = w - torch.linalg.solve(hessian, gradient)
-        probe.linear.weight.data[0] = w[:-1].float()
+        probe.linear.weight.data[0], probe.intercept = w[:-1].float(), w[-1].float()
         return probe
 
 
@@ -129,6 +130,15 @@ class LRProbeBesideAnIntercept(LRProbeByNewton):
     """The mistake of fitting an intercept, which the probe has no place for."""
 
     has_intercept = True
+
+
+class LRProbeWithAnIntercept(LRProbeByNewton):
+    """The mistake of fitting an intercept and adding it to each score."""
+
+    has_intercept = True
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (self.linear((x - self.mean) / self.scale).squeeze(-1) + self.intercept).sigmoid()
 
 
 class LRProbeByAdam(LRProbe):
@@ -174,6 +184,14 @@ test_lr_probe = exercise(
                     "centres, but does not scale",
                     "the penalty treats all entries alike only if they have the same standard deviation",
                 ),
+                "cls(acts.shape[1], acts.mean(dim=0), acts.std(correction=0).expand(acts.shape[1]))": (
+                    "divides all entries by one standard deviation",
+                    "each entry has its own standard deviation, taken over statements: std(dim=0)",
+                ),
+                "cls(acts.shape[1], acts.mean().expand(acts.shape[1]), acts.std(correction=0).expand(acts.shape[1]))": (
+                    "standardises with one mean and one standard deviation",
+                    "each entry has its own mean and standard deviation, taken over statements: dim=0",
+                ),
                 "cls(acts.shape[1], acts.mean(dim=0), scale)": (
                     "divides an entry that never varies by zero",
                     "an entry that never varies has the standard deviation 0, and 0 / 0 is NaN: set its scale to 1",
@@ -199,17 +217,62 @@ test_lr_probe = exercise(
                     "scales new activations by their own mean and spread",
                     "the scaler keeps the mean and standard deviation of the training activations",
                 ),
+                "((((x - self.scaler_mean) / self.scaler_scale) @ self.weight).sigmoid() > 0.5).to(x)": (
+                    "returns predictions",
+                    "forward returns a probability: the caller chooses the threshold",
+                ),
+                "(((x - self.scaler_mean) / self.scaler_scale) @ self.weight[:, None]).sigmoid()": (
+                    "keeps a last axis of length 1",
+                    "there is one probability for each row of x: squeeze the last axis",
+                ),
                 "((x - self.scaler_mean) / self.scaler_scale) @ self.weight": (
                     "returns the score instead of the probability",
                     "forward returns a probability, the sigmoid of the score",
                 ),
             },
         ),
-        Mistake(
-            "computes the standard deviation with n - 1",
-            "correction=0",
-            "correction=1",
-            why="the scaler divides by the population's standard deviation, by n",
+        *instead_of(
+            "acts.std(dim=0, correction=0)",
+            {
+                "acts.std(dim=0, correction=1)": (
+                    "computes the standard deviation with n - 1",
+                    "the scaler divides by the population's standard deviation, by n",
+                ),
+                "acts.var(dim=0, correction=0)": (
+                    "divides by the variance",
+                    "the scale is the standard deviation, the root of the variance",
+                ),
+            },
+        ),
+        *instead_of(
+            "z = ((acts - probe.scaler_mean) / probe.scaler_scale).double()",
+            {
+                "z = acts.double()": (
+                    "fits the weights on activations that are not standardised",
+                    "forward standardises, so the weights are fitted on standardised activations too",
+                ),
+                "z = (acts - probe.scaler_mean).double()": (
+                    "fits the weights on activations that are only centred",
+                    "forward standardises, so the weights are fitted on standardised activations too",
+                ),
+                "z = acts.sub_(probe.scaler_mean).div_(probe.scaler_scale).double()": (
+                    "changes the activations in place",
+                    "the caller still uses the activations, so they must stay unchanged",
+                ),
+            },
+        ),
+        *instead_of(
+            'F.binary_cross_entropy_with_logits(z @ weight, targets, reduction="sum")',
+            {
+                "((z @ weight).sigmoid() - targets).square().sum()": (
+                    "minimises a squared error instead of the log loss",
+                    "the loss of a statement is -y log p - (1 - y) log(1 - p)",
+                ),
+                "(z @ weight - targets).square().sum()": (
+                    "minimises the squared error of the scores",
+                    "the loss of a statement is -y log p - (1 - y) log(1 - p)",
+                ),
+            },
         ),
         *instead_of(
             "self.weight.detach() / self.scaler_scale",
@@ -239,6 +302,19 @@ test_lr_probe = exercise(
                     "leaves out the factor 1/2 of the penalty",
                     "the penalty is |w|^2 / 2",
                 ),
+                "weight.norm() / 2 + C * log_loss": ("forgets the square in the penalty", "the penalty is |w|^2 / 2"),
+                "weight.abs().sum() + C * log_loss": (
+                    "uses the sum of absolute values as the penalty",
+                    "the penalty is |w|^2 / 2, with the sum of squares",
+                ),
+                "weight.square().mean() / 2 + C * log_loss": (
+                    "averages the penalty over the entries",
+                    "|w|^2 is the sum of the squares of all entries",
+                ),
+                "weight.square().sum() / 2 + log_loss": (
+                    "always uses C = 1",
+                    "C is an argument: scikit-learn's own default is 1, so pass C=C",
+                ),
                 "weight.square().sum() / 2 + 0.1 * log_loss": ("ignores C", "C is an argument: 0.1 is its default"),
                 "C * weight.square().sum() / 2 + log_loss": (
                     "uses C as the strength of the penalty",
@@ -263,6 +339,11 @@ test_lr_probe = exercise(
         Mistake(
             "fits an intercept beside the weights",
             function=LRProbeBesideAnIntercept,
+            why="the probe has no intercept: pass fit_intercept=False, or leave out the bias",
+        ),
+        Mistake(
+            "fits an intercept and adds it to the scores",
+            function=LRProbeWithAnIntercept,
             why="the probe has no intercept: pass fit_intercept=False, or leave out the bias",
         ),
         Mistake(

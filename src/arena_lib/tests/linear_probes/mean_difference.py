@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from arena_lib.checking import Case, Tolerance, Unfit, exercise, instead_of
+from arena_lib.checking import Case, Mistake, Tolerance, Unfit, exercise, instead_of
 from arena_lib.checking.observing import Observations
 from arena_lib.interp.probes.mean_difference import MMProbe
 
@@ -180,6 +180,10 @@ test_mm_probe = exercise(
                     "makes the direction a unit vector",
                     "the direction's length says how far apart the classes are, and the probabilities depend on it",
                 ),
+                "direction = positive.median(dim=0).values - negative.median(dim=0).values": (
+                    "subtracts medians instead of means",
+                    "the direction is the difference of the two classes' means",
+                ),
                 "direction = positive.sum(dim=0) - negative.sum(dim=0)": (
                     "subtracts sums instead of means",
                     "with more statements of one label its sum is larger: take means",
@@ -193,6 +197,18 @@ test_mm_probe = exercise(
                     "centres both classes with the same mean",
                     "the covariance is within the classes: each class is centred with its own mean",
                 ),
+                "torch.cat([positive - negative.mean(dim=0), negative - positive.mean(dim=0)])": (
+                    "centres each class with the other class's mean",
+                    "the covariance is within the classes: each class is centred with its own mean",
+                ),
+                "positive - positive.mean(dim=0)": (
+                    "computes the covariance of label 1 only",
+                    "the covariance is the mean over all statements, each centred with the mean of its own class",
+                ),
+                "negative - negative.mean(dim=0)": (
+                    "computes the covariance of label 0 only",
+                    "the covariance is the mean over all statements, each centred with the mean of its own class",
+                ),
                 "acts": (
                     "does not centre for the covariance",
                     "the covariance is of the deviations of each class from its own mean",
@@ -205,6 +221,14 @@ test_mm_probe = exercise(
                 "cls(direction, centred.T @ centred / (len(centred) - 1))": (
                     "divides the covariance by n - 1",
                     "Sigma is the mean of the products over all statements, divided by n",
+                ),
+                "cls(direction, centred.T @ centred / (len(centred) - 2))": (
+                    "divides the covariance by n - 2",
+                    "Sigma is the mean of the products over all statements, divided by n",
+                ),
+                "cls(direction, centred.square().mean(dim=0).diag())": (
+                    "keeps only the variances",
+                    "entries that vary together have covariances, which turn the direction: Sigma is a whole matrix",
                 ),
                 "cls(direction, centred.T @ centred)": (
                     "sums instead of averaging",
@@ -228,6 +252,10 @@ test_mm_probe = exercise(
                     "multiplies by the covariance, not by its inverse",
                     "directions that vary much within the classes must count less, so multiply by the inverse of the covariance",
                 ),
+                "torch.linalg.inv(covariance)": (
+                    "uses the inverse instead of the pseudoinverse",
+                    "a covariance of few statements has no inverse; the pseudoinverse leaves out directions without variance",
+                ),
                 "torch.linalg.pinv(covariance, hermitian=True)": (
                     "ignores atol",
                     "eigenvalues of at most atol count as zero, because the inverse of a rounding error is a huge number",
@@ -249,11 +277,44 @@ test_mm_probe = exercise(
                     "always multiplies by the inverse covariance",
                     "only iid=True multiplies the direction by the inverse covariance",
                 ),
+                "if iid": (
+                    "needs a covariance for iid=True",
+                    "without a covariance iid changes nothing: check whether there is one",
+                ),
+                "if not iid and self.inverse is not None": (
+                    "swaps iid=True and iid=False",
+                    "iid=True multiplies the direction by the inverse covariance, iid=False doesn't",
+                ),
                 "if False": (
                     "never multiplies by the inverse covariance",
                     "iid=True multiplies the direction by the inverse covariance",
                 ),
             },
+        ),
+        *instead_of(
+            "direction = self.inverse @ direction",
+            {
+                "direction = self.inverse @ self.inverse @ direction": (
+                    "multiplies by the inverse covariance twice",
+                    "x . Sigma^+ theta has Sigma^+ once",
+                ),
+                "values, vectors = torch.linalg.eigh(self.inverse)\n"
+                "            direction = vectors @ (values.clamp(min=0).sqrt() * (vectors.T @ direction))": (
+                    "multiplies by the square root of the inverse",
+                    "x . Sigma^+ theta has Sigma^+ itself; its root would be right if both x and theta were multiplied by it",
+                ),
+                "direction = torch.nn.functional.normalize(self.inverse @ direction, dim=0)": (
+                    "makes Sigma^+ theta a unit vector",
+                    "the probabilities depend on the length of Sigma^+ theta, so it stays as it is",
+                ),
+            },
+        ),
+        Mistake(
+            "replaces the direction by Sigma^+ theta",
+            'self.register_buffer("inverse", inverse)',
+            'self.register_buffer("inverse", None)\n'
+            "        self.direction = direction if inverse is None else inverse @ direction",
+            why="forward without iid needs theta itself, so keep both",
         ),
         *instead_of(
             "(x @ direction).sigmoid()",

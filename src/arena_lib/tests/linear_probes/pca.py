@@ -17,6 +17,8 @@ __test__ = False
 
 SPREADS = (40.0, 9.0, 2.0, 0.4, 0.08)
 """Standard deviations along the axes: far apart, so that methods that iterate find the same axes."""
+N_STATEMENTS = [11, 5, 9, 7]
+"""Of each case."""
 SHARES = "share of the variance along each column"
 
 
@@ -32,10 +34,10 @@ def pca_cases(generator: torch.Generator) -> list[Case]:
         return (mean + left * torch.tensor(SPREADS[:rank], dtype=torch.float64) @ right.T).to(dtype)
 
     calls = {
-        "two components": (activations(11, 6), 2),
-        "fewer statements than dimensions": (activations(5, 8), 3),
-        "one component": (activations(9, 4), 1),
-        "in double precision": (activations(7, 5, torch.float64), 2),
+        "two components": (activations(N_STATEMENTS[0], 6), 2),
+        "fewer statements than dimensions": (activations(N_STATEMENTS[1], 8), 3),
+        "one component": (activations(N_STATEMENTS[2], 4), 1),
+        "in double precision": (activations(N_STATEMENTS[3], 5, torch.float64), 2),
     }
     axes = {"output": "d_model k", SHARES: "k"}
     return [Case(label=label, args=args, axes=axes) for label, args in calls.items()]
@@ -49,6 +51,24 @@ def components_up_to_sign(function: Callable[..., Any], case: Case) -> Observati
         along = (activations.double() @ components.double()).var(dim=0)
         seen[SHARES] = along / activations.double().var(dim=0).sum()
     return seen
+
+
+def is_of_another_length(observations: Sequence[Observations]) -> bool:
+    """Whether the columns stand at right angles to each other, and one isn't of length 1."""
+    products = [seen["output"].double().T @ seen["output"].double() for seen in observations]
+    return all(
+        len(product) == seen[SHARES].numel()
+        and product.allclose(product.diag().diag(), atol=1e-3 * float(product.max()))
+        for product, seen in zip(products, observations, strict=True)
+    ) and any(bool(((product.diag() - 1).abs() > 1e-2).any()) for product in products)
+
+
+def is_of_statements(observations: Sequence[Observations]) -> bool:
+    """Whether the columns have length 1 and an entry for each statement."""
+    shapes = [tuple(seen["output"].shape) for seen in observations]
+    return [shape[0] for shape in shapes] == N_STATEMENTS and all(
+        bool(((seen["output"].norm(dim=0) - 1).abs() < 1e-3).all()) for seen in observations
+    )
 
 
 def takes_the_smallest(observations: Sequence[Observations]) -> bool:
@@ -106,6 +126,14 @@ test_get_pca_components = exercise(
                     "subtracts one mean of all numbers",
                     "each entry has its own mean, taken over statements",
                 ),
+                "(activations - activations.mean(dim=0)).float()": (
+                    "casts the activations to float32",
+                    "the components have the dtype of the activations, which may be float64",
+                ),
+                "torch.nn.functional.normalize(activations - activations.mean(dim=0), dim=1)": (
+                    "scales each statement to length 1",
+                    "statements far from the mean show where activations differ most, so they keep their length",
+                ),
                 "activations.sub_(activations.mean(dim=0))": (
                     "changes the activations in place",
                     "the caller still uses the activations, so they must stay unchanged",
@@ -135,15 +163,34 @@ test_get_pca_components = exercise(
                     "uses columns of the whole V^T",
                     "the directions are the rows of V^T, which torch.linalg.svd returns as Vh",
                 ),
-                "(directions[:k] * torch.linalg.svdvals(centred)[:k, None]).T": (
-                    "returns components of another length",
-                    "the columns are directions, of length 1; the singular values say how far the data spreads along them",
+                "directions[:2].T": ("ignores k", "k says how many components are returned; 2 is only its default"),
+                "directions.T": (
+                    "returns all components",
+                    "only the k directions of the greatest variance are returned",
+                ),
+                "centred @ directions[:k].T @ directions[:k]": (
+                    "returns the activations projected onto the components",
+                    "the result is the directions themselves, one in each column",
                 ),
                 "centred @ directions[:k].T": (
                     "returns the statements' coordinates",
                     "the result is the directions in activation space; the statements are projected onto them in the next step",
                 ),
             },
+        ),
+        Mistake(
+            "returns components of another length",
+            "directions[:k].T",
+            "(directions[:k] * torch.linalg.svdvals(centred)[:k, None]).T",
+            why="the columns are directions, of length 1; the singular values say how far the data spreads along them",
+            shows=is_of_another_length,
+        ),
+        Mistake(
+            "returns directions among statements instead of among entries",
+            "_, _, directions = torch.linalg.svd(centred, full_matrices=False)",
+            "directions = torch.linalg.svd(centred, full_matrices=False)[0].T",
+            why="a component has an entry for each entry of an activation: it is a row of V^T, or an eigenvector of X^T X",
+            shows=is_of_statements,
         ),
         Mistake(
             "divides each entry by its standard deviation first",

@@ -223,6 +223,31 @@ class HookThatAppends(DeceptionSteeringHook):
             self.handles.pop().remove()
 
 
+class HookThatMultipliesOnce(DeceptionSteeringHook):
+    """The mistake of multiplying in __enter__."""
+
+    def _hook_fn(self, module: Any, input: Any, output: Any) -> Any:  # noqa: A002
+        push = getattr(self, "push", self.coefficient * self.direction)
+        resid = output if isinstance(output, Tensor) else output[0]
+        steered = resid + push.to(resid)
+        return steered if isinstance(output, Tensor) else (steered, *output[1:])
+
+    def __enter__(self) -> Any:
+        self.push = self.coefficient * self.direction
+        return super().__enter__()
+
+
+class HookOfInputs(DeceptionSteeringHook):
+    """The mistake of hooking what enters the blocks."""
+
+    def __enter__(self) -> Any:
+        self.handles = [
+            block.register_forward_pre_hook(lambda module, inputs: (self._hook_fn(module, (), inputs[0]), *inputs[1:]))
+            for block in self.blocks
+        ]
+        return self
+
+
 test_deception_steering_hook = exercise(
     reference=DeceptionSteeringHook,
     cases=steering_cases,
@@ -260,6 +285,16 @@ test_deception_steering_hook = exercise(
                     "bring the direction to the stream's dtype, not the stream to the direction's",
                 ),
             },
+        ),
+        Mistake(
+            "multiplies by the coefficient once, when the block begins",
+            function=HookThatMultipliesOnce,
+            why="the coefficient may be changed at any time, so multiply in the hook itself",
+        ),
+        Mistake(
+            "steers what enters the blocks",
+            function=HookOfInputs,
+            why="the direction is added to what leaves a block: register_forward_hook, not register_forward_pre_hook",
         ),
         *instead_of(
             "steered if isinstance(output, Tensor) else (steered, *output[1:])",

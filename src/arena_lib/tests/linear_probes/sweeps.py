@@ -11,9 +11,9 @@ from torch import Tensor
 
 from arena_lib.checking import Case, Mistake, Unfit, exercise, instead_of
 from arena_lib.checking.observing import Observations
-from arena_lib.interp.probes.extraction import extract_activations
 from arena_lib.interp.probes.sweeps import layer_sweep_accuracy
 from arena_lib.tests.linear_probes.tiny_models import WORDS, make_model, make_tokenizer
+from arena_lib.tests.linear_probes.watching import AFTER_FINAL_NORM, BEFORE_FINAL_NORM, last_token, read
 
 __test__ = False
 
@@ -36,7 +36,7 @@ def sweep_cases(generator: torch.Generator) -> list[Case]:
         "four layers": (*statements(39), [0, 1, 2, 3]),
         "another share for training": (*statements(32), [2, 0], 0.55, 7),
         "statements sorted by label": ([sorted_texts[int(i)] for i in order], sorted_labels[order], [1, 3], 0.7),
-        "another seed": (*statements(29), [1, 2], 0.6, 25, 5),
+        "another seed, the last layer": (*statements(29), [1, 4], 0.6, 25, 5),
     }
     return [
         Case(
@@ -64,38 +64,46 @@ def swept(function: Callable[..., Any], case: Case) -> Observations:
     return accuracies | {"labels changed in place": not torch.equal(own_labels, labels)}
 
 
-def sweep_by_distance(
-    statements: Any,
-    labels: Tensor,
-    model: Any,
-    tokenizer: Any,
-    layers: Any,
-    train_frac: float = 0.8,
-    batch_size: int = 25,
-    seed: int = 0,
-) -> dict[str, list[Any]]:
-    """Says 1 where the mean of class 1 is the nearer one, which is the same; one layer after the other."""
-    shuffled = torch.randperm(len(statements), generator=torch.Generator().manual_seed(seed)).tolist()
-    n_train = int(train_frac * len(statements))
-    accuracies: dict[str, list[Any]] = {"train_acc": [], "test_acc": []}
-    for layer in layers:
-        x = extract_activations([statements[i] for i in shuffled], model, tokenizer, [layer], batch_size)[
-            layer
-        ].double()
-        y = labels[shuffled].bool()
-        means = [x[:n_train][y[:n_train] == value].mean(0) for value in (False, True)]
-        guess = (x - means[1]).norm(dim=1) < (x - means[0]).norm(dim=1)
-        right = (guess == y).float()
-        accuracies["train_acc"].append(right[:n_train].mean())
-        accuracies["test_acc"].append(right[n_train:].mean())
-    return accuracies
+def _sweep_by_distance(entry: int = 1, *, reads_blocks: bool = True, sorts_labels: bool = True) -> Callable[..., Any]:
+    """Says 1 where the mean of class 1 is the nearer one, which is the same; right or wrong by what it reads and sorts."""
 
+    def sweep(
+        statements: Any,
+        labels: Tensor,
+        model: Any,
+        tokenizer: Any,
+        layers: Any,
+        train_frac: float = 0.8,
+        batch_size: int = 25,
+        seed: int = 0,
+    ) -> dict[str, list[Any]]:
+        shuffled = torch.randperm(len(statements), generator=torch.Generator().manual_seed(seed)).tolist()
+        n_train = int(train_frac * len(statements))
+        accuracies: dict[str, list[Any]] = {"train_acc": [], "test_acc": []}
+        inputs = tokenizer([statements[i] for i in shuffled], return_tensors="pt", padding=True, padding_side="right")
+        ids, mask = inputs["input_ids"], inputs["attention_mask"]
+        with torch.no_grad():
+            output = read(model, ids) if reads_blocks else model(ids, output_hidden_states=True)
+        for layer in layers:
+            x = last_token(output.hidden_states[layer + entry], ids, mask).double()
+            y = (labels[shuffled] if sorts_labels else labels).bool()
+            means = [x[:n_train][y[:n_train] == value].mean(0) for value in (False, True)]
+            guess = (x - means[1]).norm(dim=1) < (x - means[0]).norm(dim=1)
+            right = (guess == y).float()
+            accuracies["train_acc"].append(right[:n_train].mean())
+            accuracies["test_acc"].append(right[n_train:].mean())
+        return accuracies
+
+    return sweep
+
+
+IS_TEST = "torch.isin(torch.arange(n_statements), test)[:, None]"
 
 test_layer_sweep_accuracy = exercise(
     reference=layer_sweep_accuracy,
     cases=sweep_cases,
     observe=swept,
-    accepts=[sweep_by_distance],
+    accepts=[_sweep_by_distance()],
     free={"batch_size": "only memory: the accuracies don't hang on it"},
     equivalent=dict.fromkeys(
         (f"is_right[{part}].double().mean().item()" for part in ("train", "test")),
@@ -168,10 +176,75 @@ test_layer_sweep_accuracy = exercise(
                     "with more statements of one label their mean is nearer to that label: the threshold is that of (mu_1 + mu_0) / 2",
                 ),
                 "(x - x.mean(dim=0)) @": (
+                    "uses the mean of all statements as the threshold",
+                    "the threshold comes only from the two means of the training part",
+                ),
+                f"(x - torch.where({IS_TEST}, x[test].mean(dim=0), x[train].mean(dim=0))) @": (
+                    "centres both parts with their own mean",
+                    "the threshold comes only from the two means of the training part",
+                ),
+                f"(x - torch.where({IS_TEST}, x[test].mean(dim=0), (mean_1 + mean_0) / 2)) @": (
                     "centres the test activations with their own mean",
                     "the threshold comes only from the two means of the training part",
                 ),
+                "(x - (mean_1 + mean_0)) @": (
+                    "does not halve the sum of the means",
+                    "the threshold is halfway between the two means, (mu_1 + mu_0) / 2",
+                ),
+                "(x - (mean_1 - mean_0) / 2) @": (
+                    "halves the difference of the means for the threshold",
+                    "the threshold is halfway between the two means, half of their sum",
+                ),
             },
+        ),
+        *instead_of(
+            "scores > 0",
+            {
+                "scores > scores[train].median()": (
+                    "uses the median score as the threshold",
+                    "the threshold is halfway between the two means",
+                ),
+                "torch.cosine_similarity(x, mean_1[None]) > torch.cosine_similarity(x, mean_0[None])": (
+                    "compares cosines with the two means",
+                    "the classifier compares a dot product with theta with the threshold m . theta",
+                ),
+            },
+        ),
+        *instead_of(
+            "return found",
+            {
+                'return {"train_acc": found["test_acc"], "test_acc": found["train_acc"]}': (
+                    "swaps the training and the test accuracies",
+                    "train_acc is the accuracy on the statements of training",
+                ),
+                "return {part: [100 * value for value in values] for part, values in found.items()}": (
+                    "returns percent",
+                    "accuracies are floats between 0 and 1",
+                ),
+                'return {"train_acc": [n_train * value for value in found["train_acc"]], '
+                '"test_acc": [(n_statements - n_train) * value for value in found["test_acc"]]}': (
+                    "counts the right predictions",
+                    "an accuracy is a share between 0 and 1",
+                ),
+            },
+        ),
+        Mistake(
+            "shuffles the statements but not their labels",
+            function=_sweep_by_distance(sorts_labels=False),
+            why="each label belongs to its statement, so both are brought into the same order",
+        ),
+        Mistake(
+            "counts the embedding as layer 0",
+            function=_sweep_by_distance(entry=0),
+            why="the activations of layer l are block l's output: entry l + 1 of hidden_states, as entry 0 is the embedding",
+        ),
+        Mistake(AFTER_FINAL_NORM, function=_sweep_by_distance(reads_blocks=False), why=BEFORE_FINAL_NORM),
+        Mistake(
+            "reads the first layers, not those in layers",
+            "acts = extract_activations(statements, model, tokenizer, layers, batch_size)",
+            "acts = extract_activations(statements, model, tokenizer, list(range(len(layers))), batch_size)\n"
+            "    acts = {layer: acts[i] for i, layer in enumerate(layers)}",
+            why="entry i of the result belongs to layers[i]",
         ),
         Mistake(
             "subtracts the means in the wrong order",
@@ -186,6 +259,10 @@ test_layer_sweep_accuracy = exercise(
                     "rounds the number of training statements up",
                     "int(train_frac * n) statements are for training: int rounds down",
                 ),
+                "int(0.8 * n_statements)": (
+                    "ignores train_frac",
+                    "train_frac is an argument, and 0.8 only its default",
+                ),
                 "round(train_frac * n_statements)": (
                     "rounds the number of training statements",
                     "int(train_frac * n) statements are for training: int rounds down",
@@ -197,6 +274,10 @@ test_layer_sweep_accuracy = exercise(
             {
                 "for layer in sorted(layers):": (
                     "sorts the layers",
+                    "the result is in the order of the argument layers",
+                ),
+                "for layer in reversed(layers):": (
+                    "reverses the layers",
                     "the result is in the order of the argument layers",
                 ),
                 "generator = torch.Generator().manual_seed(seed)\n    for layer in layers:\n"

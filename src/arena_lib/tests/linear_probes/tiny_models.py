@@ -25,19 +25,22 @@ PIECES = (
 N_LAYERS, D_MODEL = 5, 12
 CHAT_TEMPLATE = (
     "{% for message in messages %}{{ message['role'] }} {% generation %}{{ message['content'] }}"
-    "{% endgeneration %} <end> {% endfor %}"
+    "{% endgeneration %} <end>{{ '' if loop.last else ' ' }}{% endfor %}"
 )
 """Each message between its speaker's role and a marker of its end."""
 
 
 def make_tokenizer(padding_side: str = "right", chat_template: str | None = None) -> Any:
-    """A tokenizer of transformers that splits at spaces, with a chat template if one is given."""
-    from tokenizers import Tokenizer
+    """A tokenizer of transformers that splits at single spaces, with a chat template if one is given.
+
+    A space too many, in front of another or at the end, makes a word that it doesn't know.
+    """
+    from tokenizers import Regex, Tokenizer
     from tokenizers.models import WordLevel
     from tokenizers.pre_tokenizers import Split
 
     words = Tokenizer(WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token=PAD))
-    words.pre_tokenizer = Split(" ", "removed")
+    words.pre_tokenizer = Split(Regex(r" (?=\S)"), "removed")
     return _for_transformers(words, chat_template, padding_side)
 
 

@@ -84,8 +84,20 @@ def read_in_batches(
         inputs = tokenizer(batch, return_tensors="pt", padding=True, padding_side=side or tokenizer.padding_side)
         ids, mask = inputs["input_ids"], inputs["attention_mask"]
         with torch.no_grad():
-            output = model(ids, attention_mask=mask if hides_padding else None, output_hidden_states=True)
+            output = read(model, ids, mask if hides_padding else None)
         yield ids, mask, output
+
+
+def read(model: Any, ids: Tensor, mask: Tensor | None = None) -> Any:
+    """The model's output, whose last hidden state is what leaves the last block, before the final norm."""
+    leaves_last_block: list[Tensor] = []
+    handle = model.model.norm.register_forward_pre_hook(lambda module, inputs: leaves_last_block.append(inputs[0]))
+    try:
+        output = model(ids, attention_mask=mask, output_hidden_states=True)
+    finally:
+        handle.remove()
+    output.hidden_states = (*output.hidden_states[:-1], leaves_last_block[0])
+    return output
 
 
 Pick = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -115,6 +127,27 @@ def token_after_the_last(values: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
 def token_before_the_last(values: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
     """Wrong: one place too early, where a single token's row is taken at its other end."""
     return values[torch.arange(len(mask)), mask.sum(dim=1) - 2]
+
+
+AFTER_FINAL_NORM = "reads the last layer after the final norm"
+BEFORE_FINAL_NORM = (
+    "the activations of the last layer are its block's output too; the last entry of hidden_states has been through "
+    "the final norm, so hook the block"
+)
+
+
+def sorted_by_length(first_line: str, texts: str) -> list[Mistake]:
+    """The mistake of sorting by length, in tokens or in characters, and leaving the rows so; `first_line` is the reference's."""
+    return [
+        Mistake(
+            "sorts by length and does not restore the order",
+            first_line,
+            f"{texts} = sorted({texts}, key=lambda text: {length}, reverse={is_reversed})\n    {first_line}",
+            why=f"the rows are in the order of {texts}, so that they fit their labels",
+        )
+        for length in ('len(tokenizer(text)["input_ids"])', "len(text)")
+        for is_reversed in (False, True)
+    ]
 
 
 def at_padding(make: Callable[..., Any], pick: Pick, name: str, why: str) -> list[Mistake]:
