@@ -37,8 +37,8 @@ def make_control_labels(types: Sequence[Hashable], generator: torch.Generator) -
     """A random label, 0 or 1, for each *type*: everything of the same type gets the same one.
 
     `types` says of each statement which type it is (its subject, its last word). Half of the different types
-    get the label 1 (rounded up if they are odd in number), the others 0; which ones is drawn with
-    `generator`. Returns one int64 label for each statement.
+    get the label 1 (rounded up if they are odd in number), the others 0. Draw with `generator` which types get
+    the 1. Returns one int64 label for each statement.
     """
     if not types:
         raise ConfigError("a control task needs at least one type: got none. Give one for each statement.")
@@ -59,9 +59,10 @@ def compute_selectivity(
 ) -> Selectivity:
     """Test accuracy of a probe on the task and of one on a control task, both fitted on the same statements.
 
-    `is_train` ("n_statements", True for training) splits the statements; the types should occur on both
+    `is_train` ("n_statements", booleans, True for training) splits the statements; the types should occur on both
     sides, or the control task can't be learned at all. The control labels are `make_control_labels(types,
-    generator)`. A probe is `probe_cls.from_data(acts, labels)`. Returns a `Selectivity`, whose parts have names.
+    generator)`, of all statements at once. A probe is `probe_cls.from_data(acts, labels)`, and says 1 where its
+    probability is above 0.5. Returns a `Selectivity`, whose parts have names.
     """
     accuracies = []
     for wanted in (labels, make_control_labels(types, generator).to(labels.device)):

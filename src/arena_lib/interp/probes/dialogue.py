@@ -66,8 +66,9 @@ def score_dialogue(
     scores: the residual stream after block `layer` at that token, times `probe_direction` (a dot product, the
             direction as it is), without a gradient
     mask:   True where the token belongs to what the assistant says: where at least one of its characters lies
-            within a span. `tokenizer(text, return_offsets_mapping=True)["offset_mapping"]` says which
-            characters each token covers, (start, end) with the end exclusive.
+            within a span, also if it begins earlier, with the space in front of a word.
+            `tokenizer(text, return_offsets_mapping=True)["offset_mapping"]` says which characters each token
+            covers, (start, end) with the end exclusive.
 
     `read_residual(model, input_ids, [layer])` gives {layer: "1 seq d_model"} for any model.
     """

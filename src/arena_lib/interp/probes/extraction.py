@@ -30,7 +30,7 @@ def extract_activations(
     """The residual stream after each of `layers`, at the last token of every statement.
 
     For each layer one row for each statement, in the order of `statements`. Layer l means the vector that leaves
-    block l, counted from 0. The statements are read in batches of `batch_size`, without gradients. A batch
+    block l, counted from 0, for the last layer too: before the final norm. The statements are read in batches of `batch_size`, without gradients. A batch
     must be padded to one length; the last token is the last one of the *statement*, never padding. Tokenizers
     pad on the right or on the left, as they are set; an argument decides, `tokenizer(batch, return_tensors="pt",
     padding=True, padding_side="right")`. The `attention_mask` that comes along is 1 at real tokens and 0 at

@@ -27,9 +27,9 @@ class MMProbe(nn.Module):
 
     iid is short for "independent and identically distributed": that form is for data like those it was fitted on.
     Where features vary together, Sigma^+ turns the direction away from what varies within a class anyway (it is
-    Fisher's linear discriminant). The pseudoinverse is that of
-    a symmetric matrix, and takes eigenvalues of at most `atol` in size for zero. There is no bias: the
-    activations are expected centred, so that 0 is between the classes.
+    Fisher's linear discriminant). The pseudoinverse is that of a symmetric matrix, and takes eigenvalues of at
+    most `atol` in size for zero, however large the others are. There is no bias: the activations are expected
+    centred, so that 0 is between the classes.
     """
 
     direction: Float[Tensor, " d_model"]

@@ -41,7 +41,7 @@ def calculate_and_apply_steering_vector(
 
     With `use_bos` the tokenizer's `bos_token` stands in front of the prompt and of each text (as a string: our
     tokenizers add none by themselves). Continuations have `n_tokens` tokens (fewer where the model ends) and are
-    drawn as `SAMPLING` says: `model.generate(max_new_tokens=n_tokens, **SAMPLING)`. Results: the whole texts,
+    drawn as `SAMPLING` says: `model.generate(max_new_tokens=n_tokens, **SAMPLING)`, in either order. Results: the whole texts,
     prompt included, special tokens left out.
     """
     start = model.tokenizer.bos_token if use_bos else ""

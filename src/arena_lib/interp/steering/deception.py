@@ -27,7 +27,8 @@ class DeceptionSteeringHook:
         with DeceptionSteeringHook(model, direction, layers=[3, 4], coefficient=6.0):
             model(input_ids)                     # or model.generate(...)
 
-    It acts at every token, between `with` and the end of its block and at no other time. The attributes that
+    It acts at every token, between `with` and the end of its block and at no other time; the same object may serve
+    for several blocks, one after the other. The attributes that
     __init__ sets: `blocks`, the modules to be steered; `direction`, of length 1; `coefficient`, which may be
     changed at any time, negative for the other way; `handles`, an empty list for the handles of the hooks.
     """

@@ -65,7 +65,7 @@ def calculate_h_and_intervene(
 
     Three invocations of one trace: one computes h from the prompts that show the task, one answers the
     zero-shot prompts, and one answers them with that h added. The results are those of `intervene_with_h`:
-    answers without and with h. (Two traces give the same numbers, in about twice the time on a GPU.)
+    answers without and with h. More traces give the same numbers, and are accepted, but take longer on a GPU.
     """
     with model.trace() as tracer:
         h_is_there = tracer.barrier(2)
@@ -132,7 +132,7 @@ def calculate_fn_vectors_and_intervene(
 
     For each head of each of `layers` (all, if None): run the corrupted prompts (`dataset.create_corrupted_dataset()`)
     with that head's z at the last position replaced by its mean over the clean prompts (`calculate_mean_z`),
-    and nothing else changed. The effect is the log-probability of the right answer with that change, less
+    and nothing else changed. Layers are counted from 0. The effect is the log-probability of the right answer with that change, less
     the log-probability without, averaged over the prompts. Row i of the result is layer `layers[i]`.
 
     Right answers are `dataset.completions`; the corrupted prompts ask the same questions. One trace for each
@@ -190,8 +190,8 @@ def intervene_with_fn_vector(
 ) -> tuple[str, str]:
     """How the model goes on for `n_tokens` tokens after a prompt about `word`, without and with the vector.
 
-    The prompt is `prompt_template.format(x=word)`. Both continuations are greedy (`do_sample=False`). With the
-    vector, it is added to the output of layer `layer` at the last position of the prompt, once: not while the
+    The prompt is `prompt_template.format(x=word)`. Both continuations are greedy (`do_sample=False`), and shorter
+    only where the model ends its text. With the vector, it is added to the output of layer `layer` at the last position of the prompt, once: not while the
     tokens after it are made. Both results are whole texts, the prompt included and special tokens left
     out (`model.tokenizer.decode(ids, skip_special_tokens=True)`).
     """

@@ -54,10 +54,13 @@ def make_prompt(word_pairs: Sequence[Pair], form: ICLFormat = QUESTION_ANSWER) -
     The prompt is `form.start`; then, for each pair but the last, its question, its answer and
     `form.separator`; then the question of the last pair. `form.question` and `form.answer` are templates:
     `form.question.format(x=word)` and `form.answer.format(y=answer)`. The second result is the last pair's
-    answer as it stands in a text, with the space in front that `form.answer` gives it. A single pair makes a zero-shot prompt.
+    answer, written as `form.answer` writes the others. A single pair makes a zero-shot prompt. `word_pairs` stays
+    as it is.
 
     >>> make_prompt([("hot", "cold"), ("big", "small")], ICLFormat(question="{x} ->", separator="; "))
     ('hot -> cold; big ->', ' small')
+    >>> make_prompt([("hot", "cold"), ("big", "small")], ICLFormat(question="{x}=", answer="<{y}>", separator=" "))
+    ('hot=<cold> big=', '<small>')
     """
     *shown, (asked, expected) = word_pairs
     written = [form.question.format(x=x) + form.answer.format(y=y) + form.separator for x, y in shown]

@@ -82,6 +82,26 @@ test_calculate_mean_z = exercise(
                     "uses the first prompt instead of the mean",
                     "the mean keeps what all prompts of the task share",
                 ),
+                "out_projection(model, layer).input[-1, -1]": (
+                    "uses the last prompt instead of the mean",
+                    "the mean keeps what all prompts of the task share",
+                ),
+                "out_projection(model, layer).input[0].mean(dim=0)": (
+                    "averages over the positions of the first prompt",
+                    "the first axis is the prompts, the second the positions: the last position is [:, -1]",
+                ),
+                "out_projection(model, layer).input[:, -1].max(dim=0).values": (
+                    "takes the largest entry over the prompts",
+                    "the result is a mean over the prompts",
+                ),
+                "block(model, layer).input[:, -1].mean(dim=0)": (
+                    "reads the layer's input",
+                    "z is the pattern times the values: it is the input of the output projection",
+                ),
+                "block(model, layer).output[:, -1].mean(dim=0)": (
+                    "reads the layer's output",
+                    "z is the pattern times the values: it is the input of the output projection",
+                ),
                 "out_projection(model, layer).input[:, -1].sum(dim=0)": (
                     "sums over the prompts instead of averaging",
                     "the result is a mean over the prompts",
@@ -119,7 +139,23 @@ test_calculate_mean_z = exercise(
                     "splits z into d_head rows",
                     "the result's axes are n_layers, n_heads, d_head",
                 ),
+                "z.reshape(lm.n_kv_heads, -1)": (
+                    "splits z by the heads of keys and values",
+                    "each query head has a z of its own: there are n_heads of them",
+                ),
                 "z": ("does not split z into heads", "the result's axes are n_layers, n_heads, d_head"),
+            },
+        ),
+        *instead_of(
+            "torch.stack(means)",
+            {
+                "torch.stack(means, dim=1)": (
+                    "returns the heads before the layers",
+                    "the result's axes are n_layers, n_heads, d_head",
+                ),
+                "means": ("returns a list", "the result is one tensor with the axis n_layers: torch.stack"),
+                "torch.stack(means[::-1])": ("reverses the layers", "row i of the result is layer i"),
+                "torch.stack(means[:-1])": ("leaves out the last layer", "the result has a row for each layer"),
             },
         ),
     ],
@@ -194,11 +230,18 @@ test_calculate_fn_vectors_and_intervene = exercise(
                 ),
             },
         ),
-        Mistake(
-            "uses the mean z of the corrupted prompts",
+        *instead_of(
             "calculate_mean_z(model, dataset)",
-            "calculate_mean_z(model, corrupted)",
-            why="the mean z comes from clean prompts, which show the task",
+            {
+                "calculate_mean_z(model, corrupted)": (
+                    "uses the mean z of the corrupted prompts",
+                    "the mean z comes from clean prompts, which show the task",
+                ),
+                "calculate_mean_z(model, dataset.create_zero_shot_dataset())": (
+                    "uses the mean z of the zero-shot prompts",
+                    "the mean z comes from clean prompts, which show the task",
+                ),
+            },
         ),
         *instead_of(
             "z[:, -1, head * lm.d_head : (head + 1) * lm.d_head] = mean_z[layer, head]",
@@ -228,6 +271,10 @@ test_calculate_fn_vectors_and_intervene = exercise(
                     "changes only a copy of z",
                     "a changed copy has an effect only if it is assigned to the projection's input",
                 ),
+                "z[:, -1, : (head + 1) * lm.d_head] = mean_z[layer, : head + 1].flatten()": (
+                    "keeps the changes of the heads before",
+                    "each run changes one head only, so that its own effect is measured",
+                ),
                 "z[:, -1, head :: lm.n_heads] = mean_z[layer, head]": (
                     "changes every n_heads-th entry, not one head's block",
                     "a head's entries stand next to each other",
@@ -239,6 +286,10 @@ test_calculate_fn_vectors_and_intervene = exercise(
                 "z[:, -1, head * lm.d_head : (head + 1) * lm.d_head] = mean_z[layer, head - 1]": (
                     "uses another head's mean z",
                     "each head gets its own mean",
+                ),
+                "z[:, -1, head * lm.d_head : (head + 1) * lm.d_head] = mean_z[-1, head]": (
+                    "uses the last layer's mean z for every layer",
+                    "each layer has its own mean z",
                 ),
                 "z[:, -1, head * lm.d_head : (head + 1) * lm.d_head] = mean_z[len(effects), head]": (
                     "uses the row's number as the layer of the mean z",
@@ -274,6 +325,10 @@ test_calculate_fn_vectors_and_intervene = exercise(
                     "divides by the number of prompts again",
                     "the mean already divides by the number of prompts",
                 ),
+                "return torch.stack(effects).abs()": (
+                    "loses the sign",
+                    "a head that works against the answer has a negative effect",
+                ),
                 "return torch.stack(effects).T": ("swaps the axes", "a row for each layer, a column for each head"),
             },
         ),
@@ -287,6 +342,10 @@ test_calculate_fn_vectors_and_intervene = exercise(
                 "logits[:, -1].softmax(dim=-1)[rows, answers].mean().log()": (
                     "uses the logarithm of the mean probability",
                     "the effect is the mean of log-probabilities, so the logarithm comes before the mean",
+                ),
+                "logits[:, -1].log_softmax(dim=-1)[0, answers[0]]": (
+                    "uses the first prompt only",
+                    "the effect is averaged over the prompts",
                 ),
                 "logits[:, -1][rows, answers].mean()": (
                     "uses logits instead of log-probabilities",
@@ -318,6 +377,10 @@ test_calculate_fn_vectors_and_intervene = exercise(
                 "range(lm.n_layers)": (
                     "ignores the argument layers",
                     "row i is layer layers[i], and the result has no other rows",
+                ),
+                "reversed(range(lm.n_layers) if layers is None else layers)": (
+                    "reverses the layers",
+                    "row i is layer layers[i]",
                 ),
                 "range(lm.n_layers if layers is None else len(layers))": (
                     "uses the first layers, not those in layers",

@@ -109,6 +109,30 @@ test_calculate_h = exercise(
                     "uses one prompt instead of the mean",
                     "the mean over prompts keeps what they share, the task, and loses the single words",
                 ),
+                "block(model, layer).output[-1, -1]": (
+                    "uses the last prompt instead of the mean",
+                    "the mean over prompts keeps what they share, the task, and loses the single words",
+                ),
+                "block(model, layer).self_attn.output[0][:, -1].mean(dim=0)": (
+                    "reads the attention's output",
+                    "h is the whole residual stream after the layer: the layer's own output",
+                ),
+                "torch.nn.functional.normalize(block(model, layer).output[:, -1].mean(dim=0), dim=0)": (
+                    "scales h to length 1",
+                    "h is the mean state as it is, with its own length",
+                ),
+                "model.model.norm(block(model, layer).output[:, -1]).mean(dim=0)": (
+                    "applies the final norm",
+                    "h is the layer's output, before the final norm, so that it can be added there",
+                ),
+                "block(model, layer).output[:, -1].median(dim=0).values": (
+                    "takes the median over the prompts",
+                    "h is a mean over the prompts",
+                ),
+                "block(model, 0).output[:, -1].mean(dim=0)": (
+                    "always reads the first layer",
+                    "h comes from the layer that the argument layer names",
+                ),
                 "block(model, layer).output[:, -1].sum(dim=0)": (
                     "sums over the prompts instead of averaging",
                     "h is a mean over the prompts",
@@ -141,6 +165,10 @@ test_calculate_h = exercise(
                 "return [guess.strip() for guess in decode_each(model.tokenizer, guesses)], h": (
                     "strips the answers' spaces",
                     "an answer is compared with the text of a token, whose space is part of it",
+                ),
+                "return decode_each(model.tokenizer, guesses)[:1], h": (
+                    "returns only the first answer",
+                    "there is one answer for each prompt",
                 ),
                 "return dataset.completions, h": (
                     "returns the right answers",
@@ -184,6 +212,7 @@ def intervene_with_h_cases(generator: torch.Generator) -> list[Case]:
         Case(label="the middle layer", args=(tiny_model(1), dataset(4, 0, seed=1), h(4.0), 1)),
         Case(label="a single prompt", args=(tiny_model(0), dataset(1, 0, seed=2), h(6.0), 1)),
         Case(label="prompts with pairs", args=(tiny_model(1), dataset(3, 2, seed=3), h(3.0), 0)),
+        Case(label="a short vector", args=(tiny_model(2), dataset(8, 0, seed=2), h(0.05), 0)),
     ]
 
 
@@ -256,6 +285,28 @@ ADDITION_MISTAKES = instead_of(
             "adds h after the next layer",
             "layers are counted from zero, and layer i is the module at index i",
         ),
+        "block(model, layer).output[-1, -1] += h": (
+            "adds h only to the last prompt",
+            "the first axis is the prompts: h is added to each of them, at [:, -1]",
+        ),
+        "block(model, layer).output[:, -1] += torch.nn.functional.normalize(h, dim=0)": (
+            "scales h to length 1",
+            "h is added as it is: its length says how far the state is moved",
+        ),
+        "block(model, layer).output[:, -1] += 2 * h": ("adds h twice", "h is added once, as it is"),
+        "block(model, layer).output[:, -1] = (block(model, layer).output[:, -1] + h) / 2": (
+            "averages h and the state",
+            "h is added, and the state stays as large as it was",
+        ),
+        "block(model, 0).output[:, -1] += h": (
+            "always adds h after the first layer",
+            "h is added after the layer that the argument names",
+        ),
+        "for later in range(layer, model.config.num_hidden_layers):\n"
+        "                block(model, later).output[:, -1] += h": (
+            "adds h after all later layers too",
+            "h is added after one layer; what it changes there reaches the later ones by itself",
+        ),
         "block(model, layer).output[:, -1] -= h": ("subtracts h", "h is added to the state"),
     },
 )
@@ -286,6 +337,10 @@ test_intervene_with_h = exercise(
                 "return decode_each(model.tokenizer, with_h), decode_each(model.tokenizer, without)": (
                     "returns the answers with h first",
                     "the answers without h come first, then those with h",
+                ),
+                "return zero_shot_dataset.completions, decode_each(model.tokenizer, with_h)": (
+                    "returns the right answers in place of the model's",
+                    "both lists are the model's answers, the first without h",
                 ),
                 "return decode_each(model.tokenizer, with_h), decode_each(model.tokenizer, with_h)": (
                     "returns the answers with h in both lists",

@@ -146,6 +146,10 @@ H_MISTAKES = [
                 "uses the state of the first prompt as h",
                 "the mean keeps what the prompts share",
             ),
+            "h = block(model, layer).output[-1, -1]": (
+                "uses the state of the last prompt as h",
+                "the mean keeps what the prompts share",
+            ),
             "h = block(model, layer).output.mean(dim=(0, 1))": (
                 "averages over the positions too",
                 "h is the state at the last position",
@@ -181,11 +185,32 @@ test_calculate_h_and_intervene = exercise(
         *H_MISTAKES,
         *ADDITION_MISTAKES,
         *mistakes_in_three_traces(likeliest_words),
-        Mistake(
-            "returns the answers with h first",
+        *instead_of(
             "return decode_each(model.tokenizer, without), decode_each(model.tokenizer, with_h)",
-            "return decode_each(model.tokenizer, with_h), decode_each(model.tokenizer, without)",
-            why="the answers without h come first, then those with h",
+            {
+                "return decode_each(model.tokenizer, with_h), decode_each(model.tokenizer, without)": (
+                    "returns the answers with h first",
+                    "the answers without h come first, then those with h",
+                ),
+                "return decode_each(model.tokenizer, with_h), decode_each(model.tokenizer, with_h)": (
+                    "returns the answers with h in both lists",
+                    "the first list comes from a run that nothing changes",
+                ),
+                "return *([guess.strip() for guess in decode_each(model.tokenizer, ids)] for ids in (without, with_h)),": (
+                    "strips the answers' spaces",
+                    "an answer is compared with the text of a token, whose space is part of it",
+                ),
+                "return without.tolist(), with_h.tolist()": (
+                    "returns token ids",
+                    "answers are texts: decode each token by itself",
+                ),
+            },
+        ),
+        Mistake(
+            "answers the prompts that show the task",
+            "with tracer.invoke(zero_shot_dataset.prompts):\n            without",
+            "with tracer.invoke(dataset.prompts):\n            without",
+            why="both lists answer the zero-shot prompts, so that they differ by h alone",
         ),
     ],
 )
@@ -265,6 +290,11 @@ test_calculate_h_and_intervene_logprobs = exercise(
             why="each prompt has one right answer: index with [torch.arange(len(answers)), answers]",
         ),
         Mistake(
+            "looks the first answer up for every prompt",
+            function=by_logits(lambda logits, ids: logits.log_softmax(dim=-1)[:, ids[0]]),
+            why="each prompt has one right answer: index with [torch.arange(len(answers)), answers]",
+        ),
+        Mistake(
             "looks all answers up in the first prompt",
             function=by_logits(lambda logits, ids: logits.log_softmax(dim=-1)[0, ids]),
             why="each prompt has one right answer: index with [torch.arange(len(answers)), answers]",
@@ -290,6 +320,14 @@ test_calculate_h_and_intervene_logprobs = exercise(
                 "return without.exp().tolist(), with_h.exp().tolist()": (
                     "returns probabilities",
                     "the result is the logarithm of the probabilities",
+                ),
+                "return without.mean().item(), with_h.mean().item()": (
+                    "averages over the prompts",
+                    "the result has one log-probability for each prompt",
+                ),
+                "return (with_h - without).tolist(), without.tolist()": (
+                    "returns the difference that h makes first",
+                    "both lists have log-probabilities themselves, those without h first",
                 ),
                 "return (-without).tolist(), (-with_h).tolist()": (
                     "returns the loss",

@@ -38,7 +38,14 @@ def steering_cases(generator: torch.Generator) -> list[Case]:
         ),
         Case(
             label="no token in front, three comparisons",
-            args=(sharp_model(2), prompt, [(0, 5.0, " big small big"), (0, -3.0, " wet")], 3, 3, False),
+            args=(
+                sharp_model(2),
+                prompt,
+                [(0, 5.0, " big small big"), (0, -3.0, " wet"), (2, 2.0, " old")],
+                3,
+                3,
+                False,
+            ),
         ),
         Case(label="a text as long as the prompt", args=(sharp_model(3), " hot cold", [(1, 4.0, " wet dry")], 5)),
         Case(label="draws that differ", args=(tiny_model(0, FLAT), prompt, [(1, 1.0, " hot")], 4, N_DRAWN)),
@@ -53,8 +60,16 @@ def steered_texts(function: Any, case: Case) -> Observations:
     plain, steered = (list(part) for part in out)
     if case.label != "draws that differ":
         return {"texts without steering": plain, "steered texts": steered}
+    model, prompt, _, n_tokens = case.args[:4]
+    with (
+        torch.no_grad(),
+        model.generate(model.tokenizer.bos_token + prompt, max_new_tokens=n_tokens, do_sample=False) as tracer,
+    ):
+        likeliest = tracer.result.save()
     return {
         "numbers of texts": [len(plain), len(steered)],
+        "texts without steering are the likeliest one": set(plain)
+        == {model.tokenizer.decode(likeliest[0], skip_special_tokens=True)},
         "texts without steering differ": len(set(plain)) > 1,
         "steered texts differ": len(set(steered)) > 1,
         "all texts begin with the prompt": all(
@@ -142,6 +157,10 @@ test_calculate_and_apply_steering_vector = exercise(
         *instead_of(
             READS,
             {
+                "block(model, 0).input[0].save()": (
+                    "reads all texts at the first layer",
+                    "a text's activations are read where they are added: at the input of its own layer",
+                ),
                 "block(model, layer).output[0].save()": (
                     "reads the layer's output",
                     "activations are read from the layer's input and added to it: block(model, layer).input",
@@ -175,6 +194,10 @@ test_calculate_and_apply_steering_vector = exercise(
                     "adds the mean of each text at every position",
                     "each position of the text is added at its own position of the prompt",
                 ),
+                "block(model, layer).input[:, : len(vector)] += vector[-1]": (
+                    "adds the text's last position at each of its positions",
+                    "each position of the text is added at its own position of the prompt",
+                ),
                 "block(model, layer).input[:, -1] += vector[-1]": (
                     "adds the text's last position at the prompt's last",
                     "each position of the text is added at its own position of the prompt",
@@ -195,6 +218,26 @@ test_calculate_and_apply_steering_vector = exercise(
                 "vectors.append((layer, resid))": (
                     "forgets the coefficients",
                     "each text's activations are multiplied by its coefficient, which may be negative",
+                ),
+                "vectors = [other for other in vectors if other[0] != layer] + [(layer, coefficient * resid)]": (
+                    "keeps only the last text of each layer",
+                    "several texts may be added at one layer, and all are added up",
+                ),
+                "vectors.append((layer, abs(coefficient) * resid))": (
+                    "loses the coefficients' signs",
+                    "a negative coefficient subtracts the text's activations",
+                ),
+                "vectors.append((layer, activation_additions[0][1] * resid))": (
+                    "uses the first coefficient for all texts",
+                    "each text has its own coefficient",
+                ),
+                "vectors.append((layer, coefficient * resid / len(activation_additions)))": (
+                    "averages over the texts",
+                    "the activations of all texts are added up, each times its coefficient",
+                ),
+                "vectors.append((layer, coefficient * resid / resid.norm()))": (
+                    "scales each text's activations to length 1 as a whole",
+                    "activations are added as they are, times the coefficient",
                 ),
                 "vectors.append((layer, coefficient * torch.nn.functional.normalize(resid, dim=-1)))": (
                     "scales activations to length 1",
@@ -246,6 +289,10 @@ test_calculate_and_apply_steering_vector = exercise(
                     "writes the bos_token twice before the prompt and the texts",
                     "the bos_token comes once, in front of the prompt and of each text",
                 ),
+                '"" if use_bos else model.tokenizer.bos_token': (
+                    "writes the bos_token only without use_bos",
+                    "with use_bos the tokenizer's bos_token stands in front of the prompt and of each text",
+                ),
                 "model.tokenizer.bos_token": (
                     "writes the bos_token even without use_bos",
                     "without use_bos the model reads the texts as they are",
@@ -277,6 +324,10 @@ test_calculate_and_apply_steering_vector = exercise(
                     "always writes the likeliest token",
                     "several continuations of one prompt differ because their tokens are drawn, as SAMPLING says",
                 ),
+                "max_new_tokens=n_tokens, do_sample=True, top_k=0": (
+                    "draws from all tokens",
+                    "tokens are drawn from the likeliest ones, as SAMPLING says: top_p=0.3",
+                ),
                 "max_new_tokens=n_tokens + 1, **SAMPLING": (
                     "writes one token too many",
                     "the model writes n_tokens new tokens",
@@ -293,6 +344,15 @@ test_calculate_and_apply_steering_vector = exercise(
                 "return model.tokenizer.batch_decode(plain), model.tokenizer.batch_decode(steered)": (
                     "keeps special tokens",
                     "people read the results, so special tokens are left out: skip_special_tokens=True",
+                ),
+                "return decode_texts(model.tokenizer, steered), decode_texts(model.tokenizer, steered)": (
+                    "steers both lists of texts",
+                    "the first list comes from a run that nothing changes",
+                ),
+                "return decode_texts(model.tokenizer, plain[:1]) * n_comparisons, "
+                "decode_texts(model.tokenizer, steered[:1]) * n_comparisons": (
+                    "repeats one continuation",
+                    "each of the n_comparisons continuations is drawn by itself",
                 ),
                 "return decode_texts(model.tokenizer, steered), decode_texts(model.tokenizer, plain)": (
                     "returns the steered texts first",

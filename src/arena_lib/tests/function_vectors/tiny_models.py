@@ -46,15 +46,19 @@ class TinyModel(TransformersModel):
 
 
 @cache
-def tiny_model(seed: int = 0, sharpness: float = 1.0) -> TinyModel:
-    """A random model in Llama's form that speaks Storyworld's words; its logits are multiplied by `sharpness`."""
+def tiny_model(seed: int = 0, sharpness: float = 1.0, has_biases: bool = False) -> TinyModel:
+    """A random model in Llama's form that speaks Storyworld's words; its logits are multiplied by `sharpness`.
+
+    With `has_biases` the maps of attention have biases, the output projection too.
+    """
     tokenizer = zoo.load_tokenizer("tiny-llama")
     special: dict[str, Any] = dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"), 0)
-    model = LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), tie_word_embeddings=False, **SIZES, **special))
+    how: dict[str, Any] = {"tie_word_embeddings": False, "attention_bias": has_biases} | SIZES | special
+    model = LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), **how))
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for parameter in model.parameters():
-            mean, std = (0.0, 0.4) if parameter.ndim == 2 else (1.0, 0.2)
+        for name, parameter in model.named_parameters():
+            mean, std = (1.0, 0.2) if "norm" in name else (0.0, 0.4)
             parameter.copy_(torch.randn(parameter.shape, generator=generator) * std + mean)
         model.lm_head.weight.mul_(sharpness)
         model.lm_head.weight[:N_BYTE_TOKENS] = 0.0  # it never ends a text, and says words, which messages show

@@ -1,6 +1,6 @@
-"""Judges of the function vector, and of what it does to a text that the model goes on to write.
+"""Judge of the function vector.
 
-Shapes:  prompts and heads -> vector "d_model"; a word and a vector -> two texts.
+Shapes:  prompts and heads -> vector "d_model".
 """
 
 from typing import Any
@@ -9,11 +9,9 @@ import torch
 from torch import Tensor
 
 from arena_lib.checking import Case, Mistake, exercise, instead_of
-from arena_lib.checking.observing import Observations
 from arena_lib.interp.steering import function_vectors
 from arena_lib.interp.steering.icl import ICLDataset
 from arena_lib.tests.function_vectors.heads import D_HEAD, N_HEADS, mean_z_layer_by_layer, tensor_output
-from arena_lib.tests.function_vectors.hidden_states import two_results
 from arena_lib.tests.function_vectors.tiny_models import dataset, tiny_model
 
 __test__ = False
@@ -24,8 +22,8 @@ def calculate_fn_vector_cases(generator: torch.Generator) -> list[Case]:
     axes = {"output": "d_model"}
     return [
         Case(
-            label="heads of three layers",
-            args=(tiny_model(0), dataset(3, 2), [(0, 1), (2, 3), (1, 0), (2, 2)]),
+            label="heads of three layers, maps with biases",
+            args=(tiny_model(0, has_biases=True), dataset(3, 2), [(0, 1), (2, 3), (1, 0), (2, 2)]),
             axes=axes,
         ),
         Case(label="two heads of one layer", args=(tiny_model(1), dataset(2, 3, seed=1), [(1, 3), (1, 2)]), axes=axes),
@@ -41,8 +39,32 @@ def vector_by_masking(model: Any, data: ICLDataset, head_list: Any) -> Tensor:
         kept[layer, head] = mean_z[layer, head]
     total: Any = 0
     for layer, block in enumerate(model.model.layers):
-        total = total + block.self_attn.o_proj(kept[layer].flatten())
+        total = (
+            total + block.self_attn.o_proj(kept[layer].flatten()) - block.self_attn.o_proj(0 * kept[layer].flatten())
+        )
     return total
+
+
+def vector_with_biases(model: Any, data: ICLDataset, head_list: Any) -> Tensor:
+    """Hides the other heads, head after head, and adds the projection's bias each time."""
+    total: Any = vector_by_masking(model, data, head_list)
+    for layer, _ in head_list:
+        total = total + bias_of(model, layer)
+    return total
+
+
+def vector_with_a_bias_for_each_layer(model: Any, data: ICLDataset, head_list: Any) -> Tensor:
+    """Hides the other heads, layer after layer, and adds the bias of each layer that has a head in the list."""
+    total: Any = vector_by_masking(model, data, head_list)
+    for layer in {layer for layer, _ in head_list}:
+        total = total + bias_of(model, layer)
+    return total
+
+
+def bias_of(model: Any, layer: int) -> Tensor | float:
+    """The bias of a layer's output projection, or 0."""
+    bias = model.model.layers[layer].self_attn.o_proj._module.bias
+    return 0.0 if bias is None else bias.detach()
 
 
 def vector_by_columns(model: Any, data: ICLDataset, head_list: Any) -> Tensor:
@@ -99,6 +121,14 @@ test_calculate_fn_vector = exercise(
             function=vector_of_whole_layers,
             why="only the heads of the list belong to the vector",
         ),
+        *[
+            Mistake(
+                "adds the layer's bias to what the heads write",
+                function=function,
+                why="the bias belongs to the layer, not to a head: use the projection's weights alone, or subtract its output at z = 0",
+            )
+            for function in (vector_with_biases, vector_with_a_bias_for_each_layer)
+        ],
         *instead_of(
             "torch.stack(written).sum(dim=0)",
             {
@@ -108,6 +138,10 @@ test_calculate_fn_vector = exercise(
                 ),
                 "torch.stack(written)": (
                     "keeps each head's vector",
+                    "heads add to the residual stream, so the vector is their sum",
+                ),
+                "torch.stack(written).amax(dim=0)": (
+                    "takes the largest entry over the heads",
                     "heads add to the residual stream, so the vector is their sum",
                 ),
                 "written[-1]": ("keeps the last head only", "the vectors of all heads in the list are added up"),
@@ -137,6 +171,22 @@ test_calculate_fn_vector = exercise(
                     "uses every n_heads-th column, not the head's block",
                     "a head's part of the output weights stands together: head*d_head to (head+1)*d_head",
                 ),
+                "mean_z[layer, head] @ lm.W_O(0)[head]": (
+                    "uses the first layer's output weights for every head",
+                    "the list holds (layer, head): W_O comes from that layer",
+                ),
+                "mean_z[layer, head] @ lm.W_O(lm.n_layers - 1)[head]": (
+                    "uses the last layer's output weights for every head",
+                    "the list holds (layer, head): W_O comes from that layer",
+                ),
+                "torch.nn.functional.normalize(mean_z[layer, head] @ lm.W_O(layer)[head], dim=0)": (
+                    "scales what each head writes to length 1",
+                    "a head that writes more counts for more",
+                ),
+                "mean_z[layer, head] @ lm.W_V(layer)[head].T": (
+                    "uses the weights of the values instead of W_O",
+                    "a head writes z times its output weights W_O into the residual stream",
+                ),
                 "mean_z[layer].mean(dim=0) @ lm.W_O(layer)[head]": (
                     "averages z over the heads of a layer",
                     "each head of the list has its own mean z",
@@ -155,214 +205,31 @@ test_calculate_fn_vector = exercise(
                 ),
             },
         ),
-        Mistake(
-            "computes z from corrupted prompts",
+        *instead_of(
             "calculate_mean_z(model, dataset)",
-            "calculate_mean_z(model, dataset.create_corrupted_dataset())",
-            why="only clean prompts show the task, so z is computed from them",
-        ),
-    ],
-)
-
-
-def intervene_with_fn_vector_cases(generator: torch.Generator) -> list[Case]:
-    """Two layers, other templates, and the defaults."""
-
-    def vector(scale: float) -> Tensor:
-        return torch.randn(24, generator=generator) * scale
-
-    return [
-        Case(label="a list without pairs", args=(tiny_model(0), "hot", 0, vector(4.0), "<|endoftext|> {x}:", 3)),
-        Case(label="the defaults", args=(tiny_model(1), "big", 1, vector(6.0))),
-        Case(label="a single token", args=(tiny_model(1), "wet", 1, vector(8.0), " {x}, {x}:", 1)),
-    ]
-
-
-def both_texts(function: Any, case: Case) -> Observations:
-    """The two texts, and whether the vector stayed as it was."""
-    arguments = case.fresh().args
-    without, with_vector = two_results(function(*arguments), "intervene_with_fn_vector", "(text without, text with)")
-    unchanged = torch.equal(arguments[3], case.args[3])
-    return {
-        "text without the vector": without,
-        "text with the vector": with_vector,
-        "the vector is unchanged": unchanged,
-    }
-
-
-def in_two_generations(
-    model: Any,
-    word: str,
-    layer: int,
-    fn_vector: Tensor,
-    prompt_template: str = 'The word "{x}" means',
-    n_tokens: int = 5,
-) -> tuple[str, str]:
-    """Two calls of generate, the change inside a loop over the first step."""
-    prompt = prompt_template.replace("{x}", word)
-    with model.generate(prompt, max_new_tokens=n_tokens, do_sample=False) as tracer:
-        plain = tracer.result.save()
-    with model.generate(max_new_tokens=n_tokens, do_sample=False) as tracer:
-        with tracer.invoke(prompt):
-            for _ in tracer.iter[:1]:
-                resid = model.model.layers[layer].output.clone()
-                resid[0, -1] += fn_vector
-                model.model.layers[layer].output = resid
-        with tracer.invoke():
-            changed = tracer.result.save()
-    both = model.tokenizer.batch_decode(torch.cat([plain, changed]), skip_special_tokens=True)
-    return both[0], both[1]
-
-
-def token_by_token(
-    model: Any,
-    word: str,
-    layer: int,
-    fn_vector: Tensor,
-    prompt_template: str = 'The word "{x}" means',
-    n_tokens: int = 5,
-) -> tuple[str, str]:
-    """Reads the whole text again for each token; the vector stays at the prompt's last position."""
-    texts = []
-    for change in (0.0, 1.0):
-        ids = model.tokenizer(prompt_template.format(x=word), return_tensors="pt").input_ids
-        at = ids.shape[1] - 1
-        for _ in range(n_tokens):
-            with model.trace(ids):
-                model.model.layers[layer].output[:, at] += change * fn_vector
-                best = model.lm_head.output[:, -1].argmax(dim=-1).save()
-            ids = torch.cat([ids, best[:, None]], dim=1)
-        texts.append(model.tokenizer.decode(ids[0], skip_special_tokens=True))
-    return texts[0], texts[1]
-
-
-def at_every_step(
-    model: Any,
-    word: str,
-    layer: int,
-    fn_vector: Tensor,
-    prompt_template: str = 'The word "{x}" means',
-    n_tokens: int = 5,
-) -> tuple[str, str]:
-    """Adds the vector again for each new token."""
-    prompt = prompt_template.format(x=word)
-    with model.generate(max_new_tokens=n_tokens, do_sample=False) as tracer:
-        with tracer.invoke(prompt):
-            plain = tracer.result.save()
-        with tracer.invoke(prompt):
-            for _ in tracer.iter[:n_tokens]:
-                model.model.layers[layer].output[:, -1] += fn_vector
-            changed = tracer.result.save()
-    texts = [model.tokenizer.decode(ids[0], skip_special_tokens=True) for ids in (plain, changed)]
-    return texts[0], texts[1]
-
-
-test_intervene_with_fn_vector = exercise(
-    reference=function_vectors.intervene_with_fn_vector,
-    cases=intervene_with_fn_vector_cases,
-    observe=both_texts,
-    accepts=[in_two_generations, token_by_token],
-    equivalent={
-        "model.generate(max_new_tokens=n_tokens, do_sample=False) -> model.generate(max_new_tokens=n_tokens)": (
-            "greedy is what generate does for a model whose own settings say nothing else"
-        ),
-        "model.tokenizer.decode(ids[0], skip_special_tokens=True) -> "
-        "model.tokenizer.decode(ids[-1], skip_special_tokens=True)": "the batch has one prompt",
-    },
-    mistakes=[
-        Mistake(
-            "adds the vector at every step",
-            function=at_every_step,
-            why="the vector is added once, at the prompt's last position; later tokens read it from there",
-        ),
-        *instead_of(
-            "block(model, layer).output[:, -1] += fn_vector",
             {
-                "block(model, layer).output[:, -1] + fn_vector": (
-                    "computes the sum but never writes it back",
-                    "the sum changes the run only if it is assigned to the module's output",
+                "calculate_mean_z(model, dataset.create_corrupted_dataset())": (
+                    "computes z from corrupted prompts",
+                    "only clean prompts show the task, so z is computed from them",
                 ),
-                "block(model, layer).output[:] += fn_vector": (
-                    "adds the vector at every position",
-                    "the vector is added at the prompt's last position only, where the answer begins",
-                ),
-                "block(model, layer).output[:, 0] += fn_vector": (
-                    "adds the vector at the first position",
-                    "the answer begins after the last position",
-                ),
-                "block(model, layer).output[:, -2] += fn_vector": (
-                    "adds the vector at the position before the last",
-                    "the answer begins after the last position",
-                ),
-                "block(model, layer).output[:, -1] = fn_vector": (
-                    "replaces the state by the vector",
-                    "the state there holds which word is asked about, so the vector is added to it",
-                ),
-                "block(model, layer).input[:, -1] += fn_vector": (
-                    "adds the vector to the layer's input",
-                    "the vector is added to the layer's output",
-                ),
-                "block(model, layer + 1).output[:, -1] += fn_vector": (
-                    "adds the vector after the next layer",
-                    "layers are counted from zero, and layer i is the module at index i",
-                ),
-                "block(model, layer).output[:, -1] -= fn_vector": (
-                    "subtracts the vector",
-                    "the vector is added to the state",
+                "calculate_mean_z(model, dataset.create_zero_shot_dataset())": (
+                    "computes z from zero-shot prompts",
+                    "only clean prompts show the task, so z is computed from them",
                 ),
             },
         ),
         *instead_of(
-            "max_new_tokens=n_tokens, do_sample=False",
+            "in lm.check_heads(head_list)",
             {
-                "max_new_tokens=max(1, n_tokens - 1), do_sample=False": (
-                    "writes one token too few",
-                    "the model writes n_tokens new tokens",
+                "in {layer: (layer, head) for layer, head in head_list}.values()": (
+                    "keeps one head of each layer",
+                    "several heads of the list may be of one layer, and all are added up",
                 ),
-                "max_new_tokens=n_tokens + 1, do_sample=False": (
-                    "writes one token too many",
-                    "the model writes n_tokens new tokens",
-                ),
-                "max_new_tokens=5, do_sample=False": (
-                    "always writes five tokens",
-                    "n_tokens says how many tokens are written, and 5 is only its default",
+                "in [(layer, head) for layer in range(lm.n_layers) for head in range(lm.n_heads)]": (
+                    "adds up all heads of the model",
+                    "only the heads of the list belong to the vector",
                 ),
             },
-        ),
-        *instead_of(
-            "model.tokenizer.decode(ids[0], skip_special_tokens=True)",
-            {
-                "model.tokenizer.decode(ids[0], skip_special_tokens=False)": (
-                    "keeps special tokens",
-                    "people read the results, so special tokens are left out: skip_special_tokens=True",
-                ),
-                "model.tokenizer.decode(ids[0, -n_tokens:], skip_special_tokens=True)": (
-                    "returns only the new text, without the prompt",
-                    "each result begins with the prompt",
-                ),
-                "model.tokenizer.decode(ids[0], skip_special_tokens=True).strip()": (
-                    "strips the texts",
-                    "a text is returned as it is decoded, with the space it begins with",
-                ),
-            },
-        ),
-        *instead_of(
-            "prompt_template.format(x=word)",
-            {
-                "f'The word \"{word}\" means'": ("ignores the template", "the word stands where the template has {x}"),
-                "prompt_template": ("leaves {x} in the prompt", "the word stands where the template has {x}"),
-                "prompt_template + word": (
-                    "writes the word after the template",
-                    "the word stands where the template has {x}: prompt_template.format(x=word)",
-                ),
-                "word": ("runs the model on the bare word", "the word stands in the template: format(x=word)"),
-            },
-        ),
-        Mistake(
-            "returns the text with the vector first",
-            "return texts[0], texts[1]",
-            "return texts[1], texts[0]",
-            why="the text without the vector comes first",
         ),
     ],
 )
