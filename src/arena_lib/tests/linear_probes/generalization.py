@@ -105,6 +105,13 @@ def matrix_by_lists(
     return torch.tensor(rows)
 
 
+def matrix_of_mm_probes(
+    train_acts: Any, train_labels: Any, test_acts: Any, test_labels: Any, dataset_names: Any, probe_cls: Any
+) -> Tensor:
+    """The mistake of fitting the same kind of probe whatever is asked for."""
+    return compute_generalization_matrix(train_acts, train_labels, test_acts, test_labels, dataset_names, MMProbe)
+
+
 def is_float64(observations: Sequence[Observations]) -> bool:
     """Whether all matrices are in double precision."""
     return all(seen["accuracies"].dtype == torch.float64 for seen in observations)
@@ -156,7 +163,7 @@ test_compute_generalization_matrix = exercise(
         ),
         Mistake(
             "ignores probe_cls",
-            function=lambda *args: compute_generalization_matrix(*args[:-1], MMProbe),
+            function=matrix_of_mm_probes,
             why="a probe is probe_cls.from_data(acts, labels), so that any kind of probe can be compared",
         ),
         *instead_of(
