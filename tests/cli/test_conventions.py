@@ -89,7 +89,7 @@ def test_shells_can_complete_the_verbs():
 def test_printed_commands_can_be_pasted(arena):
     for file_format in ("ipynb", "py"):
         command = arena("start", "1.1", "--folder", "a b/ünï", "--format", file_format).out.split("run: ")[1]
-        *words, path = shlex.split(command)
+        *words, path = shlex.split(command.splitlines()[0])
         assert words == ["arena", "check"]
         assert Path(path).exists()
 

@@ -30,7 +30,7 @@ def classroom(solved):
 
 
 def test_a_class_is_a_row_for_each_learner_and_exercise(arena, classroom):
-    done = arena("check", classroom, "-e", "causal_mask", "--timeout", 5, "--report", "out/class.csv")
+    done = arena("check", classroom, "-e", "causal_mask", "--timeout", 10, "--report", "out/class.csv")
     assert done.code == 1
     with Path("out/class.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
