@@ -109,6 +109,18 @@ def test_a_first_look_at_two_mistakes_executes_no_other_definition(toy):
         build_both_alone(halves, halves, toy.half_norm)
 
 
+def test_two_substitutions_whose_texts_overlap_in_part_are_refused(toy):
+    before = Mistake("doubles", "x * weight", "2 * x", within="scale")
+    after = Mistake("adds", "return x *", "return x +", within="scale")
+    with pytest.raises(AuthoringError, match="must not overlap"):
+        build_both(before, after, toy.half_norm)
+
+
+def test_the_second_substitution_is_made_in_the_reference_not_in_the_first(toy):
+    halves, shifts = Mistake("does not halve", "/ 2", "/ 1"), Mistake("halves x", "x.detach()", "x / 2")
+    assert build_both(shifts, halves, toy.half_norm)(torch.tensor(3.0), torch.tensor(5.0)) == 3 * 5 + 3 / 2
+
+
 def test_words_that_are_no_pair_are_refused(as_an_author):
     with pytest.raises(AuthoringError, match=r"instead_of takes \(name, why\)"):
         instead_of("/ 2", {"/ 1": "does not halve"})

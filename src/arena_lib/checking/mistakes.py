@@ -130,8 +130,11 @@ def _mutated_module(edits: tuple[Edit, ...], module: types.ModuleType) -> types.
     """The reference's module, executed again with the substitutions in place."""
     file = str(inspect.getsourcefile(module))
     source = Path(file).read_text(encoding="utf-8")
-    for edit in edits:
-        source = substitute(source, edit.qualname, edit.old, edit.new)
+    end = len(source)
+    for at, edit in sorted(((_place(source, edit), edit) for edit in edits), key=lambda place: -place[0]):
+        if at + len(edit.old) > end:
+            raise AuthoringError(f"two mistakes must not overlap to be made at once: got {[e.old for e in edits]}.")
+        source, end = source[:at] + edit.new + source[at + len(edit.old) :], at
     return execute_again(source, module)
 
 
@@ -166,6 +169,13 @@ def substitute(source: str, qualname: str, old: str, new: str) -> str:
     def f(x):
         return x - 1
     """
+    at = _place(source, Edit(qualname, old, new))
+    return source[:at] + new + source[at + len(old) :]
+
+
+def _place(source: str, edit: Edit) -> int:
+    """Where the one match of `edit.old` begins."""
+    qualname, old = edit.qualname, edit.old
     spans = _spans_of_definition(source, qualname)
     n_matches = sum(source.count(old, start, end) for start, end in spans) if old else 0
     if n_matches != 1:
@@ -177,8 +187,7 @@ def substitute(source: str, qualname: str, old: str, new: str) -> str:
                 else "Quote it as the source has it, outside the docstring."
             )
         )
-    at = max(source.find(old, start, end) for start, end in spans)
-    return source[:at] + new + source[at + len(old) :]
+    return max(source.find(old, start, end) for start, end in spans)
 
 
 @functools.lru_cache(maxsize=64)

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from arena_lib.checking.comparison.comparing import equal
 from arena_lib.checking.evidence.examples import is_examples_case
 from arena_lib.checking.evidence.expectations import cases_of, expectations_of, observe_or_raised
@@ -73,12 +76,11 @@ def _find_pair(sighting: Sighting) -> tuple[Mistake, Mistake] | None:
     deadline = time.process_time() + SECONDS_FOR_PAIRS
     expected = expectations_of(test, sighting.device).reference
     is_wrong = [not same_observations(test, *pair) for pair in zip(expected, sighting.seen, strict=True)]
-    if not any(is_wrong):
+    if not any(is_wrong) or SECONDS_FOR_PAIRS <= 0:
         return None
     case_idx = is_wrong.index(True)
     case, seen = cases_of(test, sighting.device)[case_idx], sighting.seen[case_idx]
-    substitutions = [mistake for mistake in test.mistakes if mistake.function is None]
-    for pair in itertools.combinations(substitutions, 2):
+    for pair in _pairs(sighting, case_idx):
         if time.process_time() > deadline:
             return None
         try:
@@ -90,6 +92,61 @@ def _find_pair(sighting: Sighting) -> tuple[Mistake, Mistake] | None:
         ):
             return pair
     return None
+
+
+def _pairs(sighting: Sighting, case_idx: int) -> list[tuple[Mistake, Mistake]]:
+    """All pairs of substitutions, the likeliest first, judged by what each shows alone in this case.
+
+    First those with one that alone shows what was seen: the other may only show elsewhere. Then those of which both
+    show something, and whose shapes and words together can be those that were seen; among them those that come
+    nearest, since two mistakes often touch different entries.
+    """
+    test, seen = sighting.test, sighting.seen[case_idx]
+    expectations = expectations_of(test, sighting.device)
+    right = expectations.reference[case_idx]
+    indices = [index for index, mistake in enumerate(test.mistakes) if mistake.function is None]
+    alone = {index: expectations.of_mistake(index, case_idx) for index in indices}
+    agrees = {index: same_observations(test, shown, seen) for index, shown in alone.items()}
+    is_silent = {index: same_observations(test, shown, right) for index, shown in alone.items()}
+    nearness = {index: _share_of_equal_entries(shown, seen) for index, shown in alone.items()}
+
+    def rank(pair: tuple[int, int]) -> tuple[int, float]:
+        if any(agrees[index] for index in pair):
+            return 0, 0.0
+        if any(is_silent[index] for index in pair):
+            return 2, 0.0
+        changed = [forms for forms in map(_forms, (alone[index] for index in pair)) if forms != _forms(right)]
+        can_be = len(changed) == 2 or _forms(seen) == (changed or [_forms(right)])[0]
+        return (1 if can_be else 3), -sum(nearness[index] for index in pair)
+
+    pairs = sorted(itertools.combinations(indices, 2), key=rank)
+    return [(test.mistakes[first], test.mistakes[second]) for first, second in pairs]
+
+
+def _share_of_equal_entries(shown: Observations, seen: Observations) -> float:
+    """How many numbers of the tensors that were seen a mistake shows too, rounded so that chance decides nothing."""
+    shares = [
+        float(torch.isclose(shown[name], value, rtol=1e-4, atol=1e-5).float().mean())
+        for name, value in seen.items()
+        if isinstance(value, Tensor)
+        and value.numel()
+        and isinstance(shown.get(name), Tensor)
+        and shown[name].shape == value.shape
+        and shown[name].dtype == value.dtype
+    ]
+    return round(sum(shares), 2)
+
+
+def _forms(observations: Observations) -> dict[str, Any]:
+    """What is coarse in observations: shapes and types of tensors, and everything that isn't a number."""
+    return {
+        name: (value.shape, value.dtype)
+        if isinstance(value, Tensor)
+        else type(value)
+        if isinstance(value, float)
+        else repr(value)
+        for name, value in observations.items()
+    }
 
 
 def _reproduces(wrong: Any, sighting: Sighting) -> bool:

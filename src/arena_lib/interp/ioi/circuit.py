@@ -48,12 +48,14 @@ def compute_means_by_template(
 ) -> Float[Tensor, "batch seq n_heads d_head"]:
     """For each prompt the mean of z over all prompts of its group, position by position.
 
-    `groups` holds the index of each prompt's template; groups may have any size. Row i of the result is the
-    mean of the rows j with groups[j] == groups[i], i included, so all prompts of a group have equal rows.
+    `groups` holds the index of each prompt's template. Groups may have any sizes and any numbers, and come in any
+    order. Row i of the result is the mean of the rows j with groups[j] == groups[i], i included, so all prompts
+    of a group have equal rows. z stays as it is.
     """
     means = torch.empty_like(z)
     for group in groups.unique():
-        means[groups == group] = z[groups == group].mean(dim=0)
+        rows = groups == group
+        means[rows] = z[rows].mean(dim=0)
     return means
 
 
@@ -66,8 +68,9 @@ def make_circuit_mask(
     """True where a head keeps its own output: each head of the circuit at the position of its class.
 
     `circuit` maps a class to its heads, (layer, head); `seq_pos_to_keep` maps the class to a role such as
-    "end"; `word_idx` maps the role to its position in each prompt, "batch". A head may be in several
-    classes, and keeps its output at the positions of all of them. `sizes` is (n_layers, seq, n_heads).
+    "end"; `word_idx` maps the role to its position in each prompt, "batch": all its values have this length. A head
+    may be in several classes, and keeps its output at the positions of all of them. `sizes` is (n_layers, seq,
+    n_heads).
     """
     n_layers, seq, n_heads = sizes
     some = next(iter(word_idx.values()))

@@ -27,7 +27,7 @@ def embed_names(model: Any, names: Int[Tensor, " n_names"]) -> Float[Tensor, "n_
     """The stream of each name after the first block, if attention there did nothing: W_E[name] + MLP_0(W_E[name]).
 
     `hooked(model)` has `W_E` "d_vocab d_model", and `mlp_out(0, resid)`, what the MLP of layer 0 adds to a
-    stream (its norm included). A model without MLPs (`has_mlp` is False) adds nothing.
+    stream (its norm included). In a model without MLPs (`hooked(model).has_mlp` is False) the stream stays W_E[name].
     """
     lm = hooked(model)
     if len(names) == 0 or not 0 <= int(names.min()) <= int(names.max()) < lm.d_vocab:
@@ -35,7 +35,10 @@ def embed_names(model: Any, names: Int[Tensor, " n_names"]) -> Float[Tensor, "n_
             f"names must be token ids from 0 to {lm.d_vocab - 1}: got {names.tolist()[:8]}. Use model.to_single_token."
         )
     embedded = lm.W_E[names]
-    return embedded + lm.mlp_out(0, embedded[None])[0] if lm.has_mlp else embedded
+    if not lm.has_mlp:
+        return embedded
+    added = lm.mlp_out(0, embedded[None])[0]
+    return embedded + added
 
 
 @torch.no_grad()

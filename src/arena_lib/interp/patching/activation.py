@@ -45,9 +45,10 @@ def patch_residual_component(
     The clean run's activation of the same place is `clean_cache[hook.name]`. Return a new tensor, or write into
     the one that comes in; the cache must stay as it is.
     """
+    clean = clean_cache[hook.name]
     patched = corrupted_residual_component.clone()
     check_position(pos, patched.shape[1])
-    patched[:, pos] = clean_cache[hook.name][:, pos]
+    patched[:, pos] = clean[:, pos]
     return patched
 
 
@@ -98,9 +99,10 @@ def patch_head_vector(
 
     As in `patch_residual_component`, it may write into the tensor that comes in.
     """
+    clean = clean_cache[hook.name]
     patched = corrupted_head_vector.clone()
     check_head(head_index, patched.shape[2])
-    patched[:, :, head_index] = clean_cache[hook.name][:, :, head_index]
+    patched[:, :, head_index] = clean[:, :, head_index]
     return patched
 
 
@@ -126,9 +128,10 @@ def patch_attn_patterns(
 
     As in `patch_residual_component`, it may write into the tensor that comes in.
     """
+    clean = clean_cache[hook.name]
     patched = corrupted_head_vector.clone()
     check_head(head_index, patched.shape[1])
-    patched[:, head_index] = clean_cache[hook.name][:, head_index]
+    patched[:, head_index] = clean[:, head_index]
     return patched
 
 

@@ -31,10 +31,8 @@ from arena_lib.tests.indirect_object_identification.path_hooks import (
     test_patch_head_input,
     test_patch_or_freeze_head_vectors,
 )
-from arena_lib.tests.indirect_object_identification.path_patching import (
-    test_get_path_patch_head_to_final_resid_post,
-    test_get_path_patch_head_to_heads,
-)
+from arena_lib.tests.indirect_object_identification.path_patching import test_get_path_patch_head_to_final_resid_post
+from arena_lib.tests.indirect_object_identification.path_to_heads import test_get_path_patch_head_to_heads
 from arena_lib.tests.indirect_object_identification.shares import test_residual_stack_to_logit_diff
 from arena_lib.tests.indirect_object_identification.writing import test_calculate_scatter_embedding_vs_attn
 

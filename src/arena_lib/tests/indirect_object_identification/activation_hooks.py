@@ -22,12 +22,16 @@ Places = dict[str, tuple[str, tuple[int, ...], int]]
 """For each label the hook's name, the activation's shape, and the position or head to patch."""
 
 
-def hook_cases(places: Places, index_name: str, axes: str, generator: torch.Generator) -> list[Case]:
-    """For each place an activation and a clean run's cache, which holds another place too."""
+def hook_cases(
+    places: Places, index_name: str, axes: str, generator: torch.Generator, kinds: tuple[str, ...]
+) -> list[Case]:
+    """For each place an activation and a clean run's cache, which holds these kinds in this layer and in layer 0 too."""
     cases = []
     for label, (name, shape, index) in places.items():
-        now, clean, elsewhere = torch.randn(3, *shape, generator=generator)
-        cache = make_cache({"blocks.9.hook_elsewhere": elsewhere, name: clean})
+        own_layer = name.split(".")[1]
+        names = [name, *(f"blocks.{layer}.{kind}" for layer in ("0", own_layer) for kind in kinds)]
+        now, elsewhere, *values = torch.randn(2 + len(names), *shape, generator=generator)
+        cache = make_cache({"blocks.9.hook_elsewhere": elsewhere} | dict(zip(reversed(names), values, strict=True)))
         cases.append(
             Case(
                 label=f"on {name}, {label}",
@@ -54,7 +58,7 @@ def residual_cases(generator: torch.Generator) -> list[Case]:
         "one prompt": ("blocks.0.hook_resid_pre", (1, 4, 6), 1),
         "prompts of one token": ("blocks.1.hook_attn_out", (2, 1, 3), 0),
     }
-    return hook_cases(places, "pos", RESIDUAL, generator)
+    return hook_cases(places, "pos", RESIDUAL, generator, ("hook_resid_pre", "hook_attn_out", "hook_mlp_out"))
 
 
 def residual_in_place(corrupted_residual_component: Tensor, hook: Any, pos: int, clean_cache: Any) -> None:
@@ -68,37 +72,43 @@ def residual_by_where(corrupted_residual_component: Tensor, hook: Any, pos: int,
     return torch.where(is_patched[:, None], clean_cache[hook.name], corrupted_residual_component)
 
 
-def hook_mistakes(exchange: str) -> tuple[Mistake, ...]:
-    """What can go wrong in any hook that patches by the line `exchange`, whatever part it patches."""
+def hook_mistakes(exchange: str, received: str) -> tuple[Mistake, ...]:
+    """What can go wrong in any hook that patches `received` by the line `exchange`, whatever part it patches."""
     into, source = exchange.split(" = ")
     part = into.removeprefix("patched")
+    replaces = "patching replaces the corrupted value by the clean one"
     writes_into_the_cache = (
         "writes into the clean run's cache",
         "the next patch needs the cache unchanged: write into the model's tensor, or make a new one",
     )
     wrong = {
         f"{source} = {into}": writes_into_the_cache,
-        f"{source} = {into}; patched = clean_cache[hook.name]": writes_into_the_cache,
-        f"{into} += {source}": ("adds the clean activation", "patching replaces the corrupted value by the clean one"),
-        f"{into} = ({into} + {source}) / 2": (
-            "uses the mean of both runs",
-            "patching replaces the corrupted value by the clean one",
+        f"{source} = {into}; patched = clean": writes_into_the_cache,
+        f"kept = {source}.clone(); clean[:] = patched; {source} = kept; patched = clean": writes_into_the_cache,
+        f"{into} += {source}": ("adds the clean activation", replaces),
+        f"{into} = ({into} + {source}) / 2": ("uses the mean of both runs", replaces),
+        f"patched[0{part[2:]} = clean[0{part[2:]}": (
+            "patches the first prompt only",
+            "all prompts are patched at once",
         ),
-        f"{into} = 0.0": (
+        f"clean, patched = patched, clean.clone(); {exchange}": (
+            "patches everything except what it should",
+            "only the entries of the given index come from the clean run, and all others stay as they were",
+        ),
+    }
+    same_prompt = "each prompt gets the value of the clean prompt with the same index"
+    same_hook = "the clean value is the activation of the same hook: clean_cache[hook.name]"
+    sources = {
+        "torch.zeros_like(clean_cache[hook.name])": (
             "sets the activation to zero",
             "patching uses the clean run's value; setting zeros is ablation",
         ),
-        f"{into} = {source}.mean(dim=0)": (
-            "averages the clean run over prompts",
-            "each prompt gets the value of the clean prompt with the same index",
-        ),
-        f"{into} = next(iter(clean_cache.values())){part}": (
-            "uses the first activation in the cache",
-            "the clean value is the activation of the same hook: clean_cache[hook.name]",
-        ),
-        f"patched, kept = clean_cache[hook.name].clone(), patched; {into} = kept{part}": (
-            "patches everything except what it should",
-            "only the entries of the given index come from the clean run, and all others stay as they were",
+        "clean_cache[hook.name].mean(dim=0, keepdim=True)": ("averages the clean run over prompts", same_prompt),
+        "clean_cache[hook.name][:1]": ("uses the first clean prompt for all prompts", same_prompt),
+        "next(iter(clean_cache.values()))": ("uses the first activation in the cache", same_hook),
+        'clean_cache[hook.name.replace(f"blocks.{hook.layer()}.", "blocks.0.")]': (
+            "always uses layer 0 of the clean run",
+            same_hook,
         ),
     }
     returns = {
@@ -111,7 +121,18 @@ def hook_mistakes(exchange: str) -> tuple[Mistake, ...]:
             "the tensor that a hook returns replaces the whole activation, so it must have the whole shape",
         ),
     }
-    return (*instead_of(exchange, wrong), *instead_of("return patched", returns))
+    zeros = {
+        f"torch.zeros_like({received})": (
+            "sets everything else to zero",
+            "everything that is not patched keeps its corrupted value",
+        )
+    }
+    return (
+        *instead_of(exchange, wrong),
+        *instead_of("clean_cache[hook.name]", sources),
+        *instead_of(f"{received}.clone()", zeros),
+        *instead_of("return patched", returns),
+    )
 
 
 def exchanged_at(axis: int) -> Callable[..., Tensor]:
@@ -125,7 +146,7 @@ def exchanged_at(axis: int) -> Callable[..., Tensor]:
     return patch
 
 
-PATCHES_POSITION = "patched[:, pos] = clean_cache[hook.name][:, pos]"
+PATCHES_POSITION = "patched[:, pos] = clean[:, pos]"
 
 test_patch_residual_component = exercise(
     reference=activation.patch_residual_component,
@@ -134,30 +155,39 @@ test_patch_residual_component = exercise(
     accepts=[residual_in_place, residual_by_where],
     equivalent={"patched = corrupted_residual_component.clone() -> patched = corrupted_residual_component": MAY_WRITE},
     mistakes=[
-        *hook_mistakes(PATCHES_POSITION),
+        *hook_mistakes(PATCHES_POSITION, "corrupted_residual_component"),
         *instead_of(
             PATCHES_POSITION,
             {
-                "patched[:] = clean_cache[hook.name]": (
+                "patched[:] = clean": (
                     "patches all positions",
                     "only the position pos comes from the clean run; the others stay corrupted",
                 ),
-                "patched[:, pos:] = clean_cache[hook.name][:, pos:]": (
+                "patched[:, pos:] = clean[:, pos:]": (
                     "patches from position pos on",
                     "only position pos is patched, so that its own effect is seen",
                 ),
-                "patched[:, : pos + 1] = clean_cache[hook.name][:, : pos + 1]": (
+                "patched[:, : pos + 1] = clean[:, : pos + 1]": (
                     "patches up to position pos",
                     "only position pos is patched, so that its own effect is seen",
                 ),
-                "patched[:, :pos] = clean_cache[hook.name][:, :pos]": (
+                "patched[:, :pos] = clean[:, :pos]": (
                     "patches the positions before pos",
                     "position pos itself is patched, and no other",
                 ),
-                "patched[:, pos] = clean_cache[hook.name][:, -1]": (
+                "patched[:, pos] = clean[:, -1]": (
                     "uses the clean run's last position",
                     "position pos gets the clean run's value at the same position",
                 ),
+            },
+        ),
+        *instead_of(
+            "clean_cache[hook.name]",
+            {
+                'clean_cache[f"blocks.{hook.layer()}.hook_resid_pre"]': (
+                    "always uses the clean run's resid_pre",
+                    "the clean value is the activation of the same hook: clean_cache[hook.name]",
+                )
             },
         ),
         Mistake(
@@ -182,7 +212,7 @@ def head_cases(generator: torch.Generator) -> list[Case]:
         "the key of the last head": ("blocks.2.attn.hook_k", (2, 6, 3, 4), 2),
         "one prompt": ("blocks.1.attn.hook_v", (1, 4, 5, 3), 3),
     }
-    return hook_cases(places, "head_index", HEADS, generator)
+    return hook_cases(places, "head_index", HEADS, generator, tuple(f"attn.hook_{part}" for part in "zqkv"))
 
 
 def head_in_place(corrupted_head_vector: Tensor, hook: Any, head_index: int, clean_cache: Any) -> Tensor:
@@ -197,7 +227,7 @@ def head_by_mask(corrupted_head_vector: Tensor, hook: Any, head_index: int, clea
     return clean_cache[hook.name.split("_")[-1], hook.layer()].where(is_patched, corrupted_head_vector)
 
 
-PATCHES_HEAD = "patched[:, :, head_index] = clean_cache[hook.name][:, :, head_index]"
+PATCHES_HEAD = "patched[:, :, head_index] = clean[:, :, head_index]"
 HEADS_WHY = "the axes are batch, seq, n_heads, d_head, so heads are the third axis"
 
 test_patch_head_vector = exercise(
@@ -207,20 +237,33 @@ test_patch_head_vector = exercise(
     accepts=[head_in_place, head_by_mask],
     equivalent={"patched = corrupted_head_vector.clone() -> patched = corrupted_head_vector": MAY_WRITE},
     mistakes=[
-        *hook_mistakes(PATCHES_HEAD),
+        *hook_mistakes(PATCHES_HEAD, "corrupted_head_vector"),
         *instead_of(
             PATCHES_HEAD,
             {
-                "patched[:] = clean_cache[hook.name]": (
+                "patched[:] = clean": (
                     "patches all heads",
                     "the other heads of the layer keep their corrupted values",
                 ),
-                "patched[:, -1, head_index] = clean_cache[hook.name][:, -1, head_index]": (
+                "patched[:, -1, head_index] = clean[:, -1, head_index]": (
                     "patches the last position only",
                     "the head is patched at all positions",
                 ),
-                "patched[:, :, head_index] = clean_cache[hook.name][:, :, 0]": (
+                "patched[:, :, head_index] = clean[:, :, 0]": (
                     "uses the first head's clean value",
+                    "a head gets the clean run's value of the same head",
+                ),
+            },
+        ),
+        *instead_of(
+            "clean_cache[hook.name]",
+            {
+                'clean_cache[f"blocks.{hook.layer()}.attn.hook_z"]': (
+                    "always uses the clean run's z",
+                    "the clean value is the activation of the same hook: clean_cache[hook.name]",
+                ),
+                "clean_cache[hook.name].mean(dim=2, keepdim=True).expand_as(clean_cache[hook.name])": (
+                    "averages the clean run over the heads",
                     "a head gets the clean run's value of the same head",
                 ),
             },
@@ -239,7 +282,7 @@ def pattern_cases(generator: torch.Generator) -> list[Case]:
         "the last head": ("blocks.2.attn.hook_pattern", (4, 3, 6, 6), 2),
         "one prompt": ("blocks.1.attn.hook_pattern", (1, 3, 4, 4), 1),
     }
-    return hook_cases(places, "head_index", PATTERN, generator)
+    return hook_cases(places, "head_index", PATTERN, generator, ("attn.hook_pattern",))
 
 
 def pattern_in_place(corrupted_head_vector: Tensor, hook: Any, head_index: int, clean_cache: Any) -> None:
@@ -247,7 +290,7 @@ def pattern_in_place(corrupted_head_vector: Tensor, hook: Any, head_index: int, 
     corrupted_head_vector[:, head_index, :, :] = clean_cache[hook.name][:, head_index, :, :]
 
 
-PATCHES_PATTERN = "patched[:, head_index] = clean_cache[hook.name][:, head_index]"
+PATCHES_PATTERN = "patched[:, head_index] = clean[:, head_index]"
 PATTERN_WHY = "a pattern has the axes batch, n_heads, seq_q, seq_k, so heads are the second axis"
 
 test_patch_attn_patterns = exercise(
@@ -257,19 +300,23 @@ test_patch_attn_patterns = exercise(
     accepts=[pattern_in_place],
     equivalent={"patched = corrupted_head_vector.clone() -> patched = corrupted_head_vector": MAY_WRITE},
     mistakes=[
-        *hook_mistakes(PATCHES_PATTERN),
+        *hook_mistakes(PATCHES_PATTERN, "corrupted_head_vector"),
         *instead_of(
             PATCHES_PATTERN,
             {
-                "patched[:] = clean_cache[hook.name]": (
+                "patched[:] = clean": (
                     "patches all heads",
                     "the other heads of the layer keep their patterns of the corrupted run",
                 ),
-                "patched[:, head_index, -1] = clean_cache[hook.name][:, head_index, -1]": (
+                "patched[:, head_index, -1] = clean[:, head_index, -1]": (
                     "patches the last query only",
                     "the whole pattern of the head is patched, every query's row",
                 ),
-                "patched[:, head_index] = clean_cache[hook.name][:, head_index].transpose(-1, -2)": (
+                "patched[:, head_index] = clean[:, head_index].softmax(dim=-1)": (
+                    "applies softmax to the clean pattern",
+                    "a pattern comes after the softmax, so it is used as it is",
+                ),
+                "patched[:, head_index] = clean[:, head_index].transpose(-1, -2)": (
                     "swaps queries and keys",
                     "rows are queries in both runs, so the clean pattern is used without a transpose",
                 ),

@@ -187,6 +187,14 @@ test_add_mean_ablation_hook = exercise(
         *instead_of(
             "compute_means_by_template(cache[name], means_dataset.groups)",
             {
+                "compute_means_by_template(lm.run_with_cache(means_dataset.toks, [name])[1][name], means_dataset.groups)": (
+                    "computes a layer's means while the earlier layers are ablated",
+                    "the means are those of the whole model: run it once, before any hook is added",
+                ),
+                "compute_means_by_template(cache[names[0]], means_dataset.groups)": (
+                    "uses the first layer's means in every layer",
+                    "each layer's heads are replaced by their own means",
+                ),
                 "cache[name].mean(dim=0, keepdim=True).expand_as(cache[name])": (
                     "averages over all prompts",
                     "a position holds another word in another template, so each template has its own mean",
@@ -204,6 +212,18 @@ test_add_mean_ablation_hook = exercise(
                     "the mean keeps what all prompts share, and zeros would remove that too",
                 ),
             },
+        ),
+        Mistake(
+            "ignores the circuit",
+            "masks = make_circuit_mask(circuit, seq_pos_to_keep,",
+            "masks = make_circuit_mask({}, seq_pos_to_keep,",
+            why="the heads of the circuit keep their outputs at the positions of their classes",
+        ),
+        Mistake(
+            "uses the first layer's mask in every layer",
+            "masks = make_circuit_mask(circuit, seq_pos_to_keep, means_dataset.word_idx, sizes)",
+            "masks = make_circuit_mask(circuit, seq_pos_to_keep, means_dataset.word_idx, sizes)[:1].expand(sizes[0], -1, -1, -1)",
+            why="each layer has a mask of its own",
         ),
         Mistake(
             "keeps every head at the end",

@@ -3,6 +3,7 @@
 Shapes:  z "batch seq n_heads d_head"; a mask "n_layers batch seq n_heads".
 """
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -43,6 +44,20 @@ def means_by_list(z: Tensor, groups: Tensor) -> Tensor:
     return torch.stack([z[groups == group].sum(0) / (groups == group).sum() for group in groups])
 
 
+def means_while_writing(z: Tensor, groups: Tensor, *, copies: bool) -> Tensor:
+    """A wrong version that goes prompt by prompt, and reads means where it wrote them."""
+    z = z.clone() if copies else z
+    for i, group in enumerate(groups):
+        z[i] = z[groups == group].mean(dim=0)
+    return z
+
+
+def means_of_runs(z: Tensor, groups: Tensor) -> Tensor:
+    """A wrong version that takes neighbours of one template for the whole group."""
+    _, counts = groups.unique_consecutive(return_counts=True)
+    return torch.cat([run.mean(dim=0, keepdim=True).expand_as(run) for run in z.split(counts.tolist())])
+
+
 test_compute_means_by_template = exercise(
     reference=circuit.compute_means_by_template,
     cases=means_cases,
@@ -50,41 +65,41 @@ test_compute_means_by_template = exercise(
     accepts=[means_by_matrix, means_by_list],
     mistakes=[
         *instead_of(
-            "= z[groups == group].mean(dim=0)",
+            "= z[rows].mean(dim=0)",
             {
                 "= z.mean(dim=0)": (
                     "averages over all prompts",
                     "a position holds another word in another template, so each template has its own mean",
                 ),
-                "= z[groups == group].mean(dim=(0, 1))": (
+                "= z[rows].mean(dim=(0, 1))": (
                     "averages over positions too",
                     "each position keeps a mean of its own",
                 ),
-                "= z[groups == group].mean(dim=(0, 2), keepdim=True)[0]": (
+                "= z[rows].mean(dim=(0, 2), keepdim=True)[0]": (
                     "averages over heads too",
                     "each head keeps a mean of its own",
                 ),
-                "= z[groups == group].mean()": (
+                "= z[rows].mean()": (
                     "averages over positions, heads and dimensions too",
                     "each position, head and dimension keeps a mean of its own",
                 ),
-                "= z[groups == group].sum(dim=0)": (
+                "= z[rows].sum(dim=0)": (
                     "sums over the group and does not divide",
                     "the result is the mean over the group",
                 ),
-                "= z[groups == group].sum(dim=0) / len(z)": (
+                "= z[rows].sum(dim=0) / len(z)": (
                     "divides by the number of all prompts",
                     "a group's mean is the sum over its prompts, divided by how many these are",
                 ),
-                "= z[groups == group][0]": (
+                "= z[rows][0]": (
                     "uses the first prompt of each template instead of the mean",
                     "one prompt still holds its own names, and the mean over many prompts doesn't",
                 ),
-                "= z[groups == group].median(dim=0).values": (
+                "= z[rows].median(dim=0).values": (
                     "uses the median instead of the mean",
                     "the result is the mean over the group",
                 ),
-                "= z[groups == group].sum(dim=0) - z[groups == group]": (
+                "= z[rows].sum(dim=0) - z[rows]": (
                     "leaves each prompt out of its own group's mean",
                     "the mean is over all prompts of the group, this one included",
                 ),
@@ -99,6 +114,31 @@ test_compute_means_by_template = exercise(
                     "the means may be differentiated, so don't detach anything",
                 ),
             },
+        ),
+        Mistake(
+            "divides by the mean size of the groups",
+            "z[rows].mean(dim=0)",
+            "z[rows].sum(dim=0) / (len(z) / len(groups.unique()))",
+            why="groups have different sizes: divide a group's sum by how many prompts it has itself",
+        ),
+        *(
+            Mistake(
+                "reads z after it has written means into it",
+                function=partial(means_while_writing, copies=copies),
+                why="the means are those of z as it was: write them into a new tensor",
+            )
+            for copies in (False, True)
+        ),
+        Mistake(
+            "takes a template that comes back later for another one",
+            function=means_of_runs,
+            why="prompts of a group may stand anywhere: choose them by groups == group",
+        ),
+        Mistake(
+            "returns the prompts sorted by template",
+            "return means",
+            "return means[groups.argsort(stable=True)]",
+            why="row i of the result belongs to prompt i",
         ),
         Mistake(
             "assumes that groups are numbered from 0 on",
@@ -188,6 +228,14 @@ test_make_circuit_mask = exercise(
                     "keeps every head at the end",
                     "seq_pos_to_keep says at which role's position a class of heads is kept",
                 ),
+                "mask[layer, prompts, word_idx[seq_pos_to_keep[kind]] + 1, head]": (
+                    "keeps the position after the role's",
+                    "word_idx holds the position of the role itself",
+                ),
+                "mask[layer, prompts, : word_idx[seq_pos_to_keep[kind]].max() + 1, head]": (
+                    "keeps all positions up to the role's",
+                    "a class of heads is kept only at the position where it works",
+                ),
                 "mask[layer, prompts, -1, head]": (
                     "uses the last position for every role",
                     "word_idx[seq_pos_to_keep[kind]] holds the position of a class in each prompt",
@@ -213,6 +261,10 @@ test_make_circuit_mask = exercise(
                     "keeps a head at the positions of only one of its classes",
                     "a head in two classes is kept at the positions of both",
                 ),
+                "        for layer, head in heads:\n            if mask[layer, :, :, head].any():\n                continue\n": (
+                    "keeps a head at the positions of only one of its classes",
+                    "a head in two classes is kept at the positions of both",
+                ),
                 "        for layer, head in heads[:1]:\n": (
                     "keeps only the first head of each class",
                     "a class has several heads, and all of them belong to the circuit",
@@ -225,11 +277,33 @@ test_make_circuit_mask = exercise(
             "    return ~mask",
             why="the mask is True for what is kept, and False for what is ablated",
         ),
+        *(
+            Mistake(
+                "returns numbers instead of booleans",
+                "    return mask",
+                f"    return mask.{kind}()",
+                why="the mask holds booleans: later code indexes with it and inverts it with ~",
+            )
+            for kind in ("float", "long", "int")
+        ),
+        *instead_of(
+            "for kind, heads in circuit.items():",
+            {
+                "for kind, heads in list(circuit.items())[:1]:": (
+                    "keeps only the first class",
+                    "all classes belong to the circuit",
+                ),
+                "for kind, heads in list(circuit.items())[-1:]:": (
+                    "keeps only the last class",
+                    "all classes belong to the circuit",
+                ),
+            },
+        ),
         Mistake(
-            "returns numbers instead of booleans",
+            "returns the prompts before the layers",
             "    return mask",
-            "    return mask.float()",
-            why="the mask holds booleans: later code indexes with it and inverts it with ~",
+            "    return mask.transpose(0, 1)",
+            why="the axes are n_layers, batch, seq, n_heads",
         ),
     ],
 )

@@ -4,6 +4,7 @@ Shapes:  names "n_names" -> "n_names d_model", and "2 n_layers-1 n_heads".
 """
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -53,6 +54,13 @@ def embed_by_loop(model: Any, names: Tensor) -> Tensor:
     return torch.stack(rows)
 
 
+def first_block(model: Any, names: Tensor, *, keeps_mlp: bool) -> Tensor:
+    """A wrong version: each name is a text of one token, which attends to itself."""
+    lm = hooked(model)
+    silence = [] if keeps_mlp or not lm.has_mlp else [("blocks.0.hook_mlp_out", lambda out, hook: 0 * out)]
+    return lm.run(names[:, None], silence, stop_at_layer=1)[:, 0]
+
+
 ONE_IN_THE_BATCH = "the batch has one row, which is the first and the last"
 PAST_THE_MLP = "later heads read the stream after the first MLP, which changes the vectors of names"
 
@@ -62,50 +70,92 @@ test_embed_names = exercise(
     observe=outputs,
     accepts=[embed_by_loop],
     equivalent={
-        "embedded + lm.mlp_out(0, embedded[None])[0] -> embedded + lm.mlp_out(0, embedded[None])[-1]": ONE_IN_THE_BATCH
+        "added = lm.mlp_out(0, embedded[None])[0] -> added = lm.mlp_out(0, embedded[None])[-1]": ONE_IN_THE_BATCH
     },
     mistakes=[
         Mistake(
             "keeps an axis of length 1 in front",
-            "embedded + lm.mlp_out(0, embedded[None])[0] if lm.has_mlp else embedded",
-            "(embedded + lm.mlp_out(0, embedded[None])[0] if lm.has_mlp else embedded)[None]",
+            "    if not lm.has_mlp:\n        return embedded\n",
+            "    embedded = embedded[None]\n    if not lm.has_mlp:\n        return embedded\n",
             why="the result has a row for each name",
         ),
+        *instead_of(
+            "lm.W_E[names]",
+            {
+                "lm.W_E[names] + (lm.model.pos_embed.W_pos[0] if hasattr(lm.model, 'pos_embed') else 0)": (
+                    "adds the embedding of a position",
+                    "the result doesn't depend on a position: it starts from W_E[name] only",
+                ),
+                "lm.W_U[:, names].T": (
+                    "uses the unembedding's columns",
+                    "what heads read of a name starts from its row of W_E",
+                ),
+            },
+        ),
         Mistake(
-            "adds the embedding of a position",
-            "embedded = lm.W_E[names]",
-            "embedded = lm.W_E[names] + (lm.model.pos_embed.W_pos[0] if hasattr(lm.model, 'pos_embed') else 0)",
-            why="the result doesn't depend on a position: it starts from W_E[name] only",
+            "returns zeros for a model without MLPs",
+            "        return embedded\n",
+            "        return torch.zeros_like(embedded)\n",
+            why="without an MLP nothing is added, and the embedding itself stays",
         ),
         *instead_of(
-            "embedded + lm.mlp_out(0, embedded[None])[0]",
+            "return embedded + added",
             {
-                "embedded": ("leaves out the first MLP", PAST_THE_MLP),
-                "lm.mlp_out(0, embedded[None])[0]": (
+                "return embedded": ("leaves out the first MLP", PAST_THE_MLP),
+                "return added": (
                     "leaves out the embedding itself",
                     "the MLP adds to the stream, so the embedding is still part of it",
                 ),
-                "embedded + lm.mlp_out(1, embedded[None])[0]": (
+                "return lm.norm(0, 'ln2', embedded[None])[0] + added": (
+                    "adds the MLP's output to the normed embedding",
+                    "the MLP adds to the stream itself; only what the MLP reads is normed",
+                ),
+                "return lm.norm(1, 'ln1', (embedded + added)[None])[0]": (
+                    "applies the next layer's norm",
+                    "the result is the stream itself; a head's norm is applied to it later",
+                ),
+            },
+        ),
+        *instead_of(
+            "added = lm.mlp_out(0, embedded[None])[0]",
+            {
+                "added = lm.mlp_out(1, embedded[None])[0]": (
                     "uses the second layer's MLP",
                     "a name passes the first MLP, that of layer 0, before the heads of layer 1 read it",
                 ),
-                "embedded + lm.mlp_out(lm.n_layers - 1, embedded[None])[0]": (
+                "added = lm.mlp_out(lm.n_layers - 1, embedded[None])[0]": (
                     "uses the last layer's MLP",
                     "a name passes the first MLP before the heads of layer 1 read it",
                 ),
-                "embedded + lm.mlp_out(0, (embedded + lm.mlp_out(0, embedded[None])[0])[None])[0]": (
+                "added = lm.mlp_out(0, (embedded + lm.mlp_out(0, embedded[None])[0])[None])[0]": (
                     "applies the MLP twice",
                     "the first MLP is applied once",
                 ),
-                "embedded + lm.model.blocks[0].mlp(embedded[None])[0]": (
+                "added = lm.model.blocks[0].mlp(embedded[None])[0]": (
                     "leaves out the MLP's norm",
                     "the MLP reads the stream through its norm, ln2; hooked(model).mlp_out has it",
                 ),
-                "embedded + lm.model.blocks[0].mlp(lm.norm(0, 'ln1', embedded[None]))[0]": (
+                "added = lm.mlp_out(0, lm.norm(0, 'ln2', embedded[None]))[0]": (
+                    "applies the MLP's norm twice",
+                    "hooked(model).mlp_out applies the norm itself, so it's given the stream as it is",
+                ),
+                "added = lm.model.blocks[0].mlp(lm.norm(0, 'ln1', embedded[None]))[0]": (
                     "uses attention's norm for the MLP",
                     "the MLP reads the stream through its own norm, ln2; hooked(model).mlp_out has it",
                 ),
+                "added = lm.mlp_out(0, embedded.mean(dim=0, keepdim=True)[None])[0]": (
+                    "gives the MLP the mean of the names",
+                    "each name passes the MLP by itself",
+                ),
             },
+        ),
+        *(
+            Mistake(
+                "runs the first block with its attention",
+                function=partial(first_block, keeps_mlp=keeps_mlp),
+                why="attention of the first block does nothing here, so only its MLP adds to the embedding",
+            )
+            for keeps_mlp in (True, False)
         ),
     ],
 )
@@ -131,12 +181,13 @@ def scores_without_gradients(function: Any, case: Case) -> Observations:
     return seen
 
 
-def copying_by_counting(model: Any, k: int, names: Tensor) -> Tensor:
+def copying_by_counting(model: Any, k: int, names: Tensor, first: int = 1, among_names: bool = False) -> Tensor:
     """Name by name and head by head; counts how many logits are larger than the name's own."""
     lm = hooked(model)
     embedded = copying.embed_names(lm, names)
-    hits = torch.zeros(2, lm.n_layers - 1, lm.n_heads)
-    for layer in range(1, lm.n_layers):
+    rivals = names if among_names else torch.arange(lm.d_vocab)
+    hits = torch.zeros(2, lm.n_layers - first, lm.n_heads)
+    for layer in range(first, lm.n_layers):
         normed = lm.norm(layer, "ln1", embedded[:, None])[:, 0]
         for head in range(lm.n_heads):
             W_OV = lm.W_V(layer)[head] @ lm.W_O(layer)[head]
@@ -144,7 +195,7 @@ def copying_by_counting(model: Any, k: int, names: Tensor) -> Tensor:
                 logits = lm.final_norm(output[:, None])[:, 0] @ lm.W_U
                 logits = logits if lm.model.unembed.b_U is None else logits + lm.model.unembed.b_U
                 for row, name in zip(logits, names.tolist(), strict=True):
-                    hits[idx, layer - 1, head] += int((row > row[name]).sum()) < k
+                    hits[idx, layer - first, head] += int((row[rivals] > row[name]).sum()) < k
     return hits / len(names)
 
 
@@ -168,11 +219,30 @@ test_get_copying_scores = exercise(
         Mistake(
             "leaves out the first MLP", "embedded = embed_names(lm, names)", "embedded = lm.W_E[names]", PAST_THE_MLP
         ),
-        Mistake(
-            "leaves out the layer's norm",
+        *instead_of(
             'lm.norm(layer, "ln1", embedded[None])[0], lm',
-            "embedded, lm",
-            why="a head reads the stream through its layer's norm, whose gain weights the dimensions",
+            {
+                "embedded, lm": (
+                    "leaves out the layer's norm",
+                    "a head reads the stream through its layer's norm, whose gain weights the dimensions",
+                ),
+                'lm.norm(0, "ln1", embedded[None])[0], lm': (
+                    "uses layer 0's norm for every layer",
+                    "a head reads the stream through the norm of its own layer",
+                ),
+                'lm.norm(layer - 1, "ln1", embedded[None])[0], lm': (
+                    "uses the norm of the layer before",
+                    "a head reads the stream through the norm of its own layer",
+                ),
+                '(lm.norm(layer, "ln2", embedded[None])[0] if lm.has_mlp else embedded), lm': (
+                    "uses the MLP's norm",
+                    "a head reads the stream through ln1",
+                ),
+                "lm.final_norm(embedded), lm": (
+                    "uses the final norm before the head",
+                    "a head reads the stream through its own layer's norm, ln1",
+                ),
+            },
         ),
         *instead_of(
             "lm.unembed(sign * outputs)",
@@ -185,6 +255,14 @@ test_get_copying_scores = exercise(
                     "multiplies the logits by -1",
                     "the head's output is multiplied by -1: the final norm and b_U come after it, and b_U keeps its sign",
                 ),
+                "lm.model.unembed(sign * outputs)": (
+                    "leaves out the final norm",
+                    "the unembedding reads the stream through the final norm, whose gain weights the dimensions",
+                ),
+                "(lm.final_norm(sign * outputs) @ lm.W_U)": (
+                    "leaves out b_U",
+                    "the end of the model is final norm, W_U and b_U: hooked(model).unembed",
+                ),
                 "lm.unembed(embedded + sign * outputs)": (
                     "adds the stream to the head's output",
                     "only the head's output is unembedded; the name's own stream would make the name likely anyway",
@@ -192,22 +270,48 @@ test_get_copying_scores = exercise(
             },
         ),
         Mistake(
-            "scores layer 0 too",
+            "scores the layers from 0 on, without the last",
             HEAD,
             HEAD.replace("(layer", "(layer - 1"),
             why="layer 0 is left out: index 0 of the second axis is layer 1",
         ),
         Mistake(
-            "uses W_V of the layer before",
-            "lm.W_V(layer)",
-            "lm.W_V(layer - 1)",
-            why="both weights are those of the head's own layer",
+            "scores layer 0 too",
+            function=partial(copying_by_counting, first=0),
+            why="layer 0 is left out: the second axis has n_layers - 1 entries",
         ),
         Mistake(
-            "pairs one head's values with another head's output",
-            "lm.W_O(layer)",
-            "lm.W_O(layer).roll(1, dims=0)",
-            why="W_V and W_O must belong to the same head",
+            "ranks names among names only",
+            function=partial(copying_by_counting, among_names=True),
+            why="a name must be among the k likeliest of all tokens",
+        ),
+        *instead_of(
+            "lm.W_V(layer)",
+            {
+                "lm.W_V(layer - 1)": (
+                    "uses W_V of the layer before",
+                    "both weights are those of the head's own layer",
+                ),
+                "lm.model.blocks[layer].attn.W_V[[h % lm.n_kv_heads for h in range(lm.n_heads)]]": (
+                    "assumes that every n_kv_heads-th head shares W_V",
+                    "neighbouring query heads share one W_V: hooked(model).W_V(l) has one for each query head",
+                ),
+            },
+        ),
+        *(
+            Mistake(
+                "pairs one head's values with another head's output",
+                "lm.W_O(layer)",
+                f"lm.W_O(layer).roll({by}, dims=0)",
+                why="W_V and W_O must belong to the same head",
+            )
+            for by in (1, -1)
+        ),
+        Mistake(
+            "uses the weights of layer 0 in every layer",
+            HEAD,
+            HEAD.replace("lm.W_V(layer)", "lm.W_V(0)").replace("lm.W_O(layer)", "lm.W_O(0)"),
+            why="both weights are those of the head's own layer",
         ),
         *instead_of(
             "topk(k, dim=-1)",
@@ -233,6 +337,10 @@ test_get_copying_scores = exercise(
                     "swaps positive and negative copying",
                     "the first row uses the head's output, and the second its output times -1",
                 ),
+                "enumerate((-1, -1))": (
+                    "returns the negative scores twice",
+                    "the first row uses the head's output as it is",
+                ),
                 "enumerate((1, 1))": (
                     "returns the positive scores twice",
                     "for the second row the head's output is multiplied by -1 before the final norm",
@@ -255,6 +363,14 @@ test_get_copying_scores = exercise(
                 "100 * (top == names[:, None]).any(dim=-1).float().mean(dim=-1)": (
                     "returns percentages",
                     "a score is a share of the names, from 0 to 1",
+                ),
+                "(top[:, :1] == names[:, None]).any(dim=-1).float().mean(dim=-1)": (
+                    "looks up the first name's likeliest tokens for all names",
+                    "each name has an output of its own",
+                ),
+                "lm.unembed(sign * outputs).softmax(dim=-1)[:, range(len(names)), names].mean(dim=-1)": (
+                    "averages the probability of the names",
+                    "a score is the share of names that are among the k likeliest tokens",
                 ),
                 "torch.isin(top, names).any(dim=-1).float().mean(dim=-1)": (
                     "counts a hit if any of the names is among the k likeliest",

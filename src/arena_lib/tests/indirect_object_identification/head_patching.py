@@ -23,8 +23,9 @@ from arena_lib.tests.indirect_object_identification.activation_patching import (
     CLOSE,
     ONE_AXIS,
     OWN_ENTRY,
+    Sweep,
+    loops_swapped,
     sweep_cases,
-    sweep_mistakes,
     swept,
 )
 from arena_lib.tests.indirect_object_identification.small_models import GPT2_CONFIG, LLAMA_CONFIG
@@ -70,6 +71,16 @@ def heads_by_results(model: Any, corrupted_tokens: Tensor, clean_cache: Any, pat
     return torch.stack(rows).reshape(model.cfg.n_layers, model.cfg.n_heads)
 
 
+HEAD_OUTPUTS = Sweep(
+    place='f"blocks.{layer}.attn.hook_z"',
+    order="lm.heads",
+    targets="layer, head",
+    index="head",
+    hook="partial(patch, head_index=head)",
+    patches="patch_head_vector",
+    words="heads",
+)
+
 test_get_act_patch_attn_head_out_all_pos = exercise(
     reference=activation.get_act_patch_attn_head_out_all_pos,
     cases=head_output_cases,
@@ -80,12 +91,22 @@ test_get_act_patch_attn_head_out_all_pos = exercise(
         "torch.stack(results).unflatten(0, (lm.n_layers, lm.n_heads)) -> torch.stack(results).unflatten(-1, (lm.n_layers, lm.n_heads))": ONE_AXIS
     },
     mistakes=[
-        *sweep_mistakes('f"blocks.{layer}.attn.hook_z"'),
+        *HEAD_OUTPUTS.mistakes(),
+        loops_swapped(
+            'progress(lm.heads, "head outputs")',
+            "sorted(lm.heads, key=lambda pair: pair[::-1])",
+            "heads",
+            "layers",
+        ),
         *instead_of(
             '(f"blocks.{layer}.attn.hook_z", patch)',
             {
                 '(f"blocks.{layer}.attn.hook_q", patch)': (
                     "patches the queries",
+                    "a head's output is z, the values weighted by its pattern",
+                ),
+                '(f"blocks.{layer}.attn.hook_v", patch)': (
+                    "patches the values",
                     "a head's output is z, the values weighted by its pattern",
                 ),
             },
@@ -118,6 +139,12 @@ test_get_act_patch_attn_head_out_all_pos = exercise(
 )
 
 
+LOOPS_OVER_PARTS_LAST = (
+    "loops over layers before parts but reshapes as if parts came first",
+    "the first axis of the reshape is the outer loop, so the two must have the same order",
+)
+
+
 def parts_by_hooks(model: Any, corrupted_tokens: Tensor, clean_cache: Any, patching_metric: Any) -> Tensor:
     """A table for each part; how many query heads share is read from the cache."""
     n_heads = model.cfg.n_heads
@@ -145,6 +172,17 @@ def patch_parts(
     return tables
 
 
+HEAD_PARTS = Sweep(
+    place='f"blocks.{layer}.attn.hook_{part}"',
+    order="list(product(HEAD_PARTS, lm.heads))",
+    targets="part, (layer, head)",
+    index="head",
+    hook="partial(patch_attn_patterns if part == 'pattern' else patch_head_vector, "
+    "head_index=lm.input_head(part, head), clean_cache=clean_cache)",
+    patches="patch_head_vector",
+    words="heads",
+)
+
 test_get_act_patch_attn_head_all_pos_every = exercise(
     reference=activation.get_act_patch_attn_head_all_pos_every,
     cases=head_part_cases,
@@ -153,7 +191,14 @@ test_get_act_patch_attn_head_all_pos_every = exercise(
     accepts=[parts_by_hooks],
     equivalent={"0 -> -1": ONE_AXIS},
     mistakes=[
-        *sweep_mistakes('f"blocks.{layer}.attn.hook_{part}"'),
+        *HEAD_PARTS.mistakes(),
+        Mistake(
+            "patches the last position only",
+            PATCHES_HEAD,
+            PATCHES_HEAD.replace("[:, :, ", "[:, -1, "),
+            why="the head is patched at all positions",
+            within="patch_head_vector",
+        ),
         Mistake(
             "treats patterns as vectors of heads",
             'if part == "pattern":',
@@ -165,6 +210,10 @@ test_get_act_patch_attn_head_all_pos_every = exercise(
             {
                 "head_index=head % lm.n_kv_heads if part in ('k', 'v') else head": (
                     "assumes that every n_kv_heads-th head shares a key",
+                    "neighbouring query heads share a key head: query head h reads key head h // (n_heads // n_kv_heads)",
+                ),
+                "head_index=min(head, lm.n_kv_heads - 1) if part in ('k', 'v') else head": (
+                    "uses the last key head for every head whose number is too high",
                     "neighbouring query heads share a key head: query head h reads key head h // (n_heads // n_kv_heads)",
                 ),
                 "head_index=0": ("always patches head 0", OWN_ENTRY.format("head")),
@@ -198,6 +247,12 @@ test_get_act_patch_attn_head_all_pos_every = exercise(
                     "returns the outputs after the inputs",
                     "the first axis of the result is z, q, k, v, pattern, in this order",
                 ),
+                "product(('q', 'k', 'v', 'pattern', 'z'), lm.heads)": (
+                    "returns the outputs last",
+                    "the first axis of the result is z, q, k, v, pattern, in this order",
+                ),
+                "sorted(product(HEAD_PARTS, lm.heads), key=lambda item: item[1])": LOOPS_OVER_PARTS_LAST,
+                "sorted(product(HEAD_PARTS, lm.heads), key=lambda item: item[1][0])": LOOPS_OVER_PARTS_LAST,
             },
         ),
     ],

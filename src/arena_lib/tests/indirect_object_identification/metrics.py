@@ -14,7 +14,13 @@ from torch import Tensor
 from arena_lib.checking import Case, exercise, instead_of, outputs_and_gradients
 from arena_lib.checking.observing import Observations
 from arena_lib.interp.patching import metrics
-from arena_lib.tests.indirect_object_identification.uneven_ends import IGNORES_END, ONE_END, move_ends_last, takes_end
+from arena_lib.tests.indirect_object_identification.uneven_ends import (
+    END_WHY,
+    IGNORES_END,
+    ONE_END,
+    move_ends_last,
+    takes_end,
+)
 
 __test__ = False
 
@@ -32,8 +38,8 @@ def logit_diff_cases(generator: torch.Generator) -> list[Case]:
         "one prompt": ((1, 4, 6), None, None),
         "one prompt's own": ((1, 4, 6), True, None),
         "prompts of a single token": ((2, 1, 5), False, None),
-        "prompts of different lengths": ((3, 6, 8), None, [3, 5, 2]),
-        "each prompt's own, of different lengths": ((4, 5, 7), True, [1, 2, 1, 4]),
+        "prompts of different lengths": ((3, 6, 8), None, [3, 4, 2]),
+        "each prompt's own, of different lengths": ((4, 6, 7), True, [1, 2, 1, 4]),
     }
     cases = []
     for label, (shape, per_prompt, end) in calls.items():
@@ -102,6 +108,22 @@ test_logits_to_ave_logit_diff = exercise(
                 "logits.mean(dim=1) if end is None else logits[prompts, end]": AVERAGES_POSITIONS,
                 "logits[:, -1]": IGNORES_END,
                 "logits[:, -1] if end is None else logits[:, end[0]]": ONE_END,
+                "logits[:, -1] if end is None else logits[:, end.max()]": (
+                    "uses the latest end for all prompts",
+                    END_WHY,
+                ),
+                "logits[:, -1] if end is None else logits[:, end].mean(dim=1)": (
+                    "averages over the ends of all prompts",
+                    "each prompt is read at its own end only: logits[prompts, end]",
+                ),
+                "logits[:, -1] if end is None or per_prompt else logits[prompts, end]": (
+                    "ignores end when per_prompt is True",
+                    END_WHY,
+                ),
+                "logits[:, -1] if end is None or not per_prompt else logits[prompts, end]": (
+                    "ignores end when per_prompt is False",
+                    END_WHY,
+                ),
                 "logits[:, -2] if end is None else logits[prompts, end]": BEFORE_LAST,
                 "logits[:, -2]": BEFORE_LAST,
                 "logits[:, -1] if end is None else logits[prompts, end - 1]": (
@@ -125,6 +147,18 @@ test_logits_to_ave_logit_diff = exercise(
                     "takes the absolute value of the difference",
                     "the sign says which of the two answers the model prefers",
                 ),
+                "correct - final_logits.mean(dim=-1)": (
+                    "subtracts the mean logit",
+                    "the difference is the right answer's logit minus the wrong answer's",
+                ),
+                "correct - final_logits.logsumexp(dim=-1)": (
+                    "subtracts the log of the normalisation",
+                    "the difference is the right answer's logit minus the wrong answer's",
+                ),
+                "correct / incorrect": (
+                    "divides the right answer's logit by the wrong one's",
+                    "the logit difference subtracts: a ratio of logits has no meaning, since only their differences matter",
+                ),
                 "(correct - incorrect).unsqueeze(-1)": (
                     "keeps an axis of length 1 for the two answers",
                     "one number for each prompt has the shape (batch,)",
@@ -147,6 +181,19 @@ test_logits_to_ave_logit_diff = exercise(
                 "differences if per_prompt else differences.sum()": (
                     "sums over the prompts",
                     "an average does not grow with the number of prompts",
+                ),
+                "final_logits.gather(dim=-1, index=answer_tokens) if per_prompt else differences.mean()": (
+                    "returns both logits of each prompt",
+                    "with per_prompt the result is one difference for each prompt",
+                ),
+                "differences.detach() if per_prompt else differences.mean()": (
+                    "cuts the gradient when per_prompt is True",
+                    "the metric stays a tensor with its gradient: attribution patching needs it",
+                ),
+                "differences if per_prompt else (final_logits.mean(dim=0)[answer_tokens[:, 0]] - "
+                "final_logits.mean(dim=0)[answer_tokens[:, 1]]).mean()": (
+                    "averages the logits over prompts first",
+                    "each prompt has answers of its own, so take the difference before the average",
                 ),
                 "differences if per_prompt else differences.mean().item()": (
                     "returns a float",
@@ -187,7 +234,7 @@ def metric_cases(generator: torch.Generator) -> list[Case]:
         "levels as floats": (2, 0.6, 3.1, None),
         "a clean level below the corrupted one": (4, 1.5, -0.75, None),
         "one prompt": (1, -2.0, -0.25, None),
-        "prompts of different lengths": (3, 0.25, 1.75, [2, 1, 4]),
+        "prompts of different lengths": (3, -30.5, 20.0, [2, 1, 3]),
     }
     return [
         Case(
@@ -245,6 +292,43 @@ test_ioi_metric = exercise(
                     "divides by the absolute value of the difference",
                     "the clean run must give +1, even if its level is below the corrupted one",
                 ),
+                "(logit_diff - corrupted_logit_diff) / abs(clean_logit_diff)": (
+                    "divides by the absolute value of the clean level",
+                    "the clean run must give 1: divide by the clean level minus the corrupted level",
+                ),
+                "(logit_diff - corrupted_logit_diff) / (clean_logit_diff + corrupted_logit_diff)": (
+                    "divides by the sum of the two levels",
+                    "the clean run must give 1: divide by the clean level minus the corrupted level",
+                ),
+                "(logit_diff - corrupted_logit_diff) / corrupted_logit_diff": (
+                    "divides by the corrupted level",
+                    "the clean run must give 1: divide by the clean level minus the corrupted level",
+                ),
+                "(logit_diff - corrupted_logit_diff) / abs(corrupted_logit_diff)": (
+                    "divides by the absolute value of the corrupted level",
+                    "the clean run must give 1: divide by the clean level minus the corrupted level",
+                ),
+                "(logit_diff - corrupted_logit_diff) / (clean_logit_diff - logit_diff)": (
+                    "divides by what is missing to the clean level",
+                    "the clean run must give 1: divide by the clean level minus the corrupted level",
+                ),
+                "logit_diff / (clean_logit_diff - corrupted_logit_diff) - corrupted_logit_diff": (
+                    "subtracts the corrupted level after the division",
+                    "the corrupted run must give 0: subtract its level before dividing",
+                ),
+                f"abs({SCALED})": (
+                    "takes the absolute value",
+                    "a patch may give less than the corrupted run, so values below 0 must stay",
+                ),
+                f"{SCALED} - 1": (
+                    "subtracts 1 from the result",
+                    "the clean run must give 1, not 0",
+                ),
+                f"100 * {SCALED}": ("returns percentages", "the clean run must give 1"),
+                f"({SCALED}).clamp(max=1)": (
+                    "clamps values above 1",
+                    "a patch may give more than the clean run, so values above 1 must stay",
+                ),
                 f"({SCALED}).clamp(min=0)": (
                     "clamps values below 0",
                     "a patch may give less than the corrupted run, so values below 0 must stay",
@@ -284,6 +368,18 @@ test_ioi_metric = exercise(
             {
                 "logits_to_ave_logit_diff(logits, answer_tokens)": IGNORES_END,
                 LOGIT_DIFF.replace("end=end", "end=None if end is None else end[:1].expand_as(end)"): ONE_END,
+                f"-{LOGIT_DIFF}": (
+                    "subtracts the right answer from the wrong one",
+                    "answer_tokens holds the right answer first",
+                ),
+                f"{LOGIT_DIFF} * len(logits)": (
+                    "sums over the prompts",
+                    "the levels are average logit differences, so the metric needs the average too",
+                ),
+                LOGIT_DIFF.replace("(logits,", "(logits.softmax(dim=-1),"): (
+                    "compares probabilities",
+                    "the metric is linear in the logit difference",
+                ),
                 LOGIT_DIFF.replace("end=end", "per_prompt=True, end=end"): (
                     "returns a number for each prompt",
                     "the metric is one number, computed from the average logit difference",

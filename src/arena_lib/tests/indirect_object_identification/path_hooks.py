@@ -109,6 +109,10 @@ test_patch_or_freeze_head_vectors = exercise(
                     "freezes only from the sender's layer on",
                     "the heads of all layers get their original values, also those before the sender",
                 ),
+                "patched = (orig_cache[hook.name] if hook.layer() <= head_to_patch[0] else orig_head_vector).clone()": (
+                    "freezes only up to the sender's layer",
+                    "the heads of later layers are frozen too, because they would react to the sender",
+                ),
                 "patched = torch.zeros_like(orig_head_vector)": (
                     "sets the other heads to zero",
                     "frozen heads keep their values of the original prompts, from orig_cache",
@@ -140,6 +144,37 @@ test_patch_or_freeze_head_vectors = exercise(
         *instead_of(
             "patched[:, :, head] = new_cache[hook.name][:, :, head]",
             {
+                "kept = new_cache[hook.name][:, :, head].clone(); new_cache[hook.name][:] = patched; "
+                "patched = new_cache[hook.name]; patched[:, :, head] = kept": (
+                    "writes the original values into new_cache",
+                    "the next senders need both caches unchanged: write into the model's tensor or into a copy",
+                ),
+                "patched = orig_head_vector.clone(); patched[:, :, head] = new_cache[hook.name][:, :, head]": (
+                    "does not freeze the other heads of the sender's layer",
+                    "every head but the sender gets its value from orig_cache, also in the sender's layer",
+                ),
+                "patched = new_cache[hook.name].clone(); patched[:, :, head] = orig_cache[hook.name][:, :, head]": (
+                    "sets all heads of the layer but the sender to their new values",
+                    "the sender gets its new value, and the other heads their original ones",
+                ),
+                "patched = orig_head_vector.clone(); "
+                "patched[:, :, head] += (new_cache[hook.name] - orig_cache[hook.name])[:, :, head]\n"
+                "    else:\n        patched = orig_head_vector.clone()": (
+                    "adds the difference of the two caches to the head",
+                    "the sender gets its new value itself, and every other head its original one",
+                ),
+                "patched[:, :, head] = 0.0": (
+                    "sets the sender to zero",
+                    "the sender gets its value on the new prompts: new_cache[hook.name]",
+                ),
+                "patched[:, :, head] = new_cache[hook.name][:, :, head].mean(dim=0)": (
+                    "averages the sender's new value over prompts",
+                    "each prompt gets the value of the new prompt with the same index",
+                ),
+                "patched[0, :, head] = new_cache[hook.name][0, :, head]": (
+                    "patches the first prompt only",
+                    "the sender is patched in all prompts",
+                ),
                 "patched[:, head] = new_cache[hook.name][:, head]": (
                     "uses the axis of positions as that of the heads",
                     HEADS_WHY,
@@ -169,6 +204,15 @@ test_patch_or_freeze_head_vectors = exercise(
             why="head_to_patch is (layer, head)",
         ),
         RETURNS_NOTHING,
+        *instead_of(
+            "return patched",
+            {
+                "return patched[:, :, head]": (
+                    "returns only the sender's value",
+                    "the tensor that a hook returns replaces the whole activation, so it must have the whole shape",
+                )
+            },
+        ),
     ],
 )
 
@@ -188,8 +232,10 @@ def input_cases(generator: torch.Generator) -> list[Case]:
     }
     cases = []
     for label, (name, shape, receivers) in calls.items():
-        now, recorded, elsewhere = torch.randn(3, *shape, generator=generator)
-        cache = make_cache({"blocks.9.attn.hook_q": elsewhere, name: recorded})
+        layer = name.split(".")[1]
+        names = ["blocks.9.attn.hook_q", *(f"blocks.{layer}.attn.hook_{part}" for part in "qkv")]
+        now, *values = torch.randn(1 + len(names), *shape, generator=generator)
+        cache = make_cache(dict(zip(names, values, strict=True)))
         given = {"now": now, "name": name, "cache": cache, "receivers": receivers}
         call = f"tensor, hook, patched_cache, head_list={receivers}"
         cases.append(
@@ -238,6 +284,14 @@ test_patch_head_input = exercise(
                     "patches the first receiver only",
                     "all receivers of the layer are patched at once",
                 ),
+                "heads = [head for layer, head in head_list if layer >= hook.layer() and head < patched.shape[2]]": (
+                    "patches the receivers of later layers too",
+                    "a hook changes one layer, so it patches only the receivers of hook.layer()",
+                ),
+                "heads = [head for layer, head in head_list if layer == head_list[0][0]]": (
+                    "compares layers with the first receiver's instead of the hook's",
+                    "the hook patches the receivers of its own layer, hook.layer()",
+                ),
                 "heads = [head for layer, head in head_list if layer == hook.layer()][-1:]": (
                     "patches the last receiver only",
                     "all receivers of the layer are patched at once",
@@ -257,8 +311,48 @@ test_patch_head_input = exercise(
             },
         ),
         *instead_of(
+            "patched = orig_activation.clone()",
+            dict.fromkeys(
+                (
+                    "patched = torch.zeros_like(orig_activation)",
+                    "patched = orig_activation * (hook.layer() not in [layer for layer, _ in head_list])",
+                ),
+                ("sets the other heads to zero", "the other heads keep their values of this run"),
+            ),
+        ),
+        *instead_of(
+            "return patched",
+            {
+                "return patched[:, :, heads]": (
+                    "returns only the receivers",
+                    "the tensor that a hook returns replaces the whole activation, so it must have the whole shape",
+                )
+            },
+        ),
+        *instead_of(
             "patched[:, :, heads] = patched_cache[hook.name][:, :, heads]",
             {
+                "recorded = patched_cache[hook.name]; kept = recorded[:, :, heads].clone(); recorded[:] = patched; "
+                "recorded[:, :, heads] = kept; patched = recorded": (
+                    "writes into the cache",
+                    "the recorded values are written into the model's tensor, and the cache stays unchanged",
+                ),
+                'patched[:, :, heads] = patched_cache[f"blocks.{hook.layer()}.attn.hook_q"][:, :, heads]': (
+                    "always uses the recorded queries",
+                    "the hook may be on queries, keys or values: take patched_cache[hook.name]",
+                ),
+                "patched[:, :, heads] = patched_cache[hook.name][:, :, heads].mean(dim=0)": (
+                    "averages the recorded values over prompts",
+                    "each prompt gets the value recorded for it",
+                ),
+                "patched[0, :, heads] = patched_cache[hook.name][0, :, heads]": (
+                    "patches the first prompt only",
+                    "the receivers are patched in all prompts",
+                ),
+                "patched[:, :, heads] = 0.0": (
+                    "sets the receivers to zero",
+                    "the receivers get their recorded values",
+                ),
                 "patched[:] = patched_cache[hook.name]": (
                     "patches the whole layer",
                     "the other heads keep their values of this run",

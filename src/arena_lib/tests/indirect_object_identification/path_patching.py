@@ -1,9 +1,8 @@
-"""Judges of path patching's sweeps over all senders, to the final residual stream and to heads.
+"""Judge of path patching from all senders to the final residual stream, and what all sweeps over senders share.
 
 Shapes:  two data sets with .toks "batch seq" -> metrics "n_layers n_heads".
 """
 
-import itertools
 from collections.abc import Callable
 from functools import partial
 from types import SimpleNamespace
@@ -15,7 +14,8 @@ from torch import Tensor
 from arena_lib.checking import Case, Mistake, Tolerance, exercise, instead_of
 from arena_lib.checking.observing import Observations
 from arena_lib.interp.patching import path
-from arena_lib.tests.indirect_object_identification.path_hooks import freeze_by_where, freeze_in_place, input_in_place
+from arena_lib.tests.indirect_object_identification.activation_patching import loops_swapped
+from arena_lib.tests.indirect_object_identification.path_hooks import freeze_by_where, freeze_in_place
 from arena_lib.tests.indirect_object_identification.small_models import (
     ATTENTION_ONLY_CONFIG,
     GPT2_CONFIG,
@@ -64,31 +64,10 @@ def final_cases(generator: torch.Generator) -> list[Case]:
     ]
 
 
-def heads_cases(generator: torch.Generator) -> list[Case]:
-    """Queries, keys, values; receivers in several layers; shared keys; with and without caches."""
-    one, two, other = [(2, 3)], [(2, 3), (1, 1)], [(1, 2)]
-    shared = "a model whose heads share keys and values"
-    return [
-        path_case("a model of GPT-2's form", GPT2_CONFIG, (4, 5), generator, receivers=[(1, 0), (1, 2)], part="v"),
-        path_case(shared, LLAMA_CONFIG, (1, 5), generator, receivers=one, part="v"),
-        path_case("without caches", LLAMA_CONFIG, (2, 4), generator, has_caches=False, receivers=two, part="q"),
-        path_case(shared, LLAMA_CONFIG, (2, 3), generator, receivers=other, part="k"),
-    ]
-
-
 def swept_to_final(function: Callable[..., Any], case: Case) -> Observations:
     """The metrics for all senders, and what the sweep leaves behind."""
     model, caches = case.given["model"], case.given["caches"]
     args = (model, contrast, dataset(case.given["new"]), dataset(case.given["orig"]), *caches.values())
-    return what_a_sweep_gives(function, model, *args, caches=caches)
-
-
-def swept_to_heads(function: Callable[..., Any], case: Case) -> Observations:
-    """The metrics for all senders before the latest receiver, and what the sweep leaves behind."""
-    model, caches = case.given["model"], case.given["caches"]
-    receivers, part = case.given["receivers"], case.given["part"]
-    sets = (dataset(case.given["new"]), dataset(case.given["orig"]))
-    args = (list(receivers), part, model, contrast, *sets, *caches.values())
     return what_a_sweep_gives(function, model, *args, caches=caches)
 
 
@@ -188,10 +167,6 @@ COMMON = [
         {
             "head_to_patch=(layer, 0)": ("always sends from head 0", OWN_ENTRY),
             "head_to_patch=(layer, lm.n_heads - 1)": ("always sends from the last head", OWN_ENTRY),
-            "head_to_patch=(lm.n_layers - 1, lm.n_heads - 1)": (
-                "always sends from the last head of the last layer",
-                OWN_ENTRY,
-            ),
             "head_to_patch=(head % lm.n_layers, layer)": (
                 "uses the head's number as the layer",
                 "a head is (layer, head)",
@@ -222,11 +197,63 @@ COMMON = [
         ALL_HELD,
         why="MLPs are part of the direct path here, so they are computed again and not frozen",
     ),
-    Mistake(
-        "subtracts the original run's metric",
+    *instead_of(
         "results.append(check_metric(patching_metric(",
-        "results.append(-patching_metric(lm.run(orig_tokens)) + check_metric(patching_metric(",
-        why="the result is the metric itself, without a baseline subtracted",
+        {
+            "results.append(-patching_metric(lm.run(orig_tokens)) + check_metric(patching_metric(": (
+                "subtracts the original run's metric",
+                "the result is the metric itself, without a baseline subtracted",
+            ),
+            "results.append(check_metric((lambda logits: patching_metric(logits[:, -1:]))(": (
+                "calls the metric with the last position only",
+                "the metric takes the model's logits at all positions, and chooses positions itself",
+            ),
+            "results.append(check_metric((lambda logits: patching_metric(logits.softmax(dim=-1)))(": (
+                "calls the metric with probabilities",
+                "the metric takes the model's logits, without a softmax",
+            ),
+        },
+    ),
+    *instead_of(
+        "patched[:, :, head] = new_cache[hook.name][:, :, head]",
+        {
+            "patched[:, -1, head] = new_cache[hook.name][:, -1, head]": (
+                "patches the sender at the last position only",
+                "the sender has its new value at all positions",
+            ),
+            "patched[:] = new_cache[hook.name]": (
+                "patches the sender's whole layer",
+                "the other heads of the sender's layer are frozen as well",
+            ),
+            "patched[:, :, head] = 0.0": (
+                "sets the sender to zero",
+                "the sender gets its value on the new prompts, from new_cache",
+            ),
+        },
+        within="patch_or_freeze_head_vectors",
+    ),
+    Mistake(
+        "writes the sender's value into orig_cache",
+        "orig_cache[hook.name].clone()",
+        "orig_cache[hook.name]",
+        why="the next senders need the original values: write into the model's tensor or into a copy",
+        within="patch_or_freeze_head_vectors",
+    ),
+    *instead_of(
+        "[(name, freeze) for name in z_names]",
+        {
+            "[*((name, freeze) for name in z_names), *((name, partial(patch_head_input, patched_cache=new_cache, "
+            "head_list=lm.heads[: len(results)])) for name in z_names)]": (
+                "patches the earlier senders too",
+                "each entry has one sender: a hook that stays on changes the later runs too",
+            ),
+        },
+    ),
+    loops_swapped(
+        "for layer, head in progress(lm.heads",
+        "for layer, head in progress(sorted(lm.heads, key=lambda pair: pair[::-1])",
+        "heads",
+        "layers",
     ),
 ]
 
@@ -241,133 +268,51 @@ test_get_path_patch_head_to_final_resid_post = exercise(
     mistakes=[
         *COMMON,
         Mistake(
+            "always sends from the last head of the last layer",
+            "head_to_patch=(layer, head)",
+            "head_to_patch=(lm.n_layers - 1, lm.n_heads - 1)",
+            why=OWN_ENTRY,
+        ),
+        Mistake(
             "leaves the final norm out",
             "lm.unembed(recorded[final])",
             "lm.model.unembed(recorded[final])",
             why="logits are unembed(ln_final(resid))",
         ),
         Mistake(
-            "records the stream that enters the last layer",
+            "applies the final norm twice",
+            "lm.unembed(recorded[final])",
+            "lm.unembed(lm.final_norm(recorded[final]))",
+            why="hooked(model).unembed has the final norm in it; model.unembed has not",
+        ),
+        Mistake(
+            "unembeds without b_U",
+            "lm.unembed(recorded[final])",
+            "(lm.final_norm(recorded[final]) @ lm.W_U)",
+            why="logits are unembed(ln_final(resid)), and the unembedding has a bias",
+        ),
+        *instead_of(
             'final = f"blocks.{lm.n_layers - 1}.hook_resid_post"',
-            'final = f"blocks.{lm.n_layers - 1}.hook_resid_pre"',
-            why="the final stream is resid_post of the last layer",
+            {
+                'final = f"blocks.{lm.n_layers - 1}.hook_resid_pre"': (
+                    "records the stream that enters the last layer",
+                    "the final stream is resid_post of the last layer",
+                ),
+                "final = f\"blocks.{lm.n_layers - 1}.hook_resid_{'mid' if lm.has_mlp else 'post'}\"": (
+                    "records the stream before the last MLP",
+                    "the final stream is resid_post of the last layer, after its MLP",
+                ),
+                'final = "blocks.0.hook_resid_post"': (
+                    "records the stream after the first layer",
+                    "the final stream is resid_post of the last layer",
+                ),
+            },
         ),
         Mistake(
             "measures the original run",
             "patching_metric(lm.unembed(recorded[final]))",
             "patching_metric(lm.run(orig_tokens))",
             why="the metric is computed from the logits that the recorded stream gives",
-        ),
-    ],
-)
-
-
-def heads_by_hooks(
-    receiver_heads: Any,
-    receiver_input: str,
-    model: Any,
-    patching_metric: Any,
-    new_dataset: Any,
-    orig_dataset: Any,
-    new_cache: Any = None,
-    orig_cache: Any = None,
-) -> Tensor:
-    """Hooks by tests of names, what arrives from a cache, shared keys by the tensor's number of heads."""
-    new_cache, orig_cache = caches_of(model, new_dataset, orig_dataset, new_cache, orig_cache)
-    n_heads, before = model.cfg.n_heads, max(layer for layer, _ in receiver_heads)
-    names = {f"blocks.{layer}.attn.hook_{receiver_input}" for layer, _ in receiver_heads}
-    results = torch.zeros(before, n_heads)
-    for sender in itertools.product(range(before), range(n_heads)):
-        freeze = partial(freeze_in_place, new_cache=new_cache, orig_cache=orig_cache, head_to_patch=sender)
-        model.add_hook(lambda name: name.endswith("hook_z"), freeze)
-        _, arrived = model.run_with_cache(orig_dataset.toks, names_filter=lambda name: name in names)
-        model.reset_hooks()
-
-        def patch(tensor: Tensor, hook: Any, arrived: Any = arrived) -> None:
-            shares = n_heads // tensor.shape[2]
-            input_in_place(tensor, hook, arrived, [(layer, head // shares) for layer, head in receiver_heads])
-
-        hooks = [(lambda name: name in names, patch)]
-        results[sender] = patching_metric(model.run_with_hooks(orig_dataset.toks, fwd_hooks=hooks))
-    return results
-
-
-test_get_path_patch_head_to_heads = exercise(
-    reference=path.get_path_patch_head_to_heads,
-    cases=heads_cases,
-    observe=swept_to_heads,
-    tolerance=CLOSE,
-    free=FREE,
-    equivalent=ONE_AXIS,
-    accepts=[heads_by_hooks],
-    mistakes=[
-        *COMMON,
-        Mistake(
-            "freezes heads in the last run too",
-            "logits = lm.run(orig_tokens, [(name, patch) for name in input_names])",
-            "logits = lm.run(orig_tokens, [*((name, freeze) for name in z_names), *((name, patch) for name in input_names)])",
-            why="in the last run the receivers may affect all later parts, so nothing is frozen",
-        ),
-        *instead_of(
-            "lm.heads[: n_layers * lm.n_heads]",
-            {
-                "lm.heads": (
-                    "returns a row for every layer of the model",
-                    "only heads in layers before the latest receiver's can send to it",
-                ),
-                "lm.heads[: (n_layers + 1) * lm.n_heads]": (
-                    "returns a row for the latest receiver's own layer too",
-                    "heads of one layer can't read each other: senders are in the layers before the latest receiver's",
-                ),
-                "lm.heads[: min(layer for layer, _ in receiver_heads) * lm.n_heads]": (
-                    "returns rows only for the layers before the earliest receiver",
-                    "senders are in all layers before the latest receiver's",
-                ),
-            },
-        ),
-        *instead_of(
-            'input_names = sorted({f"blocks.{layer}.attn.hook_{receiver_input}" for layer, _ in slots})',
-            {
-                'input_names = sorted({f"blocks.{layer}.attn.hook_z" for layer, _ in slots})': (
-                    "patches the receivers' outputs",
-                    "the receiver's query, key or value is patched, not its output",
-                ),
-                "slots = list(receiver_heads)\n"
-                '    input_names = sorted({f"blocks.{layer}.attn.hook_q" for layer, _ in slots})': (
-                    "always patches queries",
-                    "receiver_input says which of q, k and v the receivers get",
-                ),
-            },
-        ),
-        *instead_of(
-            "head_list=slots)",
-            {
-                "head_list=slots[:1])": ("patches the first receiver only", "all receivers are patched at once"),
-                "head_list=[(layer, head) for layer, _ in slots "
-                "for head in range(lm.n_heads if receiver_input == 'q' else lm.n_kv_heads)])": (
-                    "patches all heads of the receivers' layers",
-                    "the other heads of the layer keep their values of this run",
-                ),
-            },
-        ),
-        *instead_of(
-            "(layer, lm.input_head(receiver_input, head))",
-            {
-                "(layer, head if receiver_input == 'q' else head % lm.n_kv_heads)": (
-                    "patches another shared head than the receiver's",
-                    "neighbouring query heads share a key head: query head h reads key head h // (n_heads // n_kv_heads)",
-                ),
-                "(layer, head)": (
-                    "uses the query head's number for a shared key",
-                    "keys and values have fewer heads: query head h reads head h // (n_heads // n_kv_heads)",
-                ),
-            },
-        ),
-        Mistake(
-            "runs the new prompts in the end",
-            "logits = lm.run(orig_tokens, [(name, patch)",
-            "logits = lm.run(new_tokens, [(name, patch)",
-            why="the last run is on the original prompts, with the receivers patched",
         ),
     ],
 )

@@ -81,7 +81,8 @@ def what_goes_on(
     """
     before, own = _copies(caches), tensor.clone()
     returned = function(own, hook, *args)
-    seen = {"activation after the hook": own if returned is None else returned}
+    result = own if returned is None else returned
+    seen = {"activation after the hook": result.clone() if isinstance(result, Tensor) else result}
     return seen | {"caches changed in place": _changed(caches, before)}
 
 
