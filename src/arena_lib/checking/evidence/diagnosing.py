@@ -44,7 +44,9 @@ def diagnose(sighting: Sighting) -> Diagnosis | None:
     if pair is None:
         return None
     first, second = pair
-    return Diagnosis(mistake=f"{first.name}; and it {second.name}", why=f"{first.why}; and {second.why}")
+    names = [first.name] if first.name == second.name else [first.name, second.name]
+    whys = [first.why] if first.why == second.why else [first.why, second.why]
+    return Diagnosis(mistake="; and it ".join(names), why="; and ".join(whys))
 
 
 def _shows(sighting: Sighting, index: int) -> bool:

@@ -353,9 +353,17 @@ test_get_act_patch_block_every = exercise(
                     '["resid_pre", "resid_mid", "resid_post"]': "patches the stream instead of attn_out and mlp_out",
                     '["resid_mid", "attn_out", "mlp_out"]': "patches the stream after attention instead of resid_pre",
                     '["resid_pre", "attn_out", "resid_post"]': "patches the stream after the layer instead of mlp_out",
-                    '["attn_out", "mlp_out", "resid_pre"]': "returns the stream after attention and MLP",
                     '["resid_pre", "attn_out"]': "leaves out the MLPs",
                 }.items()
+            },
+        ),
+        *instead_of(
+            '["resid_pre", "attn_out", "mlp_out"] if lm.has_mlp else ["resid_pre", "attn_out"]',
+            {
+                '["attn_out", "mlp_out", "resid_pre"] if lm.has_mlp else ["attn_out", "resid_pre"]': (
+                    "returns the stream last",
+                    "the three places are resid_pre, attn_out and mlp_out, in this order",
+                ),
             },
         ),
         *instead_of(

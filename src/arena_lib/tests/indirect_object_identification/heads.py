@@ -6,9 +6,8 @@ tokens: its scores must be those of the texts that it was given.
 Shapes:  a model -> "n_layers n_heads".
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -181,12 +180,6 @@ def right_pairs(n: int) -> Pairs:
     return {"duplicate": (n + 1, 1, n), "prev": (1, 0, 2 * n), "induction": (n + 1, 2, n)}
 
 
-def pairs_without_first_token(n: int, kinds: Sequence[str]) -> Pairs:
-    """Where these kinds would look if texts began with the first copy."""
-    shifted = {"duplicate": (n, 0, n), "induction": (n, 1, n)}
-    return right_pairs(n) | {kind: shifted[kind] for kind in kinds}
-
-
 def scores_at(
     pairs: Callable[[int], Pairs], reduce: Callable[[Tensor, Tensor, Tensor], Tensor] = mean_of_pairs
 ) -> Callable[..., Tensor]:
@@ -203,6 +196,78 @@ def scores_at(
     return get_attn_scores
 
 
+def at(query: str, key: str, n: str) -> str:
+    """The text of a score that looks at these pairs: the first query, its key, and how many follow each other."""
+    pairs = f"{query} + torch.arange({n}), {key} + torch.arange({n})"
+    return f"lambda pattern: pattern[:, :, {pairs}].mean(dim=(0, 2))"
+
+
+FORGETS_FIRST = (
+    "forgets the token that begins the text",
+    "the text begins with one more token before the first copy, so all positions move by one",
+)
+LAST_PAIR = ("leaves out the last pair", "i goes from 0 to n - 1, which is n pairs")
+WHOLE_DIAGONAL = (
+    "takes the whole diagonal",
+    "the diagonal also has pairs with the token that begins the text: i goes from 0 to n - 1 only",
+)
+EVERY_POSITION = "every position but the first has one before it"
+PAIRS_OF = {
+    "duplicate": {
+        "induction_attn_scores": (
+            "uses attention to one past the same token for duplicates",
+            "a duplicate token head looks at the same token itself",
+        ),
+        at("seq_len", "0", "seq_len"): FORGETS_FIRST,
+        at("seq_len", "0", "seq_len + 1"): WHOLE_DIAGONAL,
+        at("seq_len + 1", "1", "seq_len - 1"): LAST_PAIR,
+        at("seq_len + 1", "0", "seq_len"): (
+            "uses attention to one before the same token for duplicates",
+            "a duplicate token head looks at the same token itself",
+        ),
+    },
+    "prev": {
+        at("1", "1", "2 * seq_len"): (
+            "uses each position's attention to itself for the previous token",
+            "the key stands one position before the query",
+        ),
+        at("seq_len + 1", "seq_len", "seq_len"): ("counts the previous token only in the second copy", EVERY_POSITION),
+        at("1", "0", "seq_len"): ("counts the previous token only in the first copy", EVERY_POSITION),
+        at("2", "1", "2 * seq_len - 1"): ("leaves out attention to the token that begins the text", EVERY_POSITION),
+        at("1", "0", "2 * seq_len - 1"): LAST_PAIR,
+        at("2", "0", "2 * seq_len - 1"): (
+            "uses attention to two positions before for the previous token",
+            "the key stands one position before the query",
+        ),
+    },
+    "induction": {
+        "duplicate_attn_scores": (
+            "uses attention to the same token for induction",
+            "an induction head looks at what came after the same token, one position further along",
+        ),
+        at("seq_len", "1", "seq_len"): FORGETS_FIRST,
+        at("seq_len - 1", "0", "seq_len + 2"): WHOLE_DIAGONAL,
+        at("seq_len + 1", "2", "seq_len - 1"): LAST_PAIR,
+        **{
+            at(*pairs): (
+                "uses attention to one before the same token for induction",
+                "an induction head looks at the token after the earlier copy, one position later, not one before",
+            )
+            for pairs in (("seq_len + 2", "1", "seq_len - 1"), ("seq_len + 1", "0", "seq_len"))
+        },
+    },
+}
+RETURNS = "scores_by_layer(cache, scores[head_type])"
+N_PAIRS = '(2 * seq_len if head_type == "prev" else seq_len)'
+MEAN_OF_PAIRS = "a score is the mean over all pairs, from 0 to 1"
+MEAN_OF_TEXTS = "a score is the mean over all the texts too"
+
+
+def of_changed_patterns(change: str) -> str:
+    """The text of scores that read every pattern with this change."""
+    return RETURNS.replace("cache", f'{{("pattern", i): cache["pattern", i]{change} for i in range(lm.n_layers)}}')
+
+
 test_get_attn_scores = exercise(
     reference=heads.get_attn_scores,
     cases=attn_scores_cases,
@@ -210,49 +275,44 @@ test_get_attn_scores = exercise(
     accepts=[scores_by_pairs, scores_by_hooks, scores_at(right_pairs)],
     mistakes=[
         *(
-            Mistake(
-                "forgets the token that begins the text",
-                why="the text begins with one more token before the first copy, so all positions move by one",
-                function=scores_at(partial(pairs_without_first_token, kinds=kinds)),
+            mistake
+            for kind, wrong in PAIRS_OF.items()
+            for mistake in instead_of(
+                f'"{kind}": {kind}_attn_scores', {f'"{kind}": {text}': words for text, words in wrong.items()}
             )
-            for kinds in (("duplicate", "induction"), ("duplicate",), ("induction",))
         ),
-        Mistake(
-            "uses attention to the same token for induction",
-            '"induction": induction_attn_scores',
-            '"induction": duplicate_attn_scores',
-            why="an induction head looks at what came after the same token, one position further along",
-        ),
-        Mistake(
-            "uses attention to one past the same token for duplicates",
-            '"duplicate": duplicate_attn_scores',
-            '"duplicate": induction_attn_scores',
-            why="a duplicate token head looks at the same token itself",
-        ),
-        Mistake(
-            "uses attention to one before the same token for induction",
-            why="an induction head looks at the token after the earlier copy, one position later, not one before",
-            function=scores_at(lambda n: right_pairs(n) | {"induction": (n + 2, 1, n - 1)}),
-        ),
-        Mistake(
-            "uses each position's attention to itself for the previous token",
-            why="the key stands one position before the query",
-            function=scores_at(lambda n: right_pairs(n) | {"prev": (1, 1, 2 * n)}),
-        ),
-        Mistake(
-            "counts the previous token only in the second copy",
-            why="every position but the first has one before it",
-            function=scores_at(lambda n: right_pairs(n) | {"prev": (n + 1, n, n)}),
-        ),
-        Mistake(
-            "leaves out the last pair",
-            why="i goes from 0 to n - 1, which is n pairs",
-            function=scores_at(lambda n: {kind: (q, k, pairs - 1) for kind, (q, k, pairs) in right_pairs(n).items()}),
-        ),
-        Mistake(
-            "leaves out the last pair for induction",
-            why="i goes from 0 to n - 1, which is n pairs: the last query looks at the first token of the second copy",
-            function=scores_at(lambda n: right_pairs(n) | {"induction": (n + 1, 2, n - 1)}),
+        *instead_of(
+            RETURNS,
+            {
+                f"{RETURNS} * {N_PAIRS}": ("sums over the pairs", MEAN_OF_PAIRS),
+                f"{RETURNS} * {N_PAIRS} / (2 * seq_len + 1)": (
+                    "divides by the length of the text",
+                    "a score is the mean over the pairs, so divide by how many pairs there are",
+                ),
+                f"{RETURNS} * batch": ("sums over the texts", MEAN_OF_TEXTS),
+                of_changed_patterns("[:1]"): ("uses the first text only", MEAN_OF_TEXTS),
+                of_changed_patterns(".transpose(-1, -2)"): (
+                    "swaps queries and keys",
+                    "the pattern's last two axes are the query, then the key",
+                ),
+                of_changed_patterns(".log()"): ("takes the logarithm", "a score is the mean of the attention itself"),
+                f"{RETURNS}.T": ("returns heads as the first axis", "the result is [layer, head]"),
+                f"{RETURNS}.mean(dim=1, keepdim=True).expand(-1, lm.n_heads)": (
+                    "averages over the heads",
+                    "each head has a score of its own",
+                ),
+                f"{RETURNS}.unsqueeze(1).expand(-1, batch, -1)": (
+                    "returns a score for each text",
+                    "a score is the mean over the texts",
+                ),
+                **{
+                    RETURNS.replace("head_type", repr(kind)): (
+                        "ignores head_type",
+                        "each kind of head looks at another place",
+                    )
+                    for kind in PAIRS_OF
+                },
+            },
         ),
         Mistake(
             "draws the second half at random too",
@@ -261,15 +321,17 @@ test_get_attn_scores = exercise(
             "    tokens, lm = torch.cat([tokens[:, : seq_len + 1], anew], dim=1), hooked(model)\n",
             why="the second copy has the tokens of the first, in the same order",
         ),
-        Mistake(
-            "sums over the pairs",
-            why="a score is the mean over all pairs, from 0 to 1",
-            function=scores_at(right_pairs, lambda pattern, query, key: pattern[:, :, query, key].sum(-1).mean(0)),
-        ),
-        Mistake(
-            "swaps queries and keys",
-            why="the pattern's last two axes are the query, then the key",
-            function=scores_at(right_pairs, lambda pattern, query, key: mean_of_pairs(pattern, key, query)),
+        *(
+            Mistake(name, why=MEAN_OF_PAIRS, function=scores_at(right_pairs, reduce))
+            for name, reduce in {
+                "takes the largest attention of all pairs": lambda pattern, query, key: (
+                    pattern[:, :, query, key].amax(dim=-1).mean(dim=0)
+                ),
+                "uses the last pair only": lambda pattern, query, key: pattern[:, :, query[-1], key[-1]].mean(dim=0),
+                "counts how often the pair has the largest attention": lambda pattern, query, key: (
+                    (pattern[:, :, query].argmax(dim=-1) == key).float().mean(dim=(0, 2))
+                ),
+            }.items()
         ),
         Mistake(
             "uses every query with every key",

@@ -187,6 +187,10 @@ test_get_path_patch_head_to_heads = exercise(
                     "patches another shared head than the receiver's",
                     "neighbouring query heads share a key head: query head h reads key head h // (n_heads // n_kv_heads)",
                 ),
+                "(layer, head % lm.n_kv_heads)": (
+                    "patches another shared head than the receiver's",
+                    "neighbouring query heads share a key head: query head h reads key head h // (n_heads // n_kv_heads)",
+                ),
                 "(layer, head)": (
                     "uses the query head's number for a shared key",
                     "keys and values have fewer heads: query head h reads head h // (n_heads // n_kv_heads)",
