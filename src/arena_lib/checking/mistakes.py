@@ -99,8 +99,7 @@ def build_both_alone(first: Mistake, second: Mistake, reference: Callable[..., A
     module = inspect.getmodule(reference)
     assert module is not None
     source = _source_of_definition(module, reference.__qualname__.partition(".")[0])
-    for edit in (first._edit(reference), second._edit(reference)):
-        source = substitute(source, edit.qualname, edit.old, edit.new)
+    source = _substitute_each(source, (first._edit(reference), second._edit(reference)))
     names = dict(vars(module))
     exec(compile(source, _remember(source, str(module.__file__)), "exec", dont_inherit=True), names)
     outermost, *inner = reference.__qualname__.split(".")
@@ -130,12 +129,7 @@ def _mutated_module(edits: tuple[Edit, ...], module: types.ModuleType) -> types.
     """The reference's module, executed again with the substitutions in place."""
     file = str(inspect.getsourcefile(module))
     source = Path(file).read_text(encoding="utf-8")
-    end = len(source)
-    for at, edit in sorted(((_place(source, edit), edit) for edit in edits), key=lambda place: -place[0]):
-        if at + len(edit.old) > end:
-            raise AuthoringError(f"two mistakes must not overlap to be made at once: got {[e.old for e in edits]}.")
-        source, end = source[:at] + edit.new + source[at + len(edit.old) :], at
-    return execute_again(source, module)
+    return execute_again(_substitute_each(source, edits), module)
 
 
 def execute_again(source: str, module: types.ModuleType) -> types.ModuleType:
@@ -169,8 +163,17 @@ def substitute(source: str, qualname: str, old: str, new: str) -> str:
     def f(x):
         return x - 1
     """
-    at = _place(source, Edit(qualname, old, new))
-    return source[:at] + new + source[at + len(old) :]
+    return _substitute_each(source, (Edit(qualname, old, new),))
+
+
+def _substitute_each(source: str, edits: Sequence[Edit]) -> str:
+    """`source` with every edit made where its text is in `source` itself, whatever the others bring in."""
+    end = len(source)
+    for at, edit in sorted(((_place(source, edit), edit) for edit in edits), key=lambda place: -place[0]):
+        if at + len(edit.old) > end:
+            raise AuthoringError(f"two mistakes must not overlap to be made at once: got {[e.old for e in edits]}.")
+        source, end = source[:at] + edit.new + source[at + len(edit.old) :], at
+    return source
 
 
 def _place(source: str, edit: Edit) -> int:

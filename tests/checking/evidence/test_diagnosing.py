@@ -10,7 +10,7 @@ from arena_lib.checking.cases import Case
 from arena_lib.checking.comparison.comparing import Raised, Tolerance
 from arena_lib.checking.evidence.diagnosing import Sighting, diagnose, same_observations
 from arena_lib.checking.evidence.expectations import cases_of, observe_or_raised, raised
-from arena_lib.checking.mistakes import Mistake
+from arena_lib.checking.mistakes import Mistake, build_both_alone
 from arena_lib.checking.modules import Unfit
 from arena_lib.checking.observing import CHANGED
 
@@ -126,6 +126,31 @@ def test_changed_arguments_count_unless_they_may_change(toy):
 def test_two_mistakes_at_once_are_both_named(toy):
     result = name_of(toy.test_half_norm, observe(toy.test_half_norm, lambda x, weight: x * weight + x))
     assert result == "does not halve; and it lets the gradient through"
+
+
+def test_two_mistakes_of_one_name_are_named_once(toy):
+    thirds = Mistake("scales wrongly", "/ 2", "/ 3", why="the formula has a half")
+    adds = Mistake("scales wrongly", "x * weight", "x + weight", why="the formula has a half", within="scale")
+    test = dataclasses.replace(toy.test_half_norm, mistakes=[thirds, adds])
+    seen = observe(test, lambda x, weight: (x + weight) / 3 + x.detach())
+    diagnosis = diagnose(Sighting(test=test, seen=seen))
+    assert (diagnosis.mistake, diagnosis.why) == ("scales wrongly", "the formula has a half")
+
+
+def test_pairs_that_can_have_the_shape_that_was_seen_are_tried_first(toy, monkeypatch):
+    built = []
+
+    def build(*args):
+        built.append(args)
+        return build_both_alone(*args)
+
+    monkeypatch.setattr("arena_lib.checking.evidence.diagnosing.build_both_alone", build)
+    halves, keeps = Mistake("does not halve", "/ 2", "/ 1"), Mistake("keeps the gradient", "x.detach()", "x")
+    axis = Mistake("adds an axis", "x * weight", "(x * weight)[None]", within="scale")
+    test = dataclasses.replace(toy.test_half_norm, mistakes=[keeps, halves, axis])
+    seen = observe(test, lambda x, weight: (x * weight)[None] + x.detach())
+    assert name_of(test, seen) == "does not halve; and it adds an axis"
+    assert {halves, keeps} not in [{first, second} for first, second, _ in built]
 
 
 def test_pairs_are_looked_for_within_their_time(toy, monkeypatch):
