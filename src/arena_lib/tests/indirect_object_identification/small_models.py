@@ -58,7 +58,14 @@ def hook_at(name: str) -> HookPoint:
 
 def make_cache(tensors: dict[str, Tensor]) -> ActivationCache:
     """A cache of these, which also goes by short names: `cache["z", 1]`."""
-    model = SimpleNamespace(derivations={}, cfg=SimpleNamespace(n_layers=1 + max(map(layer_of, tensors))))
+    weight = torch.nn.Parameter(torch.zeros(1))
+    model = SimpleNamespace(
+        derivations={},
+        cfg=SimpleNamespace(n_layers=1 + max(map(layer_of, tensors))),
+        ln_final=SimpleNamespace(w=weight),
+        unembed=SimpleNamespace(W_U=weight),
+        blocks=[],
+    )
     return ActivationCache(model, list(tensors), tensors)
 
 
