@@ -249,6 +249,14 @@ test_patch_head_vector = exercise(
                     "patches the last position only",
                     "the head is patched at all positions",
                 ),
+                "patched[:, 0, head_index] = clean[:, 0, head_index]": (
+                    "patches the first position only",
+                    "the head is patched at all positions",
+                ),
+                "patched[:, :, : head_index + 1] = clean[:, :, : head_index + 1]": (
+                    "patches the earlier heads too",
+                    "the other heads of the layer keep their corrupted values",
+                ),
                 "patched[:, :, head_index] = clean[:, :, 0]": (
                     "uses the first head's clean value",
                     "a head gets the clean run's value of the same head",
@@ -261,6 +269,10 @@ test_patch_head_vector = exercise(
                 'clean_cache[f"blocks.{hook.layer()}.attn.hook_z"]': (
                     "always uses the clean run's z",
                     "the clean value is the activation of the same hook: clean_cache[hook.name]",
+                ),
+                "clean_cache[hook.name].mean(dim=1, keepdim=True)": (
+                    "averages the clean run over positions",
+                    "each position gets the clean run's value at the same position",
                 ),
                 "clean_cache[hook.name].mean(dim=2, keepdim=True).expand_as(clean_cache[hook.name])": (
                     "averages the clean run over the heads",

@@ -320,10 +320,6 @@ test_ioi_metric = exercise(
                     "takes the absolute value",
                     "a patch may give less than the corrupted run, so values below 0 must stay",
                 ),
-                f"{SCALED} - 1": (
-                    "subtracts 1 from the result",
-                    "the clean run must give 1, not 0",
-                ),
                 f"100 * {SCALED}": ("returns percentages", "the clean run must give 1"),
                 f"({SCALED}).clamp(max=1)": (
                     "clamps values above 1",

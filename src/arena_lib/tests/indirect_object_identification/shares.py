@@ -21,6 +21,7 @@ from arena_lib.tests.indirect_object_identification.small_models import (
     make_tokens,
 )
 from arena_lib.tests.indirect_object_identification.uneven_ends import (
+    END_WHY,
     IGNORES_END,
     ONE_END,
     move_ends_in_cache,
@@ -37,7 +38,7 @@ def stack_cases(generator: torch.Generator) -> list[Case]:
         "an RMSNorm": (LLAMA_CONFIG, (2,), 3, None),
         "heads by layer": (ATTENTION_ONLY_CONFIG, (2, 5), 4, None),
         "the stream itself": (GPT2_CONFIG, (), 2, None),
-        "prompts of different lengths": (LLAMA_CONFIG, (3,), 4, [3, 5, 2, 4]),
+        "prompts of different lengths": (LLAMA_CONFIG, (3,), 4, [3, 1, 2, 4]),
     }
     cases = []
     for label, (cfg, front, batch, end) in calls.items():
@@ -102,6 +103,18 @@ test_residual_stack_to_logit_diff = exercise(
                 "scale[:, 0] if end is None else scale[prompts, end]": FIRST_SCALE,
                 "scale[:, -1]": IGNORES_END,
                 "scale[:, -1] if end is None else scale[:, end[0]]": ONE_END,
+                "scale[:, -1] if end is None else scale[:, end.max()]": (
+                    "uses the latest end for all prompts",
+                    END_WHY,
+                ),
+                "scale[:, -1] if end is None else scale[prompts, end - 1]": (
+                    "reads the position before the end",
+                    "end holds the position of each prompt's last token itself",
+                ),
+                "scale[:, -2] if end is None else scale[prompts, end]": (
+                    "reads the position before the last",
+                    "the stack is from the last position, and so is its scale",
+                ),
                 "scale.mean(dim=1)": (
                     "averages the scale over positions",
                     "each position has a scale of its own, and the stack is from the last position",
@@ -114,6 +127,30 @@ test_residual_stack_to_logit_diff = exercise(
                 "residual_stack": (
                     "leaves the norm's scale and gain out",
                     "the unembedding reads the stream after the final norm, so a part's share needs the norm's scale and gain",
+                ),
+                "residual_stack / final_scale / gain": (
+                    "divides by the gain",
+                    "the norm divides by its scale and multiplies by its gain",
+                ),
+                "residual_stack / final_scale.sqrt() * gain": (
+                    "takes the square root of the scale",
+                    "hook_scale is what the norm divides by: the root has been taken",
+                ),
+                "residual_stack / final_scale**2 * gain": (
+                    "divides by the scale twice",
+                    "the norm divides the stream by its scale once",
+                ),
+                "residual_stack / final_scale.mean() * gain": (
+                    "averages the scale over prompts",
+                    "each prompt has a scale of its own",
+                ),
+                "residual_stack / final_scale * gain + getattr(cache.model.ln_final, 'b', 0)": (
+                    "adds the norm's bias to each part",
+                    "the bias comes from no part, so it's in no part's share",
+                ),
+                "residual_stack / final_scale * gain + getattr(cache.model.ln_final, 'b', 0) / len(residual_stack)": (
+                    "shares the norm's bias among the parts",
+                    "the bias comes from no part, so it's in no part's share",
                 ),
                 "residual_stack * final_scale * gain": (
                     "multiplies by the scale",
@@ -133,6 +170,12 @@ test_residual_stack_to_logit_diff = exercise(
         *instead_of(
             NORM,
             {
+                """scaled_stack = residual_stack / final_scale * gain
+    if is_centred:
+        scaled_stack = scaled_stack - scaled_stack.mean(dim=-1, keepdim=True)""": (
+                    "subtracts the mean after the gain",
+                    "a LayerNorm subtracts the mean first, then divides by the scale and multiplies by the gain",
+                ),
                 "scaled_stack = residual_stack": (
                     "leaves the norm out",
                     "the unembedding reads the stream after the final norm, so a part's share needs the norm's mean, scale and gain",
@@ -176,6 +219,11 @@ test_residual_stack_to_logit_diff = exercise(
                     "returns a number for each prompt",
                     "each share is an average over the prompts, the axis batch",
                 ),
+                ".sum(dim=-1).mean(dim=-1).sum()": (
+                    "sums over the parts",
+                    "each part has a share of its own",
+                ),
+                ".sum(dim=-1).mean()": ("averages over the parts", "each part has a share of its own"),
                 ".sum(dim=-1).sum(dim=-1)": (
                     "sums over the prompts",
                     "the average logit difference is a mean over prompts",
@@ -183,11 +231,22 @@ test_residual_stack_to_logit_diff = exercise(
                 ".mean(dim=-1).mean(dim=-1)": ("averages over d_model", "a dot product is the sum over d_model"),
             },
         ),
-        Mistake(
-            "averages the directions before the product",
+        *instead_of(
             "(scaled_stack * logit_diff_directions)",
-            "(scaled_stack * logit_diff_directions.mean(dim=0))",
-            why="each prompt has answers of its own, so the product comes before the average",
+            {
+                "(scaled_stack * logit_diff_directions.mean(dim=0))": (
+                    "averages the directions before the product",
+                    "each prompt has answers of its own, so the product comes before the average",
+                ),
+                "(scaled_stack * torch.nn.functional.normalize(logit_diff_directions, dim=-1))": (
+                    "divides the directions by their length",
+                    "the shares must add up to the logit difference, so the direction stays as it is",
+                ),
+                "(scaled_stack * logit_diff_directions[0])": (
+                    "uses the first prompt's direction for all prompts",
+                    "each prompt has answers of its own",
+                ),
+            },
         ),
         Mistake(
             "uses the scale of the first layer's norm",
