@@ -87,6 +87,18 @@ test_compute_means_by_template = exercise(
                     "sums over the group and does not divide",
                     "the result is the mean over the group",
                 ),
+                "= z[rows].sum(dim=0) / len(groups.unique())": (
+                    "divides by the number of groups",
+                    "a group's mean is the sum over its prompts, divided by how many these are",
+                ),
+                "= z[rows].sum(dim=0) / max(int(rows.sum()) - 1, 1)": (
+                    "divides by one less than the number of prompts",
+                    "a mean divides by the number of prompts",
+                ),
+                "= (z[rows].sum(dim=0) - z[rows]) / max(int(rows.sum()) - 1, 1) if rows.sum() > 1 else z[rows]": (
+                    "leaves each prompt out of its own group's mean",
+                    "the mean is over all prompts of the group, this one included",
+                ),
                 "= z[rows].sum(dim=0) / len(z)": (
                     "divides by the number of all prompts",
                     "a group's mean is the sum over its prompts, divided by how many these are",
@@ -160,8 +172,15 @@ CIRCUITS: dict[str, dict[str, list[tuple[int, int]]]] = {
     "heads of two classes": {"name mover": [(2, 1), (1, 3)], "induction": [(1, 0), (0, 2)]},
     "a head in two classes": {"induction": [(2, 0), (0, 1)], "previous token": [(1, 2)], "name mover": [(2, 0)]},
     "one head": {"previous token": [(0, 3)]},
+    "a head in two classes of one position": {"name mover": [(1, 1), (2, 0)], "negative name mover": [(2, 0)]},
 }
-POSITIONS = {"name mover": "end", "induction": "S2", "previous token": "S1+1", "unused": "IO"}
+POSITIONS = {
+    "name mover": "end",
+    "negative name mover": "end",
+    "induction": "S2",
+    "previous token": "S1+1",
+    "unused": "IO",
+}
 
 
 def mask_cases(generator: torch.Generator) -> list[Case]:
@@ -232,9 +251,9 @@ test_make_circuit_mask = exercise(
                     "keeps the position after the role's",
                     "word_idx holds the position of the role itself",
                 ),
-                "mask[layer, prompts, : word_idx[seq_pos_to_keep[kind]].max() + 1, head]": (
-                    "keeps all positions up to the role's",
-                    "a class of heads is kept only at the position where it works",
+                "mask[layer, prompts, word_idx[seq_pos_to_keep[kind]].max(), head]": (
+                    "uses the latest position of the role for all prompts",
+                    "a role may be at another position in another template, so each prompt has its own",
                 ),
                 "mask[layer, prompts, -1, head]": (
                     "uses the last position for every role",
@@ -270,6 +289,34 @@ test_make_circuit_mask = exercise(
                     "a class has several heads, and all of them belong to the circuit",
                 ),
             },
+        ),
+        *instead_of(
+            "            mask[layer, prompts, word_idx[seq_pos_to_keep[kind]], head] = True\n",
+            {
+                **{
+                    f"            mask[layer, :, :, head] |= torch.arange(seq) {sign} word_idx[seq_pos_to_keep[kind]][:, None]\n": (
+                        f"keeps all positions {words} the role's",
+                        "a class of heads is kept only at the position where it works",
+                    )
+                    for sign, words in {"<=": "up to", ">=": "from", "<": "before", "!=": "except"}.items()
+                },
+                "            mask[layer, prompts, word_idx[seq_pos_to_keep[kind]], head] ^= True\n": (
+                    "switches off a place that two classes share",
+                    "a head keeps its output at the positions of all its classes",
+                ),
+            },
+        ),
+        Mistake(
+            "keeps the first prompt's mask only",
+            "    return mask",
+            "    return mask[:, :1]",
+            why="each prompt has positions of its own, so the mask has a row for each prompt",
+        ),
+        Mistake(
+            "returns heads before positions",
+            "    return mask",
+            "    return mask.transpose(2, 3)",
+            why="the axes are n_layers, batch, seq, n_heads",
         ),
         Mistake(
             "marks what is ablated instead of what is kept",

@@ -110,6 +110,11 @@ test_embed_names = exercise(
                     "adds the MLP's output to the normed embedding",
                     "the MLP adds to the stream itself; only what the MLP reads is normed",
                 ),
+                "return embedded - added": ("subtracts the MLP's output", "the MLP adds to the stream"),
+                "return lm.final_norm(embedded + added)": (
+                    "applies the final norm",
+                    "the result is the stream after the first block, before any later norm",
+                ),
                 "return lm.norm(1, 'ln1', (embedded + added)[None])[0]": (
                     "applies the next layer's norm",
                     "the result is the stream itself; a head's norm is applied to it later",
@@ -126,6 +131,15 @@ test_embed_names = exercise(
                 "added = lm.mlp_out(lm.n_layers - 1, embedded[None])[0]": (
                     "uses the last layer's MLP",
                     "a name passes the first MLP before the heads of layer 1 read it",
+                ),
+                "added = sum(lm.mlp_out(layer, embedded[None])[0] for layer in range(lm.n_layers))": (
+                    "adds the MLPs of all layers",
+                    "a name passes only the first MLP, that of layer 0, before the heads of layer 1 read it",
+                ),
+                "added = 0\n    for layer in range(lm.n_layers):\n"
+                "        added = added + lm.mlp_out(layer, (embedded + added)[None])[0]": (
+                    "passes the name through the MLPs of all layers",
+                    "a name passes only the first MLP, that of layer 0, before the heads of layer 1 read it",
                 ),
                 "added = lm.mlp_out(0, (embedded + lm.mlp_out(0, embedded[None])[0])[None])[0]": (
                     "applies the MLP twice",

@@ -148,7 +148,8 @@ test_residual_stack_to_logit_diff = exercise(
                     "adds the norm's bias to each part",
                     "the bias comes from no part, so it's in no part's share",
                 ),
-                "residual_stack / final_scale * gain + getattr(cache.model.ln_final, 'b', 0) / len(residual_stack)": (
+                "residual_stack / final_scale * gain + getattr(cache.model.ln_final, 'b', 0) / "
+                "(len(residual_stack) if residual_stack.dim() > 2 else 1)": (
                     "shares the norm's bias among the parts",
                     "the bias comes from no part, so it's in no part's share",
                 ),

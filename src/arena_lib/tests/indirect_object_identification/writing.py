@@ -82,6 +82,8 @@ def scatter_by_all_logits(layer: int, head: int, cache: Any, dataset: Any, model
     return [attention, torch.stack([logits[rows, end, dataset.io_tokens], logits[rows, end, dataset.s_tokens]])]
 
 
+PROJECTION = 'torch.einsum("bm,mnb->nb", output, directions)'
+
 test_calculate_scatter_embedding_vs_attn = exercise(
     reference=writing.calculate_scatter_embedding_vs_attn,
     cases=scatter_cases,
@@ -94,6 +96,10 @@ test_calculate_scatter_embedding_vs_attn = exercise(
                 'dataset.word_idx["S2"]': (
                     "uses attention from S2 instead of from the end",
                     "the answer is predicted at the end, so that is where a name mover writes",
+                ),
+                'dataset.word_idx["end"] - 1': (
+                    "reads the position before the end",
+                    "the answer is predicted at the end itself",
                 ),
                 'torch.full_like(dataset.word_idx["end"], dataset.toks.shape[1] - 1)': (
                     "uses the last position as every prompt's end",
@@ -122,6 +128,7 @@ test_calculate_scatter_embedding_vs_attn = exercise(
             '("IO", "S1")]',
             {
                 '("IO", "S2")]': ("uses attention to S2", "attention to the subject is read at its first mention, S1"),
+                '("S2", "S1")]': ("uses attention to S2 instead of IO", "the first row is the attention to IO"),
                 '("S1", "IO")]': ("swaps the two rows of attention", "the first row is IO, the second S"),
             },
         ),
@@ -131,6 +138,10 @@ test_calculate_scatter_embedding_vs_attn = exercise(
                 "folded_unembedding(lm)[:, torch.stack([dataset.s_tokens, dataset.io_tokens])]": (
                     "swaps the two rows of projections",
                     "the first row is IO, the second S",
+                ),
+                "lm.W_E.T[:, torch.stack([dataset.io_tokens, dataset.s_tokens])]": (
+                    "uses the embedding as directions",
+                    "what a head writes is read by the unembedding, so a name's direction is its column there",
                 ),
                 "lm.W_U[:, torch.stack([dataset.io_tokens, dataset.s_tokens])]": (
                     "leaves the final norm out of the directions",
@@ -150,6 +161,18 @@ test_calculate_scatter_embedding_vs_attn = exercise(
                     "uses another head's W_O",
                     "the head's output is z times the head's own W_O",
                 ),
+                'cache["z", layer][rows, end, head] @ lm.W_O(layer)[0]': (
+                    "always uses the first head's W_O",
+                    "the head's output is z times the head's own W_O",
+                ),
+                'cache["z", 0][rows, end, head] @ lm.W_O(0)[head]': (
+                    "always uses layer 0",
+                    "z and W_O are those of the given layer",
+                ),
+                'cache["z", layer][rows, end].mean(dim=1) @ lm.W_O(layer)[head]': (
+                    "averages z over the heads",
+                    "the result is what the given head writes, not the whole layer",
+                ),
                 'torch.einsum("bnh,nhm->bm", cache["z", layer][rows, end], lm.W_O(layer))': (
                     "uses the output of the whole layer",
                     "the result is what the given head writes, not the whole layer",
@@ -163,10 +186,51 @@ test_calculate_scatter_embedding_vs_attn = exercise(
                     "uses another prompt's directions",
                     "each prompt has names of its own, so its output is multiplied by its own directions",
                 ),
+                '"bm,mnb->nb", output / cache["ln_final.hook_scale"][rows, end], directions': (
+                    "divides by the final norm's scale",
+                    "the result is the dot product itself: folded_unembedding has the norm's gain, and the scale is left out",
+                ),
+                '"bm,mnb->nb", lm.final_norm(output), directions': (
+                    "applies the final norm to the output",
+                    "folded_unembedding includes the final norm's gain, and the head's output is taken as it is",
+                ),
+                '"bm,mnb->nb", output + (0 if lm.bias(layer, "b_O") is None else lm.bias(layer, "b_O")), directions': (
+                    "adds the layer's bias b_O",
+                    "b_O belongs to the layer, not to one of its heads: a head's output is z W_O",
+                ),
                 '"bm,mnb->nb", output - output.mean(dim=-1, keepdim=True), directions': (
                     "subtracts the mean of the output",
                     "folded_unembedding includes the final norm, so nothing else is subtracted",
                 ),
+            },
+        ),
+        *instead_of(
+            'return attention, torch.einsum("bm,mnb->nb", output, directions)',
+            {
+                f"return {wrong}": words
+                for wrong, words in {
+                    f"{PROJECTION}, attention": ("returns the projection first", "the attention comes first"),
+                    f"attention.T, {PROJECTION}.T": (
+                        "returns the prompts as the first axis",
+                        "each tensor has two rows, IO and S, and a column for each prompt",
+                    ),
+                    f"attention.mean(dim=1), {PROJECTION}.mean(dim=1)": (
+                        "averages over the prompts",
+                        "each prompt gives a point of its own",
+                    ),
+                    f"attention, {PROJECTION}.softmax(dim=0)": (
+                        "applies softmax to the projections",
+                        "the result is the dot product itself",
+                    ),
+                    f"attention / attention.sum(dim=0), {PROJECTION}": (
+                        "divides attention by its sum over the two names",
+                        "the result is the pattern's own value",
+                    ),
+                    f"attention + torch.stack([0 * rows, from_end[rows, dataset.word_idx['S2']]]), {PROJECTION}": (
+                        "adds the attention to S2",
+                        "attention to the subject is read at its first mention, S1",
+                    ),
+                }.items()
             },
         ),
     ],
