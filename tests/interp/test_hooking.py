@@ -10,6 +10,7 @@ from arena_lib import zoo
 from arena_lib.errors import ConfigError, ShapeError
 from arena_lib.interp.attribution.direct import attribute_head_by_source, direct_logit_attribution
 from arena_lib.interp.attribution.lens import logit_lens, track_target
+from arena_lib.interp.bridge_models import BridgeLM
 from arena_lib.interp.circuits.evaluation import mean_knockout, resample_knockout, run_circuit, zero_knockout
 from arena_lib.interp.heads.ablation import get_ablation_scores
 from arena_lib.interp.heads.detectors import prev_attn_detector
@@ -26,7 +27,12 @@ from arena_lib.transformer.fast.padding import pad_left
 
 
 @pytest.mark.parametrize(
-    ("load", "protocol", "kind"), [(zoo.load, HookedModel, HookedLM), (zoo.load_nnsight, TracedModel, NNsightLM)]
+    ("load", "protocol", "kind"),
+    [
+        (zoo.load, HookedModel, HookedLM),
+        (zoo.load_bridge, HookedModel, BridgeLM),
+        (zoo.load_nnsight, TracedModel, NNsightLM),
+    ],
 )
 def test_each_kind_of_model_is_seen_in_its_own_way_and_wrapped_once(load, protocol, kind):
     model = load("tiny-gpt")

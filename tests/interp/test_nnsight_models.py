@@ -7,6 +7,9 @@ from arena_lib import zoo
 from arena_lib.errors import ConfigError, UnknownNameError
 from arena_lib.interp.hooking import hooked
 from arena_lib.interp.nnsight_models import blocks, head_output_weights, out_projection
+from arena_lib.interp.patching.experiment import PathExperiment
+from arena_lib.interp.patching.nodes import MLP, Head, MLPInput
+from arena_lib.interp.patching.path import path_patch_logits
 
 TOKENS = torch.randint(0, 900, (2, 7), generator=torch.Generator().manual_seed(0))
 
@@ -215,3 +218,10 @@ def test_smollm2_gives_the_same_numbers():
         torch.testing.assert_close(logits, expected, rtol=1e-3, atol=2e-3)
         hooks = [(names[0], halve)]
         torch.testing.assert_close(traced.run(tokens, hooks), ours.run(tokens, hooks), rtol=1e-3, atol=2e-3)
+
+
+def test_effects_arrive_at_an_mlp_as_in_ours(models):
+    ours, _, traced = models
+    experiment = PathExperiment(TOKENS, TOKENS.flip(1))
+    given = (experiment, [Head(0, 1), MLP(0)], [MLPInput(1), MLPInput(2)])
+    close(path_patch_logits(traced, *given), path_patch_logits(ours, *given))

@@ -16,8 +16,10 @@ from copy import copy
 from typing import Any
 
 from arena_lib.errors import ShapeError
+from arena_lib.interp.bridge_models import BridgeLM
 from arena_lib.interp.models import HookedLM
 from arena_lib.interp.nnsight_models import NNsightLM
+from arena_lib.transformer.fast.model import Transformer
 from arena_lib.transformer.fast.padding import Mask, read_mask
 
 
@@ -25,8 +27,10 @@ def hooked(model: Any) -> HookedLM:
     """The model as the functions of this package see it; a `HookedLM` comes back as it is."""
     if isinstance(model, HookedLM):
         return model
+    if isinstance(model, Transformer):
+        return HookedLM(model)
     is_traced = not hasattr(model, "run_with_hooks") and hasattr(model, "trace")
-    return NNsightLM(model) if is_traced else HookedLM(model)
+    return NNsightLM(model) if is_traced else BridgeLM(model)
 
 
 def padded(model: Any, attention_mask: Mask) -> HookedLM:

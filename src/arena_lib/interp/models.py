@@ -21,6 +21,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from arena_lib.errors import ConfigError, ShapeError, UnknownNameError
+from arena_lib.interp.assumptions import Assumption
 from arena_lib.transformer.activations.hooks import HookFunction, HookPoint, HookSpec, NamesFilter
 from arena_lib.transformer.fast.model import Transformer
 from arena_lib.transformer.fast.padding import count_places
@@ -276,10 +277,18 @@ class HookedLM:
         n_of_part = self.n_kv_heads if part in ("k", "v") else self.n_heads
         return head * n_of_part // self.n_heads
 
+    def resid_mid(self, cache: Any, layer: int) -> Float[Tensor, "batch seq d_model"]:
+        """The stream between a layer's attention and its MLP, which not every model has a hook for."""
+        self.require(Assumption.STREAM)
+        return cache[f"blocks.{layer}.hook_resid_pre"] + cache[f"blocks.{layer}.hook_attn_out"]
+
     def _block(self, layer: int) -> Any:
         return self.model.blocks[self.check_layer(layer)]
 
     # -- what exists --------------------------------------------------------------------------
+
+    def require(self, assumption: Assumption) -> None:
+        """Nothing to check: GPT-2's, Llama's and the attention-only form have all of it. See `BridgeLM`."""
 
     def check_layer(self, layer: int) -> int:
         """The layer, if the model has it."""
@@ -298,9 +307,13 @@ class HookedLM:
 
     def check_hook(self, name: str) -> str:
         """The full hook name, if the model has it."""
-        if name not in self.model.hook_dict:
+        if not self.has_hook(name):
             raise UnknownNameError("hook", name, self.model.hook_dict)
         return name
+
+    def has_hook(self, name: str) -> bool:
+        """Whether there is a hook of this full name."""
+        return name in self.model.hook_dict
 
 
 AnyModel = HookedModel | TracedModel | HookedLM

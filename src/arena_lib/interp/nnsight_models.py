@@ -286,9 +286,13 @@ class NNsightLM(HookedLM):
 
     def check_hook(self, name: str) -> str:
         """The full hook name, if the model has it."""
-        if name not in self._sites:
+        if not self.has_hook(name):
             raise UnknownNameError("hook", name, self._sites)
         return name
+
+    def has_hook(self, name: str) -> bool:
+        """Whether there is a hook of this full name."""
+        return name in self._sites
 
     # -- parts --------------------------------------------------------------------------------
 

@@ -109,3 +109,18 @@ def test_what_does_not_exist_is_refused(model):
         attribute_head_by_source(model, TOKENS, (3, 0), ANSWERS)
     with pytest.raises(ConfigError, match="by 'head' or by 'layer': got 'neuron'"):
         direct_logit_attribution(model, TOKENS, ANSWERS, by="neuron")
+
+
+def test_a_text_of_one_token_is_the_answer_of_every_prompt():
+    model = zoo.load("tiny-gpt")
+    tokens = model.to_tokens(["Jack gave the lamp to", "Tina gave the lamp to"])
+    ids = torch.full((2,), model.to_single_token(" Jack"))
+    by_text = direct_logit_attribution(model, tokens, " Jack", " Tina")
+    by_ids = direct_logit_attribution(model, tokens, ids, torch.full((2,), model.to_single_token(" Tina")))
+    assert torch.equal(by_text.values, by_ids.values)
+    by_source = attribute_head_by_source(model, tokens, (1, 1), " Jack")
+    assert torch.equal(by_source, attribute_head_by_source(model, tokens, (1, 1), ids))
+    with pytest.raises(TokenError, match="must be one token"):
+        direct_logit_attribution(model, tokens, " Jack gave")
+    with pytest.raises(TokenError, match=r"answers must be token ids for .*: got ' Jack'"):
+        direct_logit_attribution(zoo.load_nnsight("tiny-gpt"), tokens, " Jack")

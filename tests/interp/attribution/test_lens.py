@@ -45,3 +45,10 @@ def test_logprobs_of_a_half_precision_model_are_not_rounded():
     logits, _ = logit_lens(model, tokens)
     exact = logits.double().log_softmax(dim=-1)[:, [0, 1], targets]
     torch.testing.assert_close(track_target(model, tokens, targets).logprobs, exact.float())
+
+
+def test_a_target_may_be_text():
+    model = zoo.load("tiny-gpt")
+    tokens = model.to_tokens("Jack gave the lamp to")
+    ids = torch.tensor([model.to_single_token(" Jack")])
+    assert torch.equal(track_target(model, tokens, " Jack").logprobs, track_target(model, tokens, ids).logprobs)

@@ -45,6 +45,8 @@ def test_nodes_of_different_kinds_are_different():
         ([Embed()], [MLPInput(-1)], UnknownNameError, "no layer is called '-1'"),
         ([], [FinalResidual()], ConfigError, "senders must hold at least one node"),
         ([Embed()], [], ConfigError, "receivers must hold at least one node"),
+        (Head(0, 0), [FinalResidual()], ConfigError, r"senders must be a list .*, \[Head\(layer=0, head=0\)\]"),
+        ([Embed()], FinalResidual(), ConfigError, r"receivers must be a list of nodes: got FinalResidual\(\)"),
         ([(0, 1)], [FinalResidual()], ConfigError, r"a sender must be one of Embed, Head, MLP: got \(0, 1\)"),
         ([Embed()], [Head(0, 1)], ConfigError, "a receiver must be one of HeadInput, MLPInput, FinalResidual"),
         ([Head(1, 0)], [HeadInput(1, 1, "q")], ConfigError, "a sender must come before a receiver"),

@@ -4,7 +4,7 @@ What leaves the last block is the sum of what all parts wrote. The final norm di
 depends on the whole; with the scale held at its value in this run the rest is linear, and the parts' shares
 sum to the logit. A share says what a part writes itself, not what later parts make of it.
 
-Shapes:  answers "batch"; stacks "component batch seq d_model"; values "component batch".
+Shapes:  answers "batch", or a text; stacks "component batch seq d_model"; values "component batch".
 Raises:  ShapeError for answers that aren't one for each prompt, or a position outside; TokenError for an answer
          outside the vocabulary; UnknownNameError for a head that is not there; what `interp.models` raises.
 Source:  Elhage et al. 2021, "A mathematical framework for transformer circuits"; Wang et al. 2022,
@@ -22,6 +22,7 @@ from torch import Tensor
 
 from arena_lib.core.device import at_least_float32
 from arena_lib.errors import ConfigError, ShapeError, TokenError
+from arena_lib.interp.assumptions import Assumption
 from arena_lib.interp.hooking import hooked
 from arena_lib.interp.models import Head, HookedLM
 from arena_lib.wording import counted
@@ -59,6 +60,7 @@ def residual_stack(
     and what the heads' biases add, and its MLP.
     """
     lm = hooked(model)
+    lm.require(Assumption.STREAM)
     parts, labels = [cache["blocks.0.hook_resid_pre"]], ["embed"]
     for layer in range(lm.n_layers):
         attn_out = cache[f"blocks.{layer}.hook_attn_out"]
@@ -116,17 +118,20 @@ def unembedding_directions(
 def direct_logit_attribution(
     model: Any,
     tokens: Int[Tensor, "batch seq"],
-    answers: Int[Tensor, "..."],
-    wrong: Int[Tensor, "..."] | None = None,
+    answers: Int[Tensor, "..."] | str,
+    wrong: Int[Tensor, "..."] | str | None = None,
     *,
     position: int = -1,
     by: str = "head",
 ) -> Attribution:
-    """How much each part adds, at one position, to the logit of each prompt's answer (less that of the wrong one)."""
+    """How much each part adds, at one position, to the logit of each prompt's answer (less that of the wrong one).
+
+    Answers are token ids, one for each prompt, or the text of one token for all of them: " Jack".
+    """
     if by not in ("head", "layer"):
         raise ConfigError(f"parts must be taken by 'head' or by 'layer': got {by!r}. Choose one of the two.")
     lm = hooked(model)
-    _check_answers(tokens, answers, wrong)
+    answers, wrong = _read_answers(lm, tokens, answers, wrong)
     columns = lm.find_columns(tokens.shape, position)
     rows = torch.arange(len(tokens), device=lm.device)
     names = residual_names(lm, by_head=by == "head")
@@ -144,8 +149,8 @@ def attribute_head_by_source(
     model: Any,
     tokens: Int[Tensor, "batch seq"],
     head: Head,
-    answers: Int[Tensor, "..."],
-    wrong: Int[Tensor, "..."] | None = None,
+    answers: Int[Tensor, "..."] | str,
+    wrong: Int[Tensor, "..."] | str | None = None,
     *,
     position: int = -1,
 ) -> Float[Tensor, "batch seq"]:
@@ -155,7 +160,8 @@ def attribute_head_by_source(
     """
     lm = hooked(model)
     (layer, head_idx), *_ = lm.check_heads([head])
-    _check_answers(tokens, answers, wrong)
+    answers, wrong = _read_answers(lm, tokens, answers, wrong)
+    lm.require(Assumption.VALUES)
     columns = lm.find_columns(tokens.shape, position)
     rows = torch.arange(len(tokens), device=lm.device)
     last = f"blocks.{lm.n_layers - 1}.hook_resid_post"
@@ -175,10 +181,28 @@ def _logits_of(
     return right if wrong is None else right - logits[rows, wrong]
 
 
-def _check_answers(tokens: Tensor, answers: Tensor, wrong: Tensor | None) -> None:
-    for name, ids in (("answers", answers), ("wrong answers", wrong)):
+def to_ids(lm: HookedLM, answer: Tensor | str, n_prompts: int) -> Int[Tensor, "..."]:
+    """The answers' token ids; a text is one token, the same answer for every prompt."""
+    if not isinstance(answer, str):
+        return answer
+    if not hasattr(lm.model, "to_single_token"):
+        raise TokenError(
+            f"answers must be token ids for {type(lm.model).__name__}: got {answer!r}. "
+            "Encode it with model.tokenizer, one id for each prompt."
+        )
+    return torch.full((n_prompts,), int(lm.model.to_single_token(answer)), device=lm.device)
+
+
+def _read_answers(
+    lm: HookedLM, tokens: Tensor, answers: Tensor | str, wrong: Tensor | str | None
+) -> tuple[Tensor, Tensor | None]:
+    """Both as token ids, one for each prompt."""
+    right = to_ids(lm, answers, len(tokens))
+    other = None if wrong is None else to_ids(lm, wrong, len(tokens))
+    for name, ids in (("answers", right), ("wrong answers", other)):
         if ids is not None and ids.shape != tokens.shape[:1]:
             raise ShapeError(
                 f"{name} must be one token for each of {counted(tokens.shape[0], 'prompt')}: got shape {tuple(ids.shape)}. "
                 "An answer of several tokens can't be attributed at once; take its first."
             )
+    return right, other

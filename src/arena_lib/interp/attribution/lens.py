@@ -18,7 +18,7 @@ from torch import Tensor
 
 from arena_lib.core.device import at_least_float32
 from arena_lib.errors import ShapeError
-from arena_lib.interp.attribution.direct import accumulated_residual
+from arena_lib.interp.attribution.direct import accumulated_residual, to_ids
 from arena_lib.interp.hooking import hooked
 from arena_lib.wording import counted
 
@@ -50,9 +50,10 @@ def logit_lens(
 
 @torch.no_grad()
 def track_target(
-    model: Any, tokens: Int[Tensor, "batch seq"], targets: Int[Tensor, "..."], *, position: int = -1
+    model: Any, tokens: Int[Tensor, "batch seq"], targets: Int[Tensor, "..."] | str, *, position: int = -1
 ) -> TargetByLayer:
-    """Log-probability and rank of each prompt's target in the logit lens of every layer."""
+    """Log-probability and rank of each prompt's target, ids or one text, in the logit lens of every layer."""
+    targets = to_ids(hooked(model), targets, len(tokens))
     if targets.shape != tokens.shape[:1]:
         raise ShapeError(
             f"targets must be one token for each of {counted(tokens.shape[0], 'prompt')}: got shape {tuple(targets.shape)}. "

@@ -26,6 +26,7 @@ from torch import Tensor
 
 from arena_lib.core.progress import progress
 from arena_lib.errors import ShapeError, UnknownNameError
+from arena_lib.interp.assumptions import Assumption
 from arena_lib.interp.hooking import hooked
 from arena_lib.interp.models import check_metric, check_position
 from arena_lib.interp.patching.metrics import Metric
@@ -146,6 +147,7 @@ def get_act_patch_attn_head_all_pos_every(
     reads, index `hooked(model).input_head("k", head)` (query head h reads h // (n_heads // n_kv_heads)).
     """
     lm = hooked(model)
+    lm.require(Assumption.PATTERN)
     check_same_prompts(clean_cache["blocks.0.attn.hook_z"], corrupted_tokens)
     results = []
     for part, (layer, head) in progress(list(product(HEAD_PARTS, lm.heads)), "heads' outputs and inputs"):

@@ -27,6 +27,7 @@ from torch import Tensor
 
 from arena_lib.core.progress import progress
 from arena_lib.errors import ConfigError, UnknownNameError
+from arena_lib.interp.assumptions import Assumption
 from arena_lib.interp.hooking import hooked
 from arena_lib.interp.models import AnyModel, HookedLM
 from arena_lib.interp.patching.metrics import Metric
@@ -169,4 +170,6 @@ def _check_sites(lm: HookedLM, sites: Sequence[str]) -> None:
     for site in sites:
         if site not in (*BLOCK_SITES, *HEAD_SITES):
             raise UnknownNameError("site", site, [*BLOCK_SITES, *HEAD_SITES])
+        if site == "pattern":
+            lm.require(Assumption.PATTERN)
         lm.check_hook(get_act_name(site, 0))

@@ -23,6 +23,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from arena_lib.interp.assumptions import Assumption
 from arena_lib.interp.hooking import hooked
 from arena_lib.interp.models import AnyModel, HookedLM
 from arena_lib.interp.patching.activation import Cache
@@ -122,6 +123,7 @@ def sender_changes(
     lm: HookedLM, senders: Sequence[Sender], orig_cache: Cache, new_cache: Cache, keep: Keep = lambda tensor: tensor
 ) -> Float[Tensor, "senders batch seq_out d_model"]:
     """What each sender adds to the residual stream on the new prompts, less what it adds on the original ones."""
+    lm.require(Assumption.STREAM)
     changes: dict[Sender, Tensor] = {}
     for layer in sorted({sender.layer for sender in senders if isinstance(sender, Head)}):
         heads = [sender.head for sender in dict.fromkeys(senders) if isinstance(sender, Head) and sender.layer == layer]

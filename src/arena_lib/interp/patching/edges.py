@@ -153,7 +153,7 @@ def run_edges(
         written = torch.einsum("bsnh,nhm->nbsm", z, lm.W_O(layer))
         changes |= {Head(layer, head): change for head, change in enumerate(written)}
         if lm.has_mlp:
-            resid_mid = other[f"blocks.{layer}.hook_resid_pre"] + other[f"blocks.{layer}.hook_attn_out"]
+            resid_mid = lm.resid_mid(other, layer)
             out = lm.mlp_out(layer, resid_mid + _arriving(MLPInput(layer), sources, changes, resid_mid))
             changes[MLP(layer)] = out - other[f"blocks.{layer}.hook_mlp_out"]
     final = other[f"blocks.{lm.n_layers - 1}.hook_resid_post"]

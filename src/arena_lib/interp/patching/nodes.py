@@ -109,9 +109,16 @@ def reaches(sender: Sender, receiver: Receiver) -> bool:
     return sender.writes_at < receiver.reads_at
 
 
-def check_nodes(lm: HookedLM, senders: Sequence[Any], receivers: Sequence[Any]) -> None:
+def check_list(name: str, nodes: Any) -> None:
+    """Refuses a single node where several are asked for."""
+    if not isinstance(nodes, Sequence):
+        raise ConfigError(f"{name} must be a list of nodes: got {nodes!r}. Put one node in a list, [{nodes!r}].")
+
+
+def check_nodes(lm: HookedLM, senders: Any, receivers: Any) -> None:
     """Refuses what does not exist, what no effect could reach, and no senders or receivers at all."""
     for name, nodes in (("senders", senders), ("receivers", receivers)):
+        check_list(name, nodes)
         if not nodes:
             raise ConfigError(f"{name} must hold at least one node: got none. Give a list such as [Head(0, 1)].")
     for sender in senders:

@@ -140,7 +140,13 @@ def input_names(lm: HookedLM, receiver: Receiver) -> list[str]:
     if isinstance(receiver, HeadInput):
         return [f"blocks.{receiver.layer}.attn.hook_{receiver.part}"]
     names = [f"blocks.{receiver.layer}.mlp.hook_{kind}" for kind in ("pre", "pre_linear")]
-    return [name for name in names if name in lm.model.hook_dict]
+    there = [name for name in names if lm.has_hook(name)]
+    if not there:
+        raise ConfigError(
+            f"an MLP that receives must have hooks for what it reads: got {type(lm.model).__name__}, which has no "
+            f"{names[0]}. Patch to the heads of the next layer, or to FinalResidual()."
+        )
+    return there
 
 
 def record_with_hooks(

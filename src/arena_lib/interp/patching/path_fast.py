@@ -42,6 +42,7 @@ from arena_lib.interp.patching.nodes import (
     Part,
     Receiver,
     Sender,
+    check_list,
     check_nodes,
     reaches,
 )
@@ -97,6 +98,7 @@ def path_patch_heads(
 ) -> Float[Tensor, "n_layers n_heads"]:
     """`path_patch_each` for every head. A head that comes before no receiver changes nothing: it has the original metric."""
     lm = hooked(model)
+    check_list("receivers", receivers)
     heads = [Head(*head) for head in lm.heads]
     senders = [head for head in heads if any(reaches(head, receiver) for receiver in receivers)]
     if not senders:

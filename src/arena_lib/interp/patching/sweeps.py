@@ -29,6 +29,7 @@ from torch import Tensor
 
 from arena_lib.core.progress import progress
 from arena_lib.errors import UnknownNameError
+from arena_lib.interp.assumptions import Assumption
 from arena_lib.interp.hooking import hooked
 from arena_lib.interp.models import AnyModel, HookedLM
 from arena_lib.interp.patching.metrics import Metric
@@ -55,6 +56,8 @@ def sweep_blocks(
     """The metric with the residual stream, or what attention or the MLP adds, patched at one layer and position."""
     lm = hooked(model)
     _check_site(site, get_args(BlockSite))
+    if site in ("attn_out", "mlp_out"):
+        lm.require(Assumption.STREAM)
     read = make_readout(lm, tokens, metric, read_at)
     own = lm.run_with_cache(tokens, _names(lm, "resid_pre", "attn_out", "resid_post", site))[1]
     seq = tokens.shape[1]
@@ -67,7 +70,7 @@ def sweep_blocks(
                 if site == "resid_pre":
                     values.append(read.of_pre(_fold(own["resid_pre", layer] + changes), layer))
                 elif site in ("resid_mid", "attn_out"):
-                    values.append(read.of_mid(_fold(_resid_mid(own, layer) + changes), layer))
+                    values.append(read.of_mid(_fold(lm.resid_mid(own, layer) + changes), layer))
                 else:
                     values.append(read.of_pre(_fold(own["resid_post", layer] + changes), layer + 1))
                 bar.update(len(positions))
@@ -92,6 +95,8 @@ def sweep_heads(
     """
     lm = hooked(model)
     _check_site(site, EVERY_HEAD_SITE)
+    if site == "pattern":
+        lm.require(Assumption.PATTERN)
     read = make_readout(lm, tokens, metric, read_at)
     own = lm.run_with_cache(tokens, _names(lm, "resid_pre", "attn_out", "z", site))[1]
     seq = tokens.shape[1]
@@ -101,7 +106,7 @@ def sweep_heads(
     with progress(lm.n_layers * len(patches), f"patching {site}") as bar:
         for layer in range(lm.n_layers):
             z_changes = _z_changes(lm, tokens, own, source_cache, site, layer, by_position, max_tokens)
-            resid_mid = _resid_mid(own, layer)
+            resid_mid = lm.resid_mid(own, layer)
             for chunk in chunks(patches, tokens, max_tokens):
                 changes = _written(lm, z_changes, layer, n_sets, chunk, by_position)
                 values.append(read.of_mid(_fold(resid_mid + changes), layer))
@@ -204,10 +209,6 @@ def _written(
     if by_position and not spreads:
         picked = picked * _mask(places.tolist(), z_changes.shape[2], picked)[:, None, :, None, None]
     return torch.einsum("pbsnh,pnhm->pbsm", picked, lm.W_O(layer).unflatten(0, heads_of)[sets])
-
-
-def _resid_mid(own: Any, layer: int) -> Float[Tensor, "batch seq d_model"]:
-    return own["resid_pre", layer] + own["attn_out", layer]
 
 
 def _mask(positions: Sequence[int], seq: int, like: Tensor) -> Float[Tensor, "patches seq"]:

@@ -19,6 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from arena_lib.errors import UnknownNameError
+from arena_lib.interp.assumptions import Assumption
 from arena_lib.interp.hooking import hooked
 
 
@@ -41,6 +42,7 @@ def folded_reader(model: Any, layer: int, name: str) -> Float[Tensor, "n_heads d
     if name not in ("W_Q", "W_K", "W_V"):
         raise UnknownNameError("weight that reads the stream", name, ["W_Q", "W_K", "W_V"])
     lm = hooked(model)
+    lm.require(Assumption.VALUES if name == "W_V" else Assumption.SCORES)
     return fold_norm(getattr(lm, name)(layer), *lm.gain(layer))
 
 
