@@ -12,7 +12,7 @@ from arena_lib.checking import Case, Mistake, exercise, instead_of
 from arena_lib.checking.observing import Observations
 from arena_lib.interp.steering import function_vectors
 from arena_lib.interp.steering.icl import ICLDataset
-from arena_lib.tests.function_vectors.tiny_models import dataset, tiny_model
+from arena_lib.tests.function_vectors.tiny_models import dataset, tiny_model, uneven_dataset
 
 __test__ = False
 
@@ -31,6 +31,7 @@ def calculate_mean_z_cases(generator: torch.Generator) -> list[Case]:
     return [
         Case(label="three prompts", args=(tiny_model(0), dataset(3, 2)), axes=axes),
         Case(label="a single prompt", args=(tiny_model(1), dataset(1, 3, seed=1)), axes=axes),
+        Case(label="prompts of uneven length", args=(tiny_model(0), uneven_dataset(4, 1)), axes=axes),
     ]
 
 

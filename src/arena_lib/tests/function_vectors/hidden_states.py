@@ -12,7 +12,7 @@ from arena_lib.checking import Case, Mistake, Unfit, exercise, instead_of
 from arena_lib.checking.observing import Observations
 from arena_lib.interp.steering import function_vectors
 from arena_lib.interp.steering.icl import ICLDataset
-from arena_lib.tests.function_vectors.tiny_models import dataset, tiny_model
+from arena_lib.tests.function_vectors.tiny_models import dataset, half_right_dataset, tiny_model, uneven_dataset
 
 __test__ = False
 
@@ -38,6 +38,8 @@ def calculate_h_cases(generator: torch.Generator) -> list[Case]:
         Case(label="no layer named", args=(tiny_model(1), dataset(4, 1, seed=1)), axes=axes),
         Case(label="a single prompt without pairs", args=(tiny_model(0), dataset(1, 0, seed=2), 0), axes=axes),
         Case(label="a layer counted from the end", args=(tiny_model(1), dataset(2, 3, seed=3), -2), axes=axes),
+        Case(label="prompts of uneven length", args=(tiny_model(0), uneven_dataset(4, 1), 1), axes=axes),
+        Case(label="right and wrong answers", args=(tiny_model(0), half_right_dataset(tiny_model(0)), 1), axes=axes),
     ]
 
 
@@ -213,6 +215,7 @@ def intervene_with_h_cases(generator: torch.Generator) -> list[Case]:
         Case(label="a single prompt", args=(tiny_model(0), dataset(1, 0, seed=2), h(6.0), 1)),
         Case(label="prompts with pairs", args=(tiny_model(1), dataset(3, 2, seed=3), h(3.0), 0)),
         Case(label="a short vector", args=(tiny_model(2), dataset(8, 0, seed=2), h(0.05), 0)),
+        Case(label="prompts of uneven length", args=(tiny_model(0), uneven_dataset(4, 1), h(5.0), 1)),
     ]
 
 

@@ -37,6 +37,9 @@ PAIRS = [
     ("dark", "bright"),
 ]
 
+OF_SEVERAL_TOKENS = [("dim", "bright"), ("hot", "cold"), ("ox", "big"), ("wet", "dry")]
+"""Pairs of which some words are spelled in bytes, so that prompts differ in length."""
+
 
 class TinyModel(TransformersModel):
     """A model whose name is short where a message shows it."""
@@ -68,3 +71,21 @@ def tiny_model(seed: int = 0, sharpness: float = 1.0, has_biases: bool = False) 
 def dataset(size: int, n_prepended: int, seed: int = 0, **options: Any) -> ICLDataset:
     """A few lists of opposites."""
     return ICLDataset(PAIRS, size, n_prepended, seed=seed, form=RULE_LIST, **options)
+
+
+def uneven_dataset(size: int, n_prepended: int, seed: int = 0) -> ICLDataset:
+    """Prompts of different lengths, which nnsight pads on the left."""
+    return ICLDataset(OF_SEVERAL_TOKENS, size, n_prepended, bidirectional=False, seed=seed, form=RULE_LIST)
+
+
+def half_right_dataset(model: TinyModel) -> ICLDataset:
+    """Questions alone, of which the model answers every other one as the data set does."""
+    asked = ICLDataset(PAIRS, len(PAIRS), 0, bidirectional=False, form=RULE_LIST)
+    with torch.no_grad(), model.trace(asked.prompts):
+        guesses = model.lm_head.output[:, -1].argmax(dim=-1).save()
+    words = {
+        seq[0][0]: text.strip()
+        for seq, text in zip(asked.seqs, model.tokenizer.batch_decode(guesses[:, None]), strict=True)
+    }
+    pairs = [(x, words[x] if i % 2 else y) for i, (x, y) in enumerate(PAIRS)]
+    return ICLDataset(pairs, len(pairs), 0, bidirectional=False, form=RULE_LIST)
