@@ -12,7 +12,7 @@ from arena_lib.checking import Case, Mistake, exercise, instead_of
 from arena_lib.checking.observing import Observations
 from arena_lib.interp.steering import function_vectors
 from arena_lib.interp.steering.icl import ICLDataset
-from arena_lib.tests.function_vectors.tiny_models import dataset, tiny_model, uneven_dataset
+from arena_lib.tests.function_vectors.tiny_models import FROM_THE_LEFT, dataset, tiny_model, uneven_dataset
 
 __test__ = False
 
@@ -63,6 +63,10 @@ test_calculate_mean_z = exercise(
         *instead_of(
             "out_projection(model, layer).input[:, -1].mean(dim=0)",
             {
+                (
+                    "out_projection(model, layer).input[range(len(dataset.prompts)), "
+                    "[len(model.tokenizer(text).input_ids) - 1 for text in dataset.prompts]].mean(dim=0)"
+                ): FROM_THE_LEFT,
                 "out_projection(model, layer).input.mean(dim=(0, 1))": (
                     "averages over all positions",
                     "z is read at the last position, where the answer is predicted",

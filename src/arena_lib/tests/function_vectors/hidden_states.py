@@ -12,7 +12,13 @@ from arena_lib.checking import Case, Mistake, Unfit, exercise, instead_of
 from arena_lib.checking.observing import Observations
 from arena_lib.interp.steering import function_vectors
 from arena_lib.interp.steering.icl import ICLDataset
-from arena_lib.tests.function_vectors.tiny_models import dataset, half_right_dataset, tiny_model, uneven_dataset
+from arena_lib.tests.function_vectors.tiny_models import (
+    FROM_THE_LEFT,
+    dataset,
+    half_right_dataset,
+    tiny_model,
+    uneven_dataset,
+)
 
 __test__ = False
 
@@ -83,6 +89,10 @@ test_calculate_h = exercise(
         *instead_of(
             READS_H,
             {
+                (
+                    "block(model, layer).output[range(len(dataset.prompts)), "
+                    "[len(model.tokenizer(text).input_ids) - 1 for text in dataset.prompts]].mean(dim=0)"
+                ): FROM_THE_LEFT,
                 "block(model, layer).output.mean(dim=(0, 1))": (
                     "averages over all positions",
                     "h is the state at the last position, where the answer is about to be given",

@@ -40,6 +40,11 @@ PAIRS = [
 OF_SEVERAL_TOKENS = [("dim", "bright"), ("hot", "cold"), ("ox", "big"), ("wet", "dry")]
 """Pairs of which some words are spelled in bytes, so that prompts differ in length."""
 
+FROM_THE_LEFT = (
+    "finds the last position by counting from the left",
+    "shorter prompts are padded on the left, so the last position of every prompt is -1",
+)
+
 
 class TinyModel(TransformersModel):
     """A model whose name is short where a message shows it."""
