@@ -111,7 +111,7 @@ def add_mean_ablation_hook(
     2. Run the whole model on `means_dataset.toks`, and keep `blocks.{layer}.attn.hook_z` of each layer.
     3. `model.add_hook(name, hook, is_permanent=is_permanent)` at each of them, also in layers without a head of
        the circuit: the hook keeps z where `make_circuit_mask` says so, and elsewhere puts
-       `compute_means_by_template` of step 2. A permanent hook outlives `model.reset_hooks()`.
+       `compute_means_by_template` of step 2. It may write into z. A permanent hook outlives `model.reset_hooks()`.
 
     `means_dataset` has `toks` "batch seq", `groups` "batch" and `word_idx`: prompt i has the template and
     positions of prompt i of the data that the model will be run on.

@@ -33,7 +33,8 @@ def calculate_scatter_embedding_vs_attn(
 
     1. the pattern from the position `dataset.word_idx["end"]` to `word_idx["IO"]` and `word_idx["S1"]`;
     2. the dot product of the head's output at "end", z W_O[layer, head], with the column of
-       `folded_unembedding(model)` ("d_model d_vocab") of the token in `dataset.io_tokens`, `s_tokens`.
+       `folded_unembedding(model)` ("d_model d_vocab") of the token in `dataset.io_tokens`, `s_tokens`. The final
+       norm's scale is left out.
 
     `cache["pattern", layer]` is "batch n_heads seq_q seq_k", `cache["z", layer]` is "batch seq n_heads
     d_head", and `hooked(model).W_O(layer)` has heads first.

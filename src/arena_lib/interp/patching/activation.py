@@ -98,7 +98,7 @@ def patch_head_vector(
 ) -> Float[Tensor, "batch seq n_heads d_head"]:
     """A hook on z, q, k or v: one head gets what it had in the clean run, at all positions; the others keep theirs.
 
-    As in `patch_residual_component`, it may write into the tensor that comes in.
+    As in `patch_residual_component`, it may write into the tensor that comes in, and the cache must stay as it is.
     """
     clean = clean_cache[hook.name]
     patched = corrupted_head_vector.clone()
@@ -127,7 +127,7 @@ def patch_attn_patterns(
 ) -> Float[Tensor, "batch n_heads seq_q seq_k"]:
     """A hook on the patterns: one head looks where it looked in the clean run; the others look as they do.
 
-    As in `patch_residual_component`, it may write into the tensor that comes in.
+    As in `patch_residual_component`, it may write into the tensor that comes in, and the cache must stay as it is.
     """
     clean = clean_cache[hook.name]
     patched = corrupted_head_vector.clone()

@@ -221,13 +221,14 @@ def get_path_patch_head_to_final_resid_post(
 ) -> Float[Tensor, "n_layers n_heads"]:
     """Path patching from each head to the final residual stream, through MLPs but no other head.
 
-    The datasets hold their tokens, "batch seq", as `.toks`. Without the caches, run the model to make them: z of
-    all layers is all that is needed. Then, for each head as the sender:
+    The datasets hold their tokens, "batch seq", as `.toks`. Each cache that isn't given is made by running the model:
+    z of all layers is all that is needed. Then, for each head as the sender:
 
     1. Run the model on the original tokens with `patch_or_freeze_head_vectors` at every layer's z: the sender
        has its new value, all other heads their original one; MLPs and norms are recomputed. Keep
        `resid_post` of the last layer.
-    2. Turn it into logits (`ln_final`, then `unembed`), and put `patching_metric(logits)` at [layer, head].
+    2. Turn it into logits (`hooked(model).unembed` applies the final norm and the unembedding), and put
+       `patching_metric(logits)` at [layer, head].
     """
     lm = hooked(model)
     new_tokens, orig_tokens = check_tokens(new_dataset, orig_dataset)
