@@ -75,14 +75,15 @@ def _find_pair(sighting: Sighting) -> tuple[Mistake, Mistake] | None:
     They are first tried on one case, the first that went wrong: most pairs need no second look.
     """
     test = sighting.test
-    deadline = time.process_time() + SECONDS_FOR_PAIRS
     expected = expectations_of(test, sighting.device).reference
     is_wrong = [not same_observations(test, *pair) for pair in zip(expected, sighting.seen, strict=True)]
     if not any(is_wrong) or SECONDS_FOR_PAIRS <= 0:
         return None
     case_idx = is_wrong.index(True)
     case, seen = cases_of(test, sighting.device)[case_idx], sighting.seen[case_idx]
-    for pair in _pairs(sighting, case_idx):
+    pairs = _pairs(sighting, case_idx)
+    deadline = time.process_time() + SECONDS_FOR_PAIRS
+    for pair in pairs:
         if time.process_time() > deadline:
             return None
         try:
