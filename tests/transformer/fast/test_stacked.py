@@ -106,3 +106,16 @@ def test_stacks_are_those_of_the_bridge(make_random: Callable[..., Transformer],
         "W_pos",
     ):
         torch.testing.assert_close(getattr(model, name), getattr(bridge, name), msg=name)
+
+
+def test_biases_before_a_layer_are_summed(any_model: Transformer) -> None:
+    has_mlp = hasattr(any_model.blocks[0], "mlp")
+    b_O, b_out = any_model.b_O, any_model.b_out if has_mlp else torch.zeros_like(any_model.b_O)
+    assert not any_model.accumulated_bias(0).any()
+    torch.testing.assert_close(any_model.accumulated_bias(2), (b_O + b_out)[:2].sum(dim=0))
+    torch.testing.assert_close(any_model.accumulated_bias(1, mlp_input=True), b_O[:2].sum(dim=0) + b_out[0])
+    torch.testing.assert_close(any_model.accumulated_bias(2, include_mlp_biases=False), b_O[:2].sum(dim=0))
+    n_layers = any_model.cfg.n_layers
+    for layer, mlp_input in ((n_layers + 1, False), (-1, False), (n_layers, True)):
+        with pytest.raises(UnknownNameError, match=f"no layer is called '{layer}'"):
+            any_model.accumulated_bias(layer, mlp_input=mlp_input)

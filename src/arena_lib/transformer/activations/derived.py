@@ -75,13 +75,17 @@ def _derive_norm(norm: Any, source: HookPoint, *others: HookPoint) -> dict[str, 
 
 
 @contextmanager
-def record(model: Any, names_filter: NamesFilter, stored: dict[str, Tensor]) -> Iterator[list[str]]:
+def record(
+    model: Any, names_filter: NamesFilter, stored: dict[str, Tensor], *, all_in_pass: bool = False
+) -> Iterator[list[str]]:
     """Let the points that `names_filter` picks, or those they follow from, put their tensors into `stored`.
 
-    Yields the names asked for.
+    Yields the names asked for. With `all_in_pass` nothing is left to be made later.
     """
     wanted = _pick(model, names_filter)
-    is_needed_in_pass = torch.is_grad_enabled() and (names_filter is not None or _records_gradients(model))
+    is_needed_in_pass = all_in_pass or (
+        torch.is_grad_enabled() and (names_filter is not None or _records_gradients(model))
+    )
     tapped: dict[str, HookPoint] = {}
     for point in wanted:
         rule = None if is_needed_in_pass else model.derivations.get(point.name)

@@ -86,6 +86,8 @@ def get_act_name(name: str, layer: int | None = None, module: str | None = None)
     """
     if "." in name or name.startswith("hook_"):
         return name
+    if name.endswith("_grad"):
+        return f"{get_act_name(name.removesuffix('_grad'), layer, module)}_grad"
     name = SHORT_NAMES.get(name, name)
     if name in IN_ATTENTION:
         module = "attn"

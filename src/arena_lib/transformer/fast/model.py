@@ -24,6 +24,8 @@ from arena_lib.errors import CheckpointError, ConfigError, DtypeError, ShapeErro
 from arena_lib.transformer.activations.cache import ActivationCache
 from arena_lib.transformer.activations.derived import Derivation, find_derivations, record
 from arena_lib.transformer.activations.hooks import HookedModel, HookPoint, HookSpec, NamesFilter
+from arena_lib.transformer.activations.recorder import Recorder
+from arena_lib.transformer.activations.slices import PosSlice, take
 from arena_lib.transformer.fast.attention import KVCacheLike, Visible, check_kv_cache
 from arena_lib.transformer.fast.embeddings import Embed, Places, TiedUnembed, Unembed
 from arena_lib.transformer.fast.norms import LayerNorm, RMSNorm
@@ -230,9 +232,16 @@ class Transformer(HookedModel, StackedWeights, WritingModel):
         prepend_bos: bool | None = None,
         stop_at_layer: int | None = None,
         remove_batch_dim: bool = False,
+        pos_slice: PosSlice = None,
+        device: str | torch.device | None = None,
+        incl_bwd: bool = False,
         attention_mask: Mask | None = None,
     ) -> tuple[Any, ActivationCache]:
         """What `forward` gives, and the activations that `names_filter` picks (all, if None).
+
+        Of each activation the cache keeps the positions that `pos_slice` picks (one drops the axis; of a
+        pattern, the queries), on `device`. `incl_bwd` adds the loss's gradient with respect to each, as
+        `cache["resid_post_grad", 0]`; it needs return_type "loss" or "both".
 
         The cache keeps `attention_mask`; what it holds at padding is finite and means nothing.
 
@@ -243,8 +252,9 @@ class Transformer(HookedModel, StackedWeights, WritingModel):
         `names_filter` names them.
         """
         tokens, attention_mask = self.read_input(tokens, attention_mask, prepend_bos)
-        stored: dict[str, Tensor] = {}
-        with record(self, names_filter, stored) as names:
+        is_plain = pos_slice is None and device is None and not incl_bwd
+        stored = {} if is_plain else Recorder(pos_slice, device, incl_bwd)
+        with record(self, names_filter, stored, all_in_pass=incl_bwd or pos_slice is not None) as names:
             output = self(
                 tokens,
                 return_type=return_type,
@@ -254,8 +264,12 @@ class Transformer(HookedModel, StackedWeights, WritingModel):
             )
         if stop_at_layer is not None:
             names = [name for name in names if not name.startswith("ln_final.")]
-        padding = None if attention_mask is None else attention_mask.bool().to(tokens.device)
-        cache = ActivationCache(self, names, stored, padding=padding)
+        if isinstance(stored, Recorder) and incl_bwd:
+            names = names + stored.add_gradients(output)
+        padding = None if attention_mask is None else attention_mask.bool().to(device or tokens.device)
+        if padding is not None and pos_slice is not None:
+            padding = take(padding, pos_slice, axis=-1)
+        cache = ActivationCache(self, names, stored, padding=padding, is_whole=pos_slice is None)
         return output, cache.remove_batch_dim() if remove_batch_dim else cache
 
     # -- weights ------------------------------------------------------------------------------

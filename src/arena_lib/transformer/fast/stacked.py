@@ -3,7 +3,8 @@
 Shapes:  W_Q "n_layers n_heads d_model d_head"; W_K, W_V the same with n_kv_heads; W_O "n_layers n_heads
          d_head d_model"; b_Q, b_K, b_V without d_model; b_O "n_layers d_model"; W_in "n_layers d_model
          d_mlp"; W_out "n_layers d_mlp d_model"; W_E "d_vocab d_model"; W_U "d_model d_vocab".
-Raises:  MissingWeightError, which is an AttributeError too, for a weight that the form does not have.
+Raises:  MissingWeightError, which is an AttributeError too, for a weight that the form does not have;
+         UnknownNameError for a layer that isn't there.
 Source:  the interface of TransformerLens, github.com/TransformerLensOrg/TransformerLens.
 Differs: keys and values of grouped queries are not repeated: there are n_kv_heads of them. Biases that
          the form does not have are zeros.
@@ -13,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from arena_lib.errors import MissingWeightError
+from arena_lib.errors import MissingWeightError, UnknownNameError
 
 
 class StackedWeights(nn.Module):
@@ -37,6 +38,25 @@ class StackedWeights(nn.Module):
         if name in self.get_submodule("blocks.0").state_dict():
             return self.stack(name)
         return torch.zeros_like(weight)
+
+    def accumulated_bias(
+        self, layer: int, mlp_input: bool = False, include_mlp_biases: bool = True
+    ) -> Float[Tensor, " d_model"]:
+        """The sum of the output biases of the layers before `layer`, and with `mlp_input` of its attention: b_O and b_out.
+
+        What the values' biases add through W_O is part of the heads' results.
+        """
+        blocks = list(self.get_submodule("blocks").children())
+        if not 0 <= layer <= len(blocks) - mlp_input:
+            raise UnknownNameError("layer", str(layer), map(str, range(len(blocks) + 1 - mlp_input)))
+        names = [(block, "attn.b_O") for block in blocks[: layer + mlp_input]]
+        names += [(block, "mlp.b_out") for block in blocks[:layer] if include_mlp_biases]
+        total = torch.zeros_like(self.W_U[:, 0])
+        for block, name in names:
+            module, _, bias = name.partition(".")
+            value = getattr(getattr(block, module, None), bias, None)
+            total = total if value is None else total + value
+        return total
 
     @property
     def W_E(self) -> Float[Tensor, "d_vocab d_model"]:

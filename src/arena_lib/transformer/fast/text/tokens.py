@@ -141,7 +141,7 @@ class TextModel(nn.Module):
         elif text and all(isinstance(line, str) for line in text):
             return [self._str_tokens(row) for row in self._encode_rows(text, prepend_bos)]  # type: ignore[arg-type]
         else:
-            rows = [list(text)]
+            rows = [[int(token_id) for token_id in text]]
         return self._str_tokens(rows[0]) if len(rows) == 1 else [self._str_tokens(row) for row in rows]
 
     def _str_tokens(self, ids: Sequence[int]) -> list[str]:
