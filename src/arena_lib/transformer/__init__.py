@@ -6,6 +6,7 @@ and `AttentionOnly` read the same weights and add hooks, a cache and exchange wi
 
 from arena_lib.transformer.activations.cache import ActivationCache
 from arena_lib.transformer.activations.hooks import HookPoint, get_act_name
+from arena_lib.transformer.activations.root_module import HookedRootModule
 from arena_lib.transformer.beam_search import Beams
 from arena_lib.transformer.fast.attention_only import AttentionOnly, AttentionOnlyConfig
 from arena_lib.transformer.fast.generation import WritingConfig
@@ -40,6 +41,7 @@ __all__ = [
     "DemoTransformer",
     "GPT2Config",
     "HookPoint",
+    "HookedRootModule",
     "LinearScaling",
     "Llama",
     "Llama3Scaling",

@@ -169,3 +169,22 @@ def test_gradients_flow_through_norm_and_products():
 def test_what_does_not_fit_is_refused(act, says):
     with pytest.raises(ShapeError, match=says):
         act()
+
+
+def test_sizes_and_collapsed_forms_are_transformer_lenss():
+    from transformer_lens import FactoredMatrix as Theirs
+
+    generator = torch.Generator().manual_seed(0)
+    A, B = torch.randn(3, 7, 2, generator=generator), torch.randn(3, 2, 5, generator=generator)
+    ours, theirs = FactoredMatrix(A, B), Theirs(A, B)
+    assert (ours.ldim, ours.mdim, ours.rdim) == (theirs.ldim, theirs.mdim, theirs.rdim) == (7, 2, 5)
+    assert torch.equal(ours.pair[0], A)
+    assert torch.equal(ours.pair[1], B)
+    AB = A @ B
+    torch.testing.assert_close(ours.collapse_l().mT @ ours.collapse_l(), AB.mT @ AB)
+    torch.testing.assert_close(ours.collapse_r() @ ours.collapse_r().mT, AB @ AB.mT)
+    for collapsed, expected in ((ours.collapse_l(), theirs.collapse_l()), (ours.collapse_r(), theirs.collapse_r())):
+        torch.testing.assert_close(collapsed.abs(), expected.abs())  # each singular vector's sign is free
+    even = ours.make_even()
+    torch.testing.assert_close(even.AB, AB)
+    torch.testing.assert_close(even.A.norm(dim=-2), even.B.norm(dim=-1))

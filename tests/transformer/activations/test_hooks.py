@@ -10,7 +10,7 @@ import torch
 
 from arena_lib.errors import ConfigError, UnknownNameError
 from arena_lib.transformer.activations import hooks
-from arena_lib.transformer.activations.hooks import HookPoint, get_act_name
+from arena_lib.transformer.activations.hooks import HookPoint
 from arena_lib.transformer.fast.attention_only import AttentionOnly
 from arena_lib.transformer.fast.llama import Llama
 from arena_lib.transformer.fast.model import Transformer
@@ -80,60 +80,6 @@ def test_every_activation_is_the_bridges(
         is_unmasked = ours.isfinite()
         assert ours.shape == theirs[name].shape, name
         torch.testing.assert_close(ours[is_unmasked], theirs[name][is_unmasked], rtol=1e-4, atol=1e-4, msg=name)
-
-
-# -- one point ----------------------------------------------------------------------------------
-
-
-def test_an_idle_point_gives_back_the_same_object() -> None:
-    x = torch.ones(2)
-    assert HookPoint()(x) is x
-
-
-def test_hooks_run_in_order_and_none_keeps_the_tensor() -> None:
-    point = HookPoint()
-    point.attach(lambda tensor, hook: tensor + 1, "fwd")
-    point.attach(lambda tensor, hook: None, "fwd")
-    point.attach(lambda tensor, hook: tensor * 10, "fwd")
-    assert point(torch.tensor(2.0)) == 30
-
-
-def test_a_hook_learns_where_it_is(any_model: Transformer, tokens: torch.Tensor) -> None:
-    seen = []
-    any_model.run_with_hooks(tokens, [("blocks.1.attn.hook_z", lambda z, hook: seen.append((hook.name, hook.layer())))])
-    assert seen == [("blocks.1.attn.hook_z", 1)]
-    with pytest.raises(ConfigError, match=r"hook.layer\(\) needs a hook inside a block: got 'hook_embed'"):
-        any_model.hook_embed.layer()
-
-
-def test_a_backward_hook_gets_the_gradient_and_may_replace_it() -> None:
-    point, x = HookPoint(), torch.tensor(3.0, requires_grad=True)
-    point.attach(lambda grad, hook: grad * 100, "bwd")
-    (point(x * 2) ** 2).backward()
-    assert x.grad == 2 * 100 * 12
-
-
-def test_a_backward_hook_without_gradients_is_left_out() -> None:
-    point = HookPoint()
-    point.attach(lambda grad, hook: grad * 100, "bwd")
-    assert point(torch.tensor(3.0)) == 3
-
-
-def test_detach_takes_away_the_latest_of_equal_hooks_and_ignores_strangers() -> None:
-    point, calls = HookPoint(), []
-
-    def note(tensor: torch.Tensor, hook: HookPoint) -> None:
-        calls.append(1)
-
-    point.attach(note, "fwd")
-    point.attach(note, "fwd")
-    point.detach(note, "fwd")
-    point(torch.ones(1))
-    assert len(calls) == 1
-    point.detach(note, "bwd")
-    assert not point.is_idle
-    point.detach(note, "fwd")
-    assert point.is_idle
 
 
 # -- by name ------------------------------------------------------------------------------------
@@ -320,29 +266,6 @@ def test_a_write_after_the_fact_shows_in_the_cache_but_a_replacement_does_not(
 
 
 # -- names --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("short", "full"),
-    [
-        (("q", 1), "blocks.1.attn.hook_q"),
-        (("attn", 0), "blocks.0.attn.hook_pattern"),
-        (("attn_scores", 2), "blocks.2.attn.hook_attn_scores"),
-        (("result", 0), "blocks.0.attn.hook_result"),
-        (("rot_k", 0), "blocks.0.attn.hook_rot_k"),
-        (("pre", 1), "blocks.1.mlp.hook_pre"),
-        (("post", 1), "blocks.1.mlp.hook_post"),
-        (("pre_linear", 1), "blocks.1.mlp.hook_pre_linear"),
-        (("mlp_out", 3), "blocks.3.hook_mlp_out"),
-        (("normalized", 2, "ln1"), "blocks.2.ln1.hook_normalized"),
-        (("normalized",), "ln_final.hook_normalized"),
-        (("pos_embed",), "hook_pos_embed"),
-        (("hook_embed",), "hook_embed"),
-        (("blocks.0.hook_resid_pre",), "blocks.0.hook_resid_pre"),
-    ],
-)
-def test_short_names(short: tuple, full: str) -> None:
-    assert get_act_name(*short) == full
 
 
 def test_a_test_of_names_that_picks_nothing_is_refused(any_model: Transformer, tokens: torch.Tensor) -> None:

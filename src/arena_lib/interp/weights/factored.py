@@ -112,6 +112,26 @@ class FactoredMatrix:
         """Length of the axis in which the factors meet: the matrix's rank is this at most."""
         return self.A.shape[-1]
 
+    @property
+    def ldim(self) -> int:
+        """How many rows A @ B would have."""
+        return self.A.shape[-2]
+
+    @property
+    def mdim(self) -> int:
+        """TransformerLens's name for `rank`."""
+        return self.rank
+
+    @property
+    def rdim(self) -> int:
+        """How many columns A @ B would have."""
+        return self.B.shape[-1]
+
+    @property
+    def pair(self) -> tuple[Factor, Factor]:
+        """The two factors."""
+        return self.A, self.B
+
     # -- products -----------------------------------------------------------------------------
 
     @property
@@ -267,6 +287,21 @@ class FactoredMatrix:
     def Vh(self) -> Float[Tensor, "*batch k columns"]:
         """Right singular vectors, as rows."""
         return self.svd()[2]
+
+    def collapse_l(self) -> Float[Tensor, "*batch k columns"]:
+        """The matrix without what its left singular vectors do, S Vh: the same lengths and angles between columns."""
+        _, S, Vh = self.svd()
+        return S[..., :, None] * Vh
+
+    def collapse_r(self) -> Float[Tensor, "*batch rows k"]:
+        """The matrix without what its right singular vectors do, U S: the same lengths and angles between rows."""
+        U, S, _ = self.svd()
+        return U * S[..., None, :]
+
+    def make_even(self) -> "FactoredMatrix":
+        """The same matrix with the singular values shared evenly: U sqrt(S) times sqrt(S) Vh."""
+        U, S, Vh = self.svd()
+        return FactoredMatrix(U * S.sqrt()[..., None, :], S.sqrt()[..., :, None] * Vh)
 
     # -- checks -------------------------------------------------------------------------------
 

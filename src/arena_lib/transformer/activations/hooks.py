@@ -48,13 +48,14 @@ autograd, torch refuses backward through a value written after an operation save
 pattern, for one): return a new tensor there too.
 
 Shapes:  each name's tensor as in the table.
-Raises:  UnknownNameError for a hook name the model does not have; ConfigError for a test of names
-         that picks none.
+Raises:  UnknownNameError for a hook name the model does not have; ConfigError for a test of names that picks
+         none, or hooks that aren't pairs; DtypeError and ShapeError for what a hook may not return.
 Source:  the interface of TransformerLens, github.com/TransformerLensOrg/TransformerLens.
 Differs: hook points are no modules; backward hooks sit on the tensor, so that they still fire
          after the `with` block in which the forward pass ran.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -62,7 +63,7 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from arena_lib.errors import ConfigError, UnknownNameError
+from arena_lib.errors import ConfigError, DtypeError, ShapeError, UnknownNameError
 
 HookFunction = Callable[..., Tensor | None]
 NamesFilter = str | Sequence[str] | Callable[[str], bool] | None
@@ -71,32 +72,51 @@ HookSpec = tuple[str | Callable[[str], bool], HookFunction]
 
 IN_ATTENTION = ("q", "k", "v", "rot_q", "rot_k", "z", "result", "attn_scores", "pattern")
 IN_MLP = ("pre", "pre_linear", "post")
-SHORT_NAMES = {"attn": "pattern", "attn_logits": "attn_scores", "query": "q", "key": "k", "value": "v"}
+SHORT_NAMES = {
+    "attn": "pattern",
+    "attn_logits": "attn_scores",
+    "query": "q",
+    "key": "k",
+    "value": "v",
+    "mlp_pre": "pre",
+    "mlp_post": "post",
+}
+MODULES = {"a": "attn", "attention": "attn", "m": "mlp", "b": "", "block": "", "blocks": ""}
+"""TransformerLens's other names of modules."""
 
 
 def get_act_name(name: str, layer: int | None = None, module: str | None = None) -> str:
-    """The full name of a hook from its short one; a full name stays as it is.
+    """The full name of a hook from its short one; a full name stays as it is. Layer and module may be part of it.
 
-    >>> get_act_name("pattern", 3)
-    'blocks.3.attn.hook_pattern'
+    >>> get_act_name("pattern", 3), get_act_name("k7")
+    ('blocks.3.attn.hook_pattern', 'blocks.7.attn.hook_k')
     >>> get_act_name("resid_post", 0)
     'blocks.0.hook_resid_post'
-    >>> get_act_name("scale", 2, "ln2"), get_act_name("scale"), get_act_name("embed")
-    ('blocks.2.ln2.hook_scale', 'ln_final.hook_scale', 'hook_embed')
+    >>> get_act_name("scale", 2, "ln2"), get_act_name("scale2ln2")
+    ('blocks.2.ln2.hook_scale', 'blocks.2.ln2.hook_scale')
+    >>> get_act_name("scale"), get_act_name("embed")
+    ('ln_final.hook_scale', 'hook_embed')
     """
     if "." in name or name.startswith("hook_"):
         return name
     if name.endswith("_grad"):
         return f"{get_act_name(name.removesuffix('_grad'), layer, module)}_grad"
+    if parts := re.fullmatch(r"([a-z_]+)(\d+)([a-z]\w*)?", name):
+        if layer is not None or (module and parts[3]):
+            raise ConfigError(
+                f"a layer or module must be given once: got {name!r} with {layer if module is None else module!r} beside it. "
+                "Leave one out."
+            )
+        name, layer, module = parts[1], int(parts[2]), parts[3] or module
     name = SHORT_NAMES.get(name, name)
-    if name in IN_ATTENTION:
-        module = "attn"
-    elif name in IN_MLP:
-        module = "mlp"
-    elif layer is None and name in ("scale", "normalized"):
-        module = "ln_final"
-    parts = [] if layer is None else [f"blocks.{layer}"]
-    return ".".join([*parts, *([module] if module else []), f"hook_{name}"])
+    module = MODULES.get(module or "", module)
+    own = "attn" if name in IN_ATTENTION else "mlp" if name in IN_MLP else None
+    if own is not None and module not in (None, "", own):
+        raise UnknownNameError(f"module with a hook_{name}", str(module), [own])
+    if own is None and layer is None and name in ("scale", "normalized"):
+        own = "ln_final"
+    steps = [] if layer is None else [f"blocks.{layer}"]
+    return ".".join([*steps, *filter(None, [own or module]), f"hook_{name}"])
 
 
 class HookPoint:
@@ -133,9 +153,29 @@ class HookPoint:
             )
         return int(parts[1])
 
-    def attach(self, fn: HookFunction, direction: str) -> None:
-        """Append `fn` to the hooks of one direction."""
-        (self.fwd if direction == "fwd" else self.bwd).append(fn)
+    def add_hook(
+        self,
+        hook: HookFunction,
+        dir: Literal["fwd", "bwd"] = "fwd",  # noqa: A002 -- the interface's own word
+        is_permanent: bool = False,
+        prepend: bool = False,
+    ) -> None:
+        """Attach `hook(tensor, hook) -> tensor or None` after the hooks that are there, or with `prepend` before them.
+
+        The model's `reset_hooks` removes it, unless it is permanent. A backward hook (`dir="bwd"`) gets the
+        gradient and may return another, also as the only entry of a tuple.
+        """
+        if dir not in ("fwd", "bwd"):
+            raise ConfigError(f"dir must be 'fwd' or 'bwd': got {dir!r}. Backward hooks get the gradient.")
+        _require_function(hook)
+        self.attach(hook, dir, prepend)
+        if is_permanent:
+            self.permanent.append(hook)
+
+    def attach(self, fn: HookFunction, direction: str, prepend: bool = False) -> None:
+        """Add `fn` to the hooks of one direction, as the last one or the first."""
+        fns = self.fwd if direction == "fwd" else self.bwd
+        fns.insert(0 if prepend else len(fns), fn)
         self.refresh()
 
     def detach(self, fn: HookFunction, direction: str) -> None:
@@ -154,13 +194,41 @@ class HookPoint:
     def _visit(self, tensor: Tensor) -> Tensor:
         for fn in tuple(self.fwd):
             replacement = fn(tensor, hook=self)
-            tensor = tensor if replacement is None else replacement
+            tensor = tensor if replacement is None else self._checked(replacement, tensor)
         if tensor.requires_grad:
             for fn in tuple(self.bwd):
-                tensor.register_hook(partial(fn, hook=self))
+                tensor.register_hook(partial(self._visit_gradient, fn))
         if self.sink is not None:
             self.sink[self.name] = tensor
         return tensor
+
+    def _visit_gradient(self, fn: HookFunction, gradient: Tensor) -> Tensor | None:
+        replacement: Any = fn(gradient, hook=self)
+        if isinstance(replacement, tuple) and len(replacement) == 1:
+            replacement = replacement[0]
+        return None if replacement is None else self._checked(replacement, gradient)
+
+    def _checked(self, replacement: Any, tensor: Tensor) -> Tensor:
+        """What a hook returned, unless it can't stand for the tensor; examples and positions may be fewer or more."""
+        if not isinstance(replacement, Tensor):
+            raise DtypeError(
+                f"a hook must return a tensor, or None to keep the one it got: the one at {self.name!r} returned "
+                f"{type(replacement).__name__}. Return tensor * 0 or torch.full_like(tensor, value) for a constant."
+            )
+        if replacement.ndim != tensor.ndim or replacement.shape[-1:] != tensor.shape[-1:]:
+            raise ShapeError(
+                f"a hook must return a tensor with the axes of the one it got: the one at {self.name!r} got "
+                f"{tuple(tensor.shape)} and returned {tuple(replacement.shape)}. Keep every axis, also those of length 1."
+            )
+        return replacement
+
+
+def _require_function(hook: Any) -> None:
+    if not callable(hook):
+        raise DtypeError(
+            f"a hook must be a function of a tensor and its hook point: got {type(hook).__name__}. Write "
+            "lambda tensor, hook: tensor * 0, or def f(tensor, hook)."
+        )
 
 
 class HookedModel(nn.Module):
@@ -203,14 +271,11 @@ class HookedModel(nn.Module):
         hook: HookFunction,
         dir: Literal["fwd", "bwd"] = "fwd",  # noqa: A002 -- the interface's own word
         is_permanent: bool = False,
+        prepend: bool = False,
     ) -> None:
-        """Attach `hook(tensor, hook) -> tensor or None` until `reset_hooks`; a permanent one outlives that."""
-        if dir not in ("fwd", "bwd"):
-            raise ConfigError(f"dir must be 'fwd' or 'bwd': got {dir!r}. Backward hooks get the gradient.")
+        """Attach a hook by name, as `HookPoint.add_hook` does, until `reset_hooks`; a permanent one outlives that."""
         for point in self.match_hooks(name):
-            point.attach(hook, dir)
-            if is_permanent:
-                point.permanent.append(hook)
+            point.add_hook(hook, dir, is_permanent, prepend)
 
     def add_perma_hook(self, name: str | Callable[[str], bool], hook: HookFunction) -> None:
         """Attach a hook that `reset_hooks()` leaves in place."""
@@ -229,7 +294,8 @@ class HookedModel(nn.Module):
     @contextmanager
     def hooks(self, fwd_hooks: Iterable[HookSpec] = (), bwd_hooks: Iterable[HookSpec] = ()) -> Iterator[Any]:
         """Attach hooks for the length of a `with` block; each is `(name or test of names, function)`."""
-        wanted = [(*spec, "fwd") for spec in fwd_hooks] + [(*spec, "bwd") for spec in bwd_hooks]
+        wanted = [(*_checked_pair(spec), "fwd") for spec in fwd_hooks]
+        wanted += [(*_checked_pair(spec), "bwd") for spec in bwd_hooks]
         attached = [(point, fn, direction) for name, fn, direction in wanted for point in self.match_hooks(name)]
         try:
             for point, fn, direction in attached:
@@ -238,3 +304,14 @@ class HookedModel(nn.Module):
         finally:
             for point, fn, direction in reversed(attached):
                 point.detach(fn, direction)
+
+
+def _checked_pair(spec: Any) -> HookSpec:
+    if not isinstance(spec, tuple | list) or len(spec) != 2:
+        raise ConfigError(
+            f"hooks must be a list of pairs (name, function): got {type(spec).__name__} in place of a pair. Write "
+            "[(name, function)], also for a single one."
+        )
+    name, fn = spec
+    _require_function(fn)
+    return name, fn
