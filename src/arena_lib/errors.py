@@ -125,7 +125,7 @@ class UnknownNameError(ArenaError, LookupError):
         return (type(self), (self.kind, self.name, self.known, self.aliases))
 
 
-class MissingWeightError(UnknownNameError, AttributeError):
+class MissingWeightError(UnknownNameError, AttributeError):  # type: ignore[misc]  # both have a name
     """A weight that a model's form does not have: `hasattr` is False and `getattr` gives its default."""
 
 
