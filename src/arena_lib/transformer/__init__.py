@@ -6,6 +6,7 @@ and `AttentionOnly` read the same weights and add hooks, a cache and exchange wi
 
 from arena_lib.transformer.activations.cache import ActivationCache
 from arena_lib.transformer.activations.hooks import HookPoint, get_act_name
+from arena_lib.transformer.activations.lens_view import lens_view
 from arena_lib.transformer.activations.root_module import HookedRootModule
 from arena_lib.transformer.beam_search import Beams
 from arena_lib.transformer.fast.attention_only import AttentionOnly, AttentionOnlyConfig
@@ -57,6 +58,7 @@ __all__ = [
     "from_lesson",
     "get_act_name",
     "last_real",
+    "lens_view",
     "load_pretrained",
     "next_token_logprobs",
     "pad_left",
