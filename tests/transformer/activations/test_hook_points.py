@@ -69,6 +69,21 @@ def test_hooks_are_added_at_a_point_and_removed_with_the_others(any_model: Trans
     assert torch.equal(any_model(tokens), plain)
 
 
+def test_a_points_hooks_are_removed_by_direction_and_permanent_ones_if_asked_for() -> None:
+    point = HookPoint()
+    for direction in ("fwd", "bwd"):
+        point.add_hook(lambda tensor, hook: None, dir=direction)
+        point.add_hook(lambda tensor, hook: tensor * 2, dir=direction, is_permanent=True)
+    point.remove_hooks("bwd")
+    assert (len(point.fwd), len(point.bwd)) == (2, 1)
+    point.remove_hooks()
+    assert (len(point.fwd), len(point.bwd), len(point.permanent)) == (1, 1, 2)
+    point.remove_hooks("fwd", including_permanent=True)
+    assert (len(point.fwd), len(point.bwd), len(point.permanent)) == (0, 1, 1)
+    point.remove_hooks(including_permanent=True)
+    assert point.is_idle
+
+
 @pytest.mark.usefixtures("without_types")
 @pytest.mark.parametrize("direction", ["fwd_hooks", "bwd_hooks"])
 def test_hooks_that_are_no_pairs_or_functions_are_refused(

@@ -187,6 +187,22 @@ class HookPoint:
                 break
         self.refresh()
 
+    def remove_hooks(
+        self,
+        dir: Literal["fwd", "bwd", "both"] = "both",  # noqa: A002 -- the interface's own word
+        including_permanent: bool = False,
+    ) -> None:
+        """Remove what is attached here, but for permanent hooks, which go only if asked for."""
+        if dir not in ("fwd", "bwd", "both"):
+            raise ConfigError(f"dir must be 'fwd', 'bwd' or 'both': got {dir!r}. Backward hooks get the gradient.")
+        kept = [] if including_permanent else self.permanent
+        if dir != "bwd":
+            self.fwd = [fn for fn in self.fwd if any(fn is other for other in kept)]
+        if dir != "fwd":
+            self.bwd = [fn for fn in self.bwd if any(fn is other for other in kept)]
+        self.permanent = [fn for fn in self.permanent if any(fn is other for other in (*self.fwd, *self.bwd))]
+        self.refresh()
+
     def refresh(self) -> None:
         """Note whether anything is attached, after a change."""
         self.is_idle = not (self.fwd or self.bwd) and self.sink is None
@@ -284,12 +300,8 @@ class HookedModel(nn.Module):
     def reset_hooks(self, *, including_permanent: bool = False) -> None:
         """Remove the hooks of every point, and empty each point's `ctx`."""
         for point in self.hook_dict.values():
-            kept = [] if including_permanent else point.permanent
-            point.fwd = [fn for fn in point.fwd if any(fn is other for other in kept)]
-            point.bwd = [fn for fn in point.bwd if any(fn is other for other in kept)]
-            point.permanent = list(kept)
+            point.remove_hooks(including_permanent=including_permanent)
             point.ctx.clear()
-            point.refresh()
 
     @contextmanager
     def hooks(self, fwd_hooks: Iterable[HookSpec] = (), bwd_hooks: Iterable[HookSpec] = ()) -> Iterator[Any]:
