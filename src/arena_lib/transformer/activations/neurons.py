@@ -63,7 +63,7 @@ class NeuronStacks(ResidualStacks):
                 scale = take(scale, pos_slice)
                 results = results / (scale if _is_single(project_output_onto) else scale[..., None])
             parts.append(results.movedim(-1 if _is_single(project_output_onto) else -2, 0))
-            picked = torch.arange(len(rows))[_with_axis(neuron_slice)]
+            picked = torch.arange(len(rows), device=rows.device)[_with_axis(neuron_slice)]
             labels += [f"L{layer_idx}N{neuron}" for neuron in picked.tolist()]
         if incl_remainder or not parts:
             resid = (

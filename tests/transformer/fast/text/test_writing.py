@@ -203,5 +203,7 @@ def test_a_real_models_text_goes_on_as_the_bridge_writes() -> None:
     ours, bridge = zoo.load("tiny-llama"), zoo.load_bridge("tiny-llama")
     prompt = "When Tina and Jack went to the garden , Jack gave the lamp to"
     expected = bridge.generate(prompt, max_new_tokens=12, do_sample=False, verbose=False)
-    assert ours.generate(prompt, 12) == expected
-    assert " " + prompt + "".join(ours.stream(prompt, 12)) == expected
+    assert expected.startswith(f" {prompt}")  # its tokenizer decodes a space in front
+    assert " " + ours.generate(prompt, 12) == expected
+    assert ours.generate([prompt, "Tina"], 12)[0] == ours.generate(prompt, 12)
+    assert prompt + "".join(ours.stream(prompt, 12)) == ours.generate(prompt, 12)

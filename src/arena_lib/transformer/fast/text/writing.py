@@ -77,10 +77,15 @@ class WritingModel(TextCalls):
             generator,
             attention_mask=prompts.attention_mask,
         )
-        is_text = not isinstance(tokens, Tensor)
-        if return_type == "tokens" or (return_type is None and not is_text):
+        if return_type == "tokens" or (return_type is None and isinstance(tokens, Tensor)):
             return written
         texts = self._texts(written, prompts)
+        if isinstance(tokens, Tensor):
+            return texts
+        # The prompts as they were given: a tokenizer may decode them with other spaces.
+        given = [tokens] if isinstance(tokens, str) else tokens
+        before = self._texts(prompts.tokens, prompts)
+        texts = [text + new[len(old) :] for text, old, new in zip(given, before, texts, strict=True)]
         return texts[0] if isinstance(tokens, str) else texts
 
     def stream(
