@@ -5,7 +5,7 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from arena_lib.checking import Mistake, outputs, run
+from arena_lib.checking import Case, Mistake, exercise, outputs, run
 from arena_lib.checking.results import Result
 
 
@@ -390,3 +390,42 @@ def test_a_gradient_has_the_axes_of_its_argument(toy):
     result = run(test, lambda x, weight: x.detach() * weight)
     assert result.mismatch.observation == "gradient of x"
     assert result.mismatch.axes == ("batch", "d_model")
+
+
+def shown(function, *cases):
+    """A test of `function` on these cases, and then its docstring's examples."""
+    return exercise(reference=function, cases=lambda generator: list(cases), accepts=[lambda x: x + x])
+
+
+def doubled(x):
+    """Twice x.
+
+    >>> doubled(torch.ones(2)).tolist()
+    [2.0, 2.0]
+    """
+    return 2 * x
+
+
+SINGLE, HALF = Case(label="single", args=(torch.ones(3),)), Case(label="half", args=(torch.ones(3).half(),))
+
+
+def test_a_wrong_type_is_said_before_what_follows_from_it_in_an_example():
+    result = run(shown(doubled, SINGLE), lambda x: None)
+    assert (result.status, result.mismatch.kind, result.case) == ("failed", "type", "single")
+
+
+def test_an_example_that_raises_quotes_nothing_of_the_library():
+    def raises_for_two(x):
+        return 2 * x if len(x) == 3 else None
+
+    result = run(shown(doubled, SINGLE), raises_for_two)
+    assert result.status == "error"
+    assert "'NoneType' object has no attribute 'tolist'" in result.message
+    assert '"""' not in result.message
+
+
+def test_wrong_values_come_before_a_wrong_dtype_in_a_later_case():
+    factor = torch.tensor([3.0, 2.0, 2.0])
+    result = run(shown(doubled, SINGLE, HALF), lambda x: x * factor[: len(x)])
+    assert (result.mismatch.kind, result.case) == ("values", "single")
+    assert run(shown(doubled, SINGLE, HALF), lambda x: 2 * x.float()).mismatch.kind == "dtype"

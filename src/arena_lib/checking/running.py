@@ -166,11 +166,15 @@ def _look(session: _Session, obj: Any) -> None:
     candidate = _adapt(session, obj)
     _check_arguments(session, candidate)
     stopped = _observe(session, candidate)
+    mismatches = _mismatches(session)
     if stopped is not None:
         error, case = stopped
-        raise _Verdict("error", error=error, case=case, diagnosis=_diagnosis(session))
-    mismatches = _mismatches(session)
-    _decide(session, "types and shapes", [m for m in mismatches if m.mismatch.kind not in ("nonfinite", "values")])
+        # An example may stop at a wrong result that an earlier case shows plainly.
+        if not is_examples_case(case) or mismatches[0].case is case:
+            raise _Verdict("error", error=error, case=case, diagnosis=_diagnosis(session))
+    forms = [m for m in mismatches if m.mismatch.kind not in ("dtype", "nonfinite", "values")]
+    # A wrong dtype in a case of its own says less than wrong values in an earlier one.
+    _decide(session, "types and shapes", forms or [m for m in mismatches[:1] if m.mismatch.kind == "dtype"])
     # Only where NaN comes first: later ones may follow from a wrong value, which says more.
     _decide(session, "finite values", [m for m in mismatches[:1] if m.mismatch.kind == "nonfinite"])
     _check_properties(session)

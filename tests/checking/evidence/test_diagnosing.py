@@ -191,3 +191,10 @@ def test_a_mistake_is_observed_once_in_a_process(toy):
     for _ in range(3):
         assert name_of(test, observe(test, lambda x, weight: 3 * x)) == "triples"
     assert n_calls == len(cases_of(test))
+
+
+def test_an_exception_is_not_taken_for_two_mistakes_that_together_raise_it(toy):
+    axis = Mistake("adds an axis", "x * weight", "(x * weight)[None]", within="scale")
+    by_axes = Mistake("divides by axes", "/ 2", "/ [3][scaled.ndim - 2]")
+    test = dataclasses.replace(toy.test_half_norm, mistakes=[axis, by_axes])
+    assert name_of(test, observe(test, fails(IndexError("list index out of range")))) is None

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from arena_lib.checking.comparison.comparing import equal
 from arena_lib.checking.evidence.examples import is_examples_case
-from arena_lib.checking.evidence.expectations import cases_of, expectations_of, observe_or_raised
+from arena_lib.checking.evidence.expectations import RAISED, cases_of, expectations_of, observe_or_raised
 from arena_lib.checking.exercises import Exercise, ignored
 from arena_lib.checking.mistakes import Mistake, build_both, build_both_alone
 from arena_lib.checking.observing import Observations
@@ -70,7 +70,7 @@ def _recognises(mistake: Mistake, sighting: Sighting) -> bool:
 
 
 def _find_pair(sighting: Sighting) -> tuple[Mistake, Mistake] | None:
-    """Two substitutions that together show what was seen, if they are met in time.
+    """Two substitutions that together show what was seen, unless that is an exception, if they are met in time.
 
     They are first tried on one case, the first that went wrong: most pairs need no second look.
     """
@@ -80,6 +80,8 @@ def _find_pair(sighting: Sighting) -> tuple[Mistake, Mistake] | None:
     if not any(is_wrong) or SECONDS_FOR_PAIRS <= 0:
         return None
     case_idx = is_wrong.index(True)
+    if RAISED in sighting.seen[case_idx]:
+        return None  # one exception of a kind looks like any other
     case, seen = cases_of(test, sighting.device)[case_idx], sighting.seen[case_idx]
     pairs = _pairs(sighting, case_idx)
     deadline = time.process_time() + SECONDS_FOR_PAIRS
@@ -123,7 +125,9 @@ def _pairs(sighting: Sighting, case_idx: int) -> list[tuple[Mistake, Mistake]]:
         return (1 if can_be else 3), -sum(nearness[index] for index in pair)
 
     pairs = sorted(itertools.combinations(indices, 2), key=rank)
-    return [(test.mistakes[first], test.mistakes[second]) for first, second in pairs]
+    # What shows in this case is said first.
+    ordered = [sorted(pair, key=is_silent.__getitem__) for pair in pairs]
+    return [(test.mistakes[first], test.mistakes[second]) for first, second in ordered]
 
 
 def _share_of_equal_entries(shown: Observations, seen: Observations) -> float:
@@ -137,7 +141,7 @@ def _share_of_equal_entries(shown: Observations, seen: Observations) -> float:
         and shown[name].shape == value.shape
         and shown[name].dtype == value.dtype
     ]
-    return round(sum(shares), 2)
+    return round(sum(shares, 0.0), 2)
 
 
 def _forms(observations: Observations) -> dict[str, Any]:

@@ -36,7 +36,8 @@ def is_examples_case(case: Case) -> bool:
 def observe_examples(obj: Any, case: Case) -> Observations:
     """The value of every example that is an expression, with `obj` in the reference's place."""
     reference, examples = case.given[_EXAMPLES]
-    names = dict(vars(sys.modules[reference.__module__]))
+    # Without the module's loader, by which a traceback would quote the module's own first line.
+    names = {name: value for name, value in vars(sys.modules[reference.__module__]).items() if name != "__loader__"}
     names[reference.__name__] = _called_by_position(obj, reference)
     seen: Observations = {}
     for source in examples:
