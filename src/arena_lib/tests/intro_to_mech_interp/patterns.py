@@ -127,7 +127,7 @@ def clear_and_graded(
         patterns = list(random_patterns(2, 9, seq, seq, generator=generator))
         given = {"patterns": patterns, "rest": (threshold,), "reference": reference}
         cases.append(Case(label=counted(seq, "position"), given=given, call=f"cache, threshold={threshold}"))
-    patterns = list(random_patterns(2, 4, 6, 6, generator=generator))
+    patterns = list(random_patterns(2, 4, seqs[0], seqs[0], generator=generator))
     given = {"patterns": patterns, "rest": (OUT_OF_REACH,), "reference": reference}
     cases.append(Case(label="a threshold that no mean reaches", given=given, call=f"cache, threshold={OUT_OF_REACH}"))
     return cases
