@@ -266,6 +266,7 @@ def filter_cases(generator: torch.Generator) -> list[Case]:
         "all finished": (make_beams(model, [[1, END], [0, END]], [-2.0, -1.0]), 3),
         "no end token": (make_beams(model, [*tokens[:4], [1, 0]], sums, eos=None), 4),
         "fewer than asked for": (beams, 9),
+        "token 0 ends a text": (make_beams(model, [[2, 0], [1, 3], [0, 2]], [-1.0, -2.0, -3.0], eos=0), 2),
     }
     parts = ("unfinished", "finished")
     axes = {f"tokens of the {part} beams": "n_beams seq" for part in parts}
@@ -374,6 +375,10 @@ test_filter_beams = exercise(
                 "False else": (
                     "doesn't ask whether there is an end token",
                     "eos_token_id is None if no token ends a text: then no beam is finished",
+                ),
+                "not beams.eos_token_id else": (
+                    "treats an end token of id 0 as none",
+                    "0 is a token id like any other: ask whether eos_token_id is None",
                 ),
                 "False else last == 0 if beams.eos_token_id is None else": (
                     "counts token 0 as the end token if there is none",
