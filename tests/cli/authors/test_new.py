@@ -128,6 +128,11 @@ def test_a_new_exercise_belongs_to_the_course_one_stands_in(arena, installed, tm
         (("exercise", "my-course.1/json"), "must be free: got 'json', which is a module of Python's standard library"),
         (("exercise", "my-course.1/torch"), "must be free: got 'torch', which is a module that is installed, "),
         (("exercise", "my-course.1/cases"), "must be free: got 'cases', which is a name that the file of its test"),
+        (("exercise", "my-course.1/exercise"), "must be free: got 'exercise', which is a name that the file of its"),
+        (
+            ("exercise", "my-course.1/outputs_and_gradients"),
+            "must be free: got 'outputs_and_gradients', which is a name",
+        ),
         (("exercise", "my-course.1/tests"), "must have files of its own"),
         (("course", "class"), "must be free: got 'class', which is a keyword of Python"),
         (("course", "torch"), "must be free: got 'torch', which is a module that is installed, "),

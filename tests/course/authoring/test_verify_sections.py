@@ -167,6 +167,15 @@ def test_an_authors_slip_is_a_problem_with_its_place_and_spares_the_others(littl
     assert scaler["problems"] == [f"{tests / 'sums.py'}:5: ZeroDivisionError: division by zero"]
 
 
+def test_a_test_that_the_package_does_not_offer_when_it_is_imported_is_a_problem(little):
+    tests = little.chapters.parent / "tests" / "little"
+    (tests / "sums.py").write_text(SLIPS + "__all__ = ['test_scaler']\n")
+    (tests / "__init__.py").write_text("from .sums import *\n")
+    (plus,) = verify_sections.verify_here(load_catalog([little]).sections[0], ["plus"])
+    (problem,) = plus["problems"]
+    assert "learners must be able to call tests.test_plus: got no such name in littlecourse.tests.little. " in problem
+
+
 def test_a_test_file_that_does_not_load_is_a_problem_with_its_line(little):
     tests = little.chapters.parent / "tests" / "little"
     (tests / "sums.py").write_text(SLIPS + "raised = 1 / 0\n")

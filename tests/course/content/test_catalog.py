@@ -167,10 +167,15 @@ def test_exercise_without_test_or_solution_is_refused(course):
 
 def test_test_that_learners_cannot_reach_is_refused(course):
     face = course.chapters.parent / "tests" / "little" / "__init__.py"
-    face.write_text("from .sums import test_plus\n")
-    with pytest.raises(AuthoringError, match=r"sums\.py:6: learners must be able to call tests\.test_scaler"):
-        load_catalog([course], strict=True)
-    for text in ("from .sums import *\n", "def __getattr__(name): ...\n"):
+    for listed in ("", '__all__ = ["test_plus", "test_scaler"]\n', "# test_scaler\n"):
+        face.write_text(f"from .sums import test_plus\n{listed}")
+        with pytest.raises(AuthoringError, match=r"sums\.py:6: learners must be able to call tests\.test_scaler"):
+            load_catalog([course], strict=True)
+    for text in (
+        "from .sums import *\n",
+        "def __getattr__(name): ...\n",
+        "from . import sums\ntest_plus = test_scaler = sums.test_plus\n",
+    ):
         face.write_text(text)
         load_catalog([course], strict=True)
 

@@ -22,8 +22,8 @@ def test_names_that_are_read_are_those_of_the_module(source, names):
 
 
 def test_names_that_are_assigned_stand_at_the_left_margin():
-    source = "a, *b = 1, 2\nfor c in b: d = c\nprint(e)\ndef f():\n    g = 1\n"
-    assert assigned_names(source) == {"a", "b", "c", "d", "f"}
+    source = "a, *b = 1, 2\nfor c in b: d = c\nprint(e)\ndef f():\n    g = 1\nimport h.i\nfrom j import k, l as m\n"
+    assert assigned_names(source) == {"a", "b", "c", "d", "f", "h", "k", "m"}
 
 
 def test_the_first_line_of_a_definition_is_its_first_decorators():

@@ -172,11 +172,12 @@ def _check_not_importable(what: str, name: str) -> None:
 
 
 def _check_not_in_template(name: str) -> None:
-    """Refuses what the judge's template already calls something else."""
+    """Refuses what the templates of the judge and the reference import, or define as something else."""
     placeholder = "name_of_the_exercise"
     words = {"name": placeholder, "title": "", "reference": placeholder}
-    if name in assigned_names(_fill("exercise/judge.py", words)):
-        raise _refused("an exercise", name, "is a name that the file of its test needs for something else")
+    for template, file in (("judge", "the file of its test"), ("reference", "its own file")):
+        if name in assigned_names(_fill(f"exercise/{template}.py", words)):
+            raise _refused("an exercise", name, f"is a name that {file} needs for something else")
 
 
 def _refused(what: str, name: str, reason: str) -> AuthoringError:

@@ -121,20 +121,32 @@ def verify_here(section: Section, names: Sequence[str] = (), *, explores: bool =
     errors: dict[str, tuple[Exception | None, float]] = {}
     for entry in entries:
         if not entry.is_exploratory:
-            yield _record_of(entry, tries_edits=explores)
+            yield _record_of(entry, section.tests_module, tries_edits=explores)
         elif explores:
             errors = errors or _exploratory_errors(section)
             yield _exploratory_record(section, entry, errors)
 
 
-def _record_of(entry: ExerciseEntry, *, tries_edits: bool) -> Record:
+def _record_of(entry: ExerciseEntry, tests_module: str, *, tries_edits: bool) -> Record:
     """The record of one exercise with a test, whatever its author got wrong."""
     started = time.perf_counter()
     try:
-        return verify_entry(entry, tries_edits=tries_edits)
+        unreachable = _unreachable(entry, tests_module)
+        return _broken_record(entry, unreachable) if unreachable else verify_entry(entry, tries_edits=tries_edits)
     except Exception as error:  # the author's own code runs here: the test's module, its cases, its mistakes
         problems = _problems_with_mistakes(entry) or [_problem_with(error, entry)]
         return _broken_record(entry, problems, time.perf_counter() - started)
+
+
+def _unreachable(entry: ExerciseEntry, tests_module: str) -> list[str]:
+    """Says so of a test that the last line of a learner's cell, `tests.test_x(...)`, doesn't find."""
+    package = importlib.import_module(tests_module)
+    if hasattr(package, entry.test_name):
+        return []
+    return [
+        f"{package.__file__}:1: learners must be able to call tests.{entry.test_name}: got no such name in {tests_module}. "
+        "Import it there."
+    ]
 
 
 def _problems_with_mistakes(entry: ExerciseEntry) -> list[str]:

@@ -24,7 +24,7 @@ def read_names(source: str) -> set[str]:
 def assigned_names(source: str) -> set[str]:
     """The names that the code assigns, imports or defines at its left margin."""
     symbols = symtable.symtable(source, "source", "exec").get_symbols()
-    return {symbol.get_name() for symbol in symbols if symbol.is_assigned()}
+    return {symbol.get_name() for symbol in symbols if symbol.is_assigned() or symbol.is_imported()}
 
 
 def first_line(node: ast.stmt) -> int:

@@ -12,12 +12,12 @@ from __future__ import annotations
 import ast
 import importlib.util
 import os
-import re
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 
 from arena_lib.course.content.outlines import declared_test, outline_cache
+from arena_lib.course.content.python_source import assigned_names
 from arena_lib.errors import AuthoringError
 
 _MOST_RE_EXPORTS = 8
@@ -84,10 +84,13 @@ class SourceModule:
             return find_definition(self.tree, qualname) is not None
         return qualname in self._defined
 
+    def binds(self, name: str) -> bool:
+        """Whether the module imports, defines or assigns this name."""
+        return name in self.imports or name in self._defined or name in self._assigned
+
     @cached_property
-    def words(self) -> frozenset[str]:
-        """Every name and word of the text."""
-        return frozenset(re.findall(r"\w+", self.source))
+    def _assigned(self) -> frozenset[str]:
+        return frozenset(assigned_names(self.source))
 
     @cached_property
     def _defined(self) -> frozenset[str]:
@@ -178,7 +181,7 @@ def find_tests(tests_module: str) -> dict[str, TestEntry]:
 def is_offered(tests_module: str, test_name: str) -> bool:
     """Whether learners can say `tests.test_x`: the package must bring it, or make its names when asked."""
     module = read_module(tests_module)
-    return not module.words.isdisjoint((test_name, "__getattr__")) or "import *" in module.source
+    return module.binds(test_name) or module.binds("__getattr__") or "import *" in module.source
 
 
 def _tests_in(module: SourceModule) -> list[TestEntry]:
