@@ -36,6 +36,13 @@ def none_at_all(generator):
     return []
 
 
+def without_arguments(generator):
+    return [
+        Case(label="a row", args=(torch.ones(2), torch.ones(2))),
+        Case(label="nothing", given={"x": torch.ones(2)}),
+    ]
+
+
 def for_affine(generator):
     return [Case(label="a row", args=(torch.ones(2), 3))]
 
@@ -53,6 +60,7 @@ def at(function, offset):
     [
         (no_comma, 1, "the case 'a row' must have a tuple of arguments: got args of type Tensor. Write args=(x,)"),
         (one_too_many, 3, "the case 'a long row' must fit half_norm(x, weight): got 3 by position and none by name"),
+        (without_arguments, 3, "the case 'nothing' must fit half_norm(x, weight): got 0 by position and none by name"),
         (misnamed, 1, "the case 'a row' must fit half_norm(x, weight): got 1 by position and ['wieght'] by name"),
         (forgets_to_return, 0, "forgets_to_return must return a list of Case: got NoneType."),
         (returns_tuples, 0, "returns_tuples must return a list of Case: got tuple."),
@@ -62,6 +70,16 @@ def at(function, offset):
 def test_a_slip_in_cases_is_said_where_it_is(toy, as_an_author, cases, offset, problem):
     (said,) = of(toy, cases)
     assert said.startswith(at(cases, offset) + problem)
+
+
+def test_an_observer_may_take_its_arguments_from_elsewhere(toy):
+    observed = replace(
+        toy.test_half_norm,
+        cases=without_arguments,
+        module=__name__,
+        observe=lambda function, case: {"output": function(torch.ones(2), torch.ones(2))},
+    )
+    assert case_problems(observed) == []
 
 
 def test_a_modules_arguments_are_those_of_forward(toy):

@@ -94,6 +94,13 @@ def test_an_equivalent_edit_is_declared_by_its_name_or_by_its_place(toy):
     assert undeclarable(dataclasses.replace(blind, equivalent={"x ** 3": "?"})).keys() == {"x ** 3"}
 
 
+def test_an_entry_whose_edits_are_all_rejected_is_needless(toy):
+    (survivor,) = try_mutants(toy.test_half_norm).survivors
+    rejected = "return scaled / 2 + x.detach()"
+    declared = dataclasses.replace(toy.test_half_norm, equivalent={survivor: "?", rejected: "?", "no such edit": "?"})
+    assert try_mutants(declared).needless == (rejected,)
+
+
 def test_an_entry_that_names_no_edit_is_given_the_nearest_that_do(toy):
     near = undeclarable(dataclasses.replace(toy.test_half_norm, equivalent={"scaled": "?", "return scald / 2": "?"}))
     assert all("scaled" in name for name in near["scaled"])

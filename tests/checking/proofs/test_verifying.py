@@ -82,6 +82,29 @@ def test_a_mistake_may_raise_in_one_case(toy):
     assert verify(test).holds
 
 
+def test_a_mistake_that_declares_what_it_never_raises_is_a_problem(toy):
+    first, *others = toy.test_half_norm.mistakes
+    test = replace(toy.test_half_norm, mistakes=(replace(first, raises="KeyError"), *others))
+    assert "must raise what it declares: no case raises KeyError. Drop raises='KeyError'." in problems(test)
+
+
+def test_a_mistake_without_a_reason_is_a_problem(toy):
+    first, *others = toy.test_half_norm.mistakes
+    test = replace(toy.test_half_norm, mistakes=(replace(first, why=" "), *others))
+    assert "the mistake 'does not halve' must say why it is wrong: got no why" in problems(test)
+
+
+def test_the_reference_is_no_accepted_solution(toy):
+    test = replace(toy.test_half_norm, accepts=(toy.half_norm,))
+    assert "must be written differently: got the reference itself" in problems(test)
+
+
+def test_an_entry_of_equivalent_whose_edit_is_rejected_is_a_hole(toy):
+    entry = "return scaled / 2 + x.detach() -> return scaled / 2 - x.detach()"
+    (hole,) = verify(replace(toy.test_half_norm, equivalent={entry: "?"})).holes
+    assert f"equivalent must name edits that pass: got {entry!r}, which is rejected. Drop it." in hole
+
+
 def test_every_problem_of_a_declaration_begins_with_its_place(toy):
     test = replace(toy.test_half_norm, accepts=(), mistakes=toy.test_half_norm.mistakes[:1])
     lines = Path(toy.__file__).read_text().splitlines()

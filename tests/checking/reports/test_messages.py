@@ -131,7 +131,18 @@ FACTS = {
         failed(Raised("KeyError", "'q'"), RESID, MODEL),
         ["differs in the exception it raises", "expected a float32 tensor", "got KeyError: 'q'"],
     ),
-    "no exception": (failed(RESID, Raised("ShapeError", "seq")), ["expected ShapeError: seq", "got a float32 tensor"]),
+    "no exception": (
+        failed(RESID, Raised("ShapeError", "seq")),
+        ["output must raise ShapeError (seq): it returned without an exception", "got a float32 tensor"],
+    ),
+    "a call that returns": (
+        failed(None, Raised("ValueError", "a sum of 0"), observation="raised"),
+        ["wrong must raise ValueError (a sum of 0): it returned without an exception For a hint"],
+    ),
+    "another exception": (
+        failed(Raised("KeyError", "'q'"), Raised("ValueError"), observation="raised"),
+        ["wrong must raise ValueError: it raised another exception raised KeyError: 'q'"],
+    ),
     "other device": (failed(RESID.to("meta"), RESID), ["on meta, whose values cannot be read"]),
     "case": (
         failed(RESID + 1, RESID, MODEL, call="attention(x=a float32 tensor)", case="one text"),

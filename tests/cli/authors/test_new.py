@@ -94,6 +94,17 @@ def test_a_broken_chapter_costs_the_other_sections_nothing(arena, installed, mon
     assert arena("new", "exercise", "my-course.1/shift_rows").code == 0
 
 
+@pytest.mark.parametrize("place", ["my-course.2_more.py", "my-course_my_course/more.py", "my-course_my_course/a/b.py"])
+def test_a_chapter_that_is_misplaced_or_misnamed_is_said_where_its_section_is_asked_for(arena, installed, place):
+    path = installed / "src/my_course/chapters" / place
+    path.parent.mkdir(exist_ok=True)
+    path.write_text('# ---\n# arena: {id: "my-course.2", slug: my_course_more, title: More, hours: 1}\n# ---\n')
+    for asked in ("my-course.2", "my-course.2/shift_rows"):
+        done = arena("verify", asked)
+        assert f"left out: {path}:" in done.err or f"{path}:1: a chapter must be in a folder" in done.err
+        assert done.code
+
+
 def test_new_exercises_follow_the_style_of_the_project(arena, installed):
     arena("new", "exercise", "my-course.1/a_first_one")
     ruff = [sys.executable, "-m", "ruff"]

@@ -64,6 +64,15 @@ def test_a_file_in_a_folder_that_is_not_there_is_refused_before_the_work(arena, 
     assert "must exist: it doesn't. Make it first." in " ".join(result.err.split())
 
 
+def test_a_table_says_the_command_that_wrote_it(arena, monkeypatch, tmp_path):
+    monkeypatch.setattr(
+        "arena_lib.course.authoring.verify_sections.verify_sections", lambda *_: [GOOD | {"id": "1.1/causal_mask"}]
+    )
+    table = tmp_path / "edits.md"
+    assert arena("verify", "1.1/causal_mask", "--table", table).code == 0
+    assert f"Written by `arena verify 1.1/causal_mask --table {table}`. Every" in table.read_text()
+
+
 def test_a_share_of_edits_is_said_only_where_some_were_tried(capsys):
     _show_records([BAD | {"mutants": None}])
     assert capsys.readouterr().out.splitlines()[-1] == "0 of 1 exercises hold, with 1 mistake between them."

@@ -185,6 +185,22 @@ def test_a_test_file_that_does_not_load_is_a_problem_with_its_line(little):
     assert plus["problems"] == [f"{tests / 'sums.py'}:{n_lines}: ZeroDivisionError: division by zero"]
 
 
+@pytest.mark.parametrize(
+    ("function", "keyword", "said"),
+    [
+        ("Case.__init__", "arg", ". Did you mean args=? Case takes label, args, kwargs, axes, given, call, names."),
+        ("Mistake.__init__", "reason", ". Mistake takes name, old, new, why, within, function, shows, raises."),
+        ("exercise", "accept", ". Did you mean accepts=? exercise takes reference, cases, observe, "),
+        ("other", "arg", ""),
+    ],
+)
+def test_a_misspelled_keyword_is_said_with_the_likely_one(function, keyword, said):
+    error = TypeError(f"{function}() got an unexpected keyword argument {keyword!r}")
+    problem = verify_sections._likely_keyword(error)
+    assert problem.startswith(said)
+    assert bool(problem) is bool(said)
+
+
 def test_cases_that_take_nothing_are_a_problem_of_the_file_of_tests(little):
     """The error is raised by our call, and must not be said of our file."""
     tests = little.chapters.parent / "tests" / "little"

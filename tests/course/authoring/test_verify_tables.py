@@ -18,11 +18,12 @@ def test_the_share_is_of_edits_that_are_wrong():
 
 
 def test_the_page_has_a_row_an_exercise_and_what_passes():
-    page = edits_page(RECORDS)
+    page = edits_page(RECORDS, "arena verify 1.1 --table edits.md")
+    assert "Written by `arena verify 1.1 --table edits.md`. Every operator" in page
     assert "| 1.1/a | 10 | 1 | 8 |" in page
     assert "| **all** | 22 | 3 | 18 (94.7%) |" in page
     assert page.endswith("Edits that pass:\n\n- 1.1/a: `x -> y`\n")
-    assert edits_page(RECORDS[1:]).endswith("No edit passes.\n")
+    assert edits_page(RECORDS[1:], "").endswith("No edit passes.\n")
 
 
 def test_every_message_stands_under_the_mistake_that_was_made():

@@ -35,7 +35,7 @@ from arena_lib.checking.comparison.describing import (
     written_out,
     written_whole,
 )
-from arena_lib.checking.comparison.texts import clean, quote
+from arena_lib.checking.comparison.texts import NO_EXCEPTION, clean, quote
 from arena_lib.checking.comparison.values import (
     Place,
     compare_numbers,
@@ -109,6 +109,8 @@ def _compare_raised(actual: object, expected: object, place: Place) -> Mismatch 
     if is_a(actual, Raised) and is_a(expected, Raised) and actual.kind == expected.kind:
         return None
     texts = [str(value) if is_a(value, Raised) else describe(value) for value in (expected, actual)]
+    if is_a(expected, Raised) and not is_a(actual, Raised):
+        texts[1] = NO_EXCEPTION if actual is None else f"{NO_EXCEPTION}: {texts[1]}"
     return place.mismatch("raised", expected=texts[0], actual=texts[1])
 
 

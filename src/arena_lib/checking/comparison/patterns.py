@@ -109,8 +109,8 @@ def _factor(actual: np.ndarray, expected: np.ndarray, axes: tuple[str, ...], tol
     if expected.dtype.kind not in "if" or actual.dtype.kind not in "if" or not _varied(right, tolerance):
         return None
     factor = float(np.dot(values, right) / np.dot(right, right))
-    if not np.isfinite(factor) or factor == 0:
-        return None
+    if not np.isfinite(factor) or factor == 0 or abs(factor - 1) < 2 * tolerance.rtol:
+        return None  # a factor within the tolerance explains nothing: most entries count as right
     with np.errstate(all="ignore"):
         scaled = widen(expected) * factor
         weighty = np.abs(right) * min(1.0, abs(factor)) > 10 * (tolerance.atol + tolerance.rtol * np.abs(right))
@@ -149,6 +149,8 @@ def _offset(actual: np.ndarray, expected: np.ndarray, axes: tuple[str, ...], tol
         return None
     offset = float(np.median(values - right))
     if offset == 0 or not agree(widen(actual), widen(expected) + offset, tolerance).all():
+        return None
+    if agree(values, right, tolerance).any():  # not every entry, then
         return None
     return f"every entry is {number(abs(offset), 3)} too {'large' if offset > 0 else 'small'}"
 
@@ -239,6 +241,8 @@ def _grouped(actual: np.ndarray, expected: np.ndarray, axes: tuple[str, ...], to
     values, right = widen(actual), widen(expected)
     if expected.dtype.kind != "f" or not (np.isfinite(values).all() and np.isfinite(right).all()):
         return None
+    if agree(values, right, tolerance).mean() > 1 / 2:  # what most entries don't show is no pattern of all
+        return None
     for chosen in _axes_that_matter(right.ndim):
         others = tuple(i for i in range(right.ndim) if i not in chosen)
         n_groups = right.size // int(np.prod([right.shape[i] for i in others]))
@@ -257,11 +261,13 @@ def _grouped(actual: np.ndarray, expected: np.ndarray, axes: tuple[str, ...], to
 def _close(actual: np.ndarray, expected: np.ndarray, axes: tuple[str, ...], tolerance: Tolerance) -> str | None:
     """A small error: precision, or a small constant such as an epsilon."""
     wrong = ~agree(actual, expected, tolerance)
+    if tolerance == EXACT or wrong.sum() < MIN_ENTRIES:
+        return None
     values, right = widen(actual)[wrong], widen(expected)[wrong]
     with np.errstate(all="ignore"):
         errors = np.abs(values - right) / np.abs(right)
     worst = float(errors.max()) if np.isfinite(errors).all() else np.inf
-    if tolerance == EXACT or worst > CLOSE or wrong.sum() < MIN_ENTRIES:
+    if worst > CLOSE:
         return None
     return f"close: no wrong entry is more than {number(worst * 100 * 1.005, 2)} % off"
 

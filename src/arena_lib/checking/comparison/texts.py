@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
+NO_EXCEPTION = "without an exception"
+"""What came in place of an exception that must be raised."""
 MAX_TEXT = 80
 """Characters kept of a learner's string, name or key."""
 THINGS = {

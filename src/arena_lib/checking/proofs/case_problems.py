@@ -9,7 +9,7 @@ from typing import Any
 
 from arena_lib.checking.cases import Case
 from arena_lib.checking.evidence.examples import is_examples_case
-from arena_lib.checking.evidence.expectations import cases_of
+from arena_lib.checking.evidence.expectations import RAISED, cases_of, expectations_of
 from arena_lib.checking.exercises import Exercise
 from arena_lib.checking.isolation import isolated
 from arena_lib.checking.proofs.places import place_of_case, place_of_error
@@ -25,13 +25,13 @@ def case_problems(test: Exercise) -> list[str]:
         return [f"{place_of_error(error, test) or place_of_case(test)}: {error}"]
     if not cases:
         return [f"{place_of_case(test)}: {test.cases.__name__} must make a case: got none. Return [Case(...), ...]."]
-    return [problem for case in cases if (problem := _misfit(test, case)) is not None]
+    return [problem for i, case in enumerate(cases) if (problem := _misfit(test, case, i)) is not None]
 
 
-def _misfit(test: Exercise, case: Case) -> str | None:
+def _misfit(test: Exercise, case: Case, case_idx: int) -> str | None:
     """Says so if the reference can't be called with the arguments of the case."""
     function = _called(test.reference)
-    if function is None or not (case.args or case.kwargs):
+    if function is None or not (case.args or case.kwargs or _lacks_arguments(test, case_idx)):
         return None
     try:
         inspect.signature(function).bind(*case.args, **case.kwargs)
@@ -43,6 +43,13 @@ def _misfit(test: Exercise, case: Case) -> str | None:
             "Give one value for each parameter: args=(x,), with the comma."
         )
     return None
+
+
+def _lacks_arguments(test: Exercise, case_idx: int) -> bool:
+    """Whether a call in this case ended for want of arguments: an observer may take them from elsewhere than the case."""
+    with isolated(test.seed):
+        raised = expectations_of(test).reference[case_idx].get(RAISED)
+    return raised is not None and raised.kind == "TypeError" and "missing" in raised.text
 
 
 def _called(reference: Callable[..., Any]) -> Callable[..., Any] | None:

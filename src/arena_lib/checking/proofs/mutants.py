@@ -333,6 +333,8 @@ class MutantScore:
     n_equivalent: int
     survivors: tuple[str, ...]
     """Edits that pass and aren't declared equivalent."""
+    needless: tuple[str, ...] = ()
+    """Entries of `equivalent` all of whose edits are rejected."""
 
     @property
     def share(self) -> float:
@@ -357,7 +359,14 @@ def try_mutants(test: Exercise, most: int | None = None) -> MutantScore:
         n_rejected=len(mutants) - len(survivors),
         n_equivalent=len(declared),
         survivors=undeclared,
+        needless=_needless(test, mutants, survivors),
     )
+
+
+def _needless(test: Exercise, tried: list[Mutant], survivors: list[Mutant]) -> tuple[str, ...]:
+    """Entries of `equivalent` that name edits of those tried, and none that passes."""
+    named, passing = ({name for m in mutants for name in (m.name, m.old)} for mutants in (tried, survivors))
+    return tuple(sorted(set(test.equivalent) & named - passing))
 
 
 def _is_declared(test: Exercise, mutant: Mutant) -> bool:

@@ -135,6 +135,10 @@ def _edit_problems(test: Exercise, mutants: MutantScore) -> list[str]:
         f"`old` alone, as arena verify shows them: {' or '.join(map(repr, nearest)) or 'there are none'}."
         for entry, nearest in undeclarable(test).items()
     ]
+    problems += [
+        f"{place_of_test(test, entry)}: equivalent must name edits that pass: got {entry!r}, which is rejected. Drop it."
+        for entry in mutants.needless
+    ]
     if mutants.share < LEAST_SHARE:
         problems.append(
             f"{place_of_test(test)}: {LEAST_SHARE:.0%} of the reference's edits must be rejected: {mutants.share:.0%} are. "
@@ -153,6 +157,11 @@ def _problems(
     if not reference.is_reference:
         problems.append(f"{place}: the reference must be recognised as the reference: it isn't. Name it in its module.")
     for solution, result in zip(test.accepts, accepts, strict=True):
+        if solution is test.reference:
+            problems.append(
+                f"{place}: an accepted solution must be written differently: got the reference itself. "
+                "Write another algorithm or another library call."
+            )
         if not result.passed:
             name = getattr(solution, "__name__", repr(solution))
             problems.append(
@@ -175,7 +184,7 @@ def _problems(
             "the body that a learner is to write."
         )
     for mistake, verdict in zip(test.mistakes, mistakes, strict=True):
-        problem = _mistake_problem(mistake, verdict)
+        problem = _mistake_problem(mistake, verdict) or _false_words(test, mistake)
         if problem:
             problems.append(f"{place_of_test(test, mistake.name)}: the mistake {mistake.name!r} {problem}")
     return [*problems, *example_problems(test)]
@@ -197,6 +206,23 @@ def _mistake_problem(mistake: Mistake, verdict: MistakeVerdict) -> str | None:
         shown = f"names {verdict.shown!r}" if verdict.shown else "names none"
         return f"must be named: the diagnosis {shown}. Make one of the two, or add a case that tells them apart."
     return None
+
+
+def _false_words(test: Exercise, mistake: Mistake) -> str | None:
+    """Of a mistake that is rejected and named: what its declaration lacks, or says though it isn't so."""
+    if not mistake.why.strip():
+        return 'must say why it is wrong: got no why, which a learner reads after the name. Add why="...".'
+    if mistake.raises and mistake.raises not in _raised_somewhere(test, test.mistakes.index(mistake)):
+        return f"must raise what it declares: no case raises {mistake.raises}. Drop raises={mistake.raises!r}."
+    return None
+
+
+def _raised_somewhere(test: Exercise, index: int) -> set[str]:
+    """The kinds of exceptions that a mistake raises in the cases."""
+    with isolated(test.seed):
+        expectations = expectations_of(test)
+        shown = [expectations.of_mistake(index, case_idx) for case_idx in range(len(expectations.reference))]
+    return {seen[RAISED].kind for seen in shown if RAISED in seen}
 
 
 def _broken_reference(test: Exercise) -> list[str]:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from arena_lib.checking.comparison.texts import clean, coordinates, shape_text
+from arena_lib.checking.comparison.texts import NO_EXCEPTION, clean, coordinates, shape_text
 from arena_lib.checking.results import Mismatch, Result, Status
 from arena_lib.wording import counted
 
@@ -151,6 +151,8 @@ def _mismatch_facts(mismatch: Mismatch | None, *, is_named: bool) -> list[tuple[
     elif mismatch.kind == "missing" and mismatch.pattern:
         lacking = ("wrong", f"{mismatch.observation} {mismatch.pattern}")
         return [lacking, *_two("value", mismatch.expected, mismatch.actual)]
+    elif mismatch.kind == "raised" and (mismatch.observation == "raised" or mismatch.actual.startswith(NO_EXCEPTION)):
+        facts = _exception_facts(mismatch)
     else:
         facts = _kind_facts(mismatch)
     if mismatch.kind == "type" and is_named:
@@ -210,6 +212,17 @@ def _where(mismatch: Mismatch) -> str:
     if len(mismatch.axes) == len(index):
         return f"at {coordinates(mismatch.axes, index)}: "
     return f"at index {list(index)}: "
+
+
+def _exception_facts(mismatch: Mismatch) -> list[tuple[str, str]]:
+    """Of an exception that must be raised: which one, and what came instead."""
+    kind, _, text = mismatch.expected.partition(": ")
+    where = "" if mismatch.observation == "raised" else f"{mismatch.observation} "
+    demand = f"{where}must raise {kind}{f' ({text})' if text else ''}"
+    none_raised, _, returned = mismatch.actual.partition(": ")
+    if none_raised != NO_EXCEPTION:
+        return [("wrong", f"{demand}: it raised another exception"), ("raised", mismatch.actual)]
+    return [("wrong", f"{demand}: it returned {NO_EXCEPTION}"), *([("got", returned)] if returned else [])]
 
 
 def _kind_facts(mismatch: Mismatch) -> list[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -11,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from arena_lib.cli.support.output import FAILED, json_option, print_json, show, verb
-from arena_lib.errors import AuthoringError
+from arena_lib.errors import AuthoringError, UnknownNameError
 from arena_lib.wording import counted
 
 if TYPE_CHECKING:
+    from arena_lib.course.content.catalog import Catalog
     from arena_lib.course.content.catalog_types import Section
 
 
@@ -49,31 +51,43 @@ def verify(section: str | None, table: Path | None, messages: Path | None, as_js
     from arena_lib.course.content.catalog import load_catalog
 
     catalog = load_catalog()
-    names: list[str] = []
-    if section is None:
-        sections = [section.id for section in catalog.sections]
-    elif "/" in section:
-        entry = catalog.exercise(section)
-        sections, names = [catalog.section_of(entry).id], [entry.name]
-    else:
-        sections = [catalog.section(section).id]
+    left_out = [str(problem) for problem in catalog.problems]
+    try:
+        sections, names = _sections_and_names(catalog, section)
+    except UnknownNameError:
+        _show_left_out(left_out)  # it may be there
+        raise
     entries = [e for name in sections for e in catalog.section(name).exercises if not names or e.name in names]
     if not entries:
         raise _nothing_to_verify([catalog.section(name) for name in sections])
     n_runs = sum(1 if entry.is_exploratory else 2 for entry in entries)
     with _progress(n_runs, is_shown=sys.stderr.isatty() and not as_json) as on_record:
         records = verify_sections(sections, names, on_record)
-    left_out = [str(problem) for problem in catalog.problems]
     print_json({"exercises": records, "left_out": left_out}) if as_json else _show_records(records)
-    for problem in left_out:
-        show(f"left out: {problem}", err=True)
+    _show_left_out(left_out)
     if table is not None:
-        table.write_text(edits_page(records), encoding="utf-8")
+        command = shlex.join(["arena", "verify", *([section] if section else []), "--table", str(table)])
+        table.write_text(edits_page(records, command), encoding="utf-8")
     if messages is not None:
         messages.write_text(messages_text(records), encoding="utf-8")
     is_enough = section is not None or (edits_share(records) >= LEAST_SHARE and not left_out)
     if not is_enough or not all(record["holds"] for record in records):
         raise click.exceptions.Exit(FAILED)
+
+
+def _sections_and_names(catalog: Catalog, asked: str | None) -> tuple[list[str], list[str]]:
+    """The ids of the sections to verify, and the names of exercises if not all of them are."""
+    if asked is None:
+        return [section.id for section in catalog.sections], []
+    if "/" in asked:
+        entry = catalog.exercise(asked)
+        return [catalog.section_of(entry).id], [entry.name]
+    return [catalog.section(asked).id], []
+
+
+def _show_left_out(problems: Sequence[str]) -> None:
+    for problem in problems:
+        show(f"left out: {problem}", err=True)
 
 
 def _nothing_to_verify(sections: Sequence[Section]) -> AuthoringError:

@@ -10,9 +10,12 @@ file and line; so is a process that crashes.
 from __future__ import annotations
 
 import contextlib
+import difflib
 import importlib
+import inspect
 import itertools
 import json
+import re
 import sys
 import time
 import traceback
@@ -167,8 +170,25 @@ def _problems_with_mistakes(entry: ExerciseEntry) -> list[str]:
 
 
 def _problem_with(error: Exception, entry: ExerciseEntry) -> str:
-    text = str(error) if isinstance(error, AuthoringError) else f"{type(error).__name__}: {error}"
+    text = (
+        str(error) if isinstance(error, AuthoringError) else f"{type(error).__name__}: {error}{_likely_keyword(error)}"
+    )
     return f"{_place_of(error, entry)}: {text}"
+
+
+def _likely_keyword(error: Exception) -> str:
+    """What an author may have meant by a keyword that Case, Mistake or exercise doesn't take."""
+    from arena_lib.checking import Case, Mistake, exercise
+
+    unknown = re.match(r"(\w+)(?:\.__init__)?\(\) got an unexpected keyword argument '(\w+)'", str(error))
+    if unknown is None:
+        return ""
+    callables: dict[str, Callable[..., Any]] = {"Case": Case, "Mistake": Mistake, "exercise": exercise}
+    called = callables.get(unknown[1])
+    names = list(inspect.signature(called).parameters) if called else []
+    nearest = difflib.get_close_matches(unknown[2], names, n=1)
+    meant = f" Did you mean {nearest[0]}=?" if nearest else ""
+    return f".{meant} {unknown[1]} takes {', '.join(names)}." if names else ""
 
 
 def _place_of(error: Exception, entry: ExerciseEntry) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from string import Template
 from typing import Any
 
 from arena_lib.course.tables import format_table
@@ -12,12 +13,12 @@ LEAST_SHARE = 0.97
 
 Record = dict[str, Any]
 
-_ABOUT_EDITS = """# What the tests catch
+_ABOUT_EDITS = Template("""# What the tests catch
 
-Written by `arena verify --table docs/mutants.md`. Every operator, comparison, constant, keyword, term, slice and
+Written by `$command`. Every operator, comparison, constant, keyword, term, slice and
 condition of each reference is changed once, and the exercise's test must reject the result. *Equivalent* edits leave
 the reference right, and the test's file says why. CONTRIBUTING.md says how to read this table.
-"""
+""")
 
 
 def edits_share(records: Sequence[Record]) -> float:
@@ -27,10 +28,14 @@ def edits_share(records: Sequence[Record]) -> float:
     return sum(score["n_rejected"] for score in scores) / n_wrong if n_wrong else 1.0
 
 
-def edits_page(records: Sequence[Record]) -> str:
-    """The table of edits as a Markdown page: a row for each exercise, then the edits that pass."""
+def edits_page(records: Sequence[Record], command: str) -> str:
+    """The table of edits as a Markdown page, with the command that writes it: a row for each exercise, then the edits that pass."""
     scored = [(record["id"], record["mutants"]) for record in records if record["mutants"]]
-    lines = [_ABOUT_EDITS, "| exercise | edits | equivalent | rejected |", "|---|---|---|---|"]
+    lines = [
+        _ABOUT_EDITS.substitute(command=command),
+        "| exercise | edits | equivalent | rejected |",
+        "|---|---|---|---|",
+    ]
     lines += [f"| {name} | {s['n_tried']} | {s['n_equivalent']} | {s['n_rejected']} |" for name, s in scored]
     total = [sum(score[key] for _, score in scored) for key in ("n_tried", "n_equivalent", "n_rejected")]
     lines += [f"| **all** | {total[0]} | {total[1]} | {total[2]} ({edits_share(records):.1%}) |", ""]

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from arena_lib.course.content.catalog_types import Cell, CellKind, ExerciseEntry, Section
-from arena_lib.course.content.chapters import parse_chapter
+from arena_lib.course.content.chapters import HEAD_FENCE, parse_chapter
 from arena_lib.course.content.outlines import outline_cache
 from arena_lib.course.content.references import find_tests, is_offered, module_path
 from arena_lib.errors import AuthoringError, UnknownNameError
@@ -151,6 +151,7 @@ def load_catalog(courses: Sequence[Course] | None = None, *, strict: bool = Fals
         except AuthoringError as error:
             left_out.append((course.chapters, error))
             continue
+        left_out += _misplaced_chapters(course)
         for path in paths:
             try:
                 section = load_section(path, course.module)
@@ -171,6 +172,22 @@ def _chapter_files(course: Course) -> list[Path]:
             f"Reinstall {course.module!r}."
         )
     return sorted(path for path in course.chapters.glob("*/*.py") if not path.name.startswith(("_", ".")))
+
+
+def _misplaced_chapters(course: Course) -> list[tuple[Path, AuthoringError]]:
+    """Files that begin as chapters do, and aren't in a folder directly below the course's chapters."""
+    misplaced = []
+    for path in sorted(course.chapters.rglob("*.py")):
+        if path.parent.parent == course.chapters or not path.read_bytes().startswith(
+            f"{HEAD_FENCE}\n# arena:".encode()
+        ):
+            continue
+        error = AuthoringError(
+            f"{path}:1: a chapter must be in a folder of its own part, {course.chapters / '<number>_<name>'}: "
+            f"got {path.parent}. Move the file."
+        )
+        misplaced.append((path, error))
+    return misplaced
 
 
 def _order(section: Section) -> list[tuple[int, int | str]]:

@@ -284,7 +284,6 @@ ADDITION_MISTAKES = instead_of(
         "block(model, layer).input[:, -1] += h": (
             "adds h to the layer's input",
             "h is an output of the layer, so it is added to the layer's output",
-            "OutOfOrderError",
         ),
         "block(model, -1).output[:, -1] += h": (
             "adds h after the last layer",
