@@ -29,7 +29,7 @@ def edits_share(records: Sequence[Record]) -> float:
 
 
 def edits_page(records: Sequence[Record], command: str) -> str:
-    """The table of edits as a Markdown page, with the command that writes it: a row for each exercise, then the edits that pass."""
+    """The table of edits as a Markdown page: the command that writes it, a row for each exercise, the edits that pass."""
     scored = [(record["id"], record["mutants"]) for record in records if record["mutants"]]
     lines = [
         _ABOUT_EDITS.substitute(command=command),
