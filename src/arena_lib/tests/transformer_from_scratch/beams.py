@@ -286,6 +286,13 @@ def filtered(function: Callable[..., Any], case: Case) -> Observations:
     }
 
 
+NO_END = "eos_token_id is None if no token ends a text: then no beam is finished"
+TOGETHER = "both parts together hold k beams: a finished text takes the place of an unfinished one"
+SPLIT = (
+    "order = beams.logprob_sums.argsort(descending=True)\n"
+    "    ends = beams.tokens[order, -1] == (-1 if beams.eos_token_id is None else beams.eos_token_id)\n"
+)
+
 test_filter_beams = exercise(
     reference=filter_beams,
     cases=filter_cases,
@@ -355,34 +362,27 @@ test_filter_beams = exercise(
                     "keeps every beam",
                     "without a cut the number of beams multiplies at every step",
                 ),
-                "order = beams.logprob_sums.argsort(descending=True)\n"
-                "    ends = beams.tokens[order, -1] == (-1 if beams.eos_token_id is None else beams.eos_token_id)\n"
-                "    best = torch.cat([order[~ends][:k], order[ends][:k]])": (
+                f"{SPLIT}    best = torch.cat([order[~ends][:k], order[ends][:k]])": (
                     "keeps k beams of each part",
-                    "both parts together hold k beams: a finished text takes the place of an unfinished one",
+                    TOGETHER,
                 ),
-                "order = beams.logprob_sums.argsort(descending=True)\n"
-                "    ends = beams.tokens[order, -1] == (-1 if beams.eos_token_id is None else beams.eos_token_id)\n"
-                "    best = torch.cat([order[~ends][:k], order[ends]])": (
-                    "keeps k unfinished beams and every finished one",
-                    "both parts together hold k beams: a finished text takes the place of an unfinished one",
+                f"{SPLIT}    best = torch.cat([order[~ends][:k], order[ends]])": (
+                    "cuts only the unfinished beams",
+                    TOGETHER,
                 ),
             },
         ),
         *instead_of(
             "beams.eos_token_id is None else",
             {
-                "False else": (
-                    "doesn't ask whether there is an end token",
-                    "eos_token_id is None if no token ends a text: then no beam is finished",
-                ),
+                "False else": ("doesn't ask whether there is an end token", NO_END),
                 "not beams.eos_token_id else": (
                     "treats an end token of id 0 as none",
                     "0 is a token id like any other: ask whether eos_token_id is None",
                 ),
                 "False else last == 0 if beams.eos_token_id is None else": (
                     "counts token 0 as the end token if there is none",
-                    "eos_token_id is None if no token ends a text: then no beam is finished",
+                    NO_END,
                 ),
             },
         ),
