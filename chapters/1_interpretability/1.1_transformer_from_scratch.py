@@ -242,7 +242,7 @@ Config()
 # %% exercise="causal_mask" title="Hide the future" difficulty=2 importance=5 minutes=15
 # hint: What should softmax give for a key that lies in the future? And which score becomes exactly that?
 # hint: In the table of scores, rows are queries and columns are keys: the future is above the diagonal. The diagonal itself is the present and stays.
-# hint: torch.triu(ones, diagonal=1) marks what lies above the diagonal; scores.masked_fill(mask, -torch.inf) fills it, in a new tensor.
+# hint: With ones of dtype=torch.bool, torch.triu(ones, diagonal=1) marks what lies above the diagonal; scores.masked_fill(mask, -torch.inf) fills it, in a new tensor.
 # %% result
 # random scores become a pattern.
 # Each row sums to one, and everything above the diagonal is zero.

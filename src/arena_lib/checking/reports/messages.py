@@ -84,7 +84,9 @@ def compose(result: Result) -> Message:
     if status == "not_started":
         body = "" if result.notes else "Write the body in place of `raise NotImplementedError`. "
         step = f"{body}For a hint: arena hint {name}"
-        return Message(status, f"{name} is not started", tuple(_notes(result)), step)
+        waits = any(note.startswith("It needs ") for note in result.notes)
+        headline = f"{name} can't run yet" if waits else f"{name} is not started"
+        return Message(status, headline, tuple(_notes(result)), step)
     headline = {
         "failed": f"{name} does not pass yet",
         "error": f"{name} stopped with an exception in your code",
@@ -141,7 +143,7 @@ def _mismatch_facts(mismatch: Mismatch | None, *, is_named: bool) -> list[tuple[
     if mismatch is None:
         return []
     if mismatch.expected == "an empty list":
-        facts = [("wrong", f"{mismatch.observation}: there should be none, but {mismatch.actual}")]
+        facts = [("wrong", f"{mismatch.observation}: {mismatch.actual}, where there should be none")]
     elif mismatch.kind == "length":
         facts = [("wrong", f"{mismatch.observation} should be {mismatch.expected}"), ("got", mismatch.actual)]
     elif mismatch.kind in ("rank", "shape"):
