@@ -49,13 +49,21 @@ def test_a_run_goes_on_with_the_same_rows() -> None:
 
 
 def test_in_every_third_batch_of_such_a_stage_only_answers_about_people_count() -> None:
-    batches = make_batches()
+    batches = StoryBatches(batch_tokens=800, seed=0, stages=STAGES)
     batches.load_state_dict({"position": 2 * SHARD})
     dealt = [batches(GENERATOR) for _ in range(6)]
     assert [batch.mask is not None for batch in dealt] == [False, False, True, False, False, True]
     names = {vocabulary()[name] for name in TRAIN_NAMES}
     marked = [int(token) for batch in dealt if batch.mask is not None for token in batch.tokens[batch.mask]]
     assert all(token in names for token in marked)
+
+
+def test_a_batch_without_answers_about_people_counts_all() -> None:
+    batches = make_batches()
+    batches.load_state_dict({"position": 2 * SHARD})
+    masks = [batches(GENERATOR).mask for _ in range(SHARD)]
+    assert 0 < sum(mask is not None for mask in masks) < SHARD // 3
+    assert all(mask[:, 1:].any() for mask in masks if mask is not None)
 
 
 def test_another_seed_gives_other_rows() -> None:

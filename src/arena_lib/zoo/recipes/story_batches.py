@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
 
 from arena_lib.core.batches import Batch
 from arena_lib.errors import ConfigError
@@ -34,7 +36,7 @@ class Stage:
     longest: int = LONGEST_STRING
     """Words of the longest string that is repeated."""
     answers_every: int | None = None
-    """In every so many-th batch only the answers about people count, one token in forty; None counts all always."""
+    """In every so many-th batch only answers about people count, one token in forty, if it has any; None counts all."""
 
 
 class StoryBatches:
@@ -56,21 +58,20 @@ class StoryBatches:
             raise ConfigError(f"batch_tokens must hold a row of {longest} tokens: got {batch_tokens}. Raise it.")
         self.batch_tokens, self.seed, self.stages = batch_tokens, seed, stages
         self._position, self._shard_idx = 0, -1
-        self._shard = Batch(torch.empty(0, 0, dtype=torch.int64))
+        self._tokens, self._marks = torch.empty(0, 0, dtype=torch.int64), torch.empty(0, 0, dtype=torch.bool)
 
     def __call__(self, generator: torch.Generator) -> Batch:
         """The next batch; the generator is not drawn from."""
         shard_idx, batch_idx = divmod(self._position, SHARD)
         if shard_idx != self._shard_idx:
-            self._shard, self._shard_idx = self._make_shard(shard_idx), shard_idx
+            (self._tokens, self._marks), self._shard_idx = self._make_shard(shard_idx), shard_idx
         self._position += 1
-        tokens, marks = self._shard.tokens, self._shard.mask
-        assert marks is not None
-        batch = self.batch_tokens // tokens.shape[1]
+        batch = self.batch_tokens // self._tokens.shape[1]
         rows = slice(batch_idx * batch, (batch_idx + 1) * batch)
         every = self.find_stage(shard_idx).answers_every
         answers_only = every is not None and batch_idx % every == every - 1
-        return Batch(tokens[rows], marks[rows] if answers_only else None)
+        marks = self._marks[rows]
+        return Batch(self._tokens[rows], marks if answers_only and marks[:, 1:].any() else None)
 
     def state_dict(self) -> dict[str, Any]:
         """The place in the run, as JSON-able data."""
@@ -88,10 +89,11 @@ class StoryBatches:
             shard_idx -= stage.n_shards
         raise AssertionError("the last stage has no end")
 
-    def _make_shard(self, shard_idx: int) -> Batch:
+    def _make_shard(self, shard_idx: int) -> tuple[Int[Tensor, "n_rows seq"], Bool[Tensor, "n_rows seq"]]:
+        """The tokens of a shard, and which of them are answers about people."""
         stage = self.find_stage(shard_idx)
         n_rows = SHARD * (self.batch_tokens // stage.seq)
         # Every seed has a thousand million shards of its own.
         seed = self.seed * 10**9 + shard_idx
         rows, marks = make_marked_rows(n_rows, stage.seq, seed=seed, mixture=stage.mixture, longest=stage.longest)
-        return Batch(torch.from_numpy(rows), torch.from_numpy(marks))
+        return torch.from_numpy(rows), torch.from_numpy(marks)
