@@ -139,6 +139,9 @@ test_get_ablation_scores = exercise(
     cases=score_cases,
     observe=scores_and_what_is_left,
     accepts=[scores_by_lambda, scores_by_added_hooks],
+    equivalent={
+        "lm.refuse_padding('get_ablation_scores')": "it refuses prompts of uneven length, which repeated tokens never are",
+    },
     tolerance={"scores": Tolerance(rtol=1e-3, atol=2e-5), WEIGHTS: Tolerance(rtol=0.0, atol=1e-6)},
     mistakes=[
         *instead_of(
