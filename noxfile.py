@@ -31,7 +31,7 @@ WITHOUT_NETWORK = ["unshare", "-n" if AS_ROOT_ALREADY else "-rn", "sh", "-c", 'i
 def install(session: nox.Session, *extra_groups: str) -> None:
     """Brings the library and everything that its own checks need, at the pinned versions."""
     group = nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), "dev", *extra_groups)
-    session.run(sys.executable, "-m", "pip", "install", "-q", "-c", CONSTRAINTS, "-e", ".[notebook,real]", *group)
+    session.run(sys.executable, "-m", "pip", "install", "-q", "-c", CONSTRAINTS, "-e", ".[notebook,real,rl]", *group)
 
 
 def offline() -> list[str]:
@@ -155,7 +155,7 @@ def lowest(session: nox.Session) -> None:
     install(session, "lowest")
     uv, versions = str(SCRIPTS / "uv"), str(OUTPUT / "lowest.txt")
     OUTPUT.mkdir(exist_ok=True)
-    options = ("--resolution", "lowest-direct", "--python-version", "3.11", "--extra", "real", "-q", "-o", versions)
+    options = ("--resolution", "lowest-direct", "--python-version", "3.11", "--extra", "real", "--extra", "rl", "-q", "-o", versions)
     session.run(uv, "pip", "compile", "pyproject.toml", *options)
     session.run(uv, "venv", "-q", "--allow-existing", "--python", "3.11", str(LOWEST))
     python = str(LOWEST / SCRIPTS.name / "python")

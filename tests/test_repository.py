@@ -100,7 +100,7 @@ def test_every_requirement_is_pinned():
     data = tomllib.loads(read("pyproject.toml"))
     wanted = [
         *data["project"]["dependencies"],
-        *(name for extra in ("notebook", "real") for name in data["project"]["optional-dependencies"][extra]),
+        *(name for extra in ("notebook", "real", "rl") for name in data["project"]["optional-dependencies"][extra]),
         *data["dependency-groups"]["dev"],
         *data["dependency-groups"]["browser"],
     ]
