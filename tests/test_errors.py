@@ -15,6 +15,7 @@ ORDINARY_BASES = {
     "DtypeError": TypeError,
     "TokenError": ValueError,
     "ConfigError": ValueError,
+    "EnvError": ValueError,
     "UnknownNameError": LookupError,
     "FetchError": errors.ZooError,
     "HashError": errors.ZooError,

@@ -129,8 +129,7 @@ def test_the_library_requires_what_it_imports_and_nothing_for_its_tests():
     with_jupyterlab = {"IPython", "jupyter_client", "nbclient", "nbconvert", "nbformat"}
     for_authors = {"playwright"}
     assert imported_packages() - required <= optional | with_jupyterlab | for_authors
-    # jupytext opens our scripts in JupyterLab; gymnasium is for the chapters on reinforcement learning.
-    assert required - imported_packages() == {"jupytext", "gymnasium"}
+    assert required - imported_packages() == {"jupytext"}  # it opens our scripts in JupyterLab
 
 
 @pytest.mark.parametrize(

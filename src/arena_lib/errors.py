@@ -10,6 +10,7 @@
     ├── UnknownNameError       no such section, exercise, model, hook ... (also LookupError)
     │   └── MissingWeightError a weight that a model's form does not have (also AttributeError)
     ├── TrainingError          a loss or gradient that isn't finite
+    ├── EnvError               an environment that breaks what it declares (also ValueError)
     ├── CheckpointError        a checkpoint that does not fit or cannot be read
     ├── ZooError               a model or data set that isn't available
     │   ├── FetchError         no network, no pip, no disk
@@ -131,6 +132,10 @@ class MissingWeightError(UnknownNameError, AttributeError):  # type: ignore[misc
 
 class TrainingError(ArenaError):
     """A training run that cannot go on: its loss or its gradients aren't finite."""
+
+
+class EnvError(ArenaError, ValueError):
+    """An environment that doesn't do what it declares: NaN, another shape, another autoreset mode."""
 
 
 class CheckpointError(ArenaError):

@@ -1,0 +1,90 @@
+"""Environments by name: gymnasium's own, MinAtar, Atari, MuJoCo, and ours.
+
+Our own ids begin with `arena/`. They and MinAtar's are known here, and need no registration before.
+
+Raises:  UnknownNameError for an id that isn't known, with the nearest ones; MissingDependencyError for one whose
+         package is not installed, with the extra that brings it; ConfigError for a number of environments below 1, or
+         wrappers and autoreset modes that an environment can't have.
+"""
+
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from typing import Any
+
+import gymnasium as gym
+from gymnasium.envs.registration import EnvSpec
+from gymnasium.error import DependencyNotInstalled
+from gymnasium.vector import AutoresetMode
+
+from arena_lib.errors import ConfigError, MissingDependencyError, UnknownNameError
+
+Wrapper = Callable[[gym.Env], gym.Env]
+Maker = Callable[[], gym.Env]
+
+HERE = "arena_lib.rl.environments"
+PROBES = {f"arena/{name}-v0": f"{HERE}.probes:{name}" for name in [f"Probe{number}" for number in range(1, 9)]}
+CONTINUOUS_PROBES = {f"arena/ContinuousProbe{number}-v0": f"{HERE}.probes:ContinuousProbe{number}" for number in (4, 5)}
+OWN = {**PROBES, **CONTINUOUS_PROBES, "arena/Counting-v0": f"{HERE}.counting:CountingEnv"}
+"""Our own environments by id, each with its class as "module:name"."""
+
+OWN_LIMITS: dict[str, int] = {}
+"""For those of our own that don't end by themselves, after how many steps they are truncated."""
+
+BROUGHT_BY = {"gymnasium.envs.box2d": ("Box2D", "box2d"), "gymnasium.envs.mujoco": ("mujoco", "mujoco")}
+"""By where an environment's class lies: the module that it needs, and the package that brings it."""
+
+
+def list_environments() -> list[str]:
+    """Return the ids of all environments that `make_env` knows, also of those whose package isn't installed."""
+    return sorted({*gym.registry, *OWN})
+
+
+def make_env(env_id: str | Maker, *, render_mode: str | None = None, wrappers: Sequence[Wrapper] = ()) -> gym.Env:
+    """Make one environment, and put `wrappers` around it, the first one innermost.
+
+    `env_id` may also be a function without arguments that makes it; it is called as it is, without `render_mode`.
+
+    >>> make_env("arena/Probe3-v0").reset(seed=0)[0]
+    array([0.], dtype=float32)
+    """
+    env = env_id() if callable(env_id) else _make(env_id, render_mode)
+    for wrap in wrappers:
+        env = wrap(env)
+    return env
+
+
+def make_vector_env(
+    env_id: str | Maker,
+    n_envs: int,
+    *,
+    mode: AutoresetMode = AutoresetMode.SAME_STEP,
+    wrappers: Sequence[Wrapper] = (),
+) -> gym.vector.VectorEnv:
+    """Make `n_envs` environments that step together, one after another, in this process."""
+    if isinstance(n_envs, bool) or not isinstance(n_envs, int) or n_envs < 1:
+        raise ConfigError(f"n_envs must be a whole number of at least 1: got {n_envs!r}. Pass for example n_envs=4.")
+    makers = [lambda: make_env(env_id, wrappers=wrappers)] * n_envs
+    return gym.vector.SyncVectorEnv(makers, autoreset_mode=mode)
+
+
+def _make(env_id: str, render_mode: str | None) -> gym.Env:
+    spec = find_environment(env_id)
+    options: dict[str, Any] = {} if render_mode is None else {"render_mode": render_mode}
+    try:
+        return gym.make(spec, **options)
+    except DependencyNotInstalled as error:
+        package = next((name for place, (_, name) in BROUGHT_BY.items() if place in str(spec.entry_point)), "pygame")
+        raise MissingDependencyError(package, "rl", f"the environment {env_id}") from error
+
+
+def find_environment(env_id: str) -> EnvSpec:
+    """Return gymnasium's specification of an environment, which `gymnasium.make` takes too."""
+    if env_id in OWN:
+        return EnvSpec(env_id, entry_point=OWN[env_id], max_episode_steps=OWN_LIMITS.get(env_id))
+    if env_id in gym.registry:
+        spec = gym.registry[env_id]
+        for place, (module, package) in BROUGHT_BY.items():
+            if place in str(spec.entry_point) and find_spec(module) is None:
+                raise MissingDependencyError(package, "rl", f"the environment {env_id}")
+        return spec
+    raise UnknownNameError("environment", env_id, list_environments())
