@@ -1,0 +1,59 @@
+"""The agent that plays: it chooses actions, does them, and remembers what happened.
+
+Shapes:  obs "n_envs *obs_shape" -> actions "n_envs"
+Source:  Mnih et al. 2015, Nature 518, algorithm 1 (the part that acts).
+"""
+
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from torch import nn
+
+from arena_lib.rl.dqn.exploration import epsilon_greedy_policy, linear_schedule
+from arena_lib.rl.environments.stepping import Episode, Stepper, Transition
+
+
+@runtime_checkable
+class Memory(Protocol):
+    """What takes the steps that an agent does: a replay buffer, or an n-step writer before it."""
+
+    def add(self, transition: Transition) -> object:
+        """Take one step of every environment."""
+
+
+class DQNAgent:
+    """Plays in `stepper`'s environments and puts what happens into `buffer`.
+
+    `get_actions(obs)` sets `epsilon` to what `linear_schedule` says for `stepper.n_steps`, the real steps so far, and
+    returns what `epsilon_greedy_policy` chooses with it, for `stepper.envs` and with `rng`.
+
+    `play_step()` gets actions for `stepper.obs`, does them with `stepper.step(actions)`, adds the transition that comes
+    back to the buffer with `buffer.add(transition)`, and returns `stepper.finished()`: the episodes that ended.
+    """
+
+    def __init__(
+        self,
+        stepper: Stepper,
+        buffer: Memory,
+        q_network: nn.Module,
+        start_e: float,
+        end_e: float,
+        exploration_fraction: float,
+        total_timesteps: int,
+        rng: np.random.Generator,
+    ) -> None:
+        self.stepper, self.buffer, self.q_network, self.rng = stepper, buffer, q_network, rng
+        self.start_e, self.end_e = start_e, end_e
+        self.exploration_fraction, self.total_timesteps = exploration_fraction, total_timesteps
+        self.epsilon = start_e
+
+    def get_actions(self, obs: np.ndarray) -> np.ndarray:
+        self.epsilon = linear_schedule(
+            self.stepper.n_steps, self.start_e, self.end_e, self.exploration_fraction, self.total_timesteps
+        )
+        return epsilon_greedy_policy(self.stepper.envs, self.q_network, self.rng, obs, self.epsilon)
+
+    def play_step(self) -> list[Episode]:
+        transition = self.stepper.step(self.get_actions(self.stepper.obs))
+        self.buffer.add(transition)
+        return self.stepper.finished()

@@ -1,0 +1,219 @@
+"""Deep Q-learning: play, remember, draw a batch, move the action values towards their targets.
+
+    trainer = DQNTrainer(DQNConfig(env_id="CartPole-v1", total_steps=50_000))
+    run = trainer.train()
+    policy = trainer.policy()          # greedy actions for observations
+
+Shapes:  obs "n_envs *obs_shape", action values "batch n_actions"
+Raises:  ConfigError for a configuration or an action space that can't work; TrainingError if the loss isn't finite.
+Source:  Mnih et al. 2015, Nature 518, algorithm 1; each improvement's paper stands beside its field of DQNConfig.
+Differs: Adam instead of RMSProp; squared errors; the network is small.
+"""
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import gymnasium as gym
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from arena_lib.core.configs import check_numbers, check_sizes
+from arena_lib.core.seeds import check_seed, make_generator
+from arena_lib.errors import ConfigError, TrainingError
+from arena_lib.rl.dqn.agent import DQNAgent
+from arena_lib.rl.dqn.exploration import greedy_actions
+from arena_lib.rl.dqn.n_step import NStepWriter
+from arena_lib.rl.dqn.networks import ConvQNetwork, DuelingQNetwork, QNetwork
+from arena_lib.rl.dqn.prioritized import PrioritizedReplayBuffer
+from arena_lib.rl.dqn.replay import ReplayBatch, ReplayBuffer
+from arena_lib.rl.dqn.targets import (
+    compute_double_td_target,
+    compute_td_loss,
+    compute_td_target,
+    update_target_network,
+)
+from arena_lib.rl.environments.making import make_vector_env
+from arena_lib.rl.environments.spaces import DISCRETE, require_actions, require_vectors
+from arena_lib.rl.environments.stepping import Stepper
+
+
+@dataclass(frozen=True, kw_only=True)
+class DQNConfig:
+    """A run of deep Q-learning; the defaults hold CartPole-v1 (see docs/rl_results.md)."""
+
+    env_id: str | Callable[[], gym.Env] = "CartPole-v1"
+    """The environment, by id or as a function that makes one."""
+    seed: int = 0
+    """Seed of the environments, of the weights at the start, of exploration and of the batches."""
+    n_envs: int = 1
+    """Environments side by side."""
+    mode: gym.vector.AutoresetMode = gym.vector.AutoresetMode.SAME_STEP
+    """How the environments start anew; all three work alike."""
+    total_steps: int = 100_000
+    """Environment steps of the whole run, those of all environments together."""
+    hidden_sizes: tuple[int, ...] = (120, 84)
+    """Widths of the hidden layers."""
+    lr: float = 1e-3
+    """Adam's learning rate at the start."""
+    final_lr_fraction: float = 0.0
+    """The learning rate falls in a straight line to this share of itself; 1 keeps it."""
+    gamma: float = 0.99
+    """Discount for each environment step."""
+    batch_size: int = 128
+    """Transitions in each update."""
+    buffer_size: int = 50_000
+    """Transitions that are remembered."""
+    learning_starts: int = 1_000
+    """Environment steps before the first update."""
+    train_every: int = 4
+    """Environment steps between two updates."""
+    target_every: int = 1
+    """Updates between two changes of the target network (Mnih et al. 2015)."""
+    tau: float = 0.005
+    """How far the target network moves towards the trained one at each change (Lillicrap et al. 2016); 1 copies."""
+    start_e: float = 1.0
+    """Share of random actions at the start."""
+    end_e: float = 0.05
+    """Share of random actions once exploration has fallen."""
+    exploration_fraction: float = 0.2
+    """Share of the run in which exploration falls."""
+    max_grad_norm: float = 10.0
+    """Largest norm of the gradient (Wang et al. 2016, section 4.2)."""
+    n_step: int = 3
+    """Rewards summed before the value of what follows; 1 is plain Q-learning (Hessel et al. 2018, figure 3)."""
+    is_double: bool = True
+    """Whether the trained network chooses the action that the target network values (van Hasselt et al. 2016)."""
+    is_dueling: bool = False
+    """Whether the network has separate heads for the state and for the actions (Wang et al. 2016)."""
+    is_prioritized: bool = False
+    """Whether surprising transitions are drawn more often (Schaul et al. 2016)."""
+    alpha: float = 0.6
+    """How strongly priorities follow errors."""
+    beta: float = 0.4
+    """How far weights make up for priorities at the start; it grows to 1 by the end."""
+
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
+        check_sizes(self, "n_envs", "total_steps", "batch_size", "buffer_size", "train_every", "target_every", "n_step")
+        check_sizes(self, "learning_starts", least=0)
+        check_numbers(self, "lr", "max_grad_norm", "exploration_fraction")
+        for name in ("gamma", "tau", "start_e", "end_e", "final_lr_fraction", "alpha", "beta"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"DQNConfig.{name} must be from 0 to 1: got {getattr(self, name)!r}. Change it.")
+        if self.train_every % self.n_envs:
+            raise ConfigError(
+                f"train_every must be a multiple of n_envs, for all environments step at once: got "
+                f"{self.train_every} and {self.n_envs}. Pass train_every={self.n_envs}."
+            )
+
+
+class DQNTrainer:
+    """Trains a Q-network; `train` runs the whole, `play_and_learn` one step of every environment."""
+
+    def __init__(self, config: DQNConfig) -> None:
+        self.config = config
+        self.stepper = Stepper(make_vector_env(config.env_id, config.n_envs, mode=config.mode), config.seed)
+        require_actions(self.stepper.envs, DISCRETE, "DQN")
+        obs_shape = tuple(self.stepper.envs.single_observation_space.shape or ())
+        if len(obs_shape) != 3:
+            require_vectors(self.stepper.envs, "DQN")
+        n_actions = int(self.stepper.envs.single_action_space.n)
+        self.q_network = make_q_network(config, obs_shape, n_actions)
+        self.target_network = copy.deepcopy(self.q_network).requires_grad_(False)
+        self.optimizer = torch.optim.Adam(self.q_network.parameters(), lr=config.lr, fused=True)
+        self.generator = make_generator(config.seed)
+        self.buffer = (
+            PrioritizedReplayBuffer(config.buffer_size, obs_shape, config.alpha, config.beta)
+            if config.is_prioritized
+            else ReplayBuffer(config.buffer_size, obs_shape)
+        )
+        memory = (
+            NStepWriter(self.buffer, config.n_envs, config.n_step, config.gamma) if config.n_step > 1 else self.buffer
+        )
+        rng = np.random.default_rng(config.seed)
+        exploration = config.start_e, config.end_e, config.exploration_fraction, config.total_steps
+        self.agent = DQNAgent(self.stepper, memory, self.q_network, *exploration, rng)
+        self.n_updates = 0
+
+    def play_and_learn(self) -> float | None:
+        """Step every environment once, and update where it's time; returns the loss of an update."""
+        steps_before = self.stepper.n_steps
+        self.agent.play_step()
+        now, every = self.stepper.n_steps, self.config.train_every
+        is_time = now // every > steps_before // every
+        if not is_time or now < self.config.learning_starts or not len(self.buffer):
+            return None
+        return self.training_step()
+
+    def training_step(self) -> float:
+        """One update: draw a batch, compute its targets, move the values, and let the target network follow."""
+        self._anneal()
+        batch = self.buffer.sample(self.config.batch_size, self.generator)
+        loss, errors = train_on_batch(
+            self.q_network, self.optimizer, batch, self.compute_targets(batch), self.config.max_grad_norm
+        )
+        if isinstance(self.buffer, PrioritizedReplayBuffer):
+            self.buffer.update(batch.rows, errors)
+        self.n_updates += 1
+        if self.n_updates % self.config.target_every == 0:
+            update_target_network(self.target_network, self.q_network, self.config.tau)
+        if not math.isfinite(value := loss.item()):
+            raise TrainingError(
+                f"the loss must be finite: got {value} after {self.stepper.n_steps} steps. Lower lr or max_grad_norm."
+            )
+        return value
+
+    @torch.no_grad()
+    def compute_targets(self, batch: ReplayBatch) -> Float[Tensor, " batch"]:
+        """The TD targets of a batch, double where the configuration says so."""
+        gammas = self.config.gamma**batch.n_ahead
+        next_q = self.target_network(batch.next_obs)
+        if not self.config.is_double:
+            return compute_td_target(next_q, batch.rewards, batch.terminated, gammas)
+        online = self.q_network(batch.next_obs)
+        return compute_double_td_target(online, next_q, batch.rewards, batch.terminated, gammas)
+
+    def policy(self, greedy: bool = True) -> Callable[[np.ndarray], np.ndarray]:
+        """What to do for observations: the most valuable action, or as in training where not `greedy`."""
+        return (lambda obs: greedy_actions(self.q_network, obs)) if greedy else self.agent.get_actions
+
+    def _anneal(self) -> None:
+        share_done = min(self.stepper.n_steps / self.config.total_steps, 1.0)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.lr * (1 - share_done * (1 - self.config.final_lr_fraction))
+        if isinstance(self.buffer, PrioritizedReplayBuffer):
+            self.buffer.beta = self.config.beta + share_done * (1 - self.config.beta)
+
+
+def train_on_batch(
+    q_network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    batch: ReplayBatch,
+    targets: Float[Tensor, " batch"],
+    max_grad_norm: float,
+) -> tuple[Float[Tensor, ""], Float[Tensor, " batch"]]:
+    """One update of q_network on a batch; returns the loss before it and the errors, both without a graph.
+
+    Compute the values of `batch.obs`, and with `compute_td_loss` the loss and errors for `batch.actions`, the targets
+    and `batch.weights` (which may be None). Clear old gradients, compute new ones, scale them down to max_grad_norm if
+    their norm, over all parameters together, is larger (`nn.utils.clip_grad_norm_`), and let the optimizer take a step.
+    """
+    loss, errors = compute_td_loss(q_network(batch.obs), batch.actions, targets, batch.weights)
+    optimizer.zero_grad()
+    loss.backward()
+    nn.utils.clip_grad_norm_(q_network.parameters(), max_grad_norm)
+    optimizer.step()
+    return loss.detach(), errors
+
+
+def make_q_network(config: DQNConfig, obs_shape: tuple[int, ...], n_actions: int) -> nn.Module:
+    """The network for these observations, with weights that the seed decides."""
+    kind = ConvQNetwork if len(obs_shape) == 3 else DuelingQNetwork if config.is_dueling else QNetwork
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        network: nn.Module = kind(obs_shape, n_actions, config.hidden_sizes)
+    return network

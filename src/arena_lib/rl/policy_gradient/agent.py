@@ -1,0 +1,40 @@
+"""The agent that plays with a policy: draws actions and gathers rollouts.
+
+Shapes:  obs "n_envs *obs_shape" -> actions, logprobs "n_envs"; logits "n_envs n_actions"
+Source:  Williams 1992 (REINFORCE): actions are drawn from the policy that is being learnt.
+"""
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from arena_lib.rl.environments.stepping import Episode, Stepper
+from arena_lib.rl.policy_gradient.rollout import Rollout, as_floats
+
+
+class VPGAgent:
+    """Plays in `stepper`'s environments with `policy`, which maps obs "n_envs *obs_shape" to logits "n_envs n_actions".
+
+    `get_actions(obs)` takes a numpy array, computes the logits of its float32 tensor without gradients, and draws one
+    action for each environment from their softmax with one `torch.multinomial(probabilities, 1, generator=...)`. It
+    returns the actions, a numpy array "n_envs", and the log-probabilities of just these actions, a tensor "n_envs".
+
+    `gen_rollout(rollout)` plays until the rollout is full: it gets actions for `stepper.obs`, steps, and adds the
+    transition with its log-probabilities (`rollout.add_step`). It returns the rollout and `stepper.finished()`.
+    """
+
+    def __init__(self, stepper: Stepper, policy: nn.Module, generator: torch.Generator) -> None:
+        self.stepper, self.policy, self.generator = stepper, policy, generator
+
+    def get_actions(self, obs: np.ndarray) -> tuple[np.ndarray, Float[Tensor, " n_envs"]]:
+        with torch.no_grad():
+            logprobs = self.policy(as_floats(obs)).log_softmax(dim=-1)
+        actions = torch.multinomial(logprobs.exp(), 1, generator=self.generator)
+        return actions.squeeze(-1).numpy(), logprobs.gather(-1, actions).squeeze(-1)
+
+    def gen_rollout(self, rollout: Rollout) -> tuple[Rollout, list[Episode]]:
+        while rollout.n_steps < rollout.max_steps:
+            actions, logprobs = self.get_actions(self.stepper.obs)
+            rollout.add_step(self.stepper.step(actions), logprobs)
+        return rollout, self.stepper.finished()
