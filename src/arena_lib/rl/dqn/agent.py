@@ -24,11 +24,7 @@ class Memory(Protocol):
 class DQNAgent:
     """Plays in `stepper`'s environments and puts what happens into `buffer`.
 
-    `get_actions(obs)` sets `epsilon` to what `linear_schedule` says for `stepper.n_steps`, the real steps so far, and
-    returns what `epsilon_greedy_policy` chooses with it, for `stepper.envs` and with `rng`.
-
-    `play_step()` gets actions for `stepper.obs`, does them with `stepper.step(actions)`, adds the transition that comes
-    back to the buffer with `buffer.add(transition)`, and returns `stepper.finished()`: the episodes that ended.
+    `epsilon` is the share of random actions at the last choice, before the first `start_e`.
     """
 
     def __init__(
@@ -48,12 +44,22 @@ class DQNAgent:
         self.epsilon = start_e
 
     def get_actions(self, obs: np.ndarray) -> np.ndarray:
+        """Set `self.epsilon` by `linear_schedule`, for the real steps so far, and choose actions with it.
+
+        `self.stepper.n_steps` counts the real steps. The actions are `epsilon_greedy_policy`'s, for
+        `self.stepper.envs` and with `self.rng`.
+        """
         self.epsilon = linear_schedule(
             self.stepper.n_steps, self.start_e, self.end_e, self.exploration_fraction, self.total_timesteps
         )
         return epsilon_greedy_policy(self.stepper.envs, self.q_network, self.rng, obs, self.epsilon)
 
     def play_step(self) -> list[Episode]:
+        """Do one step in every environment and remember it; returns `self.stepper.finished()`, the episodes that ended.
+
+        Get actions for `self.stepper.obs`, the observations that wait for them. Do them with
+        `self.stepper.step(actions)`, and add the transition that comes back by `self.buffer.add(transition)`.
+        """
         transition = self.stepper.step(self.get_actions(self.stepper.obs))
         self.buffer.add(transition)
         return self.stepper.finished()

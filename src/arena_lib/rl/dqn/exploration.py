@@ -46,7 +46,7 @@ def epsilon_greedy_policy(
     Returns:
         A numpy array of int64, "n_envs". No gradients are recorded.
     """
-    n_actions = int(envs.single_action_space.n)
+    n_actions = int(envs.single_action_space.n)  # type: ignore[attr-defined]
     explores = rng.random(envs.num_envs) < epsilon
     random_actions = rng.integers(n_actions, size=envs.num_envs)
     return np.where(explores, random_actions, greedy_actions(q_network, obs))

@@ -9,6 +9,7 @@ Differs: the hidden sizes 120 and 84 for vectors are usual for CartPole, not fro
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -35,11 +36,12 @@ class QNetwork(nn.Module):
             )
         sizes = [obs_shape[0], *hidden_sizes, n_actions]
         parts: list[nn.Module] = []
-        for d_in, d_out in zip(sizes[:-1], sizes[1:], strict=True):
+        for d_in, d_out in pairwise(sizes):
             parts += [nn.Linear(d_in, d_out), nn.ReLU()]
         self.layers = nn.Sequential(*parts[:-1])
 
     def forward(self, obs: Float[Tensor, "batch d_obs"]) -> Float[Tensor, "batch n_actions"]:
+        """One value for each action."""
         return self.layers(obs)
 
 
@@ -59,6 +61,7 @@ class ConvQNetwork(nn.Module):
         self.head = QNetwork((d_flat,), n_actions, hidden_sizes)
 
     def forward(self, obs: Float[Tensor, "batch channel height width"]) -> Float[Tensor, "batch n_actions"]:
+        """One value for each action."""
         return self.head(F.relu(self.conv(obs)).flatten(1))
 
 
@@ -77,6 +80,7 @@ class DuelingQNetwork(nn.Module):
         self.advantage = nn.Linear(last, n_actions)
 
     def forward(self, obs: Float[Tensor, "batch d_obs"]) -> Float[Tensor, "batch n_actions"]:
+        """One value for each action."""
         hidden = F.relu(self.trunk(obs))
         return combine_streams(self.value(hidden), self.advantage(hidden))
 

@@ -25,11 +25,11 @@ N_SCALARS = 4
 class ReplayBatch:
     """Transitions side by side."""
 
-    obs: Float[Tensor, "batch *obs_shape"]
+    obs: Float[Tensor, "batch ..."]
     actions: Int[Tensor, " batch"]
     rewards: Float[Tensor, " batch"]
     terminated: Bool[Tensor, " batch"]
-    next_obs: Float[Tensor, "batch *obs_shape"]
+    next_obs: Float[Tensor, "batch ..."]
     n_ahead: Int[Tensor, " batch"]
     """Environment steps from obs to next_obs: 1, or more with n-step returns."""
     rows: Int[Tensor, " batch"]

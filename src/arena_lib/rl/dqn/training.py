@@ -121,7 +121,7 @@ class DQNTrainer:
         obs_shape = tuple(self.stepper.envs.single_observation_space.shape or ())
         if len(obs_shape) != 3:
             require_vectors(self.stepper.envs, "DQN")
-        n_actions = int(self.stepper.envs.single_action_space.n)
+        n_actions = int(self.stepper.envs.single_action_space.n)  # type: ignore[attr-defined]
         self.q_network = make_q_network(config, obs_shape, n_actions)
         self.target_network = copy.deepcopy(self.q_network).requires_grad_(False)
         self.optimizer = torch.optim.Adam(self.q_network.parameters(), lr=config.lr, fused=True)

@@ -4,7 +4,6 @@ Shapes:  rewards, done, returns "n_envs n_steps"
 Source:  Sutton and Barto 2018, equation 3.9 and section 13.3 (REINFORCE), 13.4 (baseline).
 """
 
-import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 

@@ -18,8 +18,8 @@ from arena_lib.rl.environments.stepping import Transition
 class Rollout:
     """`max_steps` steps of every environment: row i is environment i, column t its step t. `n_steps` are filled."""
 
-    obs: Float[Tensor, "n_envs max_steps *obs_shape"]
-    next_obs: Float[Tensor, "n_envs max_steps *obs_shape"]
+    obs: Float[Tensor, "n_envs max_steps ..."]
+    next_obs: Float[Tensor, "n_envs max_steps ..."]
     actions: Int[Tensor, "n_envs max_steps"]
     logprobs: Float[Tensor, "n_envs max_steps"]
     rewards: Float[Tensor, "n_envs max_steps"]

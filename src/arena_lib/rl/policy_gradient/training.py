@@ -11,6 +11,7 @@ Differs: returns are normalised; where a rollout or a time limit cuts an episode
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import gymnasium as gym
 import numpy as np
@@ -90,7 +91,8 @@ class VPGTrainer:
         self.config = config
         self.stepper = Stepper(make_vector_env(config.env_id, config.n_envs, mode=config.mode), config.seed)
         require_actions(self.stepper.envs, DISCRETE, "VPG")
-        d_obs, n_actions = require_vectors(self.stepper.envs, "VPG"), int(self.stepper.envs.single_action_space.n)
+        d_obs = require_vectors(self.stepper.envs, "VPG")
+        n_actions = int(self.stepper.envs.single_action_space.n)  # type: ignore[attr-defined]
         self.d_obs = d_obs
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
@@ -160,6 +162,6 @@ def make_mlp(d_in: int, hidden_sizes: Sequence[int], d_out: int) -> nn.Sequentia
     """Linear layers with a tanh between them."""
     sizes = [d_in, *hidden_sizes, d_out]
     parts: list[nn.Module] = []
-    for before, after in zip(sizes[:-1], sizes[1:], strict=True):
+    for before, after in pairwise(sizes):
         parts += [nn.Linear(before, after), nn.Tanh()]
     return nn.Sequential(*parts[:-1])
