@@ -60,3 +60,27 @@ def test_double_precision_stays_double():
     torch.testing.assert_close(
         compute_token_logprobs(model, TOKENS), next_token_logprobs(model(TOKENS), TOKENS), rtol=0, atol=1e-12
     )
+
+
+@pytest.mark.parametrize("form", ["gpt2", "llama"])
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_padded_texts_get_what_each_gets_alone_and_padding_counts_nothing(form, side):
+    model, lengths = make_model(form).double(), (5, 2, 3)
+    mask = torch.tensor([[place < n for place in range(5)] for n in lengths])
+    rows = torch.where(mask, TOKENS, 12)
+    if side == "left":
+        mask, rows = mask.flip(1), TOKENS
+    ours = compute_token_logprobs(model, rows, 4, attention_mask=mask)
+    losses = model(rows, return_type="loss", loss_per_token=True, attention_mask=mask)
+    torch.testing.assert_close(ours, -losses, rtol=0, atol=1e-12)
+    for row, tokens, is_real in zip(ours, rows, mask, strict=True):
+        alone = compute_token_logprobs(model, tokens[is_real][None])[0]
+        is_counted = is_real[1:] & is_real[:-1]
+        torch.testing.assert_close(row[is_counted], alone, rtol=0, atol=1e-12)
+        assert not row[~is_counted].any()
+    mean = model(rows, return_type="loss", attention_mask=mask)
+    grads = [
+        torch.autograd.grad(value, model.embed.W_E)[0]
+        for value in (mean, -ours.sum() / (mask[:, 1:] & mask[:, :-1]).sum())
+    ]
+    torch.testing.assert_close(*grads, rtol=0, atol=1e-12)

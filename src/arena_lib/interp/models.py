@@ -6,7 +6,8 @@ canonical ones (`transformer/activations/hooks.py`).
 Shapes:  tokens "batch seq" -> logits "batch seq d_vocab"; W_Q, W_K, W_V by query head
          "n_heads d_model d_head", W_O "n_heads d_head d_model"; keys and values that heads share are repeated.
 Raises:  ConfigError for a model without the hook interface; UnknownNameError for a layer, head or hook that
-         it does not have; ShapeError for a position outside the sequence.
+         it does not have; ShapeError for a position outside the sequence; TokenError for an answer as text that isn't
+         one token.
 Source:  the interface of TransformerLens, github.com/TransformerLensOrg/TransformerLens.
 Differs: a bridge's `hook_resid_mid` can be read but not written: what is written there reaches the MLP and
          not the residual stream. Change `hook_attn_out` instead, which is the same on every model.
@@ -20,7 +21,7 @@ import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
-from arena_lib.errors import ConfigError, ShapeError, UnknownNameError
+from arena_lib.errors import ConfigError, ShapeError, TokenError, UnknownNameError
 from arena_lib.interp.assumptions import Assumption
 from arena_lib.transformer.activations.hooks import HookFunction, HookPoint, HookSpec, NamesFilter
 from arena_lib.transformer.fast.model import Transformer
@@ -30,6 +31,8 @@ from arena_lib.wording import counted
 
 Head = tuple[int, int]
 """(layer, head), both counted from zero."""
+Answers = Int[Tensor, "..."] | str | Sequence[str]
+"""Token ids, one for each prompt; or texts of one token each: one for all prompts (" Jack"), or one for each."""
 
 
 @runtime_checkable
@@ -99,6 +102,19 @@ class HookedLM:
                 "bos_token_id. Set model.tokenizer, or tokenizer.bos_token_id."
             )
         return int(token_id)
+
+    def answer_ids(self, answers: Answers, n_prompts: int) -> Int[Tensor, "..."]:
+        """The answers' token ids; ids are left as they are."""
+        if isinstance(answers, Tensor):
+            return answers
+        if not hasattr(self.model, "to_single_token"):
+            raise TokenError(
+                f"answers must be token ids for {type(self.model).__name__}: got {answers!r}. "
+                "Encode them with model.tokenizer, one id for each prompt."
+            )
+        texts = [answers] * n_prompts if isinstance(answers, str) else answers
+        ids = [int(self.model.to_single_token(text)) for text in texts]
+        return torch.tensor(ids, dtype=torch.int64, device=self.device)
 
     # -- running ------------------------------------------------------------------------------
 

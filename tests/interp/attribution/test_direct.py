@@ -120,6 +120,9 @@ def test_a_text_of_one_token_is_the_answer_of_every_prompt():
     assert torch.equal(by_text.values, by_ids.values)
     by_source = attribute_head_by_source(model, tokens, (1, 1), " Jack")
     assert torch.equal(by_source, attribute_head_by_source(model, tokens, (1, 1), ids))
+    each = direct_logit_attribution(model, tokens, [" Jack", " Tina"], " lamp")
+    assert torch.equal(each.values[:, 0], direct_logit_attribution(model, tokens, " Jack", " lamp").values[:, 0])
+    assert torch.equal(each.values[:, 1], direct_logit_attribution(model, tokens, " Tina", " lamp").values[:, 1])
     with pytest.raises(TokenError, match="must be one token"):
         direct_logit_attribution(model, tokens, " Jack gave")
     with pytest.raises(TokenError, match=r"answers must be token ids for .*: got ' Jack'"):

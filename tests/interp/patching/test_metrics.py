@@ -4,7 +4,7 @@ import pytest
 import torch
 from tests.interp.patching.conftest import make_random
 
-from arena_lib.errors import ConfigError, ShapeError
+from arena_lib.errors import ConfigError, ShapeError, TokenError
 from arena_lib.interp.hooking import hooked
 from arena_lib.interp.patching.metrics import (
     check_answers,
@@ -94,6 +94,11 @@ def test_answers_of_another_shape_are_refused():
     for answers in (ANSWERS[:, 0], ANSWERS[:2], torch.zeros(3, 3, dtype=torch.long)):
         with pytest.raises(ShapeError, match=r"answer_tokens must be \(right, wrong\) for each of 3 prompts"):
             check_answers(answers, 3)
+
+
+def test_text_as_answers_is_told_how_to_become_ids():
+    with pytest.raises(TokenError, match=r"must be a tensor of token ids: got list\. .* model\.to_token_ids"):
+        check_answers([(" Mary", " John")], 1)
 
 
 def test_equal_levels_are_refused():

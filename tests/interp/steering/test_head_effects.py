@@ -65,6 +65,22 @@ def test_the_best_heads_come_first():
     assert best_heads(torch.tensor([[0.1, 0.5, -1.0], [0.9, -2.0, 0.7]]), 3) == [(1, 0), (1, 2), (0, 1)]
 
 
+@pytest.mark.parametrize("load", [zoo.load, zoo.load_bridge], ids=["ours", "bridge"])
+@pytest.mark.filterwarnings("ignore")
+def test_answers_may_be_texts_of_one_token(load):
+    model, texts = load("tiny-llama"), [" Jack", " lamp", " Tina"]
+    ids = torch.tensor([int(model.to_single_token(text)) for text in texts])
+    mean_z = compute_mean_z(model, CLEAN)
+    for answers, same in ((texts, ids), (" Jack", ids[:1].repeat(3))):
+        assert torch.equal(
+            compute_answer_logprobs(model, CORRUPTED, answers), compute_answer_logprobs(model, CORRUPTED, same)
+        )
+        effects = compute_head_effects(model, CORRUPTED, answers, mean_z, layers=[1])
+        assert torch.equal(effects, compute_head_effects(model, CORRUPTED, same, mean_z, layers=[1]))
+    with pytest.raises(ShapeError, match="got 3 prompts and 2 answers"):
+        compute_answer_logprobs(model, CORRUPTED, texts[:2])
+
+
 def test_what_does_not_fit_is_refused(model):
     with pytest.raises(ShapeError, match="got 3 prompts and 2 answers"):
         compute_answer_logprobs(model, CLEAN, ANSWERS[:2])

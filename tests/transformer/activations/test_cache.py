@@ -181,6 +181,9 @@ def test_examples_can_be_picked(any_model: Transformer, tokens: torch.Tensor) ->
         assert torch.equal(some.attention_mask, whole.attention_mask[picked])
         for name in whole:
             torch.testing.assert_close(some[name], whole[name][picked], msg=name)
+    for name in whole:
+        assert torch.equal(whole.apply_slice_to_batch_dim((0, 2))[name], whole[name][:2])
+    assert whole.apply_slice_to_batch_dim(None) is whole
     for picked in (1, -1):
         one = whole.apply_slice_to_batch_dim(picked)
         for name in whole:

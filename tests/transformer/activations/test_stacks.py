@@ -61,6 +61,34 @@ def test_accumulated_stream(make_random: Callable[..., Transformer], tokens: tor
     torch.testing.assert_close(lens[0], model.ln_final(cache["resid_pre", 0]))
 
 
+@torch.no_grad()
+def test_the_embeddings_can_be_left_out(any_model: Transformer, tokens: torch.Tensor) -> None:
+    _, cache = any_model.run_with_cache(tokens)
+    n_embeds = len(any_model.embed_hooks)
+    for options in ({}, {"layer": 1, "mode": "attn"}, {"apply_ln": True, "pos_slice": -1}):
+        stack, labels = cache.decompose_resid(**options, return_labels=True)
+        rest, others = cache.decompose_resid(**options, incl_embeds=False, return_labels=True)
+        assert torch.equal(rest, stack[n_embeds:])
+        assert others == labels[n_embeds:]
+    assert cache.decompose_resid(0, incl_embeds=False).shape == (0, 3, 7, any_model.cfg.d_model)
+
+
+@torch.no_grad()
+def test_a_stack_of_some_examples_is_scaled_as_they_are(any_model: Transformer, tokens: torch.Tensor) -> None:
+    _, cache = any_model.run_with_cache(tokens)
+    whole = cache.decompose_resid()
+    answers = torch.tensor([5, 9, 2])
+    for picked, places in [(1, 1), ((0, 2), slice(0, 2)), ([2, 0], [2, 0]), (slice(1, None), slice(1, None))]:
+        some = cache.apply_slice_to_batch_dim(picked).decompose_resid()
+        assert torch.equal(cache.apply_ln_to_stack(some, batch_slice=picked), cache.apply_ln_to_stack(whole)[:, places])
+        attrs = cache.logit_attrs(some[..., -1, :], answers[places], pos_slice=-1, batch_slice=picked)
+        torch.testing.assert_close(attrs, cache.logit_attrs(whole[..., -1, :], answers, pos_slice=-1)[:, places])
+    with pytest.raises(ShapeError, match="the batch_slice that it was taken with"):
+        cache.logit_attrs(whole[:, :1], 5)  # one example would stand for all
+    with pytest.raises(ShapeError, match="Leave batch_slice out"):
+        cache.apply_slice_to_batch_dim(0).logit_attrs(whole[:, 0], 5, batch_slice=0)
+
+
 def test_head_results_and_the_remainder_add_up(cache: ActivationCache) -> None:
     cfg = cache.model.cfg
     stack, labels = cache.stack_head_results(return_labels=True, incl_remainder=True)

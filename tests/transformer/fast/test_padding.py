@@ -158,6 +158,36 @@ def test_reading_in_parts_gives_what_reading_at_once_does(
         torch.testing.assert_close(torch.cat(parts, dim=1)[mask == 1], expected[mask == 1], **EXACT)
 
 
+@pytest.mark.parametrize("make_cache", [lambda n: StaticKVCache(n, 9), KVCache], ids=["static", "lesson"])
+def test_a_call_that_forgets_the_mask_of_the_texts_held_is_refused(
+    any_model: Transformer, make_cache: Callable[[int], StaticKVCache | KVCache]
+) -> None:
+    tokens, mask = pad("left")
+    new, cache = torch.full((4, 1), 5), make_cache(any_model.cfg.n_layers)
+    any_model(tokens, kv_cache=cache, attention_mask=mask)
+    with pytest.raises(ShapeError, match=r"must go on covering the padded texts .* \(4, 7\) of it: got none"):
+        any_model(new, kv_cache=cache)
+    with pytest.raises(ShapeError, match="or only ones"):
+        any_model(new, kv_cache=cache, attention_mask=torch.ones(4, 8).long())
+    longer = torch.cat([mask, torch.ones_like(new)], dim=1)
+    with pytest.raises(ShapeError, match=r"7 positions that the KV cache holds .* another in row 1"):
+        any_model(new, kv_cache=cache, attention_mask=longer[[0, 0, 2, 3]])
+    assert cache.n_seen == 7
+    any_model(new, kv_cache=cache, attention_mask=longer)
+    assert cache.n_seen == 8
+
+
+def test_a_mask_that_pads_what_was_read_without_one_is_refused(any_model: Transformer) -> None:
+    tokens, mask = pad("left")
+    cache = KVCache(any_model.cfg.n_layers)
+    any_model(tokens, kv_cache=cache)
+    with pytest.raises(ShapeError, match="got another in row 0"):
+        any_model(tokens[:, :1], kv_cache=cache, attention_mask=torch.cat([mask, mask.new_ones(4, 1)], dim=1))
+    fresh = KVCache(any_model.cfg.n_layers)
+    any_model(tokens, kv_cache=fresh, attention_mask=torch.ones_like(tokens))
+    any_model(tokens[:, :1], kv_cache=fresh)
+
+
 @sides
 @pytest.mark.parametrize(
     "options", [SamplingConfig(temperature=0.0), SamplingConfig(temperature=0.0, frequency_penalty=1.5)], ids=str

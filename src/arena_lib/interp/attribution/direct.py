@@ -4,7 +4,7 @@ What leaves the last block is the sum of what all parts wrote. The final norm di
 depends on the whole; with the scale held at its value in this run the rest is linear, and the parts' shares
 sum to the logit. A share says what a part writes itself, not what later parts make of it.
 
-Shapes:  answers "batch", or a text; stacks "component batch seq d_model"; values "component batch".
+Shapes:  answers "batch", or texts; stacks "component batch seq d_model"; values "component batch".
 Raises:  ShapeError for answers that aren't one for each prompt, or a position outside; TokenError for an answer
          outside the vocabulary; UnknownNameError for a head that is not there; what `interp.models` raises.
 Source:  Elhage et al. 2021, "A mathematical framework for transformer circuits"; Wang et al. 2022,
@@ -24,7 +24,7 @@ from arena_lib.core.device import at_least_float32
 from arena_lib.errors import ConfigError, ShapeError, TokenError
 from arena_lib.interp.assumptions import Assumption
 from arena_lib.interp.hooking import hooked
-from arena_lib.interp.models import Head, HookedLM
+from arena_lib.interp.models import Answers, Head, HookedLM
 from arena_lib.wording import counted
 
 
@@ -118,15 +118,15 @@ def unembedding_directions(
 def direct_logit_attribution(
     model: Any,
     tokens: Int[Tensor, "batch seq"],
-    answers: Int[Tensor, "..."] | str,
-    wrong: Int[Tensor, "..."] | str | None = None,
+    answers: Answers,
+    wrong: Answers | None = None,
     *,
     position: int = -1,
     by: str = "head",
 ) -> Attribution:
     """How much each part adds, at one position, to the logit of each prompt's answer (less that of the wrong one).
 
-    Answers are token ids, one for each prompt, or the text of one token for all of them: " Jack".
+    Answers are token ids or texts of one token, one for each prompt, or one text for all of them: " Jack".
     """
     if by not in ("head", "layer"):
         raise ConfigError(f"parts must be taken by 'head' or by 'layer': got {by!r}. Choose one of the two.")
@@ -149,8 +149,8 @@ def attribute_head_by_source(
     model: Any,
     tokens: Int[Tensor, "batch seq"],
     head: Head,
-    answers: Int[Tensor, "..."] | str,
-    wrong: Int[Tensor, "..."] | str | None = None,
+    answers: Answers,
+    wrong: Answers | None = None,
     *,
     position: int = -1,
 ) -> Float[Tensor, "batch seq"]:
@@ -181,24 +181,12 @@ def _logits_of(
     return right if wrong is None else right - logits[rows, wrong]
 
 
-def to_ids(lm: HookedLM, answer: Tensor | str, n_prompts: int) -> Int[Tensor, "..."]:
-    """The answers' token ids; a text is one token, the same answer for every prompt."""
-    if not isinstance(answer, str):
-        return answer
-    if not hasattr(lm.model, "to_single_token"):
-        raise TokenError(
-            f"answers must be token ids for {type(lm.model).__name__}: got {answer!r}. "
-            "Encode it with model.tokenizer, one id for each prompt."
-        )
-    return torch.full((n_prompts,), int(lm.model.to_single_token(answer)), device=lm.device)
-
-
 def _read_answers(
-    lm: HookedLM, tokens: Tensor, answers: Tensor | str, wrong: Tensor | str | None
+    lm: HookedLM, tokens: Tensor, answers: Answers, wrong: Answers | None
 ) -> tuple[Tensor, Tensor | None]:
     """Both as token ids, one for each prompt."""
-    right = to_ids(lm, answers, len(tokens))
-    other = None if wrong is None else to_ids(lm, wrong, len(tokens))
+    right = lm.answer_ids(answers, len(tokens))
+    other = None if wrong is None else lm.answer_ids(wrong, len(tokens))
     for name, ids in (("answers", right), ("wrong answers", other)):
         if ids is not None and ids.shape != tokens.shape[:1]:
             raise ShapeError(

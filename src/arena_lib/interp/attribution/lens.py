@@ -18,8 +18,9 @@ from torch import Tensor
 
 from arena_lib.core.device import at_least_float32
 from arena_lib.errors import ShapeError
-from arena_lib.interp.attribution.direct import accumulated_residual, to_ids
+from arena_lib.interp.attribution.direct import accumulated_residual
 from arena_lib.interp.hooking import hooked
+from arena_lib.interp.models import Answers
 from arena_lib.wording import counted
 
 
@@ -50,18 +51,18 @@ def logit_lens(
 
 @torch.no_grad()
 def track_target(
-    model: Any, tokens: Int[Tensor, "batch seq"], targets: Int[Tensor, "..."] | str, *, position: int = -1
+    model: Any, tokens: Int[Tensor, "batch seq"], targets: Answers, *, position: int = -1
 ) -> TargetByLayer:
-    """Log-probability and rank of each prompt's target, ids or one text, in the logit lens of every layer."""
-    targets = to_ids(hooked(model), targets, len(tokens))
-    if targets.shape != tokens.shape[:1]:
+    """Log-probability and rank of each prompt's target, ids or texts, in the logit lens of every layer."""
+    ids = hooked(model).answer_ids(targets, len(tokens))
+    if ids.shape != tokens.shape[:1]:
         raise ShapeError(
-            f"targets must be one token for each of {counted(tokens.shape[0], 'prompt')}: got shape {tuple(targets.shape)}. "
+            f"targets must be one token for each of {counted(tokens.shape[0], 'prompt')}: got shape {tuple(ids.shape)}. "
             "Give one token id for each prompt."
         )
     logits, labels = logit_lens(model, tokens, position=position)
     logits = at_least_float32(logits)
-    own = logits.gather(-1, targets.expand(len(labels), -1)[..., None])
+    own = logits.gather(-1, ids.expand(len(labels), -1)[..., None])
     return TargetByLayer(
         labels=labels,
         logprobs=(own - logits.logsumexp(dim=-1, keepdim=True))[..., 0],

@@ -2,7 +2,7 @@
 
 Shapes:  logits "batch seq d_vocab", answer tokens "batch 2" (right, wrong) -> one number, or "batch".
 Raises:  ShapeError for answers that are not a pair of tokens for each prompt, for directions or end positions
-         of another batch; ConfigError for two levels that are the same number.
+         of another batch; TokenError for text; ConfigError for two levels that are the same number.
 Source:  Wang et al. 2022, arXiv:2211.00593, sections 2 and 3; appendix B for the change by path patching.
 Differs: prompts may end at different positions. Where the model's norm has a gain, a component's share
          includes it, so that weights need not be folded and shares add up to the logit difference.
@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from arena_lib.core.device import at_least_float32
-from arena_lib.errors import ConfigError, ShapeError
+from arena_lib.errors import ConfigError, ShapeError, TokenError
 from arena_lib.interp.hooking import hooked
 
 Metric = Callable[[Tensor], Tensor]
@@ -100,8 +100,13 @@ def ioi_path_metric(
     return ioi_metric(logits, answer_tokens, new_logit_diff, orig_logit_diff, end) - 1
 
 
-def check_answers(answer_tokens: Tensor, batch: int) -> None:
+def check_answers(answer_tokens: Any, batch: int) -> None:
     """Answers must be a right and a wrong token for each prompt."""
+    if not isinstance(answer_tokens, Tensor):
+        raise TokenError(
+            f"answer_tokens must be a tensor of token ids: got {type(answer_tokens).__name__}. A metric has no tokenizer; "
+            'make ids of texts with model.to_token_ids([[" Mary", " John"], ...]).'
+        )
     if answer_tokens.shape != (batch, 2):
         raise ShapeError(
             f"answer_tokens must be (right, wrong) for each of {batch} prompts: got shape {tuple(answer_tokens.shape)}. "

@@ -4,7 +4,8 @@ Prompts are tokens of equal length here. Each layer is resumed from the residual
 its heads as one batch, and after the last attention only the last position goes on.
 
 Shapes:  tokens "batch seq" -> mean z "n_layers n_heads d_head", effects "n_layers n_heads", vector "d_model".
-Raises:  UnknownNameError for a layer or head that isn't there; ShapeError for answers that don't fit the prompts.
+Raises:  UnknownNameError for a layer or head that isn't there; ShapeError for answers that don't fit the prompts;
+         TokenError for an answer as text that isn't one token.
 Source:  Todd et al. 2023, arXiv:2310.15213, sections 2.2 to 2.4.
 Differs: as in `function_vectors.py`; the two are held equal by a test.
 """
@@ -20,7 +21,7 @@ from torch import Tensor
 from arena_lib.core.device import at_least_float32
 from arena_lib.errors import ShapeError
 from arena_lib.interp.hooking import hooked
-from arena_lib.interp.models import Head
+from arena_lib.interp.models import Answers, Head
 from arena_lib.transformer.activations.hooks import HookSpec
 from arena_lib.wording import counted
 
@@ -36,28 +37,31 @@ def compute_mean_z(model: Any, tokens: Int[Tensor, "batch seq"]) -> Float[Tensor
 
 @torch.no_grad()
 def compute_answer_logprobs(
-    model: Any, tokens: Int[Tensor, "batch seq"], answers: Int[Tensor, " n_answers"], fwd_hooks: Iterable[HookSpec] = ()
+    model: Any, tokens: Int[Tensor, "batch seq"], answers: Answers, fwd_hooks: Iterable[HookSpec] = ()
 ) -> Float[Tensor, " batch"]:
     """The log-probability, in nats, of each prompt's answer after its last token, with these hooks attached."""
-    check_answers(tokens, answers)
-    return _pick(hooked(model).run(tokens, fwd_hooks), answers)
+    lm = hooked(model)
+    ids = lm.answer_ids(answers, len(tokens))
+    check_answers(tokens, ids)
+    return _pick(lm.run(tokens, fwd_hooks), ids)
 
 
 @torch.no_grad()
 def compute_head_effects(
     model: Any,
     corrupted_tokens: Int[Tensor, "batch seq"],
-    answers: Int[Tensor, " n_answers"],
+    answers: Answers,
     mean_z: Float[Tensor, "n_layers n_heads d_head"],
     *,
     layers: Sequence[int] | None = None,
 ) -> Float[Tensor, "n_chosen n_heads"]:
     """For each head the mean gain in the answer's log-probability when its z at the last position becomes its mean."""
     lm = hooked(model)
-    check_answers(corrupted_tokens, answers)
+    ids = lm.answer_ids(answers, len(corrupted_tokens))
+    check_answers(corrupted_tokens, ids)
     chosen = [lm.check_layer(layer) for layer in (range(lm.n_layers) if layers is None else layers)]
     logits, cache = lm.run_with_cache(corrupted_tokens, [f"blocks.{layer}.hook_resid_pre" for layer in chosen])
-    before = _pick(logits, answers)
+    before = _pick(logits, ids)
     effects = []
     for layer in chosen:
         resid = einops.repeat(cache["resid_pre", layer], "batch ... -> (head batch) ...", head=lm.n_heads)
@@ -69,7 +73,7 @@ def compute_head_effects(
             return by_head.flatten(0, 1)
 
         hooks: list[HookSpec] = [(f"blocks.{layer}.attn.hook_z", set_one_head_each), (lm.last_meeting, _keep_last)]
-        after = _pick(lm.run(resid, hooks, start_at_layer=layer), answers.repeat(lm.n_heads))
+        after = _pick(lm.run(resid, hooks, start_at_layer=layer), ids.repeat(lm.n_heads))
         effects.append(after.unflatten(0, (lm.n_heads, -1)).sub(before).mean(dim=-1))
     return torch.stack(effects)
 

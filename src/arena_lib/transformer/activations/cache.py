@@ -23,6 +23,7 @@ from arena_lib.errors import ConfigError, ShapeError, UnknownNameError
 from arena_lib.transformer.activations.derived import refuse_gradient
 from arena_lib.transformer.activations.hooks import get_act_name
 from arena_lib.transformer.activations.neurons import NeuronStacks
+from arena_lib.transformer.activations.slices import BatchSlice
 from arena_lib.transformer.activations.stacks import unembedding
 from arena_lib.transformer.scores import visible_pairs
 from arena_lib.wording import counted
@@ -121,14 +122,16 @@ class ActivationCache(NeuronStacks):
             )
         return self._sharing(self._stored, has_batch_dim=False)
 
-    def apply_slice_to_batch_dim(self, batch_slice: int | slice | list[int] | Tensor) -> "ActivationCache":
+    def apply_slice_to_batch_dim(self, batch_slice: BatchSlice) -> "ActivationCache":
         """A cache of some examples: a slice or a list of them, or one, without the batch axis."""
+        if batch_slice is None:
+            return self
         if not self.has_batch_dim:
             raise ShapeError(
                 "examples are picked along the batch axis: got a cache without it. Pick them before remove_batch_dim."
             )
         is_one = isinstance(batch_slice, int)
-        picked = [batch_slice] if isinstance(batch_slice, int) else batch_slice
+        picked = slice(*batch_slice) if isinstance(batch_slice, tuple) else [batch_slice] if is_one else batch_slice
         batch = next((len(tensor) for tensor in self._stored.values()), 0)
         if isinstance(batch_slice, int) and not -batch <= batch_slice < batch:
             raise ShapeError(

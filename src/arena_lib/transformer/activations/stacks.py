@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from arena_lib.errors import ConfigError, ShapeError, UnknownNameError
-from arena_lib.transformer.activations.slices import PosSlice, take
+from arena_lib.transformer.activations.slices import BatchSlice, PosSlice, take
 
 Stack = Float[Tensor, "component ..."]
 
@@ -46,23 +46,27 @@ class ResidualStacks(Mapping[Any, Tensor]):
         mode: Literal["all", "mlp", "attn"] = "all",
         apply_ln: bool = False,
         pos_slice: PosSlice = None,
+        incl_embeds: bool = True,
         return_labels: bool = False,
     ) -> Stack | tuple[Stack, list[str]]:
         """What adds up to the residual stream entering `layer` (None or -1: the final norm): embeddings and outputs.
 
-        `mlp_input` adds that layer's attention. `mode` leaves out the other kind of layer.
+        `mlp_input` adds that layer's attention. `mode` leaves out the other kind of layer, and
+        `incl_embeds=False` the embeddings.
         """
         if mode not in ("all", "mlp", "attn"):
             raise ConfigError(f"mode must be 'all', 'mlp' or 'attn': got {mode!r}. Choose one of the three.")
         last = self._layer(layer)
-        names = {name.removeprefix("hook_"): name for name in self.model.embed_hooks}
+        embeds = self.model.embed_hooks
+        names = {name.removeprefix("hook_"): name for name in embeds if incl_embeds}
         for layer_idx in range(last + mlp_input):
             if mode != "mlp":
                 names[f"{layer_idx}_attn_out"] = f"blocks.{layer_idx}.hook_attn_out"
             has_mlp = f"blocks.{layer_idx}.hook_mlp_out" in self.model.hook_dict
             if mode != "attn" and has_mlp and layer_idx < last:
                 names[f"{layer_idx}_mlp_out"] = f"blocks.{layer_idx}.hook_mlp_out"
-        stack = torch.stack([take(self[name], pos_slice) for name in names.values()])
+        # The embeddings keep their place until the end, so that a stack of nothing has the shape of one.
+        stack = torch.stack([take(self[name], pos_slice) for name in names.values() or embeds])[: len(names)]
         if apply_ln:
             stack = self.apply_ln_to_stack(stack, layer, mlp_input=mlp_input, pos_slice=pos_slice)
         return (stack, list(names)) if return_labels else stack
@@ -126,14 +130,33 @@ class ResidualStacks(Mapping[Any, Tensor]):
         return (stack, labels) if return_labels else stack
 
     def apply_ln_to_stack(
-        self, stack: Stack, layer: int | None = None, *, mlp_input: bool = False, pos_slice: PosSlice = None
+        self,
+        stack: Stack,
+        layer: int | None = None,
+        *,
+        mlp_input: bool = False,
+        pos_slice: PosSlice = None,
+        batch_slice: BatchSlice = None,
     ) -> Stack:
         """Each component as the norm before `layer` (None or -1: the final one) scales it.
 
         The scale is the one of the whole stream, so the components and the norm's bias add up to its output.
+        A stack of some positions or examples needs the slices that it was taken with.
         """
         norm, scale = self._norm_before(layer, mlp_input)
-        return norm.centre(stack) / take(scale, pos_slice) * norm.w
+        scale = take(self._examples(scale, batch_slice), pos_slice)
+        if stack.shape[1:-1] != scale.shape[:-1]:
+            raise ShapeError(
+                f"a stack must have the pass's batch and positions, {tuple(scale.shape[:-1])}: got one of shape "
+                f"{tuple(stack.shape)}. Pass the pos_slice and the batch_slice that it was taken with."
+            )
+        return norm.centre(stack) / scale * norm.w
+
+    def _examples(self, tensor: Tensor, batch_slice: BatchSlice) -> Tensor:
+        """What `batch_slice` picks of an activation "batch seq d"."""
+        if batch_slice is not None and tensor.ndim != 3:
+            raise ShapeError("examples are picked along the batch axis: got a cache without it. Leave batch_slice out.")
+        return take(tensor, batch_slice, axis=-3)
 
     def _norm_before(self, layer: int | None, mlp_input: bool) -> tuple[Any, Tensor]:
         """The norm before `layer` (None or -1: the final one) and its scale in this pass."""
@@ -153,17 +176,18 @@ class ResidualStacks(Mapping[Any, Tensor]):
         incorrect_tokens: str | int | Sequence[str] | Sequence[int] | Int[Tensor, "..."] | None = None,
         *,
         pos_slice: PosSlice = None,
+        batch_slice: BatchSlice = None,
     ) -> Float[Tensor, "component ..."]:
         """How much each component adds to the logit of `tokens`, less that of `incorrect_tokens` if given.
 
         `tokens` is one token, or "batch" (one for each example), or "batch seq": ids, or text that is one
-        token each. A stack that
-        was taken at a position needs the same `pos_slice` here.
+        token each. A stack of some positions or examples needs the same `pos_slice` and `batch_slice` here;
+        tokens are those of the stack's examples.
         """
         directions = self._directions(tokens, residual_stack)
         if incorrect_tokens is not None:
             directions = directions - self._directions(incorrect_tokens, residual_stack)
-        scaled = self.apply_ln_to_stack(residual_stack, pos_slice=pos_slice)
+        scaled = self.apply_ln_to_stack(residual_stack, pos_slice=pos_slice, batch_slice=batch_slice)
         return (scaled * directions).sum(dim=-1)
 
     def _directions(

@@ -35,7 +35,8 @@ class KVCacheLike(Protocol):
     """Keys and values of earlier positions, as `Transformer.forward` uses them.
 
     The lesson's `KVCache` is one. The model reads `n_seen` before its first layer; each layer
-    then calls `extend` once, with keys that are rotated where the form rotates them.
+    then calls `extend` once, with keys that are rotated where the form rotates them. Where texts are
+    padded it leaves their mask on the cache, as `attention_mask`, so that no later call can forget it.
     """
 
     @property
@@ -72,6 +73,30 @@ def check_kv_cache(kv_cache: KVCacheLike, layers: range, batch: int) -> None:
                 f"the KV cache must hold as many texts as the batch has, {batch}: got {held.shape[0]}. "
                 "Start a new cache for another batch."
             )
+
+
+def keep_mask(kv_cache: KVCacheLike, is_real: Bool[Tensor, "batch seq_k"] | None, batch: int) -> None:
+    """Leave a call's mask on the cache; what it says of the texts held must be what their own call said.
+
+    Values are compared where the mask lies on a CPU.
+    """
+    n_seen, held = kv_cache.n_seen, getattr(kv_cache, "attention_mask", None)
+    if n_seen and held is not None and is_real is None:
+        raise ShapeError(
+            f"attention_mask must go on covering the padded texts that the KV cache holds, here {(batch, n_seen)} of it: "
+            "got none, or only ones. Pass their mask with a column more for each new token: "
+            "torch.cat([attention_mask, torch.ones_like(tokens)], dim=1)."
+        )
+    if n_seen and is_real is not None and is_real.device.type == "cpu" and not torch.compiler.is_compiling():
+        before = torch.ones_like(is_real[:, :n_seen]) if held is None else held[:, :n_seen]
+        if not torch.equal(is_real[:, :n_seen], before):
+            row = int((is_real[:, :n_seen] != before).any(dim=1).int().argmax())
+            raise ShapeError(
+                f"attention_mask must say of the {counted(n_seen, 'position')} that the KV cache holds what was said when "
+                f"they were read: got another in row {row}. Pass the first mask with a column more for each new token."
+            )
+    if is_real is not None or held is not None:
+        setattr(kv_cache, "attention_mask", is_real)  # noqa: B010 -- not part of the protocol for mypy
 
 
 class FusedAttention(nn.Module):

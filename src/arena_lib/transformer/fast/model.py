@@ -26,7 +26,7 @@ from arena_lib.transformer.activations.derived import Derivation, find_derivatio
 from arena_lib.transformer.activations.hooks import HookedModel, HookPoint, HookSpec, NamesFilter
 from arena_lib.transformer.activations.recorder import Recorder
 from arena_lib.transformer.activations.slices import PosSlice, take
-from arena_lib.transformer.fast.attention import KVCacheLike, Visible, check_kv_cache
+from arena_lib.transformer.fast.attention import KVCacheLike, Visible, check_kv_cache, keep_mask
 from arena_lib.transformer.fast.embeddings import Embed, Places, TiedUnembed, Unembed
 from arena_lib.transformer.fast.norms import LayerNorm, RMSNorm
 from arena_lib.transformer.fast.padding import Mask, count_places, last_real, read_mask
@@ -115,7 +115,7 @@ class Transformer(HookedModel, StackedWeights, WritingModel):
         `attention_mask` is True (or 1) at real tokens, False (or 0) at padding on either side. Each
         text then gets what it gets alone: its positions count from its first real token, and no
         token sees padding. What comes out at padding is finite and means nothing. With `kv_cache`,
-        pass the whole mask each time: of what the cache holds, then of these tokens.
+        pass the whole mask each time: of what the cache holds, then of these tokens; one that forgets it is refused.
         """
         first, last = self._layer_range(start_at_layer, stop_at_layer)
         start = 0 if kv_cache is None else kv_cache.n_seen
@@ -134,6 +134,8 @@ class Transformer(HookedModel, StackedWeights, WritingModel):
         if attention_mask is not None:
             is_whole = kv_cache is None
             is_real = read_mask(attention_mask, batch, start + seq, tokens.device, is_whole=is_whole)
+        if kv_cache is not None:
+            keep_mask(kv_cache, is_real, batch)
         if is_real is not None:
             visible, places = visible_pairs(is_real, seq), count_places(is_real)[:, start:]
 

@@ -94,6 +94,17 @@ def count_places(is_real: Bool[Tensor, "batch seq_k"]) -> Int[Tensor, "batch seq
     return (is_real.cumsum(dim=1) - 1).clamp(min=0)
 
 
+def predicts_real(attention_mask: Mask) -> Bool[Tensor, "batch seq_k-1"]:
+    """Where a real token is read and the next one is real too: the places that count in a loss.
+
+    >>> predicts_real(torch.tensor([[0, 1, 1], [1, 1, 1]]))
+    tensor([[False,  True],
+            [ True,  True]])
+    """
+    is_real = attention_mask.bool()
+    return is_real[:, 1:] & is_real[:, :-1]
+
+
 def pad_left(
     tokens: Int[Tensor, "batch seq"], attention_mask: Mask
 ) -> tuple[Int[Tensor, "batch seq"], Bool[Tensor, "batch seq"]]:

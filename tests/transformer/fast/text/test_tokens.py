@@ -134,6 +134,7 @@ def test_single_tokens_may_be_given_as_text_or_ids(model: Transformer) -> None:
     assert model.to_token_ids(["c", "a"]).tolist() == [3, 1]
     assert model.to_token_ids([3, 1]).tolist() == [3, 1]
     assert model.to_token_ids(torch.tensor([[3, 1]])).tolist() == [[3, 1]]
+    assert model.to_token_ids([["c", "d"], ("e", "c"), ["d", "d"]]).tolist() == [[3, 4], [5, 3], [4, 4]]
     with pytest.raises(TokenError, match="the text must be one token: got 'hi'"):
         model.to_token_ids(["c", "hi"])
 

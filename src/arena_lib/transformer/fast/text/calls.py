@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from arena_lib.errors import ConfigError, DtypeError
-from arena_lib.transformer.fast.padding import Mask
+from arena_lib.transformer.fast.padding import Mask, predicts_real
 from arena_lib.transformer.fast.text.tokens import TextModel
 from arena_lib.transformer.loss import next_token_logprobs
 
@@ -44,7 +44,7 @@ def next_token_losses(
     losses = -next_token_logprobs(logits, tokens)
     if is_real is None:
         return losses if per_token else losses.mean()
-    is_counted = is_real[:, 1:] & is_real[:, :-1]
+    is_counted = predicts_real(is_real)
     losses = losses.where(is_counted, 0.0)
     return losses if per_token else losses.sum() / is_counted.sum()
 

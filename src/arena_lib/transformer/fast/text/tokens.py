@@ -22,8 +22,8 @@ from torch import Tensor, nn
 from arena_lib.errors import ConfigError, ShapeError, TokenError
 from arena_lib.wording import counted
 
-TokenChoice = str | int | Sequence[str] | Sequence[int] | Int[Tensor, "..."]
-"""One token or several: ids, or text that is one token each."""
+TokenChoice = str | int | Sequence[str] | Sequence[int] | Sequence[Sequence[str]] | Int[Tensor, "..."]
+"""One token or several: ids, or text that is one token each; rows of texts give "row token"."""
 
 MOST_LENGTHS = 8
 """A message lists up to this many texts' lengths."""
@@ -167,7 +167,11 @@ class TextModel(nn.Module):
         if isinstance(tokens, str):
             tokens = self.to_single_token(tokens)
         elif not isinstance(tokens, int | Tensor):
-            tokens = [self.to_single_token(token) if isinstance(token, str) else token for token in tokens]
+            rows = [
+                self.to_token_ids(token).tolist() if isinstance(token, str | list | tuple) else int(token)
+                for token in tokens
+            ]
+            tokens = torch.tensor(rows, dtype=torch.int64)
         return torch.as_tensor(tokens, device=next(self.parameters()).device)
 
     def get_token_position(
