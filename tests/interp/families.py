@@ -20,7 +20,7 @@ from arena_lib.errors import ConfigError
 from arena_lib.interp.attribution.direct import attribute_head_by_source, direct_logit_attribution, residual_stack
 from arena_lib.interp.attribution.lens import logit_lens
 from arena_lib.interp.circuits.evaluation import all_nodes, resample_knockout, run_circuit
-from arena_lib.interp.hooking import hooked
+from arena_lib.interp.hooking import hooked, padded
 from arena_lib.interp.ioi.copying import embed_names, get_copying_scores
 from arena_lib.interp.patching.activation import (
     get_act_patch_attn_head_all_pos_every,
@@ -80,6 +80,7 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "qwen2": ("Qwen2", GROUPED),
     "qwen3": ("Qwen3", GROUPED | {"head_dim": 6}),
     "smollm3": ("SmolLM3", GROUPED),
+    "stablelm": ("StableLm", GROUPED),
     "granite": (
         "Granite",
         GROUPED | {"embedding_multiplier": 2.0, "logits_scaling": 3.0, "residual_multiplier": 0.5},
@@ -384,7 +385,12 @@ def check_score_edges(trial: Trial) -> float:
 def check_run_edges(trial: Trial) -> float:
     every = run_edges(trial.bridge, trial.tokens, trial.others, all_edges(trial.bridge))
     none = run_edges(trial.bridge, trial.tokens, trial.others, [])
-    return max(off(every, trial.own[0]), off(none, trial.other[0]))
+    errors = [off(every, trial.own[0]), off(none, trial.other[0])]
+    for cut in ((Head(0, 1), MLPInput(1)), (MLP(0), HeadInput(1, 2, "q"))):
+        without = run_edges(trial.bridge, trial.tokens, trial.others, [e for e in all_edges(trial.bridge) if e != cut])
+        patched = path_patch(trial.bridge, trial.experiments[0], [cut[0]], [cut[1]], metric)
+        errors.append(off(metric(without), patched))
+    return max(errors)
 
 
 def check_circuit(trial: Trial) -> float:
@@ -429,6 +435,32 @@ def check_function_vector(trial: Trial) -> float:
     return off(vector, (trial.own[1]["attn_out", 1] - silent)[:, -1].mean(dim=0))
 
 
+PADDED = torch.tensor([[False, True, True, True], [True] * 4, [False, False, True, True]])
+
+
+def check_padded(trial: Trial, run: Callable[[Any, torch.Tensor, Any], torch.Tensor]) -> float:
+    """A mean over padded prompts (of 3, 4 and 2 tokens) beside that of each prompt alone."""
+    lm = padded(trial.bridge, PADDED)
+    together = run(lm, trial.tokens, lm.run_with_cache(trial.others)[1])
+    alone = []
+    for row, is_real in enumerate(PADDED):
+        tokens, others = (batch[row : row + 1, is_real] for batch in (trial.tokens, trial.others))
+        alone.append(run(trial.bridge, tokens, trial.bridge.run_with_cache(others)[1]))
+    return off(together, torch.stack(alone).mean(dim=0))
+
+
+def lens_of(model: Any, tokens: torch.Tensor, other: Any) -> torch.Tensor:
+    return logit_lens(model, tokens)[0].mean(dim=1)
+
+
+def heads_of(model: Any, tokens: torch.Tensor, other: Any) -> torch.Tensor:
+    return get_act_patch_attn_head_out_all_pos(model, tokens, other, metric)
+
+
+def sweep_of(model: Any, tokens: torch.Tensor, other: Any) -> torch.Tensor:
+    return sweep_heads(model, tokens, other, metric)
+
+
 CHECKS: dict[str, Callable[[Trial], float]] = {
     "`logit_lens`": check_lens,
     "`direct_logit_attribution`": lambda trial: check_attribution(trial, "head"),
@@ -464,6 +496,10 @@ CHECKS: dict[str, Callable[[Trial], float]] = {
     "`get_copying_scores`": check_copying,
     "`compute_head_effects`": check_head_effects,
     "`compute_function_vector`": check_function_vector,
+    "`padded`, with what only runs the model": lambda trial: max(
+        check_padded(trial, run) for run in (lens_of, heads_of)
+    ),
+    "`padded`, with runs from a layer on": lambda trial: check_padded(trial, sweep_of),
 }
 """What is asked of a function, by its name in the table."""
 

@@ -35,8 +35,8 @@ def test_a_refusal_says_what_fails_on_which_family_by_how_much_and_what_to_do(ge
 
 
 def test_what_a_bridge_cannot_compute_is_refused_with_its_reason():
-    with pytest.raises(ConfigError, match=r"an MLP must read.*GPTJForCausalLM, where it can't be computed .*ln2"):
-        hooked(load_bridge("gptj")).mlp_out(0, torch.zeros(1, 2, 32))
+    with pytest.raises(ConfigError, match=r"an MLP must read.*BloomForCausalLM, where it can't be computed .*residual"):
+        hooked(load_bridge("bloom")).mlp_out(0, torch.zeros(1, 2, 32))
 
 
 def test_our_own_models_are_not_measured(monkeypatch):

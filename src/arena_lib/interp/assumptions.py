@@ -1,7 +1,7 @@
 """What functions of `arena_lib.interp` take for granted about a model, each measured on that very model.
 
 GPT-2's and Llama's forms have all of it. Other families differ in one place or another: Gemma 2 normalises what
-heads write, phi's MLPs run beside attention. `BridgeLM` (`bridge_models.py`) asks for an assumption where a
+heads write, OLMo 2 has no norm before attention. `BridgeLM` (`bridge_models.py`) asks for an assumption where a
 function relies on it; the first time, a run of twelve tokens shows by how much it is off.
 
 Shapes:  tokens "3 4", spread over the vocabulary.
@@ -11,6 +11,7 @@ Source:  own derivation. Families: docs/interp_by_family.md.
 
 import warnings
 from collections.abc import Callable
+from copy import copy
 from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -44,12 +45,13 @@ class Assumption(Enum):
     VALUES = "a head's z must be its values, weighted by its pattern"
     PATTERN = "a hook that changes a head's pattern must change its z"
     READS = "heads must read the stream that enters their layer, through ln1, W_Q, W_K and W_V"
-    MLP = "an MLP must read, through ln2, the stream after its own layer's attention"
+    MLP = "an MLP must read, through its norm, the stream after its own layer's attention, or beside it"
     SCORES = "attention scores must be queries times keys, with nothing between"
     EMBED = "a token must enter the stream as its row of W_E, times one number"
     LINEAR = "logits must be the final norm's output through W_U, with nothing after it"
     LOGITS = "logits must be what final norm and unembedding make of the stream"
     RESUME = "a run must be able to start at a layer"
+    PADDING = "a padded prompt must get what it gets alone"
 
 
 ADVICE = (
@@ -205,8 +207,7 @@ def _reads_error(lm: "HookedLM", cache: Any, layer: int) -> float:
 
 
 def _mlp_error(lm: "HookedLM", cache: Any, layer: int) -> float:
-    resid_mid = cache[f"blocks.{layer}.hook_resid_pre"] + cache[f"blocks.{layer}.hook_attn_out"]
-    return _relative_error(lm.mlp_out(layer, resid_mid), cache[f"blocks.{layer}.hook_mlp_out"])
+    return _relative_error(lm.mlp_out(layer, lm.mlp_reads(cache, layer)), cache[f"blocks.{layer}.hook_mlp_out"])
 
 
 def _measure_scores(lm: "HookedLM") -> Measured:
@@ -276,6 +277,20 @@ def _measure_resume(lm: "HookedLM") -> Measured:
     return max(_relative_error(other, logits) for other in resumed), 1.0
 
 
+def _measure_padding(lm: "HookedLM") -> Measured:
+    """Prompts of 2, 3 and 4 tokens in one batch, padded on the left, beside each alone."""
+    tokens, last = _tokens(lm), f"blocks.{lm.n_layers - 1}.hook_resid_post"
+    in_batch = copy(lm)
+    in_batch.pad(torch.arange(4, device=lm.device).expand(3, 4) >= torch.tensor([[2], [1], [0]], device=lm.device))
+    logits, cache = in_batch.run_with_cache(tokens)
+    errors = []
+    for row in range(3):
+        alone, own = lm.run_with_cache(tokens[row : row + 1, 2 - row :])
+        errors.append(_relative_error(logits[row, 2 - row :], alone[0]))
+        errors.append(_relative_error(cache[last][row, 2 - row :], own[last][0]))
+    return max(errors), 1.0
+
+
 _MEASURES: "dict[Assumption, Callable[[HookedLM], Measured]]" = {
     Assumption.STREAM: _measure_stream,
     Assumption.HEADS: partial(_by_layer, _heads_error),
@@ -288,4 +303,5 @@ _MEASURES: "dict[Assumption, Callable[[HookedLM], Measured]]" = {
     Assumption.LINEAR: _measure_linear,
     Assumption.LOGITS: _measure_logits,
     Assumption.RESUME: _measure_resume,
+    Assumption.PADDING: _measure_padding,
 }

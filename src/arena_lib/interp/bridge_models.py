@@ -9,13 +9,24 @@ Source:  own derivation. Families: docs/interp_by_family.md.
 """
 
 from collections.abc import Iterable
+from typing import Any
 
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from arena_lib.interp.assumptions import Assumption, check, read_gain, tolerance
+from arena_lib.errors import ConfigError
+from arena_lib.interp.assumptions import Assumption, check, family, read_gain, tolerance
 from arena_lib.interp.models import HookedLM
 from arena_lib.transformer.activations.hooks import HookSpec
+
+
+def find_window(model: Any) -> int | None:
+    """How many positions back some layer looks at most, of families that leave this out where pairs are masked."""
+    config = getattr(getattr(model, "original_model", None), "config", None)
+    if not getattr(config, "use_sliding_window", True):
+        return None
+    windows = [getattr(config, name, None) for name in ("sliding_window", "attention_chunk_size")]
+    return min((window for window in windows if window is not None), default=None)
 
 
 class _Bridge(HookedLM):
@@ -23,7 +34,7 @@ class _Bridge(HookedLM):
 
     def gain(self, layer: int | None, part: str = "ln1") -> tuple[Float[Tensor, " d_model"], bool]:
         """What a norm multiplies by, and whether it takes the mean away first; layer None is the final norm's."""
-        norm = self.model.ln_final if layer is None else getattr(self._block(layer), part)
+        norm = self.model.ln_final if layer is None else self._norm_module(layer, part)
         return read_gain(norm, self.d_model, next(self.model.parameters()), tolerance(self))
 
     def unembed(self, resid: Float[Tensor, "*any seq d_model"]) -> Float[Tensor, "*any seq d_vocab"]:
@@ -35,6 +46,17 @@ class _Bridge(HookedLM):
 
 class BridgeLM(_Bridge):
     """A `TransformerBridge`, whose parts are checked the first time that they are asked for."""
+
+    def pad(self, is_real: Bool[Tensor, "batch seq"]) -> None:
+        """Take the mask of the prompts; refused where the family's attention wouldn't heed all of it."""
+        window = find_window(self.model)
+        if window is not None and is_real.shape[1] > window:
+            raise ConfigError(
+                f"prompts of uneven length must fit into the window that some layers of {family(self.model)} look back by, "
+                f"{window} positions: got {is_real.shape[1]}. Run prompts of one length together, or one prompt at a time."
+            )
+        self.require(Assumption.PADDING)
+        super().pad(is_real)
 
     def require(self, assumption: Assumption) -> None:
         """Raise ConfigError if the model breaks the assumption."""
@@ -99,10 +121,10 @@ class BridgeLM(_Bridge):
             self.require(Assumption.READS if part == "ln1" else Assumption.MLP)
         return super().gain(layer, part)
 
-    def mlp_out(self, layer: int, resid_mid: Float[Tensor, "*any seq d_model"]) -> Float[Tensor, "*any seq d_model"]:
-        """What the layer's MLP adds to a residual stream, its norm included."""
+    def mlp_out(self, layer: int, resid: Float[Tensor, "*any seq d_model"]) -> Float[Tensor, "*any seq d_model"]:
+        """What the layer's MLP adds to a stream that it reads, its norm included."""
         self.require(Assumption.MLP)
-        return super().mlp_out(layer, resid_mid)
+        return super().mlp_out(layer, resid)
 
     def unembed(self, resid: Float[Tensor, "*any seq d_model"]) -> Float[Tensor, "*any seq d_vocab"]:
         """Logits of a residual stream that leaves the last block, with the family's softcap or scale."""

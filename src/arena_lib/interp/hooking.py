@@ -9,7 +9,8 @@ Prompts of uneven length go through any function of this package as one batch:
 Each prompt then gets what it gets alone. Positions count from its own first token, and results by
 position have a column for each column of `tokens`.
 
-Raises:  ConfigError for a model without the hook interface; ShapeError for padding that isn't on the left.
+Raises:  ConfigError for a model without the hook interface, or padded prompts on a bridge of a family that doesn't
+         heed their mask; ShapeError for padding that isn't on the left.
 """
 
 from copy import copy
@@ -47,5 +48,6 @@ def padded(model: Any, attention_mask: Mask) -> HookedLM:
             "padding must stand on the left, so that every prompt ends at the last position: got padding on the right "
             f"of row {int((~is_real[:, -1]).int().argmax())}. Move it with pad_left(tokens, attention_mask)."
         )
-    lm.attention_mask = is_real
+    if is_real is not None:
+        lm.pad(is_real)
     return lm

@@ -81,6 +81,8 @@ class HookedLM:
         )
         self.d_model, self.d_head, self.d_vocab = int(cfg.d_model), int(cfg.d_head), int(cfg.d_vocab)
         self.has_mlp = self.n_layers > 0 and hasattr(model.blocks[0], "mlp")
+        self.is_parallel = bool(getattr(cfg, "parallel_attn_mlp", False))
+        """Whether an MLP reads what enters its layer, beside attention (GPT-J, GPT-NeoX, Falcon, phi), not after it."""
 
     @property
     def device(self) -> torch.device:
@@ -164,6 +166,10 @@ class HookedLM:
 
     # -- prompts of uneven length -------------------------------------------------------------
 
+    def pad(self, is_real: Bool[Tensor, "batch seq"]) -> None:
+        """Take the mask of the prompts, for every run from now on."""
+        self.attention_mask = is_real
+
     def mask_of(self, tokens: Shaped[Tensor, "rows seq ..."]) -> Bool[Tensor, "rows seq"] | None:
         """The mask of these rows: the prompts, or several runs of them as one batch, prompts fastest."""
         if self.attention_mask is None:
@@ -183,8 +189,11 @@ class HookedLM:
             return {}
         if isinstance(self.model, Transformer):
             return {"attention_mask": mask}
-        # A bridge gets every pair: by a mask of tokens alone, padding would see nothing and become NaN.
-        return {"attention_mask": visible_pairs(mask, mask.shape[1]), "position_ids": count_places(mask)}
+        # A bridge gets every pair: by a mask of tokens alone, padding would see nothing and become NaN. It gets them as
+        # what is added to scores, which every family's attention takes; some would add a boolean as 0 or 1.
+        hidden = torch.finfo(next(self.model.parameters()).dtype).min
+        added = torch.where(visible_pairs(mask, mask.shape[1]), 0.0, hidden).to(next(self.model.parameters()).dtype)
+        return {"attention_mask": added, "position_ids": count_places(mask)}
 
     def find_columns(self, shape: Sequence[int], position: int | Int[Tensor, " batch"]) -> Int[Tensor, " batch"]:
         """Where a position of each prompt, or one for each, stands in "batch seq" tokens of this shape.
@@ -244,17 +253,16 @@ class HookedLM:
         self, layer: int, part: str, resid: Float[Tensor, "*any seq d_model"]
     ) -> Float[Tensor, "*any seq d_model"]:
         """The block's `ln1` or `ln2`, gain and bias included."""
-        return getattr(self._block(layer), part)(resid)
+        return self._norm_module(layer, part)(resid)
 
     def gain(self, layer: int | None, part: str = "ln1") -> tuple[Float[Tensor, " d_model"], bool]:
         """What a norm multiplies by, and whether it takes the mean away first; layer None is the final norm's."""
-        norm = self.model.ln_final if layer is None else getattr(self._block(layer), part)
+        norm = self.model.ln_final if layer is None else self._norm_module(layer, part)
         return norm.w, hasattr(norm, "b")
 
-    def mlp_out(self, layer: int, resid_mid: Float[Tensor, "*any seq d_model"]) -> Float[Tensor, "*any seq d_model"]:
-        """What the layer's MLP adds to a residual stream, its norm included."""
-        block = self._block(layer)
-        return block.mlp(block.ln2(resid_mid))
+    def mlp_out(self, layer: int, resid: Float[Tensor, "*any seq d_model"]) -> Float[Tensor, "*any seq d_model"]:
+        """What the layer's MLP adds to a stream that it reads, its norm included."""
+        return self._block(layer).mlp(self._norm_module(layer, "ln2")(resid))
 
     def final_norm(self, resid: Float[Tensor, "*any seq d_model"]) -> Float[Tensor, "*any seq d_model"]:
         """The norm before the unembedding, exact: its scale is that of `resid`."""
@@ -297,6 +305,15 @@ class HookedLM:
         """The stream between a layer's attention and its MLP, which not every model has a hook for."""
         self.require(Assumption.STREAM)
         return cache[f"blocks.{layer}.hook_resid_pre"] + cache[f"blocks.{layer}.hook_attn_out"]
+
+    def mlp_reads(self, cache: Any, layer: int) -> Float[Tensor, "batch seq d_model"]:
+        """The stream that a layer's MLP reads: after its attention, or in a parallel block what enters the layer."""
+        return cache[f"blocks.{layer}.hook_resid_pre"] if self.is_parallel else self.resid_mid(cache, layer)
+
+    def _norm_module(self, layer: int, part: str) -> Any:
+        """A norm of a block; some parallel blocks have one norm for both parts."""
+        block = self._block(layer)
+        return block.ln1 if self.is_parallel and getattr(block, part, None) is None else getattr(block, part)
 
     def _block(self, layer: int) -> Any:
         return self.model.blocks[self.check_layer(layer)]

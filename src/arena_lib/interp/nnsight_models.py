@@ -354,9 +354,9 @@ class NNsightLM(HookedLM):
         norm = self._final_norm_module() if layer is None else self._norm_module(layer, part)
         return norm.weight, hasattr(norm, "bias")
 
-    def mlp_out(self, layer: int, resid_mid: Float[Tensor, "*any seq d_model"]) -> Float[Tensor, "*any seq d_model"]:
-        """What the layer's MLP adds to a residual stream, its norm included."""
-        return blocks(self.model)[self.check_layer(layer)]._module.mlp(self.norm(layer, "ln2", resid_mid))
+    def mlp_out(self, layer: int, resid: Float[Tensor, "*any seq d_model"]) -> Float[Tensor, "*any seq d_model"]:
+        """What the layer's MLP adds to a stream that it reads, its norm included."""
+        return blocks(self.model)[self.check_layer(layer)]._module.mlp(self.norm(layer, "ln2", resid))
 
     def final_norm(self, resid: Float[Tensor, "*any seq d_model"]) -> Float[Tensor, "*any seq d_model"]:
         """The norm before the unembedding, exact: its scale is that of `resid`."""

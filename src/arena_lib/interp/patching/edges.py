@@ -64,7 +64,7 @@ def all_edges(model: AnyModel) -> list[Edge]:
             senders.append(MLP(layer))
             receivers.append(MLPInput(layer))
     receivers.append(FinalResidual())
-    return [(sender, receiver) for receiver in receivers for sender in senders if reaches(sender, receiver)]
+    return [(sender, receiver) for receiver in receivers for sender in senders if _is_edge(lm, sender, receiver)]
 
 
 def as_group(lm: HookedLM, receiver: Receiver) -> Receiver:
@@ -153,8 +153,8 @@ def run_edges(
         written = torch.einsum("bsnh,nhm->nbsm", z, lm.W_O(layer))
         changes |= {Head(layer, head): change for head, change in enumerate(written)}
         if lm.has_mlp:
-            resid_mid = lm.resid_mid(other, layer)
-            out = lm.mlp_out(layer, resid_mid + _arriving(MLPInput(layer), sources, changes, resid_mid))
+            resid = lm.mlp_reads(other, layer)
+            out = lm.mlp_out(layer, resid + _arriving(MLPInput(layer), sources, changes, resid))
             changes[MLP(layer)] = out - other[f"blocks.{layer}.hook_mlp_out"]
     final = other[f"blocks.{lm.n_layers - 1}.hook_resid_post"]
     return lm.unembed(final + _arriving(FinalResidual(), sources, changes, final))
@@ -196,6 +196,12 @@ def _put(activation: Tensor, hook: Any, value: Tensor) -> Tensor:
 # -- checks -----------------------------------------------------------------------------------------
 
 
+def _is_edge(lm: HookedLM, sender: Sender, receiver: Receiver) -> bool:
+    """Whether the receiver reads what the sender wrote; in a parallel block an MLP doesn't read its layer's heads."""
+    is_beside = isinstance(sender, Head) and isinstance(receiver, MLPInput) and sender.layer == receiver.layer
+    return reaches(sender, receiver) and not (lm.is_parallel and is_beside)
+
+
 def check_edges(lm: HookedLM, edges: Iterable[Any]) -> list[Edge]:
     """The edges, each once and by group, if all of them are in the model's graph."""
     found = []
@@ -205,5 +211,10 @@ def check_edges(lm: HookedLM, edges: Iterable[Any]) -> list[Edge]:
                 f"an edge must be (sender, receiver): got {edge!r}. For example (Head(0, 1), FinalResidual())."
             )
         check_nodes(lm, [edge[0]], [edge[1]])
+        if not _is_edge(lm, *edge):
+            raise ConfigError(
+                f"an edge's receiver must read what its sender writes: got {edge[0]} to {edge[1]}, whose block runs "
+                "attention and MLP side by side. Leave this edge out."
+            )
         found.append((edge[0], as_group(lm, edge[1])))
     return list(dict.fromkeys(found))

@@ -4,7 +4,7 @@ The loop (`path.py`) runs the whole model twice for each sender. But with attent
 prompts, a sender changes the residual stream by an amount that only MLPs add to:
 
     change                          what the sender writes, new less original (`direct_path.py`)
-    change += mlp(orig_mid + change) - mlp(orig_mid)    at each later MLP, unless the path is direct
+    change += mlp(orig + change) - mlp(orig)    at each later MLP, unless the path is direct
 
 So the frozen run is a walk over the layers on which the changes of all senders form one batch: a sender
 joins where it writes, and no attention is computed. If the receiver is the final residual stream and the metric
@@ -171,7 +171,8 @@ class _Walk:
                     part, heads = receiver.part, [receiver.head]
                     change = head_input_changes(self.lm, self.orig, layer, part, heads, joined)[..., 0, :]
                     arrived.heads[receiver] = _pad(change, len(changes))
-            joined = changes[: bisect_left(times, 2 * layer + 1)]
+            if not self.lm.is_parallel:  # where it is, an MLP doesn't see the heads of its own layer
+                joined = changes[: bisect_left(times, 2 * layer + 1)]
             is_receiver = MLPInput(layer) in self.receivers
             if is_receiver or (self.passes_mlps and len(joined) and last > 2 * layer + 1):
                 change = self.mlp_change(layer, joined)
@@ -185,8 +186,10 @@ class _Walk:
         self, layer: int, changes: Float[Tensor, "rows batch seq d_model"]
     ) -> Float[Tensor, "rows batch seq d_model"]:
         """What an MLP's output changes by where its input does."""
-        resid_mid = self.at("hook_resid_pre", layer) + self.at("hook_attn_out", layer) + changes
-        out = self.lm.mlp_out(layer, resid_mid.flatten(0, 1)).unflatten(0, changes.shape[:2])
+        resid = self.at("hook_resid_pre", layer) + changes
+        if not self.lm.is_parallel:
+            resid = resid + self.at("hook_attn_out", layer)
+        out = self.lm.mlp_out(layer, resid.flatten(0, 1)).unflatten(0, changes.shape[:2])
         return out - self.at("hook_mlp_out", layer)
 
     def run_receivers(self, arrived: _Arrived) -> Float[Tensor, " rows"]:

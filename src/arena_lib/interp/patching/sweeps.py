@@ -33,7 +33,7 @@ from arena_lib.interp.assumptions import Assumption
 from arena_lib.interp.hooking import hooked
 from arena_lib.interp.models import AnyModel, HookedLM
 from arena_lib.interp.patching.metrics import Metric
-from arena_lib.interp.patching.readout import ReadAt, chunks, difference, make_readout
+from arena_lib.interp.patching.readout import ReadAt, Readout, chunks, difference, make_readout
 from arena_lib.transformer.activations.hooks import get_act_name
 
 BlockSite = Literal["resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out"]
@@ -70,7 +70,7 @@ def sweep_blocks(
                 if site == "resid_pre":
                     values.append(read.of_pre(_fold(own["resid_pre", layer] + changes), layer))
                 elif site in ("resid_mid", "attn_out"):
-                    values.append(read.of_mid(_fold(lm.resid_mid(own, layer) + changes), layer))
+                    values.append(_after_attention(read, own, layer, changes))
                 else:
                     values.append(read.of_pre(_fold(own["resid_post", layer] + changes), layer + 1))
                 bar.update(len(positions))
@@ -98,7 +98,7 @@ def sweep_heads(
     if site == "pattern":
         lm.require(Assumption.PATTERN)
     read = make_readout(lm, tokens, metric, read_at)
-    own = lm.run_with_cache(tokens, _names(lm, "resid_pre", "attn_out", "z", site))[1]
+    own = lm.run_with_cache(tokens, _names(lm, "resid_pre", "attn_out", "z", site, "resid_post"))[1]
     seq = tokens.shape[1]
     n_sets = lm.n_kv_heads if site in ("k", "v") else lm.n_heads
     patches = [(head, place) for head in range(n_sets) for place in (range(seq) if by_position else [-1])]
@@ -106,10 +106,9 @@ def sweep_heads(
     with progress(lm.n_layers * len(patches), f"patching {site}") as bar:
         for layer in range(lm.n_layers):
             z_changes = _z_changes(lm, tokens, own, source_cache, site, layer, by_position, max_tokens)
-            resid_mid = lm.resid_mid(own, layer)
             for chunk in chunks(patches, tokens, max_tokens):
                 changes = _written(lm, z_changes, layer, n_sets, chunk, by_position)
-                values.append(read.of_mid(_fold(resid_mid + changes), layer))
+                values.append(_after_attention(read, own, layer, changes))
                 bar.update(len(chunk))
     result = torch.cat(values).unflatten(0, (lm.n_layers, n_sets, -1))
     result = lm.repeat_kv(result, axis=1)
@@ -145,6 +144,15 @@ def sweep_every_head(
     given = (model, tokens, source_cache, metric)
     named = {"by_position": by_position, "read_at": read_at, "max_tokens": max_tokens}
     return torch.stack([sweep_heads(*given, site, **named) for site in EVERY_HEAD_SITE])  # type: ignore[arg-type]
+
+
+def _after_attention(
+    read: Readout, own: Any, layer: int, changes: Float[Tensor, "patches batch seq d_model"]
+) -> Float[Tensor, " patches"]:
+    """The metric with these changes of what a layer's attention adds; in a parallel block its MLP doesn't see them."""
+    if read.lm.is_parallel:
+        return read.of_pre(_fold(own["resid_post", layer] + changes), layer + 1)
+    return read.of_mid(_fold(read.lm.resid_mid(own, layer) + changes), layer)
 
 
 # -- what a patch changes ---------------------------------------------------------------------------

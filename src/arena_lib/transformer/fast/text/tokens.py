@@ -168,7 +168,7 @@ class TextModel(nn.Module):
             tokens = self.to_single_token(tokens)
         elif not isinstance(tokens, int | Tensor):
             rows = [
-                self.to_token_ids(token).tolist() if isinstance(token, str | list | tuple) else int(token)
+                self.to_token_ids(token).tolist() if isinstance(token, str | list | tuple) else token
                 for token in tokens
             ]
             tokens = torch.tensor(rows, dtype=torch.int64)
