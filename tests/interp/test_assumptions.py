@@ -56,7 +56,7 @@ def test_what_holds_is_measured_once_for_each_model(qwen3, monkeypatch):
     for _ in range(2):
         hooked(qwen3).W_O(1)
         padded(qwen3, torch.tensor([[0, 1], [1, 1]])).W_O(0)
-    assert calls == [Assumption.HEADS]
+    assert calls == [Assumption.HEADS, Assumption.PADDING]
 
 
 def test_a_model_is_not_kept_for_having_been_measured():
