@@ -191,8 +191,9 @@ class HookedLM:
             return {"attention_mask": mask}
         # A bridge gets every pair: by a mask of tokens alone, padding would see nothing and become NaN. It gets them as
         # what is added to scores, which every family's attention takes; some would add a boolean as 0 or 1.
-        hidden = torch.finfo(next(self.model.parameters()).dtype).min
-        added = torch.where(visible_pairs(mask, mask.shape[1]), 0.0, hidden).to(next(self.model.parameters()).dtype)
+        dtype = next(self.model.parameters()).dtype
+        is_hidden = ~visible_pairs(mask, mask.shape[1])
+        added = torch.zeros_like(is_hidden, dtype=dtype).masked_fill(is_hidden, torch.finfo(dtype).min)
         return {"attention_mask": added, "position_ids": count_places(mask)}
 
     def find_columns(self, shape: Sequence[int], position: int | Int[Tensor, " batch"]) -> Int[Tensor, " batch"]:
