@@ -172,7 +172,7 @@ def mutants(session: nox.Session) -> None:
     """What the tests catch: edits of every reference by its exercise's test, and of the library by its own tests."""
     install(session)
     session.run(*offline(), str(SCRIPTS / "arena"), "verify", "--table", "docs/mutants.md")
-    folders = [f"src/arena_lib/{name}" for name in ("transformer", "interp", "checking")]
+    folders = [f"src/arena_lib/{name}" for name in ("core", "checking", "transformer", "interp")]
     command = (sys.executable, "-m", "tests.mutation", "--report", "docs/mutants_of_library.md", *session.posargs)
     session.run(*offline(), *command, *folders)
 

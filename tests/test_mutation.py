@@ -29,11 +29,14 @@ def test_each_edit_is_a_file_with_one_change(tmp_path):
     assert any("@property\n    def three(self):\n        return 4" in edit.source for edit in edits)
 
 
-def test_edits_are_spread_over_the_module(tmp_path):
+def test_edits_are_drawn_with_a_seed_in_the_order_of_the_module(tmp_path):
     path = tmp_path / "sums.py"
     path.write_text(SOURCE)
-    names = [edit.name.partition(":")[0] for edit in edits_of(path, 4)]
-    assert names == ["double", "double", "double", "three"]
+    names = [edit.name for edit in edits_of(path, 100)]
+    drawn = [[edit.name for edit in edits_of(path, 3, seed)] for seed in range(8)]
+    assert drawn[0] == [edit.name for edit in edits_of(path, 3, 0)]
+    assert all(len(some) == 3 and some == sorted(some, key=names.index) for some in drawn)
+    assert {name for some in drawn for name in some} == set(names)
 
 
 def test_a_module_is_tested_by_the_file_that_mirrors_it():

@@ -44,6 +44,7 @@ def test_a_file_gets_few_lines():
 def test_a_notebook_gets_a_widget_only_if_it_can_draw_one(monkeypatch):
     shell = type("ZMQInteractiveShell", (), {})()
     monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    monkeypatch.setattr(module, "find_spec", lambda name: object())
     assert module._pick_bar() is tqdm.notebook.tqdm
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     assert module._pick_bar() is text_bar

@@ -1,15 +1,18 @@
 """How many mechanical edits of the library its own tests notice.
 
-    python -m tests.mutation --each 3 --report docs/mutants_of_library.md src/arena_lib/transformer
+    python -m tests.mutation --each 3 --seed 0 --report docs/mutants_of_library.md src/arena_lib/transformer
 
-Of every module a few edits are made, spread evenly over it, and the test file that mirrors the module is run on each.
+Of every module a few edits are drawn with a seed, and the test file that mirrors the module is run on each.
 An edit counts as killed if a test fails, or if the tests run ten times as long as without it. Unix only: each run is a fork.
 """
 
 import argparse
 import ast
+import importlib
 import os
+import random
 import signal
+import subprocess
 import sys
 import textwrap
 import time
@@ -24,12 +27,22 @@ from arena_lib.checking.proofs.mutants import Mutant, edit
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "arena_lib"
 TIMES_AS_LONG, LEAST_SECONDS = 10, 20
+LOADED_BEFORE = (
+    "torch",
+    "hypothesis",
+    "beartype",
+    "transformers.models.gpt2",
+    "transformer_lens.model_bridge",
+    "nnsight",
+)
+"""What many tests import and no edit changes: the forks find it loaded."""
+PYTEST = ("-x", "-q", "-p", "no:cacheprovider", "-m", "not real and not cuda")
 
 _ABOUT = """# What the library's own tests catch
 
 Written by `nox -s mutants`. Of each module some mechanical edits (an operator, a comparison, a constant, a term, a slice ...)
-are made, spread evenly over it, and the test file that mirrors the module is run on each. An edit that passes is a hole in
-the tests, or leaves the module right.
+are drawn, and the test file that mirrors the module is run on each. An edit that passes is a hole in the tests, or leaves
+the module right.
 """
 
 
@@ -41,11 +54,12 @@ class Edited:
     source: str
 
 
-def edits_of(path: Path, n_edits: int) -> list[Edited]:
-    """That many edits of the functions and methods of a module, spread evenly."""
+def edits_of(path: Path, n_edits: int, seed: int = 0) -> list[Edited]:
+    """That many edits of the functions and methods of a module, drawn with the seed, in the order of its lines."""
     source = path.read_text(encoding="utf-8")
     edits = [(node, mutant) for node in _definitions(ast.parse(source)) for mutant in edit(_text(source, node))]
-    chosen = [edits[i * len(edits) // n_edits] for i in range(n_edits)] if len(edits) > n_edits else edits
+    drawn = random.Random(f"{seed} {path.name}").sample(range(len(edits)), min(n_edits, len(edits)))
+    chosen = [edits[i] for i in sorted(drawn)]
     return [Edited(f"{node.name}: {mutant.name}", _put(source, node, mutant)) for node, mutant in chosen]
 
 
@@ -80,7 +94,7 @@ def run_tests(test: Path, path: Path, source: str | None, seconds: float) -> int
             os.dup2(silence.fileno(), 2)
         if source is not None:
             _read_instead(path, source)
-        os._exit(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-m", "not real and not cuda", str(test)]))
+        os._exit(pytest.main([*PYTEST, "-W", "ignore::pytest.PytestAssertRewriteWarning", str(test)]))
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         ended, status = os.waitpid(child, os.WNOHANG)
@@ -118,11 +132,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__.splitlines()[0])
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--each", type=int, default=3, help="edits of each module")
+    parser.add_argument("--seed", type=int, default=0, help="draws the edits")
     parser.add_argument("--report", type=Path, help="write the table to this Markdown file")
     options = parser.parse_args()
-    import torch  # before the forks, so that none of them loads it
-
-    torch.set_num_threads(1)
+    for name in LOADED_BEFORE:
+        importlib.import_module(name)
+    sys.modules["torch"].set_num_threads(1)
+    commit, began = _commit(), time.monotonic()
     for name in [name for name in sys.modules if name.split(".")[0] == "arena_lib"]:
         del sys.modules[name]
     rows: list[tuple[str, int, int]] = []
@@ -136,15 +152,24 @@ def main() -> None:
             survivors.append(f"- {name}: not edited, since its tests don't pass in a fork of this program")
             continue
         seconds = max(LEAST_SECONDS, TIMES_AS_LONG * (time.monotonic() - started))
-        edits = edits_of(path, options.each)
+        edits = edits_of(path, options.each, options.seed)
         passing = [e.name for e in edits if run_tests(test_file(path), path, e.source, seconds) == 0]
         rows.append((name, len(edits), len(edits) - len(passing)))
         survivors += [f"- {name}: `{edit_name}`" for edit_name in passing]
         sys.stdout.write(f"{name}: {rows[-1][2]} of {rows[-1][1]} killed\n")
         sys.stdout.flush()
         if options.report:
-            options.report.write_text(_page(rows, survivors), encoding="utf-8")
+            minutes = (time.monotonic() - began) / 60
+            run = f"This run, of commit {commit}: {options.each} edits of each module, seed {options.seed}, {minutes:.0f} minutes."
+            options.report.write_text(_page(run, rows, survivors), encoding="utf-8")
     sys.stdout.write(_table(rows)[-1] + "\n")
+
+
+def _commit() -> str:
+    """The commit that the tests and the library are of, and whether files differ from it."""
+    say = ("git", "-C", str(ROOT), "describe", "--always", "--exclude=*", "--dirty= (with changes)")
+    said = subprocess.run(say, capture_output=True, text=True, check=False)
+    return said.stdout.strip() or "unknown"
 
 
 def _table(rows: list[tuple[str, int, int]]) -> list[str]:
@@ -153,9 +178,11 @@ def _table(rows: list[tuple[str, int, int]]) -> list[str]:
     return ["| module | edits | killed |", "|---|---|---|", *(f"| {n} | {m} | {k} |" for n, m, k in rows), total]
 
 
-def _page(rows: list[tuple[str, int, int]], survivors: list[str]) -> str:
+def _page(run: str, rows: list[tuple[str, int, int]], survivors: list[str]) -> str:
     return (
-        "\n".join([_ABOUT, *_table(rows), "", "Edits that pass, and modules that were left out:", "", *survivors])
+        "\n".join(
+            [_ABOUT, run, "", *_table(rows), "", "Edits that pass, and modules that were left out:", "", *survivors]
+        )
         + "\n"
     )
 
