@@ -33,7 +33,6 @@ LOADED_BEFORE = (
     "beartype",
     "transformers.models.gpt2",
     "transformer_lens.model_bridge",
-    "nnsight",
 )
 """What many tests import and no edit changes: the forks find it loaded."""
 PYTEST = ("-x", "-q", "-p", "no:cacheprovider", "-m", "not real and not cuda")

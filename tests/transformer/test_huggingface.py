@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save_file
 
 from arena_lib.errors import CheckpointError, ConfigError
 from arena_lib.transformer.fast.model import Transformer
@@ -147,7 +147,7 @@ def test_weights_can_be_stored_in_another_dtype(
 ) -> None:
     model = make_random(form).float()
     save_pretrained(model, tmp_path, dtype=torch.bfloat16)
-    assert {weight.dtype for weight in load_file(tmp_path / "model.safetensors").values()} == {torch.bfloat16}
+    assert {weight.dtype for weight in load((tmp_path / "model.safetensors").read_bytes()).values()} == {torch.bfloat16}
     assert json.loads((tmp_path / "config.json").read_text())["dtype"] == "bfloat16"
     assert load_pretrained(tmp_path).embed.W_E.dtype == torch.bfloat16
     loaded = load_pretrained(tmp_path, dtype=torch.float32)
@@ -168,7 +168,9 @@ def test_loading_leaves_torchs_random_state_alone(make_random: Callable[..., Tra
 def test_old_gpt2_names_and_masks_and_shards_load(make_random: Callable[..., Transformer], tmp_path: Path) -> None:
     model = make_random("gpt2", tie_embeddings=True)
     save_pretrained(model, tmp_path)
-    weights = {name.removeprefix("transformer."): w for name, w in load_file(tmp_path / "model.safetensors").items()}
+    weights = {
+        name.removeprefix("transformer."): w for name, w in load((tmp_path / "model.safetensors").read_bytes()).items()
+    }
     weights |= {"h.0.attn.bias": torch.ones(1, 1, 4, 4), "h.0.attn.masked_bias": torch.tensor(-1e4)}
     weights |= {"lm_head.weight": weights["wte.weight"].clone()}
     half = len(weights) // 2
@@ -181,7 +183,7 @@ def test_old_gpt2_names_and_masks_and_shards_load(make_random: Callable[..., Tra
 def test_frequencies_among_the_weights_are_passed_over(make_random: Callable[..., Transformer], tmp_path: Path) -> None:
     model = make_random("llama")
     save_pretrained(model, tmp_path)
-    weights = load_file(tmp_path / "model.safetensors")
+    weights = load((tmp_path / "model.safetensors").read_bytes())
     weights["model.layers.0.self_attn.rotary_emb.inv_freq"] = torch.ones(2)
     save_file(weights, tmp_path / "model.safetensors")
     assert same_weights(load_pretrained(tmp_path), model)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save_file
 
 from arena_lib.errors import CheckpointError
 from arena_lib.transformer.fast.model import Transformer
@@ -28,7 +28,7 @@ def test_an_unembedding_that_differs_from_the_embedding_unties_them(
     from transformers import AutoModelForCausalLM
 
     to_huggingface(make_random(form, tie_embeddings=True).float(), tmp_path)
-    stored = load_file(tmp_path / "model.safetensors")
+    stored = load((tmp_path / "model.safetensors").read_bytes())
     stored["lm_head.weight"] = next(w for name, w in stored.items() if name.endswith(EMBEDDINGS)).clone()
     save_file(stored, tmp_path / "model.safetensors", metadata={"format": "pt"})
     assert load_pretrained(tmp_path).cfg.tie_embeddings
@@ -59,7 +59,7 @@ def test_the_dtype_is_that_of_the_weights_and_holds_them_all(
 ) -> None:
     model = make_random("llama")
     save_pretrained(model, tmp_path, dtype=torch.bfloat16)
-    weights = load_file(tmp_path / "model.safetensors")
+    weights = load((tmp_path / "model.safetensors").read_bytes())
     weights = {"model.layers.0.self_attn.rotary_emb.inv_freq": torch.ones(2)} | weights
     save_file(weights, tmp_path / "model.safetensors")
     assert load_pretrained(tmp_path).embed.W_E.dtype == torch.bfloat16
@@ -75,7 +75,7 @@ def test_the_dtype_is_that_of_the_weights_and_holds_them_all(
 
 def test_quantized_weights_are_refused(make_random: Callable[..., Transformer], tmp_path: Path) -> None:
     save_pretrained(make_random("llama"), tmp_path)
-    weights = load_file(tmp_path / "model.safetensors")
+    weights = load((tmp_path / "model.safetensors").read_bytes())
     for dtype in (torch.int8, torch.float8_e4m3fn):
         save_file({name: weight.to(dtype) for name, weight in weights.items()}, tmp_path / "model.safetensors")
         with pytest.raises(CheckpointError, match=f"must be floats of 16, 32 or 64 bits: got .* as {dtype}"):
@@ -95,7 +95,7 @@ def test_the_index_says_which_files_hold_the_weights(make_random: Callable[..., 
     assert same_weights(load_pretrained(tmp_path), model)
     (tmp_path / "model.safetensors.index.json").rename(tmp_path / "index")
     (tmp_path / "adapter.safetensors").unlink()
-    save_file(load_file(shards[0]), tmp_path / "other.safetensors")
+    save_file(load(shards[0].read_bytes()), tmp_path / "other.safetensors")
     with pytest.raises(CheckpointError, match=r"each weight must be there once: got .* again in .*other\.safetensors"):
         load_pretrained(tmp_path)
     (tmp_path / "index").rename(tmp_path / "model.safetensors.index.json")
@@ -148,7 +148,7 @@ def test_a_config_that_is_not_one_is_refused(
 
 def test_weights_of_two_models_in_one_file_are_refused(make_random: Callable[..., Transformer], tmp_path: Path) -> None:
     save_pretrained(make_random("gpt2"), tmp_path)
-    weights = load_file(tmp_path / "model.safetensors")
+    weights = load((tmp_path / "model.safetensors").read_bytes())
     save_file(weights | {"wte.weight": torch.ones(37, 15)}, tmp_path / "model.safetensors")
     with pytest.raises(CheckpointError, match=r"must be there once: got transformer\.wte\.weight twice"):
         load_pretrained(tmp_path)
