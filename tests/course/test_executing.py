@@ -108,8 +108,8 @@ def test_a_failing_exercise_is_named_with_its_error_and_what_ran_is_kept(course,
     assert "the largest of 3, 9 and 4 is 9" in done.files[1].read_text(encoding="utf-8")
 
 
-def test_a_failing_cell_without_exercise_is_found_by_its_first_line(course, tmp_path):
-    done = execute(section_of(course, "# %%\n\nnothing_there + 1\n"), limit=60.0, output=tmp_path)
+def test_a_failing_cell_without_exercise_is_found_by_its_first_line_of_code(course, tmp_path):
+    done = execute(section_of(course, "# %%\n\n# why\nnothing_there + 1\n"), limit=60.0, output=tmp_path)
     assert done.problem is not None
     assert "'nothing_there + 1'" in done.problem
     assert "NameError: name 'nothing_there' is not defined" in done.problem

@@ -226,8 +226,9 @@ def _arguments(test: Exercise, case: Case) -> tuple[tuple[Any, ...], Mapping[str
     """Those of the case, or as many as the reference needs where the observer makes them."""
     if case.args or case.kwargs:
         return case.args, case.kwargs
-    parameters = inspect.signature(test.reference).parameters.values()
-    return tuple(None for p in parameters if p.default is p.empty), {}
+    needed = [p for p in inspect.signature(test.reference).parameters.values() if p.default is p.empty]
+    by_name = {p.name: None for p in needed if p.kind is p.KEYWORD_ONLY}
+    return (None,) * (len(needed) - len(by_name)), by_name
 
 
 def _observe(session: _Session, candidate: Any) -> tuple[Exception, Case] | None:

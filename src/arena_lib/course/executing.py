@@ -138,7 +138,8 @@ def _name(cell: Any) -> str:
     exercise = cell.metadata.get("arena", {}).get("exercise")
     if exercise:
         return f"the exercise {exercise}"
-    first = next((line for line in cell.source.splitlines() if line.strip()), "")
+    lines = [line for line in cell.source.splitlines() if line.strip()]
+    first = next((line for line in lines if not line.startswith("#")), "".join(lines[:1]))
     return f"the cell {cell.id} ({first[:60]!r})"
 
 

@@ -27,7 +27,10 @@ def problems(test, **options):
 
 def test_accepted_solution_that_fails_is_a_problem(toy):
     broken = replace(toy.test_half_norm, accepts=(lambda x, weight: x,))
-    assert "the accepted solution <lambda> must pass" in problems(broken)
+    problem = problems(broken)
+    assert "the accepted solution <lambda> must pass" in problem
+    assert "How the two differ:\n  call     half_norm(" in problem
+    assert not any(words in problem for words in ("does not pass yet", "For a hint"))
 
 
 def test_exercise_without_accepted_solutions_is_a_problem(toy):

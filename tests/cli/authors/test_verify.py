@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from arena_lib.cli.authors.verify import _show_records, verify
+from arena_lib.course.executing import Execution
 
 GOOD = {
     "id": "7.3/plus", "reference": "passed", "accepts": ["passed"], "stub": "not_started", "seconds": 0.5,
@@ -21,9 +22,10 @@ def test_each_exercise_is_a_row_and_each_problem_a_line(capsys):
         "   exercise   reference  accepts  stub         mistakes   edits  seconds",
         "✓  7.3/plus   passed     1/1      not_started  1/1 named  7/8    0.50",
         "✗  7.3/times  passed     1/1      not_started  1/1 named  7/8    0.50",
-        "7.3/plus: this edit passes: a -> b",
         "7.3/times: the stub must be not_started: got failed",
-        "7.3/times: this edit passes: a -> b",
+        "Edits that the tests accept, none a failure in itself; add a case, or declare the edit equivalent:",
+        "    7.3/plus: a -> b",
+        "    7.3/times: a -> b",
         "1 of 2 exercises hold, with 2 mistakes between them; 87.5% of the references' edits are rejected.",
     ]
 
@@ -48,7 +50,7 @@ def test_progress_is_shown_in_a_terminal_and_nowhere_else(monkeypatch, capsys, i
     monkeypatch.delenv("ARENA_QUIET", raising=False)
     monkeypatch.setattr("arena_lib.course.authoring.verify_sections.verify_sections", verify_sections)
     monkeypatch.setattr(sys, "stderr", Terminal())
-    verify.callback("1.1/causal_mask", None, None, as_json=as_json)
+    verify.callback("1.1/causal_mask", notebook=False, table=None, messages=None, as_json=as_json)
     told = sys.stderr.getvalue()
     assert ("2/2" in told and "1.1/causal_mask" in told) is (is_terminal and not as_json)
     assert (told == "") is not (is_terminal and not as_json)
@@ -76,3 +78,52 @@ def test_a_table_says_the_command_that_wrote_it(arena, monkeypatch, tmp_path):
 def test_a_share_of_edits_is_said_only_where_some_were_tried(capsys):
     _show_records([BAD | {"mutants": None}])
     assert capsys.readouterr().out.splitlines()[-1] == "0 of 1 exercises hold, with 1 mistake between them."
+
+
+@pytest.fixture
+def verified(monkeypatch):
+    """Lets the exercises hold; gives the ids of the sections that were asked for."""
+    asked = []
+
+    def verify_sections(sections, names, on_record):
+        asked.extend(sections)
+        return [GOOD]
+
+    monkeypatch.setattr("arena_lib.course.authoring.verify_sections.verify_sections", verify_sections)
+    return asked
+
+
+def test_a_whole_course_is_verified_in_one_call_and_enough_of_its_edits_must_be_rejected(arena, verified, monkeypatch):
+    result = arena("verify", "arena")
+    assert verified == ["1.1", "1.2", "1.3.1", "1.3.2", "1.4.1"]
+    assert result.code == 1
+    assert "over a course, 97% of the references' edits must be rejected: 87.5% are." in result.err
+    assert arena("verify", "1.2").code == 0
+    assert verified[5:] == ["1.2"]
+    nothing = arena("verify", "arema")
+    assert (nothing.code, "no section is called 'arema'" in nothing.err) == (2, True)
+
+
+@pytest.mark.parametrize("problem", [None, "in the cell code-1 ('np.zeros(2)'): NameError: name 'np' is not defined"])
+def test_on_request_each_sections_solution_notebook_must_run(arena, verified, monkeypatch, problem):
+    def execute(section, *, scale, limit, output):
+        assert (section.id, scale) == ("1.1", "tiny")
+        return Execution(section=section, seconds=2.5, problem=problem, files=())
+
+    monkeypatch.setattr("arena_lib.course.executing.execute", execute)
+    result = arena("verify", "1.1/causal_mask", "--notebook")
+    words = f"fails {problem}" if problem else "runs from top to bottom"
+    assert f"1.1: its solution notebook {words} (2.5 s)." in result.out
+    assert result.code == bool(problem)
+    document = arena("verify", "1.1", "--notebook", "--json").json
+    assert document["notebooks"] == [{"section": "1.1", "seconds": 2.5, "problem": problem}]
+
+
+def test_what_a_removed_exercise_left_behind_is_said_and_fails_nothing(arena, verified, monkeypatch):
+    monkeypatch.setattr(
+        "arena_lib.course.authoring.left_behind.tests_left_behind", lambda section: [f"of {section.id}"]
+    )
+    result = arena("verify", "1.1")
+    assert (result.code, result.err.strip()) == (0, "left behind: of 1.1")
+    assert arena("verify", "1.1", "--json").json["left_behind"] == ["of 1.1"]
+    assert arena("verify", "1.1/causal_mask").err == ""

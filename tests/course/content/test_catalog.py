@@ -209,6 +209,15 @@ def test_courses_come_from_entry_points_and_ours_is_always_there(course, monkeyp
     assert found == course
 
 
+@pytest.mark.parametrize("name", ["little", "littlecourse"])
+def test_a_course_has_its_sections_by_its_name_or_its_package(course, monkeypatch, name):
+    monkeypatch.setattr(catalog_module, "find_courses", lambda: [Course("arena", "arena_lib", course.chapters), course])
+    (section,) = load_catalog([course]).sections_of_course(name)
+    assert section.id == "7.2"
+    assert load_catalog([course]).sections_of_course("arena") == ()
+    assert load_catalog([course]).sections_of_course("7.2") == ()
+
+
 def test_chapters_of_a_checkout_lie_beside_src(tmp_path, monkeypatch):
     package = tmp_path / "src" / "checkedout"
     (package / "chapters").mkdir(parents=True)

@@ -98,11 +98,17 @@ BROKEN = [
     (HEAD + "x = 1\n", 4, "must stand in a cell: got 'x = 1'"),
     (HEAD + "# %% [markdown]\n# a\n\nb\n", 7, "markdown cell must be a comment: got 'b'"),
     (HEAD + "# %% [md]\n", 4, "a cell must be"),
+    (HEAD + "# %% markdown\n", 4, "Did you mean # %% [markdown]?"),
+    (HEAD + "# %% results\n", 4, "Did you mean # %% result?"),
+    (HEAD + EXERCISE.replace("exercise", "excercise") + HINTS, 4, 'Did you mean # %% exercise="name"?'),
     (HEAD + "# %%\n# region solution\n", 4, "a solution must stand in an exercise cell"),
     (HEAD + EXERCISE, 4, "must have 3 hints, from concept to approach to step: got 0"),
     (HEAD + EXERCISE + HINTS + "# hint: d\n", 4, "must have 3 hints, from concept to approach to step: got 4"),
     (HEAD + EXERCISE + "# hint:\n# hint: b\n# hint: c\n", 4, "a hint must say something"),
-    (HEAD + EXERCISE + HINTS + "x = 1\n", 4, "must hold hints, or code with a '# region solution': got 'x = 1'"),
+    (HEAD + EXERCISE + HINTS.replace("hint: a", "hnt: a"), 5, "a hint must begin with '# hint:': got '# hnt: a'"),
+    (HEAD + EXERCISE + HINTS.replace("# hint: b", "#hint: b"), 6, "a hint must begin with '# hint:': got '#hint: b'"),
+    (HEAD + EXERCISE + HINTS.replace("hint: c", "Hints - c"), 7, "a hint must begin with '# hint:'"),
+    (HEAD + EXERCISE + HINTS + "x = 1\n", 8, "must hold hints, or code with a '# region solution': got 'x = 1'"),
     (HEAD + EXERCISE + HINTS + "x = 1\n# hint: late\n", 9, "hints must stand at the head of their cell"),
     (HEAD + EXERCISE + "# hint: only\n# region solution\nx\n# endregion", 4, "must have 3 hints"),
     (HEAD + EXERCISE.replace("plus", "plus-minus") + HINTS, 4, "must be a name in Python, in ASCII: got 'plus-minus'"),
@@ -157,6 +163,11 @@ def test_comment_before_a_hint_is_no_hint(tmp_path):
     for text in ("#\n" + HINTS, "#    indented\n" + HINTS):
         with pytest.raises(AuthoringError, match="hints must stand at the head"):
             parse(tmp_path, HEAD + EXERCISE + text)
+
+
+def test_a_comment_that_only_resembles_a_hint_stays_in_the_cell(tmp_path):
+    text = "# print: what it gives\n# region solution\nx = 1\n# endregion\n"
+    assert parse(tmp_path, HEAD + EXERCISE + text).cells[0].source.startswith("# print: what it gives")
 
 
 def test_two_regions_in_one_cell_are_fine(tmp_path):

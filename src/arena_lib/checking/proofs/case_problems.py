@@ -40,7 +40,8 @@ def _misfit(test: Exercise, case: Case, case_idx: int) -> str | None:
         return (
             f"{place_of_case(test, case.label)}: the case {case.label!r} must fit {test.reference.__name__}({takes}): "
             f"got {len(case.args)} by position and {sorted(case.kwargs) or 'none'} by name, and {error}. "
-            "Give one value for each parameter: args=(x,), with the comma."
+            "Give one value for each parameter: args=(x,), with the comma. Where the observer adds some, such as a "
+            "generator, put all of them in given={...}, which it reads."
         )
     return None
 

@@ -153,7 +153,7 @@ def _problems(
 ) -> list[str]:
     place, problems = place_of_test(test), list[str]()
     if not reference.passed:
-        problems.append(f"{place}: the reference must pass: {reference.message}")
+        problems.append(f"{place}: the reference must pass. What is wrong with it:\n{_facts(reference)}")
     if not reference.is_reference:
         problems.append(f"{place}: the reference must be recognised as the reference: it isn't. Name it in its module.")
     for solution, result in zip(test.accepts, accepts, strict=True):
@@ -165,8 +165,8 @@ def _problems(
         if not result.passed:
             name = getattr(solution, "__name__", repr(solution))
             problems.append(
-                f"{place_of_definition(solution)}: the accepted solution {name} must pass. Fix it, or observe what it shares "
-                f"with the reference: {result.message}"
+                f"{place_of_definition(solution)}: the accepted solution {name} must pass. Fix it, or observe only what it "
+                f"shares with the reference. How the two differ:\n{_facts(result)}"
             )
     if not accepts:
         problems.append(
@@ -188,6 +188,12 @@ def _problems(
         if problem:
             problems.append(f"{place_of_test(test, mistake.name)}: the mistake {mistake.name!r} {problem}")
     return [*problems, *example_problems(test)]
+
+
+def _facts(result: Result) -> str:
+    """What a message says of the object, without its headline and hint, which are for learners."""
+    lines = result.message.splitlines()[1:]
+    return "\n".join(line for line in lines if not line.strip().startswith("For a hint:"))
 
 
 def _mistake_problem(mistake: Mistake, verdict: MistakeVerdict) -> str | None:

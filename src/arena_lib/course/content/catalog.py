@@ -96,6 +96,12 @@ class Catalog:
             raise UnknownNameError("exercise", name, {entry.name for entry in self.exercises})
         return matches[0]
 
+    def sections_of_course(self, name: str) -> tuple[Section, ...]:
+        """The sections of the course that has this name, or whose package does; none if there is no such course."""
+        names = {name, name.replace("-", "_")}
+        modules = {course.module for course in find_courses() if names & {course.name, course.module}}
+        return tuple(s for s in self.sections if s.tests_module.removesuffix(f".tests.{s.slug}") in modules)
+
     def section_of(self, entry: ExerciseEntry) -> Section:
         """The section that an exercise belongs to."""
         return self.section(entry.id.rpartition("/")[0])

@@ -228,9 +228,16 @@ def _make_cell(path: Path, raw: _RawCell, section_id: str) -> Cell:
             raw.line,
             "a cell must be '[markdown]', 'result', 'exercise=\"name\" ...' or nothing",
             raw.marker,
-            "Fix the marker.",
+            _nearest_marker(raw.marker),
         )
     return _exercise_cell(path, raw, section_id)
+
+
+def _nearest_marker(marker: str) -> str:
+    kinds = {"markdown": "[markdown]", "result": "result", "exercise": 'exercise="name"'}
+    word = re.match(r"\W*(\w*)", marker)
+    nearest = difflib.get_close_matches(word[1].lower() if word else "", kinds, n=1)
+    return f"Did you mean # %% {kinds[nearest[0]]}?" if nearest else "Fix the marker."
 
 
 def _markdown(path: Path, raw: _RawCell) -> str:
@@ -265,9 +272,10 @@ def _exercise_cell(path: Path, raw: _RawCell, section_id: str) -> Cell:
     if cell.has_solution:
         _check_regions(path, raw)
     elif source:
+        number = next(n for n, line in enumerate(rest, start=raw.line + 1 + len(raw.lines) - len(rest)) if line.strip())
         _fail(
             path,
-            raw.line,
+            number,
             "an exercise cell must hold hints, or code with a '# region solution'",
             source.splitlines()[0],
             "Move other code to a cell of its own.",
@@ -321,14 +329,22 @@ def _split_hints(path: Path, raw: _RawCell) -> tuple[tuple[str, ...], tuple[str,
             hints.append([line.removeprefix("# hint:").strip()])
         elif line:
             hints[-1].append(line.removeprefix("#       ") if line.startswith("#       ") else line[1:].strip())
-    for offset, line in enumerate(lines):
+    after_hints = raw.line + 1 + len(raw.lines) - len(lines)
+    if lines and _looks_like_hint(lines[0]):
+        _fail(path, after_hints, "a hint must begin with '# hint:'", lines[0].rstrip(), "Write it so.")
+    for number, line in enumerate(lines, start=after_hints):
         if line.startswith("# hint:"):
-            number = raw.line + 1 + len(raw.lines) - len(lines) + offset
             _fail(path, number, "hints must stand at the head of their cell", line, "Move it up.")
     texts = tuple("\n".join(hint).strip() for hint in hints)
     if not all(texts):
         _fail(path, raw.line, "a hint must say something", "nothing", "Write it or drop it.")
     return texts, tuple(lines)
+
+
+def _looks_like_hint(line: str) -> bool:
+    """A comment that begins with `hint:`, but for a slip: `# hnt:`, `#hint:`, `# Hints -`."""
+    word = re.match(r"#+\s*(\w+)\s*[:.=-]", line)
+    return word is not None and bool(difflib.get_close_matches(word[1].lower(), ["hint"], cutoff=0.75))
 
 
 def _belongs_to_hints(line: str, has_hint: bool) -> bool:
