@@ -212,6 +212,18 @@ TESTED_ELSEWHERE = {
 parts of a process or of a record that only work together."""
 
 
+MOST_LINES = 400
+"""Of a Python file; a chapter is one long text."""
+
+
+def test_no_file_is_too_long_to_read():
+    paths = [path for folder in ("src", "tests", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
+    lengths = {
+        path.relative_to(ROOT).as_posix(): len(read(path).splitlines()) for path in [*paths, ROOT / "noxfile.py"]
+    }
+    assert {path: length for path, length in lengths.items() if length > MOST_LINES} == {}, "split it by noun"
+
+
 def test_tests_mirror_the_source_path_by_path():
     """Every module has tests/<its path>/test_<its name>; judges aside, which one proof covers all."""
     package = ROOT / "src" / "arena_lib"

@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from tests.interp.families import CHECKS, FAMILIES, judge, load_bridge, read_table
+from tests.interp.families import FAMILIES, judge, load_bridge, read_table
+from tests.interp.invariants import CHECKS
 
 from arena_lib.errors import ConfigError
 from arena_lib.interp.bridge_models import find_window

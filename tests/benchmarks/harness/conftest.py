@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from benchmarks.harness.declaring import Benchmark, Disagreement, Workload
+import torch
+from benchmarks.harness.declaring import Benchmark, Disagreement, Place, Workload
 from benchmarks.harness.measuring.memory import Peak
 from benchmarks.harness.measuring.pairing import Plan
-from benchmarks.harness.record import Calibration
-from benchmarks.harness.rows import Tools
+from benchmarks.harness.record import Calibration, Row
+from benchmarks.harness.rows import Terms, Tools, measure_case
 
 
 class FakeClock:
@@ -134,6 +135,22 @@ class Toys:
 @pytest.fixture
 def toys(clock: FakeClock) -> Toys:
     return Toys(clock)
+
+
+@pytest.fixture
+def measure(toys: Toys) -> Callable[..., dict[str, Row]]:
+    """The rows of a benchmark by peer."""
+
+    def run(
+        benchmark: Benchmark, *, size: str = "cpu", pins: Any = None, main_pins: Any = None, **tools: Any
+    ) -> dict[str, Row]:
+        place = Place(torch.device("cpu"), torch.float32, size, "only")
+        terms = Terms("main", None if size == "tiny" else toys.limits, pins, main_pins)
+        rows = list(measure_case(benchmark, place, terms, toys.tools(**tools)))
+        assert len({row.peer for row in rows}) == len(rows)
+        return {row.peer: row for row in rows}
+
+    return run
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -13,20 +13,6 @@ from benchmarks.harness.record import Spread
 from benchmarks.harness.rows import Terms, describe_error, is_out_of_memory, measure_case
 
 
-@pytest.fixture
-def measure(toys):
-    """The rows of a benchmark by peer."""
-
-    def run(benchmark, *, size="cpu", pins=None, main_pins=None, **tools):
-        place = Place(torch.device("cpu"), torch.float32, size, "only")
-        terms = Terms("main", None if size == "tiny" else toys.limits, pins, main_pins)
-        rows = list(measure_case(benchmark, place, terms, toys.tools(**tools)))
-        assert len({row.peer for row in rows}) == len(rows)
-        return {row.peer: row for row in rows}
-
-    return run
-
-
 def raiser(error):
     def run(*_):
         raise error

@@ -6,8 +6,9 @@ from arena_lib.tests.transformer_from_scratch.architecture import (
     test_transformer_block,
 )
 from arena_lib.tests.transformer_from_scratch.attention import test_attention
+from arena_lib.tests.transformer_from_scratch.beam_filtering import test_filter_beams
 from arena_lib.tests.transformer_from_scratch.beam_search import test_beam_search
-from arena_lib.tests.transformer_from_scratch.beams import test_extend_beams, test_filter_beams
+from arena_lib.tests.transformer_from_scratch.beams import test_extend_beams
 from arena_lib.tests.transformer_from_scratch.bpe_encoding import (
     test_bpe_decode,
     test_bpe_encode,
