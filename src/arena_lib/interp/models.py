@@ -66,6 +66,9 @@ class HookedLM:
     attention_mask: Bool[Tensor, "batch seq"] | None = None
     """Where prompts of uneven length have tokens, which `hooking.padded` sets; None: no token is padding."""
 
+    is_parallel: bool = False
+    """Whether an MLP reads what enters its layer, beside attention (GPT-J, GPT-NeoX, Falcon, phi), not after it."""
+
     def __init__(self, model: Any) -> None:
         missing = [name for name in ("run_with_hooks", "run_with_cache", "cfg") if not hasattr(model, name)]
         if missing:
@@ -82,7 +85,6 @@ class HookedLM:
         self.d_model, self.d_head, self.d_vocab = int(cfg.d_model), int(cfg.d_head), int(cfg.d_vocab)
         self.has_mlp = self.n_layers > 0 and hasattr(model.blocks[0], "mlp")
         self.is_parallel = bool(getattr(cfg, "parallel_attn_mlp", False))
-        """Whether an MLP reads what enters its layer, beside attention (GPT-J, GPT-NeoX, Falcon, phi), not after it."""
 
     @property
     def device(self) -> torch.device:
