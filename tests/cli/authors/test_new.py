@@ -2,12 +2,15 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+
+CONTRIBUTING = Path(__file__).parents[3] / "CONTRIBUTING.md"
 
 
 @pytest.fixture
@@ -156,3 +159,41 @@ def test_nothing_is_written_where_a_name_is_wrong(arena, installed, words, messa
     done = arena("new", *words)
     assert (done.code, message in done.err) == (2, True), done.err
     assert {path: path.read_bytes() for path in installed.rglob("*.*") if path.is_file()} == before
+
+
+REFERENCE_OF_THE_EXAMPLE = '''"""Random signs.
+
+Source:  own derivation.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def draw_signs(n: int, p: float = 0.5, *, generator: torch.Generator) -> Float[Tensor, " n"]:
+    """`n` signs, each 1.0 with probability `p` and else -1.0, drawn from the generator alone."""
+    return torch.where(torch.rand(n, generator=generator) < p, 1.0, -1.0)
+'''
+AROUND_THE_EXAMPLE = """import torch
+from arena_lib.checking import Case, Mistake, Tolerance, exercise
+from my_course.draw_signs import draw_signs
+
+
+def signs_by_bernoulli(n, p=0.5, *, generator):
+    return 2 * torch.bernoulli(torch.full((n,), p), generator=generator) - 1
+
+
+"""
+
+
+@pytest.mark.skipif(not CONTRIBUTING.is_file(), reason="the files of a checkout are not here")
+def test_the_judge_in_contributing_holds(arena, installed):
+    blocks = re.findall(r"```python\n(.*?)```", CONTRIBUTING.read_text(encoding="utf-8"), re.S)
+    (example,) = [block for block in blocks if "test_draw_signs = " in block]
+    assert arena("new", "exercise", "my-course.1/draw_signs").code == 0
+    (installed / "src/my_course/draw_signs.py").write_text(REFERENCE_OF_THE_EXAMPLE)
+    (installed / "src/my_course/tests/my_course_basics/draw_signs.py").write_text(AROUND_THE_EXAMPLE + example)
+    command = [sys.executable, "-m", "arena_lib", "verify", "my-course.1/draw_signs"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
