@@ -142,7 +142,7 @@ class Trainer:
             with (
                 self._open_log(is_resumed) as log,
                 progress(self.config.n_steps, "training", initial=self.step) as bar,
-                _InterruptFlag() as interrupt,
+                InterruptFlag() as interrupt,
             ):
                 while self.step < self.config.n_steps:
                     self.training_step(self.batches(self.generator))
@@ -319,7 +319,7 @@ class Trainer:
         return f"{where}; the checkpoint is in {self.folder}. Call train() on the same folder to continue."
 
 
-class _InterruptFlag:
+class InterruptFlag:
     """Turns the first Ctrl-C into a flag, so that an update is never cut in half; the second acts as usual.
 
     Outside the main thread, where Python allows no signal handlers, it does nothing.
@@ -329,7 +329,7 @@ class _InterruptFlag:
         self.is_set = False
         self._previous: Any = None
 
-    def __enter__(self) -> "_InterruptFlag":
+    def __enter__(self) -> "InterruptFlag":
         if threading.current_thread() is threading.main_thread():
             self._previous = signal.signal(signal.SIGINT, self._set)
         return self

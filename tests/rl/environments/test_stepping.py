@@ -57,10 +57,22 @@ def test_only_next_step_has_phantoms_and_they_are_not_counted():
 def test_finished_gives_each_episode_once(mode):
     stepper = Stepper(counting(mode, n_envs=2, lengths=(2, 3)), seed=0)
     list(walk(stepper, 3))
-    assert stepper.finished() == [Episode(0, 2.0, 2), Episode(1, 2.0, 2)]
-    list(walk(stepper, 3))
-    assert stepper.finished() == [Episode(0, 3.0, 3), Episode(1, 3.0, 3)]
+    assert stepper.finished() == [Episode(0, 2.0, 2, step=4), Episode(1, 2.0, 2, step=4)]
     assert stepper.finished() == []
+    list(walk(stepper, 4))  # in NEXT_STEP the first of them is a phantom
+    assert [(episode.total_reward, episode.length) for episode in stepper.finished()[:2]] == [(3.0, 3), (3.0, 3)]
+
+
+@EVERY_MODE
+def test_a_restart_drops_what_was_going_on(mode):
+    stepper = Stepper(counting(mode, lengths=(3,)), seed=0)
+    list(walk(stepper, 5))
+    n_before = stepper.n_steps
+    stepper.restart(seed=1)
+    assert (stepper.obs == 0).all()
+    list(walk(stepper, 3))
+    assert stepper.n_steps == n_before + 9
+    assert {episode.length for episode in stepper.finished()} == {3}
 
 
 @EVERY_MODE

@@ -61,6 +61,8 @@ class Episode:
     """The sum of its rewards, without discount."""
     length: int
     """Its environment steps."""
+    step: int
+    """The stepper's `n_steps` when it ended."""
 
 
 def spread_seed(seed: int, n: int) -> list[int]:
@@ -88,11 +90,15 @@ class Stepper:
         self._obs_shape = (self.n_envs, *_shape_of(envs.single_observation_space))
         self._action_shape = (self.n_envs, *_shape_of(envs.single_action_space))
         self._has_integer_actions = not isinstance(envs.single_action_space, gym.spaces.Box)
+        self._finished: list[Episode] = []
+        self.restart(seed)
+
+    def restart(self, seed: int) -> None:
+        """Begin a new episode in every environment, seeded anew; what was going on is dropped, the count goes on."""
         self._is_phantom = np.zeros(self.n_envs, dtype=bool)
         self._totals = np.zeros(self.n_envs)
         self._lengths = np.zeros(self.n_envs, dtype=np.int64)
-        self._finished: list[Episode] = []
-        self.obs = self._checked(reset_with(envs, seed))
+        self.obs = self._checked(reset_with(self.envs, seed))
 
     def step(self, actions: np.ndarray) -> Transition:
         """Do one action in each environment."""
@@ -164,7 +170,8 @@ class Stepper:
         self._lengths += is_real
         self.n_steps += int(np.count_nonzero(is_real))
         for env_idx in np.flatnonzero(done):
-            self._finished.append(Episode(int(env_idx), float(self._totals[env_idx]), int(self._lengths[env_idx])))
+            total, length = float(self._totals[env_idx]), int(self._lengths[env_idx])
+            self._finished.append(Episode(int(env_idx), total, length, self.n_steps))
             self._totals[env_idx] = self._lengths[env_idx] = 0
 
     def _checked(self, obs: Any) -> np.ndarray:
