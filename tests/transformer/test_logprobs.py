@@ -1,6 +1,8 @@
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from arena_lib.errors import ConfigError
 from arena_lib.transformer.fast.gpt2 import GPT2, GPT2Config
 from arena_lib.transformer.fast.llama import Llama
 from arena_lib.transformer.lesson_llama import LlamaConfig
@@ -19,11 +21,13 @@ def make_model(form):
 
 
 @pytest.mark.parametrize("form", ["gpt2", "llama"])
-@pytest.mark.parametrize("chunk", [1, 5, 12, 100])
+@pytest.mark.parametrize("chunk", [1, 5, 13, 100])
 def test_values_and_gradients_are_those_of_the_whole_logits(form, chunk):
     results = []
     for is_chunked in (True, False):
         model = make_model(form)
+        if model.unembed.b_U is not None:
+            model.unembed.b_U.requires_grad_()
         logprobs = (
             compute_token_logprobs(model, TOKENS, chunk) if is_chunked else next_token_logprobs(model(TOKENS), TOKENS)
         )
@@ -39,15 +43,52 @@ def test_values_and_gradients_are_those_of_the_whole_logits(form, chunk):
             torch.testing.assert_close(our_grads[name], grad, msg=name)
 
 
-def test_no_chunk_of_logits_is_kept_and_none_is_larger_than_asked_for():
-    model, sizes = make_model("gpt2"), []
-    model.unembed.register_forward_hook(lambda module, args, logits: sizes.append(logits.shape[:-1].numel()))
-    logprobs = compute_token_logprobs(model, TOKENS, 5)
-    assert sizes == [5, 5, 2]
-    logprobs.sum().backward()
-    assert len(sizes) == 6  # made again for the gradient
+class Sizes(TorchDispatchMode):
+    """Notes how many numbers each result of torch's has, also in the backward pass."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        if isinstance(result, torch.Tensor):
+            self.seen.append(result.numel())
+        return result
+
+
+def test_only_a_chunk_of_the_vocabulary_has_logits_at_a_time_and_none_are_kept():
+    model, kept = GPT2(GPT2Config(**{**SIZES, "d_vocab": 1009})), []
+    with Sizes() as sizes, torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t.shape) or t, lambda t: t):
+        compute_token_logprobs(model, TOKENS, 20).sum().backward()
+    assert max(sizes.seen) == 10 * 1009  # the unembedding's own gradient; all logits would be 12 * 1009
+    assert (12, 10) in kept
+    assert (12, 20) not in kept
     with torch.no_grad():
-        assert not compute_token_logprobs(model, TOKENS, 5).requires_grad
+        assert not compute_token_logprobs(model, TOKENS, 20).requires_grad
+
+
+def test_frozen_weights_get_no_gradient_and_what_comes_before_does():
+    model = make_model("llama").requires_grad_(False)
+    model.embed.W_E.requires_grad_()
+    for logprobs in (compute_token_logprobs(model, TOKENS, 5), -next_token_logprobs(model(TOKENS), TOKENS)):
+        logprobs.sum().backward()
+    torch.testing.assert_close(model.embed.W_E.grad, torch.zeros_like(model.embed.W_E), rtol=0, atol=1e-5)
+
+
+def test_a_second_derivative_is_refused():
+    logprobs = compute_token_logprobs(model := make_model("gpt2"), TOKENS)
+    with pytest.raises(ConfigError, match=r"first derivative only: got .* create_graph=True\. Use next_token_logprobs"):
+        torch.autograd.grad(logprobs.sum(), model.unembed.W_U, create_graph=True)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_in_half_precision_values_and_gradients_are_those_of_the_whole_logits(dtype):
+    model = make_model("gpt2").to(dtype)
+    grads = []
+    for logprobs in (compute_token_logprobs(model, TOKENS, 5), next_token_logprobs(model(TOKENS), TOKENS)):
+        grads += torch.autograd.grad(logprobs.sum(), model.unembed.W_U)
+    torch.testing.assert_close(*grads, rtol=0.02, atol=0.02 * float(grads[1].abs().max()))
 
 
 def test_half_precision_is_summed_in_single():
