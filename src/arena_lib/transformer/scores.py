@@ -20,6 +20,14 @@ def heads_first(
     return tensor.transpose(1, 2)
 
 
+def by_query_head(
+    kv: Float[Tensor, "batch seq n_kv_heads d_head"], n_heads: int
+) -> Float[Tensor, "batch seq n_heads d_head"]:
+    """The key or value that each query head reads; where every head has its own, the tensor itself."""
+    n_shared = n_heads // kv.shape[2]
+    return kv if n_shared == 1 else kv.repeat_interleave(n_shared, dim=2)
+
+
 def future_mask(seq_q: int, seq_k: int, device: torch.device) -> Bool[Tensor, "seq_q seq_k"]:
     """True where a key comes after its query; the last query stands at the last key."""
     ones = torch.ones(seq_q, seq_k, dtype=torch.bool, device=device)
@@ -44,9 +52,8 @@ def attention_scores(
     visible: Bool[Tensor, "batch 1 seq_q seq_k"] | None = None,
 ) -> Float[Tensor, "batch n_heads seq_q seq_k"]:
     """Dot products q . k / sqrt(d_head), with -inf where the key is hidden: in the future, or not `visible`."""
-    k = k.repeat_interleave(q.shape[2] // k.shape[2], dim=2)
     q = q / q.shape[-1] ** 0.5  # before the product, which may be beyond float16
-    scores = heads_first(q) @ heads_first(k).mT
+    scores = heads_first(q) @ heads_first(by_query_head(k, q.shape[2])).mT
     is_hidden = future_mask(q.shape[1], k.shape[1], q.device) if visible is None else ~visible
     return scores.masked_fill(is_hidden, -torch.inf)
 
@@ -55,8 +62,7 @@ def mix_values(
     pattern: Float[Tensor, "batch n_heads seq_q seq_k"], v: Float[Tensor, "batch seq_k n_kv_heads d_head"]
 ) -> Float[Tensor, "batch seq_q n_heads d_head"]:
     """Each query's average of the values, weighted by its row of the pattern."""
-    v = v.repeat_interleave(pattern.shape[1] // v.shape[2], dim=2)
-    return heads_first(pattern @ heads_first(v))
+    return heads_first(pattern @ heads_first(by_query_head(v, pattern.shape[1])))
 
 
 def fused_attention(

@@ -122,11 +122,9 @@ class FusedAttention(nn.Module):
         Float[Tensor, "*any n_kv_heads d_head"],
     ]:
         """The three parts of the fused axis, by head: disjoint views, each of which may be written into."""
-        d_q, d_kv = self.n_heads * self.d_head, self.n_kv_heads * self.d_head
-        q = qkv.narrow(-1, 0, d_q).unflatten(-1, (self.n_heads, self.d_head))
-        k = qkv.narrow(-1, d_q, d_kv).unflatten(-1, (self.n_kv_heads, self.d_head))
-        v = qkv.narrow(-1, d_q + d_kv, d_kv).unflatten(-1, (self.n_kv_heads, self.d_head))
-        return q, k, v
+        n_q, n_kv = self.n_heads, self.n_kv_heads
+        heads = qkv.unflatten(-1, (n_q + 2 * n_kv, self.d_head))
+        return heads.narrow(-2, 0, n_q), heads.narrow(-2, n_q, n_kv), heads.narrow(-2, n_q + n_kv, n_kv)
 
     @property
     def W_Q(self) -> Float[Tensor, "n_heads d_model d_head"]:
@@ -253,9 +251,8 @@ class AttentionBlock(nn.Module):
         self, resid_pre: Float[Tensor, "batch seq d_model"]
     ) -> dict[str, Float[Tensor, "batch seq n_heads d_model"]]:
         """For each of q, k and v whose input has a hook: the hooked copies of resid_pre by head, normalised."""
-        points = {"q": self.hook_q_input, "k": self.hook_k_input, "v": self.hook_v_input}
         inputs = {}
-        for name, point in points.items():
+        for name, point in (("q", self.hook_q_input), ("k", self.hook_k_input), ("v", self.hook_v_input)):
             if not point.is_idle:
                 n_heads = self.attn.n_heads if name == "q" else self.attn.n_kv_heads
                 copies = resid_pre[:, :, None].repeat(1, 1, n_heads, 1)

@@ -141,8 +141,8 @@ class Transformer(HookedModel, StackedWeights, WritingModel):
 
         resid = self.enter(tokens, places) if start_at_layer is None else tokens
         positions = self.positions(places, batch)
-        for layer_idx in range(first, last):
-            resid = self.blocks[layer_idx](resid, positions, kv_cache, visible)
+        for block in list(self.blocks)[first:last]:
+            resid = block(resid, positions, kv_cache, visible)
         if stop_at_layer is not None:
             return resid
         if last_only:
