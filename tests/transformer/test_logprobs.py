@@ -82,6 +82,12 @@ def test_a_second_derivative_is_refused():
         torch.autograd.grad(logprobs.sum(), model.unembed.W_U, create_graph=True)
 
 
+@pytest.mark.parametrize("chunk", [0, -5])
+def test_a_chunk_of_no_tokens_is_refused(chunk):
+    with pytest.raises(ConfigError, match=f"chunk must be at least 1 token of the vocabulary: got {chunk}"):
+        compute_token_logprobs(make_model("gpt2"), TOKENS, chunk)
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_in_half_precision_values_and_gradients_are_those_of_the_whole_logits(dtype):
     model = make_model("gpt2").to(dtype)

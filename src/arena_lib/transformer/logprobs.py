@@ -7,7 +7,7 @@ forgotten; the backward pass makes them again. A chunk that fits into the proces
 is also faster than all logits, which go through memory several times.
 
 Shapes:  tokens "batch seq" -> "batch seq-1", in nats
-Raises:  ConfigError for a second derivative; what the model raises for bad tokens or a bad attention_mask.
+Raises:  ConfigError for a chunk below 1 and for a second derivative; what the model raises for bad tokens or a bad attention_mask.
 Source:  Milakov and Gimelshein 2018, arXiv:1805.02867, section 3 (a softmax's sum, part by part); Chen et al.
          2016, arXiv:1604.06174 (making again what the backward pass needs); own derivation of the gradient.
 """
@@ -37,6 +37,8 @@ def compute_token_logprobs(
     With `attention_mask` each text gets what it gets alone, and 0 where padding is read or predicted. The mean
     over what counts is the sum over `predicts_real(attention_mask).sum()`.
     """
+    if chunk < 1:
+        raise ConfigError(f"chunk must be at least 1 token of the vocabulary: got {chunk}. Leave it out.")
     resid = model(tokens, stop_at_layer=model.cfg.n_layers, attention_mask=attention_mask)[:, :-1]
     x, targets = model.ln_final(resid).flatten(0, 1), tokens[:, 1:]
     flat = _Logprobs.apply(x, model.unembed.W_U, model.unembed.b_U, targets.flatten().long(), chunk)
@@ -80,7 +82,7 @@ class _Logprobs(torch.autograd.Function):
             )
         x, W_U, b_U, targets, logsumexp = ctx.saved_tensors
         wants_x, wants_W_U, wants_b_U, *_ = ctx.needs_input_grad
-        grad_x = torch.zeros_like(x) if wants_x else None
+        grad_x = at_least_float32(torch.zeros_like(x)) if wants_x else None
         grad_W_U = torch.empty_like(W_U) if wants_W_U else None
         grad_b_U = torch.empty_like(b_U) if wants_b_U else None
         for part, logits in _logits_by_part(x, W_U, b_U, ctx.chunk):
@@ -89,12 +91,12 @@ class _Logprobs(torch.autograd.Function):
             grad_logits.scatter_add_(1, column, torch.where(is_here, grad, 0)[:, None])
             grad_logits = grad_logits.to(x.dtype)
             if grad_x is not None:
-                grad_x.addmm_(grad_logits, W_U[:, part].T)
+                grad_x += grad_logits @ W_U[:, part].T
             if grad_W_U is not None:
                 grad_W_U[:, part] = x.T @ grad_logits
             if grad_b_U is not None:
                 grad_b_U[part] = grad_logits.sum(dim=0)
-        return grad_x, grad_W_U, grad_b_U, None, None
+        return None if grad_x is None else grad_x.to(x.dtype), grad_W_U, grad_b_U, None, None
 
 
 def _logits_by_part(

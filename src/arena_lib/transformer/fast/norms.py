@@ -16,6 +16,12 @@ from arena_lib.core.device import at_least_float32
 from arena_lib.transformer.activations.hooks import HookPoint
 
 
+def root_mean_square(x: Float[Tensor, "*any d_model"], eps: float) -> Float[Tensor, "*any 1"]:
+    """sqrt(mean(x^2) + eps) over d_model, by way of the vector's length, which torch finds in one step."""
+    length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+    return (length.square() / x.shape[-1] + eps).sqrt()
+
+
 class LayerNorm(nn.Module):
     """(x - mean) / sqrt(variance + eps) * w + b, over the last axis."""
 
@@ -33,11 +39,12 @@ class LayerNorm(nn.Module):
 
     def scale(self, x: Float[Tensor, "*any d_model"]) -> Float[Tensor, "*any 1"]:
         """Standard deviation over d_model, with eps inside the root."""
-        return (at_least_float32(x).var(dim=-1, keepdim=True, correction=0) + self.eps).sqrt()
+        return root_mean_square(self.centre(x), self.eps)
 
     def normalized(self, x: Float[Tensor, "*any d_model"]) -> Float[Tensor, "*any d_model"]:
         """The vectors before the gain."""
-        return self.centre(x) / self.scale(x)
+        centred = self.centre(x)
+        return centred / root_mean_square(centred, self.eps)
 
     def gain(self, normalized: Float[Tensor, "*any d_model"]) -> Float[Tensor, "*any d_model"]:
         """The last step: times w, plus b."""
@@ -52,7 +59,9 @@ class LayerNorm(nn.Module):
         """The normalised vectors."""
         if self.hook_scale.is_idle and self.hook_normalized.is_idle:
             return self.plain(x)
-        return self.gain(self.hook_normalized(self.centre(x) / self.hook_scale(self.scale(x)))).to(x.dtype)
+        centred = self.centre(x)
+        scale = self.hook_scale(root_mean_square(centred, self.eps))
+        return self.gain(self.hook_normalized(centred / scale)).to(x.dtype)
 
 
 class RMSNorm(nn.Module):
@@ -70,11 +79,12 @@ class RMSNorm(nn.Module):
 
     def scale(self, x: Float[Tensor, "*any d_model"]) -> Float[Tensor, "*any 1"]:
         """Root of the mean square over d_model, with eps inside the root."""
-        return (at_least_float32(x).pow(2).mean(dim=-1, keepdim=True) + self.eps).sqrt()
+        return root_mean_square(self.centre(x), self.eps)
 
     def normalized(self, x: Float[Tensor, "*any d_model"]) -> Float[Tensor, "*any d_model"]:
         """The vectors before the gain."""
-        return self.centre(x) / self.scale(x)
+        centred = self.centre(x)
+        return centred / root_mean_square(centred, self.eps)
 
     def gain(self, normalized: Float[Tensor, "*any d_model"]) -> Float[Tensor, "*any d_model"]:
         """The last step: times w."""
@@ -89,4 +99,6 @@ class RMSNorm(nn.Module):
         """The normalised vectors."""
         if self.hook_scale.is_idle and self.hook_normalized.is_idle:
             return self.plain(x)
-        return self.gain(self.hook_normalized(self.centre(x) / self.hook_scale(self.scale(x)))).to(x.dtype)
+        centred = self.centre(x)
+        scale = self.hook_scale(root_mean_square(centred, self.eps))
+        return self.gain(self.hook_normalized(centred / scale)).to(x.dtype)
