@@ -148,9 +148,8 @@ def real(session: nox.Session) -> None:
 def lowest(session: nox.Session) -> None:
     """The fast part of the tests at the lowest versions that `pyproject.toml` allows, in an environment of its own.
 
-    Seen so far: uv resolves it (torch 2.6, transformers 5.9, numpy 1.26), and the other versions install beside
-    torch 2.13, where jaxtyping 0.3.0 and 0.3.2 failed as pytest's plugin. The tests themselves have not been run at
-    these versions yet.
+    What follows `--` holds packages at other versions. `nox -s lowest -- torch==2.13.0+cpu`, with that wheel in a
+    folder that UV_FIND_LINKS names, spares the gigabytes of an old torch for CUDA; only so has it been run.
     """
     install(session, "lowest")
     uv, versions = str(SCRIPTS / "uv"), str(OUTPUT / "lowest.txt")

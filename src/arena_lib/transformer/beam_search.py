@@ -76,12 +76,13 @@ class Beams:
 def extend_beams(beams: Beams, k: int, no_repeat_ngram_size: int | None = None) -> Beams:
     """Extend each beam by each of its k most likely next tokens.
 
-    For each beam: the log-softmax of the model's logits at the last position (with
-    `ban_repeated_ngrams` applied, if no_repeat_ngram_size is given), then the k best next
-    tokens. Each makes a new beam, one token longer, whose logprob_sum grows by the
-    token's log-probability. Beams that come from the first beam stand first, and among
-    them the likeliest. Beams of log-probability -inf are left out. A k of more than
-    d_vocab is taken as d_vocab.
+    For each beam, in this order: the log-softmax over all tokens of the model's logits at the
+    last position; `ban_repeated_ngrams` on the result, if no_repeat_ngram_size is given, so
+    that the tokens that stay keep their log-probabilities; then the k best next tokens. Each
+    makes a new beam, one token longer, whose logprob_sum grows by the token's
+    log-probability. Beams that come from the first beam stand first, and among them the
+    likeliest. Beams of log-probability -inf are left out, so a beam may have fewer than k. A
+    k of more than d_vocab is taken as d_vocab.
     """
     logprobs = at_least_float32(beams.model(beams.tokens)[:, -1]).log_softmax(dim=-1)
     if no_repeat_ngram_size is not None:
@@ -98,8 +99,9 @@ def extend_beams(beams: Beams, k: int, no_repeat_ngram_size: int | None = None) 
 def filter_beams(beams: Beams, k: int) -> tuple[Beams, Beams]:
     """The k most likely beams, split into (unfinished, finished), each with the likeliest first.
 
-    A beam is finished if its last token is eos_token_id. Both parts together hold k
-    beams, or all if there are fewer; either may hold none.
+    A beam is finished if its last token is eos_token_id; if that is None, none is. Both parts
+    together hold k beams, or all if there are fewer; either may hold none, as Beams of shape
+    (0, seq).
     """
     best = beams.logprob_sums.topk(min(k, len(beams.logprob_sums))).indices
     last = beams.tokens[best, -1]
@@ -112,13 +114,16 @@ def beam_search(
 ) -> list[tuple[float, list[int]]]:
     """The n_return likeliest texts that beam search finds: (log-probability, token ids), best first.
 
-    The token ids include the prompt, and the end token of a finished text.
+    The token ids include the prompt, and the end token of a finished text. Where fewer than
+    n_return texts are found, all of them are returned.
 
     Up to max_new_tokens times: `generate` n_beams continuations of each beam, then `filter`
     the best n_beams. Set aside those that are finished and continue with the others. Stop
     early when no beam is left, or when n_return finished texts are each at least as likely
-    as the likeliest unfinished one: a text's log-probability only falls as it grows. At the
-    end finished and unfinished texts are ranked together.
+    as the likeliest unfinished one: a text's log-probability only falls as it grows, so the
+    early stop saves time and changes no result. At the end finished and unfinished texts are
+    ranked together; with max_new_tokens = 0 these are the beams that came in. Texts that are
+    equally likely may come in either order.
     """
     check_search(beams, n_beams, max_new_tokens, n_return, no_repeat_ngram_size)
     found: list[tuple[float, list[int]]] = []

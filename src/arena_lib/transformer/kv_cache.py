@@ -125,9 +125,15 @@ def generate_with_cache(
 ) -> Int[Tensor, "batch seq_all"]:
     """The tokens, with max_new_tokens more after each sequence.
 
-    The first call of `forward_with_cache` reads the whole prompt, each later one the newest
-    token alone. From the logits at the last position `sample_next_token` chooses for one
-    sequence after the other; the default `options` are greedy.
+    Begin with an empty `KVCache`. Then, max_new_tokens times:
+
+    1. `forward_with_cache` reads what isn't read yet: at first the whole prompt, later the newest
+       token of each sequence alone.
+    2. From the logits at the last position `sample_next_token` chooses, for sequence 0, then 1, and
+       so on, all with the one `generator`. It gets the sequence as it stands, prompt included.
+    3. Each choice is appended to its sequence.
+
+    The default `options` are greedy. With max_new_tokens = 0 the tokens come back as they are.
     """
     check_room(model, tokens.shape[1], max_new_tokens)
     cache = KVCache(model.cfg.n_layers)

@@ -99,7 +99,8 @@ def apply_rotary(
     Pair i consists of dimensions i and i + d_head / 2 (first half with second half).
     With angle a, the pair (x1, x2) becomes (x1 cos a - x2 sin a, x2 cos a + x1 sin a).
     The dot product of a query and a key that are both turned like this depends only on their distance.
-    The result has x's dtype: cos and sin are taken in the dtype of `angles`, then cast.
+    Take cos and sin in the dtype of `angles`, then cast them to x's dtype and multiply in it: the result has
+    x's dtype. x stays as it is.
     """
     x1, x2 = einops.rearrange(x, "batch seq n_heads (half pair) -> half batch seq n_heads pair", half=2)
     every_head = "seq pair -> seq 1 pair"

@@ -185,7 +185,8 @@ def sample_next_token(
 
     In this order: subtract the frequency penalty; if the temperature is 0, take the most
     likely token; else divide by the temperature, and draw by top-k or top-p if one of them
-    is switched on (above 0), and from the whole distribution if not.
+    is switched on (above 0), and from the whole distribution if not. A draw is made with
+    `generator`, or with torch's global one if it is None; greedy draws nothing.
     """
     logits = apply_frequency_penalty(input_ids, logits, options.frequency_penalty)
     if options.temperature == 0:

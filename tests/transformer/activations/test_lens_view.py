@@ -24,6 +24,7 @@ def test_fields_are_the_models(any_model: Transformer, tokens: torch.Tensor) -> 
     assert view.cfg.n_key_value_heads == (2 if view.cfg.gated_mlp else None)
     assert view.cfg.default_prepend_bos
     assert torch.equal(view(tokens), any_model(tokens))
+    assert torch.equal(view(tokens, return_type="loss"), any_model(tokens, return_type="loss"))
     assert view.W_Q.shape == any_model.W_Q.shape
     assert copy.deepcopy(view).cfg.d_model == copy.copy(view.cfg).d_model == any_model.cfg.d_model
     any_model.float()

@@ -82,6 +82,12 @@ def test_hooks_change_what_follows_and_leave(mlp: MLP, x: torch.Tensor) -> None:
     assert not torch.equal(mlp(x), ablated)
 
 
+def test_options_reach_the_module_with_hooks_and_without(mlp: MLP, x: torch.Tensor) -> None:
+    expected = 3.0 * mlp(x)
+    torch.testing.assert_close(mlp.run_with_hooks(x, scale=3.0), expected)
+    torch.testing.assert_close(mlp.run_with_cache(x, scale=3.0)[0], expected)
+
+
 def test_gradients_come_by_name(mlp: MLP, x: torch.Tensor) -> None:
     class Loss(MLP):
         def forward(self, x: torch.Tensor, scale: float = 1.0) -> torch.Tensor:

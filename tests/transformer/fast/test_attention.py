@@ -93,6 +93,8 @@ def test_head_results_add_up_to_the_output(attn: FusedAttention) -> None:
     merged = attn.merge(z)
     attn.hook_result.attach(lambda tensor, hook: None, "fwd")
     torch.testing.assert_close(attn.merge(z), merged)
+    attn.hook_result.attach(lambda tensor, hook: torch.zeros_like(tensor), "fwd")
+    torch.testing.assert_close(attn.merge(z), attn.b_O.expand_as(merged))
 
 
 def test_hooked_head_inputs_move_that_part_alone(any_model: Transformer, tokens: torch.Tensor) -> None:

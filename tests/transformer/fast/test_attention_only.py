@@ -38,6 +38,18 @@ def test_logits_are_those_of_the_definition(make_random: Callable[..., Transform
     torch.testing.assert_close(model(tokens), write_out(model, tokens), rtol=0, atol=1e-10)
 
 
+@pytest.mark.parametrize("part", ["q", "k", "v"])
+def test_a_hook_on_a_heads_input_that_changes_nothing_changes_nothing(
+    make_random: Callable[..., Transformer], tokens: torch.Tensor, part: str
+) -> None:
+    model = make_random("attention_only")
+    seen = []
+    hooks = [(f"blocks.1.hook_{part}_input", lambda tensor, hook: seen.append(tensor.shape))]
+    logits = model.run_with_hooks(tokens, fwd_hooks=hooks)
+    torch.testing.assert_close(logits, write_out(model, tokens), rtol=0, atol=1e-10)
+    assert seen == [(*tokens.shape, model.cfg.n_heads, model.cfg.d_model)]
+
+
 def test_positions_reach_queries_and_keys_but_not_values_or_the_stream(
     make_random: Callable[..., Transformer], tokens: torch.Tensor
 ) -> None:

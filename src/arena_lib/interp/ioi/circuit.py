@@ -69,8 +69,8 @@ def make_circuit_mask(
 
     `circuit` maps a class to its heads, (layer, head); `seq_pos_to_keep` maps the class to a role such as
     "end"; `word_idx` maps the role to its position in each prompt, "batch": all its values have this length. A head
-    may be in several classes, and keeps its output at the positions of all of them. `sizes` is (n_layers, seq,
-    n_heads).
+    may be in several classes, and keeps its output at the positions of all of them. A class without heads keeps
+    nothing. `sizes` is (n_layers, seq, n_heads).
     """
     n_layers, seq, n_heads = sizes
     some = next(iter(word_idx.values()))

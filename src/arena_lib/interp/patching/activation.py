@@ -43,7 +43,7 @@ def patch_residual_component(
 ) -> Float[Tensor, "batch seq d_model"]:
     """A hook: position `pos` of every prompt gets what the clean run had there; all other positions keep theirs.
 
-    The clean run's activation of the same place is `clean_cache[hook.name]`. Return a new tensor, or write into
+    A negative `pos` counts from the end. The clean run's activation of the same place is `clean_cache[hook.name]`. Return a new tensor, or write into
     the one that comes in; the cache must stay as it is.
     """
     clean = clean_cache[hook.name]

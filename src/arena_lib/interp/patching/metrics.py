@@ -32,8 +32,8 @@ def logits_to_ave_logit_diff(
     """How much higher the right answer's logit is than the wrong one's, at each prompt's last position.
 
     `answer_tokens[i]` holds the right and the wrong token of prompt i, in this order. The result is the mean
-    over prompts, or with `per_prompt` one number for each. Where prompts end at different positions, `end`
-    holds the position of each one's last token; by default all end at the last position.
+    over prompts, a 0-dim tensor, or with `per_prompt` one number for each. Where prompts end at different
+    positions, `end` holds the position of each one's last token; by default all end at the last position.
     """
     check_answers(answer_tokens, logits.shape[0])
     prompts = torch.arange(logits.shape[0], device=logits.device)
@@ -56,7 +56,9 @@ def residual_stack_to_logit_diff(
     but with its scale held at what it was in this run (`cache["ln_final.hook_scale"]`, "batch seq 1") it is:
     take the mean over d_model away (a LayerNorm; an RMSNorm does not), divide by the scale, multiply by the
     gain (`hooked(cache.model).gain(None)` gives the gain, and whether the mean is taken away). Then a part's
-    share is its dot product with the direction. `end` is as in `logits_to_ave_logit_diff`.
+    share is its dot product with the direction, of which the mean over prompts is returned: one number for each
+    index of *stack, a 0-dim tensor if there is no such axis. `end` says at which position each prompt's scale is taken,
+    as in `logits_to_ave_logit_diff`; the stack is at that position already, and stays as it is.
     """
     if residual_stack.shape[-2:] != logit_diff_directions.shape:
         raise ShapeError(
@@ -82,7 +84,8 @@ def ioi_metric(
 ) -> Float[Tensor, ""]:
     """How much of the clean run's performance is there: 0 for the corrupted run's logit difference, 1 for the clean.
 
-    It is linear in the average logit difference (`logits_to_ave_logit_diff`), so it may be below 0 or above 1.
+    It is linear in the average logit difference (`logits_to_ave_logit_diff`, which gets `end`), so it may be below 0
+    or above 1. Gradients flow through it to the logits.
     """
     check_levels(corrupted_logit_diff, clean_logit_diff)
     logit_diff = logits_to_ave_logit_diff(logits, answer_tokens, end=end)

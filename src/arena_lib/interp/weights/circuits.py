@@ -47,7 +47,8 @@ def effective_OV_circuit(model: Any, heads: Iterable[Head]) -> FactoredMatrix:
 
     Heads that attend to the same place add up what they bring. The A of all heads stand side by side,
     "d_vocab (n_heads d_head)", the B one below the other, "(n_heads d_head) d_vocab": their product is
-    the sum of the heads' A @ B. The order of the heads is free, as long as both factors have the same.
+    the sum of the heads' A @ B. The order of the heads is free, as long as both factors have the same. A head
+    that is given twice counts twice.
     """
     circuits = [full_OV_circuit(model, layer, head) for layer, head in heads]
     if not circuits:

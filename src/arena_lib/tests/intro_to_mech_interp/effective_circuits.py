@@ -25,9 +25,9 @@ __test__ = False
 
 
 def effective_OV_circuit_cases(generator: torch.Generator) -> list[Case]:
-    """Two heads of a layer, three of several, and one."""
+    """Two heads of a layer, three of several, one, and one that is given twice."""
     given = model_for_cases(generator, **SIZES)
-    calls = [[(1, 2), (1, 0)], [(2, 1), (0, 3), (1, 1)], [(1, 3)]]
+    calls = [[(1, 2), (1, 0)], [(2, 1), (0, 3), (1, 1)], [(1, 3)], [(2, 0), (2, 0)]]
     return [circuit_case(given, (heads,), n_heads=len(heads)) for heads in calls]
 
 
@@ -90,6 +90,10 @@ test_effective_OV_circuit = exercise(  # noqa: N816 -- the name that learners kn
             {
                 "for layer, head in list(heads)[:1]]": ("uses only the first head", TOGETHER),
                 "for layer, head in list(heads)[-1:]]": ("uses the last head alone", TOGETHER),
+                "for layer, head in dict.fromkeys(heads)]": (
+                    "counts a head that is given twice only once",
+                    "every head of the list is added, as often as it is given",
+                ),
                 "for head, layer in heads]": ("swaps layer and head", "each pair is (layer, head)"),
                 "for layer in sorted({layer for layer, _ in heads}) for head in range(hooked(model).n_heads)]": (
                     "uses all heads of the layers",
