@@ -154,8 +154,11 @@ def lowest(session: nox.Session) -> None:
     install(session, "lowest")
     uv, versions = str(SCRIPTS / "uv"), str(OUTPUT / "lowest.txt")
     OUTPUT.mkdir(exist_ok=True)
-    options = ("--resolution", "lowest-direct", "--python-version", "3.11", "--extra", "real", "--extra", "rl", "-q")
-    session.run(uv, "pip", "compile", "pyproject.toml", *options, "-o", versions)
+    held = OUTPUT / "held.txt"
+    held.write_text("".join(f"{requirement}\n" for requirement in session.posargs))
+    extras = [word for extra in ("notebook", "real", "rl") for word in ("--extra", extra)]
+    options = ("--resolution", "lowest-direct", "--python-version", "3.11", "-c", str(held), "-q", "-o", versions)
+    session.run(uv, "pip", "compile", "pyproject.toml", *extras, *options)
     session.run(uv, "venv", "-q", "--allow-existing", "--python", "3.11", str(LOWEST))
     python = str(LOWEST / SCRIPTS.name / "python")
     bring = (uv, "pip", "install", "-q", "--python", python)
