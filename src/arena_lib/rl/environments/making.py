@@ -24,10 +24,11 @@ Maker = Callable[[], gym.Env]
 HERE = "arena_lib.rl.environments"
 PROBES = {f"arena/{name}-v0": f"{HERE}.probes:{name}" for name in [f"Probe{number}" for number in range(1, 9)]}
 CONTINUOUS_PROBES = {f"arena/ContinuousProbe{number}-v0": f"{HERE}.probes:ContinuousProbe{number}" for number in (4, 5)}
-OWN = {**PROBES, **CONTINUOUS_PROBES, "arena/Counting-v0": f"{HERE}.counting:CountingEnv"}
+CARTS = {f"arena/{name}-v0": f"{HERE}.shaping:{name}" for name in ("EasyCart", "SpinCart", "ProgressCart")}
+OWN = {**PROBES, **CONTINUOUS_PROBES, **CARTS, "arena/Counting-v0": f"{HERE}.counting:CountingEnv"}
 """Our own environments by id, each with its class as "module:name"."""
 
-OWN_LIMITS: dict[str, int] = {}
+OWN_LIMITS: dict[str, int] = dict.fromkeys(CARTS, 500)
 """For those of our own that don't end by themselves, after how many steps they are truncated."""
 
 BROUGHT_BY = {"gymnasium.envs.box2d": ("Box2D", "box2d"), "gymnasium.envs.mujoco": ("mujoco", "mujoco")}
