@@ -53,7 +53,6 @@ class SpinCart(CartPoleEnv):
         return obs, reward, terminated, truncated, info
 
 
-
 class ProgressCart(CartPoleEnv):
     """CartPole that pays for progress: for each step that brings the pole nearer to upright, as much as it does so.
 

@@ -77,7 +77,7 @@ def compute_advantages_by_scan(
 def compute_next_values(
     critic: Callable[[Tensor], Tensor],
     values: Float[Tensor, "n_steps n_envs"],
-    next_obs: Shaped[Tensor, "n_steps n_envs *obs_shape"],
+    next_obs: Shaped[Tensor, " n_steps n_envs *obs_shape"],
     terminated: Bool[Tensor, "n_steps n_envs"],
     truncated: Bool[Tensor, "n_steps n_envs"],
 ) -> Float[Tensor, "n_steps n_envs"]:

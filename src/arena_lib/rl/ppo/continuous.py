@@ -12,7 +12,7 @@ Source:  Schulman et al. 2017, arXiv:1707.06347, section 6.1 and table 3 (settin
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -107,7 +107,7 @@ class PPOTrainerCts(PPOTrainer):
     def _make_stepper(self, envs: VectorEnv) -> Stepper:
         require_actions(envs, CONTINUOUS, "PPO for continuous actions")
         require_vectors(envs, "PPO for continuous actions")
-        return NormalizingStepper(Stepper(envs, self.cfg.seed), self.cfg.gamma)  # type: ignore[return-value]
+        return NormalizingStepper(envs, self.cfg.seed, self.cfg.gamma)
 
     def _make_networks(self, envs: VectorEnv) -> tuple[nn.Module, nn.Module]:
         (d_obs,), (n_actions,) = envs.single_observation_space.shape, envs.single_action_space.shape  # type: ignore[misc]
@@ -115,7 +115,8 @@ class PPOTrainerCts(PPOTrainer):
 
     def _make_agent(self, envs: VectorEnv) -> PPOAgent:
         obs_shape, action_shape = envs.single_observation_space.shape, envs.single_action_space.shape
-        assert obs_shape is not None and action_shape is not None
+        assert obs_shape is not None
+        assert action_shape is not None
         rollout = Rollout(self.cfg.n_steps, envs.num_envs, obs_shape, action_shape, action_dtype=np.float32)
         return PPOAgentCts(self.actor, self.stepper, rollout, self.generator)
 
@@ -124,7 +125,7 @@ class PPOTrainerCts(PPOTrainer):
         dist: Normal = self.actor(obs)[2]
         return dist
 
-    def compute_logprobs(self, obs: Tensor, actions: Tensor) -> Float[Tensor, "batch"]:
+    def compute_logprobs(self, obs: Tensor, actions: Tensor) -> Float[Tensor, " batch"]:
         """The log-density of each whole action."""
         return self.get_dist(obs).log_prob(actions).sum(dim=-1)
 
@@ -146,11 +147,26 @@ class PPOTrainerCts(PPOTrainer):
         figures = {"surrogate": surrogate.detach(), "value_loss": value_loss.detach(), "entropy": entropy.detach()}
         return surrogate - value_loss + entropy, figures
 
+    def get_state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """As for discrete actions, with the statistics of observations and rewards."""
+        tensors, state = super().get_state()
+        return {**tensors, **self._normalizer.tensors()}, state
+
+    def set_state(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
+        """Go back to what `get_state` returned."""
+        super().set_state(tensors, state)
+        self._normalizer.load_tensors(tensors)
+
+    @property
+    def _normalizer(self) -> NormalizingStepper:
+        assert isinstance(self.stepper, NormalizingStepper)
+        return self.stepper
+
     def policy(self, greedy: bool = True) -> Callable[[np.ndarray], np.ndarray]:
         """What the agent does with raw observations: the mean action or a drawn one, within the bounds."""
         generator = make_generator(self.cfg.seed)
-        agent, stepper = self.agent, self.stepper
-        assert isinstance(agent, PPOAgentCts) and isinstance(stepper, NormalizingStepper)
+        agent, stepper = self.agent, self._normalizer
+        assert isinstance(agent, PPOAgentCts)
 
         @torch.no_grad()
         def act(obs: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ Differs: see `rollout.py` and `advantages.py`: values are computed once for each
 """
 
 import math
+import os
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,7 +28,6 @@ from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution
 
 from arena_lib.core.configs import check_numbers, check_sizes
-from arena_lib.core.progress import progress
 from arena_lib.core.seeds import check_seed, make_generator
 from arena_lib.errors import ConfigError, TrainingError
 from arena_lib.rl.environments.making import make_vector_env
@@ -43,6 +43,7 @@ from arena_lib.rl.ppo.objectives import (
 )
 from arena_lib.rl.ppo.rollout import Batch, Rollout, finish_rollout, get_minibatch_indices
 from arena_lib.rl.ppo.scheduling import PPOScheduler
+from arena_lib.rl.training.runs import Run, TrainingRun
 
 ADAM_EPS = 1e-5
 """Adam's epsilon in the implementation that came with the paper, not torch's 1e-8 (Huang et al. 2022, detail 3)."""
@@ -193,10 +194,6 @@ class PPOTrainer:
         self.optimizer = torch.optim.Adam(self.parameters, lr=cfg.lr, eps=ADAM_EPS, fused=True)
         self.scheduler = PPOScheduler(self.optimizer, cfg.lr, cfg.end_lr, cfg.total_phases)
         self.agent = self._make_agent(envs)
-        self.episodes: list[tuple[int, float, int]] = []
-        """(steps of all environments by then, return, length) of each finished episode."""
-        self.metrics: list[dict[str, float]] = []
-        """One row for each phase."""
 
     def _make_stepper(self, envs: VectorEnv) -> Stepper:
         require_actions(envs, DISCRETE, "PPO")
@@ -216,7 +213,7 @@ class PPOTrainer:
         """The policy's distribution over actions for observations "batch *obs_shape"."""
         return Categorical(logits=self.actor(obs), validate_args=False)
 
-    def compute_logprobs(self, obs: Tensor, actions: Tensor) -> Float[Tensor, "batch"]:
+    def compute_logprobs(self, obs: Tensor, actions: Tensor) -> Float[Tensor, " batch"]:
         """The log-probability of each action."""
         return self.get_dist(obs).log_prob(actions)
 
@@ -284,30 +281,61 @@ class PPOTrainer:
         """How far the policy has moved from the one that acted, in nats."""
         return float(compute_approx_kl(self.compute_logprobs(batch.obs, batch.actions), batch.logprobs))
 
-    def train_phase(self) -> None:
-        """One rollout and what is learned from it; episodes and a row of metrics are kept."""
+    def train_phase(self) -> dict[str, float]:
+        """One rollout and what is learned from it; returns the figures of the phase."""
         lr = self.optimizer.param_groups[0]["lr"]
         batch = self.rollout_phase()
-        step = self.stepper.n_steps
-        ended = self.stepper.finished()
-        self.episodes += [(step, episode.total_reward, episode.length) for episode in ended]
         row = self.learning_phase(batch)
         if not all(math.isfinite(value) for value in row.values()):
             raise TrainingError(
-                f"every loss must stay finite: got {row} after {step} steps. Lower lr (now {self.cfg.lr}) or "
-                f"max_grad_norm (now {self.cfg.max_grad_norm})."
+                f"every loss must stay finite: got {row} after {self.stepper.n_steps} steps. Lower lr (now "
+                f"{self.cfg.lr}) or max_grad_norm (now {self.cfg.max_grad_norm})."
             )
         explained = 1.0 - float((batch.returns - batch.values).var() / batch.returns.var().clamp_min(1e-8))
-        row |= {"step": float(step), "lr": lr, "kl": self.measure_kl(batch), "explained_variance": explained}
-        self.metrics.append(row)
+        return {**row, "lr": lr, "kl": self.measure_kl(batch), "explained_variance": explained}
 
-    def train(self) -> Any:
-        """Train to the last phase."""
-        with progress(self.cfg.total_timesteps, "PPO") as bar:
-            for _ in range(len(self.metrics), self.cfg.total_phases):
-                self.train_phase()
-                bar.update(self.stepper.n_steps - bar.n)
-        return self
+    def train(
+        self, folder: str | os.PathLike[str] | None = None, *, resume: bool = True, max_seconds: float | None = None
+    ) -> TrainingRun:
+        """Train to the last phase, going on from the checkpoint in `folder` if there is one."""
+        with Run(
+            self,
+            algorithm=self.name,
+            env_id=self.cfg.env_id,
+            config=self.cfg,
+            n_steps=self.cfg.total_phases * self.cfg.batch_size,
+            folder=folder,
+            resume=resume,
+            max_seconds=max_seconds,
+        ) as run:
+            while not run.is_over:
+                run.advance(self.train_phase())
+        return run.result()
+
+    def get_state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Weights, optimizer and generator as tensors; counters and the minibatches' generator beside them."""
+        tensors = {f"actor.{name}": tensor for name, tensor in self.actor.state_dict().items()}
+        tensors |= {f"critic.{name}": tensor for name, tensor in self.critic.state_dict().items()}
+        for i, parameter in enumerate(self.parameters):
+            moments = self.optimizer.state[parameter]
+            tensors |= {f"optimizer.{i}.{key}": torch.as_tensor(value) for key, value in moments.items()}
+        tensors["generator"] = self.generator.get_state()
+        lr = self.optimizer.param_groups[0]["lr"]
+        return tensors, {"phases": self.scheduler.n_step_calls, "lr": lr, "rng": self.rng.bit_generator.state}
+
+    def set_state(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
+        """Go back to what `get_state` returned."""
+        for name, network in (("actor.", self.actor), ("critic.", self.critic)):
+            network.load_state_dict({k.removeprefix(name): v for k, v in tensors.items() if k.startswith(name)})
+        for i, parameter in enumerate(self.parameters):
+            start = f"optimizer.{i}."
+            moments = {k.removeprefix(start): v.clone() for k, v in tensors.items() if k.startswith(start)}
+            self.optimizer.state[parameter] = moments
+        self.generator.set_state(tensors["generator"])
+        self.rng.bit_generator.state = state["rng"]
+        self.scheduler.n_step_calls = state["phases"]
+        for group in self.optimizer.param_groups:
+            group["lr"] = state["lr"]
 
     def policy(self, greedy: bool = True) -> Callable[[np.ndarray], np.ndarray]:
         """What the agent does: observations of any number of environments -> actions, the likeliest or drawn."""

@@ -10,11 +10,12 @@ Differs: the observation that ends an episode is normalised by the same moments 
 
 from dataclasses import dataclass, replace
 
+import gymnasium as gym
 import numpy as np
 from jaxtyping import Float
 from torch import Tensor, from_numpy
 
-from arena_lib.rl.environments.stepping import Episode, Stepper, Transition
+from arena_lib.rl.environments.stepping import Stepper, Transition
 
 CLIP = 10.0
 """Normalised observations and rewards stay within this, on both sides."""
@@ -25,8 +26,8 @@ EPS = 1e-8
 class Moments:
     """The mean and the variance (divided by the count) of everything that was seen, and how much that was."""
 
-    mean: np.ndarray
-    variance: np.ndarray
+    mean: np.ndarray | np.floating
+    variance: np.ndarray | np.floating
     count: float
 
 
@@ -35,7 +36,7 @@ def no_moments(shape: tuple[int, ...] = ()) -> Moments:
     return Moments(np.zeros(shape), np.ones(shape), 1e-4)
 
 
-def update_moments(moments: Moments, batch: Float[np.ndarray, "batch *shape"]) -> Moments:
+def update_moments(moments: Moments, batch: Float[np.ndarray, " batch *shape"]) -> Moments:
     """The moments of all that was seen before and of `batch`, a row for each new observation.
 
     With n rows seen before and m new ones, and delta = (mean of batch) - (mean before):
@@ -62,54 +63,47 @@ def normalize(obs: np.ndarray, moments: Moments) -> np.ndarray:
     return np.clip(scaled, -CLIP, CLIP).astype(np.float32)
 
 
-class NormalizingStepper:
+class NormalizingStepper(Stepper):
     """A `Stepper` whose observations and rewards are normalised; episodes are counted in raw rewards.
 
     Moments of observations grow with each observation that actions are chosen for; rewards are divided by the standard
     deviation of their discounted running sum. `is_frozen` stops both from moving.
     """
 
-    def __init__(self, stepper: Stepper, gamma: float) -> None:
-        self._stepper, self._gamma = stepper, gamma
-        self.envs, self.mode, self.n_envs = stepper.envs, stepper.mode, stepper.n_envs
+    def __init__(self, envs: gym.vector.VectorEnv, seed: int, gamma: float) -> None:
+        self._gamma = gamma
+        self._running = np.zeros(envs.num_envs)
         self.is_frozen = False
         self.return_moments = no_moments()
-        self._running = np.zeros(stepper.n_envs)
-        self.obs_moments = update_moments(no_moments(stepper.obs.shape[1:]), stepper.obs)
-        self.obs = normalize(stepper.obs, self.obs_moments)
+        self.obs_moments = no_moments(envs.single_observation_space.shape or ())
+        super().__init__(envs, seed)
 
-    @property
-    def n_steps(self) -> int:
-        """Real environment steps so far."""
-        return self._stepper.n_steps
-
-    def finished(self) -> list[Episode]:
-        """The episodes that ended since the last call, in raw rewards."""
-        return self._stepper.finished()
+    def restart(self, seed: int) -> None:
+        """Begin new episodes in every environment, from `seed`."""
+        super().restart(seed)
+        self._running[:] = 0.0
+        if not self.is_frozen:
+            self.obs_moments = update_moments(self.obs_moments, self.obs)
+        self.obs = normalize(self.obs, self.obs_moments)
 
     def step(self, actions: np.ndarray) -> Transition:
         """As `Stepper.step`, normalised."""
-        raw, obs = self._stepper.step(actions), self.obs
+        raw = super().step(actions)  # its obs are those of before, which were normalised then; self.obs are raw now
         self._running = self._running * self._gamma + raw.rewards
         if not self.is_frozen:
-            self.obs_moments = update_moments(self.obs_moments, self._stepper.obs)
+            self.obs_moments = update_moments(self.obs_moments, self.obs)
             if raw.is_real.any():
                 self.return_moments = update_moments(self.return_moments, self._running[raw.is_real])
-        scale = np.sqrt(self.return_moments.variance + EPS)
         self._running[raw.done] = 0.0
-        self.obs = normalize(self._stepper.obs, self.obs_moments)
-        return replace(
-            raw,
-            obs=obs,
-            rewards=np.clip(raw.rewards / scale, -CLIP, CLIP),
-            next_obs=normalize(raw.next_obs, self.obs_moments),
-        )
+        self.obs = normalize(self.obs, self.obs_moments)
+        rewards = raw.rewards / np.sqrt(self.return_moments.variance + EPS)
+        return replace(raw, rewards=np.clip(rewards, -CLIP, CLIP), next_obs=normalize(raw.next_obs, self.obs_moments))
 
     def tensors(self) -> dict[str, Tensor]:
         """The statistics, to be saved beside the weights."""
         known = {"obs": self.obs_moments, "returns": self.return_moments}
         return {
-            f"{name}.{field}": from_numpy(np.array(getattr(moments, field), dtype=np.float64))
+            f"moments.{name}.{field}": from_numpy(np.array(getattr(moments, field), dtype=np.float64))
             for name, moments in known.items()
             for field in ("mean", "variance", "count")
         }
@@ -121,5 +115,5 @@ class NormalizingStepper:
 
 def moments_from(tensors: dict[str, Tensor], name: str) -> Moments:
     """One set of saved statistics."""
-    mean, variance, count = (tensors[f"{name}.{field}"].numpy() for field in ("mean", "variance", "count"))
+    mean, variance, count = (tensors[f"moments.{name}.{field}"].numpy() for field in ("mean", "variance", "count"))
     return Moments(mean, variance, float(count))

@@ -16,8 +16,8 @@ from torch.distributions import Distribution, Independent, Normal
 def calc_clipped_surrogate_objective(
     dist: Distribution,
     mb_actions: Shaped[Tensor, "minibatch ..."],
-    mb_advantages: Float[Tensor, "minibatch"],
-    mb_logprobs: Float[Tensor, "minibatch"],
+    mb_advantages: Float[Tensor, " minibatch"],
+    mb_logprobs: Float[Tensor, " minibatch"],
     clip_coef: float,
     eps: float = 1e-8,
 ) -> Float[Tensor, ""]:
@@ -40,8 +40,8 @@ def calc_clipped_surrogate_objective(
 def calc_clipped_surrogate_objective_cts(
     dist: Normal,
     mb_actions: Float[Tensor, "minibatch n_actions"],
-    mb_advantages: Float[Tensor, "minibatch"],
-    mb_logprobs: Float[Tensor, "minibatch"],
+    mb_advantages: Float[Tensor, " minibatch"],
+    mb_logprobs: Float[Tensor, " minibatch"],
     clip_coef: float,
     eps: float = 1e-8,
 ) -> Float[Tensor, ""]:
@@ -55,7 +55,7 @@ def calc_clipped_surrogate_objective_cts(
 
 
 def calc_value_function_loss(
-    values: Float[Tensor, "minibatch"], mb_returns: Float[Tensor, "minibatch"], vf_coef: float
+    values: Float[Tensor, " minibatch"], mb_returns: Float[Tensor, " minibatch"], vf_coef: float
 ) -> Float[Tensor, ""]:
     """How wrong the critic is, to be made small: vf_coef * 1/2 * mean of (values - mb_returns)^2.
 
@@ -65,9 +65,9 @@ def calc_value_function_loss(
 
 
 def calc_clipped_value_function_loss(
-    values: Float[Tensor, "minibatch"],
-    mb_values: Float[Tensor, "minibatch"],
-    mb_returns: Float[Tensor, "minibatch"],
+    values: Float[Tensor, " minibatch"],
+    mb_values: Float[Tensor, " minibatch"],
+    mb_returns: Float[Tensor, " minibatch"],
     clip_coef: float,
     vf_coef: float,
 ) -> Float[Tensor, ""]:
@@ -100,7 +100,7 @@ def calc_entropy_bonus_cts(dist: Normal, ent_coef: float) -> Float[Tensor, ""]:
 
 @torch.no_grad()
 def compute_approx_kl(
-    logprobs: Float[Tensor, "minibatch"], mb_logprobs: Float[Tensor, "minibatch"]
+    logprobs: Float[Tensor, " minibatch"], mb_logprobs: Float[Tensor, " minibatch"]
 ) -> Float[Tensor, ""]:
     """An estimate of how far the policy has moved from the one that acted: the KL divergence, in nats.
 

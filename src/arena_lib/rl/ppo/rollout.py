@@ -48,10 +48,10 @@ class Rollout:
             "is_real": np.ones(shape, bool),
         }
         tensors = {name: torch.from_numpy(array) for name, array in self._arrays.items()}
-        self.obs: Shaped[Tensor, "n_steps n_envs *obs_shape"] = tensors["obs"]
-        self.actions: Shaped[Tensor, "n_steps n_envs *action_shape"] = tensors["actions"]
+        self.obs: Shaped[Tensor, " n_steps n_envs *obs_shape"] = tensors["obs"]
+        self.actions: Shaped[Tensor, " n_steps n_envs *action_shape"] = tensors["actions"]
         self.rewards: Float[Tensor, "n_steps n_envs"] = tensors["rewards"]
-        self.next_obs: Shaped[Tensor, "n_steps n_envs *obs_shape"] = tensors["next_obs"]
+        self.next_obs: Shaped[Tensor, " n_steps n_envs *obs_shape"] = tensors["next_obs"]
         self.terminated: Bool[Tensor, "n_steps n_envs"] = tensors["terminated"]
         self.truncated: Bool[Tensor, "n_steps n_envs"] = tensors["truncated"]
         self.is_real: Bool[Tensor, "n_steps n_envs"] = tensors["is_real"]
@@ -70,7 +70,9 @@ class Rollout:
     ) -> None:
         """Write one step of all environments: arrays whose first axis is n_envs."""
         if self.is_full:
-            raise ShapeError(f"a rollout must have room for each step: all {self.n_steps} are taken. Call clear() first.")
+            raise ShapeError(
+                f"a rollout must have room for each step: all {self.n_steps} are taken. Call clear() first."
+            )
         step = (obs, actions, rewards, next_obs, terminated, truncated, is_real)
         for array, value in zip(self._arrays.values(), step, strict=True):
             array[self.n_filled] = value
@@ -81,14 +83,14 @@ class Rollout:
 class Batch:
     """Every real step of a rollout, ready to learn from. `batch[idx]` picks some of them: a minibatch."""
 
-    obs: Shaped[Tensor, "batch *obs_shape"]
-    actions: Shaped[Tensor, "batch *action_shape"]
-    logprobs: Float[Tensor, "batch"]
+    obs: Shaped[Tensor, " batch *obs_shape"]
+    actions: Shaped[Tensor, " batch *action_shape"]
+    logprobs: Float[Tensor, " batch"]
     """What the acting policy gave each action."""
-    advantages: Float[Tensor, "batch"]
-    returns: Float[Tensor, "batch"]
+    advantages: Float[Tensor, " batch"]
+    returns: Float[Tensor, " batch"]
     """What the critic should have said."""
-    values: Float[Tensor, "batch"]
+    values: Float[Tensor, " batch"]
     """What it said."""
 
     def __len__(self) -> int:
@@ -139,7 +141,7 @@ def finish_rollout(
 
 def get_minibatch_indices(
     rng: np.random.Generator, batch_size: int, minibatch_size: int
-) -> list[Int[np.ndarray, "minibatch"]]:
+) -> list[Int[np.ndarray, " minibatch"]]:
     """Deal the numbers 0 to batch_size - 1 at random into minibatches of minibatch_size: a list of arrays.
 
     No number comes twice. If the sizes don't divide, the few that are left over are dealt to nobody. Each call shuffles

@@ -17,9 +17,7 @@ class PPOScheduler:
     call the optimizer keeps the rate that it was made with.
     """
 
-    def __init__(
-        self, optimizer: torch.optim.Optimizer, initial_lr: float, end_lr: float, total_phases: int
-    ) -> None:
+    def __init__(self, optimizer: torch.optim.Optimizer, initial_lr: float, end_lr: float, total_phases: int) -> None:
         self.optimizer = optimizer
         self.initial_lr = initial_lr
         self.end_lr = end_lr
