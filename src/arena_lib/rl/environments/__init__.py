@@ -1,7 +1,10 @@
 """Environments: made by name, stepped without traps, and probes whose answers are known."""
 
+from arena_lib.rl.environments.atari import atari_wrappers
+from arena_lib.rl.environments.cartpole import VectorCartPole
 from arena_lib.rl.environments.counting import CountingEnv
 from arena_lib.rl.environments.making import find_environment, list_environments, make_env, make_vector_env
+from arena_lib.rl.environments.minatar import MinAtarEnv
 from arena_lib.rl.environments.probes import (
     ContinuousProbe4,
     ContinuousProbe5,
@@ -25,6 +28,7 @@ __all__ = [
     "ContinuousProbe5",
     "CountingEnv",
     "Episode",
+    "MinAtarEnv",
     "Probe",
     "Probe1",
     "Probe2",
@@ -36,6 +40,8 @@ __all__ = [
     "Probe8",
     "Stepper",
     "Transition",
+    "VectorCartPole",
+    "atari_wrappers",
     "find_environment",
     "get_autoreset_mode",
     "kind_of_actions",

@@ -12,11 +12,13 @@ from importlib.util import find_spec
 from typing import Any
 
 import gymnasium as gym
-from gymnasium.envs.registration import EnvSpec
+from gymnasium.envs.registration import EnvSpec, load_env_creator
 from gymnasium.error import DependencyNotInstalled
 from gymnasium.vector import AutoresetMode
 
 from arena_lib.errors import ConfigError, MissingDependencyError, UnknownNameError
+from arena_lib.rl.environments.cartpole import LIMIT
+from arena_lib.rl.environments.minatar import GAMES, MAX_STEPS
 
 Wrapper = Callable[[gym.Env], gym.Env]
 Maker = Callable[[], gym.Env]
@@ -25,10 +27,30 @@ HERE = "arena_lib.rl.environments"
 PROBES = {f"arena/{name}-v0": f"{HERE}.probes:{name}" for name in [f"Probe{number}" for number in range(1, 9)]}
 CONTINUOUS_PROBES = {f"arena/ContinuousProbe{number}-v0": f"{HERE}.probes:ContinuousProbe{number}" for number in (4, 5)}
 CARTS = {f"arena/{name}-v0": f"{HERE}.shaping:{name}" for name in ("EasyCart", "SpinCart", "ProgressCart")}
-OWN = {**PROBES, **CONTINUOUS_PROBES, **CARTS, "arena/Counting-v0": f"{HERE}.counting:CountingEnv"}
-"""Our own environments by id, each with its class as "module:name"."""
+OWN = {
+    **PROBES,
+    **CONTINUOUS_PROBES,
+    **CARTS,
+    "arena/Counting-v0": f"{HERE}.counting:CountingEnv",
+    "arena/CartPole-v1": "gymnasium.envs.classic_control.cartpole:CartPoleEnv",
+    **{f"MinAtar/{name}-v{version}": f"{HERE}.minatar:MinAtarEnv" for name in GAMES for version in (0, 1)},
+}
+"""Our own environments by id, each with its class as "module:name"; MinAtar's too, which are made our own way."""
 
-OWN_LIMITS: dict[str, int] = dict.fromkeys(CARTS, 500)
+OWN_OPTIONS: dict[str, dict[str, Any]] = {
+    f"MinAtar/{name}-v{version}": {"game": game, "has_all_actions": version == 0}
+    for name, game in GAMES.items()
+    for version in (0, 1)
+}
+"""Arguments of the classes above."""
+
+VECTORS = {"arena/CartPole-v1": f"{HERE}.cartpole:VectorCartPole"}
+"""For some ids a class that steps all environments at once."""
+
+OWN_LIMITS: dict[str, int] = {
+    **dict.fromkeys(["arena/CartPole-v1", *CARTS], LIMIT),
+    **dict.fromkeys(OWN_OPTIONS, MAX_STEPS),
+}
 """For those of our own that don't end by themselves, after how many steps they are truncated."""
 
 BROUGHT_BY = {"gymnasium.envs.box2d": ("Box2D", "box2d"), "gymnasium.envs.mujoco": ("mujoco", "mujoco")}
@@ -61,11 +83,28 @@ def make_vector_env(
     mode: AutoresetMode = AutoresetMode.SAME_STEP,
     wrappers: Sequence[Wrapper] = (),
 ) -> gym.vector.VectorEnv:
-    """Make `n_envs` environments that step together, one after another, in this process."""
+    """Make `n_envs` environments that step together in this process: one after another, or as arrays at once.
+
+    "arena/CartPole-v1" is the one that steps at once; it takes no wrappers.
+    """
     if isinstance(n_envs, bool) or not isinstance(n_envs, int) or n_envs < 1:
         raise ConfigError(f"n_envs must be a whole number of at least 1: got {n_envs!r}. Pass for example n_envs=4.")
+    if isinstance(env_id, str) and env_id in VECTORS:
+        return _make_at_once(env_id, n_envs, mode, wrappers)
     makers = [lambda: make_env(env_id, wrappers=wrappers)] * n_envs
     return gym.vector.SyncVectorEnv(makers, autoreset_mode=mode)
+
+
+def _make_at_once(env_id: str, n_envs: int, mode: AutoresetMode, wrappers: Sequence[Wrapper]) -> gym.vector.VectorEnv:
+    if wrappers:
+        raise ConfigError(
+            f"wrappers must be empty for {env_id}, whose environments step at once: got {len(wrappers)}. "
+            f"Use {env_id.removeprefix('arena/')}, or put a vector wrapper around it."
+        )
+    make: Callable[..., Any] = load_env_creator(VECTORS[env_id])
+    envs: gym.vector.VectorEnv = make(n_envs, autoreset_mode=mode)
+    envs.spec = find_environment(env_id)
+    return envs
 
 
 def _make(env_id: str, render_mode: str | None) -> gym.Env:
@@ -81,7 +120,10 @@ def _make(env_id: str, render_mode: str | None) -> gym.Env:
 def find_environment(env_id: str) -> EnvSpec:
     """Return gymnasium's specification of an environment, which `gymnasium.make` takes too."""
     if env_id in OWN:
-        return EnvSpec(env_id, entry_point=OWN[env_id], max_episode_steps=OWN_LIMITS.get(env_id))
+        options = OWN_OPTIONS.get(env_id, {})
+        return EnvSpec(env_id, entry_point=OWN[env_id], max_episode_steps=OWN_LIMITS.get(env_id), kwargs=options)
+    if env_id not in gym.registry and (env_id.startswith("ALE/") or "NoFrameskip-v" in env_id):
+        _register_atari(env_id)
     if env_id in gym.registry:
         spec = gym.registry[env_id]
         for place, (module, package) in BROUGHT_BY.items():
@@ -89,3 +131,11 @@ def find_environment(env_id: str) -> EnvSpec:
                 raise MissingDependencyError(package, "rl", f"the environment {env_id}")
         return spec
     raise UnknownNameError("environment", env_id, list_environments())
+
+
+def _register_atari(env_id: str) -> None:
+    try:
+        import ale_py
+    except ImportError as error:
+        raise MissingDependencyError("ale-py", "rl", f"the environment {env_id}") from error
+    gym.register_envs(ale_py)  # importing it is what registers; this says so

@@ -103,22 +103,27 @@ class Stepper:
     def step(self, actions: np.ndarray) -> Transition:
         """Do one action in each environment."""
         actions = self._checked_actions(actions)
-        obs, is_real = self.obs, ~self._is_phantom
+        obs, phantom = self.obs, self._is_phantom
         try:
             after, rewards, terminated, truncated, info = self.envs.step(actions)
         except ValueError as error:
             raise EnvError(f"{self._name} must be able to step: got {error}. Look at the shapes it returns.") from error
         after, done = self._checked(after), terminated | truncated
         self._check_rewards(rewards)
-        if not is_real.all():
+        self._totals += rewards
+        self._lengths += 1
+        self.n_steps += self.n_envs
+        if n_phantoms := int(np.count_nonzero(phantom)):
             self._check_phantoms(rewards, done)
+            self._lengths[phantom] = 0
+            self.n_steps -= n_phantoms
         next_obs = after
-        if done.any():
+        if np.count_nonzero(done):
             next_obs, after = self._end(after, done, info)
-        self._is_phantom = done if self.mode is AutoresetMode.NEXT_STEP else self._is_phantom
-        self._count(rewards, done, is_real)
+        if self.mode is AutoresetMode.NEXT_STEP:
+            self._is_phantom = done
         self.obs = after
-        return Transition(obs, actions, rewards, next_obs, terminated, truncated, is_real)
+        return Transition(obs, actions, rewards, next_obs, terminated, truncated, is_real=~phantom)
 
     def finished(self) -> list[Episode]:
         """Return the episodes that ended since the last call."""
@@ -130,7 +135,11 @@ class Stepper:
         return name_of(self.envs)
 
     def _end(self, after: np.ndarray, done: np.ndarray, info: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-        """Return what the step led to, and what the next actions are for, where some episodes ended."""
+        """Note the episodes that ended; return what the step led to, and what the next actions are for."""
+        for env_idx in np.flatnonzero(done):
+            total, length = float(self._totals[env_idx]), int(self._lengths[env_idx])
+            self._finished.append(Episode(int(env_idx), total, length, self.n_steps))
+            self._totals[env_idx] = self._lengths[env_idx] = 0
         has_final = "final_obs" in info
         if has_final != (self.mode is AutoresetMode.SAME_STEP):
             given = "info['final_obs'] at an end" if has_final else "no info['final_obs'] at an end"
@@ -165,15 +174,6 @@ class Stepper:
                 f"got the rewards {rewards[self._is_phantom]} there. Correct metadata['autoreset_mode']."
             )
 
-    def _count(self, rewards: np.ndarray, done: np.ndarray, is_real: np.ndarray) -> None:
-        self._totals += rewards
-        self._lengths += is_real
-        self.n_steps += int(np.count_nonzero(is_real))
-        for env_idx in np.flatnonzero(done):
-            total, length = float(self._totals[env_idx]), int(self._lengths[env_idx])
-            self._finished.append(Episode(int(env_idx), total, length, self.n_steps))
-            self._totals[env_idx] = self._lengths[env_idx] = 0
-
     def _checked(self, obs: Any) -> np.ndarray:
         """Copy the observations, which the environment may write over, and raise unless they are what it declares."""
         obs = np.array(obs)
@@ -182,7 +182,7 @@ class Stepper:
                 f"{self._name} must give observations of shape {self._obs_shape}: got {obs.shape}. "
                 "Correct its observation_space, or what it returns."
             )
-        if obs.dtype.kind == "f" and not np.isfinite(obs).all():
+        if obs.dtype.kind == "f" and not _is_finite(obs):
             env_idx = int(np.argwhere(~np.isfinite(obs))[0, 0])
             raise EnvError(
                 f"{self._name} must give finite observations: got {obs[env_idx]} in environment {env_idx} "
@@ -191,7 +191,7 @@ class Stepper:
         return obs
 
     def _check_rewards(self, rewards: np.ndarray) -> None:
-        if rewards.shape != (self.n_envs,) or not np.isfinite(rewards).all():
+        if rewards.shape != (self.n_envs,) or not _is_finite(rewards):
             raise EnvError(
                 f"{self._name} must give {self.n_envs} finite rewards: got {rewards} after {self.n_steps} steps. "
                 "Correct what it returns."
@@ -209,7 +209,7 @@ class Stepper:
                 f"actions for {self._name} must be whole numbers: got dtype {actions.dtype}. "
                 "Take the action's index, for instance with argmax."
             )
-        if not self._has_integer_actions and not np.isfinite(actions).all():
+        if not self._has_integer_actions and not _is_finite(actions):
             raise TrainingError(
                 f"actions for {self._name} must be finite: got {actions} after {self.n_steps} steps. "
                 "The policy's weights have become NaN: lower the learning rate or clip the gradient."
@@ -251,6 +251,11 @@ def _require_arrays(envs: gym.vector.VectorEnv) -> None:
                 f"the {kind} space must be one of {', '.join(known.__name__ for known in ARRAY_SPACES)}: "
                 f"{name_of(envs)} has {space}. Wrap it, for instance in gymnasium.wrappers.FlattenObservation."
             )
+
+
+def _is_finite(array: np.ndarray) -> bool:
+    """Whether all numbers are; to count is several times as fast as `all` on small arrays, and each step asks."""
+    return bool(np.count_nonzero(np.isfinite(array)) == array.size)
 
 
 def _shape_of(space: gym.Space) -> tuple[int, ...]:
