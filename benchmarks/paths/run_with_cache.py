@@ -2,7 +2,8 @@
 
 The peers keep what they keep by default: TransformerLens copies of everything, with
 scores and patterns; nnsight the outputs of every block and of its parts. "own-forward" is our
-forward pass without a cache, so its ratio says what the cache costs.
+forward pass without a cache, so its ratio says what the cache costs; where gradients are recorded, both sides
+are a loss and its backward pass.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,7 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
-from arena_lib.transformer.fast.gpt2 import GPT2Config
+from arena_lib.transformer.fast.gpt2 import GPT2, GPT2Config
 from benchmarks import peers
 from benchmarks.harness.declaring import Benchmark, Goal, Place, Run, Workload
 from benchmarks.sizes import GPT2_SMALL, TINY, Shape, compare_tensors, make_gpt2, make_tokens
@@ -21,6 +22,7 @@ SMALL = GPT2Config(
 SHAPES: Mapping[str, tuple[GPT2Config, dict[str, Shape]]] = {
     "all": (GPT2_SMALL, {"cpu": Shape(2, 64), "gpu": Shape(8, 1024)}),
     "residual": (GPT2_SMALL, {"cpu": Shape(2, 64), "gpu": Shape(8, 1024)}),
+    "all_with_gradient": (GPT2_SMALL, {"cpu": Shape(2, 64), "gpu": Shape(8, 1024)}),
     "all_one_prompt": (GPT2_SMALL, {"cpu": Shape(1, 16), "gpu": Shape(1, 16)}),
     "all_small_model": (SMALL, {"cpu": Shape(8, 32), "gpu": Shape(8, 32)}),
 }
@@ -32,11 +34,13 @@ def is_residual(name: str) -> bool:
 
 
 def make(place: Place) -> Workload:
-    """Every run returns the last block's residual stream from its cache."""
+    """Every run returns the last block's residual stream from its cache, or the gradient of the embedding."""
     cfg, shapes = SHAPES[place.case]
     cfg, shape = (TINY, Shape(2, 12)) if place.size == "tiny" else (cfg, shapes[place.size])
     model = make_gpt2(place, cfg)
     tokens = make_tokens(place, shape, cfg)
+    if place.case == "all_with_gradient":
+        return make_with_gradient(model, tokens, float(shape.batch * shape.seq))
     names = is_residual if place.case == "residual" else None
     last = f"blocks.{cfg.n_layers - 1}.hook_resid_post"
 
@@ -86,12 +90,36 @@ def make(place: Place) -> Workload:
     )
 
 
+def make_with_gradient(model: GPT2, tokens: Tensor, n_tokens: float) -> Workload:
+    """A loss and its backward pass, with every activation cached meanwhile and without."""
+
+    def finish(loss: Tensor) -> Tensor:
+        model.zero_grad()
+        loss.backward()
+        assert model.embed.W_E.grad is not None
+        return model.embed.W_E.grad
+
+    def ours() -> Tensor:
+        loss, cache = model.run_with_cache(tokens, return_type="loss")
+        assert len(cache)  # it lives until the backward pass
+        return finish(loss)
+
+    return Workload(
+        ours=ours,
+        peers={"own-forward": lambda: lambda: finish(model(tokens, return_type="loss"))},
+        agree=compare_tensors,
+        units=n_tokens,
+        needs_grad=True,
+    )
+
+
 BENCHMARK = Benchmark(
     name="run_with_cache",
     title="Running with a cache of activations",
     cases={
         "all": "every activation, a batch",
         "residual": "the residual stream after each block, a batch",
+        "all_with_gradient": "every activation, a batch, with the backward pass",
         "all_one_prompt": "every activation, one short prompt",
         "all_small_model": "every activation of a model of a million parameters",
     },
