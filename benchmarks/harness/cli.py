@@ -1,4 +1,4 @@
-"""The command `python -m benchmarks`: run, report, compare.
+"""The command `python -m benchmarks`: run, report, compare, study.
 
 Exit codes: 0 all well, 1 a row failed or a path got slower, 2 usage, 130 stopped.
 """
@@ -107,6 +107,30 @@ def compare(old: Path, new: Path) -> None:
         raise UsageError(str(error)) from error
     if code:
         raise click.exceptions.Exit(code)
+
+
+@benchmarks.command("study")
+@click.argument("name", required=False)
+@click.option("--seeds", default="0-9", help="Which seeds, as in 0-9 or 0,3,5; those that are stored are left alone.")
+@click.option("--folder", type=click.Path(path_type=Path), help="Where figures are stored; benchmarks/results/studies.")
+@click.option("--table", is_flag=True, help="Write docs/rl_results.md from what is stored.")
+@verb
+def study(name: str | None, seeds: str, folder: Path | None, table: bool) -> None:
+    """Train agents over seeds, and keep every seed's figures.
+
+    NAME is the study; without it, the studies are listed.
+    """
+    from benchmarks.studies.running import STORED, choose_study, find_studies, read_seeds, run_study
+    from benchmarks.studies.table import DOCUMENT, make_table
+
+    known = find_studies()
+    if name is not None:
+        run_study(choose_study(name, known), read_seeds(seeds), folder or STORED)
+    elif not table:
+        show("\n".join(f"{study.name}: {study.title}" for study in known.values()))
+    if table:
+        DOCUMENT.write_text(make_table(known, folder or STORED), encoding="utf-8")
+        show(f"The table is in {DOCUMENT}.")
 
 
 def _make_job(names: Sequence[str], device: str, size: str | None, environment: str, strict: bool) -> Job:
