@@ -89,6 +89,13 @@ def test_a_stack_of_some_examples_is_scaled_as_they_are(any_model: Transformer, 
         cache.apply_slice_to_batch_dim(0).logit_attrs(whole[:, 0], 5, batch_slice=0)
 
 
+def test_a_stack_of_heads_by_layer_is_scaled_as_one_of_all_heads(cache: ActivationCache) -> None:
+    stack = cache.stack_head_results(pos_slice=-1)
+    by_layer = stack.unflatten(0, (cache.model.cfg.n_layers, -1))
+    scaled = cache.apply_ln_to_stack(by_layer, pos_slice=-1)
+    assert torch.equal(scaled.flatten(0, 1), cache.apply_ln_to_stack(stack, pos_slice=-1))
+
+
 def test_head_results_and_the_remainder_add_up(cache: ActivationCache) -> None:
     cfg = cache.model.cfg
     stack, labels = cache.stack_head_results(return_labels=True, incl_remainder=True)

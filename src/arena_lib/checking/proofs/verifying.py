@@ -17,6 +17,7 @@ from arena_lib.checking.exercises import Exercise
 from arena_lib.checking.isolation import isolated
 from arena_lib.checking.mistakes import Mistake
 from arena_lib.checking.proofs.case_problems import case_problems
+from arena_lib.checking.proofs.declaration_problems import observation_problems, signature_problems
 from arena_lib.checking.proofs.example_problems import example_problems
 from arena_lib.checking.proofs.mutants import MutantScore, try_mutants, undeclarable
 from arena_lib.checking.proofs.parameters import parameter_problems
@@ -81,7 +82,7 @@ def verify(
     """
     started = time.perf_counter()
     name = exercise_id or test.id
-    broken = case_problems(test) or _broken_reference(test)
+    broken = signature_problems(test) or case_problems(test) or observation_problems(test) or _broken_reference(test)
     if broken:  # then nothing else is worth reading
         return Verification(
             id=name, reference="error", accepts=(), stub=None, mistakes=(), mutants=None,

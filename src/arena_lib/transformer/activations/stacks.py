@@ -145,7 +145,7 @@ class ResidualStacks(Mapping[Any, Tensor]):
         """
         norm, scale = self._norm_before(layer, mlp_input)
         scale = take(self._examples(scale, batch_slice), pos_slice)
-        if stack.shape[1:-1] != scale.shape[:-1]:
+        if stack.shape[-scale.ndim : -1] != scale.shape[:-1]:
             raise ShapeError(
                 f"a stack must have the pass's batch and positions, {tuple(scale.shape[:-1])}: got one of shape "
                 f"{tuple(stack.shape)}. Pass the pos_slice and the batch_slice that it was taken with."
