@@ -143,7 +143,8 @@ def main() -> None:
     rows: list[tuple[str, int, int]] = []
     survivors: list[str] = []
     modules = sorted(path for folder in options.folders for path in folder.resolve().rglob("*.py"))
-    for path in [path for path in modules if test_file(path).exists()]:
+    tested = [path for path in modules if test_file(path).exists()]
+    for number, path in enumerate(tested, start=1):
         started = time.monotonic()
         name = str(path.relative_to(PACKAGE))
         if run_tests(test_file(path), path, None, 600.0) != 0:
@@ -159,7 +160,10 @@ def main() -> None:
         sys.stdout.flush()
         if options.report:
             minutes = (time.monotonic() - began) / 60
-            run = f"This run, of commit {commit}: {options.each} edits of each module, seed {options.seed}, {minutes:.0f} minutes."
+            run = (
+                f"This run, of commit {commit}, {minutes:.0f} minutes: {options.each} edits of each module, drawn with seed "
+                f"{options.seed}; {number} of {len(tested)} modules are done."
+            )
             options.report.write_text(_page(run, rows, survivors), encoding="utf-8")
     sys.stdout.write(_table(rows)[-1] + "\n")
 
