@@ -27,6 +27,7 @@ MISUSES = {
     "verify": ["9.9"],
     "new": ["exercise", "nothing"],
     "zoo": ["info", "tiny-gtp"],
+    "rl": ["train", "pop"],
     "bench": ["run"],
     "doctor": ["--nonsense"],
 }

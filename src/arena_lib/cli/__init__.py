@@ -24,6 +24,7 @@ VERBS = {
     "verify": "authors.verify:verify",
     "new": "authors.new:new",
     "zoo": "machine.zoo:zoo",
+    "rl": "rl.agents:rl",
     "bench": "authors.bench:bench",
     "doctor": "machine.doctor:doctor",
 }

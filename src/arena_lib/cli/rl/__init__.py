@@ -1,0 +1,1 @@
+"""`arena rl`: agents outside notebooks."""

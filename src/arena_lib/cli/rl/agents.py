@@ -1,0 +1,98 @@
+"""`arena rl`: train an agent, and watch it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from arena_lib.cli.support.output import json_option, make_folder, print_json, show, verb
+
+
+@click.group("rl", no_args_is_help=True)
+def rl() -> None:
+    """Agents: train one, and watch what it does."""
+
+
+@rl.command("train")
+@click.argument("algorithm")
+@click.option("--env", "env_id", help="The environment's id; the algorithm's own by default.")
+@click.option("--steps", type=int, help="Environment steps in all; the algorithm's own by default.")
+@click.option("--seed", type=int, default=0, help="Decides everything that is drawn.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting, as in --set lr=1e-3.")
+@click.option(
+    "--folder", type=click.Path(path_type=Path), help="Where to keep the run; output/rl/ALGORITHM-ENV-SEED by default."
+)
+@click.option("--fresh", is_flag=True, help="Start from the beginning, even if there is a checkpoint.")
+@json_option
+@verb
+def train(
+    algorithm: str,
+    env_id: str | None,
+    steps: int | None,
+    seed: int,
+    settings: tuple[str, ...],
+    folder: Path | None,
+    fresh: bool,
+    as_json: bool,
+) -> None:
+    """Train dqn, vpg, ppo or ppo-continuous.
+
+    A run that was stopped continues.
+    """
+    from arena_lib.rl.training.algorithms import get_algorithm, make_config, make_trainer, read_settings
+    from arena_lib.rl.training.evaluation import evaluate
+
+    given = {"env_id": env_id, get_algorithm(algorithm).steps: steps, "seed": seed}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    config = make_config(algorithm, chosen | read_settings(algorithm, settings))
+    trainer = make_trainer(algorithm, config)
+    folder = folder or Path("output/rl") / f"{algorithm}-{config.env_id.replace('/', '-')}-{config.seed}"
+    make_folder("--folder", folder)
+    run = trainer.train(folder=folder, resume=not fresh)
+    reached = evaluate(trainer.policy(), config.env_id)
+    if as_json:
+        print_json(
+            {
+                "path": str(folder),
+                "steps": run.n_steps,
+                "episodes": len(run.episodes),
+                "greedy_returns": reached.returns,
+            }
+        )
+        return
+    n_episodes = len(reached.returns)
+    show(f"{run.n_steps:,} steps, {len(run.episodes):,} episodes. Greedy, over {n_episodes}: {reached.mean:.1f}.")
+    show(f"The run is in {folder}. Next: arena rl watch {folder}")
+
+
+@rl.command("watch")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--video", type=click.Path(path_type=Path), help="Write here, .webp or .gif; into the run by default.")
+@click.option("--episodes", type=click.IntRange(min=1), default=1, help="How many to show.")
+@click.option("--seed", type=int, help="Which episodes; not those of training by default.")
+@json_option
+@verb
+def watch(folder: Path, video: Path | None, episodes: int, seed: int | None, as_json: bool) -> None:
+    """Play with a trained agent and write a moving picture, which any browser shows.
+
+    FOLDER is that of a run of `arena rl train`.
+    """
+    from arena_lib.rl.training.algorithms import load_trainer
+    from arena_lib.rl.training.evaluation import EVALUATION_SEED
+    from arena_lib.rl.training.video import record
+
+    trainer, config = load_trainer(folder)
+    target = video or folder / "watch.webp"
+    make_folder("--video", target.parent)
+    seen = record(
+        trainer.policy(),
+        config.env_id,
+        n_episodes=episodes,
+        seed=EVALUATION_SEED if seed is None else seed,
+    )
+    seen.save(target)
+    if as_json:
+        print_json({"video": str(target), "frames": len(seen.frames), "returns": list(seen.returns)})
+        return
+    show(f"Returns: {', '.join(f'{total:g}' for total in seen.returns)}. Open {target} in a browser.")
