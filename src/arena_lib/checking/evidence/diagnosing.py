@@ -19,7 +19,10 @@ from arena_lib.checking.results import Diagnosis
 from arena_lib.errors import AuthoringError
 
 SECONDS_FOR_PAIRS = 0.6
-"""Processor time within which two mistakes at once are looked for; a learner waits for it."""
+"""Processor time in which two mistakes at once are looked for, and at most as much before to find their order.
+
+A learner waits for it.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,8 +112,11 @@ def _pairs(sighting: Sighting, case_idx: int) -> list[tuple[Mistake, Mistake]]:
     test, seen = sighting.test, sighting.seen[case_idx]
     expectations = expectations_of(test, sighting.device)
     right = expectations.reference[case_idx]
-    indices = [index for index, mistake in enumerate(test.mistakes) if mistake.function is None]
-    alone = {index: expectations.of_mistake(index, case_idx) for index in indices}
+    deadline = time.process_time() + SECONDS_FOR_PAIRS
+    alone: dict[int, Observations] = {}
+    for index, mistake in enumerate(test.mistakes):
+        if mistake.function is None and time.process_time() < deadline:
+            alone[index] = expectations.of_mistake(index, case_idx)
     agrees = {index: same_observations(test, shown, seen) for index, shown in alone.items()}
     is_silent = {index: same_observations(test, shown, right) for index, shown in alone.items()}
     nearness = {index: _share_of_equal_entries(shown, seen) for index, shown in alone.items()}
@@ -124,7 +130,7 @@ def _pairs(sighting: Sighting, case_idx: int) -> list[tuple[Mistake, Mistake]]:
         can_be = len(changed) == 2 or _forms(seen) == (changed or [_forms(right)])[0]
         return (1 if can_be else 3), -sum(nearness[index] for index in pair)
 
-    pairs = sorted(itertools.combinations(indices, 2), key=rank)
+    pairs = sorted(itertools.combinations(alone, 2), key=rank)
     # What shows in this case is said first.
     ordered = [sorted(pair, key=is_silent.__getitem__) for pair in pairs]
     return [(test.mistakes[first], test.mistakes[second]) for first, second in ordered]

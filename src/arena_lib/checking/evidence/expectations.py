@@ -14,6 +14,7 @@ import torch
 
 from arena_lib.checking.cases import Case
 from arena_lib.checking.comparison.comparing import Raised
+from arena_lib.checking.evidence.case_states import state_of
 from arena_lib.checking.evidence.examples import examples_case, is_examples_case, observe_examples
 from arena_lib.checking.exercises import Exercise
 from arena_lib.checking.modules import Unfit
@@ -34,18 +35,29 @@ class Expectations:
     """What the reference shows, for each case."""
     mistakes: dict[tuple[int, int], Observations] = field(default_factory=dict)
     """What a mistake shows in a case, by both indices."""
-    _cases: tuple[int, list[Case]] = field(default=(-1, []))
-    """Those of the mistake that was observed last."""
+    _used: dict[int, bytes | None] = field(default_factory=dict)
+    """By their indices, the cases that the mistake which was observed last has used, as they were before."""
+    _cases: list[Case] = field(default_factory=list)
+    _mistake_idx: int = -1
 
     def of_mistake(self, mistake_idx: int, case_idx: int) -> Observations:
         """What a mistake shows in a case."""
         key = mistake_idx, case_idx
         if key not in self.mistakes:
             wrong = self.test.mistakes[mistake_idx].build(self.test.reference)
-            if self._cases[0] != mistake_idx:  # a wrong version may spoil its cases, so the next one gets its own
-                self._cases = mistake_idx, cases_of(self.test, self.device)
-            self.mistakes[key] = observe_or_raised(self.test, wrong, self._cases[1][case_idx], case_idx)
+            case = self._case_for(mistake_idx, case_idx)
+            self.mistakes[key] = observe_or_raised(self.test, wrong, case, case_idx)
         return self.mistakes[key]
+
+    def _case_for(self, mistake_idx: int, case_idx: int) -> Case:
+        """A case for a mistake. A wrong version may spoil its cases: then the next one gets new ones."""
+        if mistake_idx != self._mistake_idx:
+            if not self._cases or any(was is None or state_of(self._cases[i]) != was for i, was in self._used.items()):
+                self._cases = cases_of(self.test, self.device)
+            self._mistake_idx, self._used = mistake_idx, {}
+        if case_idx not in self._used:
+            self._used[case_idx] = state_of(self._cases[case_idx])
+        return self._cases[case_idx]
 
 
 _kept: dict[tuple[int, str], Expectations] = {}
@@ -91,7 +103,10 @@ def observe(test: Exercise, obj: Any, case: Case, case_idx: int) -> Observations
 def _seed_everything(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed)
-    torch.manual_seed(seed)
+    if torch.cuda.is_initialized() or torch.backends.mps.is_available():
+        torch.manual_seed(seed)
+    else:  # the same in a tenth of the time: torch would note for CUDA, which may never start, who called it
+        torch.default_generator.manual_seed(seed)
 
 
 def observe_or_raised(test: Exercise, obj: Any, case: Case, case_idx: int) -> Observations:

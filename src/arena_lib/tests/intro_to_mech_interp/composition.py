@@ -232,6 +232,11 @@ class CountedDraws(TorchDispatchMode):
         super().__init__()
         self.n_numbers = 0
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """No: torch would load its compiler only to keep it away from here, for which a learner waits a second."""
+        return False
+
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:

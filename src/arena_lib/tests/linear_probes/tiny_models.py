@@ -6,6 +6,10 @@ Shapes:  texts of these words -> tokens "batch seq"
 from typing import Any
 
 import torch
+from tokenizers import Regex, Tokenizer, decoders
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Metaspace, Sequence, Split
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 __test__ = False
 
@@ -35,10 +39,6 @@ def make_tokenizer(padding_side: str = "right", chat_template: str | None = None
 
     A space too many, in front of another or at the end, makes a word that it doesn't know.
     """
-    from tokenizers import Regex, Tokenizer
-    from tokenizers.models import WordLevel
-    from tokenizers.pre_tokenizers import Split
-
     words = Tokenizer(WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token=PAD))
     words.pre_tokenizer = Split(Regex(r" (?=\S)"), "removed")
     return _for_transformers(words, chat_template, padding_side)
@@ -46,10 +46,6 @@ def make_tokenizer(padding_side: str = "right", chat_template: str | None = None
 
 def make_piece_tokenizer(chat_template: str | None = None) -> Any:
     """A tokenizer of pieces, which lie across a turn's border or touch it; the vocabulary writes a space as an underscore."""
-    from tokenizers import Regex, Tokenizer, decoders
-    from tokenizers.models import WordLevel
-    from tokenizers.pre_tokenizers import Metaspace, Sequence, Split
-
     vocabulary = {piece.replace(" ", "_"): i for i, piece in enumerate(PIECES)}
     pieces = Tokenizer(WordLevel(vocabulary, unk_token=PAD))
     space: dict[str, Any] = {"replacement": "_", "prepend_scheme": "never", "split": False}
@@ -59,8 +55,6 @@ def make_piece_tokenizer(chat_template: str | None = None) -> Any:
 
 
 def _for_transformers(backend: Any, chat_template: str | None, padding_side: str = "right") -> Any:
-    from transformers import PreTrainedTokenizerFast
-
     special = dict.fromkeys(("pad_token", "bos_token", "eos_token"), PAD)
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, padding_side=padding_side, **special)
     tokenizer.chat_template = chat_template
@@ -69,8 +63,6 @@ def _for_transformers(backend: Any, chat_template: str | None, padding_side: str
 
 def make_model(seed: int = 0) -> Any:
     """A Llama of transformers, in evaluation mode; its weights are those of the seed."""
-    from transformers import LlamaConfig, LlamaForCausalLM
-
     config = LlamaConfig(
         vocab_size=len(WORDS),
         hidden_size=D_MODEL,

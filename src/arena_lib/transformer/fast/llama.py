@@ -212,7 +212,10 @@ class Llama(Transformer):
         self.finish(generator)
 
     def _make_rotation(self) -> Float[Tensor, "2 n_ctx 1 d_head"]:
-        places = torch.arange(self.cfg.n_ctx, device=self.embed.W_E.device)
+        device = self.embed.W_E.device
+        if device.type == "meta":  # a shape alone: torch would load its compiler to compute it
+            return torch.empty(2, self.cfg.n_ctx, 1, self.cfg.d_head, device=device)
+        places = torch.arange(self.cfg.n_ctx, device=device)
         return rotation_table(places, self.cfg.d_head, self.cfg.rope_theta, self.cfg.rope_scaling)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Llama":
