@@ -107,11 +107,11 @@ FACTS = {
     "pair": (failed({("l", "l"): 2}, {("l", "l"): 1}), ["output[('l', 'l')] should be 1", "got 2"]),
     "sentence": (
         failed(False, True, observation="the second copy equals the first"),
-        ["this should be so, and isn't: the second copy equals the first"],
+        ["should be true, but is false: the second copy equals the first"],
     ),
     "denial": (
         failed(True, False, observation="the direction needs a gradient"),
-        ["this shouldn't be so, and is: the direction needs a gradient"],
+        ["should be false, but is true: the direction needs a gradient"],
     ),
     "count": (failed(4, 0, observation="types whose label never changes"), ["never changes should be 0", "got 4"]),
     "nested": (failed({"k": [1, "b"]}, {"k": [1, "a"]}), ["output['k'] should be [1, 'a']", "got [1, 'b']"]),
@@ -259,7 +259,7 @@ def test_a_failed_property_says_its_message():
         Check(name="rows sum to one", passed=False, message="row 2 sums to 3"),
     )
     text = render_text(Result(exercise="1.1/f", status="failed", checks=checks))
-    assert "  check    rows sum to one: row 2 sums to 3" in text
+    assert "  check    row 2 sums to 3" in text
     assert "is callable" not in text
 
 

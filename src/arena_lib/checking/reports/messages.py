@@ -122,7 +122,7 @@ def _stop(result: Result) -> list[tuple[str, str]]:
 def _failed_checks(result: Result) -> list[tuple[str, str]]:
     shown = result.mismatch is not None
     failed = [check for check in result.checks if not check.passed and (check.message or not shown)]
-    facts = [("check", f"{check.name}: {check.message}" if check.message else check.name) for check in failed]
+    facts = [("check", check.message or check.name) for check in failed]
     more = len(facts) - MAX_CHECKS
     return facts[:MAX_CHECKS] + ([("", f"and {more} more")] if more > 0 else [])
 
@@ -202,7 +202,7 @@ def _number_facts(mismatch: Mismatch) -> list[tuple[str, str]]:
     """Of one number, what it should be; of a sentence that holds or not, which it should do."""
     is_sentence = " " in mismatch.observation and mismatch.expected in ("True", "False")
     if is_sentence:
-        demand = "this should be so, and isn't" if mismatch.expected == "True" else "this shouldn't be so, and is"
+        demand = "should be true, but is false" if mismatch.expected == "True" else "should be false, but is true"
         return [("wrong", f"{demand}: {mismatch.observation}")]
     return [("wrong", f"{mismatch.observation} should be {mismatch.expected}"), ("got", mismatch.actual)]
 

@@ -64,6 +64,10 @@ test_make_prompt = exercise(
                     "writes the last pair's answer into the prompt",
                     "the prompt ends where the last answer would begin",
                 ),
+                "form.question.format(x=asked) + form.answer.format(y=expected) + form.separator\n": (
+                    "writes the last pair like those that are shown, with its answer",
+                    "the prompt ends where the last answer would begin",
+                ),
                 "form.question.format(x=asked) + form.answer.format(y=expected)[: -len(expected)]\n": (
                     "ends with the space that belongs to the answer",
                     "the space in front of a word is part of its token: the answer has it, and the prompt ends before",
@@ -170,6 +174,7 @@ test_make_prompt = exercise(
                     "strips the prompt's end",
                     "form.question is written as it is, with a space at its end if it has one",
                 ),
+                "return prompt": ("returns the prompt alone", "two texts are returned: the prompt, and the answer"),
                 "return form.answer.format(y=expected), prompt": ("returns the answer first", "the prompt comes first"),
             },
         ),

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from arena_lib.checking import Case, Mistake, exercise, instead_of
 from arena_lib.checking.observing import Observations, count_hooks, hooks_in_words
+from arena_lib.checking.reports.calls import value_text
 from arena_lib.interp.heads import generate_repeated_tokens
 from arena_lib.interp.ioi import heads
 from arena_lib.tests.indirect_object_identification.small_models import (
@@ -60,7 +61,7 @@ def attn_scores_cases(generator: torch.Generator) -> list[Case]:
                 "token_ids": token_ids,
             },
             axes={"scores": "n_layers n_heads"},
-            call=f"model, {seq_len}, {batch}, {kind!r}, {None if token_ids is None else token_ids.tolist()}, generator",
+            call=f"model, {seq_len}, {batch}, {kind!r}, {value_text(token_ids)}, generator",
         )
         for label, (cfg, seq_len, batch, kind, token_ids) in calls.items()
     ]

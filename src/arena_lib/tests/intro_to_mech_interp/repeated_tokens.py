@@ -11,6 +11,7 @@ from torch import Tensor
 
 from arena_lib.checking import Case, Mistake, Unfit, exercise, instead_of
 from arena_lib.checking.observing import Observations
+from arena_lib.checking.reports.calls import value_text
 from arena_lib.interp.heads.induction import generate_repeated_tokens
 from arena_lib.tests.intro_to_mech_interp.small_models import BOS, make_model
 
@@ -41,7 +42,7 @@ def token_cases(generator: torch.Generator) -> list[Case]:
             label=label,
             given={"model": models[which], "call": (seq_len, batch, ids)},
             axes={"tokens": "batch seq", "logits": "batch seq d_vocab"},
-            call=f"model, {seq_len}, {batch}, {None if ids is None else ids.tolist()}, generator",
+            call=f"model, {seq_len}, {batch}, {value_text(ids)}, generator",
         )
         for label, (which, seq_len, batch, ids) in calls.items()
     ]
@@ -193,6 +194,16 @@ test_generate_repeated_tokens = exercise(
                 "[start, drawn.repeat_interleave(2, dim=1)]": (
                     "repeats each token right after itself",
                     "the whole string comes first, and then the whole string again",
+                ),
+                "[start, drawn.repeat_interleave(2)]": (
+                    "repeats each token right after itself, and all rows in one",
+                    "drawn.repeat(1, 2) writes each row twice; repeat_interleave repeats single tokens, and without dim it flattens",
+                    "RuntimeError",
+                ),
+                "[start, drawn.repeat(2)]": (
+                    "gives repeat one number for two axes",
+                    "repeat takes a number for each axis: drawn.repeat(1, 2)",
+                    "RuntimeError",
                 ),
                 "[start, drawn[:, :1].expand(-1, 2 * seq_len)]": (
                     "draws one token for each row",
