@@ -195,6 +195,10 @@ for heads in (range(4), range(4, 8)):
 # - **first token**: the first column.
 #
 # Write a detector for each. It takes a cache and names the heads, "0.7" for head 7 of layer 0.
+#
+# A detector reads one text, so the caches it gets have no batch axis: `model.run_with_cache(tokens,
+# remove_batch_dim=True)` takes it off every activation of a batch of one, and `cache.remove_batch_dim()` does so
+# later. The pattern is then "n_heads seq_q seq_k", and `cache["pattern", 0][7]` is head 7's, "seq_q seq_k".
 # %% exercise="current_attn_detector" title="Who looks at itself?" difficulty=2 importance=3 minutes=10
 # hint: Each head gets one number from its pattern. Which entries say "I look at myself"?
 # hint: Loop over layers and heads; pattern = cache["pattern", layer][head] is "seq_q seq_k". Take the mean of its diagonal, and compare with a threshold.

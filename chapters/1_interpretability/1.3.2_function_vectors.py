@@ -24,9 +24,9 @@
 # gathered from the examples and carried to the last position, and only attention heads move information. So
 # there might be a vector in there that means "opposites, please".
 #
-# In this section you find that vector, take it out, and put it into a prompt that shows nothing, just `old:`.
-# Left to itself, our model answers that with "older". If the idea is right, it will now answer "young". It's a
-# paper's result that you replicate (Todd et al.
+# In this section you find that vector, take it out, and put it into a prompt without any examples. Such a prompt
+# is just the text `old:`, which our model by itself continues with "older". With your vector, if the idea is
+# right, it will continue it with "young". It's a paper's result that you replicate (Todd et al.
 # 2023, *Function vectors in large language models*), on a model small enough that you can see everything. You
 # will also find something that isn't in the paper: what the vector of our small model *really* says.
 #
@@ -34,7 +34,7 @@
 #
 # `tiny-llama` speaks Storyworld (section 1.1), and among its training texts were lists such as the one above,
 # each under one of three rules: **opposite** (`hot: cold`), **same** (`hot: hot`), or **comparative** (`hot:
-# hotter`). All three are about the same words. So a list that shows nothing, `old:`, leaves the rule open,
+# hotter`). All three are about the same words. So a prompt without examples, such as `old:`, leaves the rule open,
 # and a model that guesses is right a third of the time. The last part does the same with a real
 # language model, SmolLM2.
 #

@@ -122,7 +122,7 @@ def test_the_torch_of_this_machine_computes():
 @pytest.mark.parametrize(
     ("found", "told"),
     [
-        ({}, "none: everything runs on the CPU"),
+        ({}, "none, so everything runs on the CPU"),
         ({"mps": True}, "Apple's (MPS); tests run on the CPU"),
         ({"cuda": True, "name": "Tesla", "built_for": "12.4"}, "Tesla, CUDA 12.4"),
     ],
@@ -140,7 +140,7 @@ def test_a_driver_that_torch_cannot_use_is_said(monkeypatch, torch_says):
     fix = "Update the NVIDIA driver, or install a torch that is built for the one you have."
     assert health._torch() == [well("torch", "2.9"), ill("GPU", detail, fix)]
     monkeypatch.setattr(shutil, "which", lambda _: None)
-    assert health._torch()[1] == well("GPU", "none: everything runs on the CPU")
+    assert health._torch()[1] == well("GPU", "none, so everything runs on the CPU")
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_a_driver_that_torch_cannot_use_is_said(monkeypatch, torch_says):
 )
 def test_a_torch_that_fails_is_said_in_its_last_words(monkeypatch, script, said):
     monkeypatch.setattr(health, "_LOOK_AT_TORCH", script)
-    assert health._torch() == [ill("torch", f"it can't compute: {said}", "Run: pip install --force-reinstall torch")]
+    assert health._torch() == [ill("torch", f"it can't compute ({said})", "Run: pip install --force-reinstall torch")]
 
 
 def test_only_the_last_line_of_what_it_prints_counts(monkeypatch):
@@ -167,8 +167,8 @@ def test_a_torch_that_hangs_is_left(monkeypatch):
     monkeypatch.setattr(health, "_TORCH_LIMIT", 0.2)
     (finding,) = health._torch()
     assert not finding.is_ok
-    assert finding.detail.startswith("it can't compute: Command ")
-    assert finding.detail.endswith("timed out after 0.2 seconds")
+    assert finding.detail.startswith("it can't compute (Command ")
+    assert finding.detail.endswith("timed out after 0.2 seconds)")
 
 
 def test_the_look_at_torch_waits_two_minutes(monkeypatch):
@@ -215,7 +215,7 @@ def test_bundled_models_that_are_missing_are_named(monkeypatch):
     monkeypatch.setattr(zoo, "names", lambda: list(cards))
     monkeypatch.setattr(zoo, "info", cards.__getitem__)
     monkeypatch.setattr(zoo, "is_available", lambda name: name == "there")
-    assert health._models() == [ill("models", "missing: one, two", REINSTALL)]
+    assert health._models() == [ill("models", "one, two missing", REINSTALL)]
     monkeypatch.setattr(zoo, "is_available", lambda name: name != "real")
     assert health._models() == [well("models", "the bundled ones are here")]
 
@@ -271,9 +271,9 @@ def test_files_in_place_of_folders_are_said(folders):
     (folders / "home").symlink_to(folders / "nowhere")
     reason = os.strerror(errno.ENOTDIR)
     cache, progress, _ = health._folders()
-    assert cache == ill("cache", f"{folders / 'cache' / 'zoo'}: {reason}", "Set ARENA_CACHE to a folder of yours.")
+    assert cache == ill("cache", f"{reason} for {folders / 'cache' / 'zoo'}", "Set ARENA_CACHE to a folder of yours.")
     assert (progress.is_ok, progress.fix) == (False, "Set ARENA_HOME to a folder of yours.")
-    assert progress.detail == f"{folders / 'home'}: {os.strerror(errno.ENOENT)}"
+    assert progress.detail == f"{os.strerror(errno.ENOENT)} for {folders / 'home'}"
 
 
 def test_a_damaged_progress_file_is_said_and_not_warned_of(folders):

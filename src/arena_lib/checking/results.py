@@ -87,6 +87,8 @@ class Result:
     mismatch: Mismatch | None = None
     notes: tuple[str, ...] = ()
     """Remarks that are no failure, such as an argument changed in place where that is allowed."""
+    printed: str = ""
+    """The beginning of what the learner's code printed, where nobody saw it."""
     message: str = ""
     """What the learner reads, in plain text."""
     seed: int = 0

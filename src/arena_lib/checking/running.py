@@ -64,6 +64,8 @@ class _Session:
     seen: list[Observations] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    announce: Callable[[str, str], None] | None = None
+    """Told of each call, as a learner would write it, before it is made, and of what is special about it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,11 +105,22 @@ def run(
     return result
 
 
-def judge(test: Exercise, obj: Any, *, device: str = "cpu", exercise_id: str | None = None) -> Outcome:
-    """As `run`, with the learner's exception and the compared values beside the Result."""
+def judge(
+    test: Exercise,
+    obj: Any,
+    *,
+    device: str = "cpu",
+    exercise_id: str | None = None,
+    announce: Callable[[str, str], None] | None = None,
+) -> Outcome:
+    """As `run`, with the learner's exception and the compared values beside the Result.
+
+    `announce` is told of each call before it is made, and of what is special about it: it may never return.
+    """
     started = time.perf_counter()
     with isolated(test.seed):
         session = _prepare(test, device)
+        session.announce = announce
         verdict = _Verdict("passed")
         try:
             _look(session, obj)
@@ -236,6 +249,8 @@ def _observe(session: _Session, candidate: Any) -> tuple[Exception, Case] | None
     first: tuple[Exception, Case] | None = None
     unfit: Unfit | None = None
     for case_idx, (case, expected) in enumerate(zip(session.cases, session.expected, strict=True)):
+        if session.announce is not None:
+            session.announce(*_call_of(session.test, case))
         try:
             session.seen.append(observe(session.test, candidate, case, case_idx))
         except Unfit as error:

@@ -100,7 +100,7 @@ def _torch() -> list[Finding]:
             if isinstance(error, subprocess.TimeoutExpired)
             else (completed.stderr.strip() or "no answer").splitlines()[-1]
         )
-        return [_finding("torch", False, f"it can't compute: {reason}", "Run: pip install --force-reinstall torch")]
+        return [_finding("torch", False, f"it can't compute ({reason})", "Run: pip install --force-reinstall torch")]
     torch = _finding("torch", True, report["version"])
     if report["cuda"]:
         return [torch, _finding("GPU", True, f"{report['name']}, CUDA {report['built_for']}")]
@@ -110,7 +110,7 @@ def _torch() -> list[Finding]:
         fix = "Update the NVIDIA driver, or install a torch that is built for the one you have."
         detail = f"there is an NVIDIA driver, but torch for CUDA {report['built_for']} can't use it"
         return [torch, _finding("GPU", False, detail, fix)]
-    return [torch, _finding("GPU", True, "none: everything runs on the CPU")]
+    return [torch, _finding("GPU", True, "none, so everything runs on the CPU")]
 
 
 def _course() -> list[Finding]:
@@ -134,7 +134,7 @@ def _models() -> list[Finding]:
         missing = [name for name in zoo.names() if zoo.info(name).source == "bundled" and not zoo.is_available(name)]
     except ArenaError as error:
         return [_finding("models", False, str(error), "Run: pip install --force-reinstall arena-lib")]
-    detail = f"missing: {', '.join(missing)}" if missing else "the bundled ones are here"
+    detail = f"{', '.join(missing)} missing" if missing else "the bundled ones are here"
     return [_finding("models", not missing, detail, "Run: pip install --force-reinstall arena-lib")]
 
 
@@ -190,7 +190,7 @@ def _writable(name: str, folder: Path, fix: str) -> Finding:
         with tempfile.TemporaryFile(dir=nearest):
             pass
     except OSError as error:
-        return _finding(name, False, f"{folder}: {error.strerror}", fix)
+        return _finding(name, False, f"{error.strerror} for {folder}", fix)
     return _finding(name, True, str(folder))
 
 

@@ -7,7 +7,16 @@ import torch
 from rich.console import Console
 
 from arena_lib.checking.comparison.comparing import Raised, compare
-from arena_lib.checking.reports.messages import MAX_LINES, WIDTH, compose, render_rich, render_text, spoken, with_note
+from arena_lib.checking.reports.messages import (
+    MAX_LINES,
+    WIDTH,
+    compose,
+    render_rich,
+    render_text,
+    spoken,
+    with_note,
+    with_printed,
+)
 from arena_lib.checking.results import Check, Diagnosis, Mismatch, Result, Stop
 
 
@@ -342,3 +351,12 @@ def test_compose_puts_the_diagnosis_after_the_pattern():
 
 def test_a_full_stop_of_a_mistake_is_not_doubled():
     assert "Looks like: hides nothing" in render_text(failed(E, MASKED, mistake="hides nothing", why="x"))
+
+
+def test_the_first_lines_that_were_printed_are_shown_whoever_spoke_the_verdict():
+    printed = "".join(f"{i}\n" for i in range(9))
+    failed = Result(exercise="1.1/f", status="failed")
+    told = with_printed(replace(failed, message=render_text(failed)), printed).message
+    assert "  printed  0\n           1\n           2\n           3\n           ...\n" in told
+    assert with_printed(spoken("1.1/f", "error", "no."), "a\n").message == "✗ 1.1/f: no.\n  printed  a"
+    assert with_printed(spoken("1.1/f", "error", "no."), "").message == "✗ 1.1/f: no."

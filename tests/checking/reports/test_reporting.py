@@ -199,3 +199,18 @@ def test_line_survives_a_terminal_without_unicode(toy, monkeypatch):
 
 def test_further_arguments_of_other_notebooks_change_nothing(toy):
     toy.test_half_norm(toy.half_norm_in_one_line, "a cache", 3)
+
+
+@pytest.mark.parametrize(("head", "is_told"), [('# arena: {"section": "7.2"}\n', True), ("", False)])
+def test_a_sections_script_that_stops_is_told_of_the_command_that_judges_it_all(tmp_path, head, is_told):
+    script = tmp_path / "mine.py"
+    script.write_text(
+        head
+        + "from arena_lib.tests import transformer_from_scratch as tests\n"
+        + "def causal_mask(scores):\n    raise NotImplementedError\n"
+        + "tests.test_causal_mask(causal_mask)\n",
+        encoding="utf-8",
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert (f"To judge every exercise of this file: arena check {script}" in done.stderr) == is_told

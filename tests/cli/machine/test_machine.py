@@ -44,7 +44,7 @@ def test_doctor_says_what_is_wrong_and_the_one_fix(arena, home, monkeypatch):
     assert done.code == 3
     for text in (
         "✗ Python",
-        "✗ torch: it can't compute: OSError: libtorch.so: cannot open",
+        "✗ torch: it can't compute (OSError: libtorch.so: cannot open",
         "✗ torch: 2",
         "pip install 'torch>=99'",
         "✗ nope: missing",
@@ -110,7 +110,7 @@ def test_an_unknown_verb_is_a_wrong_use(arena):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("start",), "SECTION"),
+        (("start",), "  1.2    Intro to mechanistic interpretability"),
         (("hint", "mlp", "--tier", "x"), "--tier"),
         (("check", "--nonsense"), "--nonsense"),
         (("zoo", "info"), "NAME"),

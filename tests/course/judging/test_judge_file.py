@@ -73,7 +73,7 @@ def test_a_stub_is_not_started_although_what_it_needs_fails(judge, needed):
 @pytest.mark.parametrize(
     ("body", "status", "told"),
     [
-        ("while True: pass", "timeout", "within 4 seconds"),
+        ("while True: pass", "timeout", "within its time limit (4 s)"),
         ("import os; os._exit(3)", "error", "exit code 3"),
         ("import os; os._exit(0)", "error", "exit code 0"),
         ("import sys; sys.exit(5)", "error", "SystemExit: 5"),
@@ -100,6 +100,20 @@ def test_what_a_learners_code_does_costs_its_own_exercise_only(judge, body, stat
     assert told in found["plus"].message
     assert found["times"].passed
     assert time.monotonic() - started < 30
+
+
+@pytest.mark.parametrize(("ends", "status"), [("while True: pass", "timeout"), ("import os; os._exit(3)", "error")])
+def test_a_call_that_never_returns_is_said_with_its_case_and_a_hint(judge, ends, status):
+    _, found = judge(f"def plus(a, b):\n    {ends}", limit=4.0 if status == "timeout" else 20.0, only=["7.3/plus"])
+    assert found["plus"].status == status
+    assert found["plus"].call.startswith("plus(a=tensor(")
+    assert found["plus"].case == "two"
+    assert "For a hint: arena hint 7.3/plus" in found["plus"].message
+
+
+def test_what_a_learners_code_prints_is_shown(judge):
+    _, found = judge("def plus(a, b):\n    print('seen', len(a))\n    return a - b", only=["7.3/plus"])
+    assert "  printed  seen 3\n" in found["plus"].message
 
 
 def test_a_broken_cell_is_an_error_of_its_exercise_with_cell_and_line(judge):

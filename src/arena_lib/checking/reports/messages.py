@@ -39,6 +39,8 @@ MAX_CHECKS = 3
 """Failed checks that are shown."""
 MAX_NOTES = 3
 """Notes that are shown."""
+MAX_PRINTED = 4
+"""Lines of what the learner's code printed that are shown."""
 
 _MARKS: dict[Status, tuple[str, str]] = {
     "passed": ("✓", "[ok]"),
@@ -80,7 +82,7 @@ def compose(result: Result) -> Message:
     status = result.status
     name = clean(result.exercise)
     if status == "passed":
-        return Message(status, _passed_headline(result, name), tuple(_notes(result)))
+        return Message(status, _passed_headline(result, name), (*_notes(result), *_printed(result)))
     if status == "not_started":
         body = "" if result.notes else "Write the body in place of `raise NotImplementedError`. "
         step = f"{body}For a hint: arena hint {name}"
@@ -95,6 +97,7 @@ def compose(result: Result) -> Message:
     }[status]
     mismatch = _mismatch_facts(result.mismatch, is_named=result.diagnosis is not None)
     facts = [*_call(result), *_stop(result), *_failed_checks(result), *mismatch, *_diagnosis(result), *_notes(result)]
+    facts += _printed(result)
     return Message(status, headline, tuple(facts), f"For a hint: arena hint {name}")
 
 
@@ -136,6 +139,13 @@ def _diagnosis(result: Result) -> list[tuple[str, str]]:
 
 def _notes(result: Result) -> list[tuple[str, str]]:
     return [("note", note) for note in result.notes[:MAX_NOTES]]
+
+
+def _printed(result: Result) -> list[tuple[str, str]]:
+    """The first lines that the learner's code printed."""
+    lines = [line for line in result.printed.splitlines() if line.strip()]
+    shown = [*lines[:MAX_PRINTED], *(["..."] if len(lines) > MAX_PRINTED else [])]
+    return [("" if i else "printed", line) for i, line in enumerate(shown)]
 
 
 def _mismatch_facts(mismatch: Mismatch | None, *, is_named: bool) -> list[tuple[str, str]]:
@@ -286,6 +296,15 @@ def with_note(result: Result, note: str) -> Result:
     if result.message == render_text(result):
         return replace(noted, message=render_text(noted))
     return replace(noted, message="\n".join([result.message, *fact_lines("note", note, WIDTH)]))
+
+
+def with_printed(result: Result, printed: str) -> Result:
+    """The verdict with what the learner's code printed, in its message too."""
+    printed_too = replace(result, printed=printed)
+    if result.message == render_text(result):
+        return replace(printed_too, message=render_text(printed_too))
+    lines = [line for label, text in _printed(printed_too) for line in fact_lines(label, text, WIDTH)]
+    return replace(printed_too, message="\n".join([result.message, *lines]))
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,10 @@ A learner's own exception goes on, with our frames cut out of its traceback; so 
 Raises:  CheckFailed; the learner's exception.
 """
 
+import contextlib
 import importlib
 import os
+import shlex
 import sys
 import sysconfig
 import traceback
@@ -25,6 +27,8 @@ from arena_lib.errors import CheckFailed
 _PACKAGE = str(Path(__file__).parents[2]) + os.sep
 _CHECKING = str(Path(__file__).parents[1]) + os.sep
 _PYTHON = sysconfig.get_path("stdlib") + os.sep
+SECTION_IN_HEAD, MAX_HEAD = "arena: {", 1000
+"""What the head of a section's script holds, and within how many characters."""
 _GENERATED = ("<frozen ", "<string>", "<__", "<@")
 """How the names of code begin that Python, numpy and beartype make up themselves."""
 
@@ -140,11 +144,20 @@ def _show_uncaught(kind: type[BaseException], error: BaseException, frames: type
     kept = [f for f in shown.stack if not (is_library(f.filename) if is_verdict else f.filename.startswith(_CHECKING))]
     shown.stack = traceback.StackSummary.from_list(kept)
     if is_verdict:
-        text = "".join(["Traceback (most recent call last):\n", *shown.stack.format(), f"{error}\n"])
+        text = "".join(["Traceback (most recent call last):\n", *shown.stack.format(), f"{error}\n", _other_way()])
     else:
         text = "".join(shown.format())
     encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
     sys.stderr.write(text.encode(encoding, "replace").decode(encoding))
+
+
+def _other_way() -> str:
+    """How to have all exercises of a section's script judged, which stops at the first that fails when it runs."""
+    path = getattr(sys.modules.get("__main__"), "__file__", None) or ""
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        if SECTION_IN_HEAD in Path(path).read_text(encoding="utf-8")[:MAX_HEAD]:
+            return f"  Python stops here. To judge every exercise of this file: arena check {shlex.quote(path)}\n"
+    return ""
 
 
 def without_ours(frames: types.TracebackType | None) -> types.TracebackType | None:

@@ -13,7 +13,7 @@ import click
 from arena_lib.cli.learning.check_class import check_class, check_report, judged_entry, report_class
 from arena_lib.cli.learning.watch_session import Judge, WatchSession
 from arena_lib.cli.learning.watching import has_keys, read_keys, take_stamp, wait_for_save, wait_without_keys
-from arena_lib.cli.support.exploring import EXPLORING_A_SCRIPT, more_to_explore
+from arena_lib.cli.support.exploring import more_to_explore
 from arena_lib.cli.support.output import FAILED, UsageError, as_wrong_use, json_option, print_json, show, verb
 from arena_lib.wording import counted
 
@@ -171,8 +171,6 @@ def _show_verdict(verdict: FileVerdict, section: Section) -> None:
     to_fix = [result for result in verdict.results if result.status not in WELL]
     more = more_to_explore(section, len(verdict.results))
     show(f"{verdict.path.name}: {_counts(n_passed, len(to_fix), len(waiting))}{more}.")
-    if more and verdict.path.suffix == ".py":
-        show(EXPLORING_A_SCRIPT)
     if to_fix and n_passed + len(waiting) > 0:
         show(f"Next: fix {to_fix[0].exercise}")
     elif waiting and n_passed:
@@ -192,8 +190,8 @@ def _show_results(verdict: FileVerdict, ids: set[str]) -> None:
 
     for problem in verdict.problems:
         lost = ", ".join(name for name, why in verdict.unread.items() if why == problem)
-        after = f"Fix that line: until then {lost} can't be judged." if lost else "Its definitions are left out."
-        message = f"✗ {problem.where} must be Python: got {problem.message}. {after}"
+        after = f"Until that is right, {lost} can't be judged." if lost else "What it defines is left out."
+        message = f"✗ {problem.where} can't be read as Python: {problem.message}. {after}"
         print_result(Result(exercise=lost, status="error", message=message))
     for result in verdict.results:
         if result.exercise in ids and result.exercise not in verdict.unread:  # those were said above

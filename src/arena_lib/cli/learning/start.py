@@ -13,7 +13,7 @@ from arena_lib.wording import counted
 
 
 @click.command("start")
-@click.argument("section")
+@click.argument("section", required=False)
 @click.option("--folder", type=click.Path(path_type=Path), default=Path(), help="Where to write.")
 @click.option("--format", "file_format", default="ipynb", help="ipynb or py.")
 @click.option("--scale", default="full", help="full, or tiny for short runs.")
@@ -22,11 +22,11 @@ from arena_lib.wording import counted
 @json_option
 @verb
 def start_section(
-    section: str, folder: Path, file_format: str, scale: str, fresh: bool, open_lab: bool, as_json: bool
+    section: str | None, folder: Path, file_format: str, scale: str, fresh: bool, open_lab: bool, as_json: bool
 ) -> None:
     """Write a section's exercises into your folder.
 
-    SECTION is an id such as 1.1, or a name.
+    SECTION is an id such as 1.1, or a name; without it you see which there are.
     """
     from arena_lib.course.content.catalog import load_catalog
     from arena_lib.course.record.progress import ProgressStore
@@ -35,7 +35,11 @@ def start_section(
     for what, chosen, choices in (("--format", file_format, FORMATS), ("--scale", scale, SCALES)):
         if chosen not in choices:
             raise UsageError(f"{what} must be {' or '.join(choices)}: got {chosen!r}. Choose one.")
-    chosen_section = load_catalog().section(section)
+    catalog = load_catalog()
+    if section is None:
+        listing = "\n".join(f"  {known.id:<6} {known.title}" for known in catalog.sections)
+        raise UsageError(f"start takes the section to write: got none. There are:\n{listing}")
+    chosen_section = catalog.section(section)
     with as_wrong_use():
         path = start(chosen_section, folder, format=file_format, scale=scale, fresh=fresh)
     ProgressStore().note("opened")

@@ -139,7 +139,9 @@ def _ways_of_a_script(section: Section) -> list[str]:
     lines = [
         "Write it and save this file. `arena check FILE`, with this file's name, tests your code and says what is wrong",
         "if something is; with `--watch` it does so at every save. Every exercise has three hints, from the idea to the",
-        "step: `arena hint ID` shows the next one. `arena progress` shows what is left to do.",
+        "step: `arena hint ID` shows the next one. `arena progress` shows what is left to do. To see a part's results,",
+        "run its cells in an editor that knows `# %%`, such as VS Code: as a whole, `python FILE` stops at the first",
+        "exercise that isn't written yet.",
     ]
     if any(entry.is_exploratory for entry in section.exercises):
         lines += [
@@ -185,11 +187,17 @@ def _fold(summary: str, text: str) -> list[str]:
 
 def _fallback(earlier: list[ExerciseEntry], *, is_script: bool) -> tuple[str, str]:
     names = ", ".join(f"{entry.object_name}" for entry in earlier)
-    place = "below a new line `# %%` above this text" if is_script else "into a new cell above this one"
+    code = f"\n\n```python\n{fallback_imports(earlier)}\n```"
+    if is_script:
+        return (
+            f"This builds on your {names}.",
+            "If you skipped that, write a line `# %%` above this text, and under it these imports of the library's own "
+            f"(leave out what you have):{code}",
+        )
     return (
         f"This builds on your {names}. Not written yet?",
         "To do this exercise first, take the library's own for now. "
-        f"Put these lines {place}, and delete what you don't need:\n\n```python\n{fallback_imports(earlier)}\n```",
+        f"Put these lines into a new cell above this one, and delete what you don't need:{code}",
     )
 
 

@@ -132,13 +132,25 @@ def needed_names(reference: str) -> list[NeededName]:
 
 
 def helpers_of_short(reference: str) -> list[str]:
-    """The functions and classes of its package that a function of one statement uses there, as references."""
-    module, node = _definition(reference)
+    """The functions and classes of its package to which a function of one statement leaves the work, as references.
+
+    With those that these use in turn, so that nothing is left to be looked up.
+    """
+    _, node = _definition(reference)
     if isinstance(node, ast.ClassDef) or len(node.body) - (_docstring(node) is not None) != 1:
         return []
+    helpers = _helpers(reference)
+    inner = [name for helper in helpers for name in _helpers(helper) if not name.endswith("Error")]
+    return list(dict.fromkeys([*helpers, *inner]))
+
+
+def _helpers(reference: str) -> list[str]:
+    """The functions and classes of its package that a definition uses there, as references."""
+    module, node = _definition(reference)
     origins = {name.name: name.origin for name in needed_names(reference)}
     helpers: dict[str, None] = {}
-    for part in ast.walk(node.body[-1]):
+    body = node.body[1:] if _docstring(node) is not None else node.body
+    for part in (part for statement in body for part in ast.walk(statement)):
         name, _, attribute = (
             ast.unparse(part).partition(".") if isinstance(part, ast.Name | ast.Attribute) else ("", "", "")
         )

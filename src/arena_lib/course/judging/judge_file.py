@@ -11,6 +11,7 @@ Raises:  WorkspaceError for a file that can't be read; ArenaError if no process 
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import os
 import signal
@@ -19,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from arena_lib.checking.reports.messages import render_text, spoken
-from arena_lib.checking.results import Result
+from arena_lib.checking.results import RUNS, Check, Result
 from arena_lib.course.content.catalog_types import ExerciseEntry, Section
 from arena_lib.course.content.judge_hashes import current_test_hash
 from arena_lib.course.content.stubs import is_stub
@@ -36,7 +37,6 @@ from arena_lib.course.judging.collect import (
 from arena_lib.course.judging.earlier_failures import FAULTS, helpers_of, mention_helpers
 from arena_lib.course.judging.judge_exercise import judge_alone
 from arena_lib.course.judging.processes import LOST, Ending, Job, Limits, run_jobs
-from arena_lib.wording import counted
 
 DEFAULT_LIMIT = 60.0
 """Seconds that one exercise may take."""
@@ -127,20 +127,29 @@ def _run_all(
     tests = {entry.test.partition(":")[0]: None for entry in entries if entry.test}
     preload = ["torch", "arena_lib.checking.running", judge_alone.__module__, *tests, *modules]
     results: dict[str, Result] = {}
+    calls: dict[str, dict[str, str]] = {}
     for job, message in run_jobs(jobs, limits, n_parallel=_n_parallel(), preload=preload):
         if not isinstance(message, Ending):
-            results[job.name] = Result.from_json(message)
+            record = json.loads(message)
+            if "status" in record:
+                results[job.name] = Result.from_record(record)
+            else:
+                calls[job.name] = record
         elif message.exit_code == LOST or job.name not in results:
-            results[job.name] = _verdict_on(job.name, message, limits)
+            results[job.name] = _verdict_on(job.name, message, limits, calls.get(job.name, {}))
     return results
 
 
-def _verdict_on(exercise: str, ending: Ending, limits: Limits) -> Result:
-    """What is said of an exercise whose process left no verdict."""
+def _verdict_on(exercise: str, ending: Ending, limits: Limits, call: Mapping[str, str]) -> Result:
+    """What is said of an exercise whose process left no verdict; `call` holds its last call and case, if it made one."""
     if ending.exit_code is None:
-        message = f"it must end within {counted(limits.seconds, 'second')}: it was still running. Look for a loop without an end."
-        return spoken(exercise, "timeout", message, seconds=limits.seconds)
-    return spoken(exercise, "error", f"your code must return to its test: {describe_exit(ending.exit_code)}.")
+        note = "It was still running. Look for a loop without an end."
+        result = Result(exercise=exercise, status="timeout", seconds=limits.seconds, notes=(note,), **call)  # type: ignore[arg-type]
+    else:
+        message = f"Your code must return to its test: {describe_exit(ending.exit_code)}."
+        check = Check(name=RUNS, passed=False, message=message)
+        result = Result(exercise=exercise, status="error", checks=(check,), **call)  # type: ignore[arg-type]
+    return replace(result, message=render_text(result))
 
 
 def describe_exit(code: int) -> str:
@@ -171,7 +180,7 @@ def _without_running(parsed: ParsedFile, entry: ExerciseEntry) -> Result | None:
         result = Result(exercise=entry.id, status="not_started")  # whatever becomes of what its stub needs
         return replace(result, message=render_text(result))
     if problem := _problem_of(parsed, entry):
-        message = f"the cell of {name} must be Python: got {problem.message} in {problem.where}. Fix that line."
+        message = f"the cell that defines {name} can't be read as Python: {problem.message} ({problem.where})."
         return spoken(entry.id, "error", message)
     return spoken(entry.id, "not_started", f"not started, {name} isn't defined here.")
 

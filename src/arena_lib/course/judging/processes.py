@@ -32,6 +32,8 @@ LOST = 255
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 _GIB = 2**30
+_outlets: list[Connection] = []
+"""Where a job of this process hands its texts on; none in a process that runs no job."""
 _GRACE_SECONDS = 5
 """A process that nobody kills in time, as its starter is gone, ends so much later by itself."""
 _N_STARTS = 20
@@ -198,12 +200,19 @@ def _run(
     if IS_FORKING:  # then no lock, such as a tqdm bar's, has a name that the os._exit below would leave behind
         multiprocessing.set_start_method("fork", force=True)
     limit_memory(limits.memory)
+    _outlets.append(connection)
     for text in function(*arguments):
-        connection.send_bytes(text.encode())
+        hand_on(text)
     connection.close()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)  # whatever threads the learner's code left
+
+
+def hand_on(text: str) -> None:
+    """Sends a text of this process's job at once, from wherever in the job it is called."""
+    for outlet in _outlets:
+        outlet.send_bytes(text.encode())
 
 
 def limit_memory(gib: float) -> None:

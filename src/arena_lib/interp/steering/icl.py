@@ -49,13 +49,12 @@ RULE_LIST = ICLFormat(question=" {x}:", separator=",", start="<|endoftext|>")
 
 
 def make_prompt(word_pairs: Sequence[Pair], form: ICLFormat = QUESTION_ANSWER) -> tuple[str, str]:
-    """A prompt that shows all pairs but the last, and asks for the answer of the last; and that answer.
+    """Two texts: a prompt that shows all pairs but the last and ends with the last one's question, and its answer.
 
-    The prompt is `form.start`; then, for each pair but the last, its question, its answer and
-    `form.separator`; then the question of the last pair. `form.question` and `form.answer` are templates:
-    `form.question.format(x=word)` and `form.answer.format(y=answer)`. The second result is the last pair's
-    answer, written as `form.answer` writes the others. A single pair makes a zero-shot prompt. `word_pairs` stays
-    as it is.
+    The prompt is joined of these, with nothing else in between: `form.start`; for each pair but the last its
+    question, its answer and `form.separator`; at the end the last pair's question. A pair's question is
+    `form.question.format(x=first_word)` and its answer `form.answer.format(y=second_word)`; the answer that is
+    returned is written so too. A single pair makes a prompt without examples. `word_pairs` stays as it is.
 
     >>> make_prompt([("hot", "cold"), ("big", "small")], ICLFormat(question="{x} ->", separator="; "))
     ('hot -> cold; big ->', ' small')
