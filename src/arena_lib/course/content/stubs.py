@@ -149,7 +149,7 @@ def _helpers(reference: str) -> list[str]:
     module, node = _definition(reference)
     origins = {name.name: name.origin for name in needed_names(reference)}
     helpers: dict[str, None] = {}
-    body = node.body[1:] if _docstring(node) is not None else node.body
+    body = node.body[1:] if ast.get_docstring(node) is not None else node.body
     for part in (part for statement in body for part in ast.walk(statement)):
         name, _, attribute = (
             ast.unparse(part).partition(".") if isinstance(part, ast.Name | ast.Attribute) else ("", "", "")

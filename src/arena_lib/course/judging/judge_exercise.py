@@ -75,7 +75,7 @@ def silence() -> Printed:
         os.dup2(nowhere, stream)
     printed = Printed()
     sys.stdin, sys.stderr = (open(os.devnull, mode, encoding="utf-8") for mode in "rw")  # noqa: SIM115
-    sys.stdout = io.TextIOWrapper(printed, encoding="utf-8", errors="replace", write_through=True)  # type: ignore[type-var]
+    sys.stdout = io.TextIOWrapper(printed, encoding="utf-8", errors="replace", write_through=True)
     return printed
 
 

@@ -26,6 +26,7 @@ from arena_lib.tests.indirect_object_identification.small_models import (
     make_model,
     make_tokens,
     what_a_sweep_gives,
+    whole_cache,
 )
 from arena_lib.transformer.fast.attention_only import AttentionOnlyConfig
 from arena_lib.transformer.fast.gpt2 import GPT2Config
@@ -48,7 +49,7 @@ def sweep_cases(generator: torch.Generator, axes: str, configs: dict[str, Any]) 
         model = make_model(cfg, generator)
         batch, seq = PROMPTS[type(cfg)]
         corrupted, clean = (make_tokens(batch, seq, generator) for _ in range(2))
-        given = {"model": model, "corrupted": corrupted, "cache": model.run_with_cache(clean)[1]}
+        given = {"model": model, "corrupted": corrupted, "cache": whole_cache(model, clean)}
         call = "model, corrupted_tokens, clean_cache, patching_metric"
         cases.append(Case(label=label, given=given, axes={"result": axes}, call=call))
     return cases

@@ -24,6 +24,7 @@ from arena_lib.tests.indirect_object_identification.small_models import (
     make_model,
     make_tokens,
     what_a_sweep_gives,
+    whole_cache,
 )
 
 __test__ = False
@@ -48,7 +49,7 @@ def path_case(
         "model": model,
         "new": new,
         "orig": orig,
-        "caches": {name: model.run_with_cache(tokens)[1] for name, tokens in caches.items()},
+        "caches": {name: whole_cache(model, tokens) for name, tokens in caches.items()},
     }
     receivers = f"{more['receivers']}, {more['part']!r}, " if more else ""
     call = f"{receivers}model, patching_metric, new_dataset, orig_dataset{''.join(f', {name}' for name in caches)}"

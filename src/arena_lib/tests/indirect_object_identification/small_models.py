@@ -69,6 +69,14 @@ def make_cache(tensors: dict[str, Tensor]) -> ActivationCache:
     return ActivationCache(model, list(tensors), tensors)
 
 
+def whole_cache(model: Transformer, tokens: Tensor) -> ActivationCache:
+    """The cache of a run, with all that is made when it is first asked for: whoever reads it changes nothing."""
+    cache = model.run_with_cache(tokens)[1]
+    for name in cache:
+        cache[name]
+    return cache
+
+
 def layer_of(name: str) -> int:
     """The layer in a hook's name."""
     return hook_at(name).layer()
