@@ -111,6 +111,12 @@ def test_reset_brings_the_stub_back_and_says_where_the_old_code_is(arena):
     assert arena("reset", MASK, "gone.ipynb").code == 2
 
 
+def test_reset_says_that_a_pass_still_counts(arena, solved):
+    arena("check", solved, "-e", MASK)
+    done = arena("reset", MASK, solved)
+    assert "You passed it before, so your progress still counts it as done." in done.out
+
+
 def test_after_a_pass_the_solution_is_shown(arena, solved):
     arena("check", solved, "-e", MASK)
     done = arena("solution", MASK)

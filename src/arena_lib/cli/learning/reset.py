@@ -21,6 +21,7 @@ def reset(exercise: str, file: Path | None, as_json: bool) -> None:
     The cell becomes what it was at the start; what you had written goes into a new file beside yours.
     """
     from arena_lib.course.content.catalog import load_catalog
+    from arena_lib.course.record.progress import ProgressStore
     from arena_lib.course.resetting import reset_exercise
 
     catalog = load_catalog()
@@ -35,3 +36,6 @@ def reset(exercise: str, file: Path | None, as_json: bool) -> None:
         show(f"{done.exercise} in {done.file} is as it was at the start. Your old code is in {done.kept}.")
         if done.file.suffix == ".ipynb":
             show("If the notebook is open in JupyterLab: File > Reload Notebook from Disk.")
+        progress = ProgressStore().status().get(done.exercise)
+        if progress is not None and progress.passed_at is not None:
+            show("You passed it before, so your progress still counts it as done.")
