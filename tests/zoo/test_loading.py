@@ -173,3 +173,9 @@ def test_looking_at_cards_loads_no_torch():
         "sys.exit(int('torch' in sys.modules or 'transformers' in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["tiny-gpt", "attn-only-2l"])
+def test_a_model_is_loaded_without_torchs_compiler_which_takes_a_second(name):
+    code = f"import sys; from arena_lib import zoo; zoo.load({name!r}); sys.exit('torch._dynamo' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

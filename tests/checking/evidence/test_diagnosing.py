@@ -98,6 +98,19 @@ def same(test, expected, actual):
     return same_observations(test, {"output": expected, CHANGED: []}, {"output": actual, CHANGED: []})
 
 
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Sizes of tensors must match except in dimension 0. Expected 3", "adds sizes"),
+        ("The size of tensor a (3) must match", None),
+    ],
+)
+def test_an_exception_of_the_same_kind_that_says_something_else_is_another_mistake(toy, text, name):
+    error = RuntimeError("Sizes of tensors must match except in dimension 1. Expected 2")
+    test = dataclasses.replace(toy.test_half_norm, mistakes=[Mistake("adds sizes", function=fails(error))])
+    assert name_of(test, observe(test, fails(RuntimeError(text)))) == name
+
+
 def test_observations_agree_within_the_tolerance(toy):
     one, near, far = (torch.tensor([value]) for value in (1.0, 1.0 + 1e-7, 1.01))
     assert same(toy.test_half_norm, one, near)

@@ -74,7 +74,8 @@ class Transformer(HookedModel, StackedWeights, WritingModel):
         """
         names = [name for name, _ in self.named_parameters() if name.rsplit(".", 1)[-1] in self.residual_writers]
         for name, parameter in self.named_parameters():
-            if name.rsplit(".", 1)[-1].startswith("W_"):
+            # Without numbers there is nothing to draw, and torch would load its compiler to find that out.
+            if name.rsplit(".", 1)[-1].startswith("W_") and not parameter.is_meta:
                 std = self.cfg.init_range / (len(names) ** 0.5 if name in names else 1.0)
                 parameter.normal_(0.0, std, generator=generator)
 
