@@ -175,7 +175,8 @@ def mutants(session: nox.Session) -> None:
     install(session)
     session.run(*offline(), str(SCRIPTS / "arena"), "verify", "--table", "docs/mutants.md")
     folders = [f"src/arena_lib/{name}" for name in ("core", "checking", "transformer", "interp")]
-    command = (sys.executable, "-m", "tests.mutation", "--report", "docs/mutants_of_library.md", *session.posargs)
+    sample = session.posargs or ["--each", "2", "--seed", "0"]
+    command = (sys.executable, "-m", "tests.mutation", "--report", "docs/mutants_of_library.md", *sample)
     session.run(*offline(), *command, *folders)
 
 
