@@ -189,7 +189,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def peers(session: nox.Session) -> None:
-    """The same beside older libraries, in an environment of their own, which it builds."""
+    """The same beside older libraries, and SAELens and circuitsvis on our models, in an environment that it builds."""
     if not PEERS.is_dir():
         session.run(sys.executable, "-m", "venv", str(PEERS))
     python = str(PEERS / SCRIPTS.name / "python")
@@ -197,6 +197,7 @@ def peers(session: nox.Session) -> None:
     session.run(*pip, "-c", PEER_CONSTRAINTS, "torch")
     session.run(*pip, "--no-deps", "-r", PEER_CONSTRAINTS)
     session.run(*pip, "--no-deps", "-e", ".")
+    session.run(python, "-m", "tests.interp.peers_page")
     measure(session, python, "peers")
 
 

@@ -173,7 +173,15 @@ def test_documents_that_texts_cite_lie_in_the_repository():
 
 
 @pytest.mark.parametrize(
-    "name", ["README.md", "CONTRIBUTING.md", "docs/DESIGN.md", "docs/STYLE.md", "benchmarks/README.md"]
+    "name",
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "docs/DESIGN.md",
+        "docs/STYLE.md",
+        "docs/coming_from_transformerlens.md",
+        "benchmarks/README.md",
+    ],
 )
 def test_links_between_the_documents_lead_somewhere(name):
     for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", read(name)):
