@@ -1,0 +1,1 @@
+"""Figures of reinforcement learning: gridworlds and episodes, curves over many runs."""
