@@ -183,7 +183,7 @@ def mutants(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """The benchmarks at this device's published size; names and options for them follow `--`."""
-    install(session)
+    install(session, "bench")
     measure(session, sys.executable, "main")
 
 
