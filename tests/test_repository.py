@@ -124,9 +124,12 @@ def imported_packages():
 
 def test_the_library_requires_what_it_imports_and_nothing_for_its_tests():
     project = tomllib.loads(read("pyproject.toml"))["project"]
-    imports_of = {"pyyaml": "yaml"}
-    required = {imports_of.get(name, name.replace("-", "_")) for name in names_of(project["dependencies"])}
-    optional = {name for extra in project["optional-dependencies"].values() for name in names_of(extra)}
+    imports_of = {"pyyaml": "yaml", "pillow": "PIL", "opencv-python-headless": "cv2"}
+    extras = [requirement for extra in project["optional-dependencies"].values() for requirement in extra]
+    required, optional = (
+        {imports_of.get(name, name.replace("-", "_")) for name in names_of(requirements)}
+        for requirements in (project["dependencies"], extras)
+    )
     with_jupyterlab = {"IPython", "jupyter_client", "nbclient", "nbconvert", "nbformat"}
     for_authors = {"playwright"}
     assert imported_packages() - required <= optional | with_jupyterlab | for_authors
