@@ -36,9 +36,9 @@ def test_rows_are_drawn_in_proportion_and_never_with_priority_zero():
 
 def test_weights_make_up_for_the_draw_and_are_at_most_one():
     probabilities = torch.tensor([0.1, 0.4])
-    torch.testing.assert_close(compute_replay_weights(probabilities, 10, 1.0), torch.tensor([1.0, 0.25]))
-    torch.testing.assert_close(compute_replay_weights(probabilities, 10, 0.5), torch.tensor([1.0, 0.5]))
-    torch.testing.assert_close(compute_replay_weights(probabilities, 10, 0.0), torch.ones(2))
+    torch.testing.assert_close(compute_replay_weights(probabilities, 1.0), torch.tensor([1.0, 0.25]))
+    torch.testing.assert_close(compute_replay_weights(probabilities, 0.5), torch.tensor([1.0, 0.5]))
+    torch.testing.assert_close(compute_replay_weights(probabilities, 0.0), torch.ones(2))
 
 
 @pytest.mark.parametrize("size", [1, 2, 5, 8, 13])

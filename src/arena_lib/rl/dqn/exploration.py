@@ -20,7 +20,7 @@ def linear_schedule(
 
     At step 0 it's start_e. It reaches end_e at step exploration_fraction * total_timesteps, and stays there.
 
-    >>> [linear_schedule(step, 1.0, 0.2, 0.5, 100) for step in (0, 25, 50, 100)]
+    >>> [round(linear_schedule(step, 1.0, 0.2, 0.5, 100), 3) for step in (0, 25, 50, 100)]
     [1.0, 0.6, 0.2, 0.2]
     """
     share_done = min(current_step / (exploration_fraction * total_timesteps), 1.0)

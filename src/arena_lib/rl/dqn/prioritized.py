@@ -44,20 +44,19 @@ def sample_by_priority(
     return rows.clamp(max=len(priorities) - 1)
 
 
-def compute_replay_weights(
-    probabilities: Float[Tensor, " batch"], n_stored: int, beta: float
-) -> Float[Tensor, " batch"]:
+def compute_replay_weights(probabilities: Float[Tensor, " batch"], beta: float) -> Float[Tensor, " batch"]:
     """How much each transition of a batch counts, since some were drawn more often than others.
 
-    weight = (1 / (n_stored * probability))^beta, divided by the largest weight of the batch
+    weight = (1 / probability)^beta, divided by the largest weight of the batch
 
     `probabilities` are those with which the batch's transitions were drawn. With beta = 1 the draw is made up for in
-    full, with 0 not at all. The division keeps the largest step as large as it was.
+    full, with 0 not at all. The division keeps the largest step as large as it was; in it the paper's factor, the
+    number of stored transitions, cancels.
 
-    >>> compute_replay_weights(torch.tensor([0.25, 0.5]), n_stored=4, beta=1.0)
+    >>> compute_replay_weights(torch.tensor([0.25, 0.5]), beta=1.0)
     tensor([1.0000, 0.5000])
     """
-    weights = (n_stored * probabilities) ** -beta
+    weights = probabilities**-beta
     return weights / weights.max()
 
 
@@ -140,8 +139,19 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         rows = self.sums.find((np.arange(batch_size) + drawn) / batch_size * self.sums.total)
         probabilities = torch.from_numpy(self.sums[rows] / self.sums.total).float()
         batch = self.read(torch.from_numpy(rows))
-        weights = compute_replay_weights(probabilities, len(self), self.beta)
+        weights = compute_replay_weights(probabilities, self.beta)
         return ReplayBatch(**{**vars(batch), "weights": weights})
+
+    def get_tensors(self) -> dict[str, Tensor]:
+        """What a checkpoint keeps: the priorities too."""
+        priorities = torch.from_numpy(self.sums[np.arange(self.buffer_size)])
+        return {**super().get_tensors(), "buffer.priorities": priorities, "buffer.largest": torch.tensor(self.largest)}
+
+    def set_tensors(self, tensors: dict[str, Tensor], n_added: int) -> None:
+        """Go back to what `get_tensors` returned."""
+        super().set_tensors(tensors, n_added)
+        self.sums.set(np.arange(self.buffer_size), tensors["buffer.priorities"].numpy())
+        self.largest = tensors["buffer.largest"].item()
 
     def update(self, rows: Int[Tensor, " batch"], td_errors: Float[Tensor, " batch"]) -> None:
         """Set the priorities of rows that a batch came from."""

@@ -81,6 +81,15 @@ class ReplayBuffer:
         """Draw transitions with equal probability, with replacement."""
         return self.read(sample_rows(self.n_added, batch_size, self.buffer_size, generator))
 
+    def get_tensors(self) -> dict[str, Tensor]:
+        """What a checkpoint keeps, beside `n_added`."""
+        return {"buffer.storage": self.storage[: len(self)]}
+
+    def set_tensors(self, tensors: dict[str, Tensor], n_added: int) -> None:
+        """Go back to what `get_tensors` returned."""
+        self.n_added = n_added
+        self.storage[: len(self)] = tensors["buffer.storage"]
+
     def read(self, rows: Int[Tensor, " batch"]) -> ReplayBatch:
         """The transitions that lie in these rows: one gather, then views."""
         taken, d_obs = self.storage.index_select(0, rows), self.d_obs

@@ -12,8 +12,10 @@ Differs: Adam instead of RMSProp; squared errors; the network is small.
 
 import copy
 import math
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -38,7 +40,8 @@ from arena_lib.rl.dqn.targets import (
 )
 from arena_lib.rl.environments.making import make_vector_env
 from arena_lib.rl.environments.spaces import DISCRETE, require_actions, require_vectors
-from arena_lib.rl.environments.stepping import Stepper
+from arena_lib.rl.environments.stepping import Episode, Stepper
+from arena_lib.rl.training.runs import Run, TrainingRun
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +127,8 @@ class DQNTrainer:
         n_actions = int(self.stepper.envs.single_action_space.n)  # type: ignore[attr-defined]
         self.q_network = make_q_network(config, obs_shape, n_actions)
         self.target_network = copy.deepcopy(self.q_network).requires_grad_(False)
-        self.optimizer = torch.optim.Adam(self.q_network.parameters(), lr=config.lr, fused=True)
+        self.parameters = list(self.q_network.parameters())
+        self.optimizer = torch.optim.Adam(self.parameters, lr=config.lr, fused=True)
         self.generator = make_generator(config.seed)
         self.buffer = (
             PrioritizedReplayBuffer(config.buffer_size, obs_shape, config.alpha, config.beta)
@@ -139,15 +143,41 @@ class DQNTrainer:
         self.agent = DQNAgent(self.stepper, memory, self.q_network, *exploration, rng)
         self.n_updates = 0
 
-    def play_and_learn(self) -> float | None:
-        """Step every environment once, and update where it's time; returns the loss of an update."""
+    def train(
+        self,
+        *,
+        folder: str | os.PathLike[str] | None = None,
+        resume: bool = True,
+        trackers: Sequence[str] = (),
+        max_seconds: float | None = None,
+        on_step: Callable[[int], None] | None = None,
+    ) -> TrainingRun:
+        """Train for `total_steps` environment steps, going on from the checkpoint in `folder` if there is one.
+
+        `on_step` is called after each step of the environments, with the number of steps so far.
+        """
+        config = self.config
+        with Run(
+            self, algorithm="dqn", env_id=config.env_id, config=config, n_steps=config.total_steps, folder=folder,
+            resume=resume, trackers=trackers, max_seconds=max_seconds,
+        ) as run:  # fmt: skip
+            while not run.is_over:
+                episodes, loss = self.play_and_learn()
+                values = {} if loss is None else {"loss": loss, "epsilon": self.agent.epsilon}
+                run.advance(values, episodes)
+                if on_step is not None:
+                    on_step(self.stepper.n_steps)
+        return run.result()
+
+    def play_and_learn(self) -> tuple[list[Episode], float | None]:
+        """Step every environment once, and update where it's time: the episodes that ended, and an update's loss."""
         steps_before = self.stepper.n_steps
-        self.agent.play_step()
+        episodes = self.agent.play_step()
         now, every = self.stepper.n_steps, self.config.train_every
         is_time = now // every > steps_before // every
         if not is_time or now < self.config.learning_starts or not len(self.buffer):
-            return None
-        return self.training_step()
+            return episodes, None
+        return episodes, self.training_step()
 
     def training_step(self) -> float:
         """One update: draw a batch, compute its targets, move the values, and let the target network follow."""
@@ -181,6 +211,29 @@ class DQNTrainer:
         """What to do for observations: the most valuable action, or as in training where not `greedy`."""
         return (lambda obs: greedy_actions(self.q_network, obs)) if greedy else self.agent.get_actions
 
+    def get_state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Everything that a run needs to go on, but the environments."""
+        networks = {"q_network": self.q_network, "target_network": self.target_network}
+        tensors = {f"{name}.{key}": value for name, net in networks.items() for key, value in net.state_dict().items()}
+        for i, parameter in enumerate(self.parameters):
+            state = self.optimizer.state[parameter]
+            tensors |= {f"adam.{i}.{key}": value for key, value in state.items()}
+        tensors |= {"generator": self.generator.get_state(), **self.buffer.get_tensors()}
+        state = {"n_updates": self.n_updates, "n_added": self.buffer.n_added, "rng": self.agent.rng.bit_generator.state}
+        return tensors, state
+
+    def set_state(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
+        """Go back to what `get_state` returned; steps that an n-step writer still held are lost."""
+        for name, network in (("q_network", self.q_network), ("target_network", self.target_network)):
+            network.load_state_dict(_below(name, tensors))
+        for i, parameter in enumerate(self.parameters):
+            if kept := _below(f"adam.{i}", tensors):
+                self.optimizer.state[parameter] = kept
+        self.generator.set_state(tensors["generator"])
+        self.buffer.set_tensors(tensors, state["n_added"])
+        self.n_updates = state["n_updates"]
+        self.agent.rng.bit_generator.state = state["rng"]
+
     def _anneal(self) -> None:
         share_done = min(self.stepper.n_steps / self.config.total_steps, 1.0)
         for group in self.optimizer.param_groups:
@@ -208,6 +261,11 @@ def train_on_batch(
     nn.utils.clip_grad_norm_(q_network.parameters(), max_grad_norm)
     optimizer.step()
     return loss.detach(), errors
+
+
+def _below(name: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names begin with `name` and a dot, without these."""
+    return {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")}
 
 
 def make_q_network(config: DQNConfig, obs_shape: tuple[int, ...], n_actions: int) -> nn.Module:

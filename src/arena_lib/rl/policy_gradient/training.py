@@ -9,9 +9,11 @@ Differs: returns are normalised; where a rollout or a time limit cuts an episode
 """
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -24,7 +26,7 @@ from arena_lib.core.seeds import check_seed, make_generator
 from arena_lib.errors import ConfigError, TrainingError
 from arena_lib.rl.environments.making import make_vector_env
 from arena_lib.rl.environments.spaces import DISCRETE, require_actions, require_vectors
-from arena_lib.rl.environments.stepping import Stepper
+from arena_lib.rl.environments.stepping import Episode, Stepper
 from arena_lib.rl.policy_gradient.agent import VPGAgent
 from arena_lib.rl.policy_gradient.loss import (
     compute_importance_weights,
@@ -33,6 +35,7 @@ from arena_lib.rl.policy_gradient.loss import (
 )
 from arena_lib.rl.policy_gradient.returns import compute_returns, normalize_returns, subtract_baseline
 from arena_lib.rl.policy_gradient.rollout import Rollout, as_floats
+from arena_lib.rl.training.runs import Run, TrainingRun
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,11 +106,36 @@ class VPGTrainer:
         self.generator = make_generator(config.seed)
         self.agent = VPGAgent(self.stepper, self.policy_network, self.generator)
 
-    def learn(self) -> dict[str, float]:
-        """Gather a rollout and learn from it; returns what was measured at the last update."""
+    def train(
+        self,
+        *,
+        folder: str | os.PathLike[str] | None = None,
+        resume: bool = True,
+        trackers: Sequence[str] = (),
+        max_seconds: float | None = None,
+        on_step: Callable[[int], None] | None = None,
+    ) -> TrainingRun:
+        """Train for `total_steps` environment steps, going on from the checkpoint in `folder` if there is one.
+
+        `on_step` is called after each rollout, with the number of environment steps so far.
+        """
+        config = self.config
+        with Run(
+            self, algorithm="vpg", env_id=config.env_id, config=config, n_steps=config.total_steps, folder=folder,
+            resume=resume, trackers=trackers, max_seconds=max_seconds,
+        ) as run:  # fmt: skip
+            while not run.is_over:
+                metrics, episodes = self.learn()
+                run.advance(metrics, episodes)
+                if on_step is not None:
+                    on_step(self.stepper.n_steps)
+        return run.result()
+
+    def learn(self) -> tuple[dict[str, float], list[Episode]]:
+        """Gather a rollout and learn from it: what was measured at the last update, and the episodes that ended."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.lr * max(1 - self.stepper.n_steps / self.config.total_steps, 0.0)
-        rollout, _ = self.agent.gen_rollout(Rollout(self.config.n_envs, self.config.n_steps, (self.d_obs,)))
+        rollout, episodes = self.agent.gen_rollout(Rollout(self.config.n_envs, self.config.n_steps, (self.d_obs,)))
         for _ in range(self.config.n_updates):
             loss, metrics = self.compute_loss(rollout)
             self.optimizer.zero_grad()
@@ -116,7 +144,7 @@ class VPGTrainer:
             self.optimizer.step()
         if not math.isfinite(metrics["loss"]):
             raise TrainingError(f"the loss must be finite: got {metrics['loss']}. Lower lr or max_grad_norm.")
-        return metrics
+        return metrics, episodes
 
     def compute_loss(self, tau: Rollout) -> tuple[Float[Tensor, ""], dict[str, float]]:
         """The loss of a rollout, phantom steps left out, and its parts."""
@@ -135,6 +163,23 @@ class VPGTrainer:
         loss = policy_loss + config.vf_coef * value_loss - config.ent_coef * mean_entropy
         parts = {"loss": loss, "policy_loss": policy_loss, "value_loss": value_loss, "entropy": mean_entropy}
         return loss, {name: part.item() for name, part in parts.items()}
+
+    def get_state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Everything that a run needs to go on, but the environments."""
+        tensors = {f"{i}": parameter for i, parameter in enumerate(self.parameters)}
+        for i, parameter in enumerate(self.parameters):
+            tensors |= {f"adam.{i}.{key}": value for key, value in self.optimizer.state[parameter].items()}
+        return tensors | {"generator": self.generator.get_state()}, {}
+
+    @torch.no_grad()
+    def set_state(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
+        """Go back to what `get_state` returned."""
+        for i, parameter in enumerate(self.parameters):
+            parameter.copy_(tensors[f"{i}"])
+            prefix = f"adam.{i}."
+            if kept := {key.removeprefix(prefix): tensors[key] for key in tensors if key.startswith(prefix)}:
+                self.optimizer.state[parameter] = kept
+        self.generator.set_state(tensors["generator"])
 
     @torch.no_grad()
     def _bootstrapped_rewards(self, tau: Rollout) -> Float[Tensor, "n_envs n_steps"]:
