@@ -4,16 +4,16 @@ from gymnasium.vector import AutoresetMode
 
 from arena_lib.errors import ConfigError
 from arena_lib.rl.environments.counting import CountingEnv
-from arena_lib.rl.policy_gradient import VPGConfig, VPGTrainer
+from arena_lib.rl.policy_gradient import Rollout, VPGConfig, VPGTrainer
 
-PROBES = {1: 3000, 2: 4000, 3: 6000, 4: 4000, 5: 6000, 6: 6000, 7: 30_000, 8: 10_000}
+PROBES = {1: 2500, 2: 3000, 3: 3000, 4: 2000, 5: 3000, 6: 9000, 7: 7000, 8: 4000}
 """Steps after which each probe must be solved."""
 
 
 def train_on_probe(number, mode=AutoresetMode.SAME_STEP):
     config = VPGConfig(
-        env_id=f"arena/Probe{number}-v0", n_envs=4, n_steps=16, total_steps=PROBES[number], lr=2e-2, mode=mode, gamma=0.5,
-        n_updates=2, vf_coef=1.0, hidden_sizes=(16,), max_grad_norm=5.0,
+        env_id=f"arena/Probe{number}-v0", n_envs=8, n_steps=8, total_steps=PROBES[number], lr=3e-2, mode=mode, gamma=0.5,
+        n_updates=2, vf_coef=1.0, ent_coef=0.001, hidden_sizes=(16,), max_grad_norm=5.0,
     )  # fmt: skip
     trainer = VPGTrainer(config)
     trainer.train()
@@ -27,7 +27,9 @@ def test_each_probe_is_solved_in_each_mode(number, mode):
     probe = trainer.stepper.envs.envs[0].unwrapped
     values, best = probe.values(0.5), probe.best_actions()
     for obs, value in values.items():
-        learnt = float(trainer.value_network(torch.tensor([[obs]])))
+        if number == 8 and obs == -1:  # the right policy doesn't go there
+            continue
+        learnt = trainer.value_network(torch.tensor([[obs]])).item()
         assert learnt == pytest.approx(value, abs=0.15 + 0.03 * abs(value)), f"value of {obs}"
     for obs, action in best.items():
         p = trainer.policy_network(torch.tensor([[obs]])).softmax(-1)[0]
@@ -44,8 +46,6 @@ def test_the_same_seed_gives_the_same_curve():
 def test_phantom_steps_teach_nothing():
     config = VPGConfig(env_id=CountingEnv, mode=AutoresetMode.NEXT_STEP, n_envs=2, n_steps=16, total_steps=64)
     trainer = VPGTrainer(config)
-    from arena_lib.rl.policy_gradient import Rollout
-
     rollout, _ = trainer.agent.gen_rollout(Rollout(2, 16, (1,)))
     loss, _ = trainer.compute_loss(rollout)
     assert not rollout.is_real.all()

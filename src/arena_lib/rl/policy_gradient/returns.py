@@ -18,6 +18,7 @@ def compute_returns(
     and just rewards[i, t] where done[i, t] says that the step ended its episode, and at the last step. What comes
     after an end belongs to another episode. The result is a new tensor.
 
+    >>> import torch
     >>> compute_returns(torch.tensor([[1.0, 2.0, 4.0]]), torch.tensor([[False, False, False]]), gamma=0.5)
     tensor([[3., 4., 4.]])
     >>> compute_returns(torch.tensor([[1.0, 2.0, 4.0]]), torch.tensor([[False, True, False]]), gamma=0.5)
@@ -35,6 +36,7 @@ def normalize_returns(returns: Float[Tensor, "*shape"], eps: float = 1e-8) -> Fl
     Subtract the mean, then divide by the standard deviation plus eps. The standard deviation is torch's default, with
     n - 1; eps keeps returns that are all alike from being divided by zero.
 
+    >>> import torch
     >>> normalize_returns(torch.tensor([[1.0, 2.0, 3.0]]))
     tensor([[-1.,  0.,  1.]])
     """
