@@ -12,7 +12,7 @@ from arena_lib.course.content.catalog import load_catalog
 from arena_lib.course.content.notebooks import build_cells
 from arena_lib.interp.patching.metrics import logits_to_ave_logit_diff
 
-IN_PARTS = ["1.1", "1.2", "1.3.1", "1.3.2", "1.4.1"]
+IN_PARTS = ["1.1", "1.2", "1.3.1", "1.3.2", "1.4.1", "2.2"]
 """Sections whose parts each say their minutes and what one learns."""
 ENDS = ["What you have learned", "What comes next", "On your own", "Reading"]
 """The headings that close a section, in this order."""
