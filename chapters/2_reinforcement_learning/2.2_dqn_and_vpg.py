@@ -545,7 +545,7 @@ class HookedQNetwork(HookedRootModule):
 # what truly came after it: the discounted sum of the next rewards, from `compute_returns` of the library (you write your own
 # in the next part).
 # %%
-def play(q_network, *, n_envs=32, n_steps=200, epsilon=0.5, gamma=0.95, n_left_out=60, seed=7):
+def play(q_network, *, n_envs=64, n_steps=200, epsilon=0.5, gamma=0.95, n_left_out=60, seed=7):
     """Observations "n d_obs" and true returns "n" of an agent that often acts at random; first halves of environments first."""
     from arena_lib.rl.policy_gradient.returns import compute_returns as true_returns
 
@@ -575,9 +575,9 @@ def read_the_value(hooked, obs, returns):
         _, cache = hooked.run_with_cache(obs)
     for name, acts in cache.items():
         inputs = torch.cat([acts, torch.ones(len(acts), 1)], dim=1)
-        ridge = 1e-2 * len(obs) * torch.eye(inputs.shape[1])  # keeps neurons that never fire from spoiling the fit
+        ridge = 1e-5 * len(obs) * torch.eye(inputs.shape[1])  # keeps neurons that never fire from spoiling the fit
         gram = inputs[:half].T @ inputs[:half]
-        weights = torch.linalg.solve(gram + ridge * 1e-3, inputs[:half].T @ returns[:half])
+        weights = torch.linalg.solve(gram + ridge, inputs[:half].T @ returns[:half])
         truth = returns[half:]
         errors = truth - inputs[half:] @ weights
         explained[name] = float(1 - errors.square().mean() / (truth - truth.mean()).square().mean())
@@ -592,12 +592,12 @@ torch.testing.assert_close(hooked(seen[:5]), agent.q_network(seen[:5]))
 explained = read_the_value(hooked, seen, true_values)
 assert list(explained) == ["hook_obs", "hook_first", "hook_second"], f"one number for each hook point: got {explained}"
 assert all(share <= 1 for share in explained.values()), "no more than everything can be explained"
-assert SCALE == "tiny" or explained["hook_second"] > explained["hook_obs"] + 0.1, (
-    "the second layer should know more than the observation"
-)
+hidden = max(explained["hook_first"], explained["hook_second"])
+assert SCALE == "tiny" or hidden > explained["hook_obs"] + 0.1, "a hidden layer should know more than the observation"
 # %% result
-# the deeper you look, the better the value can be read.
-# The share of the variation of true returns that a linear probe explains, in episodes that it wasn't fitted on.
+# a hidden layer knows what no weighted sum of the observation says.
+# The share of the variation of true returns that a linear probe explains, in environments that it wasn't fitted on.
+# Below zero means: worse than always guessing the mean. Much of the rest is chance: half of the actions are random.
 names = {"hook_obs": "the observation", "hook_first": "first hidden layer", "hook_second": "second hidden layer"}
 plots.bars(
     {"explained": [explained[name] for name in names]},
@@ -827,8 +827,9 @@ record(greedy(policy), "CartPole-v1", max_steps=60 if SCALE == "tiny" else 300)
 # - **When does it collapse?** DQN on CartPole often forgets what it knew. Train with `DQNTrainer` for 200,000 steps and
 #   evaluate every 5,000, with five seeds. Which of the improvements keeps it from collapsing? What do the values look like
 #   just before?
-# - **Replicate a paper.** Hessel et al. 2018 take their *Rainbow* apart. Take LunarLander, switch on `is_double`, `is_dueling`, `is_prioritized` and `n_step=3`
-#   one by one, and compare by the interquartile mean over ten seeds.
+# - **Replicate a paper.** Hessel et al. 2018 ([arXiv:1710.02298](https://arxiv.org/abs/1710.02298)) take their *Rainbow*
+#   apart. Take LunarLander, switch on `is_double`, `is_dueling`, `is_prioritized` and `n_step=3` one by one, and compare
+#   by the interquartile mean over ten seeds. Is the order of the gains theirs?
 # - **Change its mind.** Your probe gives a direction in the hidden layer that stands for "this will go well". Add it
 #   to the activations with a hook while the agent plays. Does it act as if it felt safe?
 #
@@ -838,6 +839,6 @@ record(greedy(policy), "CartPole-v1", max_steps=60 if SCALE == "tiny" else 300)
 # - Van Hasselt et al. 2016, [Deep reinforcement learning with double Q-learning](https://arxiv.org/abs/1509.06461)
 # - Hessel et al. 2018, [Rainbow](https://arxiv.org/abs/1710.02298)
 # - Pardo et al. 2018, [Time limits in reinforcement learning](https://arxiv.org/abs/1712.00378), on terminated and truncated
-# - Sutton and Barto 2018, [Reinforcement learning: an introduction](http://incompleteideas.net/book/the-book-2nd.html),
+# - Sutton and Barto 2018, [Reinforcement learning: an introduction](https://incompleteideas.net/book/the-book-2nd.html),
 #   chapter 13, on policy gradients
 # - Jones 2021, [Debugging RL, without the agonizing pain](https://andyljones.com/posts/rl-debugging.html), on probes
