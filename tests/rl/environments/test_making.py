@@ -32,12 +32,19 @@ def test_a_missing_package_is_named_with_its_extra(monkeypatch, env_id, package)
         make_env(env_id)
 
 
-def test_what_gymnasium_finds_missing_is_said_our_way(monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "package"),
+    [
+        (gym.error.DependencyNotInstalled("pygame is not installed"), "pygame"),
+        (ModuleNotFoundError("No module named 'imageio'", name="imageio"), "imageio"),
+    ],
+)
+def test_what_gymnasium_finds_missing_is_said_our_way(monkeypatch, error, package):
     def refuse(*_, **__):
-        raise gym.error.DependencyNotInstalled("pygame is not installed")
+        raise error
 
     monkeypatch.setattr(gym, "make", refuse)
-    with pytest.raises(MissingDependencyError, match="needs the package 'pygame'"):
+    with pytest.raises(MissingDependencyError, match=f"needs the package '{package}'"):
         make_env("CartPole-v1", render_mode="rgb_array")
 
 

@@ -115,6 +115,8 @@ def _make(env_id: str, render_mode: str | None) -> gym.Env:
     except DependencyNotInstalled as error:
         package = next((name for place, (_, name) in BROUGHT_BY.items() if place in str(spec.entry_point)), "pygame")
         raise MissingDependencyError(package, "rl", f"the environment {env_id}") from error
+    except ModuleNotFoundError as error:  # what a package of the environment's needs, such as imageio for MuJoCo
+        raise MissingDependencyError(str(error.name), "rl", f"the environment {env_id}") from error
 
 
 def find_environment(env_id: str) -> EnvSpec:
