@@ -80,3 +80,20 @@ def test_vector_environments_are_apart_and_have_the_mode(mode):
 def test_a_number_of_environments_must_be_one(n_envs):
     with pytest.raises(ConfigError, match="n_envs must be a whole number of at least 1"):
         make_vector_env("CartPole-v1", n_envs)
+
+
+@pytest.mark.parametrize(
+    ("given", "chosen"),
+    [({}, "egl"), ({"MUJOCO_GL": "osmesa"}, "osmesa"), ({"DISPLAY": ":0"}, None)],
+    ids=["no screen", "chosen by the user", "a screen"],
+)
+def test_mujoco_draws_without_a_screen(monkeypatch, given, chosen):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "MUJOCO_GL"):
+        monkeypatch.setenv(name, "")  # so that it is put back
+        monkeypatch.delenv(name)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(making.sys, "platform", "linux")
+    monkeypatch.setattr(gym, "make", lambda *_, **__: CountingEnv())
+    make_env("HalfCheetah-v5", render_mode="rgb_array")
+    assert making.os.environ.get("MUJOCO_GL") == chosen

@@ -7,6 +7,8 @@ Raises:  UnknownNameError for an id that isn't known, with the nearest ones; Mis
          wrappers and autoreset modes that an environment can't have.
 """
 
+import os
+import sys
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from typing import Any
@@ -110,6 +112,8 @@ def _make_at_once(env_id: str, n_envs: int, mode: AutoresetMode, wrappers: Seque
 def _make(env_id: str, render_mode: str | None) -> gym.Env:
     spec = find_environment(env_id)
     options: dict[str, Any] = {} if render_mode is None else {"render_mode": render_mode}
+    if render_mode == "rgb_array" and "mujoco" in str(spec.entry_point):
+        _draw_without_display()
     try:
         return gym.make(spec, **options)
     except DependencyNotInstalled as error:
@@ -117,6 +121,12 @@ def _make(env_id: str, render_mode: str | None) -> gym.Env:
         raise MissingDependencyError(package, "rl", f"the environment {env_id}") from error
     except ModuleNotFoundError as error:  # what a package of the environment's needs, such as imageio for MuJoCo
         raise MissingDependencyError(str(error.name), "rl", f"the environment {env_id}") from error
+
+
+def _draw_without_display() -> None:
+    """Let MuJoCo draw by EGL where Linux has no screen; its own choice would ask for one. MUJOCO_GL says otherwise."""
+    if sys.platform == "linux" and not {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():
+        os.environ.setdefault("MUJOCO_GL", "egl")
 
 
 def find_environment(env_id: str) -> EnvSpec:
