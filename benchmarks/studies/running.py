@@ -27,9 +27,9 @@ STORED = Path(__file__).parents[1] / "results" / "studies"
 
 def find_studies() -> dict[str, Study]:
     """Every declared study by name, in alphabetical order."""
-    from benchmarks.studies import ppo
+    from benchmarks.studies import dqn, ppo
 
-    studies = [*ppo.STUDIES]
+    studies = [*dqn.STUDIES, *ppo.STUDIES]
     return {study.name: study for study in sorted(studies, key=lambda study: study.name)}
 
 

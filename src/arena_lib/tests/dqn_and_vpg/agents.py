@@ -238,7 +238,8 @@ def make_batch(generator: torch.Generator, has_weights: bool) -> tuple[ReplayBat
 def three_updates(function: Callable[..., Any], case: Case) -> Observations:
     """Losses, errors and weights over three updates."""
     torch.manual_seed(3)
-    network = nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 2))
+    first, last = nn.Linear(3, 5), nn.Linear(5, 2)
+    network = nn.Sequential(first, nn.Tanh(), last)
     optimizer = case.given["optimizer"](network.parameters())
     if case.given["has_old"]:
         for parameter in network.parameters():
@@ -252,8 +253,8 @@ def three_updates(function: Callable[..., Any], case: Case) -> Observations:
         "loss of each update": [x.detach() if isinstance(x, Tensor) else x for x in losses],
         "errors of each update": [x.detach() if isinstance(x, Tensor) else x for x in errors],
         "a result carries a graph": any(getattr(x, "requires_grad", False) for x in losses + errors),
-        "the network's bias afterwards": network[2].bias.detach().clone(),
-        "the network's first weights afterwards": network[0].weight.detach().clone(),
+        "the network's bias afterwards": last.bias.detach().clone(),
+        "the network's first weights afterwards": first.weight.detach().clone(),
     }
 
 

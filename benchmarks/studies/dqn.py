@@ -1,0 +1,56 @@
+"""Studies of DQN: CartPole, judged by greedy evaluation, in a setting meant to hold and in one known to collapse."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from arena_lib.rl.dqn.training import DQNConfig, DQNTrainer
+from arena_lib.rl.training.evaluation import Policy
+from arena_lib.rl.training.runs import TrainingRun
+from benchmarks.studies.declaring import Study, Train, Watch
+
+
+def _train(settings: Mapping[str, Any]) -> Train:
+    def train(seed: int, watch: Watch) -> tuple[TrainingRun, Policy]:
+        trainer = DQNTrainer(DQNConfig(seed=seed, **settings))
+        policy = trainer.policy()
+        return trainer.train(on_step=lambda step: watch(step, policy)), policy
+
+    return train
+
+
+def _study(name: str, title: str, settings: dict[str, Any], **more: Any) -> Study:
+    every = {"threshold": 475.0, "evaluate_every": 5_000}
+    return Study(
+        name=name, title=title, env_id="CartPole-v1", settings=settings, train=_train(settings), **every, **more
+    )
+
+
+STUDIES = (
+    _study(
+        "dqn-cartpole",
+        "DQN, CartPole-v1: double, 3-step, a target that follows slowly, an annealed learning rate",
+        {"total_steps": 50_000, "n_envs": 8, "train_every": 8, "batch_size": 256, "tau": 0.01},
+        published="488.69 +- 16.11 at 500,000 steps, training return (CleanRL, docs, dqn.md); 239.94 at 200,000 frames "
+        "and 451.51 with double and prioritised replay (SLM-Lab, docs/BENCHMARKS.md, February 2026).",
+    ),
+    _study(
+        "dqn-cartpole-cleanrl",
+        "DQN, CartPole-v1, in CleanRL's setting",
+        {
+            "total_steps": 500_000,
+            "lr": 2.5e-4,
+            "final_lr_fraction": 1.0,
+            "batch_size": 128,
+            "buffer_size": 10_000,
+            "learning_starts": 10_000,
+            "train_every": 10,
+            "target_every": 50,
+            "tau": 1.0,
+            "exploration_fraction": 0.5,
+            "n_step": 1,
+            "is_double": False,
+        },
+        published="488.69 +- 16.11, training return (CleanRL, docs, dqn.md).",
+        note="its collapses are known.",
+    ),
+)
