@@ -31,6 +31,21 @@ def run(*sources, limits=Limits(seconds=30.0), n_parallel=2, environment=None): 
     return [(job.name, message) for job, message in run_jobs(jobs, limits, n_parallel=n_parallel)]
 
 
+def wait_until(holds, *, seconds):
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "it didn't happen in time"
+        time.sleep(0.05)
+
+
+def is_gone(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
 @pytest.fixture(autouse=True)
 def _importable(monkeypatch):
     """This module, under a name by which a new process can import it."""
@@ -91,15 +106,7 @@ def test_only_the_job_that_kills_the_fork_server_is_lost():
 def test_what_a_process_left_running_is_killed(tmp_path):
     source = f"import subprocess; p = subprocess.Popen(['sleep', '600']); open({str(tmp_path / 'pid')!r}, 'w').write(str(p.pid))"
     run(source)
-    pid = int((tmp_path / "pid").read_text())
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return
-        time.sleep(0.05)
-    pytest.fail("sleep is still running")
+    wait_until(lambda: is_gone(int((tmp_path / "pid").read_text())), seconds=10)
 
 
 def test_the_callers_script_is_not_run_again(tmp_path):
@@ -115,6 +122,27 @@ def test_the_callers_script_is_not_run_again(tmp_path):
 
     output = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True).stdout
     assert output.splitlines() == ["run", "['done', Ending(exit_code=0)]"]
+
+
+@pytest.mark.parametrize("environment", [None, {"A": "b"}])
+def test_a_job_ends_with_the_process_that_asked_for_it(tmp_path, environment):
+    import subprocess
+
+    source = f"import os, time; open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())); time.sleep(600)"
+    script = (
+        "import test_processes\n"
+        "from arena_lib.course.judging.processes import Job, Limits, run_jobs\n"
+        f"job = Job(name='x', function=test_processes.run_source, arguments=({source!r},), environment={environment!r})\n"
+        "list(run_jobs([job], Limits(), n_parallel=1))\n"
+    )
+    caller = subprocess.Popen(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([os.path.dirname(__file__), *sys.path])},
+    )
+    wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text(), seconds=60)
+    caller.kill()
+    caller.wait()
+    wait_until(lambda: is_gone(int((tmp_path / "pid").read_text())), seconds=10)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts")

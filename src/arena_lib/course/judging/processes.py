@@ -14,6 +14,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 import types
 from collections import deque
@@ -195,6 +196,7 @@ def _run(
     """What a child does: runs the job in a process group of its own and sends its texts."""
     if hasattr(os, "setsid"):
         os.setsid()
+    threading.Thread(target=_end_with_the_caller, daemon=True).start()
     if hasattr(signal, "alarm") and limits.seconds < math.inf:
         signal.alarm(math.ceil(limits.seconds) + _GRACE_SECONDS)
     if IS_FORKING:  # then no lock, such as a tqdm bar's, has a name that the os._exit below would leave behind
@@ -207,6 +209,17 @@ def _run(
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)  # whatever threads the learner's code left
+
+
+def _end_with_the_caller() -> None:
+    """Ends this process, and what it left running, when the one that asked for the job is gone, however it went."""
+    caller = multiprocessing.parent_process()
+    if caller is None:
+        return
+    caller.join()
+    if hasattr(os, "killpg"):
+        os.killpg(os.getpid(), signal.SIGKILL)
+    os._exit(LOST)
 
 
 def hand_on(text: str) -> None:
