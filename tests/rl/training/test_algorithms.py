@@ -9,23 +9,29 @@ from arena_lib.errors import CheckpointError, ConfigError, UnknownNameError
 from arena_lib.rl.training import load_trainer, make_config, make_trainer
 from arena_lib.rl.training.algorithms import ALGORITHMS, read_settings
 
-HERE = [name for name in ALGORITHMS if name.startswith("ppo")]
-SMALL = {"total_timesteps": 256, "n_envs": 2, "n_steps": 64, "n_minibatches": 2, "n_epochs": 1, "seed": 4}
+PPO = {"total_timesteps": 256, "n_envs": 2, "n_steps": 64, "n_minibatches": 2, "n_epochs": 1}
+SMALL = {
+    "dqn": {"total_steps": 400, "learning_starts": 100, "batch_size": 16, "hidden_sizes": (8, 6)},
+    "vpg": {"total_steps": 256, "n_envs": 2, "n_steps": 64},
+    "ppo": PPO,
+    "ppo-continuous": {**PPO, "env_id": "Pendulum-v1"},
+}
 
 
-@pytest.mark.parametrize("name", HERE)
+@pytest.mark.parametrize("name", ALGORITHMS)
 def test_every_algorithm_is_where_the_table_says(name):
     algorithm = ALGORITHMS[name]
     assert algorithm.steps in {field.name for field in fields(pkgutil.resolve_name(algorithm.config))}
     assert callable(pkgutil.resolve_name(algorithm.trainer))
 
 
-@pytest.mark.parametrize(("name", "env_id"), [("ppo", "CartPole-v1"), ("ppo-continuous", "Pendulum-v1")])
-def test_an_agent_is_loaded_as_it_was_saved(tmp_path, name, env_id):
-    trainer = make_trainer(name, make_config(name, {**SMALL, "env_id": env_id}))
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_an_agent_is_loaded_as_it_was_saved(tmp_path, name):
+    settings = {**SMALL[name], "seed": 4}
+    trainer = make_trainer(name, make_config(name, settings))
     trainer.train(folder=tmp_path)
     loaded, config = load_trainer(tmp_path)
-    assert (config.env_id, config.seed) == (env_id, 4)
+    assert {field: getattr(config, field) for field in settings} == settings
     obs = np.random.default_rng(0).normal(size=(5, *trainer.stepper.obs.shape[1:])).astype(np.float32)
     assert np.array_equal(loaded.policy()(obs), trainer.policy()(obs))
     (tensors, _), (others, _) = trainer.get_state(), loaded.get_state()
