@@ -101,6 +101,19 @@ def test_a_package_without_requirements_is_well(monkeypatch):
     assert health._packages() == [well("packages", "all 0 are there")]
 
 
+@pytest.mark.parametrize(
+    ("others", "detail"),
+    [
+        ([], "all 2 packages of the chapter on agents are there"),
+        (["nowhere"], "nowhere aren't installed. For the chapter on agents run: pip install 'arena-lib[rl]'"),
+    ],
+)
+def test_the_extra_for_agents_is_looked_at_and_may_be_absent(monkeypatch, others, detail):
+    extra = [f"{name}>=0; extra == 'rl'" for name in ["pytest", "torch", *others]]
+    monkeypatch.setattr(health, "requires", lambda _: ["gone", "gone2; python_version >= '3'", *extra])
+    assert health._agents() == [well("extra rl", detail)]
+
+
 def test_a_library_that_is_not_installed_is_said(monkeypatch):
     def fail(name):
         raise PackageNotFoundError(name)
@@ -108,6 +121,7 @@ def test_a_library_that_is_not_installed_is_said(monkeypatch):
     monkeypatch.setattr(health, "requires", fail)
     told = ill("packages", "arena-lib isn't installed", "Run: pip install -e . (in the checkout)")
     assert health._packages() == [told]
+    assert health._agents() == []
 
 
 # torch and what it computes on

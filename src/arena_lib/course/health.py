@@ -50,7 +50,17 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Everything, in the order in which it should be fixed."""
-    looks: list[Callable[[], list[Finding]]] = [_python, _packages, _torch, _course, _models, _fetched, _disk, _folders]
+    looks: list[Callable[[], list[Finding]]] = [
+        _python,
+        _packages,
+        _agents,
+        _torch,
+        _course,
+        _models,
+        _fetched,
+        _disk,
+        _folders,
+    ]
     return [finding for look in looks for finding in look()]
 
 
@@ -86,6 +96,33 @@ def _packages() -> list[Finding]:
     return [
         _finding(str(r.name), False, f"{got}, must be {r.specifier}", f"Run: pip install '{r}'") for r, got in wrong
     ]
+
+
+def _agents() -> list[Finding]:
+    """Whether the packages of the extra `rl` are there; without them much of the course works, so it's no fault."""
+    from packaging.requirements import Requirement
+
+    try:
+        required = [Requirement(text) for text in requires("arena-lib") or []]
+    except PackageNotFoundError:
+        return []
+    markers = [(str(r.name), r.marker) for r in required if r.marker is not None]
+    names = [
+        name for name, marker in markers if marker.evaluate({"extra": "rl"}) and not marker.evaluate({"extra": ""})
+    ]
+    missing = [name for name in names if not _is_installed(name)]
+    if not missing:
+        return [_finding("extra rl", True, f"all {len(names)} packages of the chapter on agents are there")]
+    detail = f"{', '.join(missing)} aren't installed. For the chapter on agents run: pip install 'arena-lib[rl]'"
+    return [_finding("extra rl", True, detail)]
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        version(name)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 def _torch() -> list[Finding]:
