@@ -50,7 +50,7 @@ def test_everything_is_looked_at_in_the_order_of_mending(torch_says):
     torch_says()
     names = [finding.name for finding in examine()]
     assert names == [
-        "Python", "packages", "torch", "GPU", "course", "models", "disk", "cache", "progress", "progress file",
+        "Python", "packages", "extra rl", "torch", "GPU", "course", "models", "disk", "cache", "progress", "progress file",
     ]  # fmt: skip
 
 
