@@ -776,36 +776,51 @@ plots.lines(
     title="Your policy gradient agent, while it trains",
     references={"best possible": 500},
 )
+
+
+# %%
+def measure_noise(env_id, *, n_trained, n_rollouts):
+    """The variance of the gradient over rollouts of one policy that has learnt a little, for four ways to weigh actions."""
+    young, young_value, _ = train_vpg(env_id, total_steps=n_trained)
+    d_obs = young[0].in_features
+    player = VPGAgent(Stepper(make_vector_env(env_id, 4), 5), young, torch.Generator().manual_seed(5))
+    taus = [player.gen_rollout(Rollout(4, 128, (d_obs,)))[0] for _ in range(2 * n_rollouts)]
+    after = [compute_returns(add_what_was_cut(tau, young_value, 0.99), tau.done, 0.99) for tau in taus]
+    fit = torch.optim.Adam(young_value.parameters(), lr=3e-3)
+    for _ in range(40):  # on half of the rollouts the value network learns what this policy brings
+        for tau, returns in zip(taus[:n_rollouts], after[:n_rollouts], strict=True):
+            _, value_loss = subtract_baseline(returns, young_value(tau.obs).squeeze(-1))
+            fit.zero_grad()
+            value_loss.backward()
+            fit.step()
+    losses = {
+        "all rewards of the episode": [],
+        "what came after": [],
+        "minus its mean": [],
+        "minus the value network": [],
+    }
+    for tau, returns in zip(taus[n_rollouts:], after[n_rollouts:], strict=True):
+        logprobs, _ = compute_logprobs_and_entropy(tau, young)
+        whole = returns.clone()
+        for t in range(1, tau.n_steps):  # every step of an episode gets the return of its first step
+            whole[:, t] = torch.where(tau.done[:, t - 1], returns[:, t], whole[:, t - 1])
+        advantages, _ = subtract_baseline(returns, young_value(tau.obs).squeeze(-1))
+        weighed = [whole, returns, returns - returns.mean(), advantages - advantages.mean()]
+        for name, weight in zip(losses, weighed, strict=True):
+            losses[name].append(compute_reinforce_loss(weight, logprobs, torch.ones_like(weight)))
+    return {name: compute_gradient_variance(each, young.parameters()) for name, each in losses.items()}
+
+
 # %% result
-# what a baseline is good for.
-# The variance of the gradient over rollouts of one policy that has learnt a little, for four ways to weigh its actions.
-n_rollouts = 4 if SCALE == "tiny" else 24
-young, young_value, _ = train_vpg("CartPole-v1", total_steps=4_000 if SCALE == "tiny" else 20_000)
-player = VPGAgent(Stepper(make_vector_env("CartPole-v1", 4), 5), young, torch.Generator().manual_seed(5))
-losses = {
-    "all rewards of the episode": [],
-    "what came after": [],
-    "minus their mean": [],
-    "minus the value network": [],
-}
-for _ in range(n_rollouts):
-    tau, _ = player.gen_rollout(Rollout(4, 128, (4,)))
-    logprobs, _ = compute_logprobs_and_entropy(tau, young)
-    after = compute_returns(add_what_was_cut(tau, young_value, 0.99), tau.done, 0.99)
-    whole = after.clone()
-    for t in range(1, tau.n_steps):  # every step of an episode gets the return of its first step
-        whole[:, t] = torch.where(tau.done[:, t - 1], after[:, t], whole[:, t - 1])
-    advantages, _ = subtract_baseline(after, young_value(tau.obs).squeeze(-1))
-    weighed = [whole, after, after - after.mean(), advantages]
-    for name, weight in zip(losses, weighed, strict=True):
-        losses[name].append(compute_reinforce_loss(weight, logprobs, torch.ones_like(weight)))
-variances = {name: compute_gradient_variance(each, young.parameters()) for name, each in losses.items()}
-plots.bars(
-    {"variance": list(variances.values())},
-    list(variances),
-    y_title="variance of the gradient",
-    title="How noisy is it?",
-)
+# what a baseline is good for, in two environments.
+# The variance of the gradient, as a share of that with "what came after". In CartPole most states promise much the same,
+# so their mean does as well as a value network. In probe 6 the observation decides nearly all of the reward.
+n_rollouts = 3 if SCALE == "tiny" else 16
+noise = {}
+for env_id, n_trained in {"CartPole-v1": 20_000, "arena/Probe6-v0": 2_000}.items():
+    variances = measure_noise(env_id, n_trained=n_trained if SCALE == "full" else 2_000, n_rollouts=n_rollouts)
+    noise[env_id] = [variance / variances["what came after"] for variance in variances.values()]
+plots.bars(noise, list(variances), y_title="variance of the gradient, relative", title="How noisy is it?")
 # %% result
 # watch it.
 record(greedy(policy), "CartPole-v1", max_steps=60 if SCALE == "tiny" else 300)
