@@ -29,10 +29,15 @@ HERE = "arena_lib.rl.environments"
 PROBES = {f"arena/{name}-v0": f"{HERE}.probes:{name}" for name in [f"Probe{number}" for number in range(1, 9)]}
 CONTINUOUS_PROBES = {f"arena/ContinuousProbe{number}-v0": f"{HERE}.probes:ContinuousProbe{number}" for number in (4, 5)}
 CARTS = {f"arena/{name}-v0": f"{HERE}.shaping:{name}" for name in ("EasyCart", "SpinCart", "ProgressCart")}
+GRIDWORLDS = {
+    f"arena/{name}-v0": f"{HERE}.gridworlds.named:{name}Gym"
+    for name in ("CliffWalking", "FrozenLake", "Norvig", "Windy")
+}
 OWN = {
     **PROBES,
     **CONTINUOUS_PROBES,
     **CARTS,
+    **GRIDWORLDS,
     "arena/Counting-v0": f"{HERE}.counting:CountingEnv",
     "arena/CartPole-v1": "gymnasium.envs.classic_control.cartpole:CartPoleEnv",
     **{f"MinAtar/{name}-v{version}": f"{HERE}.minatar:MinAtarEnv" for name in GAMES for version in (0, 1)},
@@ -52,6 +57,7 @@ VECTORS = {"arena/CartPole-v1": f"{HERE}.cartpole:VectorCartPole"}
 OWN_LIMITS: dict[str, int] = {
     **dict.fromkeys(["arena/CartPole-v1", *CARTS], LIMIT),
     **dict.fromkeys(OWN_OPTIONS, MAX_STEPS),
+    **dict.fromkeys(["arena/CliffWalking-v0", "arena/Windy-v0"], 1000),
 }
 """For those of our own that don't end by themselves, after how many steps they are truncated."""
 
