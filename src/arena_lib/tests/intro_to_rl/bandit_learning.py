@@ -1,0 +1,265 @@
+"""Judges of the gradient bandit's step, of Thompson's draw, and of regret."""
+
+import numpy as np
+import torch
+
+from arena_lib.checking import Case, exercise, instead_of
+from arena_lib.rl.bandits import choosing
+from arena_lib.tests.intro_to_rl.watching import draws, result
+
+__test__ = False
+
+
+def gradient_cases(generator: torch.Generator) -> list[Case]:
+    """Rewards above, below and at the baseline; preferences that are uneven, and too large for exponentials."""
+
+    def case(label: str, preferences: list[float], action: int, reward: float, baseline: float, lr: float) -> Case:
+        return Case(label=label, args=(np.array(preferences), action, reward, baseline, lr))
+
+    return [
+        case("equal preferences, a good reward", [0.0, 0.0, 0.0, 0.0], 1, 3.0, 1.0, 0.5),
+        case("a bad reward", [0.3, -1.0, 0.7], 2, -2.0, 0.5, 0.1),
+        case("a reward as good as the baseline", [0.3, -1.0], 0, 2.0, 2.0, 0.4),
+        case("large preferences", [1000.0, 1001.0, 999.5], 0, 4.0, 3.0, 1.0),
+        case("preferences far apart", [900.0, -900.0, 899.5], 2, 1.0, 0.0, 0.5),
+        case("a negative reward above the baseline", [1.5, 0.2, -0.4, 0.9, 0.0], 3, -1.0, -3.0, 0.25),
+    ]
+
+
+def gradient_step_by_loop(
+    preferences: np.ndarray, action: int, reward: float, baseline: float, lr: float
+) -> np.ndarray:
+    """Arm by arm, as it is written."""
+    shifted = np.exp(preferences - preferences.max())
+    new = preferences.copy()
+    for a, p in enumerate(shifted / shifted.sum()):
+        new[a] += lr * (reward - baseline) * (1 - p if a == action else -p)
+    return new
+
+
+test_gradient_bandit_step = exercise(
+    reference=choosing.gradient_bandit_step,
+    cases=gradient_cases,
+    observe=result,
+    accepts=[gradient_step_by_loop],
+    mistakes=[
+        *instead_of(
+            "np.exp(preferences - preferences.max())",
+            {
+                "np.exp(preferences)": (
+                    "computes exponentials that overflow",
+                    "exp of 710 or more is infinite: subtract the largest preference first",
+                ),
+                "np.exp(preferences.max() - preferences)": (
+                    "makes disliked actions likely",
+                    "a larger preference means a larger probability",
+                ),
+                "preferences - preferences.min() + 1e-9": (
+                    "leaves out the exponential",
+                    "softmax divides exponentials by their sum",
+                ),
+            },
+        ),
+        *instead_of(
+            "(reward - baseline)",
+            {
+                "reward": (
+                    "forgets the baseline",
+                    "what counts is how much better the reward was than the baseline",
+                ),
+                "(baseline - reward)": (
+                    "swaps reward and baseline",
+                    "a reward above the baseline makes its action likelier",
+                ),
+                "(reward + baseline)": ("adds the baseline", "what counts is the reward minus the baseline"),
+            },
+        ),
+        *instead_of(
+            "(taken - p)",
+            {
+                "taken * (1 - p)": (
+                    "leaves the other actions as they are",
+                    "the others become less likely, each by its own probability",
+                ),
+                "(taken - p[action])": (
+                    "takes the probability of the action taken for all",
+                    "each other action changes by its own probability",
+                ),
+                "taken": ("leaves out the probabilities", "an action that is likely already changes less"),
+                "(taken - 1 / len(p))": (
+                    "takes equal probabilities",
+                    "the probabilities are the softmax of the preferences",
+                ),
+                "(taken + p)": (
+                    "raises the other actions too",
+                    "where one action becomes likelier, the others become less likely",
+                ),
+            },
+        ),
+        *instead_of(
+            "preferences + lr *",
+            {
+                "preferences +": ("ignores the learning rate", "the step is lr times the gradient"),
+                "lr *": ("returns the step alone", "the result is the new preferences: the old ones plus the step"),
+            },
+        ),
+        *instead_of(
+            "return preferences + lr * (reward - baseline) * (taken - p)",
+            {
+                "preferences += lr * (reward - baseline) * (taken - p)\n    return preferences": (
+                    "changes the caller's array",
+                    "the old preferences stay as they were: return new ones",
+                ),
+            },
+        ),
+    ],
+)
+
+
+def thompson_cases(generator: torch.Generator) -> list[Case]:
+    """Nothing known, much known, and arms of which one is hardly known."""
+
+    def case(label: str, wins: list[int], losses: list[int], seed: int) -> Case:
+        return Case(label=label, args=(np.array(wins), np.array(losses), seed))
+
+    return [
+        case("nothing is known", [0, 0, 0], [0, 0, 0], 0),
+        case("an arm hardly known", [30, 1, 8], [20, 0, 12], 1),
+        case("close arms", [6, 5, 7, 4], [5, 4, 7, 5], 2),
+        case("one arm has only lost", [0, 2], [9, 3], 3),
+    ]
+
+
+def thompson_by_list(n_wins: np.ndarray, n_losses: np.ndarray, rng: np.random.Generator) -> int:
+    """One call, and the best by hand."""
+    chances = rng.beta(n_wins + 1.0, n_losses + 1.0).tolist()
+    return chances.index(max(chances))
+
+
+test_thompson_action = exercise(
+    reference=choosing.thompson_action,
+    cases=thompson_cases,
+    observe=draws,
+    accepts=[thompson_by_list],
+    mistakes=[
+        *instead_of(
+            "rng.beta(1 + n_wins, 1 + n_losses)",
+            {
+                "rng.beta(1 + n_losses, 1 + n_wins)": (
+                    "swaps wins and losses",
+                    "the first parameter of the Beta distribution belongs to the wins",
+                ),
+                "((1 + n_wins) / (2 + n_wins + n_losses))": (
+                    "takes the mean chance instead of a draw",
+                    "what is little known is explored because its draws vary",
+                ),
+                "rng.beta(1 + n_wins, 1 + n_wins + n_losses)": (
+                    "counts all tries as losses",
+                    "the second parameter belongs to the losses alone",
+                ),
+                "rng.beta(np.maximum(n_wins, 1), np.maximum(n_losses, 1))": (
+                    "forgets to add 1",
+                    "before anything is known every chance is equally likely: that is Beta(1, 1)",
+                ),
+                "rng.normal(n_wins / np.maximum(n_wins + n_losses, 1), 1)": (
+                    "draws from a normal distribution",
+                    "the chance of winning has a Beta distribution",
+                ),
+                "np.random.default_rng(0).beta(1 + n_wins, 1 + n_losses)": (
+                    "draws from a generator of its own",
+                    "every draw comes from rng, so that choices differ, and can be repeated",
+                ),
+            },
+        ),
+        *instead_of(
+            ".argmax()",
+            {
+                ".argmin()": ("takes the worst draw", "the arm with the largest draw is taken"),
+            },
+        ),
+        *instead_of(
+            "int(rng.beta(1 + n_wins, 1 + n_losses).argmax())",
+            {
+                "float(rng.beta(1 + n_wins, 1 + n_losses).max())": (
+                    "returns the largest draw",
+                    "the result is an arm: argmax gives its number",
+                ),
+                "int(np.array([rng.beta(1 + w, 1 + n) for w, n in zip(n_losses, n_wins)]).argmin())": (
+                    "draws the chances of losing",
+                    "draw the chance of winning, Beta(1 + wins, 1 + losses), and take the largest",
+                ),
+            },
+        ),
+    ],
+)
+
+
+def regret_cases(generator: torch.Generator) -> list[Case]:
+    """Best arms in the middle, means below zero, the best arm all the time, one step."""
+    return [
+        Case(label="some arms", args=(np.array([1.0, 3.0, 2.5]), np.array([0, 1, 2, 1, 0, 0]))),
+        Case(label="means below zero", args=(np.array([-1.0, -0.5, -4.0, -3.0]), np.array([3, 2, 1, 0, 0, 2, 1]))),
+        Case(label="always the best arm", args=(np.array([0.25, 0.75]), np.array([1, 1, 1]))),
+        Case(label="one step", args=(np.array([0.5, 2.0, -1.0]), np.array([2]))),
+        Case(label="the best arm is never taken", args=(np.array([0.2, 7.0, 0.1, 0.4]), np.array([0, 3, 2, 2, 0]))),
+    ]
+
+
+def regret_by_loop(means: np.ndarray, actions: np.ndarray) -> np.ndarray:
+    """Step by step."""
+    lost, regret = 0.0, []
+    for action in actions:
+        lost += max(means) - means[action]
+        regret.append(lost)
+    return np.array(regret)
+
+
+test_compute_regret = exercise(
+    reference=choosing.compute_regret,
+    cases=regret_cases,
+    observe=result,
+    accepts=[regret_by_loop],
+    mistakes=[
+        *instead_of(
+            "np.cumsum(means.max() - means[actions])",
+            {
+                "means.max() - means[actions]": (
+                    "gives the loss of each step",
+                    "regret is the sum of all that has been lost so far",
+                ),
+                "(means.max() - means[actions]).sum()": (
+                    "gives the regret of the last step alone",
+                    "the result has an entry for each step: a cumulative sum",
+                ),
+                "np.cumsum(means[actions] - means.max())": (
+                    "has the wrong sign",
+                    "a loss is the best mean minus the mean of the arm taken",
+                ),
+                "np.cumsum(means[actions].max() - means[actions])": (
+                    "compares with the best of the arms taken",
+                    "the best arm counts even if it was never taken",
+                ),
+                "np.cumsum(means.max() - means[actions]) / np.arange(1, len(actions) + 1)": (
+                    "divides by the number of steps",
+                    "regret is a sum, not an average",
+                ),
+                "np.cumsum(means[actions])": (
+                    "adds up what was earned",
+                    "regret is what was lost against the best arm",
+                ),
+                "np.cumsum(np.maximum.accumulate(means[actions]) - means[actions])": (
+                    "compares with the best arm so far",
+                    "the best arm is the best of all, from the start",
+                ),
+                "np.cumsum(means.max() - means[actions]) - (means.max() - means[actions])": (
+                    "leaves out the present step",
+                    "regret[t] counts the steps from 0 to t, t included",
+                ),
+                "np.cumsum(np.abs(means).max() - means[actions])": (
+                    "takes the mean of largest size",
+                    "the best arm has the largest mean, not the largest absolute value",
+                ),
+            },
+        ),
+    ],
+)

@@ -1,0 +1,264 @@
+"""Judges of dynamics: Norvig's slippery grid and the cliff."""
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from arena_lib.checking import Case, Unfit, exercise, instead_of
+from arena_lib.checking.observing import Observations
+from arena_lib.rl.environments.gridworlds import worlds
+from arena_lib.rl.environments.gridworlds.mdp import Outcomes
+from arena_lib.tests.intro_to_rl.watching import require_class
+
+__test__ = False
+
+
+def outcomes(cls: Any, case: Case) -> Observations:
+    """For each next state its probability and its mean reward, in whatever order they are listed."""
+    require_class(cls, "of the world")
+    untabulated: Any = type(cls.__name__, (cls,), {"_tabulate": lambda self: (None, None)})
+    world = untabulated(**case.given)
+    listed = world.dynamics(*case.args)
+    if not (isinstance(listed, tuple | list) and len(listed) == 3):
+        raise Unfit(f"dynamics must return (states, rewards, probabilities): got {type(listed).__name__}.")
+    states, rewards, probabilities = (np.atleast_1d(np.asarray(part)) for part in listed)
+    if not len(states) == len(rewards) == len(probabilities):
+        raise Unfit(
+            f"dynamics must return as many states as rewards and probabilities: got {len(states)}, {len(rewards)} "
+            f"and {len(probabilities)}."
+        )
+    chance, weighted = np.zeros(world.n_states), np.zeros(world.n_states)
+    for state, reward, probability in zip(states, rewards, probabilities, strict=True):
+        chance[int(state)] += probability
+        weighted[int(state)] += probability * reward
+    mean = np.divide(weighted, chance, out=np.zeros_like(chance), where=chance > 0)
+    return {"whole numbers": states.dtype.kind in "iu", "probability of each state": chance, "reward at each": mean}
+
+
+AXES = {"probability of each state": "n_states", "reward at each": "n_states"}
+
+
+def norvig_cases(generator: torch.Generator) -> list[Case]:
+    """Open ground, edges, beside the wall, beside both ends, each direction, another penalty."""
+
+    def case(label: str, state: int, action: int, **given: float) -> Case:
+        return Case(label=label, args=(state, action), given=given, axes=AXES)
+
+    return [
+        case("right, towards the good end", 2, 1),
+        case("up, beside the bad end", 6, 0),
+        case("down, in a corner", 8, 2),
+        case("left, beside the wall", 6, 3),
+        case("left, at the edge", 4, 3),
+        case("right, beside the bad end", 6, 1),
+        case("up, below the bad end", 11, 0),
+        case("down, from the bad end's neighbour", 10, 2),
+        case("another penalty", 0, 1, penalty=-2.0),
+        case("a reward for each step", 9, 0, penalty=0.5),
+    ]
+
+
+class NorvigByMerging(worlds.Norvig):
+    """Gives each state once."""
+
+    def dynamics(self, state: int, action: int) -> Outcomes:
+        chances: dict[int, float] = {}
+        for turn, chance in ((-1, 0.1), (0, 0.8), (1, 0.1)):
+            successor = self.move(state, (action + turn + 4) % 4)
+            chances[successor] = chances.get(successor, 0.0) + chance
+        rewards = []
+        for successor in chances:
+            letter = self.letter(successor)
+            rewards.append(1.0 if letter == "G" else -1.0 if letter == "X" else self.penalty)
+        return np.array(list(chances)), np.array(rewards), np.array(list(chances.values()))
+
+
+test_norvig = exercise(
+    reference=worlds.Norvig,
+    cases=norvig_cases,
+    observe=outcomes,
+    keep=["__init__"],
+    accepts=[NorvigByMerging],
+    equivalent={
+        "directions = (action, (action + 1) % 4, (action - 1) % 4) -> directions = (action, (action + 1) % 4, action - 1)": (
+            "the index -1 is the last direction too"
+        )
+    },
+    mistakes=[
+        *instead_of(
+            "(action, (action + 1) % 4, (action - 1) % 4)",
+            {
+                "(action, (action + 2) % 4, (action - 1) % 4)": (
+                    "slips backwards instead of to the right",
+                    "both slips are at right angles to the action",
+                ),
+                "(action, (action + 1) % 4, (action + 1) % 4)": (
+                    "slips to the right alone",
+                    "one slips to either side, with 0.1 each",
+                ),
+                "(action, (action - 1) % 4, (action - 1) % 4)": (
+                    "slips to the left alone",
+                    "one slips to either side, with 0.1 each",
+                ),
+                "(action, action + 1, action - 1)": (
+                    "counts directions past 3",
+                    "directions go round: after 3 comes 0 again, so take the remainder by 4",
+                ),
+                "(action, 1, 3)": (
+                    "always slips right and left on the map",
+                    "the sides are those of the direction in which one walks",
+                ),
+            },
+        ),
+        *instead_of(
+            "np.array([0.8, 0.1, 0.1])",
+            {
+                "np.array([1.0, 0.0, 0.0])": ("never slips", "with 0.1 each one slips to either side"),
+                "np.array([0.1, 0.8, 0.1])": (
+                    "gives the large probability to a slip",
+                    "with 0.8 one goes where one wants to",
+                ),
+                "np.array([0.8, 0.2, 0.2])": ("gives 0.2 to each side", "probabilities sum to 1: 0.8, 0.1 and 0.1"),
+                "np.full(3, 1 / 3)": (
+                    "makes all three equally likely",
+                    "with 0.8 one goes where one wants to, with 0.1 each to either side",
+                ),
+            },
+        ),
+        *instead_of(
+            "self.letter(successor)",
+            {
+                "self.letter(state)": (
+                    "pays for the state that is left",
+                    "the reward belongs to the state that is entered",
+                ),
+                "self.letter(states[0])": (
+                    "pays all outcomes like the first",
+                    "each outcome has the reward of its own state",
+                ),
+            },
+        ),
+        *instead_of(
+            '{"G": 1.0, "X": -1.0}',
+            {
+                '{"G": 1.0 + self.penalty, "X": -1.0 + self.penalty}': (
+                    "charges the penalty at the ends too",
+                    "entering an end pays +1 or -1, and nothing else",
+                ),
+                '{"G": 1.0}': ("forgets the bad end", "entering the bad end pays -1"),
+                '{"G": 1.0, "X": 1.0}': ("pays for the bad end", "entering the bad end pays -1"),
+            },
+        ),
+        *instead_of(
+            "self.penalty)",
+            {
+                "-0.04)": ("ignores the penalty that was given", "all other states pay self.penalty"),
+                "0.0)": ("pays nothing for other states", "all other states pay self.penalty"),
+                "-abs(self.penalty))": (
+                    "turns the sign of the penalty",
+                    "the reward of other states is self.penalty, as it is",
+                ),
+            },
+        ),
+        *instead_of(
+            "[self.move(state, direction) for direction in directions]",
+            {
+                "[self.move(self.move(state, action), direction) for direction in directions]": (
+                    "moves twice when it slips",
+                    "a slip takes the place of the step that was meant",
+                ),
+                "[state + (-4, 1, 4, -1)[direction % 4] for direction in directions]": (
+                    "goes through walls and edges",
+                    "self.move stays where a wall or the edge is",
+                ),
+            },
+        ),
+    ],
+)
+
+
+def cliff_cases(generator: torch.Generator) -> list[Case]:
+    """Onto the cliff from above and from the start, beside it, at edges, onto the goal."""
+
+    def case(label: str, state: int, action: int) -> Case:
+        return Case(label=label, args=(state, action), axes=AXES)
+
+    return [
+        case("from the start onto the cliff", 36, 1),
+        case("from above onto the cliff", 30, 2),
+        case("along the edge", 27, 1),
+        case("onto the goal", 35, 2),
+        case("back to the start", 24, 2),
+        case("against the edge", 0, 3),
+        case("against the right edge", 23, 1),
+        case("up", 30, 0),
+    ]
+
+
+class CliffByPlaces(worlds.CliffWalking):
+    """By numbers instead of letters."""
+
+    def dynamics(self, state: int, action: int) -> Outcomes:
+        successor = self.move(state, action)
+        has_fallen = 36 < successor < 47
+        return np.array([self.start if has_fallen else successor]), np.array([-100 if has_fallen else -1]), np.ones(1)
+
+
+test_cliff_walking = exercise(
+    reference=worlds.CliffWalking,
+    cases=cliff_cases,
+    observe=outcomes,
+    keep=["__init__"],
+    accepts=[CliffByPlaces],
+    mistakes=[
+        *instead_of(
+            "successor, reward = self.start, -100.0",
+            {
+                "reward = -100.0": ("leaves one on the cliff", "who falls is back at the start"),
+                "successor = self.start": ("charges a fall like a step", "a fall pays -100"),
+                "successor, reward = self.start, -101.0": (
+                    "adds the step to the fall",
+                    "a fall pays -100 instead of -1",
+                ),
+                "successor, reward = state, -100.0": (
+                    "stays where one fell from",
+                    "who falls is back at self.start",
+                ),
+                "successor, reward = self.start, 100.0": ("rewards the fall", "a fall pays -100: it is a loss"),
+            },
+        ),
+        *instead_of(
+            "self.move(state, action), -1.0",
+            {
+                'self.move(state, action), 0.0 if self.letter(self.move(state, action)) == "G" else -1.0': (
+                    "pays nothing for reaching the goal",
+                    "every step pays -1, the last one too",
+                ),
+                "self.move(state, action), 0.0": ("makes steps free", "every step pays -1, so short ways are better"),
+                "self.move(state, action), 1.0": ("rewards every step", "every step pays -1, so short ways are better"),
+                "self.move(state, action), -1.0 * (self.move(state, action) != state)": (
+                    "makes steps against the edge free",
+                    "every step pays -1, also one that leads nowhere",
+                ),
+                "state + (-12, 1, 12, -1)[action], -1.0": (
+                    "goes through the edges",
+                    "self.move stays where the edge is",
+                ),
+            },
+        ),
+        *instead_of(
+            '        if self.letter(successor) == "C":\n            successor, reward = self.start, -100.0\n',
+            {"": ("forgets the cliff", "who steps on the cliff gets -100 and is back at the start")},
+        ),
+        *instead_of(
+            "np.array([1.0])",
+            {
+                "np.array([0.25])": (
+                    "gives the chance of the action",
+                    "the action is given: what follows is certain",
+                ),
+            },
+        ),
+    ],
+)
