@@ -47,21 +47,17 @@ def get_actor_and_critic_classic(d_obs: int, n_actions: int) -> tuple[nn.Sequent
     >>> sum(p.numel() for p in actor.parameters()), sum(p.numel() for p in critic.parameters())
     (4610, 4545)
     """
-    actor = nn.Sequential(
-        init_layer(nn.Linear(d_obs, HIDDEN)),
-        nn.Tanh(),
-        init_layer(nn.Linear(HIDDEN, HIDDEN)),
-        nn.Tanh(),
-        init_layer(nn.Linear(HIDDEN, n_actions), GAIN_ACTOR),
-    )
-    critic = nn.Sequential(
-        init_layer(nn.Linear(d_obs, HIDDEN)),
-        nn.Tanh(),
-        init_layer(nn.Linear(HIDDEN, HIDDEN)),
-        nn.Tanh(),
-        init_layer(nn.Linear(HIDDEN, 1), GAIN_CRITIC),
-    )
-    return actor, critic
+
+    def make(n_outputs: int, gain: float) -> nn.Sequential:
+        return nn.Sequential(
+            init_layer(nn.Linear(d_obs, HIDDEN)),
+            nn.Tanh(),
+            init_layer(nn.Linear(HIDDEN, HIDDEN)),
+            nn.Tanh(),
+            init_layer(nn.Linear(HIDDEN, n_outputs), gain),
+        )
+
+    return make(n_actions, GAIN_ACTOR), make(1, GAIN_CRITIC)
 
 
 def get_actor_and_critic_minatar(

@@ -1,0 +1,135 @@
+"""Judges of the objective's terms for continuous actions, section 2.3."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.distributions import Independent, Normal
+
+from arena_lib.checking import Case, exercise, instead_of, outputs_and_gradients
+from arena_lib.checking.observing import Observations
+from arena_lib.rl.ppo import objectives
+
+__test__ = False
+
+
+def with_normal(function: Callable[..., Any], case: Case) -> Observations:
+    """Calls with means and deviations in place of the distribution, so that their gradients are seen, and no others."""
+    seen = outputs_and_gradients(lambda means, *rest: function(Normal(means[..., 0], means[..., 1].exp()), *rest), case)
+    return {name: value for name, value in seen.items() if not name.startswith("gradient of mb_")}
+
+
+def surrogate_cases(generator: torch.Generator) -> list[Case]:
+    """Policies near to and far from the one that acted."""
+
+    def case(label: str, minibatch: int, n_actions: int, distance: float, *rest: float) -> Case:
+        now = 0.4 * torch.randn(minibatch, n_actions, 2, generator=generator)
+        actions = now[..., 0] + torch.randn(minibatch, n_actions, generator=generator)
+        logprobs = Normal(now[..., 0], now[..., 1].exp()).log_prob(actions).sum(-1)
+        then = logprobs + distance * torch.randn(minibatch, generator=generator)
+        advantages = 0.7 + torch.randn(minibatch, generator=generator)
+        call = "dist, mb_actions, mb_advantages, mb_logprobs, clip_coef"
+        return Case(label=label, args=(now, actions, advantages, then, *rest), call=call)
+
+    return [
+        case("near the old policy", 7, 3, 0.05, 0.2),
+        case("far from the old policy", 19, 2, 0.8, 0.2),
+        case("a narrow clip, a large eps", 11, 4, 0.3, 0.05, 0.5),
+        case("one entry", 6, 1, 0.3, 0.2),
+    ]
+
+
+def surrogate_by_hand(
+    dist: Normal, mb_actions: Tensor, mb_advantages: Tensor, mb_logprobs: Tensor, clip_coef: float, eps: float = 1e-8
+) -> Tensor:
+    """All of equation 7 once more."""
+    advantages = (mb_advantages - mb_advantages.mean()) / (mb_advantages.std() + eps)
+    ratio = (dist.log_prob(mb_actions).sum(-1) - mb_logprobs).exp()
+    return torch.min(ratio * advantages, ratio.clip(1 - clip_coef, 1 + clip_coef) * advantages).mean()
+
+
+SUM = "the log-density of a whole action is the sum over its entries"
+
+test_calc_clipped_surrogate_objective_cts = exercise(
+    reference=objectives.calc_clipped_surrogate_objective_cts,
+    cases=surrogate_cases,
+    observe=with_normal,
+    accepts=[surrogate_by_hand],
+    equivalent={"validate_args=False -> ": "checks only"},
+    mistakes=[
+        *instead_of(
+            "calc_clipped_surrogate_objective(whole, mb_actions,",
+            {
+                "(lambda d, *rest: calc_clipped_surrogate_objective(type('D', (), {'log_prob': lambda self, a: "
+                "d.log_prob(a).mean(-1)})(), *rest))(dist, mb_actions,": ("averages the log-densities", SUM),
+                "(lambda d, *rest: calc_clipped_surrogate_objective(type('D', (), {'log_prob': lambda self, a: "
+                "d.log_prob(a)[..., 0]})(), *rest))(dist, mb_actions,": (
+                    "reads the first entry of an action only",
+                    SUM,
+                ),
+                "(lambda d, *rest: calc_clipped_surrogate_objective(type('D', (), {'log_prob': lambda self, a: "
+                "d.log_prob(a).exp().sum(-1).log()})(), *rest))(dist, mb_actions,": (
+                    "adds the densities",
+                    "densities of independent entries multiply, so their logarithms add",
+                ),
+                "-calc_clipped_surrogate_objective(whole, mb_actions,": (
+                    "returns a loss",
+                    "the objective is to be made large, so it has no minus",
+                ),
+            },
+        ),
+        *instead_of(
+            "mb_advantages, mb_logprobs, clip_coef, eps",
+            {
+                "mb_advantages, mb_logprobs, clip_coef": ("leaves eps out", "eps is added to the standard deviation"),
+                "mb_advantages, mb_logprobs, 0.2, eps": ("always clips at 0.2", "clip_coef is an argument"),
+            },
+        ),
+    ],
+)
+
+
+def entropy_cases(generator: torch.Generator) -> list[Case]:
+    """Wide and narrow policies."""
+    return [
+        Case(label=label, args=(torch.randn(*shape, 2, generator=generator), ent_coef), call="dist, ent_coef")
+        for label, shape, ent_coef in [("three entries", (5, 3), 0.01), ("one entry", (4, 1), 0.5)]
+    ]
+
+
+test_calc_entropy_bonus_cts = exercise(
+    reference=objectives.calc_entropy_bonus_cts,
+    cases=entropy_cases,
+    observe=with_normal,
+    accepts=[lambda dist, ent_coef: ent_coef * Independent(dist, 1).entropy().mean()],
+    mistakes=[
+        *instead_of(
+            "ent_coef * dist.entropy().sum(dim=-1).mean()",
+            {
+                "ent_coef * dist.entropy().mean()": (
+                    "averages over the entries of an action",
+                    "the entropy of an action is the sum over its entries",
+                ),
+                "ent_coef * dist.entropy().sum()": ("sums over the minibatch", "the mean is over the minibatch"),
+                "-ent_coef * dist.entropy().sum(dim=-1).mean()": (
+                    "returns a penalty",
+                    "staying undecided is rewarded, so the bonus is positive",
+                ),
+                "dist.entropy().sum(dim=-1).mean()": ("leaves out the coefficient", "ent_coef weighs the bonus"),
+                "ent_coef * dist.entropy().sum(dim=0).mean()": (
+                    "sums over the minibatch, and averages over the entries",
+                    "the entries are the last axis",
+                ),
+                "ent_coef * dist.entropy().sum(dim=-1).mean().detach()": (
+                    "detaches the entropy",
+                    "the deviation learns from the bonus: its gradient must flow through dist",
+                ),
+                "ent_coef * dist.stddev.sum(dim=-1).mean()": (
+                    "takes the deviation for the entropy",
+                    "the entropy grows with the logarithm of the deviation",
+                ),
+            },
+        ),
+    ],
+)

@@ -1,0 +1,483 @@
+"""Judges of the networks of section 2.3."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Normal
+
+from arena_lib.checking import Case, Mistake, exercise, instead_of
+from arena_lib.checking.modules import Unfit, load_by_name, random_weights
+from arena_lib.checking.observing import Observations
+from arena_lib.rl.ppo import networks
+
+__test__ = False
+
+GAINS = "smallest and largest gain of each weight"
+
+
+def describe(network: nn.Module) -> list[str]:
+    """The layers of a network in words, in order."""
+    leaves = [module for module in network.modules() if not list(module.children())]
+    return [_in_words(module) for module in leaves]
+
+
+def _in_words(module: nn.Module) -> str:
+    if isinstance(module, nn.Linear):
+        return f"Linear {module.in_features} -> {module.out_features}"
+    if isinstance(module, nn.Conv2d):
+        sizes = f"kernel {module.kernel_size}, stride {module.stride}, padding {module.padding}"
+        return f"Conv2d {module.in_channels} -> {module.out_channels}, {sizes}"
+    return type(module).__name__
+
+
+def weights_seen(name: str, network: nn.Module) -> Observations:
+    """Sizes of the weights' singular values, which are all alike in an orthogonal one; the largest bias."""
+    weights = [p.detach().flatten(1) for p in network.parameters() if p.ndim > 1]
+    singular = [torch.linalg.svdvals(w) for w in weights]
+    biases = [p.detach().abs().max() for p in network.parameters() if p.ndim == 1]
+    return {
+        f"layers of the {name}": describe(network),
+        f"{GAINS} of the {name}": torch.stack([torch.stack([s.min(), s.max()]) for s in singular]),
+        f"largest bias of the {name}": float(max(biases, default=torch.tensor(0.0))),
+    }
+
+
+def networks_seen(function: Callable[..., Any], case: Case) -> Observations:
+    """Layers, initial weights, results and what both share."""
+    torch.manual_seed(0)
+    pair = function(*case.args)
+    if not (isinstance(pair, tuple) and len(pair) == 2 and all(isinstance(net, nn.Module) for net in pair)):
+        raise Unfit(f"The result must be two modules, the actor and the critic: got {type(pair).__name__}.")
+    actor, critic = pair
+    shared = {id(p) for p in actor.parameters()} & {id(p) for p in critic.parameters()}
+    obs = case.given["obs"]
+    return {
+        **weights_seen("actor", actor),
+        **weights_seen("critic", critic),
+        "parameters that both share": len(shared),
+        "shapes of logits and values": (tuple(actor(obs).shape), tuple(critic(obs).shape)),
+        "logits for the same picture as bytes" if case.given.get("bytes") else "logits are finite": (
+            bool(actor(obs).abs().max() < case.given.get("bytes", 1e9))
+        ),
+    }
+
+
+def classic_cases(generator: torch.Generator) -> list[Case]:
+    """CartPole's sizes, and others."""
+    return [
+        Case(label=label, args=(d_obs, n_actions), given={"obs": torch.randn(5, d_obs, generator=generator)})
+        for label, d_obs, n_actions in [("CartPole", 4, 2), ("other sizes", 7, 3)]
+    ]
+
+
+def make_layer(layer: Any, gain: float = 2**0.5) -> Any:
+    """An orthogonal layer, written anew."""
+    torch.nn.init.orthogonal_(layer.weight, gain)
+    torch.nn.init.constant_(layer.bias, 0.0)
+    return layer
+
+
+def classic_by_lists(d_obs: int, n_actions: int) -> tuple[nn.Sequential, nn.Sequential]:
+    """Builds the layers in a list; the hidden layers are nested."""
+
+    def body() -> nn.Sequential:
+        return nn.Sequential(make_layer(nn.Linear(d_obs, 64)), nn.Tanh(), make_layer(nn.Linear(64, 64)), nn.Tanh())
+
+    actor = nn.Sequential(body(), make_layer(nn.Linear(64, n_actions), 0.01))
+    return actor, nn.Sequential(*body(), make_layer(nn.Linear(64, 1), 1.0))
+
+
+GAIN_MISTAKES = instead_of(
+    "make(n_actions, GAIN_ACTOR), make(1, GAIN_CRITIC)",
+    {
+        "make(n_actions, GAIN_HIDDEN), make(1, GAIN_CRITIC)": (
+            "gives the actor's last layer the gain of hidden layers",
+            "with a gain of 0.01 all actions begin about equally likely, so everything gets tried",
+        ),
+        "make(n_actions, GAIN_ACTOR), make(1, GAIN_ACTOR)": (
+            "gives the critic's last layer the actor's gain",
+            "the critic's last layer has gain 1",
+        ),
+        "make(n_actions, GAIN_CRITIC), make(1, GAIN_ACTOR)": (
+            "swaps the last gains",
+            "the actor's last layer has gain 0.01, the critic's 1",
+        ),
+        "make(1, GAIN_CRITIC), make(n_actions, GAIN_ACTOR)": (
+            "returns the critic first",
+            "the order is actor, critic",
+        ),
+        "make(n_actions, GAIN_ACTOR), make(n_actions, GAIN_CRITIC)": (
+            "gives the critic a value for each action",
+            "the critic says one number for each observation",
+        ),
+        "(lambda net: (net, net))(make(n_actions, GAIN_ACTOR))": (
+            "uses one network for both",
+            "actor and critic are two networks with weights of their own",
+        ),
+        "(lambda a, c: (a, nn.Sequential(*list(a)[:-1], list(c)[-1])))"
+        "(make(n_actions, GAIN_ACTOR), make(1, GAIN_CRITIC))": (
+            "shares the hidden layers",
+            "actor and critic are two networks with weights of their own",
+        ),
+    },
+)
+
+test_get_actor_and_critic_classic = exercise(
+    reference=networks.get_actor_and_critic_classic,
+    cases=classic_cases,
+    observe=networks_seen,
+    accepts=[classic_by_lists],
+    mistakes=[
+        *GAIN_MISTAKES,
+        *instead_of(
+            "init_layer(nn.Linear(HIDDEN, HIDDEN)),\n            nn.Tanh(),\n",
+            {
+                "nn.Linear(HIDDEN, HIDDEN),\n            nn.Tanh(),\n": (
+                    "leaves a layer as torch made it",
+                    "every layer's weight is orthogonal, with biases of zero",
+                ),
+                "init_layer(nn.Linear(HIDDEN, HIDDEN)),\n            nn.ReLU(),\n": (
+                    "uses ReLU",
+                    "the nonlinearity is tanh, after both hidden layers",
+                ),
+                "init_layer(nn.Linear(HIDDEN, HIDDEN)),\n": (
+                    "forgets the second tanh",
+                    "each hidden layer is followed by tanh",
+                ),
+                "init_layer(nn.Linear(HIDDEN, HIDDEN), 1.0),\n            nn.Tanh(),\n": (
+                    "gives a hidden layer the gain 1",
+                    "hidden layers have the gain sqrt(2)",
+                ),
+                "": ("has one hidden layer", "there are two hidden layers of 64"),
+            },
+        ),
+        Mistake(
+            "ends in a tanh",
+            "init_layer(nn.Linear(HIDDEN, n_outputs), gain),\n",
+            "init_layer(nn.Linear(HIDDEN, n_outputs), gain),\n            nn.Tanh(),\n",
+            why="logits and values are unbounded: nothing follows the last layer",
+        ),
+        Mistake(
+            "ends in a softmax",
+            "init_layer(nn.Linear(HIDDEN, n_outputs), gain),\n",
+            "init_layer(nn.Linear(HIDDEN, n_outputs), gain),\n            nn.Softmax(dim=-1),\n",
+            why="the actor gives logits; the distribution turns them into probabilities",
+        ),
+    ],
+)
+
+
+def minatar_cases(generator: torch.Generator) -> list[Case]:
+    """Pictures that aren't square, and MinAtar's."""
+    return [
+        Case(label=label, args=(shape, n_actions), given={"obs": torch.rand(3, *shape, generator=generator)})
+        for label, shape, n_actions in [("Breakout", (4, 10, 10), 3), ("a wider picture", (6, 9, 11), 5)]
+    ]
+
+
+def minatar_by_trial(obs_shape: tuple[int, int, int], n_actions: int) -> tuple[nn.Sequential, nn.Sequential]:
+    """Finds the width after the convolution by trying it."""
+
+    def make(n_outputs: int, gain: float) -> nn.Sequential:
+        front = nn.Sequential(make_layer(nn.Conv2d(obs_shape[0], 16, 3)), nn.ReLU(), nn.Flatten())
+        width = front(torch.zeros(1, *obs_shape)).shape[1]
+        return nn.Sequential(
+            *front, make_layer(nn.Linear(width, 128)), nn.ReLU(), make_layer(nn.Linear(128, n_outputs), gain)
+        )
+
+    return make(n_actions, 0.01), make(1, 1.0)
+
+
+test_get_actor_and_critic_minatar = exercise(
+    reference=networks.get_actor_and_critic_minatar,
+    cases=minatar_cases,
+    observe=networks_seen,
+    accepts=[minatar_by_trial],
+    mistakes=[
+        *GAIN_MISTAKES,
+        *instead_of(
+            "init_layer(nn.Conv2d(channels, 16, kernel_size=3)),\n            nn.ReLU(),",
+            {
+                "nn.Conv2d(channels, 16, kernel_size=3),\n            nn.ReLU(),": (
+                    "leaves the convolution as torch made it",
+                    "every layer is made by init_layer, convolutions too",
+                ),
+                "init_layer(nn.Conv2d(channels, 16, kernel_size=3)),": (
+                    "forgets the nonlinearity after the convolution",
+                    "two linear maps in a row are one: ReLU stands between them",
+                ),
+                "init_layer(nn.Conv2d(channels, 16, kernel_size=3)),\n            nn.Tanh(),": (
+                    "uses tanh",
+                    "for pictures the nonlinearity is ReLU",
+                ),
+            },
+        ),
+        Mistake(
+            "swaps height and width for the channels",
+            "channels, height, width = obs_shape",
+            "height, width, channels = obs_shape",
+            why="the channels come first in obs_shape",
+            raises="RuntimeError",
+        ),
+    ],
+)
+
+
+def atari_cases(generator: torch.Generator) -> list[Case]:
+    """Bytes, in a square and in a wider picture."""
+    cases = []
+    for label, shape, n_actions in [("four frames of 84 x 84", (4, 84, 84), 6), ("a wider picture", (2, 44, 60), 3)]:
+        obs = torch.randint(0, 256, (2, *shape), generator=generator, dtype=torch.uint8)
+        cases.append(Case(label=label, args=(shape, n_actions), given={"obs": obs, "bytes": 0.2}))
+    return cases
+
+
+def atari_by_trial(obs_shape: tuple[int, int, int], n_actions: int) -> tuple[nn.Sequential, nn.Sequential]:
+    """Finds the width after the convolutions by trying them."""
+    layers: list[nn.Module] = [networks.ScalePixels()]
+    before = obs_shape[0]
+    for n_kernels, kernel, stride in [(32, 8, 4), (64, 4, 2), (64, 3, 1)]:
+        layers += [make_layer(nn.Conv2d(before, n_kernels, kernel, stride)), nn.ReLU()]
+        before = n_kernels
+    layers.append(nn.Flatten())
+    width = nn.Sequential(*layers)(torch.zeros(1, *obs_shape)).shape[1]
+    trunk = nn.Sequential(*layers, make_layer(nn.Linear(width, 512)), nn.ReLU())
+    return (
+        nn.Sequential(trunk, make_layer(nn.Linear(512, n_actions), 0.01)),
+        nn.Sequential(trunk, make_layer(nn.Linear(512, 1), 1.0)),
+    )
+
+
+test_get_actor_and_critic_atari = exercise(
+    reference=networks.get_actor_and_critic_atari,
+    cases=atari_cases,
+    observe=networks_seen,
+    accepts=[atari_by_trial],
+    mistakes=[
+        Mistake(
+            "does not scale the pixels", "        ScalePixels(),\n", "", why="bytes from 0 to 255 are far too large"
+        ),
+        Mistake(
+            "gives each network a trunk of its own",
+            "critic = nn.Sequential(trunk,",
+            "import copy\n    critic = nn.Sequential(copy.deepcopy(trunk),",
+            why="both read the same features, so that the expensive part is learned by both: pass the very same module",
+        ),
+        *instead_of(
+            "init_layer(nn.Linear(512, n_actions), GAIN_ACTOR)",
+            {
+                "init_layer(nn.Linear(512, n_actions))": (
+                    "gives the actor's last layer the gain of hidden layers",
+                    "with a gain of 0.01 all actions begin about equally likely",
+                ),
+                "nn.Linear(512, n_actions)": (
+                    "leaves the actor's last layer as torch made it",
+                    "the last layers are made by init_layer too",
+                ),
+            },
+        ),
+        Mistake(
+            "gives the critic's last layer the actor's gain",
+            "init_layer(nn.Linear(512, 1), GAIN_CRITIC)",
+            "init_layer(nn.Linear(512, 1), GAIN_ACTOR)",
+            why="the critic's last layer has gain 1",
+        ),
+        Mistake(
+            "forgets the strides",
+            "for kernel, stride in [(8, 4), (4, 2), (3, 1)]:",
+            "for kernel, stride in [(8, 1), (4, 1), (3, 1)]:",
+            why="a stride of 4 makes a side a quarter as long: (n - kernel) // stride + 1",
+            raises="RuntimeError",
+        ),
+        Mistake(
+            "forgets the nonlinearity after the last linear layer of the trunk",
+            "init_layer(nn.Linear(64 * sides[0] * sides[1], 512)),\n        nn.ReLU(),",
+            "init_layer(nn.Linear(64 * sides[0] * sides[1], 512)),",
+            why="two linear maps in a row are one",
+        ),
+    ],
+)
+
+
+def build(cls: Any, case: Case) -> nn.Module:
+    """An instance of a learner's class for the sizes of the case."""
+    if not (isinstance(cls, type) and issubclass(cls, nn.Module)):
+        raise Unfit(f"This test takes the class itself, a subclass of nn.Module: got {type(cls).__name__}.")
+    torch.manual_seed(0)
+    return cls(*case.given["sizes"])
+
+
+def actor_seen(cls: Any, case: Case) -> Observations:
+    """Initial weights; mean, deviation and density under weights that are given; the gradient of log_std."""
+    actor = build(cls, case)
+    log_std = getattr(actor, "log_std", None)
+    if not isinstance(log_std, nn.Parameter):
+        raise Unfit("The actor must have a parameter log_std, an nn.Parameter: it has none of that name.")
+    seen = {**weights_seen("mean", actor.mean), "log_std at the start": log_std.detach().clone()}
+    load_by_name(actor, case.given["weights"])
+    result = actor(case.given["obs"])
+    if not (isinstance(result, tuple) and len(result) == 3 and isinstance(result[2], Normal)):
+        raise Unfit("forward must return mu, sigma and a Normal, in this order.")
+    mu, sigma, dist = result
+    dist.log_prob(torch.full_like(mu, 0.3)).sum().backward()
+    return {
+        **seen,
+        "mu": mu.detach(),
+        "sigma": sigma.detach(),
+        "mean of the distribution": dist.mean.detach(),
+        "deviation of the distribution": dist.stddev.detach(),
+        "gradient of the mean's last bias": _gradient(actor.mean[-1].bias),
+        "gradient of log_std": _gradient(log_std),
+    }
+
+
+def _gradient(parameter: nn.Parameter) -> Tensor:
+    return torch.zeros_like(parameter.data) if parameter.grad is None else parameter.grad
+
+
+def module_cases(reference: Callable[..., nn.Module], *all_sizes: tuple[int, ...]) -> Any:
+    """Cases of several sizes, with weights by name."""
+
+    def cases(generator: torch.Generator) -> list[Case]:
+        return [
+            Case(
+                label=f"sizes {sizes}",
+                call="obs",
+                given={
+                    "sizes": sizes,
+                    "obs": torch.randn(5, sizes[0], generator=generator),
+                    "weights": random_weights(reference(*sizes), generator, scale=0.3),
+                },
+            )
+            for sizes in all_sizes
+        ]
+
+    return cases
+
+
+class ActorAnew(nn.Module):
+    """Writes the layers out, and repeats log_std."""
+
+    def __init__(self, d_obs: int, n_actions: int) -> None:
+        super().__init__()
+        self.mean = classic_by_lists(d_obs, n_actions)[0]
+        self.mean = nn.Sequential(*self.mean[0], self.mean[1])
+        self.log_std = nn.Parameter(torch.zeros(1, n_actions))
+
+    def forward(self, obs: Tensor) -> tuple[Tensor, Tensor, Normal]:
+        """Mean, deviation, distribution."""
+        mu = self.mean(obs)
+        sigma = torch.exp(self.log_std.repeat(len(obs), 1))
+        return mu, sigma, Normal(mu, sigma)
+
+
+test_actor = exercise(
+    reference=networks.Actor,
+    cases=module_cases(networks.Actor, (3, 2), (6, 4)),
+    observe=actor_seen,
+    accepts=[ActorAnew],
+    equivalent={
+        "return (mu, sigma, Normal(mu, sigma, validate_args=False))": "checking what Normal gets changes no result",
+    },
+    mistakes=[
+        *instead_of(
+            "self.log_std.exp().expand_as(mu)",
+            {
+                "self.log_std.expand_as(mu)": ("takes the logarithm for the deviation", "sigma = exp(log_std)"),
+                "self.log_std.exp().square().expand_as(mu)": ("gives Normal a variance", "Normal takes the deviation"),
+                "self.log_std.exp()": ("leaves one row of sigma", "sigma has a row for each observation"),
+                "self.log_std.exp().expand_as(mu).detach()": (
+                    "detaches the deviation",
+                    "how far the policy tries things out is learned",
+                ),
+                "nn.functional.softplus(self.log_std).expand_as(mu)": ("takes softplus", "sigma = exp(log_std)"),
+            },
+        ),
+        *instead_of(
+            "nn.Parameter(torch.zeros(1, n_actions))",
+            {
+                "nn.Parameter(torch.ones(1, n_actions))": (
+                    "begins with log_std 1",
+                    "log_std begins at 0, so sigma at 1",
+                ),
+                "nn.Parameter(torch.randn(1, n_actions))": ("begins at random", "log_std begins at 0, so sigma at 1"),
+            },
+        ),
+        *instead_of(
+            "return mu, sigma, Normal(mu, sigma, validate_args=False)",
+            {
+                "return sigma, mu, Normal(mu, sigma, validate_args=False)": ("swaps mu and sigma", "mu comes first"),
+                "return mu, sigma, Normal(mu.detach(), sigma, validate_args=False)": (
+                    "detaches the mean",
+                    "the policy learns its mean",
+                ),
+                "return mu, sigma, Normal(mu.tanh(), sigma, validate_args=False)": (
+                    "squashes the mean",
+                    "the mean is unbounded; actions are clipped where the environment gets them",
+                ),
+            },
+        ),
+    ],
+)
+
+
+def critic_seen(cls: Any, case: Case) -> Observations:
+    """Initial weights, and values under weights that are given."""
+    critic = build(cls, case)
+    seen = weights_seen("critic", critic)
+    load_by_name(critic, case.given["weights"])
+    return {**seen, "values": critic(case.given["obs"]).detach()}
+
+
+class CriticAnew(nn.Module):
+    """Takes the critic of the classic pair by another number of actions."""
+
+    def __init__(self, d_obs: int) -> None:
+        super().__init__()
+        self.value = classic_by_lists(d_obs, 5)[1]
+
+    def forward(self, obs: Tensor) -> Tensor:
+        """Values."""
+        return self.value(obs)
+
+
+test_critic = exercise(
+    reference=networks.Critic,
+    cases=module_cases(networks.Critic, (3,), (6,)),
+    observe=critic_seen,
+    accepts=[CriticAnew],
+    equivalent={
+        f"_, self.value = get_actor_and_critic_classic(d_obs, 1) -> _, self.value = get_actor_and_critic_classic(d_obs, {n})": (
+            "n_actions belongs to the actor, which is dropped"
+        )
+        for n in (0, 2)
+    },
+    mistakes=[
+        *instead_of(
+            "_, self.value = get_actor_and_critic_classic(d_obs, 1)",
+            {
+                "self.value, _ = get_actor_and_critic_classic(d_obs, 1)": (
+                    "takes the actor's network",
+                    "the critic's last layer has gain 1; the pair is (actor, critic)",
+                ),
+                "self.value = nn.Sequential(*get_actor_and_critic_classic(d_obs, 1)[1], nn.Identity())": (
+                    "adds a layer",
+                    "the critic is the network of get_actor_and_critic_classic",
+                ),
+            },
+        ),
+        *instead_of(
+            "value: Tensor = self.value(obs)",
+            {
+                "value: Tensor = self.value(obs).squeeze(-1)": ("drops the last axis", "values have the shape batch 1"),
+                "value: Tensor = self.value(obs).tanh()": ("bounds the values", "values are unbounded"),
+                "value: Tensor = self.value(obs).mean(0, keepdim=True)": (
+                    "averages over the observations",
+                    "each observation has a value of its own",
+                ),
+            },
+        ),
+    ],
+)

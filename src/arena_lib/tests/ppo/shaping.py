@@ -1,0 +1,178 @@
+"""Judges of shaped rewards, section 2.3."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium.envs.classic_control.cartpole import CartPoleEnv
+
+from arena_lib.checking import Case, Mistake, exercise, instead_of
+from arena_lib.checking.modules import Unfit
+from arena_lib.checking.observing import Observations
+from arena_lib.rl.environments import shaping
+
+__test__ = False
+
+
+def state_cases(generator: torch.Generator) -> list[Case]:
+    """States in the middle, at each edge, beyond it, and with the pole in any direction, spinning either way."""
+    states = {
+        "in the middle": (0.01, 0.0, 0.01, 0.1),
+        "to the left, leaning right": (-1.3, 0.5, 0.1, -0.6),
+        "to the right, leaning left": (2.0, -0.4, -0.19, 0.9),
+        "the pole has fallen": (0.5, 0.2, 1.4, -5.0),
+        "the pole spins fast": (-0.3, 0.1, 3.0, 11.0),
+        "just beyond the right edge": (2.41, 0.3, 0.02, 2.0),
+        "just beyond the left edge": (-2.43, -0.3, -0.05, -3.0),
+        "far beyond both limits": (3.5, 0.3, 0.9, 0.4),
+    }
+    return [
+        Case(label=label, call="action", given={"state": np.array(state), "action": i % 2})
+        for i, (label, state) in enumerate(states.items())
+    ]
+
+
+def two_steps(cls: Any, case: Case) -> Observations:
+    """What two steps from a state give; the second one goes on after an end that only CartPole sees."""
+    if not (isinstance(cls, type) and issubclass(cls, CartPoleEnv)):
+        raise Unfit("This test takes the class itself, a subclass of CartPoleEnv. Pass the class, without calling it.")
+    env = cls()
+    env.reset(seed=0)
+    env.state = case.given["state"].copy()
+    seen: Observations = {}
+    for which in ("first", "second"):
+        result = env.step(case.given["action"])
+        if not (isinstance(result, tuple) and len(result) == 5):
+            raise Unfit("step must return obs, reward, terminated, truncated, info, as CartPoleEnv.step does.")
+        obs, reward, terminated, truncated, _ = result
+        seen |= {
+            f"{which} step: observation": torch.as_tensor(np.asarray(obs)),
+            f"{which} step: reward": float(reward),
+            f"{which} step: terminated": bool(terminated),
+            f"{which} step: truncated": bool(truncated),
+        }
+    return seen
+
+
+class EasyCartAnew(CartPoleEnv):
+    """Reads the state, and uses numpy."""
+
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """One step."""
+        result = super().step(action)
+        shares = np.abs(result[0][[0, 2]]) / np.array([self.x_threshold, self.theta_threshold_radians])
+        return result[0], float(np.clip(1 - shares.mean(), 0, None)), *result[2:]
+
+
+test_easy_cart = exercise(
+    reference=shaping.EasyCart,
+    cases=state_cases,
+    observe=two_steps,
+    accepts=[EasyCartAnew],
+    mistakes=[
+        *instead_of(
+            "abs(position) / self.x_threshold / 2 + abs(angle) / self.theta_threshold_radians / 2",
+            {
+                "position / self.x_threshold / 2 + angle / self.theta_threshold_radians / 2": (
+                    "forgets the absolute values",
+                    "being left of the middle is as bad as being right of it",
+                ),
+                "abs(position) / self.x_threshold / 2": ("leaves the angle out", "position and angle count half each"),
+                "abs(angle) / self.theta_threshold_radians / 2": (
+                    "leaves the position out",
+                    "position and angle count half each",
+                ),
+                "abs(position) / self.x_threshold + abs(angle) / self.theta_threshold_radians": (
+                    "counts both distances whole",
+                    "position and angle count half each",
+                ),
+                "abs(position) / 2 + abs(angle) / 2": (
+                    "does not divide by the limits",
+                    "each distance is a share of its limit, so that both matter alike",
+                ),
+                "abs(position) / self.theta_threshold_radians / 2 + abs(angle) / self.x_threshold / 2": (
+                    "swaps the limits",
+                    "x_threshold is the position's limit",
+                ),
+            },
+        ),
+        Mistake(
+            "reads the velocities",
+            "position, _, angle, _ = obs",
+            "_, position, _, angle = obs",
+            why="an observation is position, velocity, angle, angular velocity",
+        ),
+        *instead_of(
+            "max(0.0, 1.0 - float(distance))",
+            {
+                "1.0 - float(distance)": ("lets the reward fall below 0", "the reward is never below 0"),
+                "float(distance)": ("rewards the distance", "nearer is better: 1 minus the distance"),
+                "1.0": ("keeps CartPole's reward", "the reward is 1 minus the distance"),
+            },
+        ),
+        Mistake(
+            "never ends",
+            "float(distance)), terminated, truncated, info",
+            "float(distance)), False, truncated, info",
+            why="everything but the reward stays as CartPole returns it",
+        ),
+    ],
+)
+
+
+class SpinCartAnew(CartPoleEnv):
+    """Forgets the end before the step, and reads the state after it."""
+
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """One step."""
+        self.steps_beyond_terminated = None
+        obs, _, _, truncated, info = super().step(action)
+        self.steps_beyond_terminated = None
+        is_out = not -self.x_threshold <= obs[0] <= self.x_threshold
+        return obs, float(np.clip(abs(obs[3]) / 8, 0, 1)) * (not is_out), is_out, truncated, info
+
+
+test_spin_cart = exercise(
+    reference=shaping.SpinCart,
+    cases=state_cases,
+    observe=two_steps,
+    accepts=[SpinCartAnew],
+    mistakes=[
+        *instead_of(
+            "bool(abs(obs[0]) > self.x_threshold)",
+            {
+                "bool(abs(obs[0]) > self.x_threshold or abs(obs[2]) > self.theta_threshold_radians)": (
+                    "ends when the pole falls",
+                    "a pole that may not fall can't spin: only the track's edge ends an episode",
+                ),
+                "bool(obs[0] > self.x_threshold)": ("looks at the right edge only", "the track has two edges"),
+                "False": ("never ends", "a cart that has left the track is out"),
+            },
+        ),
+        *instead_of(
+            "min(abs(float(obs[3])), MAX_SPIN) / MAX_SPIN",
+            {
+                "max(0.0, min(float(obs[3]), MAX_SPIN)) / MAX_SPIN": (
+                    "rewards one direction only",
+                    "either direction counts: take the absolute value",
+                ),
+                "abs(float(obs[3])) / MAX_SPIN": ("has no upper bound", "above MAX_SPIN spinning faster pays no more"),
+                "min(abs(float(obs[3])), MAX_SPIN)": ("does not divide by MAX_SPIN", "the reward is from 0 to 1"),
+                "min(abs(float(obs[2])), MAX_SPIN) / MAX_SPIN": (
+                    "rewards the angle",
+                    "what is rewarded is the angular velocity, obs[3]",
+                ),
+                "min(abs(float(obs[1])), MAX_SPIN) / MAX_SPIN": (
+                    "rewards the cart's velocity",
+                    "what is rewarded is the pole's angular velocity, obs[3]",
+                ),
+            },
+        ),
+        Mistake(
+            "pays for leaving the track",
+            "0.0 if terminated else ",
+            "",
+            why="where the episode terminates the reward is 0",
+        ),
+    ],
+)
