@@ -234,7 +234,6 @@ test_compute_next_values = exercise(
     cases=next_value_cases,
     observe=next_values_seen,
     accepts=[ask_about_everything],
-    equivalent={"values.roll(-1, dims=0) -> values.roll(-1, dims=-2)": "there are two axes"},
     mistakes=[
         *instead_of(
             "is_asked = truncated.clone()",
@@ -242,10 +241,6 @@ test_compute_next_values = exercise(
                 "is_asked = torch.zeros_like(truncated)": (
                     "takes the value of the next episode's beginning after a truncation",
                     "the next row belongs to another episode; what the step led to is next_obs",
-                ),
-                "is_asked = terminated.clone()": (
-                    "asks the critic where the episode terminated, not where it was truncated",
-                    "after a termination nothing follows; after a truncation something would have",
                 ),
                 "is_asked = truncated": (
                     "writes into truncated",

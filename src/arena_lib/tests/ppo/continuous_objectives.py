@@ -56,7 +56,10 @@ test_calc_clipped_surrogate_objective_cts = exercise(
     cases=surrogate_cases,
     observe=with_normal,
     accepts=[surrogate_by_hand],
-    equivalent={"validate_args=False -> ": "checks only"},
+    equivalent={
+        f"whole = Independent(dist, 1, validate_args=False) -> whole = Independent(dist, 1{rest})": "checks only"
+        for rest in ("", ", validate_args=True")
+    },
     mistakes=[
         *instead_of(
             "calc_clipped_surrogate_objective(whole, mb_actions,",
