@@ -108,21 +108,18 @@ def get_actor_and_critic_atari(obs_shape: tuple[int, int, int], n_actions: int) 
     (n - kernel) // stride + 1. Weights are made by `init_layer`, with gain sqrt(2), except the last layers: 0.01 for the
     actor, 1 for the critic.
     """
-    channels, *sides = obs_shape
-    for kernel, stride in [(8, 4), (4, 2), (3, 1)]:
-        sides = [(side - kernel) // stride + 1 for side in sides]
-    trunk = nn.Sequential(
+    eyes = nn.Sequential(
         ScalePixels(),
-        init_layer(nn.Conv2d(channels, 32, kernel_size=8, stride=4)),
+        init_layer(nn.Conv2d(obs_shape[0], 32, kernel_size=8, stride=4)),
         nn.ReLU(),
         init_layer(nn.Conv2d(32, 64, kernel_size=4, stride=2)),
         nn.ReLU(),
         init_layer(nn.Conv2d(64, 64, kernel_size=3, stride=1)),
         nn.ReLU(),
         nn.Flatten(),
-        init_layer(nn.Linear(64 * sides[0] * sides[1], 512)),
-        nn.ReLU(),
     )
+    width = eyes(torch.zeros(1, *obs_shape)).shape[1]
+    trunk = nn.Sequential(*eyes, init_layer(nn.Linear(width, 512)), nn.ReLU())
     actor = nn.Sequential(trunk, init_layer(nn.Linear(512, n_actions), GAIN_ACTOR))
     critic = nn.Sequential(trunk, init_layer(nn.Linear(512, 1), GAIN_CRITIC))
     return actor, critic

@@ -1,5 +1,9 @@
 """Judges of section 2.3, PPO."""
 
+from arena_lib.tests.ppo.acting import (
+    test_ppo_agent,
+    test_ppo_agent_cts,
+)
 from arena_lib.tests.ppo.advantages import (
     test_compute_advantages,
     test_compute_next_values,
@@ -11,14 +15,18 @@ from arena_lib.tests.ppo.continuous_objectives import (
 from arena_lib.tests.ppo.learning import (
     test_ppo_scheduler,
     test_ppo_trainer,
+)
+from arena_lib.tests.ppo.moments import (
     test_update_moments,
 )
 from arena_lib.tests.ppo.networks import (
-    test_actor,
-    test_critic,
     test_get_actor_and_critic_atari,
     test_get_actor_and_critic_classic,
     test_get_actor_and_critic_minatar,
+)
+from arena_lib.tests.ppo.networks_continuous import (
+    test_actor,
+    test_critic,
 )
 from arena_lib.tests.ppo.objectives import (
     test_calc_clipped_surrogate_objective,
@@ -30,8 +38,6 @@ from arena_lib.tests.ppo.objectives import (
 from arena_lib.tests.ppo.rollouts import (
     test_finish_rollout,
     test_get_minibatch_indices,
-    test_ppo_agent,
-    test_ppo_agent_cts,
 )
 from arena_lib.tests.ppo.shaping import (
     test_easy_cart,

@@ -1,10 +1,8 @@
-"""Judges of the schedule, the trainer and the moments that normalise, section 2.3."""
+"""Judges of the schedule and of the trainer, section 2.3."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 
 from arena_lib.checking import Case, Mistake, exercise, instead_of
@@ -12,8 +10,7 @@ from arena_lib.checking.modules import Unfit
 from arena_lib.checking.observing import Observations
 from arena_lib.rl.environments.making import make_vector_env
 from arena_lib.rl.environments.probes import Probe8
-from arena_lib.rl.ppo import discrete, normalization, scheduling
-from arena_lib.rl.ppo.normalization import Moments
+from arena_lib.rl.ppo import discrete, scheduling
 from arena_lib.rl.ppo.rollout import Batch, finish_rollout
 
 __test__ = False
@@ -340,90 +337,6 @@ test_ppo_trainer = exercise(
             "            n_epochs += 1\n            self.scheduler.step()\n",
             why="the scheduler steps once for each phase",
             within="PPOTrainer.learning_phase",
-        ),
-    ],
-)
-
-
-def moments_cases(generator: torch.Generator) -> list[Case]:
-    """Small and large parts, one row, and nothing but zeros before."""
-    rng = np.random.default_rng(0)
-    cases = []
-    for label, n, m, d in [("more before than new", 9, 4, 3), ("one new row", 5, 1, 2), ("much new", 2, 30, 4)]:
-        before, batch = rng.normal(2.0, 3.0, (n, d)), rng.normal(-1.0, 0.5, (m, d))
-        given = {"moments": Moments(before.mean(0), before.var(0), float(n)), "batch": batch}
-        cases.append(Case(label=label, call="moments, batch", given=given))
-    return cases
-
-
-def moments_seen(function: Callable[..., Any], case: Case) -> Observations:
-    """The new moments, and what became of the old ones."""
-    old, batch = case.given["moments"], case.given["batch"]
-    kept = old.mean.copy(), old.variance.copy(), batch.copy()
-    new = function(old, batch)
-    if not all(hasattr(new, name) for name in ("mean", "variance", "count")):
-        raise Unfit(f"The result must be Moments: got {type(new).__name__}.")
-    same = all(np.array_equal(a, b) for a, b in zip(kept, (old.mean, old.variance, batch), strict=True))
-    return {
-        "mean": torch.as_tensor(np.asarray(new.mean)),
-        "variance": torch.as_tensor(np.asarray(new.variance)),
-        "count": float(new.count),
-        "the arguments are as they were": same,
-    }
-
-
-def moments_by_squares(moments: Moments, batch: np.ndarray) -> Moments:
-    """Through the mean of the squares."""
-    count = moments.count + len(batch)
-    mean = (moments.mean * moments.count + batch.sum(0)) / count
-    squares = ((moments.variance + moments.mean**2) * moments.count + (batch**2).sum(0)) / count
-    return Moments(mean, squares - mean**2, count)
-
-
-test_update_moments = exercise(
-    reference=normalization.update_moments,
-    cases=moments_cases,
-    observe=moments_seen,
-    accepts=[moments_by_squares],
-    mistakes=[
-        *instead_of(
-            "mean = moments.mean + delta * m / (n + m)",
-            {
-                "mean = moments.mean + delta / 2": ("weighs old and new alike", "each part counts by its rows"),
-                "mean = moments.mean + delta * n / (n + m)": ("swaps the weights", "the new rows are m of n + m"),
-                "mean = batch.mean(axis=0)": ("forgets what was before", "the mean is over everything seen"),
-            },
-        ),
-        *instead_of(
-            "within + delta**2 * n * m / (n + m) ** 2",
-            {
-                "within": ("forgets the distance of the means", "two parts that lie apart spread more than either"),
-                "within + delta**2 * n * m / (n + m)": ("divides by n + m once", "it's divided by its square"),
-                "within + delta * n * m / (n + m) ** 2": ("forgets to square delta", "a variance is made of squares"),
-            },
-        ),
-        *instead_of(
-            "batch.var(axis=0)",
-            {
-                "batch.std(axis=0)": ("takes the standard deviation", "variances are averaged"),
-                "batch.var()": ("takes one variance for all entries", "each entry has a variance of its own"),
-                "(batch - moments.mean).var(axis=0, ddof=min(1, m - 1))": (
-                    "divides by the count minus one",
-                    "a variance here is the mean squared distance: it's divided by the count",
-                ),
-            },
-        ),
-        Mistake(
-            "counts batches instead of rows",
-            "len(batch)",
-            "1",
-            why="each row of the batch is one observation",
-        ),
-        Mistake(
-            "returns the count of the batch",
-            "** 2, n + m)",
-            "** 2, float(m))",
-            why="the result's count is n + m",
         ),
     ],
 )

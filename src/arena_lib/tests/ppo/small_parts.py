@@ -13,6 +13,9 @@ from arena_lib.rl.ppo.rollout import Rollout
 
 __test__ = False
 
+ROLLOUT_FIELDS = ("obs", "actions", "rewards", "next_obs", "terminated", "truncated", "is_real")
+"""What a transition and a rollout both have."""
+
 
 class Linear(nn.Module):
     """A linear map with given weights, which counts how often it ran and whether gradients were recorded."""
