@@ -255,7 +255,17 @@ test_get_actor_and_critic_atari = exercise(
     accepts=[atari_by_arithmetic],
     mistakes=[
         Mistake(
-            "does not scale the pixels", "        ScalePixels(),\n", "", why="bytes from 0 to 255 are far too large"
+            "does not scale the pixels",
+            "        ScalePixels(),\n",
+            "",
+            why="convolutions take floats, and bytes from 0 to 255 are far too large",
+            raises="RuntimeError",
+        ),
+        Mistake(
+            "makes floats of the pixels, but does not scale them",
+            "        ScalePixels(),\n",
+            "        type('Floats', (nn.Module,), {'forward': lambda self, obs: obs.float()})(),\n",
+            why="numbers from 0 to 255 are far too large: divide by 255",
         ),
         Mistake(
             "gives each network a trunk of its own",
