@@ -297,7 +297,12 @@ run = trainer.train()
 points, curve = returns_over_time(run)
 print(f"{run.n_steps} steps in {run.seconds:.0f} s; solved after {run.first_step_over(475)} steps")
 plots.lines(
-    {"PPO": curve}, x=points, x_title="environment steps", y_title="return", references={"solved": 475}, title="CartPole"
+    {"PPO": curve},
+    x=points,
+    x_title="environment steps",
+    y_title="return",
+    references={"solved": 475},
+    title="CartPole",
 )
 # %% result
 # and this is what it does, in an episode that it has never seen.
@@ -376,6 +381,7 @@ N_SHAPED = 1024 if SCALE == "tiny" else 50_000
 
 def train_paid_by(env_class):
     """Train in a cart of this class, with CartPole's limit of 500 steps."""
+
     def make():
         return gym.wrappers.TimeLimit(env_class(), 500)
 
@@ -458,7 +464,14 @@ breakout = PicturePPO(breakout_cfg)
 breakout_run = breakout.train()
 points, curve = returns_over_time(breakout_run)
 print(f"{breakout_run.n_steps} steps in {breakout_run.seconds:.0f} s; the last episodes bring {curve[-1]:.1f} points")
-plots.lines({"PPO": curve}, x=points, x_title="environment steps", y_title="points", references={"random": 0.5}, title="Breakout")
+plots.lines(
+    {"PPO": curve},
+    x=points,
+    x_title="environment steps",
+    y_title="points",
+    references={"random": 0.5},
+    title="Breakout",
+)
 # %% result
 # your agent plays Breakout.
 record(breakout.policy(), "MinAtar/Breakout-v1", max_steps=100 if SCALE == "tiny" else 400)
