@@ -323,10 +323,10 @@ record(greedy(agent.q_network), "CartPole-v1", max_steps=60 if SCALE == "tiny" e
 # Let us break one thing: targets that ignore *terminated*. It's one factor in one line, and the code runs as before. (Half
 # as many steps suffice to see it.) In
 # CartPole every step brings a reward of 1, so whatever the agent does, a step is followed by another good step, for ever:
-# every state comes to look like it's worth $1 + \gamma + \gamma^2 + \dots = 100$. Nothing tells the agent that
-# falling is bad.
+# every state looks as if it were worth $1 + \gamma + \gamma^2 + \dots = 100$ at least. No end holds the guesses down any
+# more, so the maximum over them drives the values far beyond that. And nothing tells the agent that falling is bad.
 # %% result
-# without ends, every state looks the same.
+# without ends, even a falling pole looks precious.
 # The bars are the best action's value in three states, as two agents see it.
 from dataclasses import replace
 

@@ -46,7 +46,7 @@ from arena_lib.rl.training.runs import Run, TrainingRun
 
 @dataclass(frozen=True, kw_only=True)
 class DQNConfig:
-    """A run of deep Q-learning; the defaults hold CartPole-v1 (see docs/rl_results.md)."""
+    """A run of deep Q-learning; the defaults are usual for small tasks, and not tuned for any."""
 
     env_id: str | Callable[[], gym.Env] = "CartPole-v1"
     """The environment, by id or as a function that makes one."""
