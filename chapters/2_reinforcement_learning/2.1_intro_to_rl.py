@@ -145,8 +145,9 @@ mean_curves(
 # hint: self.counts == 0 marks the arms never taken, and argmax of booleans finds the first True.
 # hint: bonus = np.sqrt(np.log(self.counts.sum()) / self.counts); int((self.averages + self.c * bonus).argmax())
 # %% result
-# ways to explore that are better than chance.
-# Figures 2.3 and 2.4 of Sutton and Barto. Look at step 11: every arm has been tried once by then.
+# other ways to explore, in their first 200 steps.
+# Figures 2.3 and 2.4 of Sutton and Barto. Look at step 11: every arm has been tried once by then. The optimist is slow at
+# first, for it must be disappointed many times; look at all 1000 steps, and it takes the best arm more often in the end.
 from arena_lib.rl.bandits.agents import ConstantStepAveraging
 
 more = {
@@ -369,7 +370,7 @@ gridworld(hard_life.rows, values=V, policy=policy_improvement(hard_life, V, 1.0)
 # %% result
 # two agents on the cliff, while they learn.
 # Both explore with an epsilon of 0.1. SARSA earns about -25 in an episode, Q-learning about -50 (example 6.6 of Sutton and
-# Barto). Yet Q-learning has found the better way!
+# Barto; cutting off the worst returns makes Q-learning's curve look a little milder). Yet it has found the better way!
 from arena_lib.rl.environments.gridworlds import MaximizationBias
 from arena_lib.rl.tabular.agents import AgentConfig
 from arena_lib.rl.tabular.experiments import greedy_path, train_agents
