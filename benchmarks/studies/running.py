@@ -57,7 +57,13 @@ def read_seeds(text: str) -> list[int]:
 
 def run_study(study: Study, seeds: list[int], folder: Path = STORED) -> dict[str, Any]:
     """Train and evaluate each seed that isn't stored, and return all that is."""
-    record = read_record(study.name, folder) or {"study": study.name, "settings": dict(study.settings), "seeds": {}}
+    settings = json.loads(json.dumps(dict(study.settings), default=_as_text))
+    record = read_record(study.name, folder) or {"study": study.name, "settings": settings, "seeds": {}}
+    if record["settings"] != settings:
+        raise ConfigError(
+            f"all seeds of {study.name} must have the same settings: {folder} has {record['settings']}, and declared are "
+            f"{settings}. Give another --folder, or delete the file to begin again."
+        )
     for seed in seeds:
         if str(seed) not in record["seeds"]:
             record["seeds"][str(seed)] = run_seed(study, seed)

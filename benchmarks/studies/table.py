@@ -114,7 +114,7 @@ def _row(study: Study, record: Mapping[str, Any]) -> str:
 
 def _describe(study: Study, record: Mapping[str, Any]) -> str:
     """One study's part: settings, others' figure, every seed, every setting that was tried."""
-    settings = ", ".join(f"{name} {value}" for name, value in study.settings.items())
+    settings = ", ".join(f"{name} {value}" for name, value in record["settings"].items())
     judged = (
         f"Judged by greedy evaluation, {study.n_evaluated} episodes on seeds apart from training, every "
         f"{study.evaluate_every:,} steps."

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -66,6 +67,13 @@ def test_a_study_that_is_stopped_keeps_what_is_finished(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         run_study(STUDY, [0, 1], tmp_path)
     assert list(read_record("toy", tmp_path)["seeds"]) == ["0"]
+
+
+def test_seeds_of_other_settings_are_not_mixed_in(tmp_path):
+    run_study(STUDY, [0], tmp_path)
+    other = dataclasses.replace(STUDY, settings={"lr": 0.2})
+    with pytest.raises(ConfigError, match=r"must have the same settings: .*'lr': 0\.1.*declared are .*'lr': 0\.2"):
+        run_study(other, [1], tmp_path)
 
 
 def test_a_training_that_fails_is_a_result(tmp_path):
