@@ -65,7 +65,7 @@ def test_training_leaves_the_global_random_state_alone():
     [
         ({"gamma": 1.5}, "gamma must be from 0 to 1: got 1.5"),
         ({"total_steps": 10}, "enough for one rollout of 8 x 128 steps: got 10"),
-        ({"lr": 0}, "lr must be finite and above 0"),
+        ({"lr": 0.0}, "lr must be finite and above 0"),
         ({"env_id": "Pendulum-v1"}, "VPG must have discrete actions"),
     ],
 )
