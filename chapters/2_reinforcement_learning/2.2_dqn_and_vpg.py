@@ -48,6 +48,8 @@
 # | 7. Policy gradient | 90 |
 # | 8. Noise, and what to do about it | 50 |
 #
+# The minutes are for the exercises; the rest of the 9 hours is for reading, running, and looking at pictures.
+#
 # ## 1. A network in place of a table
 #
 # *About 30 minutes of exercises. You write the network, and how an agent tries things out.*
@@ -190,8 +192,8 @@ for _ in range(6):
 #
 # *About 50 minutes of exercises. You put the parts together, find its faults with probes, and watch it balance.*
 #
-# The agent plays: it chooses, does, remembers. `Stepper` and `ReplayBuffer` do the bookkeeping; the buffer uses what you
-# wrote in part 2.
+# The agent plays: it chooses, does, remembers. `Stepper` and `ReplayBuffer` do the bookkeeping. The library's
+# buffer does just what your functions of part 2 do, with one array for each field.
 # %% exercise="dqn_agent" title="Choose, do, remember" difficulty=2 importance=4 minutes=20
 # hint: Two methods of two or three lines. One uses your schedule and your policy, the other the stepper and the buffer.
 # hint: get_actions: self.epsilon first, from self.stepper.n_steps; then the policy. play_step: actions for self.stepper.obs, step, add, return the episodes that ended.
@@ -202,18 +204,22 @@ for _ in range(6):
 #
 # How do you know that it's right? Agents with a fault often still learn a little, so a poor score tells you nothing.
 # **Probe environments** do: each is so small that you know what must come out, and each needs one thing more than
-# the one before. If the first that fails is number 3, the discount is wrong, or the state that follows.
+# the one before. So the first that fails tells you where to look.
 #
-# | probe | what happens | what must be learnt |
-# |---|---|---|
-# | 1 | one step, reward 1 | the value 1 |
-# | 2 | one step, the reward is the observation | a value that depends on what is seen |
-# | 3 | two steps, reward 1 at the second | $\gamma$ at first, then 1 |
-# | 4 | two actions, reward -1 or 1 | the better action |
-# | 5 | the action must fit the observation | an action that depends on what is seen |
-# | 6 | a large reward that no action changes, and a small one | to tell the two apart |
-# | 7 | reward 1; one state *terminates*, the other is *truncated* | 1, and $1 / (1 - \gamma)$ |
-# | 8 | the first of two actions decides what the second step pays | credit over two steps |
+# | probe | what happens | what must be learnt | if this one fails first, look at |
+# |---|---|---|---|
+# | 1 | one step, reward 1 | the value 1 | the loss, the update, targets that go on after an end |
+# | 2 | one step, the reward is the observation | a value that depends on what is seen | observations and rewards of different steps |
+# | 3 | two steps, reward 1 at the second | $\gamma$ at first, then 1 | the discount, the next state, a target network that never moves |
+# | 4 | two actions, reward -1 or 1 | the better action | exploration, the action whose value is trained |
+# | 5 | the action must fit the observation | an action that depends on what is seen | observations and actions of different steps |
+# | 6 | a large reward that no action changes, and a small one | to tell the two apart | the learning rate, the size of the batch |
+# | 7 | reward 1; one state *terminates*, the other is *truncated* | 1, and $1 / (1 - \gamma)$ | *truncated* taken for an end |
+# | 8 | the first of two actions decides what the second step pays | credit over two steps | all of it together |
+#
+# One fault no probe sees: targets from the network that is trained. In tasks as small as these nothing runs away, so it
+# does no harm here. Below the probes stands a check of its own: a target network of zeros that never moves must
+# leave nothing but rewards.
 # %%
 import copy
 
@@ -242,7 +248,16 @@ def make_agent(env_id, *, total_steps, n_envs=4, hidden_sizes=(16,), lr=2e-2, en
 def train_dqn(
     agent, target_network, optimizer, *, total_steps, gamma, tau=0.2, batch_size=32, learning_starts=40, seed=0
 ):
-    """Trains the agent for total_steps environment steps; returns the episodes that ended."""
+    """Trains the agent until agent.stepper.n_steps has reached total_steps; returns a list of the episodes that ended.
+
+    Each round is one call of agent.play_step(), which returns the episodes that ended in it, and then, once
+    agent.stepper.n_steps has reached learning_starts, one update:
+
+    1. a batch from agent.buffer.sample(batch_size, generator), with the fields obs, actions, rewards, next_obs, terminated
+    2. its targets, from the target network's values of next_obs
+    3. train_on_batch with a max_grad_norm of 10
+    4. the target network follows by tau
+    """
     generator = torch.Generator().manual_seed(seed)
     episodes = []
     # region solution
@@ -269,6 +284,16 @@ for number, n_steps in {1: 600, 2: 800, 3: 1200, 4: 800, 5: 1200, 6: 1600, 7: 16
         )
         best = probe.best_actions().get(seen)
         assert best is None or int(learnt.argmax()) == best, f"probe {number}: the best action at {seen} is {best:.0f}"
+
+agent, zeros, optimizer = make_agent("arena/Probe3-v0", total_steps=1_200)
+with torch.no_grad():
+    for parameter in zeros.parameters():
+        parameter.zero_()
+train_dqn(agent, zeros, optimizer, total_steps=1_200, gamma=0.5, tau=0.0)
+first = float(agent.q_network(torch.tensor([[0.0]])).detach().max())
+assert abs(first) < 0.2, (
+    f"the target network says 0 for every state, so the first step must be worth 0: got {first:.2f}"
+)
 # %% [markdown]
 # ### A pole on a cart
 #
@@ -284,11 +309,19 @@ for number, n_steps in {1: 600, 2: 800, 3: 1200, 4: 800, 5: 1200, 6: 1600, 7: 16
 from arena_lib.rl.training.evaluation import evaluate
 
 N_STEPS = 1_500 if SCALE == "tiny" else 30_000
+LEARNING_STARTS = N_STEPS // 30
 agent, target_network, optimizer = make_agent(
     "CartPole-v1", total_steps=N_STEPS, n_envs=4, hidden_sizes=(120, 84), lr=1e-3, end_e=0.05
 )
 episodes = train_dqn(
-    agent, target_network, optimizer, total_steps=N_STEPS, gamma=0.99, tau=0.02, batch_size=128, learning_starts=1_000
+    agent,
+    target_network,
+    optimizer,
+    total_steps=N_STEPS,
+    gamma=0.99,
+    tau=0.02,
+    batch_size=128,
+    learning_starts=LEARNING_STARTS,
 )
 
 
@@ -351,7 +384,7 @@ train_dqn(
     gamma=0.99,
     tau=0.02,
     batch_size=128,
-    learning_starts=1_000,
+    learning_starts=LEARNING_STARTS,
 )
 states = {"upright": [0.0, 0, 0, 0], "leaning": [0.0, 0, 0.12, 0.4], "about to fall": [0.0, 0, 0.2, 1.5]}
 values = {
@@ -379,7 +412,15 @@ record(greedy(broken.q_network), "CartPole-v1", n_episodes=3, max_steps=150)
 from arena_lib.rl.dqn import DQNConfig, DQNTrainer
 
 n_steps = 1_000 if SCALE == "tiny" else 20_000
-usual = {"total_steps": n_steps, "n_envs": 8, "train_every": 8, "tau": 0.02, "n_step": 1, "is_double": False}
+usual = {
+    "total_steps": n_steps,
+    "learning_starts": n_steps // 20,
+    "n_envs": 8,
+    "train_every": 8,
+    "tau": 0.02,
+    "n_step": 1,
+    "is_double": False,
+}
 left_out = {
     "all as it should be": {},
     "learning rate 0.03": {"lr": 0.03},
@@ -501,7 +542,7 @@ plots.bars(
     {"drawn": (counts / counts.sum()).tolist(), "drawn and weighted": (counted / counted.sum()).tolist()},
     [f"priority {p:.1f}" for p in urgency.tolist()],
     y_title="share",
-    title="Six transitions",
+    title="Drawn by priority, made up for by weights",
 )
 # %% [markdown]
 # ## 6. What does it expect?
@@ -512,7 +553,8 @@ plots.bars(
 #
 # Take something that can't be read off the observation by a line: **how well things will go**. A pole that leans to
 # the left is as bad as one that leans to the right, so no weighted sum of the four numbers says it. If a weighted sum of
-# *hidden activations* does, then the network has worked it out on the way.
+# *hidden activations* does, then the network has worked it out on the way. Such a weighted sum, fitted to read one thing
+# out of activations, is called a **linear probe** (it has nothing to do with probe environments).
 #
 # To look inside we wrap the agent's layers into a module with hook points, by the library's `HookedRootModule`. It has
 # `run_with_cache` like the models of chapter 1.
@@ -524,7 +566,7 @@ from arena_lib.transformer.activations.root_module import HookedRootModule
 
 
 class HookedQNetwork(HookedRootModule):
-    """Linear layers with a hook point after each ReLU: hook_hidden.0, hook_hidden.1 ..."""
+    """Three linear layers with hook points: hook_obs at the input, hook_first and hook_second after the two ReLUs."""
 
     def __init__(self, linears):
         super().__init__()
@@ -567,7 +609,14 @@ def play(q_network, *, n_envs=64, n_steps=200, epsilon=0.5, gamma=0.95, n_left_o
 # hint: Cache the activations with hooked.run_with_cache(obs). Fit on the first half of the rows and judge on the second: what matters is how much of the variation is explained where it wasn't fitted.
 # hint: X = torch.cat([acts, torch.ones(len(acts), 1)], 1); weights = torch.linalg.lstsq(X[:half], returns[:half, None]).solution; then 1 - error.square().mean() / (truth - truth.mean()).square().mean().
 def read_the_value(hooked, obs, returns):
-    """For each hook point the share of the returns' variation that a linear probe explains, on the second half of the rows."""
+    """For each hook point, the share of the returns' variation that a linear probe explains where it wasn't fitted.
+
+    `hooked.run_with_cache(obs)` returns (output, cache), and the cache holds "n d" activations for each hook point: the
+    result is a dictionary with the same keys, in the same order. A probe is fitted to `returns` "n" on the first half of the
+    rows by least squares, with a bias, and judged on the others, whose share explained is
+
+        1 - (mean of squared errors) / (mean of squared differences of the returns from their mean)
+    """
     half = len(obs) // 2
     explained = {}
     # region solution
@@ -616,13 +665,16 @@ plots.bars(
 #
 # $$\nabla_\theta J = \mathbb{E}\left[\sum_t G_t \, \nabla_\theta \log \pi_\theta(a_t \mid s_t)\right]$$
 #
-# where $G_t$ is what came after step $t$. It needs no model of the world: one only has to play, and average.
-# This is REINFORCE (Williams 1992), today called *vanilla policy gradient*, VPG.
+# where $G_t$ is what came after step $t$. The reason is one line of calculus. An expectation is a sum of
+# probabilities times what they bring, and the gradient of a probability is $\nabla \pi = \pi \, \nabla \log \pi$. So the
+# gradient of the sum is again a sum weighted by $\pi$, an expectation, which playing gives us: no model of the world is
+# needed, one only has to play and average. This is REINFORCE (Williams 1992), today called *vanilla policy gradient*, VPG.
 #
 # ### What came after
 #
 # $G_t$ counts rewards from step $t$ on, and not those before. An action can't change the past, so earlier
-# rewards would add nothing but noise.
+# rewards would add nothing but noise. In practice $G_t$ is discounted, as values are. With $\gamma < 1$ the gradient is no
+# longer exactly that of the total reward, but far-off rewards, which are mostly chance, add less noise.
 # %% exercise="compute_returns" title="What came after" difficulty=3 importance=4 minutes=15
 # hint: The return of a step is its reward, plus gamma times the return of the next step. So where do you start?
 # hint: Go from the last step to the first. Where a step ended its episode, nothing is added.
@@ -631,7 +683,8 @@ plots.bars(
 # ### Playing
 #
 # A policy gradient is right only for data that the *present* policy made. So there is no replay buffer. The agent plays a
-# **rollout**, a fixed number of steps of every environment, learns from it, and throws it away.
+# **rollout**, a fixed number of steps of every environment, learns from it, and throws it away. (The rollout keeps
+# `is_real` too. Our environments start anew within the step that ends an episode, so here every step is real.)
 # %% exercise="rollout" title="Side by side" difficulty=2 importance=3 minutes=15
 # hint: Row i is environment i, and column t is step t.
 # hint: Write each field of the transition into column self.n_steps, as the tensor's type, and count. The log-probabilities are data: detach them.
@@ -652,13 +705,18 @@ plots.bars(
 # hint: log_softmax over the last axis; gather at tau.actions with an axis of length 1 at the end; the entropy is minus the sum of p log p.
 # hint: logprobs = pi(tau.obs).log_softmax(dim=-1); taken = logprobs.gather(-1, tau.actions[..., None]).squeeze(-1); entropy = -(logprobs.exp() * logprobs).sum(dim=-1).
 # %% [markdown]
-# After the first update the policy isn't the one that played any more. An action that it now takes twice as often was
-# drawn too rarely in the rollout, so it should count twice. That factor is the **importance weight**. It is kept near 1,
-# since a weight of 50 would let one step decide everything. (In section 2.3 this idea, done properly, becomes PPO.)
+# A rollout costs thousands of steps, and one wants to learn from it more than once. But after the first update the policy
+# isn't the one that played any more. An action that it now takes twice as often was drawn too rarely in the rollout, so
+# it should count twice. That factor is the **importance weight**. It is kept near 1, since a weight of 50 would let one
+# step decide everything. Below you make just one update from each rollout, so all weights are 1. With several, as in
+# section 2.3, they matter, and done properly the idea becomes PPO.
 # %% exercise="compute_importance_weights" title="Now and then" difficulty=2 importance=3 minutes=10
 # hint: Now over then. You have logarithms.
 # hint: The exponential of a difference; detached; clamped if there is a clip_coef.
 # hint: (logprobs_taken - tau.logprobs).exp().detach(), then .clamp(1 - clip_coef, 1 + clip_coef).
+# %% [markdown]
+# In CartPole returns go from 1 to 500, elsewhere from -1 to 1, and a learning rate that suits the one doesn't suit the
+# other. So before returns enter the loss they are brought to one size.
 # %% exercise="normalize_returns" title="One size for all" difficulty=1 importance=3 minutes=5
 # hint: In CartPole every return is positive, so every action would become likelier. Which should become rarer?
 # hint: Those that were worse than the mean. And the size of a step shouldn't hang on the size of the rewards.
@@ -680,7 +738,7 @@ plots.bars(
 # hint: torch.autograd.grad(loss, parameters, retain_graph=True) gives gradients without touching .grad. Stack, take the variance over the losses, sum.
 # hint: flat = torch.stack([torch.cat([g.flatten() for g in torch.autograd.grad(loss, parameters, retain_graph=True)]) for loss in losses]); float(flat.var(dim=0).sum()).
 # %% [markdown]
-# The best remedy is a **baseline**. Subtract from each return what was to be *expected* in that state. An action in a
+# The usual remedy is a **baseline**. Subtract from each return what was to be *expected* in that state. An action in a
 # good state then gets no credit for the state, only for how much better things went than usual: its **advantage**. And it
 # costs nothing: the expected gradient stays exactly the same, because a number that doesn't depend on the action
 # multiplies $\mathbb{E}[\nabla \log \pi] = 0$.
@@ -700,7 +758,8 @@ from arena_lib.rl.policy_gradient.training import make_mlp
 def add_what_was_cut(tau, value_network, gamma):
     """Rewards, plus the discounted value of next_obs where an episode was cut and didn't terminate."""
     is_cut = tau.truncated.clone()
-    is_cut[:, -1] |= ~tau.terminated[:, -1]
+    is_cut[:, -1] = True
+    is_cut &= ~tau.terminated  # both at once is an end too
     rewards = tau.rewards.clone()
     with torch.no_grad():
         rewards[is_cut] += gamma * value_network(tau.next_obs[is_cut]).squeeze(-1)
@@ -712,7 +771,16 @@ def add_what_was_cut(tau, value_network, gamma):
 # hint: Returns, values, advantages and value loss; normalised advantages; log-probabilities and entropy; weights; the loss. Then the usual: clear, backward, clip, step.
 # hint: loss = policy_loss + 0.5 * value_loss - ent_coef * entropy.mean().
 def learn_from_rollout(tau, policy, value_network, optimizer, *, gamma=0.99, ent_coef=0.01, max_grad_norm=0.5):
-    """One update of both networks; returns the loss before it, detached."""
+    """One update of both networks from one rollout; returns the loss before the update, detached.
+
+    The loss is policy_loss + 0.5 * value_loss - ent_coef * (mean entropy), where
+
+    - returns come from the rewards below and tau.done, values "n_envs n_steps" from value_network(tau.obs)
+    - advantages and value_loss come from `subtract_baseline`
+    - policy_loss weighs the normalised advantages, with importance weights clipped by 0.2
+
+    The gradient of both networks' parameters together is clipped to max_grad_norm before the step.
+    """
     rewards = add_what_was_cut(tau, value_network, gamma)
     # region solution
     returns = compute_returns(rewards, tau.done, gamma)
@@ -820,7 +888,12 @@ noise = {}
 for env_id, n_trained in {"CartPole-v1": 20_000, "arena/Probe6-v0": 2_000}.items():
     variances = measure_noise(env_id, n_trained=n_trained if SCALE == "full" else 2_000, n_rollouts=n_rollouts)
     noise[env_id] = [variance / variances["what came after"] for variance in variances.values()]
-plots.bars(noise, list(variances), y_title="variance of the gradient, relative", title="How noisy is it?")
+plots.bars(
+    noise,
+    list(variances),
+    y_title="variance of the gradient, relative",
+    title="A baseline makes the gradient less noisy",
+)
 # %% result
 # watch it.
 record(greedy(policy), "CartPole-v1", max_steps=60 if SCALE == "tiny" else 300)

@@ -54,6 +54,16 @@ def test_phantom_steps_teach_nothing():
     torch.testing.assert_close(trainer.compute_loss(rollout)[0], loss)
 
 
+def test_an_end_that_is_cut_in_the_same_step_is_an_end():
+    trainer = VPGTrainer(VPGConfig(env_id=CountingEnv, n_envs=2, n_steps=16, total_steps=64))
+    rollout, _ = trainer.agent.gen_rollout(Rollout(2, 16, (1,)))
+    rollout.terminated[:], rollout.truncated[:] = False, False
+    rollout.terminated[0, [3, 15]] = rollout.truncated[0, [3, 15]] = True
+    rollout.truncated[1, 5] = True
+    changed = trainer._bootstrapped_rewards(rollout) != rollout.rewards
+    assert changed.nonzero().tolist() == [[1, 5], [1, 15]]
+
+
 def test_training_leaves_the_global_random_state_alone():
     before = torch.get_rng_state()
     VPGTrainer(VPGConfig(total_steps=600, n_envs=2, n_steps=64)).train()

@@ -24,7 +24,7 @@ class Memory(Protocol):
 class DQNAgent:
     """Plays in `stepper`'s environments and puts what happens into `buffer`.
 
-    `epsilon` is the share of random actions at the last choice, before the first `start_e`.
+    `epsilon` is the share of random actions at the last choice; before the first choice it is `start_e`.
     """
 
     def __init__(

@@ -18,7 +18,8 @@ def linear_schedule(
 ) -> float:
     """The share of random actions, epsilon, at a step: a straight line from start_e to end_e, then end_e for good.
 
-    At step 0 it's start_e. It reaches end_e at step exploration_fraction * total_timesteps, and stays there.
+    At step 0 it's start_e. It reaches end_e at step exploration_fraction * total_timesteps (which is above 0), and stays
+    there. end_e may be above start_e too.
 
     >>> [round(linear_schedule(step, 1.0, 0.2, 0.5, 100), 3) for step in (0, 25, 50, 100)]
     [1.0, 0.6, 0.2, 0.2]

@@ -187,7 +187,8 @@ class VPGTrainer:
         if not self.config.has_baseline:
             return tau.rewards
         is_cut = tau.truncated.clone()
-        is_cut[:, -1] |= tau.is_real[:, -1] & ~tau.terminated[:, -1]
+        is_cut[:, -1] = tau.is_real[:, -1]
+        is_cut &= ~tau.terminated
         rewards = tau.rewards.clone()
         rewards[is_cut] += self.config.gamma * self.value_network(tau.next_obs[is_cut]).squeeze(-1)
         return rewards
