@@ -87,8 +87,8 @@ def test_a_number_of_environments_must_be_one(n_envs):
     [({}, "egl"), ({"MUJOCO_GL": "osmesa"}, "osmesa"), ({"DISPLAY": ":0"}, None)],
     ids=["no screen", "chosen by the user", "a screen"],
 )
-def test_mujoco_draws_without_a_screen(monkeypatch, given, chosen):
-    for name in ("DISPLAY", "WAYLAND_DISPLAY", "MUJOCO_GL"):
+def test_pictures_are_drawn_without_a_screen(monkeypatch, given, chosen):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "MUJOCO_GL", "SDL_VIDEODRIVER"):
         monkeypatch.setenv(name, "")  # so that it is put back
         monkeypatch.delenv(name)
     for name, value in given.items():
@@ -97,3 +97,4 @@ def test_mujoco_draws_without_a_screen(monkeypatch, given, chosen):
     monkeypatch.setattr(gym, "make", lambda *_, **__: CountingEnv())
     make_env("HalfCheetah-v5", render_mode="rgb_array")
     assert making.os.environ.get("MUJOCO_GL") == chosen
+    assert making.os.environ.get("SDL_VIDEODRIVER") == (None if "DISPLAY" in given else "dummy")

@@ -118,7 +118,7 @@ def _make_at_once(env_id: str, n_envs: int, mode: AutoresetMode, wrappers: Seque
 def _make(env_id: str, render_mode: str | None) -> gym.Env:
     spec = find_environment(env_id)
     options: dict[str, Any] = {} if render_mode is None else {"render_mode": render_mode}
-    if render_mode == "rgb_array" and "mujoco" in str(spec.entry_point):
+    if render_mode == "rgb_array":
         _draw_without_display()
     try:
         return gym.make(spec, **options)
@@ -130,9 +130,13 @@ def _make(env_id: str, render_mode: str | None) -> gym.Env:
 
 
 def _draw_without_display() -> None:
-    """Let MuJoCo draw by EGL where Linux has no screen; its own choice would ask for one. MUJOCO_GL says otherwise."""
+    """Let MuJoCo and pygame draw into memory where Linux has no screen, unless the user's environment says how.
+
+    MuJoCo's own choice would fail, and pygame's complains that there is no screen.
+    """
     if sys.platform == "linux" and not {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():
         os.environ.setdefault("MUJOCO_GL", "egl")
+        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 
 
 def find_environment(env_id: str) -> EnvSpec:

@@ -176,7 +176,7 @@ class CtsAgentAnew(continuous.PPOAgentCts):
     @torch.no_grad()
     def play_step(self) -> Any:
         """One step."""
-        dist = self.actor(torch.tensor(self.stepper.obs, dtype=torch.float))[2]
+        dist: Any = self.actor(torch.tensor(self.stepper.obs, dtype=torch.float))[2]
         drawn = dist.mean + dist.stddev * self.noise[self.rollout.n_filled]
         sent = torch.minimum(torch.maximum(drawn, torch.tensor(self.low)), torch.tensor(self.high))
         transition = self.stepper.step(sent.numpy())

@@ -26,7 +26,9 @@ def build(cls: Any, case: Case) -> nn.Module:
 
 def actor_seen(cls: Any, case: Case) -> Observations:
     """Initial weights; mean, deviation and density under weights that are given; the gradient of log_std."""
-    actor = build(cls, case)
+    actor: Any = build(cls, case)
+    if not isinstance(getattr(actor, "mean", None), nn.Module):
+        raise Unfit("The actor must have its network as mean, an nn.Module: it has none of that name.")
     log_std = getattr(actor, "log_std", None)
     if not isinstance(log_std, nn.Parameter):
         raise Unfit("The actor must have a parameter log_std, an nn.Parameter: it has none of that name.")
@@ -43,7 +45,7 @@ def actor_seen(cls: Any, case: Case) -> Observations:
         "sigma": sigma.detach(),
         "mean of the distribution": dist.mean.detach(),
         "deviation of the distribution": dist.stddev.detach(),
-        "gradient of the mean's last bias": _gradient(actor.mean[-1].bias),
+        "gradient of the mean's last bias": _gradient(list(actor.mean.parameters())[-1]),
         "gradient of log_std": _gradient(log_std),
     }
 
@@ -77,8 +79,8 @@ class ActorAnew(nn.Module):
 
     def __init__(self, d_obs: int, n_actions: int) -> None:
         super().__init__()
-        self.mean = classic_by_lists(d_obs, n_actions)[0]
-        self.mean = nn.Sequential(*self.mean[0], self.mean[1])
+        body, head = classic_by_lists(d_obs, n_actions)[0].children()
+        self.mean = nn.Sequential(*body.children(), head)
         self.log_std = nn.Parameter(torch.zeros(1, n_actions))
 
     def forward(self, obs: Tensor) -> tuple[Tensor, Tensor, Normal]:
