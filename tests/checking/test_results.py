@@ -52,7 +52,7 @@ def test_the_keys_of_the_json_are_stable():
     record = json.loads(FULL.to_json())
     assert list(record) == [
         "exercise", "status", "is_reference", "call", "case", "stop", "checks", "diagnosis", "mismatch", "notes",
-        "message", "seed", "seconds", "source_hash", "test_hash", "schema",
+        "printed", "message", "seed", "seconds", "source_hash", "test_hash", "schema",
     ]  # fmt: skip
     assert list(record["mismatch"]) == [
         "observation", "kind", "axes", "expected_shape", "actual_shape", "n_wrong", "n_total", "first_index",
@@ -66,7 +66,7 @@ def test_a_result_knows_nothing_that_it_was_not_told():
     record = json.loads(PLAIN.to_json())
     assert record == {
         "exercise": "7.2/plus", "status": "not_started", "is_reference": False, "call": "", "case": "", "stop": None,
-        "checks": [], "diagnosis": None, "mismatch": None, "notes": [], "message": "", "seed": 0, "seconds": 0.0, "source_hash": None,
+        "checks": [], "diagnosis": None, "mismatch": None, "notes": [], "printed": "", "message": "", "seed": 0, "seconds": 0.0, "source_hash": None,
         "test_hash": None, "schema": SCHEMA,
     }  # fmt: skip
     mismatch = json.loads(BARE.to_json())["mismatch"]

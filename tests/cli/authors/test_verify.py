@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from arena_lib.cli.authors.verify import _show_records, verify
+from arena_lib.course.content.catalog import load_catalog
 from arena_lib.course.executing import Execution
 
 GOOD = {
@@ -95,11 +96,12 @@ def verified(monkeypatch):
 
 def test_a_whole_course_is_verified_in_one_call_and_enough_of_its_edits_must_be_rejected(arena, verified, monkeypatch):
     result = arena("verify", "arena")
-    assert verified == ["1.1", "1.2", "1.3.1", "1.3.2", "1.4.1"]
+    sections = [section.id for section in load_catalog().sections]
+    assert verified == sections
     assert result.code == 1
     assert "over a course, 97% of the references' edits must be rejected: 87.5% are." in result.err
     assert arena("verify", "1.2").code == 0
-    assert verified[5:] == ["1.2"]
+    assert verified == [*sections, "1.2"]
     nothing = arena("verify", "arema")
     assert (nothing.code, "no section is called 'arema'" in nothing.err) == (2, True)
 
