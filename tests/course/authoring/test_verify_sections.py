@@ -100,6 +100,15 @@ def test_an_exploratory_exercise_whose_solution_is_wrong_fails(little):
     assert "the largest of 3, 9 and 4 is 9" in record["problems"][0]
 
 
+def test_a_chapter_begins_with_gradients_and_leaves_the_next_one_its_own(little):
+    chapter = next(little.chapters.glob("*/*.py"))
+    switched = "import math\nimport torch\nassert torch.is_grad_enabled()\ntorch.set_grad_enabled(False)\n"
+    chapter.write_text(chapter.read_text().replace("import math\n", switched))
+    for _ in range(2):
+        (record,) = verify_sections.verify_here(load_catalog([little]).sections[0], ["find_largest"])
+        assert record["problems"] == []
+
+
 def test_a_chapter_that_does_not_run_is_a_problem_of_its_exploratory_exercises(little):
     chapter = next(little.chapters.glob("*/*.py"))
     chapter.write_text(chapter.read_text().replace("import math\n", "import no_such_module\n"))

@@ -236,15 +236,20 @@ def make_stub_object(entry: ExerciseEntry) -> Any:
 
 
 def _exploratory_errors(section: Section) -> dict[str, tuple[Exception | None, float]]:
-    """For each exploratory exercise what its solution raised, and how long it took; those that were reached."""
+    """For each exploratory exercise what its solution raised, and how long it took; those that were reached.
+
+    A chapter begins as in a fresh notebook, and what it switches (gradients, for one) is put back for the next one.
+    """
+    from arena_lib.checking.isolation import isolated
     from arena_lib.course.content.solutions import run_exploratory
 
     errors: dict[str, tuple[Exception | None, float]] = {}
     started = time.perf_counter()
     try:
-        for entry, error in run_exploratory(section):
-            errors[entry.id] = (error, time.perf_counter() - started)
-            started = time.perf_counter()
+        with isolated(seed=0):
+            for entry, error in run_exploratory(section):
+                errors[entry.id] = (error, time.perf_counter() - started)
+                started = time.perf_counter()
     except AuthoringError as error:
         for entry in section.exercises:
             if entry.is_exploratory:
