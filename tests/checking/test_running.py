@@ -265,6 +265,25 @@ def test_call_writes_short_values_out(toy):
     assert result.case == "a label"
 
 
+class HalfNorm:
+    def __init__(self, size):
+        self.size = size
+
+
+def test_a_class_that_the_observer_calls_has_its_own_name_in_the_call(toy):
+    def cases(generator):
+        return [Case(label="", call="3"), Case(label="", call="HalfNorm(3).size")]
+
+    def sizes(cls, case):
+        return {"output": cls(3).size if "size" not in case.call else 2 * cls(3).size}
+
+    shared = {"cases": cases, "observe": sizes, "mistakes": (), "properties": (), "reference": HalfNorm}
+    test = replace(toy.test_half_norm, **shared)
+    assert run(test, type("HalfNorm", (), {"__init__": lambda self, size: None, "size": 2})).call == "HalfNorm(3)"
+    twice = replace(test, cases=lambda generator: cases(generator)[1:])
+    assert run(twice, type("HalfNorm", (), {"__init__": lambda self, n: None, "size": 2})).call == "HalfNorm(3).size"
+
+
 def test_what_an_observer_leaves_out_counts_only_where_nothing_else_differs(toy):
     def rows_if_complete(function, case):
         out = function(*case.fresh().args).detach()

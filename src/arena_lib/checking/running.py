@@ -31,7 +31,7 @@ from arena_lib.checking.evidence.expectations import (
     observe_or_raised,
     raised,
 )
-from arena_lib.checking.exercises import Exercise, ignored
+from arena_lib.checking.exercises import Exercise, ignored, snake_case
 from arena_lib.checking.isolation import isolated
 from arena_lib.checking.modules import Unfit
 from arena_lib.checking.observing import CHANGED, Observations
@@ -357,7 +357,16 @@ def _call_of(test: Exercise, case: Case) -> tuple[str, str]:
     """The call as a learner would write it, and what is special about it."""
     if is_examples_case(case):
         return case.label, ""
-    return call_text(test.name, test.parameters(), case), case.label
+    return call_text(_called_as(test, case), test.parameters(), case), case.label
+
+
+def _called_as(test: Exercise, case: Case) -> str:
+    """The exercise's name; that of the class where the observer calls the class itself, not a module made of it."""
+    reference = test.reference
+    if not isinstance(reference, type) or case.args or snake_case(reference.__name__) != test.name:
+        return test.name
+    calls_module = issubclass(reference, nn.Module) and not case.call.startswith(f"{reference.__name__}(")
+    return test.name if calls_module else reference.__name__
 
 
 def _source_hash(obj: Any) -> str | None:

@@ -52,6 +52,11 @@ def test_a_call_that_an_author_wrote_gets_names_for_its_bare_values():
     assert call_of(Case(label=""), *names) == "f(...)"
 
 
+def test_a_call_that_an_author_wrote_whole_stays_as_it_is():
+    assert call_of(Case(label="", call="f(2, [1]).step(3)"), "x", "y") == "f(2, [1]).step(3)"
+    assert call_of(Case(label="", call="g(2)"), "x") == "f(g(2))"
+
+
 @pytest.mark.parametrize(
     ("written", "text"),
     [

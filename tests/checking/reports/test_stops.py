@@ -61,7 +61,19 @@ def test_an_exception_without_a_line_of_the_learners_has_none():
 
 def test_a_long_message_is_cut():
     stop = stopped(learners("def mine():\n    raise ValueError('\\n'.join(['y' * 1000] * 50))\n"))
-    assert [len(line) for line in stop.raised.splitlines()] == [200] * 6
+    assert [len(line) for line in stop.raised.splitlines()] == [404] * 6
+
+
+def test_a_long_line_is_cut_after_a_word():
+    stop = stopped(learners("def mine():\n    raise ValueError('call .backward() ' * 50)\n"))
+    assert stop.raised.split()[-2:] in (["call", "..."], [".backward()", "..."])
+
+
+def test_what_torch_advises_at_the_end_of_a_long_message_is_kept():
+    source = "def mine():\n    x = torch.ones(2, requires_grad=True).exp().sum()\n    x.backward()\n    x.backward()\n"
+    raised = stopped(learners(source)).raised
+    assert "when you call .backward() or autograd.grad(). Specify retain_graph=True" in raised
+    assert raised.endswith("calling backward.")
 
 
 @pytest.mark.parametrize(

@@ -162,7 +162,7 @@ def test_an_unknown_device_is_a_wrong_use_and_a_missing_one_the_machines(arena, 
     ("name", "told"),
     [
         ("1.2/fold_norm", "must be one of section 1.1, which"),
-        ("attention_patterns", "must have a test: got 1.1/attention_patterns, which is there to explore"),
+        ("attention_patterns", "got 1.1/attention_patterns, which its own cell judges. Run that cell in the notebook."),
         ("nothing_like_it", "no exercise is called"),
     ],
 )

@@ -27,9 +27,15 @@ WIDTH = 120
 def call_text(name: str, parameters: Sequence[str], case: Case) -> str:
     """The call of a case: `parameters` are the names of the reference's, those that can be given by position first.
 
+    A call that an author wrote whole, from the name on, stays as it is.
+
     >>> call_text("sample", ["prompt", "n"], Case(label="", args=("ab", 3), kwargs={"seed": 1}))
     "sample(prompt='ab', n=3, seed=1)"
+    >>> call_text("Sampler", [], Case(label="", call="Sampler(model).sample('ab', 3)"))
+    "Sampler(model).sample('ab', 3)"
     """
+    if case.call.startswith(f"{name}("):
+        return case.call
     if not case.args and not case.kwargs:
         return f"{name}({named(case.call, parameters)})"
     by_observer = {

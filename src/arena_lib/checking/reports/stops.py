@@ -13,8 +13,13 @@ from arena_lib.checking.comparison.texts import clean
 from arena_lib.checking.reports.reporting import is_library, without_ours
 from arena_lib.checking.results import Stop
 
-MOST_LINES, MOST_CHARACTERS = 6, 200
-"""How much of an exception's message is repeated."""
+MOST_LINES, MOST_CHARACTERS = 6, 400
+"""How much of an exception's message is repeated: torch's longest sentences end with what to do."""
+
+LONG_WORD = 40
+"""Letters within which a word should end."""
+MOST_OF_A_LINE = 200
+"""How much of the learner's own line is repeated."""
 
 
 def stop_of(error: BaseException) -> Stop:
@@ -23,7 +28,7 @@ def stop_of(error: BaseException) -> Stop:
     own = [i for i, frame in enumerate(frames) if not is_library(frame.filename)]
     beyond = frames[own[-1] + 1 :] if own else []
     raised = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    lines = [line[:MOST_CHARACTERS] for line in raised.splitlines()[:MOST_LINES]]
+    lines = [_shortened(line) for line in raised.splitlines()[:MOST_LINES]]
     return Stop(
         raised="\n".join(lines),
         line=_line_text(frames[own[-1]]) if own else "",
@@ -31,9 +36,17 @@ def stop_of(error: BaseException) -> Stop:
     )
 
 
+def _shortened(line: str) -> str:
+    """A line that is cut, after a word where one ends near, with dots for what is left out."""
+    if len(line) <= MOST_CHARACTERS:
+        return line
+    start, words = line[: MOST_CHARACTERS - LONG_WORD], line[MOST_CHARACTERS - LONG_WORD : MOST_CHARACTERS]
+    return f"{start}{words.rpartition(' ')[0] or words} ..."
+
+
 def _line_text(frame: traceback.FrameSummary) -> str:
     function = "" if frame.name.startswith("<") else f", in {frame.name}"
-    return f"{frame.lineno} of {place_name(frame.filename)}{function}: {clean(frame.line or '', MOST_CHARACTERS)}"
+    return f"{frame.lineno} of {place_name(frame.filename)}{function}: {clean(frame.line or '', MOST_OF_A_LINE)}"
 
 
 def place_name(file: str) -> str:

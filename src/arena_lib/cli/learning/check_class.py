@@ -81,8 +81,8 @@ def judged_entry(catalog: Any, name: str) -> Any:
     entry = catalog.exercise(name)
     if entry.test is None:
         raise UsageError(
-            f"an exercise to judge must have a test: got {entry.id}, which is there to explore. "
-            "Run its cell, which says what must hold."
+            f"arena check takes exercises that have a test: got {entry.id}, which its own cell judges. "
+            "Run that cell in the notebook."
         )
     return entry
 

@@ -1,4 +1,4 @@
-"""Judges of section 2.2's exploration: how often, and what.
+"""Judge of section 2.2's exploration: the actions that are chosen.
 
 Shapes:  obs "n_envs *obs_shape" -> actions "n_envs"
 """
@@ -14,95 +14,12 @@ from torch import Tensor, nn
 from arena_lib.checking import Case, Mistake, exercise, instead_of
 from arena_lib.checking.observing import Observations
 from arena_lib.rl.dqn import exploration
+from arena_lib.tests.dqn_and_vpg.arguments import dtype_of
 
 __test__ = False
 
 DRAWN = "what rng has drawn"
 AS_ASKED = "rng.random(n_envs), then rng.integers(n_actions, size=n_envs)"
-
-
-def linear_schedule_cases(generator: torch.Generator) -> list[Case]:
-    """The start, the way, the end and what follows, for two schedules."""
-    runs = {
-        "from 1 to 0.1 over half of 200 steps": ((1.0, 0.1, 0.5, 200), [0, 1, 37, 99, 100, 101, 200, 900]),
-        "from 0.8 to 0.02 over a quarter of 1000 steps": ((0.8, 0.02, 0.25, 1000), [0, 125, 249, 250, 600]),
-        "over the whole run": ((1.0, 0.3, 1.0, 50), [10, 50, 51]),
-    }
-    return [
-        Case(label=f"{label}, step {step}", args=(step, *run)) for label, (run, steps) in runs.items() for step in steps
-    ]
-
-
-def schedule_by_slope(
-    current_step: int, start_e: float, end_e: float, exploration_fraction: float, total_timesteps: int
-) -> float:
-    """Falls by a slope and stops at the end."""
-    slope = (end_e - start_e) / (exploration_fraction * total_timesteps)
-    return max(end_e, start_e + slope * current_step)
-
-
-def returned(function: Callable[..., Any], case: Case) -> Observations:
-    """What a call returns."""
-    return {"output": function(*case.args)}
-
-
-LINE = "epsilon falls in a straight line from start_e to end_e"
-
-test_linear_schedule = exercise(
-    reference=exploration.linear_schedule,
-    cases=linear_schedule_cases,
-    observe=returned,
-    accepts=[schedule_by_slope],
-    mistakes=[
-        *instead_of(
-            "min(current_step / (exploration_fraction * total_timesteps), 1.0)",
-            {
-                "current_step / (exploration_fraction * total_timesteps)": (
-                    "never stops falling",
-                    "once it has reached end_e it stays there; else it would become negative",
-                ),
-                "min(current_step / total_timesteps, 1.0)": (
-                    "falls over the whole run",
-                    "it reaches end_e after the share exploration_fraction of the run",
-                ),
-                "min(current_step * exploration_fraction / total_timesteps, 1.0)": (
-                    "multiplies by exploration_fraction",
-                    "a smaller fraction means a faster fall: divide by it",
-                ),
-                "float(current_step >= exploration_fraction * total_timesteps)": (
-                    "jumps from start_e to end_e",
-                    LINE,
-                ),
-                "(current_step / (exploration_fraction * total_timesteps)) % 1.0": (
-                    "begins again when it has reached the end",
-                    "once it has reached end_e it stays there",
-                ),
-            },
-        ),
-        *instead_of(
-            "start_e + share_done * (end_e - start_e)",
-            {
-                "end_e + share_done * (start_e - end_e)": (
-                    "runs from end_e to start_e",
-                    "at step 0 it is start_e: an agent that knows nothing should try everything",
-                ),
-                "start_e * (1 - share_done)": ("falls to zero", "it falls to end_e, and some exploration stays"),
-                "max(start_e * (1 - share_done), end_e)": (
-                    "falls towards zero and stops at end_e",
-                    "the line leads to end_e itself, so it falls more slowly",
-                ),
-                "start_e * (end_e / start_e) ** share_done": (
-                    "falls by equal factors",
-                    "a straight line loses the same amount at each step",
-                ),
-                "start_e - share_done * end_e": (
-                    "falls by end_e",
-                    "from start_e to end_e it falls by their difference",
-                ),
-            },
-        ),
-    ],
-)
 
 
 class SmallEnvs(gym.vector.VectorEnv):
@@ -161,6 +78,7 @@ def actions_chosen(function: Callable[..., Any], case: Case) -> Observations:
     output = function(SmallEnvs(n_envs, n_actions), q_network, rng, obs, case.given["epsilon"])
     return {
         "output": output,
+        "dtype of the actions": dtype_of(output),
         DRAWN: name_of_draws(rng, n_envs, n_actions),
         "calls of q_network that recorded gradients": q_network.n_calls_with_gradient,
         "obs is as it was": bool((obs == case.given["obs"]).all()),
@@ -192,6 +110,11 @@ def policy_one_by_one(envs: Any, q_network: Any, rng: Any, obs: Any, epsilon: fl
     return np.array([r if u < epsilon else b for u, r, b in zip(uniform, random_actions, best, strict=True)])
 
 
+BOTH_DRAWS = (
+    "explores = rng.random(envs.num_envs) < epsilon\n    random_actions = rng.integers(n_actions, size=envs.num_envs)"
+)
+AT_EACH_CALL = "rng draws as many numbers at each call, whoever explores; so equal seeds give equal runs"
+
 test_epsilon_greedy_policy = exercise(
     reference=exploration.epsilon_greedy_policy,
     cases=epsilon_greedy_policy_cases,
@@ -206,15 +129,29 @@ test_epsilon_greedy_policy = exercise(
         *instead_of(
             "rng.random(envs.num_envs) < epsilon",
             {
-                "rng.random(envs.num_envs) > epsilon": (
-                    "explores with probability 1 - epsilon",
-                    "a number from 0 to 1 is below epsilon with probability epsilon: then the action is random",
-                ),
                 "np.full(envs.num_envs, rng.random() < epsilon)": (
                     "decides once for all environments",
                     "each environment decides for itself: draw n_envs numbers",
                 ),
+                "np.full(envs.num_envs, rng.random(envs.num_envs)[0] < epsilon)": (
+                    "lets the first number decide for all environments",
+                    "each environment decides for itself, by its own number",
+                ),
             },
+        ),
+        Mistake(
+            "decides without rng",
+            "rng.random(envs.num_envs) < epsilon",
+            "np.random.random(envs.num_envs) < epsilon",
+            why="all random choices come from rng, or runs with equal seeds would differ",
+            shows=lambda seen: all(case.get(DRAWN) == "only rng.integers(n_actions, size=n_envs)" for case in seen),
+        ),
+        Mistake(
+            "draws nothing where epsilon is 0",
+            "explores = rng.random(envs.num_envs) < epsilon",
+            "if epsilon <= 0:\n        return greedy_actions(q_network, obs)\n"
+            "    explores = rng.random(envs.num_envs) < epsilon",
+            why=AT_EACH_CALL,
         ),
         *instead_of(
             "random_actions = rng.integers(n_actions, size=envs.num_envs)",
@@ -234,14 +171,38 @@ test_epsilon_greedy_policy = exercise(
                 "random_actions = np.zeros(envs.num_envs, dtype=np.int64)\n"
                 "    random_actions[explores] = rng.integers(n_actions, size=int(explores.sum()))": (
                     "draws random actions only where they are needed",
-                    "rng draws as many numbers at each call, whoever explores; so equal seeds give equal runs",
+                    AT_EACH_CALL,
+                ),
+            },
+        ),
+        *instead_of(
+            BOTH_DRAWS,
+            {
+                "draws = [(rng.random() < epsilon, rng.integers(n_actions)) for _ in range(envs.num_envs)]\n"
+                "    explores, random_actions = np.array(draws, dtype=np.int64).T\n"
+                "    explores = explores.astype(bool)": (
+                    "draws in turns, environment by environment",
+                    "the docstring says the order: first all numbers that decide, then all random actions",
+                ),
+                "draws = [\n        (1, rng.integers(n_actions)) if rng.random() < epsilon else (0, 0)\n"
+                "        for _ in range(envs.num_envs)\n    ]\n"
+                "    explores, random_actions = np.array(draws, dtype=np.int64).T\n"
+                "    explores = explores.astype(bool)": (
+                    "draws environment by environment, and a random action only where it is needed",
+                    AT_EACH_CALL,
                 ),
             },
         ),
         Mistake(
+            "draws nothing with the rng that it is given",
+            BOTH_DRAWS,
+            BOTH_DRAWS.replace("rng.", "np.random.default_rng(0)."),
+            why="all random choices come from rng, or runs with equal seeds would differ",
+            shows=lambda seen: all(case.get(DRAWN) == "nothing" for case in seen),
+        ),
+        Mistake(
             "draws the random actions first",
-            "explores = rng.random(envs.num_envs) < epsilon\n"
-            "    random_actions = rng.integers(n_actions, size=envs.num_envs)",
+            BOTH_DRAWS,
             "random_actions = rng.integers(n_actions, size=envs.num_envs)\n"
             "    explores = rng.random(envs.num_envs) < epsilon",
             why="the docstring says the order: first the numbers that decide, then the random actions",
@@ -272,6 +233,18 @@ test_epsilon_greedy_policy = exercise(
                     "returns a tensor",
                     "environments take numpy arrays",
                 ),
+                "np.where(~explores, random_actions, greedy_actions(q_network, obs))": (
+                    "explores with probability 1 - epsilon",
+                    "a number from 0 to 1 is below epsilon with probability epsilon: then the action is random",
+                ),
+                "np.where(explores, random_actions, greedy_actions(q_network, obs)).astype(np.int32)": (
+                    "returns int32",
+                    "the docstring asks for int64",
+                ),
+                "np.where(explores, random_actions, greedy_actions(q_network, obs)).astype(np.float64)": (
+                    "returns floats",
+                    "an action is a whole number: int64",
+                ),
                 "np.where(explores, random_actions, greedy_actions(lambda x: q_network(x)[:1].expand(len(x), -1), obs))": (
                     "takes the first environment's best action for all",
                     "each environment has its own observation, so its own best action",
@@ -284,6 +257,27 @@ test_epsilon_greedy_policy = exercise(
             "torch.enable_grad()",
             within="greedy_actions",
             why="nothing is learnt while acting: torch.no_grad() saves time and memory",
+        ),
+        Mistake(
+            "leaves the observations in their own number type",
+            "torch.as_tensor(obs, dtype=torch.float32)",
+            "torch.as_tensor(obs)",
+            within="greedy_actions",
+            why="obs may be of any number type, and q_network takes float32",
+        ),
+        *instead_of(
+            "q_values.argmax(dim=-1).numpy()",
+            {
+                "q_values.argmax(dim=0).numpy()": (
+                    "searches over the environments",
+                    "each environment takes its best action: argmax over the last axis",
+                ),
+                "q_values.argmax().expand(len(obs)).numpy()": (
+                    "searches the whole table for one largest value",
+                    "each environment takes its best action: argmax over the last axis",
+                ),
+            },
+            within="greedy_actions",
         ),
     ],
 )

@@ -1,9 +1,8 @@
-"""Judges of section 2.2's agent and of one update.
+"""Judge of section 2.2's agent.
 
-Shapes:  obs "n_envs *obs_shape"; batches of transitions "batch"
+Shapes:  obs "n_envs *obs_shape"
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import gymnasium as gym
@@ -14,9 +13,9 @@ from torch import Tensor, nn
 
 from arena_lib.checking import Case, Mistake, Unfit, exercise, instead_of
 from arena_lib.checking.observing import Observations
-from arena_lib.rl.dqn import agent, training
+from arena_lib.rl.dqn import agent
 from arena_lib.rl.dqn.exploration import epsilon_greedy_policy, linear_schedule
-from arena_lib.rl.dqn.replay import ReplayBatch, ReplayBuffer
+from arena_lib.rl.dqn.replay import ReplayBuffer
 from arena_lib.rl.environments.counting import CountingEnv
 from arena_lib.rl.environments.stepping import Stepper
 
@@ -48,7 +47,7 @@ def dqn_agent_cases(generator: torch.Generator) -> list[Case]:
     return [
         Case(
             label=label,
-            call="stepper, buffer, q_network, start_e, end_e, exploration_fraction, total_timesteps, rng",
+            call="DQNAgent(stepper, buffer, q_network, {}, {}, {}, {}, rng).play_step()".format(*exploration),
             given={"mode": mode, "n_envs": n_envs, "exploration": exploration},
         )
         for label, mode, n_envs, exploration in runs
@@ -69,6 +68,8 @@ def played(cls: Any, case: Case) -> Observations:
             raise Unfit(f"play_step must return stepper.finished(), a list of episodes: got {type(ended).__name__}.")
         episodes.append([(episode.env_idx, episode.length) for episode in ended])
         epsilons.append(float(player.epsilon))
+    drawn_after_playing = float(rng.random())
+    others = np.linspace(-2, 3, stepper.n_envs, dtype=np.float32)[:, None]
     stored = buffer.read(torch.arange(len(buffer)))
     return {
         "steps of the environments": stepper.n_steps,
@@ -79,7 +80,8 @@ def played(cls: Any, case: Case) -> Observations:
         "stored actions": stored.actions,
         "stored terminated": stored.terminated,
         "episodes that each step returned": episodes,
-        "the next number that rng draws": float(rng.random()),
+        "the next number that rng draws": drawn_after_playing,
+        "actions of get_actions for other observations": player.get_actions(others),
     }
 
 
@@ -104,6 +106,10 @@ class AgentInOnePiece(agent.DQNAgent):
 STORE = "self.buffer.add(transition)"
 FIELDS = "transition.obs, transition.actions, transition.rewards, transition.terminated, transition.next_obs"
 REAL_FIELDS = ", ".join(f"{field}[transition.is_real]" for field in FIELDS.split(", "))
+
+CHOICE = "epsilon_greedy_policy(self.stepper.envs, self.q_network, self.rng, obs, self.epsilon)"
+SCHEDULE = "self.stepper.n_steps, self.start_e, self.end_e, self.exploration_fraction, self.total_timesteps"
+COUNT = "        self.n_calls = getattr(self, 'n_calls', -1) + 1\n"
 
 test_dqn_agent = exercise(
     reference=agent.DQNAgent,
@@ -136,6 +142,14 @@ test_dqn_agent = exercise(
                     "stores every transition twice",
                     "one step gives one transition for each environment",
                 ),
+                "if not transition.done.any():\n            self.buffer.add(transition)": (
+                    "stores no step in which an episode ended",
+                    "each step is stored: an episode's last reward is often the one that matters",
+                ),
+                "if transition.is_real.all():\n            self.buffer.add(transition)": (
+                    "stores no step in which an environment has a phantom",
+                    "buffer.add leaves out the phantoms themselves; the other environments' steps are real",
+                ),
             },
             within="DQNAgent.play_step",
         ),
@@ -143,6 +157,14 @@ test_dqn_agent = exercise(
             "return self.stepper.finished()",
             {
                 "return []": ("returns no episodes", "stepper.finished() gives each episode once: return what it gave"),
+                "ended, self.ended = getattr(self, 'ended', []), self.stepper.finished()\n        return ended": (
+                    "asks for the ended episodes before the step",
+                    "those that ended in this step are meant: call stepper.finished() after it",
+                ),
+                "self.ended = [*getattr(self, 'ended', []), *self.stepper.finished()]\n        return self.ended": (
+                    "returns all episodes so far",
+                    "each episode is returned once, by the step in which it ended",
+                ),
             },
             within="DQNAgent.play_step",
         ),
@@ -158,11 +180,46 @@ test_dqn_agent = exercise(
                     "chooses actions without looking",
                     "actions are for stepper.obs, the observations that wait for them",
                 ),
+                "transition = self.stepper.step(self.get_actions(getattr(self, 'last_obs', self.stepper.obs)))\n"
+                "        self.last_obs = transition.next_obs": (
+                    "chooses actions for transition.next_obs",
+                    "after an end that is the old episode's last observation; stepper.obs waits for the next actions",
+                ),
+                "self.get_actions(self.stepper.obs)\n"
+                "        transition = self.stepper.step(self.get_actions(self.stepper.obs))": (
+                    "asks for actions twice",
+                    "rng draws at each call, so the actions that were chosen once are the ones to do",
+                ),
             },
+        ),
+        *instead_of(
+            "self.stepper.n_steps, self.start_e, self.end_e, self",
+            {
+                "self.stepper.n_steps, self.end_e, self.start_e, self": (
+                    "swaps start_e and end_e",
+                    "epsilon falls from start_e to end_e",
+                ),
+            },
+            within="DQNAgent.get_actions",
+        ),
+        Mistake(
+            "sets epsilon only after the choice",
+            f"self.epsilon = linear_schedule(\n            {SCHEDULE}\n        )\n        return {CHOICE}",
+            f"actions = {CHOICE}\n        self.epsilon = linear_schedule(\n            {SCHEDULE}\n        )\n"
+            "        return actions",
+            why="the actions are chosen with the epsilon of now: set it first",
         ),
         *instead_of(
             "        self.epsilon = linear_schedule(\n            self.stepper.n_steps,",
             {
+                f"{COUNT}        self.epsilon = linear_schedule(\n            self.n_calls * self.stepper.n_envs,": (
+                    "counts its calls, phantom steps too",
+                    "stepper.n_steps counts the real steps; a phantom step only starts a new episode",
+                ),
+                f"{COUNT}        self.epsilon = linear_schedule(\n            self.n_calls,": (
+                    "counts its calls",
+                    "stepper.n_steps counts the steps of all environments, as total_timesteps does",
+                ),
                 "        self.epsilon = linear_schedule(\n            0,": (
                     "never lets epsilon fall",
                     "the schedule is asked for the steps so far, stepper.n_steps",
@@ -182,7 +239,7 @@ test_dqn_agent = exercise(
             },
         ),
         *instead_of(
-            "return epsilon_greedy_policy(self.stepper.envs, self.q_network, self.rng, obs, self.epsilon)",
+            f"return {CHOICE}",
             {
                 "return epsilon_greedy_policy(self.stepper.envs, self.q_network, self.rng, obs, self.start_e)": (
                     "always explores as at the start",
@@ -197,163 +254,16 @@ test_dqn_agent = exercise(
                     "makes a new generator at each call",
                     "a generator that begins anew draws the same numbers each time: use self.rng",
                 ),
-            },
-        ),
-    ],
-)
-
-
-def train_on_batch_cases(generator: torch.Generator) -> list[Case]:
-    """Two optimizers; old gradients; weights; a gradient that is clipped."""
-    runs: list[tuple[str, Any, bool, bool, float]] = [
-        ("three steps of SGD", lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.5), False, False, 100.0),
-        ("three steps of Adam, with weights", lambda p: torch.optim.Adam(p, lr=0.02), False, True, 100.0),
-        ("gradients that were there before", lambda p: torch.optim.SGD(p, lr=0.05), True, False, 100.0),
-        ("a gradient that is too long", lambda p: torch.optim.SGD(p, lr=0.3), False, True, 0.4),
-    ]
-    cases = []
-    for label, optimizer, has_old, has_weights, norm in runs:
-        batches = [make_batch(generator, has_weights) for _ in range(3)]
-        given = {"optimizer": optimizer, "has_old": has_old, "norm": norm, "batches": batches}
-        cases.append(Case(label=label, call=f"q_network, optimizer, batch, targets, {norm}", given=given))
-    return cases
-
-
-def make_batch(generator: torch.Generator, has_weights: bool) -> tuple[ReplayBatch, Tensor]:
-    """Six transitions and their targets."""
-    weights = torch.rand(6, generator=generator) + 0.3 if has_weights else None
-    batch = ReplayBatch(
-        obs=torch.randn(6, 3, generator=generator),
-        actions=torch.randint(0, 2, (6,), generator=generator),
-        rewards=torch.randn(6, generator=generator),
-        terminated=torch.arange(6) == 2,
-        next_obs=torch.randn(6, 3, generator=generator),
-        n_ahead=torch.ones(6, dtype=torch.int64),
-        rows=torch.arange(6),
-        weights=weights,
-    )
-    return batch, 3 * torch.randn(6, generator=generator)
-
-
-def three_updates(function: Callable[..., Any], case: Case) -> Observations:
-    """Losses, errors and weights over three updates."""
-    torch.manual_seed(3)
-    first, last = nn.Linear(3, 5), nn.Linear(5, 2)
-    network = nn.Sequential(first, nn.Tanh(), last)
-    optimizer = case.given["optimizer"](network.parameters())
-    if case.given["has_old"]:
-        for parameter in network.parameters():
-            parameter.grad = torch.ones_like(parameter)
-    losses, errors = [], []
-    for batch, aims in case.given["batches"]:
-        loss, error = function(network, optimizer, batch, aims.clone(), case.given["norm"])
-        losses.append(loss)
-        errors.append(error)
-    return {
-        "loss of each update": [x.detach() if isinstance(x, Tensor) else x for x in losses],
-        "errors of each update": [x.detach() if isinstance(x, Tensor) else x for x in errors],
-        "a result carries a graph": any(getattr(x, "requires_grad", False) for x in losses + errors),
-        "the network's bias afterwards": last.bias.detach().clone(),
-        "the network's first weights afterwards": first.weight.detach().clone(),
-    }
-
-
-def train_by_hand(
-    q_network: nn.Module, optimizer: torch.optim.Optimizer, batch: ReplayBatch, aims: Tensor, max_grad_norm: float
-) -> Any:
-    """Writes loss and clipping out."""
-    q_network.zero_grad()
-    errors = aims - q_network(batch.obs)[torch.arange(len(aims)), batch.actions]
-    loss = (errors**2 * (1.0 if batch.weights is None else batch.weights)).mean()
-    loss.backward()
-    norm = torch.stack([p.grad.norm() for p in q_network.parameters() if p.grad is not None]).norm()
-    for parameter in q_network.parameters():
-        if parameter.grad is not None:
-            parameter.grad *= min(1.0, max_grad_norm / (float(norm) + 1e-6))
-    optimizer.step()
-    return loss.detach(), errors.detach()
-
-
-CLIP = "    nn.utils.clip_grad_norm_(q_network.parameters(), max_grad_norm)\n"
-ORDER = "the order is: clear the gradients, backward, clip, step"
-
-test_train_on_batch = exercise(
-    reference=training.train_on_batch,
-    cases=train_on_batch_cases,
-    observe=three_updates,
-    accepts=[train_by_hand],
-    mistakes=[
-        *instead_of(
-            f"    optimizer.zero_grad()\n    loss.backward()\n{CLIP}    optimizer.step()\n",
-            {
-                f"    loss.backward()\n{CLIP}    optimizer.step()\n": (
-                    "never clears the gradients",
-                    "backward adds to what is there: without zero_grad each step also takes all earlier ones again",
+                "return epsilon_greedy_policy(\n"
+                "            self.stepper.envs, self.q_network, self.rng, self.stepper.obs, self.epsilon\n        )": (
+                    "looks at stepper.obs, whatever it is given",
+                    "the observations are an argument of get_actions",
                 ),
-                f"    loss.backward()\n{CLIP}    optimizer.step()\n    optimizer.zero_grad()\n": (
-                    "clears the gradients only after the step",
-                    "gradients may lie there before the call: clear them before backward",
-                ),
-                f"    loss.backward()\n    optimizer.zero_grad()\n{CLIP}    optimizer.step()\n": (
-                    "doesn't change the weights",
-                    f"the optimizer's step is missing, or the gradients were cleared before it: {ORDER}",
-                ),
-                "    optimizer.zero_grad()\n    loss.backward()\n    optimizer.step()\n": (
-                    "doesn't clip the gradient before the step",
-                    f"one surprising batch would throw the network far away; {ORDER}",
-                ),
-                "    optimizer.zero_grad()\n    loss.backward()\n"
-                "    nn.utils.clip_grad_value_(q_network.parameters(), max_grad_norm)\n    optimizer.step()\n": (
-                    "clips each entry by itself",
-                    "the whole gradient is scaled down, so that its direction stays",
-                ),
-                "    optimizer.zero_grad()\n    loss.backward()\n    for parameter in q_network.parameters():\n"
-                "        nn.utils.clip_grad_norm_([parameter], max_grad_norm)\n    optimizer.step()\n": (
-                    "clips each parameter by itself",
-                    "the norm is that of all parameters together, so that the gradient's direction stays",
-                ),
-                f"    optimizer.zero_grad()\n    (-loss).backward()\n{CLIP}    optimizer.step()\n": (
-                    "climbs instead of descending",
-                    "the optimizer already goes against the gradient",
+                f"epsilon, self.epsilon = self.epsilon, self.start_e\n        return {CHOICE.replace('self.epsilon', 'epsilon')}": (
+                    "doesn't keep epsilon in self.epsilon",
+                    "self.epsilon says the share of random actions at the last choice",
                 ),
             },
-        ),
-        *instead_of(
-            "compute_td_loss(q_network(batch.obs), batch.actions, targets, batch.weights)",
-            {
-                "compute_td_loss(q_network(batch.next_obs), batch.actions, targets, batch.weights)": (
-                    "takes the values of the next observations",
-                    "the action was chosen for batch.obs, so it's the value there that was predicted",
-                ),
-                "compute_td_loss(q_network(batch.obs), batch.actions, targets)": (
-                    "ignores the batch's weights",
-                    "batch.weights say how much each transition counts",
-                ),
-                "compute_td_loss(q_network(batch.obs), batch.actions, batch.rewards, batch.weights)": (
-                    "takes the rewards as targets",
-                    "a target is the reward and the value of what follows; here the targets are given",
-                ),
-                "compute_td_loss(\n        q_network(batch.obs), q_network(batch.obs).argmax(-1), targets, batch.weights\n    )": (
-                    "takes the best action in place of the one that was taken",
-                    "the reward followed batch.actions",
-                ),
-            },
-        ),
-        *instead_of(
-            "return loss.detach(), errors",
-            {
-                "return loss, errors": (
-                    "returns the loss with its graph",
-                    "the loss is detached; else a list of losses would keep every batch's activations in memory",
-                ),
-                "return errors, loss.detach()": ("swaps loss and errors", "the order is loss, errors"),
-            },
-        ),
-        Mistake(
-            "returns the loss after the step",
-            "return loss.detach(), errors",
-            "return compute_td_loss(q_network(batch.obs), batch.actions, targets, batch.weights)[0].detach(), errors",
-            why="the result is the loss that the step was made from",
         ),
     ],
 )

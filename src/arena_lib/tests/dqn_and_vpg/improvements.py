@@ -1,138 +1,25 @@
-"""Judges of section 2.2's improvements: rewards of several steps, and replay by priority.
+"""Judges of section 2.2's improvements: replay by priority.
 
-Shapes:  rewards, done "n_steps"; priorities "n_stored"; rows, weights "batch"
+Shapes:  priorities "n_stored"; rows, weights "batch"
 """
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from arena_lib.checking import Case, Mistake, exercise, instead_of, outputs
-from arena_lib.rl.dqn import n_step, prioritized
-from arena_lib.tests.dqn_and_vpg.memory import rows_drawn, without_generator
+from arena_lib.checking.observing import CHANGED, Observations
+from arena_lib.checking.reports.calls import value_text
+from arena_lib.rl.dqn import prioritized
+from arena_lib.tests.dqn_and_vpg.arguments import dtype_of, names_of_changed
+from arena_lib.tests.dqn_and_vpg.memory import SEED, rows_drawn, without_generator
 
 __test__ = False
 
-
-def n_step_cases(generator: torch.Generator) -> list[Case]:
-    """Ends inside, an end at the last step, no end; windows of one, of several, longer than the run."""
-    runs = [
-        ("an end in the middle", 7, [3], 0.9, 3),
-        ("two ends, one at the last step", 9, [2, 8], 0.7, 4),
-        ("no end", 6, [], 0.8, 2),
-        ("one step", 5, [1], 0.6, 1),
-        ("more steps than there are", 4, [], 0.5, 6),
-        ("episodes of one step", 4, [0, 1, 2, 3], 0.9, 3),
-        ("no discount", 6, [4], 1.0, 3),
-    ]
-    cases = []
-    for label, n_steps, ends, gamma, n in runs:
-        done = torch.zeros(n_steps, dtype=torch.bool)
-        done[ends] = True
-        rewards = torch.randn(n_steps, generator=generator) + 1
-        cases.append(Case(label=label, args=(rewards, done, gamma, n), axes={"output[0]": "n_steps"}))
-    return cases
-
-
-def n_step_by_slices(rewards: Tensor, done: Tensor, gamma: float, n: int) -> tuple[Tensor, Tensor]:
-    """Finds where each window ends, then sums a slice."""
-    returns, counts = [], []
-    for t in range(len(rewards)):
-        window = slice(t, t + n)
-        ends = done[window].nonzero()
-        k = int(ends[0]) + 1 if len(ends) else len(rewards[window])
-        returns.append((rewards[t : t + k] * gamma ** torch.arange(k)).sum())
-        counts.append(k)
-    return torch.stack(returns), torch.tensor(counts)
-
-
-CUT = "an episode's last reward counts, and nothing after it"
-
-test_compute_n_step_returns = exercise(
-    reference=n_step.compute_n_step_returns,
-    cases=n_step_cases,
-    observe=outputs,
-    accepts=[n_step_by_slices],
-    mistakes=[
-        *instead_of(
-            "gamma ** (k - t)",
-            {
-                "gamma ** k": (
-                    "counts the discount from the first step of all",
-                    "a window's own first reward counts in full: the power is the distance from t",
-                ),
-                "gamma ** (k - t + 1)": ("discounts the first reward", "the reward at t itself counts in full"),
-                "1": ("leaves out the discount", "a reward k steps later counts gamma^k"),
-                "gamma": ("discounts every reward once", "a reward k steps later counts gamma^k"),
-                "gamma ** (n - 1 - k + t)": (
-                    "discounts in reverse order",
-                    "later rewards count less",
-                ),
-            },
-        ),
-        *instead_of(
-            "min(t + n, len(rewards))",
-            {
-                "min(t + n + 1, len(rewards))": (
-                    "sums one reward too many",
-                    "n rewards are summed, the step's own first",
-                ),
-                "min(t + max(n - 1, 1), len(rewards))": (
-                    "sums one reward too few",
-                    "n rewards are summed, the step's own first",
-                ),
-                "len(rewards)": ("sums to the end of the episode", "at most n rewards are summed"),
-            },
-        ),
-        *instead_of(
-            "            returns[t] += gamma ** (k - t) * rewards[k]\n            n_ahead[t] += 1\n"
-            "            if done[k]:\n                break",
-            {
-                "            returns[t] += gamma ** (k - t) * rewards[k]\n            n_ahead[t] += 1": (
-                    "goes on over the end of an episode",
-                    CUT,
-                ),
-                "            if done[k]:\n                break\n"
-                "            returns[t] += gamma ** (k - t) * rewards[k]\n            n_ahead[t] += 1": (
-                    "leaves out an episode's last reward",
-                    CUT,
-                ),
-                "            if done[k] and k > t:\n                break\n"
-                "            returns[t] += gamma ** (k - t) * rewards[k]\n            n_ahead[t] += 1\n"
-                "            if done[k]:\n                break": (
-                    "counts an episode's last reward at the last step only",
-                    CUT,
-                ),
-                "            returns[t] += gamma ** (k - t) * rewards[k]\n            n_ahead[t] += 1\n"
-                "            if done[t]:\n                break": (
-                    "looks for an end at the window's first step only",
-                    "any step of the window may be the episode's last",
-                ),
-            },
-        ),
-        *instead_of(
-            "n_ahead[t] += 1",
-            {
-                "n_ahead[t] = n": (
-                    "always says n steps",
-                    "where fewer were summed, n_ahead says how many: the discount of what follows depends on it",
-                ),
-                "n_ahead[t] = k - t": ("counts one step too few", "with one reward summed, one step was made"),
-            },
-        ),
-        Mistake(
-            "counts in floats",
-            "dtype=torch.int64",
-            "dtype=torch.float32",
-            why="n_ahead is a number of steps, an int64",
-        ),
-        Mistake(
-            "returns the numbers of steps first",
-            "return returns, n_ahead",
-            "return n_ahead, returns",
-            why="the order is returns, n_ahead",
-        ),
-    ],
-)
+DRAWS = {"output": "draw"}
 
 
 def compute_priorities_cases(generator: torch.Generator) -> list[Case]:
@@ -153,46 +40,83 @@ test_compute_priorities = exercise(
     cases=compute_priorities_cases,
     observe=outputs,
     accepts=[lambda td_errors, alpha, eps: torch.exp(alpha * torch.log(torch.sqrt(td_errors * td_errors) + eps))],
-    mistakes=instead_of(
-        "(td_errors.abs() + eps) ** alpha",
-        {
-            "(td_errors + eps).abs() ** alpha": (
-                "adds eps before it takes the absolute value",
-                "an error of -eps would get the priority 0",
-            ),
-            "td_errors.abs() ** alpha + eps": (
-                "adds eps after the power",
-                "eps is added to the size of the error, and the power is taken of the sum",
-            ),
-            "td_errors.abs() ** alpha": (
-                "leaves out eps",
-                "a transition without any error would never be drawn again",
-            ),
-            "td_errors.clamp_min(0).add(eps) ** alpha": (
-                "gives negative errors no priority",
-                "an error of either sign says that there is something to learn",
-            ),
-            "(td_errors.abs() + eps) * alpha": ("multiplies by alpha", "alpha is an exponent"),
-            "(td_errors.abs() + eps) ** (1 - alpha)": (
-                "takes 1 - alpha as the exponent",
-                "with alpha 0 all are alike, with 1 the priority grows as the error does",
-            ),
-            "(td_errors.square() + eps) ** alpha": ("squares the errors", "the size of an error counts as it is"),
-            "((td_errors.abs() + eps) ** alpha).softmax(dim=0)": (
-                "takes a softmax",
-                "a priority is a number for itself; who draws divides by the sum",
-            ),
-            "(td_errors.abs() + eps) ** alpha / ((td_errors.abs() + eps) ** alpha).sum()": (
-                "divides by the sum",
-                "a priority is a number for itself; who draws divides by the sum of all that are stored",
-            ),
-        },
-    ),
+    mistakes=[
+        *instead_of(
+            "(td_errors.abs() + eps)",
+            {
+                "(td_errors + eps).abs()": (
+                    "adds eps before it takes the absolute value",
+                    "an error of -eps would get the priority 0",
+                ),
+                "td_errors.abs()": (
+                    "leaves out eps",
+                    "a transition without any error would never be drawn again",
+                ),
+                "td_errors.abs().clamp(min=eps)": (
+                    "takes eps for the smallest size",
+                    "eps is added to the size of every error",
+                ),
+                "(td_errors.abs() - eps).clamp_min(0)": ("subtracts eps", "eps is added to the size of the error"),
+                "td_errors.square()": (
+                    "squares the errors and leaves out eps",
+                    "the size of an error counts as it is, and eps is added to it",
+                ),
+                "td_errors.clamp_min(0).add(eps)": (
+                    "gives negative errors no priority",
+                    "an error of either sign says that there is something to learn",
+                ),
+                "(td_errors + eps)": (
+                    "leaves out the absolute value",
+                    "the sign doesn't matter, and a power of a number below zero is no number",
+                ),
+                "(td_errors.square() + eps)": ("squares the errors", "the size of an error counts as it is"),
+                "(td_errors.abs_() + eps)": (
+                    "writes into the errors",
+                    "abs_ writes in place, and the errors belong to the caller: abs",
+                ),
+            },
+        ),
+        *instead_of(
+            " ** alpha",
+            {
+                "": ("leaves out alpha", "the power says how much more often surprising transitions come"),
+                " * alpha": ("multiplies by alpha", "alpha is an exponent"),
+                " ** (1 - alpha)": (
+                    "takes 1 - alpha as the exponent",
+                    "with alpha 0 all are alike, with 1 the priority grows as the error does",
+                ),
+                " ** -alpha": ("gives surprising transitions a smaller priority", "a larger error comes more often"),
+                ".pow(alpha).softmax(dim=0)": (
+                    "takes a softmax",
+                    "a priority is a number for itself; who draws divides by the sum",
+                ),
+                ".div((td_errors.abs() + eps).max()) ** alpha": (
+                    "divides by the largest",
+                    "a priority is a number for itself; who draws divides by the sum",
+                ),
+                ".sqrt()": ("always takes the root", "the exponent alpha is an argument"),
+                ".pow(alpha).log().softmax(dim=0)": (
+                    "divides by the sum",
+                    "a priority is a number for itself; who draws divides by the sum of all that are stored",
+                ),
+            },
+        ),
+        Mistake(
+            "adds eps after the power",
+            "(td_errors.abs() + eps) ** alpha",
+            "td_errors.abs() ** alpha + eps",
+            why="eps is added to the size of the error, and the power is taken of the sum",
+        ),
+    ],
 )
 
 
 def sample_by_priority_cases(generator: torch.Generator) -> list[Case]:
-    """Priorities in no order, zeros among them, one that outweighs all, one row."""
+    """Priorities in no order, zeros among them, one that outweighs all, one row; points that lie just on an end.
+
+    With one draw the point is u times the sum, so a sum of 4 and an end at 4 * u meet it exactly in any precision.
+    """
+    u = torch.rand(1, generator=torch.Generator().manual_seed(SEED))
     rows = {
         "priorities in no order": (torch.rand(9, generator=generator) + 0.05, 30),
         "zeros first, last and between": (torch.tensor([0.0, 2.0, 0.0, 0.0, 1.0, 3.0, 0.0]), 24),
@@ -200,11 +124,22 @@ def sample_by_priority_cases(generator: torch.Generator) -> list[Case]:
         "one row": (torch.tensor([0.3]), 5),
         "one draw": (torch.tensor([1.0, 2.0, 3.0]), 1),
         "large priorities": (100 * torch.rand(6, generator=generator) + 1, 20),
+        "a point just where a row's piece ends": (torch.cat([4 * u, 4 - 4 * u]), 1),
+        "a point just where rows of priority 0 lie": (torch.cat([4 * u, torch.zeros(2), 4 - 4 * u]), 1),
     }
     return [
-        Case(label=label, call="priorities, batch_size, generator", given={"args": args}, axes={"output": "batch_size"})
+        Case(label=label, call=f"{value_text(args[0])}, {args[1]}, generator", given={"args": args}, axes=DRAWS)
         for label, args in rows.items()
     ]
+
+
+def rows_by_priority(function: Callable[..., Any], case: Case) -> Observations:
+    """The rows that a seeded generator gives, whether it was used, the rows' dtype and the priorities afterwards."""
+    priorities, batch_size = case.given["args"]
+    passed = priorities.clone()
+    seen = rows_drawn(function, replace(case, given={"args": (passed, batch_size)}))
+    changed = names_of_changed({"priorities": passed}, {"priorities": priorities})
+    return seen | {"dtype of the rows": dtype_of(seen["output"]), CHANGED: changed}
 
 
 def rows_by_search(priorities: Tensor, batch_size: int, generator: torch.Generator) -> Tensor:
@@ -222,11 +157,10 @@ PARTS = "there is one point in each of batch_size equal parts of the line"
 test_sample_by_priority = exercise(
     reference=prioritized.sample_by_priority,
     cases=sample_by_priority_cases,
-    observe=rows_drawn,
+    observe=rows_by_priority,
     accepts=[rows_by_search],
     equivalent={
         "sums = priorities.cumsum(dim=0)": "there is one axis",
-        "torch.searchsorted(sums, shares * sums[-1], right=True)": "a point is on a border once in millions of draws",
         "return rows.clamp(max=len(priorities) - 1)": "a point is beyond the end only by rounding",
     },
     mistakes=[
@@ -250,11 +184,27 @@ test_sample_by_priority = exercise(
                     "leaves out the first part",
                     "the first part begins at 0",
                 ),
+                "(torch.arange(batch_size) + 1 + torch.rand(batch_size, generator=generator)) / batch_size": (
+                    "counts the parts from 1",
+                    "the first part begins at 0, so k runs from 0 to batch_size - 1",
+                ),
+                "(torch.arange(batch_size) + torch.rand(batch_size, generator=generator)) / len(priorities)": (
+                    "cuts the line into as many parts as there are rows",
+                    "there are batch_size parts, one for each draw",
+                ),
+                "torch.arange(batch_size) / batch_size + torch.rand(batch_size, generator=generator)": (
+                    "lets the points leave their parts",
+                    "u is divided by batch_size too: a part is only that long",
+                ),
             },
         ),
         *instead_of(
             "torch.searchsorted(sums, shares * sums[-1], right=True)",
             {
+                "torch.searchsorted(sums, shares * sums[-1])": (
+                    "gives a point just on an end to the row that ends there",
+                    "the sum with the row itself must be above the point: right=True; else a row of priority 0 may come",
+                ),
                 "torch.searchsorted(sums, shares, right=True)": (
                     "takes the line for one of length 1",
                     "the line is as long as the sum of all priorities: multiply, or divide the sums by it",
@@ -277,17 +227,58 @@ test_sample_by_priority = exercise(
                 ),
             },
         ),
-        Mistake(
-            "sorts the priorities",
+        *instead_of(
             "priorities.cumsum(dim=0)",
-            "priorities.sort().values.cumsum(dim=0)",
-            why="after sorting, a place on the line no longer belongs to its row",
+            {
+                "priorities.sort().values.cumsum(dim=0)": (
+                    "sorts the priorities",
+                    "after sorting, a place on the line no longer belongs to its row",
+                ),
+                "priorities.square().cumsum(dim=0)": (
+                    "draws by the squares of the priorities",
+                    "the probability is in proportion to the priority itself, and not to its square",
+                ),
+                "priorities.flip(0).cumsum(dim=0)": (
+                    "lays the priorities from the last to the first",
+                    "row 0 lies first on the line",
+                ),
+                "priorities.softmax(dim=0).cumsum(dim=0)": (
+                    "draws by a softmax of the priorities",
+                    "a row's piece of the line is as long as its priority itself",
+                ),
+                "priorities.cumsum_(dim=0)": (
+                    "writes into the priorities",
+                    "cumsum_ writes in place, and the priorities belong to the caller: cumsum",
+                ),
+            },
+        ),
+        *instead_of(
+            "return rows.clamp(max=len(priorities) - 1)",
+            {
+                "return rows.clamp(max=len(priorities) - 1).int()": (
+                    "returns int32",
+                    "the docstring asks for an int64 tensor",
+                ),
+                "return rows.clamp(max=len(priorities) - 1).unique()": (
+                    "returns each row once",
+                    "a row may come twice: there is one row for each of batch_size points",
+                ),
+                "return rows.clamp(max=len(priorities) - 1)[torch.randperm(batch_size, generator=generator)]": (
+                    "shuffles the rows",
+                    "the rows stand in the order of the points",
+                ),
+                "return priorities[rows.clamp(max=len(priorities) - 1)]": (
+                    "returns the priorities of the rows",
+                    "the rows themselves are asked for",
+                ),
+            },
         ),
         Mistake(
-            "draws by the squares of the priorities",
-            "priorities.cumsum(dim=0)",
-            "priorities.square().cumsum(dim=0)",
-            why="the probability is in proportion to the priority itself, and not to its square",
+            "draws with torch.multinomial",
+            "    shares = (torch.arange(batch_size) + torch.rand(batch_size, generator=generator)) / batch_size\n"
+            "    rows = torch.searchsorted(sums, shares * sums[-1], right=True)\n",
+            "    rows = torch.multinomial(priorities, batch_size, replacement=True, generator=generator)\n",
+            why=f"then draws are independent of each other; here {PARTS}",
         ),
         Mistake(
             "ignores the generator",
@@ -336,6 +327,14 @@ test_compute_replay_weights = exercise(
                     "with beta 1 the draw is made up for in full",
                 ),
                 "-beta * probabilities": ("multiplies by beta", "beta is an exponent"),
+                "(1 - probabilities) ** beta": (
+                    "takes 1 - probability for the inverse",
+                    "a transition that is drawn twice as often counts half: 1 / probability",
+                ),
+                "probabilities.pow_(-beta)": (
+                    "writes into the probabilities",
+                    "pow_ writes in place, and the probabilities belong to the caller",
+                ),
             },
         ),
         *instead_of(
@@ -349,6 +348,22 @@ test_compute_replay_weights = exercise(
                 "weights / weights.mean()": ("divides by the mean", "the largest weight of a batch is 1"),
                 "weights / weights.min()": ("divides by the smallest", "the largest weight of a batch is 1"),
                 "(weights / weights.max()).clamp(max=0.5)": ("cuts the weights off", "weights from 0 to 1 are right"),
+                "weights * len(probabilities) ** -beta": (
+                    "divides by the number of transitions, and not by the largest weight",
+                    "the largest weight of a batch is 1; in that division the number cancels",
+                ),
+                "(weights / weights.max()) ** beta": (
+                    "takes the power beta twice",
+                    "the power is taken once, before the division",
+                ),
+                "weights / probabilities.max()": (
+                    "divides by the largest probability",
+                    "the largest weight of the batch is that of the rarest transition",
+                ),
+                "1 - weights / weights.max()": (
+                    "subtracts the weights from 1",
+                    "the rarest transition has the largest weight, 1",
+                ),
             },
         ),
     ],

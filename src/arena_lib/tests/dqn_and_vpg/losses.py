@@ -1,4 +1,4 @@
-"""Judges of section 2.2's loss, and of the target network.
+"""Judge of section 2.2's loss.
 
 Shapes:  action values "batch n_actions"; actions, targets, weights "batch"
 """
@@ -8,11 +8,12 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from arena_lib.checking import Case, Mistake, exercise, instead_of
-from arena_lib.checking.observing import Observations
+from arena_lib.checking import Case, exercise, instead_of
+from arena_lib.checking.observing import CHANGED, Observations
 from arena_lib.rl.dqn import targets
+from arena_lib.tests.dqn_and_vpg.arguments import names_of_changed
 from arena_lib.tests.dqn_and_vpg.targets import DETACHED
 
 __test__ = False
@@ -47,7 +48,10 @@ def loss_seen(function: Callable[..., Any], case: Case) -> Observations:
     actions, aims = (tensor.clone() for tensor in case.given["rest"])
     aims.requires_grad_()
     weights = [] if case.given["weights"] is None else [case.given["weights"].clone()]
-    loss, errors = function(q_values * 1, actions, aims * 1, *weights)
+    passed = {"q_values": q_values * 1, "actions": actions, "targets": aims * 1}
+    loss, errors = function(*passed.values(), *weights)
+    before = {"q_values": q_values, "actions": case.given["rest"][0], "targets": aims, "weights": case.given["weights"]}
+    now = passed | {"weights": weights[0]} if weights else passed
     if isinstance(loss, Tensor) and loss.requires_grad:
         loss.sum().backward()
     return {
@@ -56,6 +60,7 @@ def loss_seen(function: Callable[..., Any], case: Case) -> Observations:
         "gradient of q_values": torch.zeros_like(q_values) if q_values.grad is None else q_values.grad,
         "gradient of targets": torch.zeros_like(aims) if aims.grad is None else aims.grad,
         "the errors carry a graph": bool(getattr(errors, "requires_grad", False)),
+        CHANGED: names_of_changed(now, {name: before[name] for name in now}),
     }
 
 
@@ -67,6 +72,8 @@ def loss_by_one_hot(q_values: Tensor, actions: Tensor, aims: Tensor, weights: Te
     with torch.no_grad():
         return loss, aims - taken
 
+
+HUBER = 'nn.functional.smooth_l1_loss(taken, targets.detach(), reduction="none")'
 
 test_compute_td_loss = exercise(
     reference=targets.compute_td_loss,
@@ -89,6 +96,10 @@ test_compute_td_loss = exercise(
                     "takes the first transition's action for all",
                     "each transition has an action of its own",
                 ),
+                "q_values[actions]": (
+                    "takes an action's number for a row",
+                    "an action is a column of q_values: gather picks one from each row",
+                ),
                 "q_values.mean(dim=-1)": (
                     "averages over the actions",
                     "the reward followed the action that was taken, so only its value can be compared",
@@ -103,6 +114,10 @@ test_compute_td_loss = exercise(
                 "(targets.detach() - taken.detach()).requires_grad_()": (
                     "detaches the prediction",
                     "the prediction is what is trained: its gradient must reach the network",
+                ),
+                "targets.detach().sub_(taken)": (
+                    "writes into the targets",
+                    "a detached tensor shares its numbers with the one that it was made of: write a - b",
                 ),
                 "(targets.detach() - taken).clamp(-1, 1)": (
                     "clips the errors",
@@ -125,6 +140,18 @@ test_compute_td_loss = exercise(
                 "errors.square() / 2 if weights is None else weights * errors.square() / 2": (
                     "halves the squares",
                     "the docstring's loss has no factor of one half",
+                ),
+                "(targets.detach()[:, None] - q_values).square().mean(dim=-1) * (1 if weights is None else weights)": (
+                    "compares the values of all actions with the target",
+                    "the reward followed the action that was taken, so only its value can be compared",
+                ),
+                "errors.square() if weights is None else weights / weights.max() * errors.square()": (
+                    "divides the weights by the largest",
+                    "they are used as they are given",
+                ),
+                f"{HUBER} if weights is None else weights * {HUBER}": (
+                    "takes the Huber loss",
+                    "the docstring asks for squared errors, however large they are",
                 ),
                 "errors if weights is None else weights * errors": (
                     "forgets to square",
@@ -152,114 +179,27 @@ test_compute_td_loss = exercise(
                     "divides by the sum of the weights",
                     "it is the mean over the batch: divide by the number of transitions",
                 ),
+                "return squares.mean() / q_values.shape[1], errors.detach()": (
+                    "divides by the number of actions too",
+                    "it is the mean over the batch: each transition has one error",
+                ),
+                "return squares.mean().sqrt(), errors.detach()": (
+                    "takes the root of the mean",
+                    "the loss is the mean of the squares itself",
+                ),
+                "return squares.mean().item(), errors.detach()": (
+                    "returns the loss as a plain number",
+                    "the loss carries a gradient to q_values: it stays a tensor",
+                ),
+                "return squares.mean(), errors.detach() if weights is None else weights * errors.detach()": (
+                    "weighs the errors that it returns",
+                    "an error is target minus prediction; the weights count in the loss alone",
+                ),
                 "return squares.mean(), squares.detach()": (
                     "returns the squares in place of the errors",
                     "the second result holds the errors themselves",
                 ),
             },
-        ),
-    ],
-)
-
-
-class TwoLayers(nn.Module):
-    """Two matrices and biases, given."""
-
-    def __init__(self, generator: torch.Generator) -> None:
-        super().__init__()
-        self.first, self.second = nn.Linear(3, 4), nn.Linear(4, 2)
-        with torch.no_grad():
-            for parameter in self.parameters():
-                parameter.copy_(torch.randn(parameter.shape, generator=generator))
-
-
-def update_target_network_cases(generator: torch.Generator) -> list[Case]:
-    """Small steps, a copy, no step at all."""
-    shares = {"a tenth of the way": 0.1, "most of the way": 0.75, "a copy": 1.0, "no step": 0.0}
-    return [
-        Case(label=label, call=f"target_network, q_network, {tau}", given={"tau": tau}) for label, tau in shares.items()
-    ]
-
-
-def networks_after(function: Callable[..., Any], case: Case) -> Observations:
-    """Both networks after a call, and whether what is trained later shows in the target."""
-    generator = torch.Generator().manual_seed(8)
-    target, online = TwoLayers(generator), TwoLayers(generator)
-    own = {parameter.data_ptr() for parameter in online.parameters()}
-    output = function(target, online, case.given["tau"])
-    return {
-        "output": output,
-        **{f"target_network's {name}": value.detach().clone() for name, value in target.named_parameters()},
-        **{f"q_network's {name}": value.detach().clone() for name, value in online.named_parameters()},
-        "the networks share tensors": any(parameter.data_ptr() in own for parameter in target.parameters()),
-        "a parameter became part of a graph": not all(parameter.is_leaf for parameter in target.parameters()),
-    }
-
-
-def update_by_state_dict(target_network: nn.Module, q_network: nn.Module, tau: float) -> None:
-    """Makes a new state and loads it."""
-    old, new = target_network.state_dict(), q_network.state_dict()
-    target_network.load_state_dict({name: (1 - tau) * old[name] + tau * new[name] for name in old})
-
-
-def update_one_by_one(target_network: nn.Module, q_network: nn.Module, tau: float) -> None:
-    """Goes from parameter to parameter."""
-    for slow, fast in zip(target_network.parameters(), q_network.parameters(), strict=True):
-        slow.data.mul_(1 - tau).add_(tau * fast.data)
-
-
-LERP = "torch._foreach_lerp_(list(target_network.parameters()), list(q_network.parameters()), tau)"
-PAIRS = "zip(target_network.parameters(), q_network.parameters(), strict=True)"
-
-test_update_target_network = exercise(
-    reference=targets.update_target_network,
-    cases=update_target_network_cases,
-    observe=networks_after,
-    accepts=[update_by_state_dict, update_one_by_one],
-    mistakes=[
-        *instead_of(
-            LERP,
-            {
-                LERP.replace("target_network", "other")
-                .replace("q_network", "target_network")
-                .replace("other", "q_network"): (
-                    "moves the trained network",
-                    "q_network doesn't change: the target follows it",
-                ),
-                LERP.replace("tau)", "1 - tau)"): (
-                    "takes tau for the share that is kept",
-                    "the new target is (1 - tau) of the old one and tau of the trained network",
-                ),
-                LERP.replace("tau)", "1.0)"): ("always copies", "the target moves by the share tau only"),
-                f"for slow, fast in {PAIRS}:\n            slow.data = fast.data": (
-                    "shares the tensors of the trained network",
-                    "the target must keep tensors of its own, or it changes with every training step",
-                ),
-                f"for slow, fast in {PAIRS}:\n            slow = (1 - tau) * slow + tau * fast": (
-                    "changes nothing",
-                    "an assignment to a loop's variable leaves the network as it is: write in place, with copy_ or lerp_",
-                ),
-                "torch._foreach_lerp_(\n            [p for p in target_network.parameters() if p.ndim > 1],"
-                " [p for p in q_network.parameters() if p.ndim > 1], tau\n        )": (
-                    "leaves out the biases",
-                    "every parameter follows, also those with one axis",
-                ),
-                "torch._foreach_add_(list(target_network.parameters()), list(q_network.parameters()), alpha=tau)": (
-                    "adds without taking away",
-                    "the old target counts only 1 - tau, or the parameters would grow without end",
-                ),
-                f"for slow, fast in list({PAIRS})[:2]:\n            slow.lerp_(fast, tau)": (
-                    "moves the first layer only",
-                    "every parameter follows",
-                ),
-            },
-        ),
-        Mistake(
-            "records gradients while it writes",
-            "with torch.no_grad():",
-            "if True:",
-            why="a parameter that is trained can't be written in place unless torch.no_grad() says that nothing is recorded",
-            raises="RuntimeError",
         ),
     ],
 )

@@ -1,6 +1,6 @@
-"""Judges of section 2.2's memory: which rows, and what goes into them.
+"""Judges of section 2.2's memory: which rows are written, and which are read.
 
-Shapes:  rows "batch"; transitions "n_envs"
+Shapes:  rows "batch"
 """
 
 from collections.abc import Callable
@@ -13,12 +13,13 @@ from torch import Tensor
 from arena_lib.checking import Case, Mistake, exercise, instead_of
 from arena_lib.checking.observing import Observations
 from arena_lib.rl.dqn import replay
-from arena_lib.rl.environments.stepping import Transition
-from arena_lib.tests.dqn_and_vpg.acting import returned
+from arena_lib.tests.dqn_and_vpg.arguments import dtype_of
 
 __test__ = False
 
 USED = "the generator has drawn"
+SEED = 5
+"""Of the generator that draws rows."""
 
 
 def ring_rows_cases(generator: torch.Generator) -> list[Case]:
@@ -31,6 +32,7 @@ def ring_rows_cases(generator: torch.Generator) -> list[Case]:
         "after many rounds": (123, 5, 11),
         "all rows at once": (9, 6, 6),
         "one row": (13, 1, 6),
+        "no new ones": (8, 0, 6),
     }
     return [Case(label=label, args=args) for label, args in calls.items()]
 
@@ -44,49 +46,122 @@ def rows_one_by_one(n_added: int, n_new: int, buffer_size: int) -> np.ndarray:
     return np.array(rows, dtype=np.int64)
 
 
+def rows_seen(function: Callable[..., Any], case: Case) -> Observations:
+    """The rows, and their dtype."""
+    output = function(*case.args)
+    return {"output": output, "dtype of the rows": dtype_of(output)}
+
+
 ROUND = "after the last row, buffer_size - 1, comes row 0 again"
 
 test_ring_rows = exercise(
     reference=replay.ring_rows,
     cases=ring_rows_cases,
-    observe=returned,
+    observe=rows_seen,
     accepts=[rows_one_by_one],
-    mistakes=instead_of(
-        "(n_added + np.arange(n_new)) % buffer_size",
-        {
-            "n_added + np.arange(n_new)": ("runs past the end", ROUND),
-            "n_added % buffer_size + np.arange(n_new)": ("goes round only before it begins", ROUND),
-            "np.minimum(n_added + np.arange(n_new), buffer_size - 1)": ("stays in the last row once it is full", ROUND),
-            "np.arange(n_new) % buffer_size": (
-                "begins at row 0 every time",
-                "the first new row comes after those that were filled before",
-            ),
-            "(n_added + 1 + np.arange(n_new)) % buffer_size": (
-                "leaves out a row",
-                "rows are counted from 0: after n_added transitions the next goes into row n_added, taken round",
-            ),
-            "(n_added + np.arange(n_new)) % (buffer_size - 1)": (
-                "never uses the last row",
-                "there are buffer_size rows, from 0 to buffer_size - 1",
-            ),
-            "(n_added + np.arange(n_new)) % (buffer_size + 1)": (
-                "uses a row too many",
-                "there are buffer_size rows, from 0 to buffer_size - 1",
-            ),
-            "(n_added - 1 + np.arange(n_new)) % buffer_size": (
-                "writes over the newest row",
-                "rows are counted from 0: after n_added transitions the next goes into row n_added, taken round",
-            ),
-            "(n_added + np.arange(n_new))[::-1] % buffer_size": (
-                "gives the rows in reverse order",
-                "the first transition's row comes first",
-            ),
-            "((n_added + np.arange(n_new)) % buffer_size).tolist()": (
-                "returns a list",
-                "a numpy array of whole numbers is asked for",
-            ),
-        },
-    ),
+    mistakes=[
+        *instead_of(
+            "(n_added + np.arange(n_new))",
+            {
+                "np.arange(n_new)": (
+                    "begins at row 0 every time",
+                    "the first new row comes after those that were filled before",
+                ),
+                "(n_added + 1 + np.arange(n_new))": (
+                    "leaves out a row",
+                    "rows are counted from 0: after n_added transitions the next goes into row n_added, taken round",
+                ),
+                "(n_added - 1 + np.arange(n_new))": (
+                    "writes over the newest row",
+                    "rows are counted from 0: after n_added transitions the next goes into row n_added, taken round",
+                ),
+                "(n_added + np.arange(n_new))[::-1]": (
+                    "gives the rows in reverse order",
+                    "the first transition's row comes first",
+                ),
+                "(n_added - np.arange(n_new))": (
+                    "counts backwards",
+                    "each new transition goes into the row after the one before",
+                ),
+                "(n_added - n_new + np.arange(n_new))": (
+                    "gives the rows that were written last",
+                    "n_added transitions lie there before: the new ones come after them",
+                ),
+                "(min(n_added, buffer_size) + np.arange(n_new))": (
+                    "begins at row 0 at each call once the buffer is full",
+                    "n_added counts on, so that each call begins where the one before ended",
+                ),
+                "(n_added + np.arange(n_new + 1))": (
+                    "gives a row too many",
+                    "each of the n_new transitions gets one row",
+                ),
+                "(n_added + np.arange(n_new, dtype=np.int32)).astype(np.int32)": (
+                    "counts in int32",
+                    "the docstring asks for int64",
+                ),
+                "(n_added + np.arange(n_new, dtype=np.float64))": (
+                    "counts in floats",
+                    "rows are whole numbers: int64",
+                ),
+            },
+        ),
+        *instead_of(
+            " % buffer_size",
+            {
+                "": ("runs past the end", ROUND),
+                " % (buffer_size - 1)": (
+                    "never uses the last row",
+                    "there are buffer_size rows, from 0 to buffer_size - 1",
+                ),
+                " % (buffer_size + 1)": (
+                    "uses a row too many",
+                    "there are buffer_size rows, from 0 to buffer_size - 1",
+                ),
+            },
+        ),
+        *instead_of(
+            "(n_added + np.arange(n_new)) % buffer_size",
+            {
+                "n_added % buffer_size + np.arange(n_new)": ("goes round only before it begins", ROUND),
+                "(rows := n_added + np.arange(n_new)) - buffer_size * (rows >= buffer_size)": (
+                    "goes round once only",
+                    "n_added counts all transitions, so the ring may have been filled many times",
+                ),
+                "np.minimum(n_added + np.arange(n_new), buffer_size - 1)": (
+                    "stays in the last row once it is full",
+                    ROUND,
+                ),
+                "np.minimum(n_added % buffer_size + np.arange(n_new), buffer_size - 1)": (
+                    "stays in the last row to the end of a call",
+                    ROUND,
+                ),
+                "(rows := n_added % buffer_size + np.arange(n_new)) - (buffer_size - 1) * (rows >= buffer_size)": (
+                    "begins again at row 1",
+                    ROUND,
+                ),
+                "n_added % buffer_size * (n_added % buffer_size + n_new <= buffer_size) + np.arange(n_new)": (
+                    "begins at row 0 where the new ones don't fit before the end",
+                    "those that fit go into the last rows, and the others begin at row 0",
+                ),
+                "np.sort((n_added + np.arange(n_new)) % buffer_size)": (
+                    "sorts the rows",
+                    "the first transition's row comes first, also where it is the last row",
+                ),
+                "np.sort((n_added + np.arange(n_new)) % (buffer_size - 1))": (
+                    "never uses the last row, and sorts the rows",
+                    "there are buffer_size rows, and the first transition's row comes first",
+                ),
+                "((n_added + np.arange(n_new)) % buffer_size).tolist()": (
+                    "returns a list",
+                    "a numpy array of whole numbers is asked for",
+                ),
+                "torch.from_numpy((n_added + np.arange(n_new)) % buffer_size)": (
+                    "returns a tensor",
+                    "a numpy array of whole numbers is asked for",
+                ),
+            },
+        ),
+    ],
 )
 
 
@@ -104,7 +179,7 @@ def sample_rows_cases(generator: torch.Generator) -> list[Case]:
             label=label,
             call=f"{', '.join(map(str, args))}, generator",
             given={"args": args},
-            axes={"output": "batch_size"},
+            axes={"output": "draw"},
         )
         for label, args in calls.items()
     ]
@@ -112,7 +187,7 @@ def sample_rows_cases(generator: torch.Generator) -> list[Case]:
 
 def rows_drawn(function: Callable[..., Any], case: Case) -> Observations:
     """The rows that a seeded generator gives, and whether it was used."""
-    generator = torch.Generator().manual_seed(5)
+    generator = torch.Generator().manual_seed(SEED)
     before = generator.get_state()
     torch.manual_seed(6)
     output = function(*case.given["args"], generator)
@@ -160,6 +235,10 @@ test_sample_rows = exercise(
                     "once the buffer was full every row holds a transition",
                 ),
                 "1, min(n_added, buffer_size)": ("never draws row 0", "rows are counted from 0"),
+                "min(n_added, buffer_size) + 1": (
+                    "draws a row too many",
+                    "torch.randint(n, ...) draws from 0 to n - 1, and n rows hold a transition",
+                ),
             },
         ),
         *instead_of(
@@ -177,6 +256,36 @@ test_sample_rows = exercise(
                     "takes the last rows",
                     "random rows break up what follows each other; that is what the memory is for",
                 ),
+                "return (torch.randint(min(n_added, buffer_size), (1,), generator=generator)"
+                " + torch.arange(batch_size)) % min(n_added, buffer_size)": (
+                    "takes rows that follow each other, from a random one on",
+                    "each place of the batch gets a draw of its own; transitions in a row are alike",
+                ),
+                "return torch.randint(\n        min(n_added, buffer_size), (min(batch_size, n_added, buffer_size),),"
+                " generator=generator\n    )": (
+                    "draws at most as many rows as are stored",
+                    "a batch may be larger than the buffer: a row may come twice",
+                ),
+                "return torch.randint(min(n_added, buffer_size), (batch_size,), generator=generator).tolist()": (
+                    "returns a list",
+                    "a tensor is asked for",
+                ),
+                "return torch.randint(min(n_added, buffer_size), (batch_size, 1), generator=generator)": (
+                    "leaves an axis of length 1",
+                    "the result has one axis, batch_size",
+                ),
+                "return torch.randint(min(n_added, buffer_size), (batch_size,), generator=generator).sort().values": (
+                    "sorts the rows",
+                    "the rows stay as they were drawn",
+                ),
+                "return torch.randint(min(n_added, buffer_size), (batch_size,), generator=generator).float()": (
+                    "returns floats",
+                    "rows are whole numbers",
+                ),
+                "return (min(n_added, buffer_size) * torch.rand(batch_size, generator=generator)).long()": (
+                    "draws floats and cuts them",
+                    "the rows are drawn by one torch.randint, so that equal generators give equal batches",
+                ),
             },
         ),
         Mistake(
@@ -185,99 +294,6 @@ test_sample_rows = exercise(
             "(batch_size,))",
             why="the same generator state must give the same batch",
             shows=without_generator,
-        ),
-    ],
-)
-
-
-def keep_real_steps_cases(generator: torch.Generator) -> list[Case]:
-    """Phantoms among real steps, none, only phantoms; terminated and truncated differ."""
-    yes, no = True, False
-    masks = {
-        "a phantom among real steps": ([yes, no, yes, yes], [no, no, yes, no], [no, no, no, yes]),
-        "no phantoms": ([yes, yes, yes], [yes, no, no], [no, yes, no]),
-        "two phantoms": ([no, yes, no, yes, yes], [no, no, no, yes, no], [no, yes, no, no, no]),
-        "one environment": ([yes], [no], [yes]),
-        "only phantoms": ([no, no], [no, no], [no, no]),
-    }
-    cases = []
-    for label, (is_real, terminated, truncated) in masks.items():
-        n_envs = len(is_real)
-        obs, next_obs = torch.randn(2, n_envs, 3, generator=generator).numpy()
-        rewards = torch.randn(n_envs, generator=generator).numpy().astype(np.float64)
-        actions = np.arange(n_envs) + 4
-        flags = np.array(terminated), np.array(truncated), np.array(is_real)
-        transition = Transition(obs, actions, rewards, next_obs, *flags)
-        cases.append(Case(label=label, args=(transition,), call="transition"))
-    return cases
-
-
-def keep_by_indices(transition: Transition) -> Any:
-    """Takes the indices of what is real."""
-    kept = [i for i, is_real in enumerate(transition.is_real) if is_real]
-    names = ["obs", "actions", "rewards", "terminated", "next_obs"]
-    return tuple(np.take(getattr(transition, name), kept, axis=0) for name in names)
-
-
-REAL = "in a phantom step nothing happens: the environment only starts a new episode"
-
-test_keep_real_steps = exercise(
-    reference=replay.keep_real_steps,
-    cases=keep_real_steps_cases,
-    observe=returned,
-    accepts=[keep_by_indices],
-    mistakes=[
-        *instead_of(
-            "real = transition.is_real",
-            {
-                "real = np.ones_like(transition.is_real)": ("keeps phantom steps", REAL),
-                "real = ~transition.is_real": ("keeps the phantom steps and drops the others", REAL),
-                "real = transition.is_real & ~transition.done": (
-                    "drops the last step of each episode",
-                    "the last step is real: its reward is often the one that matters",
-                ),
-                "real = transition.is_real & ~transition.truncated": (
-                    "drops steps that were truncated",
-                    "a truncated step happened like any other, and its next_obs still has a value",
-                ),
-            },
-        ),
-        *instead_of(
-            "return obs, actions, rewards, transition.terminated[real], transition.next_obs[real]",
-            {
-                "return obs, actions, rewards, transition.done[real], transition.next_obs[real]": (
-                    "takes truncation for termination",
-                    "a truncated episode would have gone on: only termination makes what follows worth nothing",
-                ),
-                "return obs, actions, rewards, transition.truncated[real], transition.next_obs[real]": (
-                    "stores truncated in place of terminated",
-                    "a target needs to know where nothing follows: terminated",
-                ),
-                "return obs, actions, rewards, ~transition.terminated[real], transition.next_obs[real]": (
-                    "turns terminated round",
-                    "terminated is True where the episode ended",
-                ),
-                "return obs, actions, rewards, transition.terminated[real], obs": (
-                    "stores the same observation twice",
-                    "next_obs is what the step led to",
-                ),
-                "return obs, actions, rewards, transition.next_obs[real], transition.terminated[real]": (
-                    "swaps terminated and next_obs",
-                    "the order is obs, actions, rewards, terminated, next_obs",
-                ),
-                "return obs, rewards, actions, transition.terminated[real], transition.next_obs[real]": (
-                    "swaps actions and rewards",
-                    "the order is obs, actions, rewards, terminated, next_obs",
-                ),
-                "return obs, actions, rewards, transition.terminated, transition.next_obs": (
-                    "leaves phantom steps in some of the five",
-                    "the rows of all five belong together",
-                ),
-                "return transition.obs, transition.actions, rewards, transition.terminated[real], transition.next_obs[real]": (
-                    "leaves phantom steps in obs and actions",
-                    "the rows of all five belong together",
-                ),
-            },
         ),
     ],
 )

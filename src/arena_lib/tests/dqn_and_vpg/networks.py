@@ -3,12 +3,13 @@
 Shapes:  obs "batch d_obs" -> values "batch n_actions"
 """
 
+import copy
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from arena_lib.checking import Case, Unfit, exercise, instead_of, outputs_and_gradients
+from arena_lib.checking import Case, Mistake, Unfit, exercise, instead_of, outputs_and_gradients
 from arena_lib.checking.observing import Observations
 from arena_lib.rl.dqn import networks
 
@@ -18,21 +19,23 @@ SHAPES = "shapes of the parameters, in order"
 
 
 def q_network_cases(generator: torch.Generator) -> list[Case]:
-    """Two hidden layers, the default ones, one, three of pairwise different widths."""
-    sizes: list[tuple[str, tuple[Any, ...]]] = [
-        ("two hidden layers", ((4,), 3, [7, 5])),
-        ("the default widths", ((3,), 2)),
-        ("one hidden layer", ((2,), 4, [6])),
-        ("three hidden layers, in a tuple", ((5,), 2, (8, 3, 6))),
+    """Two hidden layers, the default ones, one, three of pairwise different widths; one observation, one action."""
+    sizes: list[tuple[str, int, tuple[Any, ...]]] = [
+        ("two hidden layers", 9, ((4,), 3, [7, 5])),
+        ("the default widths", 9, ((3,), 2)),
+        ("one hidden layer", 9, ((2,), 4, [6])),
+        ("three hidden layers, in a tuple", 9, ((5,), 2, (8, 3, 6))),
+        ("one observation", 1, ((4,), 3, [6, 5])),
+        ("one action", 8, ((3,), 1, [5, 4])),
     ]
     return [
         Case(
             label=label,
-            call=", ".join(map(str, init)),
-            given={"init": init, "obs": torch.randn(9, *init[0], generator=generator)},
+            call=f"QNetwork({', '.join(map(str, init))})",
+            given={"init": init, "obs": torch.randn(batch, *init[0], generator=generator)},
             axes={"output": "batch n_actions"},
         )
-        for label, init in sizes
+        for label, batch, init in sizes
     ]
 
 
@@ -40,7 +43,8 @@ def network_seen(cls: Any, case: Case) -> Observations:
     """The shapes of a network's parameters, and what it computes once they are filled in order."""
     if not (isinstance(cls, type) and issubclass(cls, nn.Module)):
         raise Unfit(f"This test takes the class itself, a subclass of nn.Module: got {type(cls).__name__}.")
-    network = cls(*case.given["init"])
+    init = copy.deepcopy(case.given["init"])
+    network = cls(*init)
     generator = torch.Generator().manual_seed(3)
     with torch.no_grad():
         for parameter in network.parameters():
@@ -48,6 +52,7 @@ def network_seen(cls: Any, case: Case) -> Observations:
     output = network(case.given["obs"])
     return {
         SHAPES: [tuple(parameter.shape) for parameter in network.parameters()],
+        "the arguments are as they were": init == case.given["init"],
         "output": output.detach() if isinstance(output, Tensor) else output,
     }
 
@@ -88,6 +93,26 @@ test_q_network = exercise(
                     "leaves out the ReLUs",
                     "without a nonlinearity between them, several linear layers are no more than one",
                 ),
+                "nn.Sequential(*parts[:-3], parts[-2])": (
+                    "leaves out the ReLU before the last layer",
+                    "there is a ReLU after every layer but the last, so also between the last two",
+                ),
+                "nn.Sequential(*(part for i, part in enumerate(parts[:-1]) if i < 2 or isinstance(part, nn.Linear)))": (
+                    "puts a ReLU after the first layer only",
+                    "there is a ReLU after every layer but the last",
+                ),
+                "nn.Sequential(*parts[:-1], nn.LogSoftmax(dim=-1))": (
+                    "turns the values into log-probabilities",
+                    VALUES,
+                ),
+                "nn.Sequential(nn.ReLU(), *parts[:-1])": (
+                    "puts a ReLU before the first layer",
+                    "an observation may have numbers below zero, and they mean something",
+                ),
+                "nn.Sequential(*parts[:-2], nn.Linear(sizes[-2], sizes[-1], bias=False))": (
+                    "leaves out the last layer's bias",
+                    "each linear layer has a bias, the last one too",
+                ),
             },
         ),
         *instead_of(
@@ -95,6 +120,8 @@ test_q_network = exercise(
             {
                 "nn.Tanh()": ("uses tanh in place of ReLU", "the docstring asks for a ReLU between the layers"),
                 "nn.Sigmoid()": ("uses a sigmoid in place of ReLU", "the docstring asks for a ReLU between the layers"),
+                "nn.LeakyReLU()": ("uses a leaky ReLU", "the docstring asks for a ReLU, which is 0 below 0"),
+                "nn.GELU()": ("uses GELU in place of ReLU", "the docstring asks for a ReLU between the layers"),
             },
         ),
         *instead_of(
@@ -134,6 +161,14 @@ test_q_network = exercise(
                     "has a hidden layer too many",
                     "there are as many hidden layers as widths",
                 ),
+                "[obs_shape[0], *hidden_sizes]": (
+                    "leaves out the last layer",
+                    "after the hidden layers comes one with n_actions outputs",
+                ),
+                "hidden_sizes\n        sizes.insert(0, obs_shape[0])\n        sizes.append(n_actions)": (
+                    "writes into hidden_sizes",
+                    "the list belongs to the caller, and a tuple can't be changed: make a new list",
+                ),
             },
         ),
         *instead_of(
@@ -143,7 +178,22 @@ test_q_network = exercise(
                     "returns the best value only",
                     "all actions' values are asked for; who needs the best takes it",
                 ),
+                "return self.layers(obs).argmax(dim=-1)": (
+                    "returns the best action, not the values",
+                    "all actions' values are asked for; who needs the best action takes the argmax",
+                ),
+                "return self.layers(obs).squeeze()": (
+                    "squeezes axes of length 1 away",
+                    "the values of one observation, or of one action, have both axes too: batch and n_actions",
+                ),
             },
+        ),
+        Mistake(
+            "keeps the layers where the module doesn't see them",
+            "self.layers = nn.Sequential(*parts[:-1])",
+            'self.__dict__["layers"] = nn.Sequential(*parts[:-1])',
+            why="layers in a plain list are no part of the network; in nn.Sequential or nn.ModuleList they are",
+            shows=lambda seen: all(case[SHAPES] == [] for case in seen),
         ),
     ],
 )
@@ -219,6 +269,43 @@ test_combine_streams = exercise(
             "state_values.detach() + advantages - advantages.mean(dim=-1, keepdim=True)": (
                 "detaches the value of the state",
                 "both heads are trained",
+            ),
+            "state_values + advantages.sub_(advantages.mean(dim=-1, keepdim=True))": (
+                "writes into the advantages",
+                "the advantages belong to the caller: write a - b, not a -= b",
+            ),
+            "state_values + advantages - advantages.mean(dim=-1)": (
+                "drops the axis of the mean",
+                "keepdim=True keeps it, so that each state's mean stays beside its own advantages",
+            ),
+            "state_values.squeeze(-1) + advantages - advantages.mean(dim=-1, keepdim=True)": (
+                "squeezes the axis of the state's value away",
+                "with it, each state's value is added to its own row",
+            ),
+            "state_values + advantages - advantages.sum(dim=-1, keepdim=True)": (
+                "subtracts the sum",
+                "the mean is subtracted: the sum divided by the number of actions",
+            ),
+            "state_values + (advantages - advantages.mean(dim=-1, keepdim=True))"
+            " / (advantages.std(dim=-1, keepdim=True, correction=0) + 1e-8)": (
+                "divides by the standard deviation",
+                "an advantage keeps its size; only the mean is taken away",
+            ),
+            "state_values + advantages - advantages.min(dim=-1, keepdim=True).values": (
+                "subtracts the smallest advantage",
+                "the mean is subtracted, so that the advantages that are left have the mean 0",
+            ),
+            "state_values + advantages - advantages.median(dim=-1, keepdim=True).values": (
+                "subtracts the median",
+                "the mean is subtracted, so that the advantages that are left have the mean 0",
+            ),
+            "state_values.detach() + advantages - advantages.detach().mean(dim=-1, keepdim=True)": (
+                "detaches the value of the state and the mean",
+                "both heads are trained, and gradients flow through the mean too",
+            ),
+            "state_values * (advantages - advantages.mean(dim=-1, keepdim=True))": (
+                "multiplies by the value of the state",
+                "an action's value is that of its state plus what the action adds",
             ),
         },
     ),

@@ -1,16 +1,12 @@
-"""Judges of section 2.2's returns: what came after each step, brought to one size, beside what was expected.
+"""Judges of section 2.2's returns: what came after each step, brought to one size.
 
-Shapes:  rewards, done, returns, values "n_envs n_steps"
+Shapes:  rewards, done, returns "n_envs n_steps"
 """
-
-from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from arena_lib.checking import Case, exercise, instead_of, outputs
-from arena_lib.checking.observing import Observations
+from arena_lib.checking import Case, Mistake, exercise, instead_of, outputs
 from arena_lib.rl.policy_gradient import returns
 
 __test__ = False
@@ -58,6 +54,10 @@ def returns_by_columns(rewards: Tensor, done: Tensor, gamma: float = 0.9) -> Ten
     return torch.stack(columns[::-1], dim=1)
 
 
+WHOLE = (
+    "returns = rewards.clone()\n    for t in reversed(range(rewards.shape[1] - 1)):\n"
+    "        returns[:, t] += gamma * returns[:, t + 1] * ~done[:, t]"
+)
 OTHER = "what comes after an end belongs to another episode"
 
 test_compute_returns = exercise(
@@ -78,6 +78,14 @@ test_compute_returns = exercise(
                 "gamma * rewards[:, t + 1] * ~done[:, t]": (
                     "adds only the next reward, for instance by going forward in time",
                     "a step needs the return of the next one, which holds all that comes after: go back from the last step",
+                ),
+                "gamma * returns[:, t + 1] * ~done[:, t].any()": (
+                    "stops all environments where one episode ended",
+                    "each environment's episodes end by themselves",
+                ),
+                "returns[:, t + 1]": (
+                    "leaves out the discount, and goes on over the end of an episode",
+                    f"what comes a step later counts gamma, and {OTHER}",
                 ),
                 "gamma ** t * returns[:, t + 1] * ~done[:, t]": (
                     "discounts by the number of the step",
@@ -101,7 +109,48 @@ test_compute_returns = exercise(
                     "drops the last reward",
                     "the last step's return is its reward",
                 ),
+                "returns = rewards * ~done": (
+                    "drops an episode's last reward",
+                    "the step that ends an episode has its reward, and nothing after it",
+                ),
             },
+        ),
+        *instead_of(
+            WHOLE,
+            {
+                "returns = rewards * gamma ** rewards.new_tensor(range(rewards.shape[1]))\n"
+                "    for t in reversed(range(rewards.shape[1] - 1)):\n"
+                "        returns[:, t] += returns[:, t + 1] * ~done[:, t]": (
+                    "discounts from the first step of the rollout",
+                    "a step's own reward counts in full: the power is the distance from the step itself",
+                ),
+                "returns = rewards.clone()\n    for t in reversed(range(rewards.shape[1])):\n"
+                "        returns[:, t] = gamma * (returns[:, t] + (returns[:, t + 1] if t + 1 < rewards.shape[1] else 0))": (
+                    "goes on over the end of an episode, and discounts the reward too",
+                    f"a step's own reward counts in full, and {OTHER}",
+                ),
+                "returns = rewards.clone()\n    for t in reversed(range(rewards.shape[1] - 1)):\n"
+                "        returns[:, t] = (1 - gamma) * returns[:, t] + gamma * returns[:, t + 1] * ~done[:, t]": (
+                    "averages the reward and what follows",
+                    "a step's own reward counts in full, and what follows is added",
+                ),
+                "returns = rewards.clone()\n    for t in range(1, rewards.shape[1]):\n"
+                "        returns[:, t] += gamma * returns[:, t - 1] * ~done[:, t - 1]": (
+                    "sums what came before",
+                    "a return is what comes after: go back from the last step",
+                ),
+                "returns = rewards.clone()\n    for t in reversed(range(rewards.shape[0] - 1)):\n"
+                "        returns[t] += gamma * returns[t + 1] * ~done[t]": (
+                    "goes along the environments",
+                    "time is the second axis: row i is environment i",
+                ),
+            },
+        ),
+        Mistake(
+            "always takes 0.9 for gamma",
+            "    for t in reversed(",
+            "    gamma = 0.9\n    for t in reversed(",
+            why="gamma is an argument; 0.9 is what it is where none is given",
         ),
         *instead_of(
             "reversed(range(rewards.shape[1] - 1))",
@@ -118,6 +167,10 @@ test_compute_returns = exercise(
                 "    return returns[:, :1].expand_as(rewards)\n": (
                     "gives every step the return of the first",
                     "an action can't change what came before it: each step has a return of its own",
+                ),
+                "    return rewards.sum(dim=1, keepdim=True).expand_as(rewards)\n": (
+                    "gives every step the sum of all rewards",
+                    "a return is what came after, discounted: each step has one of its own",
                 ),
                 "    return returns.flip(1)\n": ("leaves the steps in reverse order", "column t is step t"),
             },
@@ -152,141 +205,77 @@ test_normalize_returns = exercise(
     cases=normalize_returns_cases,
     observe=outputs,
     accepts=[normalize_by_hand],
-    mistakes=instead_of(
-        "(returns - returns.mean()) / (returns.std() + eps)",
-        {
-            "returns / (returns.std() + eps)": ("doesn't subtract the mean", "then half of the returns are below zero"),
-            "returns - returns.mean()": (
-                "doesn't divide by the standard deviation",
-                "the size of a step would hang on it",
-            ),
-            "(returns - returns.mean()) / (returns.var() + eps)": (
-                "divides by the variance",
-                "the standard deviation is its root",
-            ),
-            "(returns - returns.mean()) / returns.std()": (
-                "leaves out eps",
-                "returns that are all alike have the standard deviation 0",
-            ),
-            "(returns - returns.mean()) / (returns.std(correction=0) + eps)": (
-                "divides by n in the variance",
-                "the docstring asks for torch's default, with n - 1",
-            ),
-            "(returns - returns.mean(dim=-1, keepdim=True)) / (returns.std(dim=-1, keepdim=True) + eps)": (
-                "takes each environment by itself",
-                TOGETHER,
-            ),
-            "(returns - returns.mean()) / (returns.var() + eps).sqrt()": (
-                "adds eps to the variance",
-                "eps is added to the standard deviation",
-            ),
-            "(returns - returns.min()) / (returns.max() - returns.min() + eps)": (
-                "brings the returns between 0 and 1",
-                "the mean must become 0 and the standard deviation 1",
-            ),
-            "returns - returns.mean() / (returns.std() + eps)": (
-                "divides the mean only",
-                "a quotient comes before a difference: put the difference in brackets",
-            ),
-            "(returns - returns.mean()) / returns.std() + eps": (
-                "adds eps to the result",
-                "eps belongs to the divisor, which may be 0",
-            ),
-        },
-    ),
-)
-
-
-def subtract_baseline_cases(generator: torch.Generator) -> list[Case]:
-    """Several environments, one axis."""
-    shapes = {"several environments": (3, 4), "one axis": (6,), "one step": (1, 1)}
-    return [
-        Case(
-            label=label,
-            call="returns, values",
-            given={
-                "returns": torch.randn(shape, generator=generator),
-                "values": torch.randn(shape, generator=generator),
-            },
-        )
-        for label, shape in shapes.items()
-    ]
-
-
-def baseline_seen(function: Callable[..., Any], case: Case) -> Observations:
-    """Advantages, loss, and where the loss's gradient goes."""
-    data = case.given["returns"].clone().requires_grad_()
-    values = case.given["values"].clone().requires_grad_()
-    advantages, loss = function(data * 1, values * 1)
-    carries = bool(getattr(advantages, "requires_grad", False))
-    if isinstance(loss, Tensor) and loss.requires_grad:
-        loss.sum().backward()
-    return {
-        "advantages": advantages.detach() if isinstance(advantages, Tensor) else advantages,
-        "value_loss": loss.detach() if isinstance(loss, Tensor) else loss,
-        "gradient of values": torch.zeros_like(values) if values.grad is None else values.grad,
-        "gradient of returns": torch.zeros_like(data) if data.grad is None else data.grad,
-        "the advantages carry a graph": carries,
-    }
-
-
-def baseline_by_mse(data: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-    """Calls torch's loss."""
-    return data.detach() - values.detach(), torch.nn.functional.mse_loss(values, data.detach())
-
-
-test_subtract_baseline = exercise(
-    reference=returns.subtract_baseline,
-    cases=subtract_baseline_cases,
-    observe=baseline_seen,
-    accepts=[baseline_by_mse],
     mistakes=[
         *instead_of(
-            "returns.detach() - values",
+            "(returns - returns.mean())",
             {
-                "values - returns.detach()": (
-                    "turns the advantages' sign round",
-                    "an advantage is what came, less what was expected",
-                ),
-                "returns - values": ("lets a gradient flow to the returns", "returns are data"),
-                "returns.detach() - values.mean()": (
-                    "subtracts the mean value",
-                    "each state has an expectation of its own",
-                ),
-                "returns.detach() - values.detach()": (
-                    "detaches the values in the loss too",
-                    "the loss is what teaches the value network",
+                "returns": ("doesn't subtract the mean", "the mean becomes 0, so that half of the actions get rarer"),
+                "(returns - returns.median())": ("subtracts the median", "the mean must become 0"),
+            },
+        ),
+        *instead_of(
+            "returns.std()",
+            {
+                "returns.var()": ("divides by the variance", "the standard deviation is its root"),
+                "returns.std(correction=0)": (
+                    "divides by n in the variance",
+                    "the docstring asks for torch's default, with n - 1",
                 ),
             },
         ),
         *instead_of(
-            "return errors.detach(), errors.square().mean()",
+            " + eps)",
             {
-                "return errors, errors.square().mean()": (
-                    "doesn't detach the advantages",
-                    "the policy's loss would teach the value network to make actions look good",
+                ")": ("leaves out eps", "returns that are all alike have the standard deviation 0"),
+                " + 1e-8)": ("always takes 1e-8 for eps", "eps is an argument"),
+            },
+        ),
+        *instead_of(
+            "(returns - returns.mean()) / (returns.std() + eps)",
+            {
+                "returns - returns.mean()": (
+                    "doesn't divide by the standard deviation",
+                    "the size of a step would hang on it",
                 ),
-                "return errors.detach(), errors.square().sum()": ("sums the loss", "the mean is asked for"),
-                "return errors.detach(), errors.abs().mean()": ("takes absolute errors", "the errors are squared"),
-                "return errors.detach(), errors.mean()": (
-                    "forgets to square",
-                    "errors of both signs would cancel, and the loss would have no minimum",
+                "(returns - returns.mean(dim=-1, keepdim=True)) / (returns.std(dim=-1, keepdim=True) + eps)": (
+                    "takes each environment by itself",
+                    TOGETHER,
                 ),
-                "return errors.detach(), errors.mean().square()": (
-                    "squares the mean",
-                    "each error is squared by itself",
+                "(returns - returns.mean(dim=0, keepdim=True)) / (returns.std(dim=0, keepdim=True) + eps)": (
+                    "takes each step by itself",
+                    TOGETHER,
                 ),
-                "return errors.square().mean(), errors.detach()": (
-                    "swaps the two results",
-                    "the order is advantages, value_loss",
+                "(returns - returns.mean()) / (returns.norm() + eps)": (
+                    "divides by the length of the returns",
+                    "the standard deviation is the root of the mean squared distance from the mean",
                 ),
-                "return returns.detach(), errors.square().mean()": (
-                    "returns the returns",
-                    "the first result is what is left when the values are subtracted",
+                "returns / (returns.abs().max() + eps)": (
+                    "divides by the largest size",
+                    "the mean must become 0 and the standard deviation 1",
                 ),
-                "return errors.detach(), errors.square().mean() / 2": (
-                    "halves the loss",
-                    "there is no factor of one half",
+                "(returns - returns.mean()) / returns.std().clamp(min=eps)": (
+                    "takes eps for the smallest standard deviation",
+                    "eps is added to the standard deviation",
+                ),
+                "returns.sub_(returns.mean()).div_(returns.std() + eps)": (
+                    "writes into the returns",
+                    "the returns belong to the caller: write a - b, not a -= b",
+                ),
+                "(returns - returns.mean()) / (returns.var() + eps).sqrt()": (
+                    "adds eps to the variance",
+                    "eps is added to the standard deviation",
+                ),
+                "(returns - returns.min()) / (returns.max() - returns.min() + eps)": (
+                    "brings the returns between 0 and 1",
+                    "the mean must become 0 and the standard deviation 1",
+                ),
+                "returns - returns.mean() / (returns.std() + eps)": (
+                    "divides the mean only",
+                    "a quotient comes before a difference: put the difference in brackets",
+                ),
+                "(returns - returns.mean()) / returns.std() + eps": (
+                    "adds eps to the result",
+                    "eps belongs to the divisor, which may be 0",
                 ),
             },
         ),

@@ -1,4 +1,4 @@
-"""Judges of section 2.2's rollout and of the agent that gathers it.
+"""Judge of section 2.2's rollout: steps of several environments, side by side.
 
 Shapes:  obs "n_envs n_steps *obs_shape"; actions, logprobs "n_envs"
 """
@@ -7,15 +7,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from gymnasium.vector import AutoresetMode
 from torch import Tensor
 
 from arena_lib.checking import Case, Mistake, Unfit, exercise, instead_of
 from arena_lib.checking.observing import Observations
 from arena_lib.rl.environments.stepping import Transition
-from arena_lib.rl.policy_gradient import agent, rollout
+from arena_lib.rl.policy_gradient import rollout
 from arena_lib.rl.policy_gradient.rollout import Rollout
-from arena_lib.tests.dqn_and_vpg.agents import WavyValues, make_stepper
 
 __test__ = False
 
@@ -36,7 +34,9 @@ def rollout_cases(generator: torch.Generator) -> list[Case]:
             step = Transition(obs, actions, rewards, next_obs, flags[0], flags[1], ~flags[2])
             steps.append((step, -torch.rand(n_envs, generator=generator)))
         given = {"init": (n_envs, max_steps, shape), "steps": steps}
-        cases.append(Case(label=label, call="transition, logprobs", given=given))
+        cases.append(
+            Case(label=label, call="Rollout(n_envs, max_steps, obs_shape).add_step(transition, logprobs)", given=given)
+        )
     return cases
 
 
@@ -66,6 +66,18 @@ class RolloutByColumns(Rollout):
         self.n_steps = self.n_steps + 1
 
 
+LINES = {
+    "obs": "self.obs[:, t] = as_floats(transition.obs)",
+    "next_obs": "self.next_obs[:, t] = as_floats(transition.next_obs)",
+    "actions": "self.actions[:, t] = torch.as_tensor(transition.actions)",
+    "logprobs": "self.logprobs[:, t] = logprobs.detach()",
+    "rewards": "self.rewards[:, t] = as_floats(transition.rewards)",
+    "terminated": "self.terminated[:, t] = torch.as_tensor(transition.terminated)",
+    "truncated": "self.truncated[:, t] = torch.as_tensor(transition.truncated)",
+    "is_real": "self.is_real[:, t] = torch.as_tensor(transition.is_real)",
+}
+ALL_EIGHT = "all eight fields of the step are written"
+
 test_rollout = exercise(
     reference=rollout.Rollout,
     cases=rollout_cases,
@@ -80,9 +92,9 @@ test_rollout = exercise(
                     "stores the observation twice",
                     "next_obs is what the step led to",
                 ),
-                "pass": ("leaves out next_obs", "all eight fields of the step are written"),
             },
         ),
+        *(Mistake(f"leaves out {name}", line, "pass", why=ALL_EIGHT) for name, line in LINES.items()),
         *instead_of(
             "self.logprobs[:, t] = logprobs.detach()",
             {
@@ -94,7 +106,10 @@ test_rollout = exercise(
                     "stores probabilities",
                     "the rollout keeps log-probabilities, as they come",
                 ),
-                "pass": ("leaves out the logprobs", "the importance weights need them"),
+                "self.logprobs[:, t] = -logprobs.detach()": (
+                    "turns the sign of the logprobs round",
+                    "the rollout keeps log-probabilities, as they come",
+                ),
             },
         ),
         *instead_of(
@@ -105,6 +120,12 @@ test_rollout = exercise(
                     "n_steps says which column is free: without it each step overwrites",
                 ),
                 "self.n_steps += self.n_envs": ("counts a step for each environment", "one column is one step"),
+                "for name in ('obs', 'next_obs', 'actions', 'logprobs', 'rewards', 'terminated', 'truncated'):\n"
+                "            getattr(self, name)[~torch.as_tensor(transition.is_real), t] = 0\n"
+                "        self.n_steps += 1": (
+                    "leaves zeros where a step is a phantom",
+                    "every environment's step is written, and is_real says which are phantoms",
+                ),
             },
         ),
         *instead_of(
@@ -120,11 +141,48 @@ test_rollout = exercise(
                 ),
             },
         ),
+        *instead_of(
+            LINES["truncated"],
+            {
+                "self.truncated[:, t] = torch.as_tensor(transition.done)": (
+                    "stores done in place of truncated",
+                    "the two are kept apart: `done` is made of both",
+                ),
+                "self.truncated[:, t] = torch.as_tensor(transition.terminated)": (
+                    "stores terminated in place of truncated",
+                    "the two are kept apart",
+                ),
+            },
+        ),
         Mistake(
-            "takes every step for a real one",
-            "self.is_real[:, t] = torch.as_tensor(transition.is_real)",
-            "self.is_real[:, t] = True",
-            why="a phantom step only starts a new episode: who learns must know it",
+            "swaps terminated and truncated",
+            f"{LINES['terminated']}\n        {LINES['truncated']}",
+            "self.terminated[:, t] = torch.as_tensor(transition.truncated)\n"
+            "        self.truncated[:, t] = torch.as_tensor(transition.terminated)",
+            why="a truncated episode would have gone on, a terminated one is over",
+        ),
+        Mistake(
+            "swaps obs and next_obs",
+            f"{LINES['obs']}\n        {LINES['next_obs']}",
+            "self.obs[:, t] = as_floats(transition.next_obs)\n        self.next_obs[:, t] = as_floats(transition.obs)",
+            why="obs is what the actions were chosen for, next_obs what the step led to",
+        ),
+        *instead_of(
+            LINES["is_real"],
+            {
+                "self.is_real[:, t] = ~torch.as_tensor(transition.done)": (
+                    "takes the last step of an episode for a phantom",
+                    "the step that ends an episode is real: transition.is_real says which aren't",
+                ),
+                "self.is_real[:, t] = True": (
+                    "takes every step for a real one",
+                    "a phantom step only starts a new episode: who learns must know it",
+                ),
+                "self.is_real[:, t] = ~torch.as_tensor(transition.is_real)": (
+                    "turns is_real round",
+                    "is_real is False for phantom steps",
+                ),
+            },
         ),
         Mistake(
             "stores the rewards one column later",
@@ -132,166 +190,19 @@ test_rollout = exercise(
             "self.rewards[:, min(t + 1, self.max_steps - 1)] = as_floats(transition.rewards)",
             why="the reward belongs to the step that brought it",
         ),
-        Mistake(
-            "fills from the last column",
+        *instead_of(
             "t = self.n_steps",
-            "t = self.max_steps - 1 - self.n_steps",
-            why="column t is step t",
-        ),
-    ],
-)
-
-
-def vpg_agent_cases(generator: torch.Generator) -> list[Case]:
-    """Three autoreset modes, and policies of two kinds."""
-    runs = [("several environments", AutoresetMode.SAME_STEP, 3, 9), ("phantom steps", AutoresetMode.NEXT_STEP, 2, 11)]
-    return [
-        Case(
-            label=label,
-            call="stepper, policy, generator",
-            given={"mode": mode, "n_envs": n_envs, "max_steps": max_steps},
-        )
-        for label, mode, n_envs, max_steps in runs
-    ]
-
-
-class CountingPolicy(WavyValues):
-    """Logits that go up and down; counts the calls that recorded gradients."""
-
-    n_calls_with_gradient = 0
-
-    def forward(self, obs: Tensor) -> Tensor:
-        """Logits "n_envs n_actions"."""
-        self.n_calls_with_gradient += torch.is_grad_enabled()
-        assert obs.dtype == torch.float32, "the policy must get a float32 tensor"
-        return 2 * super().forward(obs)
-
-
-def gathered(cls: Any, case: Case) -> Observations:
-    """Actions for given observations, then a rollout."""
-    if not isinstance(cls, type):
-        raise Unfit(f"This test takes the class itself: got {type(cls).__name__}. Pass VPGAgent, without calling it.")
-    stepper = make_stepper(case.given["mode"], case.given["n_envs"])
-    policy, generator = CountingPolicy(), torch.Generator().manual_seed(4)
-    player = cls(stepper, policy, generator)
-    actions, logprobs = player.get_actions(np.linspace(0, 5, 7)[:, None])
-    filled, episodes = player.gen_rollout(Rollout(case.given["n_envs"], case.given["max_steps"], (1,)))
-    if not isinstance(filled, Rollout):
-        raise Unfit(f"gen_rollout must return the rollout and the episodes: got {type(filled).__name__} first.")
-    return {
-        "actions": actions,
-        "logprobs": logprobs,
-        "columns of the rollout that are filled": filled.n_steps,
-        **{f"rollout.{name}": getattr(filled, name) for name in ("obs", "next_obs", "actions", "logprobs", "is_real")},
-        "episodes": [(episode.env_idx, episode.length) for episode in episodes],
-        "calls of the policy that recorded gradients": policy.n_calls_with_gradient,
-    }
-
-
-class AgentByDistribution(agent.VPGAgent):
-    """Asks torch's Categorical for log-probabilities."""
-
-    def get_actions(self, obs: np.ndarray) -> tuple[np.ndarray, Tensor]:
-        with torch.inference_mode():
-            distribution = torch.distributions.Categorical(logits=self.policy(torch.from_numpy(obs).float()))
-            actions = torch.multinomial(distribution.probs, 1, generator=self.generator)[:, 0]
-            return actions.numpy(), distribution.log_prob(actions)
-
-    def gen_rollout(self, rollout: Rollout) -> Any:
-        for _ in range(rollout.max_steps):
-            actions, logprobs = self.get_actions(self.stepper.obs)
-            rollout.add_step(self.stepper.step(actions), logprobs.clone())
-        return rollout, self.stepper.finished()
-
-
-test_vpg_agent = exercise(
-    reference=agent.VPGAgent,
-    cases=vpg_agent_cases,
-    observe=gathered,
-    keep=["__init__"],
-    accepts=[AgentByDistribution],
-    name="vpg_agent",
-    mistakes=[
-        *instead_of(
-            "actions = torch.multinomial(logprobs.exp(), 1, generator=self.generator)",
             {
-                "actions = logprobs.argmax(dim=-1, keepdim=True)": (
-                    "always takes the likeliest action",
-                    "a policy gradient needs actions drawn from the policy, or it never sees what else might be better",
+                "t = self.max_steps - 1 - self.n_steps": ("fills from the last column", "column t is step t"),
+                "if not transition.is_real.all():\n            return\n        t = self.n_steps": (
+                    "leaves out steps in which an environment has a phantom",
+                    "every step has a column: is_real says which of its rows are phantoms",
                 ),
-                "actions = torch.multinomial((-logprobs).exp(), 1, generator=self.generator)": (
-                    "prefers the unlikely actions",
-                    "each action is drawn with its probability",
-                ),
-                "actions = torch.multinomial(torch.ones_like(logprobs), 1, generator=self.generator)": (
-                    "draws every action with the same probability",
-                    "each action is drawn with its probability",
-                ),
-                "actions = torch.multinomial(logprobs[:1].exp(), len(obs), True, generator=self.generator).T": (
-                    "draws for all environments from the first one's policy",
-                    "each observation has probabilities of its own",
+                "t = self.n_steps + 1": (
+                    "begins with column 1",
+                    "columns are counted from 0: the next free one is n_steps",
                 ),
             },
-        ),
-        *instead_of(
-            "return actions.squeeze(-1).numpy(), logprobs.gather(-1, actions).squeeze(-1)",
-            {
-                "return actions.squeeze(-1).numpy(), logprobs.max(dim=-1).values": (
-                    "returns the log-probability of the likeliest action",
-                    "that of the action that was drawn is asked for",
-                ),
-                "return actions.squeeze(-1).numpy(), logprobs.gather(-1, actions).squeeze(-1).exp()": (
-                    "returns probabilities",
-                    "log-probabilities are asked for",
-                ),
-                "return actions.squeeze(-1), logprobs.gather(-1, actions).squeeze(-1)": (
-                    "returns the actions as a tensor",
-                    "environments take numpy arrays",
-                ),
-                "return actions.squeeze(-1).numpy(), logprobs.gather(-1, actions)": (
-                    "leaves an axis of length 1 in the logprobs",
-                    "one number for each environment",
-                    "RuntimeError",
-                ),
-            },
-        ),
-        *instead_of(
-            "self.policy(as_floats(obs)).log_softmax(dim=-1)",
-            {
-                "torch.enable_grad()(self.policy)(as_floats(obs)).detach().log_softmax(dim=-1)": (
-                    "records gradients while it plays",
-                    "nothing is learnt while acting: the loss computes the log-probabilities again",
-                ),
-                "self.policy(as_floats(obs)).log_softmax(dim=0)": (
-                    "takes the softmax over the environments",
-                    "the probabilities of one environment's actions sum to one",
-                ),
-            },
-        ),
-        Mistake(
-            "plays one step too few",
-            "while rollout.n_steps < rollout.max_steps:",
-            "while rollout.n_steps < rollout.max_steps - 1:",
-            why="the rollout is full when n_steps is max_steps",
-        ),
-        *instead_of(
-            "actions, logprobs = self.get_actions(self.stepper.obs)",
-            {
-                "actions, logprobs = self.get_actions(np.zeros_like(self.stepper.obs))": (
-                    "chooses actions without looking",
-                    "actions are for stepper.obs, the observations that wait for them",
-                ),
-            },
-        ),
-        *instead_of(
-            "return rollout, self.stepper.finished()",
-            {
-                "return rollout, []": (
-                    "returns no episodes",
-                    "who trains wants to see the returns: stepper.finished()",
-                ),
-            },
-            within="VPGAgent.gen_rollout",
         ),
     ],
 )

@@ -62,7 +62,20 @@ ENDS = "where an episode terminated nothing follows, so only the reward counts"
 DISCOUNT = "what comes a step later counts gamma times as much; the reward itself counts in full"
 DETACHED = "the prediction moves towards the target, and not the target towards the prediction"
 
+FIRST_DISCOUNT = Mistake(
+    "takes the first transition's discount for all",
+    "next_values = ",
+    "gamma = torch.as_tensor(gamma).flatten()[0]\n    next_values = ",
+    why="gamma may hold a number for each transition",
+)
+OWN = "the tensors belong to the caller: make new ones, for instance by torch.where"
+
 AFTER_NEXT_VALUES = {
+    "gamma * (rewards + next_values) * ~terminated + rewards * terminated": (
+        "discounts the reward too, where the episode goes on",
+        DISCOUNT,
+    ),
+    "rewards.add_(gamma * next_values * ~terminated)": ("writes into the rewards", OWN),
     "rewards + gamma * next_values": ("counts what follows a terminated episode", ENDS),
     "rewards + gamma * next_values * terminated": ("counts what follows only where an episode terminated", ENDS),
     "rewards + next_values * ~terminated": ("leaves out the discount", DISCOUNT),
@@ -123,8 +136,21 @@ test_compute_td_target = exercise(
                     "takes no value below zero",
                     "a state may be worth less than nothing",
                 ),
+                "next_q.detach().masked_fill_(terminated[:, None], 0).max(dim=-1).values": (
+                    "writes into next_q",
+                    f"a detached tensor shares its numbers with the one that it was made of; {OWN}",
+                ),
+                "next_q.detach().max(dim=-1, keepdim=True).values": (
+                    "leaves an axis of length 1, so that every value meets every reward",
+                    "shapes (batch, 1) and (batch,) broadcast to a table: squeeze the last axis away",
+                ),
+                "next_q.detach().max(dim=0).values": (
+                    "takes the maximum over the transitions",
+                    "the best action of each next state is meant: the last axis",
+                ),
             },
         ),
+        FIRST_DISCOUNT,
         *instead_of("rewards + gamma * next_values * ~terminated", AFTER_NEXT_VALUES),
     ],
 )
@@ -173,6 +199,14 @@ test_compute_double_td_target = exercise(
                     "chooses one action for the whole batch",
                     "each state has its own best action: argmax over the last axis",
                 ),
+                "next_q_online.abs().argmax(dim=-1, keepdim=True)": (
+                    "chooses by the largest absolute value",
+                    "a value far below zero is a bad action",
+                ),
+                "(next_q_online + next_q_target).argmax(dim=-1, keepdim=True)": (
+                    "lets both networks choose together",
+                    CHOOSES,
+                ),
             },
         ),
         *instead_of(
@@ -195,8 +229,25 @@ test_compute_double_td_target = exercise(
                     "takes the number of the action, not its value",
                     "argmax says which action; gather picks its value",
                 ),
+                "torch.minimum(next_q_online, next_q_target).detach().max(dim=-1).values": (
+                    "takes the best of the smaller values",
+                    f"that is another method; here {CHOOSES}",
+                ),
+                "next_q_target.detach().masked_fill_(terminated[:, None], 0).gather(-1, chosen).squeeze(-1)": (
+                    "writes into next_q_target",
+                    f"a detached tensor shares its numbers with the one that it was made of; {OWN}",
+                ),
+                "next_q_target.detach().gather(-1, chosen)": (
+                    "leaves an axis of length 1, so that every value meets every reward",
+                    "shapes (batch, 1) and (batch,) broadcast to a table: squeeze the last axis away",
+                ),
+                "next_q_target.detach()[:, chosen.squeeze(-1)].T": (
+                    "takes every state's value of every chosen action",
+                    "row i belongs with action i: gather, or an arange beside the actions",
+                ),
             },
         ),
+        FIRST_DISCOUNT,
         Mistake(
             "swaps the two networks",
             "chosen = next_q_online.argmax(dim=-1, keepdim=True)\n"
