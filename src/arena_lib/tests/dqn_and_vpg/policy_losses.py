@@ -174,10 +174,6 @@ test_compute_logprobs_and_entropy = exercise(
         *instead_of(
             "-(logprobs.exp() * logprobs)",
             {
-                "-(logprobs.exp().detach() * logprobs)": (
-                    "detaches the probabilities in the entropy",
-                    "the gradient of the entropy flows through both factors",
-                ),
                 "-(logprobs.exp() * logprobs.exp().log())": (
                     "takes the logarithm of a probability that may be 0 in the entropy",
                     "log_softmax stays finite where a probability is too small for a float",

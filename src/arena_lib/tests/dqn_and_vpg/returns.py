@@ -71,7 +71,7 @@ test_compute_returns = exercise(
             {
                 "gamma * returns[:, t + 1]": ("goes on over the end of an episode", OTHER),
                 "gamma * returns[:, t + 1] * ~done[:, t + 1]": (
-                    "looks for the end one step too late",
+                    "looks at the end of the next step, and stops one step too soon",
                     "done[t] says that step t was the last: its own reward counts, and the next episode's don't",
                 ),
                 "returns[:, t + 1] * ~done[:, t]": ("leaves out the discount", "what comes a step later counts gamma"),
