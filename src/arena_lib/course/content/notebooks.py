@@ -191,8 +191,8 @@ def _fallback(earlier: list[ExerciseEntry], *, is_script: bool) -> tuple[str, st
     if is_script:
         return (
             f"This builds on your {names}.",
-            "If you skipped that, write a line `# %%` above this text, and under it these imports of the library's own "
-            f"(leave out what you have):{code}",
+            "Not written yet? Then add a cell above this text: a line `# %%`, and the library's own "
+            f"for as much as you need of this:{code}",
         )
     return (
         f"This builds on your {names}. Not written yet?",

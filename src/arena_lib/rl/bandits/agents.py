@@ -50,8 +50,9 @@ class RandomAgent(BanditAgent):
 class RewardAveraging(BanditAgent):
     """Averages the rewards of each arm, takes the best average, and with probability epsilon any arm.
 
-    `reset(seed)` makes what the agent knows: `self.rng` is `np.random.default_rng(seed)`, `self.averages` are floats,
-    each equal to `self.optimism`, and `self.counts` are whole numbers, each 0. `get_action` chooses with
+    `reset(seed)` makes what the agent knows: `self.rng` is `np.random.default_rng(seed)`, and `self.averages` and
+    `self.counts` are numpy arrays with one entry for each arm. Averages are floats, each equal to `self.optimism` at
+    first (also where that is a whole number); counts are integers, each 0. `get_action` gives an int: it chooses with
     `epsilon_greedy_action` from the averages, `self.epsilon` and `self.rng`. `observe` takes the reward into the
     arm's average with `update_average`. (The first reward of an arm replaces its optimism altogether, for then n is 1.)
     """
@@ -120,7 +121,8 @@ class UCBActionSelection(RewardAveraging):
 
         averages[a] + c * sqrt(ln(t) / counts[a])
 
-    (the first of equal ones), where t is the number of rewards seen so far, the sum of the counts.
+    (the first of equal ones), where t is the sum of `self.counts`: the number of rewards seen so far, without the one
+    to come. Nothing else is read, and nothing is changed.
     """
 
     def __init__(self, n_arms: int, seed: int = 0, c: float = 2.0) -> None:

@@ -14,8 +14,8 @@ def epsilon_greedy_action(values: Float[np.ndarray, " n_actions"], epsilon: floa
     """With probability epsilon any action, all with the same chance; otherwise the one with the largest value.
 
     First `rng.random()` is drawn. If it is below epsilon, the action is `rng.integers(n_actions)`, drawn next. Otherwise
-    nothing more is drawn, and of equal values the first counts as the largest. The result is an int; `values` stay
-    as they were.
+    nothing more is drawn, and of equal values the first counts as the largest. The result is an int of Python; `values`
+    stay as they were.
 
     >>> epsilon_greedy_action(np.array([0.5, 2.0, 2.0]), epsilon=0.0, rng=np.random.default_rng(0))
     1
@@ -73,7 +73,8 @@ def thompson_action(
 
     If every chance was equally likely before, then after w wins and l losses it has a Beta distribution with the
     parameters 1 + w and 1 + l. One call `rng.beta(a, b)` with arrays draws for all arms at once, and nothing else is
-    drawn. The result is the arm with the largest draw, as an int.
+    drawn. The result is the arm with the largest draw, as an int; of equal draws the first counts as the largest. The
+    counts stay as they were.
 
     >>> thompson_action(np.array([0, 900, 3]), np.array([900, 0, 3]), np.random.default_rng(0))
     1

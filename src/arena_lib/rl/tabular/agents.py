@@ -28,7 +28,10 @@ class Experience:
     terminated: bool
     """Whether the episode ended there: then nothing follows `new_obs`, and it is worth 0."""
     new_act: int | None = None
-    """The action that will be taken in `new_obs`; None where the agent doesn't choose it before it learns."""
+    """The action chosen for `new_obs`, which will be taken there unless the episode has terminated.
+
+    None where the agent doesn't choose it before it learns.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,8 @@ def n_step_returns(
 
         returns[t] = rewards[t] + gamma * rewards[t+1] + ... + gamma^(m-1) * rewards[t+m-1] + gamma^m * values[t+m]
 
-    where m is n, or the number of steps that are left if they are fewer. `n` is at least 1.
+    where m is n, or the number of steps that are left if they are fewer. `n` is at least 1. The arrays that are given
+    stay as they were.
 
     >>> n_step_returns(np.array([1.0, 0.0, 2.0]), np.array([5.0, 6.0, 7.0, 0.0]), gamma=0.5, n=2)
     array([2.75, 1.  , 2.  ])
@@ -73,7 +74,8 @@ class SARSA_lambda(EpsilonGreedy):
         Q += lr * error * traces          (every entry)
         traces *= gamma * lambda          (every entry)
 
-    with `self.gamma`, `self.config.lr` and `self.config.lambda_`. With lambda 0 it is SARSA.
+    with `self.gamma`, `self.config.lr` and `self.config.lambda_`. Traces are cleared in `start_episode` alone, for an
+    episode may be cut off without an end. With lambda 0 it is SARSA.
     """
 
     chooses_ahead: ClassVar[bool] = True

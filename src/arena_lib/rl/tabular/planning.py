@@ -73,7 +73,8 @@ def compute_action_values(
 
     Q[s, a] = sum over s2 of T[s, a, s2] * (R[s, a, s2] + gamma * V[s2])
 
-    with `env.T` and `env.R`, both "n_states n_actions n_states".
+    with `env.T` and `env.R`, both "n_states n_actions n_states". All entries of `V` are taken as they are, those of
+    terminal states too. The world and `V` stay as they were.
 
     >>> from arena_lib.rl.environments.gridworlds.mdp import TwoLoops
     >>> compute_action_values(TwoLoops(), np.array([1.0, 0.0, 2.0]), gamma=0.5)
@@ -89,7 +90,8 @@ def policy_improvement(
 ) -> Int[np.ndarray, " n_states"]:
     """The policy that is greedy with respect to `V`: in each state the action with the largest action value.
 
-    Action values are those of `compute_action_values`. Of actions with equal values the one of lowest number is taken.
+    Action values are those of `compute_action_values`. Of actions with equal values the one of lowest number is taken;
+    values that hardly differ are not equal.
 
     >>> from arena_lib.rl.environments.gridworlds.mdp import TwoLoops
     >>> policy_improvement(TwoLoops(), np.array([0.0, 0.0, 2.0]), gamma=0.9)
@@ -129,7 +131,7 @@ def value_iteration(
     Begin with zeros, and in each sweep give every state at once the value of its best action,
     V_new[s] = max over a of Q[s, a], where Q are the `compute_action_values` of the sweep before. Stop after the
     first sweep in which no value has changed by `eps` or more, or after `max_iterations` sweeps, and return the
-    values of that last sweep.
+    values of that last sweep. (With `max_iterations` 0 these are the zeros.)
 
     >>> from arena_lib.rl.environments.gridworlds.mdp import TwoLoops
     >>> value_iteration(TwoLoops(), gamma=0.6).round(4)

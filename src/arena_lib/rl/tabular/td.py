@@ -37,7 +37,10 @@ class SARSA(EpsilonGreedy):
 
     Its name is its experience: state, action, reward, state, action. `observe` is as in Q-learning, but what
     follows has the value of the action that will really be taken: Q[new_obs, new_act]. Where the episode has
-    terminated nothing follows.
+    terminated nothing follows. Only `exp.terminated` says so: `exp.new_act` may be any action then, and is not used.
+    The last step of an episode that is cut off at `max_steps` looks like any other: it is no end.
+
+    With `chooses_ahead` the agent chooses `new_act` before it learns; actions are numbered from 0.
     """
 
     chooses_ahead: ClassVar[bool] = True

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from arena_lib.checking import Case, Mistake, exercise, instead_of
+from arena_lib.checking import Case, exercise, instead_of
 from arena_lib.checking.observing import Observations
 from arena_lib.rl.bandits import agents
-from arena_lib.tests.intro_to_rl.watching import plain, require_class
+from arena_lib.tests.intro_to_rl.watching import TYPES, plain, require_class, types_of
 
 __test__ = False
 
@@ -40,9 +40,9 @@ def life(cls: Any, case: Case) -> Observations:
     for name, seed in (("", case.given["seed"] + 7), (" after reset", case.given["seed"] + 3)):
         actions = []
         for arm, reward in script(case.given["n_arms"], seed):
-            actions.append(plain(agent.get_action()))
-            agent.observe(arm, reward, {"best_arm": (3 * arm + 1) % case.given["n_arms"]})
-        seen[f"actions{name}"] = actions
+            actions.append(agent.get_action())
+            agent.observe(arm, reward, {"best_arm": (2 * arm + 1) % case.given["n_arms"]})
+        seen |= {f"actions{name}": [plain(action) for action in actions], f"{TYPES}{name}": types_of(actions)}
         for attribute in ("averages", "counts"):
             if hasattr(agent, attribute):
                 seen[f"{attribute}{name}"] = np.array(getattr(agent, attribute))
@@ -80,6 +80,26 @@ test_random_agent = exercise(
             ),
             "0": ("always takes the first arm", "each arm is taken with the same chance"),
             "float(self.rng.integers(self.n_arms))": ("returns a float", "an action is an int"),
+            "self.rng.integers(self.n_arms)": (
+                "returns numpy's integer",
+                "an action is an int of Python: int(...) makes one of it",
+            ),
+            "int(self.rng.integers(1, self.n_arms + 1))": (
+                "numbers the arms from 1",
+                "arms are numbered from 0: rng.integers(n) gives 0 to n - 1",
+            ),
+            "int(self.rng.random() * self.n_arms)": (
+                "makes an arm of a fraction",
+                "the arm is what one call of self.rng.integers draws",
+            ),
+            "int(self.rng.permutation(self.n_arms)[0])": (
+                "shuffles the arms",
+                "the arm is what one call of self.rng.integers draws",
+            ),
+            "self.__dict__.setdefault('arm', int(self.rng.integers(self.n_arms)))": (
+                "draws an arm once and keeps it",
+                "every call draws anew",
+            ),
         },
     ),
 )
@@ -134,6 +154,27 @@ test_reward_averaging = exercise(
                     "never explores",
                     "with probability self.epsilon any arm is taken",
                 ),
+                "epsilon_greedy_action(self.averages, 0.1, self.rng)": (
+                    "explores with a fixed probability",
+                    "the probability is self.epsilon",
+                ),
+                "epsilon_greedy_action(self.averages, 1 - self.epsilon, self.rng)": (
+                    "explores with probability 1 - epsilon",
+                    "epsilon is the share of random actions",
+                ),
+                "int(self.averages.argmax()) if self.rng.random() >= self.epsilon else self.rng.integers(self.n_arms)": (
+                    "returns numpy's integer when it explores",
+                    "an action is an int of Python: int(...) makes one of it",
+                ),
+                "(self.averages.argmax() if self.rng.random() >= self.epsilon"
+                " else int(self.rng.integers(self.n_arms)))": (
+                    "returns numpy's integer when it takes the best",
+                    "an action is an int of Python: int(...) makes one of it",
+                ),
+                "(self.averages.argmax() if self.rng.random() >= self.epsilon else self.rng.integers(self.n_arms))": (
+                    "returns numpy's integers",
+                    "an action is an int of Python: int(...) makes one of it",
+                ),
                 "epsilon_greedy_action(self.counts, self.epsilon, self.rng)": (
                     "takes the arm that was taken most often",
                     "the best arm is the one with the largest average reward",
@@ -165,6 +206,14 @@ test_reward_averaging = exercise(
         *instead_of(
             "self.averages = np.full(self.n_arms, self.optimism, dtype=float)",
             {
+                "self.averages = np.full(self.n_arms, self.optimism)": (
+                    "keeps averages as whole numbers where optimism is one",
+                    "averages are floats, for means of rewards are: np.full(..., dtype=float)",
+                ),
+                "self.averages = np.ones(self.n_arms)": (
+                    "begins with ones",
+                    "at first every arm is thought to be worth self.optimism",
+                ),
                 "self.averages = np.zeros(self.n_arms)": (
                     "forgets the optimism",
                     "at first every arm is thought to be worth self.optimism",
@@ -182,6 +231,10 @@ test_reward_averaging = exercise(
                     "counts optimism as a reward",
                     "no reward has been seen yet: counts begin at 0, so the first reward replaces the optimism",
                 ),
+                "self.counts = np.zeros(self.n_arms)": (
+                    "counts in floats",
+                    "counts are whole numbers: np.zeros(..., dtype=int)",
+                ),
                 "self.counts = getattr(self, 'counts', np.zeros(self.n_arms, dtype=int))": (
                     "keeps its counts over a reset",
                     "a reset begins a new life: counts are 0 again",
@@ -198,134 +251,6 @@ test_reward_averaging = exercise(
                 "self.rng = np.random.default_rng(0)": (
                     "ignores the seed",
                     "agents with other seeds must draw other numbers",
-                ),
-            },
-        ),
-    ],
-)
-
-
-class UCBByInfinity(agents.UCBActionSelection):
-    """An arm never taken has an infinite bound."""
-
-    def get_action(self) -> int:
-        t = max(int(self.counts.sum()), 1)
-        bounds = [
-            average + self.c * (np.log(t) / n) ** 0.5 if n else np.inf
-            for average, n in zip(self.averages, self.counts, strict=True)
-        ]
-        return int(np.argmax(bounds))
-
-
-def ucb_cases(generator: torch.Generator) -> list[Case]:
-    """Arms never taken, equal bounds, and many arms of chance by which slips in the formula show; what was seen is set."""
-
-    def case(label: str, *trials: tuple[list[float], list[int], float]) -> Case:
-        averages, counts, c = trials[0]
-        return Case(label=label, given={"trials": trials}, call=f"  (averages={averages}, counts={counts}, c={c})")
-
-    rng = np.random.default_rng(4)
-    drawn = [
-        (
-            rng.normal(size=n).round(2).tolist(),
-            rng.integers(1, [4, 30, 300][n % 3], size=n).tolist(),
-            [0.3, 1.0, 3.0][n % 3],
-        )
-        for n in rng.integers(3, 9, size=150)
-    ]
-    return [
-        case("nothing has been taken", ([0.0, 0.0, 0.0], [0, 0, 0], 2.0)),
-        case("two arms have not been taken", ([9.0, 0.0, 5.0, 0.0], [3, 0, 1, 0], 2.0)),
-        case("an arm hardly known", ([1.0, 0.6, 0.95], [50, 3, 40], 2.0)),
-        case("no bonus", ([1.0, 0.6, 1.1], [50, 3, 40], 0.0)),
-        case("equal bounds", ([0.5, 0.7, 0.7], [4, 4, 4], 1.0)),
-        case("averages below zero", ([-1.0, -2.0, -1.6], [20, 3, 5], 1.0)),
-        case("many more", *drawn),
-    ]
-
-
-def ucb_choice(cls: Any, case: Case) -> Observations:
-    """What is taken for each trial, asked twice, and whether asking changed anything."""
-    require_class(cls, "UCBActionSelection")
-    actions, has_changed = [], False
-    for averages, counts, c in case.given["trials"]:
-        agent = cls(len(counts), c=c)
-        agent.averages, agent.counts = np.array(averages), np.array(counts)
-        with np.errstate(all="ignore"):
-            actions.append([plain(agent.get_action()) for _ in range(2)])
-        has_changed |= agent.averages.tolist() != averages or agent.counts.tolist() != counts
-    return {"actions": actions, "asking changes what is known": has_changed}
-
-
-test_ucb_action_selection = exercise(
-    reference=agents.UCBActionSelection,
-    cases=ucb_cases,
-    observe=ucb_choice,
-    keep=["__init__"],
-    accepts=[UCBByInfinity],
-    equivalent={
-        "(self.counts == 0).any()": "where an arm was never taken its bound is infinite or no number, and argmax takes it"
-    },
-    mistakes=[
-        Mistake(
-            "does not try every arm first",
-            "        if (self.counts == 0).any():\n            return int((self.counts == 0).argmax())\n"
-            "        bonus = np.sqrt(np.log(self.counts.sum()) / self.counts)\n",
-            "        bonus = np.sqrt(np.log(max(self.counts.sum(), 1)) / np.maximum(self.counts, 1))\n",
-            why="an arm that has never been taken comes before all others",
-        ),
-        *instead_of(
-            "        if (self.counts == 0).any():\n            return int((self.counts == 0).argmax())\n",
-            {
-                "        if (self.counts == 0).any():\n"
-                "            return int(len(self.counts) - 1 - (self.counts == 0)[::-1].argmax())\n": (
-                    "tries the last untaken arm first",
-                    "of the arms that were never taken the first comes first",
-                ),
-            },
-        ),
-        *instead_of(
-            "np.sqrt(np.log(self.counts.sum()) / self.counts)",
-            {
-                "np.log(self.counts.sum()) / self.counts": (
-                    "forgets the root",
-                    "the bonus is the root of ln(t) / n: doubt shrinks like one over the root of n",
-                ),
-                "np.sqrt(np.log(self.counts.sum())) / self.counts": (
-                    "takes the root of the logarithm alone",
-                    "the count stands under the root too",
-                ),
-                "np.sqrt(np.log(self.counts) / self.counts)": (
-                    "takes the logarithm of the arm's own count",
-                    "t is the number of all rewards so far, of all arms",
-                ),
-                "np.sqrt(self.counts.sum() / self.counts)": (
-                    "forgets the logarithm",
-                    "the bonus grows with ln(t), so that arms are tried ever more seldom",
-                ),
-                "np.sqrt(1 / self.counts)": (
-                    "leaves out the number of steps",
-                    "the bonus grows with ln(t), so that no arm is given up for ever",
-                ),
-                "np.sqrt(np.log2(self.counts.sum()) / self.counts)": (
-                    "takes the logarithm to base 2",
-                    "ln is the natural logarithm",
-                ),
-            },
-        ),
-        *instead_of(
-            "self.averages + self.c * bonus",
-            {
-                "self.averages - self.c * bonus": (
-                    "takes the lower bound",
-                    "what is little known may be better than it looks: the bonus is added",
-                ),
-                "self.averages + bonus": ("ignores c", "c says how much doubt counts"),
-                "bonus": ("looks at the bonus alone", "the bound is the average plus c times the bonus"),
-                "self.averages": ("leaves out the bonus", "the bound is the average plus c times the bonus"),
-                "self.averages + self.c**2 * bonus": (
-                    "squares c",
-                    "c stands before the root, as it is",
                 ),
             },
         ),
@@ -356,6 +281,18 @@ test_cheaty_mc_cheater = exercise(
         *instead_of(
             'self.best_arm = info["best_arm"]',
             {
+                'self.best_arm = action if reward > 0 else info["best_arm"]': (
+                    "trusts a good reward more than what it is told",
+                    "action and reward don't matter: info says which arm is the best",
+                ),
+                'self.best_arm = info["best_arm"] if action == info["best_arm"] else self.best_arm': (
+                    "listens only when it took the best arm",
+                    "info names the best arm after every step, whatever was taken",
+                ),
+                'self.best_arm = self.__dict__.get("heard", 0)\n        self.heard = info["best_arm"]': (
+                    "is one step late",
+                    "the last info says which arm is the best, not the one before",
+                ),
                 'self.best_arm = max(self.best_arm, info["best_arm"])': (
                     "keeps the largest number it has been told",
                     "the last info says which arm is the best",
@@ -377,6 +314,10 @@ test_cheaty_mc_cheater = exercise(
                 "super().reset(seed)\n        self.best_arm = getattr(self, 'best_arm', 0)": (
                     "keeps the best arm over a reset",
                     "a reset brings new arms: the old answer is forgotten",
+                ),
+                "super().reset(seed)\n        self.best_arm = int(self.rng.integers(self.n_arms))": (
+                    "begins with a random arm",
+                    "before it has been told anything it takes arm 0",
                 ),
                 "super().reset(seed)\n        self.best_arm = self.n_arms - 1": (
                     "begins with the last arm",

@@ -62,10 +62,6 @@ test_update_average = exercise(
                     "does not count the reward",
                     "the count of the arm goes up by one with every reward",
                 ),
-                "    counts += 1\n    averages[action] += (reward - averages[action]) / counts[action]\n": (
-                    "counts for every arm",
-                    "only the arm that was taken has one more reward",
-                ),
                 "    counts[action] += 1\n    averages[:] += (reward - averages) / counts[action]\n": (
                     "moves the average of every arm",
                     "a reward says something about its own arm alone",
@@ -79,11 +75,52 @@ test_update_average = exercise(
                     "changes copies of the arrays",
                     "the caller's own arrays must change: assign to averages[action] and counts[action]",
                 ),
+                "    averages, counts = averages.copy(), counts.copy()\n    counts[action] += 1\n"
+                "    averages[action] += (reward - averages[action]) / counts[action]\n    return averages, counts\n": (
+                    "returns changed copies",
+                    "the caller's own arrays must change, and nothing is returned",
+                ),
+                "    counts[action] += 1\n    averages[action] += (reward - averages[action]) / counts[action]\n"
+                "    return averages[action]\n": (
+                    "returns the average",
+                    "the arrays change in place, and nothing is returned",
+                ),
+                "    counts[action] += 1\n    averages[action] += (reward - averages[action]) / counts[action]\n"
+                "    return averages, counts\n": (
+                    "returns the arrays it has changed",
+                    "the arrays change in place, and nothing is returned",
+                ),
+            },
+        ),
+        *instead_of(
+            "counts[action] += 1",
+            {
+                "counts += 1": ("counts for every arm", "only the arm that was taken has one more reward"),
+                "counts[action] = counts.sum() + 1": (
+                    "counts the rewards of all arms",
+                    "a count says how often its own arm was taken",
+                ),
             },
         ),
         *instead_of(
             "averages[action] += (reward - averages[action]) / counts[action]",
             {
+                "averages[action] += (reward - averages[action]) / (counts[action] + 1)": (
+                    "counts the value at the start as a reward",
+                    "n is the new count: the first reward replaces what stood there before",
+                ),
+                "averages[action] += (reward - averages[action]) / max(counts[action] - 1, 1)": (
+                    "divides by the count before this reward",
+                    "this reward counts too: n is the new count",
+                ),
+                "averages[action] += (reward - averages[action]) // counts[action]": (
+                    "divides without remainder",
+                    "an average is no whole number: divide with /",
+                ),
+                "averages[action] += (reward - averages.mean()) / counts[action]": (
+                    "compares with the mean of all arms",
+                    "the average moves towards the reward from where it is itself",
+                ),
                 "averages[action] = reward": (
                     "keeps only the last reward",
                     "an average of n rewards moves by one n-th of the difference",
@@ -112,13 +149,15 @@ test_update_average = exercise(
 
 
 def epsilon_greedy_cases(generator: torch.Generator) -> list[Case]:
-    """Never, always and sometimes at random; equal values; values below zero."""
+    """Never, always and sometimes at random; equal values; values below zero; a draw that is just epsilon."""
+    equal = float(np.random.default_rng(6).random())
     return [
         Case(label="never at random", args=(np.array([0.5, -4.0, 3.0, 2.0]), 0.0, 3)),
         Case(label="equal values", args=(np.array([1.0, 2.5, 2.5, -1.0, 2.5]), 0.0, 4)),
         Case(label="sometimes at random", args=(np.array([-0.5, -4.0, -3.0, -0.2, -1.0]), 0.4, 0)),
         Case(label="seldom at random", args=(np.array([2.0, 0.0, 1.0]), 0.1, 1)),
         Case(label="always at random", args=(np.array([0.0, 9.0, 0.0, 1.0, 0.0, 0.0]), 1.0, 2)),
+        Case(label="the first draw is equal to epsilon", args=(np.array([1.0, 0.0, 3.0, 2.0]), equal, 6)),
     ]
 
 
@@ -134,11 +173,14 @@ test_epsilon_greedy_action = exercise(
     cases=epsilon_greedy_cases,
     observe=draws,
     accepts=[epsilon_greedy_by_else],
-    equivalent={"rng.random() < epsilon -> rng.random() <= epsilon": "a draw is equal to epsilon once in 2**53 times"},
     mistakes=[
         *instead_of(
             "rng.random() < epsilon",
             {
+                "rng.random() <= epsilon": (
+                    "explores where the draw is equal to epsilon",
+                    "it explores where the draw is below epsilon, so that epsilon 0 never does",
+                ),
                 "rng.random() > epsilon": (
                     "explores with probability 1 - epsilon",
                     "epsilon is the share of random actions: explore if the draw is below epsilon",
@@ -157,6 +199,18 @@ test_epsilon_greedy_action = exercise(
         *instead_of(
             "int(rng.integers(len(values)))",
             {
+                "rng.integers(len(values))": (
+                    "returns numpy's integer when it explores",
+                    "the result is an int of Python: int(...) makes one of it",
+                ),
+                "int(rng.random() * len(values))": (
+                    "makes an action of a fraction",
+                    "the random action is rng.integers(n_actions), drawn next",
+                ),
+                "int(np.random.default_rng(0).integers(len(values)))": (
+                    "draws the action from a generator of its own",
+                    "every draw comes from rng, so that choices differ, and can be repeated",
+                ),
                 "int(rng.integers(len(values) - 1))": (
                     "never explores the last action",
                     "rng.integers(n) gives 0 to n - 1: the upper end is left out already",
@@ -178,6 +232,10 @@ test_epsilon_greedy_action = exercise(
         *instead_of(
             "int(values.argmax())",
             {
+                "values.argmax()": (
+                    "returns numpy's integer when it takes the best",
+                    "the result is an int of Python: int(...) makes one of it",
+                ),
                 "int(values.argmin())": ("takes the worst action", "the greedy action has the largest value"),
                 "float(values.max())": (
                     "returns the largest value",
@@ -205,6 +263,11 @@ test_epsilon_greedy_action = exercise(
                 "    if explores:\n        return action\n": (
                     "draws the action before it knows whether it explores",
                     "rng.random() comes first, and an action is drawn only where it is needed",
+                ),
+                "    explores, action = rng.random() < epsilon, int(rng.integers(len(values)))\n"
+                "    if explores:\n        return action\n": (
+                    "draws an action in every call",
+                    "an action is drawn only where it explores: otherwise nothing more is drawn",
                 ),
             },
         ),

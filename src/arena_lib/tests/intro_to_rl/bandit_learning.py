@@ -1,4 +1,4 @@
-"""Judges of the gradient bandit's step, of Thompson's draw, and of regret."""
+"""Judges of Thompson's draw, and of regret."""
 
 import numpy as np
 import torch
@@ -8,112 +8,6 @@ from arena_lib.rl.bandits import choosing
 from arena_lib.tests.intro_to_rl.watching import draws, result
 
 __test__ = False
-
-
-def gradient_cases(generator: torch.Generator) -> list[Case]:
-    """Rewards above, below and at the baseline; preferences that are uneven, and too large for exponentials."""
-
-    def case(label: str, preferences: list[float], action: int, reward: float, baseline: float, lr: float) -> Case:
-        return Case(label=label, args=(np.array(preferences), action, reward, baseline, lr))
-
-    return [
-        case("equal preferences, a good reward", [0.0, 0.0, 0.0, 0.0], 1, 3.0, 1.0, 0.5),
-        case("a bad reward", [0.3, -1.0, 0.7], 2, -2.0, 0.5, 0.1),
-        case("a reward as good as the baseline", [0.3, -1.0], 0, 2.0, 2.0, 0.4),
-        case("large preferences", [1000.0, 1001.0, 999.5], 0, 4.0, 3.0, 1.0),
-        case("preferences far apart", [900.0, -900.0, 899.5], 2, 1.0, 0.0, 0.5),
-        case("a negative reward above the baseline", [1.5, 0.2, -0.4, 0.9, 0.0], 3, -1.0, -3.0, 0.25),
-    ]
-
-
-def gradient_step_by_loop(
-    preferences: np.ndarray, action: int, reward: float, baseline: float, lr: float
-) -> np.ndarray:
-    """Arm by arm, as it is written."""
-    shifted = np.exp(preferences - preferences.max())
-    new = preferences.copy()
-    for a, p in enumerate(shifted / shifted.sum()):
-        new[a] += lr * (reward - baseline) * (1 - p if a == action else -p)
-    return new
-
-
-test_gradient_bandit_step = exercise(
-    reference=choosing.gradient_bandit_step,
-    cases=gradient_cases,
-    observe=result,
-    accepts=[gradient_step_by_loop],
-    mistakes=[
-        *instead_of(
-            "np.exp(preferences - preferences.max())",
-            {
-                "np.exp(preferences)": (
-                    "computes exponentials that overflow",
-                    "exp of 710 or more is infinite: subtract the largest preference first",
-                ),
-                "np.exp(preferences.max() - preferences)": (
-                    "makes disliked actions likely",
-                    "a larger preference means a larger probability",
-                ),
-                "preferences - preferences.min() + 1e-9": (
-                    "leaves out the exponential",
-                    "softmax divides exponentials by their sum",
-                ),
-            },
-        ),
-        *instead_of(
-            "(reward - baseline)",
-            {
-                "reward": (
-                    "forgets the baseline",
-                    "what counts is how much better the reward was than the baseline",
-                ),
-                "(baseline - reward)": (
-                    "swaps reward and baseline",
-                    "a reward above the baseline makes its action likelier",
-                ),
-                "(reward + baseline)": ("adds the baseline", "what counts is the reward minus the baseline"),
-            },
-        ),
-        *instead_of(
-            "(taken - p)",
-            {
-                "taken * (1 - p)": (
-                    "leaves the other actions as they are",
-                    "the others become less likely, each by its own probability",
-                ),
-                "(taken - p[action])": (
-                    "takes the probability of the action taken for all",
-                    "each other action changes by its own probability",
-                ),
-                "taken": ("leaves out the probabilities", "an action that is likely already changes less"),
-                "(taken - 1 / len(p))": (
-                    "takes equal probabilities",
-                    "the probabilities are the softmax of the preferences",
-                ),
-                "(taken + p)": (
-                    "raises the other actions too",
-                    "where one action becomes likelier, the others become less likely",
-                ),
-            },
-        ),
-        *instead_of(
-            "preferences + lr *",
-            {
-                "preferences +": ("ignores the learning rate", "the step is lr times the gradient"),
-                "lr *": ("returns the step alone", "the result is the new preferences: the old ones plus the step"),
-            },
-        ),
-        *instead_of(
-            "return preferences + lr * (reward - baseline) * (taken - p)",
-            {
-                "preferences += lr * (reward - baseline) * (taken - p)\n    return preferences": (
-                    "changes the caller's array",
-                    "the old preferences stay as they were: return new ones",
-                ),
-            },
-        ),
-    ],
-)
 
 
 def thompson_cases(generator: torch.Generator) -> list[Case]:
@@ -157,6 +51,30 @@ test_thompson_action = exercise(
                     "counts all tries as losses",
                     "the second parameter belongs to the losses alone",
                 ),
+                "rng.beta(n_wins, n_losses)": (
+                    "passes the counts as they are",
+                    "before anything is known every chance is equally likely: that is Beta(1, 1), so 1 is added to each",
+                ),
+                "rng.binomial(1, rng.beta(1 + n_wins, 1 + n_losses))": (
+                    "draws wins and losses from the chances",
+                    "the arm with the largest drawn chance is taken: nothing else is drawn",
+                ),
+                "(rng.random(len(n_wins)) < rng.beta(1 + n_wins, 1 + n_losses))": (
+                    "draws wins and losses from the chances",
+                    "the arm with the largest drawn chance is taken: nothing else is drawn",
+                ),
+                "(rng.beta(1 + n_wins, 1 + n_losses) > rng.random(len(n_wins)))": (
+                    "draws wins and losses from the chances",
+                    "the arm with the largest drawn chance is taken: nothing else is drawn",
+                ),
+                "rng.beta(1 + n_wins + n_losses, 1 + n_losses)": (
+                    "counts all tries as wins",
+                    "the first parameter belongs to the wins alone",
+                ),
+                "(rng.beta(1 + n_wins, 1 + n_losses) + rng.beta(1 + n_wins, 1 + n_losses))": (
+                    "draws more than once",
+                    "one call of rng.beta draws for all arms",
+                ),
                 "rng.beta(np.maximum(n_wins, 1), np.maximum(n_losses, 1))": (
                     "forgets to add 1",
                     "before anything is known every chance is equally likely: that is Beta(1, 1)",
@@ -175,6 +93,16 @@ test_thompson_action = exercise(
             ".argmax()",
             {
                 ".argmin()": ("takes the worst draw", "the arm with the largest draw is taken"),
+            },
+        ),
+        *instead_of(
+            "return int(",
+            {
+                "return (": ("returns numpy's integer", "the arm is an int of Python: int(...) makes one of it"),
+                "n_wins += 1\n    n_losses += 1\n    n_wins, n_losses = n_wins - 1, n_losses - 1\n    return int(": (
+                    "adds 1 to the caller's counts",
+                    "the counts that are given stay as they are: n_wins + 1 makes a new array",
+                ),
             },
         ),
         *instead_of(
@@ -223,6 +151,30 @@ test_compute_regret = exercise(
         *instead_of(
             "np.cumsum(means.max() - means[actions])",
             {
+                "np.concatenate([[0.0], np.cumsum(means.max() - means[actions])])": (
+                    "begins with a zero",
+                    "there is one entry for each step: regret[0] is what step 0 has lost",
+                ),
+                "np.cumsum(actions != means.argmax())": (
+                    "counts the steps that were not the best",
+                    "a step loses as much as the best mean is above that of its arm",
+                ),
+                "np.cumsum(means.mean() - means[actions])": (
+                    "compares with the average arm",
+                    "regret is what was lost against the best arm",
+                ),
+                "np.cumsum((means.max() - means[actions])[::-1])[::-1]": (
+                    "sums from the end",
+                    "regret[t] is the sum of what steps 0 to t have lost",
+                ),
+                "np.cumsum(np.abs(means.max() - means[actions]) ** 2)": (
+                    "squares the losses",
+                    "a loss is the best mean minus the mean of the arm taken, as it is",
+                ),
+                "means.max() - np.cumsum(means[actions])": (
+                    "subtracts the best mean once",
+                    "the best arm could have been taken in every step",
+                ),
                 "means.max() - means[actions]": (
                     "gives the loss of each step",
                     "regret is the sum of all that has been lost so far",

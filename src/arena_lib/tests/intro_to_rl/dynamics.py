@@ -15,7 +15,7 @@ __test__ = False
 
 
 def outcomes(cls: Any, case: Case) -> Observations:
-    """For each next state its probability and its mean reward, in whatever order they are listed."""
+    """The next states in their order, and for each state its probability and its mean reward."""
     require_class(cls, "of the world")
     untabulated: Any = type(cls.__name__, (cls,), {"_tabulate": lambda self: (None, None)})
     world = untabulated(**case.given)
@@ -33,9 +33,15 @@ def outcomes(cls: Any, case: Case) -> Observations:
         chance[int(state)] += probability
         weighted[int(state)] += probability * reward
     mean = np.divide(weighted, chance, out=np.zeros_like(chance), where=chance > 0)
-    return {"whole numbers": states.dtype.kind in "iu", "probability of each state": chance, "reward at each": mean}
+    return {
+        "whole numbers": states.dtype.kind in "iu",
+        "probability of each state": chance,
+        "reward at each": mean,
+        ORDER: [int(state) for state in states],
+    }
 
 
+ORDER = "states in their order"
 AXES = {"probability of each state": "n_states", "reward at each": "n_states"}
 
 
@@ -59,19 +65,18 @@ def norvig_cases(generator: torch.Generator) -> list[Case]:
     ]
 
 
-class NorvigByMerging(worlds.Norvig):
-    """Gives each state once."""
+class NorvigByFilling(worlds.Norvig):
+    """Fills arrays, one outcome after the other."""
 
     def dynamics(self, state: int, action: int) -> Outcomes:
-        chances: dict[int, float] = {}
-        for turn, chance in ((-1, 0.1), (0, 0.8), (1, 0.1)):
-            successor = self.move(state, (action + turn + 4) % 4)
-            chances[successor] = chances.get(successor, 0.0) + chance
-        rewards = []
-        for successor in chances:
-            letter = self.letter(successor)
-            rewards.append(1.0 if letter == "G" else -1.0 if letter == "X" else self.penalty)
-        return np.array(list(chances)), np.array(rewards), np.array(list(chances.values()))
+        states, rewards, probabilities = np.zeros(3, dtype=np.int32), np.full(3, float(self.penalty)), np.full(3, 0.1)
+        probabilities[0] = 1 - 0.2
+        for i, turn in enumerate((0, 1, 3)):
+            states[i] = self.move(state, (action + turn) % 4)
+            letter = self.letter(int(states[i]))
+            if letter in "GX":
+                rewards[i] = 1.0 if letter == "G" else -1.0
+        return states, rewards, probabilities
 
 
 test_norvig = exercise(
@@ -79,7 +84,7 @@ test_norvig = exercise(
     cases=norvig_cases,
     observe=outcomes,
     keep=["__init__"],
-    accepts=[NorvigByMerging],
+    accepts=[NorvigByFilling],
     equivalent={
         "directions = (action, (action + 1) % 4, (action - 1) % 4) -> directions = (action, (action + 1) % 4, action - 1)": (
             "the index -1 is the last direction too"
@@ -101,6 +106,22 @@ test_norvig = exercise(
                     "slips to the left alone",
                     "one slips to either side, with 0.1 each",
                 ),
+                "(action, (action + 1) % 4, (action + 2) % 4)": (
+                    "slips backwards instead of to the left",
+                    "both slips are at right angles to the action",
+                ),
+                "(action, (action - 1) % 4, (action + 1) % 4)": (
+                    "lists the left side before the right",
+                    "the order is: the direction itself, the one to its right (clockwise), the one to its left",
+                ),
+                "((action + 1) % 4, action, (action - 1) % 4)": (
+                    "lists the right side before the direction itself",
+                    "the order is: the direction itself, the one to its right (clockwise), the one to its left",
+                ),
+                "(action, action, action)": (
+                    "never leaves its direction",
+                    "with 0.1 each one slips to either side",
+                ),
                 "(action, action + 1, action - 1)": (
                     "counts directions past 3",
                     "directions go round: after 3 comes 0 again, so take the remainder by 4",
@@ -115,6 +136,14 @@ test_norvig = exercise(
             "np.array([0.8, 0.1, 0.1])",
             {
                 "np.array([1.0, 0.0, 0.0])": ("never slips", "with 0.1 each one slips to either side"),
+                "np.array([0.8, 0.1, 0.0])": (
+                    "leaves out a side",
+                    "one slips to either side, with 0.1 each",
+                ),
+                "np.array([0.6, 0.2, 0.2])": (
+                    "slips too often",
+                    "with 0.8 one goes where one wants to, with 0.1 each to either side",
+                ),
                 "np.array([0.1, 0.8, 0.1])": (
                     "gives the large probability to a slip",
                     "with 0.8 one goes where one wants to",
@@ -146,6 +175,8 @@ test_norvig = exercise(
                     "charges the penalty at the ends too",
                     "entering an end pays +1 or -1, and nothing else",
                 ),
+                '{"X": -1.0}': ("forgets the good end", "entering the good end pays +1"),
+                '{"G": -1.0, "X": 1.0}': ("swaps the ends", "the good end pays +1, the bad one -1"),
                 '{"G": 1.0}': ("forgets the bad end", "entering the bad end pays -1"),
                 '{"G": 1.0, "X": 1.0}': ("pays for the bad end", "entering the bad end pays -1"),
             },
@@ -154,6 +185,18 @@ test_norvig = exercise(
             "self.penalty)",
             {
                 "-0.04)": ("ignores the penalty that was given", "all other states pay self.penalty"),
+                "self.penalty if successor != state else 0.0)": (
+                    "pays nothing where one bumps and stays",
+                    "the state that one stays in counts as entered: it pays self.penalty too",
+                ),
+                "self.penalty * 2 if successor == state else self.penalty)": (
+                    "charges twice where one bumps and stays",
+                    "the state that one stays in counts as entered: it pays self.penalty, once",
+                ),
+                "-self.penalty)": (
+                    "subtracts the penalty",
+                    "the reward of other states is self.penalty, as it is",
+                ),
                 "0.0)": ("pays nothing for other states", "all other states pay self.penalty"),
                 "-abs(self.penalty))": (
                     "turns the sign of the penalty",
@@ -162,8 +205,34 @@ test_norvig = exercise(
             },
         ),
         *instead_of(
+            "return np.array(states), np.array(rewards), np.array([0.8, 0.1, 0.1])",
+            {
+                "return np.array(states), np.array(rewards) * np.array([0.8, 0.1, 0.1]), np.array([0.8, 0.1, 0.1])": (
+                    "weights the rewards with the probabilities",
+                    "each outcome has its own reward as it is: the probabilities stand beside it",
+                ),
+                "return np.array(states), np.full(3, np.dot(rewards, [0.8, 0.1, 0.1])), np.array([0.8, 0.1, 0.1])": (
+                    "pays every outcome the mean reward",
+                    "each outcome has the reward of its own state",
+                ),
+                "return np.array(states, dtype=float), np.array(rewards), np.array([0.8, 0.1, 0.1])": (
+                    "gives states as floats",
+                    "states are whole numbers, for arrays are indexed with them",
+                ),
+            },
+        ),
+        *instead_of(
             "[self.move(state, direction) for direction in directions]",
             {
+                "[self.move(self.start, direction) for direction in directions]": (
+                    "always walks from the start",
+                    "the step begins in `state`",
+                ),
+                "[self.move(self.move(state, directions[0]), d) if d != action else self.move(state, d)"
+                " for d in directions]": (
+                    "slips after the step",
+                    "a slip takes the place of the step that was meant",
+                ),
                 "[self.move(self.move(state, action), direction) for direction in directions]": (
                     "moves twice when it slips",
                     "a slip takes the place of the step that was meant",
@@ -216,6 +285,11 @@ test_cliff_walking = exercise(
             "successor, reward = self.start, -100.0",
             {
                 "reward = -100.0": ("leaves one on the cliff", "who falls is back at the start"),
+                "successor, reward = 0, -100.0": (
+                    "puts one in state 0",
+                    "who falls is back at self.start, which is not state 0",
+                ),
+                "successor, reward = self.start, -10.0": ("charges too little for a fall", "a fall pays -100"),
                 "successor = self.start": ("charges a fall like a step", "a fall pays -100"),
                 "successor, reward = self.start, -101.0": (
                     "adds the step to the fall",
@@ -235,6 +309,14 @@ test_cliff_walking = exercise(
                     "pays nothing for reaching the goal",
                     "every step pays -1, the last one too",
                 ),
+                'self.move(state, action), 1.0 if self.letter(self.move(state, action)) == "G" else -1.0': (
+                    "pays for reaching the goal",
+                    "every step pays -1, the last one too",
+                ),
+                "self.move(state, (action + 1) % 4), -1.0": (
+                    "turns to the right",
+                    "a step goes where self.move(state, action) says",
+                ),
                 "self.move(state, action), 0.0": ("makes steps free", "every step pays -1, so short ways are better"),
                 "self.move(state, action), 1.0": ("rewards every step", "every step pays -1, so short ways are better"),
                 "self.move(state, action), -1.0 * (self.move(state, action) != state)": (
@@ -244,6 +326,32 @@ test_cliff_walking = exercise(
                 "state + (-12, 1, 12, -1)[action], -1.0": (
                     "goes through the edges",
                     "self.move stays where the edge is",
+                ),
+            },
+        ),
+        *instead_of(
+            'self.letter(successor) == "C"',
+            {
+                'self.letter(successor) in "CG"': (
+                    "takes the goal for a cell of the cliff",
+                    "only cells with the letter C are the cliff",
+                ),
+                'self.letter(successor) in "SC"': (
+                    "takes the start for a cell of the cliff",
+                    "only cells with the letter C are the cliff",
+                ),
+                "successor == self.start + 1": (
+                    "knows one cell of the cliff",
+                    'every cell where self.letter(successor) is "C" is the cliff',
+                ),
+            },
+        ),
+        *instead_of(
+            "np.array([successor])",
+            {
+                "np.array([float(successor)])": (
+                    "gives the state as a float",
+                    "states are whole numbers, for arrays are indexed with them",
                 ),
             },
         ),

@@ -1,4 +1,4 @@
-"""Judges of policy evaluation: by sweeps, and exactly."""
+"""Judge of policy evaluation by sweeps."""
 
 import numpy as np
 import torch
@@ -6,6 +6,7 @@ import torch
 from arena_lib.checking import Case, Mistake, exercise, instead_of
 from arena_lib.rl.environments.gridworlds import CliffWalking, Environment, Norvig, RandomWalk, TwoLoops
 from arena_lib.rl.tabular import planning
+from arena_lib.tests.intro_to_rl.stopping import goes_on_too_long, stops_too_early
 from arena_lib.tests.intro_to_rl.watching import Scattered, result
 
 __test__ = False
@@ -108,6 +109,26 @@ test_policy_eval_numerical = exercise(
                     "sums over the state that is left",
                     "the sum goes over the states that may follow, the last axis",
                 ),
+                "(transitions * (rewards + 0.99 * before)).sum(axis=1)": (
+                    "ignores gamma",
+                    "how much the future counts is the argument gamma",
+                ),
+                "(transitions * rewards).sum(axis=1) + gamma * before[transitions.argmax(axis=1)]": (
+                    "follows the likeliest transition alone",
+                    "every state that may follow counts, as much as it is likely",
+                ),
+                "(transitions * rewards).sum(axis=1) + gamma * transitions.T @ before": (
+                    "transposes the transitions",
+                    "T[s, pi[s], s2] leads from s to s2: the value of s sums over s2",
+                ),
+                "(transitions * (rewards + gamma * before)).mean(axis=1)": (
+                    "divides by the number of states",
+                    "probabilities are weights already: add up",
+                ),
+                "(transitions * rewards).sum(axis=1) + gamma**2 * transitions @ before": (
+                    "discounts twice",
+                    "what follows counts gamma times",
+                ),
                 "gamma * (transitions * (rewards + before)).sum(axis=1)": (
                     "discounts the reward too",
                     "the next reward counts in full, only what follows counts gamma times",
@@ -134,6 +155,22 @@ test_policy_eval_numerical = exercise(
         *instead_of(
             "np.abs(V - before).max() < eps",
             {
+                "np.abs(V - before).max() <= eps": (
+                    "stops at a change of just eps",
+                    "it goes on as long as a value has changed by eps or more",
+                ),
+                "abs(V - before)[env.start] < eps": (
+                    "looks at the start alone",
+                    "no value of any state may have changed by eps or more",
+                ),
+                "abs(V.sum() - before.sum()) < eps": (
+                    "compares sums",
+                    "changes of several states can cancel: take the largest change",
+                ),
+                "np.linalg.norm(V - before) < eps": (
+                    "takes the length of the change",
+                    "no value may have changed by eps or more: take the largest change",
+                ),
                 "(V - before).max() < eps": (
                     "forgets the absolute value",
                     "values that fall have changed too",
@@ -164,7 +201,17 @@ test_policy_eval_numerical = exercise(
                     "returns the values before the last sweep",
                     "the last sweep's values are the best",
                 ),
+                "return V.round(6)": ("rounds the values", "the values are returned as they are"),
                 "return V[env.start]": ("returns one value", "every state has a value"),
+            },
+        ),
+        *instead_of(
+            "            break\n",
+            {
+                "            return before\n": (
+                    "returns the values before the last sweep",
+                    "the last sweep's values are the best",
+                ),
             },
         ),
         *instead_of(
@@ -174,6 +221,10 @@ test_policy_eval_numerical = exercise(
                     "ignores max_iterations",
                     "after max_iterations sweeps it stops, whatever the change",
                 ),
+                "range(1, max_iterations)": (
+                    "makes one sweep too few",
+                    "max_iterations is the largest number of sweeps",
+                ),
                 "range(max_iterations + 1)": (
                     "makes one sweep too many",
                     "max_iterations is the largest number of sweeps",
@@ -182,101 +233,29 @@ test_policy_eval_numerical = exercise(
         ),
         *instead_of(
             "V = np.zeros(env.n_states)",
-            {"V = np.ones(env.n_states)": ("begins with ones", "before the first sweep every value is 0")},
+            {
+                "V = np.ones(env.n_states)": ("begins with ones", "before the first sweep every value is 0"),
+                "V = env.R.mean(axis=(1, 2))": ("begins with mean rewards", "before the first sweep every value is 0"),
+            },
         ),
         Mistake(
             "uses new values within the same sweep",
             function=within_one_sweep,
             why="all values of a sweep come from the sweep before: write into a new array",
         ),
-    ],
-)
-
-
-def exact_cases(generator: torch.Generator) -> list[Case]:
-    """Worlds of chance and worlds without; ends without discounting."""
-    walk = Case(
-        label="a random walk, without discounting", args=(RandomWalk(6), np.zeros(8, dtype=int), 1.0), axes=AXES
-    )
-    return [*shared_cases(), walk]
-
-
-def by_inverse(env: Environment, pi: np.ndarray, gamma: float = 0.99) -> np.ndarray:
-    """The inverse, and loops."""
-    P = np.stack([env.T[s, a] for s, a in enumerate(pi)])
-    R = np.stack([env.R[s, a] for s, a in enumerate(pi)])
-    return np.linalg.inv(np.identity(len(P)) - gamma * P) @ np.einsum("ij,ij->i", P, R)
-
-
-test_policy_eval_exact = exercise(
-    reference=planning.policy_eval_exact,
-    cases=exact_cases,
-    observe=result,
-    accepts=[by_inverse],
-    mistakes=[
-        *instead_of(
-            "(P * env.R[states, pi]).sum(axis=1)",
-            {
-                "env.R[states, pi].sum(axis=1)": (
-                    "adds up rewards without their probabilities",
-                    "a reward counts as much as its transition is likely",
-                ),
-                "env.R[states, pi].mean(axis=1)": (
-                    "averages rewards over all states",
-                    "the mean reward weights each reward with the probability of its transition",
-                ),
-                "(P * env.R[states, 0]).sum(axis=1)": (
-                    "takes the rewards of action 0",
-                    "transitions and rewards both belong to the action pi[s]",
-                ),
-                "(P * env.R[states, pi]).sum(axis=0)": (
-                    "sums over the state that is left",
-                    "the sum goes over the states that may follow, the last axis",
-                ),
-            },
+        Mistake(
+            "stops too early",
+            "np.abs(V - before).max() < eps",
+            "np.allclose(V, before, atol=eps)",
+            why="it goes on until no value changes by eps or more, whatever the values are, or max_iterations is reached",
+            shows=stops_too_early(planning.policy_eval_numerical, numerical_cases(torch.Generator())),
         ),
-        *instead_of(
-            "env.T[states, pi]",
-            {
-                "env.T[states, 0]": ("always takes action 0", "in state s the policy takes the action pi[s]"),
-                "env.T.mean(axis=1)": (
-                    "averages the transitions of all actions",
-                    "the policy takes one action in each state: pi[s]",
-                ),
-                "env.T[states, pi].T": (
-                    "transposes the transitions",
-                    "P[s, s2] leads from row s to column s2",
-                ),
-            },
-        ),
-        *instead_of(
-            "np.linalg.solve(np.eye(env.n_states) - gamma * P, r)",
-            {
-                "np.linalg.lstsq(np.eye(env.n_states) - P, r, rcond=None)[0]": (
-                    "does not discount",
-                    "what follows counts gamma times: I - gamma P",
-                ),
-                "np.linalg.solve(np.eye(env.n_states) + gamma * P, r)": (
-                    "adds where it should subtract",
-                    "V = r + gamma P V becomes (I - gamma P) V = r",
-                ),
-                "(np.eye(env.n_states) - gamma * P) @ r": (
-                    "multiplies where it should divide",
-                    "(I - gamma P) V = r is solved for V",
-                ),
-                "np.linalg.solve(np.eye(env.n_states) - gamma * P, gamma * r)": (
-                    "discounts the reward too",
-                    "the next reward counts in full, only what follows counts gamma times",
-                ),
-                "r": (
-                    "adds up the next reward alone",
-                    "the value of a state is the next reward and gamma times the value of what follows",
-                ),
-                "np.linalg.solve(np.eye(env.n_states) - gamma * P, r).round(6)": (
-                    "rounds the values",
-                    "the solution is exact: don't round it",
-                ),
-            },
+        Mistake(
+            "goes on for too long",
+            "np.abs(V - before).max() < eps",
+            "np.abs(V - before).max() < eps / 2",
+            why="it stops after the first sweep in which no value has changed by eps or more",
+            shows=goes_on_too_long(planning.policy_eval_numerical, numerical_cases(torch.Generator())),
         ),
     ],
 )

@@ -1,22 +1,18 @@
-"""Judges of action values, of greedy policies, and of the ways to the best policy."""
-
-from typing import Any
+"""Judges of action values, of greedy policies, and of policy iteration."""
 
 import numpy as np
 import torch
 
 from arena_lib.checking import Case, exercise, instead_of
-from arena_lib.checking.observing import Observations
 from arena_lib.rl.environments.gridworlds import (
     CliffWalking,
-    DiscreteEnviroGym,
     Environment,
     FrozenLake,
     Norvig,
     TwoLoops,
 )
-from arena_lib.rl.tabular import agents, planning
-from arena_lib.tests.intro_to_rl.watching import Scattered, plain, require_class, result
+from arena_lib.rl.tabular import planning
+from arena_lib.tests.intro_to_rl.watching import Scattered, result
 
 __test__ = False
 
@@ -34,6 +30,8 @@ def value_cases(axes: dict[str, str]) -> list[Case]:
         Case(label="the gamma it has by itself", args=(TwoLoops(), np.array([0.0, 70.0, 69.0])), axes=axes),
         Case(label="patience that doesn't pay", args=(TwoLoops(), np.array([0.0, 0.0, 5.0]), 0.1), axes=axes),
         Case(label="patience that pays", args=(TwoLoops(), np.array([0.0, 0.0, 5.0]), 0.5), axes=axes),
+        Case(label="patience that almost pays", args=(TwoLoops(), np.array([0.0, 0.0, 1.005]), 0.9), axes=axes),
+        Case(label="actions that hardly differ", args=(TwoLoops(), np.array([0.0, 0.0, 2.0 + 4e-9]), 0.5), axes=axes),
         Case(label="equal actions", args=(FrozenLake(), np.zeros(16), 0.9), axes=axes),
     ]
 
@@ -66,6 +64,46 @@ test_compute_action_values = exercise(
                     "takes the value of the state that is left",
                     "what counts is the value of the state that is entered",
                 ),
+                "(env.T * (env.R + 0.99 * V)).sum(axis=-1)": (
+                    "ignores gamma",
+                    "how much the future counts is the argument gamma",
+                ),
+                "(env.T * env.R).sum(axis=-1) + gamma * V[env.T.argmax(axis=-1)]": (
+                    "follows the likeliest transition alone",
+                    "every state that may follow counts, as much as it is likely",
+                ),
+                "(env.T * env.R).sum(axis=-1) + gamma * V[:, None]": (
+                    "adds the value of the state that is left",
+                    "what counts is the value of the state that is entered",
+                ),
+                "(env.T * env.R).sum(axis=-1) + gamma * V.mean()": (
+                    "averages the values of all states",
+                    "every state that may follow counts, as much as it is likely",
+                ),
+                "(env.T * (env.R + gamma * np.delete(np.append(V, 0.0), 0))).sum(axis=-1)": (
+                    "takes the value of the next state in number",
+                    "what follows is the state s2 of T[s, a, s2], not s2 + 1",
+                ),
+                "(env.T * (env.R + gamma * np.where(np.isin(np.arange(len(V)), env.terminal), 0.0, V))).sum(axis=-1)": (
+                    "puts 0 for the values of ends",
+                    "V is given, and taken as it is: here a terminal state may have any value",
+                ),
+                "(env.T * (env.R + gamma * V)).max(axis=-1)": (
+                    "takes the best transition",
+                    "what follows is up to chance: add up all transitions",
+                ),
+                "(env.T * (env.R - gamma * V)).sum(axis=-1)": (
+                    "subtracts the values",
+                    "what follows is added to the reward",
+                ),
+                "(env.T * (env.R + gamma * V)).sum(axis=0)": (
+                    "sums over the state that is left",
+                    "the sum goes over the states that may follow, the last axis",
+                ),
+                "(env.T * (env.R + gamma * V)).sum(axis=1)": (
+                    "sums over the actions",
+                    "the sum goes over the states that may follow, the last axis",
+                ),
                 "(env.T * env.R).sum(axis=-1)": (
                     "adds up the next reward alone",
                     "what follows counts too, gamma times its value",
@@ -86,6 +124,23 @@ test_compute_action_values = exercise(
                 "(env.T * (env.R + gamma * V)).mean(axis=-1)": (
                     "divides by the number of states",
                     "probabilities are weights already: add up",
+                ),
+            },
+        ),
+        *instead_of(
+            "return (env.T * (env.R + gamma * V)).sum(axis=-1)",
+            {
+                "env.R += gamma * V\n    return (env.T * env.R).sum(axis=-1)": (
+                    "changes the world's rewards",
+                    "env is only looked at: env.R + gamma * V makes a new array",
+                ),
+                "env.T *= env.R + gamma * V\n    return env.T.sum(axis=-1)": (
+                    "changes the world's probabilities",
+                    "env is only looked at: a product makes a new array",
+                ),
+                "V *= gamma\n    return (env.T * (env.R + V)).sum(axis=-1)": (
+                    "changes the values it is given",
+                    "V is only looked at: gamma * V makes a new array",
                 ),
             },
         ),
@@ -111,6 +166,23 @@ test_policy_improvement = exercise(
     accepts=[best_by_loop],
     mistakes=[
         *instead_of(
+            "env, V, gamma",
+            {
+                "env, V": ("ignores gamma", "how much the future counts is the argument gamma"),
+                "env, V, 1.0": ("does not discount", "what follows counts gamma times"),
+            },
+        ),
+        *instead_of(
+            ".argmax(axis=1)",
+            {
+                "[:, ::-1].argmax(axis=1) * -1 + env.n_actions - 1": (
+                    "takes the last of equal actions",
+                    "of equal values the action of lowest number is taken",
+                ),
+                ".argmax(axis=1).tolist()": ("returns a list", "a policy is a numpy array of whole numbers"),
+            },
+        ),
+        *instead_of(
             "compute_action_values(env, V, gamma).argmax(axis=1)",
             {
                 "compute_action_values(env, V, gamma).argmin(axis=1)": (
@@ -125,13 +197,26 @@ test_policy_improvement = exercise(
                     "takes the best state for each action",
                     "each state gets an action: the maximum goes over the actions, axis 1",
                 ),
-                "compute_action_values(env, V).argmax(axis=1)": (
-                    "ignores gamma",
-                    "how much the future counts is the argument gamma",
+                "np.isclose(compute_action_values(env, V, gamma),"
+                " compute_action_values(env, V, gamma).max(axis=1, keepdims=True)).argmax(axis=1)": (
+                    "takes nearly equal actions for equal",
+                    "only actions with exactly equal values count as equal",
                 ),
-                "(env.n_actions - 1 - compute_action_values(env, V, gamma)[:, ::-1].argmax(axis=1))": (
-                    "takes the last of equal actions",
-                    "of equal values the action of lowest number is taken",
+                "np.abs(compute_action_values(env, V, gamma)).argmax(axis=1)": (
+                    "takes the value of largest size",
+                    "a very negative value is a bad one: don't take absolute values",
+                ),
+                "np.eye(env.n_actions, dtype=int)[compute_action_values(env, V, gamma).argmax(axis=1)]": (
+                    "gives a row of zeros and a one for each state",
+                    "a policy holds one number for each state, that of its action",
+                ),
+                "np.full(env.n_states, compute_action_values(env, V, gamma).sum(axis=0).argmax())": (
+                    "takes the same action everywhere",
+                    "each state gets the action that is best there",
+                ),
+                "V[env.T.argmax(axis=-1)].argmax(axis=1)": (
+                    "goes for the best of the likeliest states",
+                    "an action is worth its reward and the mean value of what follows, discounted",
                 ),
                 "(env.T @ V).argmax(axis=1)": (
                     "forgets the reward",
@@ -159,6 +244,7 @@ def optimal_cases(generator: torch.Generator) -> list[Case]:
         Case(label="the cliff", args=(CliffWalking(), 0.9), axes=AXES),
         Case(label="Norvig's grid with a high price", args=(Norvig(penalty=-2.0), 0.9), axes=AXES),
         Case(label="the gamma it has by itself", args=(FrozenLake(),), axes=AXES),
+        Case(label="changes that cancel in a sum", args=(Scattered(12), 0.9), axes=AXES),
         Case(label="no round", args=(Scattered(6), 0.9, 0), axes=AXES),
         Case(label="one round", args=(Norvig(), 0.9, 1), axes=AXES),
         Case(label="two rounds", args=(CliffWalking(), 0.9, 2), axes=AXES),
@@ -187,6 +273,18 @@ test_find_optimal_policy = exercise(
                     "improves with another gamma",
                     "evaluating and improving take the same gamma",
                 ),
+                "policy_improvement(env, policy_eval_exact(env, pi))": (
+                    "ignores gamma",
+                    "how much the future counts is the argument gamma",
+                ),
+                "policy_improvement(env, policy_eval_numerical(env, pi, gamma, max_iterations=1), gamma)": (
+                    "evaluates with one sweep",
+                    "each round evaluates the policy exactly, with policy_eval_exact",
+                ),
+                "policy_improvement(env, value_iteration(env, gamma), gamma)": (
+                    "improves on the best values at once",
+                    "each round evaluates the present policy: after one round the policy is only a better one",
+                ),
                 "policy_improvement(env, policy_eval_exact(env, pi), gamma)": (
                     "evaluates with another gamma",
                     "evaluating and improving take the same gamma",
@@ -204,6 +302,18 @@ test_find_optimal_policy = exercise(
         *instead_of(
             "(improved == pi).all()",
             {
+                "(improved == pi).any()": (
+                    "returns the first policy",
+                    "each round begins with the improved policy, and it stops when all actions stay, not any of them",
+                ),
+                "improved.sum() == pi.sum()": (
+                    "compares sums",
+                    "actions can change while their sum stays: compare state by state",
+                ),
+                "policy_eval_exact(env, improved, gamma)[env.start] <= policy_eval_exact(env, pi, gamma)[env.start]": (
+                    "stops when the start has no better value",
+                    "it returns as soon as an improvement changes no action of any state",
+                ),
                 "improved[env.start] == pi[env.start]": (
                     "looks at the start alone",
                     "no action of any state may change",
@@ -211,184 +321,53 @@ test_find_optimal_policy = exercise(
             },
         ),
         *instead_of(
+            "pi = np.zeros(env.n_states, dtype=int)",
+            {
+                "pi = np.full(env.n_states, env.n_actions - 1)": (
+                    "begins with the last action",
+                    "the first policy takes action 0 everywhere",
+                ),
+                "pi = np.random.default_rng(0).integers(env.n_actions, size=env.n_states)": (
+                    "begins with a random policy",
+                    "the first policy takes action 0 everywhere",
+                ),
+                "pi = policy_improvement(env, np.zeros(env.n_states), gamma)": (
+                    "begins with an improvement",
+                    "the first policy takes action 0 everywhere, and max_iterations counts every improvement",
+                ),
+            },
+        ),
+        *instead_of(
+            "return pi",
+            {
+                "return policy_eval_exact(env, pi, gamma)": (
+                    "returns values",
+                    "the result is the policy: an action for each state",
+                ),
+            },
+        ),
+        *instead_of(
             "        pi = improved\n",
-            {"        pass\n": ("keeps the first policy", "the next round begins with the improved policy")},
+            {
+                "        pass\n": (
+                    "returns the first policy",
+                    "each round begins with the improved policy, and it stops when all actions stay, not any of them",
+                )
+            },
         ),
         *instead_of(
             "range(max_iterations)",
             {
                 "range(10_000)": ("ignores max_iterations", "there are at most max_iterations rounds"),
-                "range(1)": ("improves only once", "it improves until nothing changes"),
-            },
-        ),
-    ],
-)
-
-
-def iteration_cases(generator: torch.Generator) -> list[Case]:
-    """Worlds with and without chance; where it stops."""
-    return [
-        Case(label="two loops", args=(TwoLoops(), 0.6), axes=AXES),
-        Case(label="a world of chance", args=(Scattered(0), 0.8), axes=AXES),
-        Case(label="the cliff, without discounting", args=(CliffWalking(), 1.0), axes=AXES),
-        Case(label="the gamma it has by itself", args=(Norvig(),), axes=AXES),
-        Case(label="stops after one sweep", args=(Scattered(4), 0.9, 1e-8, 1), axes=AXES),
-        Case(label="stops after three sweeps", args=(Scattered(4), 0.9, 1e-8, 3), axes=AXES),
-        Case(label="no sweep at all", args=(Scattered(4), 0.9, 1e-8, 0), axes=AXES),
-        Case(label="stops early", args=(FrozenLake(), 0.9, 0.02), axes=AXES),
-        Case(label="stops early where values only fall", args=(CliffWalking(), 0.9, 0.5), axes=AXES),
-        Case(label="a change of just eps", args=(CliffWalking(), 1.0, 1.0), axes=AXES),
-    ]
-
-
-def iterate_by_loops(
-    env: Environment, gamma: float = 0.99, eps: float = 1e-8, max_iterations: int = 10_000
-) -> np.ndarray:
-    """State by state, each from the old values."""
-    V, change = np.zeros(env.n_states), np.inf
-    while max_iterations > 0 and change >= eps:
-        new = np.array(
-            [max(env.T[s, a] @ (env.R[s, a] + gamma * V) for a in range(env.n_actions)) for s in range(len(V))]
-        )
-        change, V, max_iterations = abs(new - V).max(), new, max_iterations - 1
-    return V
-
-
-test_value_iteration = exercise(
-    reference=planning.value_iteration,
-    cases=iteration_cases,
-    observe=result,
-    accepts=[iterate_by_loops],
-    mistakes=[
-        *instead_of(
-            "compute_action_values(env, before, gamma).max(axis=1)",
-            {
-                "compute_action_values(env, before, gamma).mean(axis=1)": (
-                    "averages over the actions",
-                    "the best policy takes the best action: take the maximum",
-                ),
-                "compute_action_values(env, before, gamma).min(axis=1)": (
-                    "takes the worst action",
-                    "the best policy takes the best action: take the maximum",
-                ),
-                "compute_action_values(env, before, gamma).argmax(axis=1).astype(float)": (
-                    "takes the number of the best action for its value",
-                    "max gives the value, argmax the number of the action",
-                ),
-                "compute_action_values(env, before, gamma)[:, 0]": (
-                    "always takes action 0",
-                    "each sweep takes the best action of each state",
-                ),
-                "compute_action_values(env, before, 0.99).max(axis=1)": (
-                    "ignores gamma",
-                    "how much the future counts is the argument gamma",
-                ),
-            },
-        ),
-        *instead_of(
-            "np.abs(V - before).max() < eps",
-            {
-                "(V - before).max() < eps": ("forgets the absolute value", "values that fall have changed too"),
-                "np.abs(V - before).mean() < eps": (
-                    "averages the changes",
-                    "no value may have changed by eps or more: take the largest change",
-                ),
-                "np.abs(V - before).min() < eps": (
-                    "stops when one value has settled",
-                    "no value may have changed by eps or more: take the largest change",
-                ),
-                "False": ("never stops before max_iterations", "it stops once no value changes by eps or more"),
-                "np.abs(V - before).max() < 1e-8": ("ignores eps", "how small a change must be is the argument eps"),
-            },
-        ),
-        *instead_of(
-            "return V",
-            {
-                "return before if max_iterations else V": (
-                    "returns the values before the last sweep",
-                    "the last sweep's values are the best",
-                ),
-            },
-        ),
-        *instead_of(
-            "range(max_iterations)",
-            {
-                "range(10_000)": ("ignores max_iterations", "after max_iterations sweeps it stops"),
                 "range(max_iterations + 1)": (
-                    "makes one sweep too many",
-                    "max_iterations is the largest number of sweeps",
+                    "makes one improvement too many",
+                    "there are at most max_iterations improvements",
                 ),
-            },
-        ),
-    ],
-)
-
-
-def cheater_cases(generator: torch.Generator) -> list[Case]:
-    """Worlds in which the best policy depends on gamma."""
-    return [
-        Case(label="patience doesn't pay", given={"env": TwoLoops(), "gamma": 0.4}, call="env, gamma=0.4"),
-        Case(label="patience pays", given={"env": TwoLoops(), "gamma": 0.6}, call="env, gamma=0.6"),
-        Case(label="Norvig's grid", given={"env": Norvig(), "gamma": 0.9}, call="env, gamma=0.9"),
-        Case(label="a world of chance", given={"env": Scattered(5), "gamma": 0.3}, call="env, gamma=0.3"),
-    ]
-
-
-def best_actions(cls: Any, case: Case) -> Observations:
-    """What the agent does in each state, asked twice."""
-    require_class(cls, "Cheater")
-    env = case.given["env"]
-    agent = cls(DiscreteEnviroGym(env), gamma=case.given["gamma"])
-    return {name: [plain(agent.get_action(s)) for s in range(env.n_states)] for name in ("actions", "asked again")}
-
-
-class CheaterByValues(agents.Agent):
-    """Plans with value iteration when it is first asked."""
-
-    def get_action(self, obs: int) -> int:
-        if not hasattr(self, "best"):
-            V = planning.value_iteration(self.env.env, self.gamma, eps=1e-12)
-            self.best = planning.policy_improvement(self.env.env, V.round(9), self.gamma).tolist()
-        return int(self.best[obs])
-
-
-test_cheater = exercise(
-    reference=agents.Cheater,
-    cases=cheater_cases,
-    observe=best_actions,
-    accepts=[CheaterByValues],
-    equivalent={"super().__init__(env, config, gamma, seed) -> None": "its policy is all that it needs to act"},
-    mistakes=[
-        *instead_of(
-            "find_optimal_policy(env.env, gamma)",
-            {
-                "find_optimal_policy(env.env)": (
-                    "plans with another gamma",
-                    "the policy must be the best for the agent's own gamma",
+                "range(1, max_iterations)": (
+                    "makes one improvement too few",
+                    "max_iterations is the largest number of improvements",
                 ),
-                "find_optimal_policy(env.env, gamma, 1)": (
-                    "improves its policy only once",
-                    "find_optimal_policy goes on until nothing changes",
-                ),
-                "np.zeros(env.env.n_states, dtype=int)": (
-                    "does not plan",
-                    "find_optimal_policy knows the best actions",
-                ),
-                "np.random.default_rng(seed).integers(env.env.n_actions, size=env.env.n_states)": (
-                    "takes a random policy",
-                    "find_optimal_policy knows the best actions",
-                ),
-            },
-        ),
-        *instead_of(
-            "int(self.pi[obs])",
-            {
-                "int(self.pi[self.env.env.start])": (
-                    "always acts as at the start",
-                    "the action belongs to the state that is seen, obs",
-                ),
-                "float(self.pi[obs])": ("returns a float", "an action is an int"),
-                "obs": ("returns the state", "the policy's entry for the state is the action"),
+                "range(1)": ("improves only once", "it improves until nothing changes"),
             },
         ),
     ],

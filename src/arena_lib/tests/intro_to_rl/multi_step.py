@@ -1,15 +1,11 @@
-"""Judges of n-step returns and of SARSA(lambda)."""
-
-from typing import Any
+"""Judge of n-step returns."""
 
 import numpy as np
 import torch
 
-from arena_lib.checking import Case, exercise, instead_of
-from arena_lib.checking.observing import Observations
+from arena_lib.checking import Case, Mistake, exercise, instead_of
 from arena_lib.rl.tabular import multi_step
-from arena_lib.rl.tabular.agents import EpsilonGreedy, Experience
-from arena_lib.tests.intro_to_rl.watching import AHEAD, make_agent, require_class, result, step_cases
+from arena_lib.tests.intro_to_rl.watching import result
 
 __test__ = False
 
@@ -45,6 +41,19 @@ def returns_by_recursion(rewards: np.ndarray, values: np.ndarray, gamma: float, 
     return np.array(returns)
 
 
+def returns_in_values(rewards: np.ndarray, values: np.ndarray, gamma: float, n: int) -> np.ndarray:
+    """Makes the returns of the values, where these are."""
+    for _ in range(min(n, len(rewards))):
+        values[:-1] = rewards + gamma * values[1:]
+    return values[:-1]
+
+
+def returns_in_rewards(rewards: np.ndarray, values: np.ndarray, gamma: float, n: int) -> np.ndarray:
+    """Makes the returns of the rewards, where these are."""
+    rewards[:] = returns_by_recursion(rewards, values, gamma, n)
+    return rewards
+
+
 test_n_step_returns = exercise(
     reference=multi_step.n_step_returns,
     cases=return_cases,
@@ -59,6 +68,11 @@ test_n_step_returns = exercise(
                     "leaves out the last reward",
                     "at step t there are n_steps - t rewards left, the last one included",
                 ),
+                "min(n - 1, n_steps - t)": ("takes one reward too few", "n rewards are added, then a value"),
+                "n if t + n <= n_steps else 1": (
+                    "takes one reward alone near the end",
+                    "where fewer than n steps are left, all that are left are taken",
+                ),
                 "n_steps - t": ("goes on to the end", "after n rewards the value of the state stands for the rest"),
                 "1": ("takes one reward alone", "n rewards are added before the value"),
             },
@@ -69,6 +83,30 @@ test_n_step_returns = exercise(
                 "gamma**n * values[t + m]": (
                     "discounts by n steps near the end",
                     "where fewer than n steps are left, the value is discounted by as many as there are",
+                ),
+                "gamma**m * values[t + 1]": (
+                    "takes the value one step on",
+                    "what is left is worth the value of the state reached after m steps",
+                ),
+                "gamma ** (m + 1) * values[t + m]": (
+                    "discounts the value one step too much",
+                    "the value comes m steps later: gamma^m",
+                ),
+                "gamma**m * values[-1]": (
+                    "always takes the last value",
+                    "what is left is worth the value of the state reached after m steps",
+                ),
+                "gamma**m * values[t + m] * (m == n)": (
+                    "leaves out the value near the end",
+                    "where fewer than n steps are left, the last value stands for the rest",
+                ),
+                "gamma**m * max(values[t + m], 0.0)": (
+                    "drops values below zero",
+                    "a value counts as it is, below zero too",
+                ),
+                "gamma**m * values[t + m] - values[t]": (
+                    "returns errors instead of returns",
+                    "a return is rewards and the value at the end: it is not an error",
                 ),
                 "gamma * values[t + m]": ("discounts the value once", "the value comes m steps later: gamma^m"),
                 "values[t + m]": ("does not discount the value", "the value comes m steps later: gamma^m"),
@@ -98,6 +136,11 @@ test_n_step_returns = exercise(
                     "discounts the first reward",
                     "the first reward counts in full, the next gamma times",
                 ),
+                "np.full(m, gamma)": ("discounts all rewards alike", "the k-th later reward counts gamma^k times"),
+                "gamma ** np.arange(t, t + m)": (
+                    "discounts from the episode's start",
+                    "discounting begins anew at each step t: its own reward counts in full",
+                ),
                 "np.ones(m)": ("does not discount rewards", "the k-th later reward counts gamma^k times"),
                 "gamma ** np.arange(m)[::-1]": (
                     "discounts early rewards most",
@@ -105,143 +148,28 @@ test_n_step_returns = exercise(
                 ),
             },
         ),
-    ],
-)
-
-
-def trace_cases(generator: torch.Generator) -> list[Case]:
-    """Steps in a row, an end, a loop; several settings."""
-    return step_cases()
-
-
-def traced(cls: Any, case: Case) -> Observations:
-    """Table and traces after each step of two episodes."""
-    require_class(cls, "SARSA_lambda")
-    agent = make_agent(cls, case)
-    agent.Q = case.given["Q"].copy()
-    seen: Observations = {AHEAD: bool(getattr(cls, "chooses_ahead", False))}
-    for episode in ("first", "second"):
-        agent.start_episode()
-        seen[f"traces as the {episode} episode starts"] = np.array(agent.traces)
-        for i, exp in enumerate([*case.given["steps"], *case.given["steps"]], start=1):
-            agent.observe(exp)
-            where = f"after step {i} of the {episode} episode"
-            seen |= {f"Q {where}": np.array(agent.Q), f"traces {where}": np.array(agent.traces)}
-    return seen
-
-
-class TracesByLoop(EpsilonGreedy):
-    """New arrays, in the same order."""
-
-    chooses_ahead = True
-
-    def start_episode(self) -> None:
-        self.traces = np.zeros((self.n_states, self.n_actions))
-
-    def observe(self, exp: Experience) -> None:
-        target: Any = exp.reward
-        if not exp.terminated:
-            target += self.gamma * self.Q[exp.new_obs, exp.new_act]
-        error = target - self.Q[exp.obs, exp.act]
-        self.traces[exp.obs, exp.act] = self.traces[exp.obs, exp.act] + 1
-        self.Q = self.Q + self.config.lr * error * self.traces
-        self.traces = self.gamma * self.config.lambda_ * self.traces
-
-
-test_sarsa_lambda = exercise(
-    reference=multi_step.SARSA_lambda,
-    cases=trace_cases,
-    observe=traced,
-    keep=["__init__"],
-    accepts=[TracesByLoop],
-    mistakes=[
         *instead_of(
-            "self.traces[:] = 0.0",
+            "return returns",
             {
-                "pass": ("keeps traces over the end", "a new episode has nothing to do with the steps of the old one"),
-                "self.traces[:] = 0.0\n        self.Q[:] = 0.0": (
-                    "forgets what it has learned",
-                    "only the traces begin anew: self.Q stays",
+                "return returns[: max(n_steps - n + 1, 1)]": (
+                    "leaves out steps near the end",
+                    "every step has a return, also where fewer than n steps are left",
+                ),
+                "return np.append(returns, values[-1])": (
+                    "has one entry too many",
+                    "there is one return for each step, none for the state where it stopped",
                 ),
             },
         ),
-        *instead_of(
-            "0.0 if exp.terminated else ",
-            {
-                "": (
-                    "adds the value of what follows the end",
-                    "an episode that has terminated goes on nowhere, so what follows is worth 0",
-                )
-            },
+        Mistake(
+            "changes the values it is given",
+            function=returns_in_values,
+            why="rewards and values stay as they are: write into an array of your own",
         ),
-        *instead_of(
-            "self.Q[exp.new_obs, exp.new_act]",
-            {
-                "self.Q[exp.new_obs].max()": (
-                    "learns as Q-learning does",
-                    "SARSA takes the value of the action that will really be taken",
-                ),
-            },
-        ),
-        *instead_of(
-            "exp.reward + self.gamma * following - self.Q[exp.obs, exp.act]",
-            {
-                "exp.reward + self.gamma * following": (
-                    "forgets to subtract the old value",
-                    "the error is the target minus the old value",
-                ),
-                "exp.reward + following - self.Q[exp.obs, exp.act]": (
-                    "does not discount",
-                    "what follows counts gamma times",
-                ),
-            },
-        ),
-        *instead_of(
-            "        self.traces[exp.obs, exp.act] += 1\n",
-            {
-                "        self.traces[exp.obs, exp.act] = 1\n": (
-                    "replaces traces",
-                    "here traces add up: a state and action seen twice has the more to do with it",
-                ),
-                "        self.traces[exp.obs] += 1\n": (
-                    "marks every action",
-                    "only the action that was taken gets a trace",
-                ),
-                "        self.traces[exp.new_obs, exp.new_act] += 1\n": (
-                    "marks the next step",
-                    "the trace belongs to the state and action of this step",
-                ),
-                "": ("never marks a step", "each step adds 1 to the trace of its state and action"),
-            },
-        ),
-        *instead_of(
-            "        self.Q += self.config.lr * error * self.traces\n",
-            {
-                "        self.Q[exp.obs, exp.act] += self.config.lr * error\n": (
-                    "teaches the last step alone",
-                    "every entry learns by as much as its trace",
-                ),
-                "        self.Q += error * self.traces\n": (
-                    "ignores the learning rate",
-                    "each entry moves by lr times the error times its trace",
-                ),
-                "        self.Q += self.config.lr * error * (self.traces > 0)\n": (
-                    "teaches all steps alike",
-                    "the longer ago a step was, the smaller its trace",
-                ),
-            },
-        ),
-        *instead_of(
-            "self.traces *= self.gamma * self.config.lambda_",
-            {
-                "pass": ("never lets traces fade", "after each step all traces shrink by gamma times lambda"),
-                "self.traces *= self.config.lambda_": ("fades by lambda alone", "traces shrink by gamma times lambda"),
-                "self.traces *= self.gamma": ("fades by gamma alone", "traces shrink by gamma times lambda"),
-                "self.traces[exp.obs, exp.act] *= self.gamma * self.config.lambda_": (
-                    "fades the last step alone",
-                    "all traces shrink after each step",
-                ),
-            },
+        Mistake(
+            "changes the rewards it is given",
+            function=returns_in_rewards,
+            why="rewards and values stay as they are: write into an array of your own",
         ),
     ],
 )

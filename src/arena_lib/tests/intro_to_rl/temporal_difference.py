@@ -1,16 +1,12 @@
-"""Judges of Q-learning, SARSA, expected SARSA and double Q-learning: one update at a time."""
-
-from dataclasses import replace
-from typing import Any
+"""Judges of Q-learning, SARSA and expected SARSA: one update at a time."""
 
 import numpy as np
 import torch
 
 from arena_lib.checking import Case, Mistake, exercise, instead_of
-from arena_lib.checking.observing import Observations
 from arena_lib.rl.tabular import td
 from arena_lib.rl.tabular.agents import EpsilonGreedy, Experience
-from arena_lib.tests.intro_to_rl.watching import make_agent, require_class, step_cases, updates
+from arena_lib.tests.intro_to_rl.watching import step_cases, updates
 
 __test__ = False
 
@@ -45,6 +41,11 @@ def shared_mistakes() -> list[Mistake]:
                     "discounts the reward too",
                     "the reward counts in full, only what follows counts gamma times",
                 ),
+                "exp.reward - self.gamma * following": (
+                    "subtracts what follows",
+                    "what follows is added to the reward",
+                ),
+                "exp.reward + 0.99 * following": ("takes a gamma of its own", "what follows counts self.gamma times"),
                 "self.gamma * following": ("forgets the reward", "the reward is part of the target"),
                 "0.0 if exp.terminated else exp.reward + self.gamma * following": (
                     "forgets the reward of the last step",
@@ -67,6 +68,27 @@ def shared_mistakes() -> list[Mistake]:
                 ),
                 "self.Q[exp.obs] += self.config.lr * (target - self.Q[exp.obs])": ("changes every action", REST),
                 "pass": ("does not learn", PART),
+                "if not exp.terminated:\n            "
+                "self.Q[exp.obs, exp.act] += self.config.lr * (target - self.Q[exp.obs, exp.act])": (
+                    "does not learn from the last step",
+                    "where the episode has terminated the target is the reward alone: it still learns from that",
+                ),
+                "self.Q[exp.obs, exp.act] = (1 - self.config.lr) * target + self.config.lr * self.Q[exp.obs, exp.act]": (
+                    "swaps the old value and the target",
+                    PART,
+                ),
+                "self.Q[exp.obs, exp.act] += self.config.lr * target - self.Q[exp.obs, exp.act]": (
+                    "scales the target alone",
+                    PART,
+                ),
+                "self.Q[exp.obs, exp.act] += self.config.lr * np.abs(target - self.Q[exp.obs, exp.act])": (
+                    "drops the sign of the error",
+                    "the value moves towards its target, up or down",
+                ),
+                "self.Q[exp.obs, exp.act] += self.config.lr * (target - self.Q[exp.obs].max())": (
+                    "subtracts the best value of the state",
+                    "the error is the target minus the old value of this state and action",
+                ),
                 "self.Q[exp.obs, exp.act] += 0.05 * (target - self.Q[exp.obs, exp.act])": (
                     "takes a learning rate of its own",
                     "the learning rate is self.config.lr",
@@ -110,6 +132,27 @@ test_q_learning = exercise(
                     "takes the value of the same action again",
                     "Q-learning takes the best action of the next state",
                 ),
+                "max(0.0, self.Q[exp.new_obs].max())": (
+                    "lets what follows be worth no less than zero",
+                    "where all actions are bad, the largest value is below zero",
+                ),
+                "self.Q[exp.new_obs, self.Q[exp.obs].argmax()]": (
+                    "takes the action that was best in the state that was left",
+                    "the best action is sought where its value is read, in new_obs",
+                ),
+                "self.Q[exp.new_obs, self.get_action(exp.new_obs)]": (
+                    "takes the value of an action that it draws",
+                    "Q-learning takes the best action's value, and draws nothing",
+                ),
+                "self.Q[:, exp.act].max()": (
+                    "takes the best state of this action",
+                    "Q-learning takes the best action of the next state",
+                ),
+                "((1 - self.config.epsilon) * self.Q[exp.new_obs].max() + self.config.epsilon * self.Q[exp.new_obs].mean())": (
+                    "learns as expected SARSA does",
+                    "Q-learning takes the best action's value, whatever it will do",
+                ),
+                "self.Q[exp.new_obs].sum()": ("adds up the actions", "Q-learning takes the best action's value"),
                 "self.Q[exp.new_obs].argmax()": (
                     "takes the number of the best action for its value",
                     "max gives the value, argmax the number of the action",
@@ -147,8 +190,34 @@ test_sarsa = exercise(
     mistakes=[
         *shared_mistakes(),
         *instead_of(
+            "0.0 if exp.terminated else self",
+            {
+                "0.0 if exp.terminated or not exp.new_act else self": (
+                    "takes action 0 for no action",
+                    "0 is an action too: only exp.terminated says that nothing follows",
+                ),
+            },
+        ),
+        *instead_of(
+            "chooses_ahead: ClassVar[bool] = True",
+            {
+                "chooses_ahead: ClassVar[bool] = False": (
+                    "is not told the next action",
+                    "chooses_ahead = True makes the agent choose before it learns, so that exp.new_act is known",
+                ),
+            },
+        ),
+        *instead_of(
             "self.Q[exp.new_obs, exp.new_act]",
             {
+                "self.Q[exp.obs, exp.act]": (
+                    "takes the old value for what follows",
+                    "what follows is the state that was entered, and the action taken there",
+                ),
+                "max(0.0, self.Q[exp.new_obs, exp.new_act])": (
+                    "lets what follows be worth no less than zero",
+                    "the next action's value counts as it is, below zero too",
+                ),
                 "self.Q[exp.new_obs].max()": (
                     "learns as Q-learning does",
                     "SARSA takes the value of the action that will really be taken",
@@ -203,6 +272,46 @@ test_expected_sarsa = exercise(
                 ),
                 "values.max()": ("learns as Q-learning does", "with probability epsilon any action is taken"),
                 "values.mean()": ("averages over the actions", "the best action is far likelier than the others"),
+                "(1 - 0.1) * values.max() + 0.1 * values.mean()": (
+                    "takes an epsilon of its own",
+                    "the share of random actions is self.config.epsilon",
+                ),
+                "values[self.get_action(exp.new_obs)]": (
+                    "takes the value of an action that it draws",
+                    "it takes the mean over the next action: nothing is drawn",
+                ),
+                "(1 - epsilon) * values[exp.act] + epsilon * values.mean()": (
+                    "takes the same action for the best",
+                    "the greedy action is the best one in the next state",
+                ),
+                "(1 - epsilon) * values[self.Q[exp.obs].argmax()] + epsilon * values.mean()": (
+                    "takes the action that was best in the state that was left",
+                    "the best action is sought where its value is read, in new_obs",
+                ),
+                "(1 - epsilon) * values.max() + epsilon * values.min()": (
+                    "expects the worst of a random action",
+                    "a random action is any action, all with the same chance: take the mean",
+                ),
+                "(1 - epsilon) * max(0.0, values.max()) + epsilon * values.mean()": (
+                    "lets the best action be worth no less than zero",
+                    "where all actions are bad, the largest value is below zero",
+                ),
+                "(1 - epsilon) * values.max() + epsilon / len(values) * values.mean()": (
+                    "divides by the number of actions twice",
+                    "the mean is divided by it already",
+                ),
+                "(1 - epsilon) * values.max() + epsilon * values[exp.new_act]": (
+                    "takes the next action for the random one",
+                    "it takes the mean over the next action, not the one that was drawn",
+                ),
+                "values.max() + epsilon * values.mean()": (
+                    "gives the best action the whole weight",
+                    "the best action is taken with probability 1 - epsilon",
+                ),
+                "(1 - epsilon) * values.max() + epsilon * (values.sum() - values.max()) / len(values)": (
+                    "leaves the best action out of the random ones",
+                    "a random action is any action, the best one too",
+                ),
                 "(1 - epsilon) * values.max() + epsilon * (values.sum() - values.max()) / (len(values) - 1)": (
                     "leaves the best action out of the random ones",
                     "a random action is any action, the best one too",
@@ -227,127 +336,6 @@ test_expected_sarsa = exercise(
                 "self.Q[exp.obs]": (
                     "takes the values of the state that was left",
                     "what follows is the state that was entered, new_obs",
-                ),
-            },
-        ),
-    ],
-)
-
-
-def double_cases(generator: torch.Generator) -> list[Case]:
-    """The same steps, with seeds by which one table or the other learns first."""
-    return [
-        replace(case, label=f"{case.label}, seed {seed}", given={**case.given, "seed": seed})
-        for case, seed in zip(step_cases() + step_cases()[:2], [0, 1, 2, 3, 4, 5, 6, 7], strict=True)
-    ]
-
-
-def table_updates(cls: Any, case: Case) -> Observations:
-    """Both tables and their mean after each of the case's experiences, three times over."""
-    require_class(cls, "DoubleQLearning")
-    agent = make_agent(cls, case)
-    agent.tables = np.stack([case.given["Q"], case.given["Q"][::-1] * 0.5])
-    agent.Q = agent.tables.mean(axis=0)
-    seen: Observations = {}
-    for i, exp in enumerate(case.given["steps"] * 3, start=1):
-        agent.observe(exp)
-        seen |= {f"tables after step {i}": np.array(agent.tables), f"Q after step {i}": np.array(agent.Q)}
-    return seen
-
-
-class DoubleByIndex(td.DoubleQLearning):
-    """With indices instead of views."""
-
-    def observe(self, exp: Experience) -> None:
-        i = self.rng.integers(0, 2)
-        target = exp.reward
-        if not exp.terminated:
-            best = np.argmax(self.tables[i][exp.new_obs])
-            target += self.gamma * self.tables[1 - i][exp.new_obs][best]
-        self.tables[i, exp.obs, exp.act] += self.config.lr * (target - self.tables[i, exp.obs, exp.act])
-        self.Q = self.tables.mean(axis=0)
-
-
-test_double_q_learning = exercise(
-    reference=td.DoubleQLearning,
-    cases=double_cases,
-    observe=table_updates,
-    keep=["__init__"],
-    accepts=[DoubleByIndex],
-    mistakes=[
-        *instead_of(
-            "other[exp.new_obs, own[exp.new_obs].argmax()]",
-            {
-                "own[exp.new_obs].max()": (
-                    "values the action with the table that chose it",
-                    "what chooses must not value: the other table says what the action is worth",
-                ),
-                "other[exp.new_obs].max()": (
-                    "lets the other table choose too",
-                    "the learner's own table chooses the action",
-                ),
-                "own[exp.new_obs, other[exp.new_obs].argmax()]": (
-                    "swaps who chooses and who values",
-                    "the learner's own table chooses, the other one values",
-                ),
-                "self.tables[:, exp.new_obs].mean(axis=0).max()": (
-                    "takes the best of the mean of both",
-                    "one table chooses and the other one values",
-                ),
-                "other[exp.obs, own[exp.obs].argmax()]": (
-                    "takes the state that was left",
-                    "what follows is the state that was entered, new_obs",
-                ),
-            },
-        ),
-        *instead_of(
-            "int(self.rng.integers(2))",
-            {
-                "0": ("always teaches the first table", "which table learns is drawn anew for each step"),
-                "1 - int(self.rng.integers(2))": (
-                    "teaches the table that was not drawn",
-                    "the number drawn is the number of the table that learns",
-                ),
-                "int(self.rng.random() < 0.5)": (
-                    "draws the table in another way",
-                    "the docstring says which draw: self.rng.integers(2)",
-                ),
-            },
-        ),
-        *instead_of(
-            "0.0 if exp.terminated else ",
-            {"": ("adds the value of what follows the end", END)},
-        ),
-        *instead_of(
-            "exp.reward + self.gamma * following",
-            {"exp.reward + following": ("does not discount", "what follows counts gamma times")},
-        ),
-        *instead_of(
-            "own[exp.obs, exp.act] += self.config.lr * (target - own[exp.obs, exp.act])",
-            {
-                "other[exp.obs, exp.act] += self.config.lr * (target - other[exp.obs, exp.act])": (
-                    "teaches the other table",
-                    "the table that was drawn learns",
-                ),
-                "self.tables[:, exp.obs, exp.act] += self.config.lr * (target - self.tables[:, exp.obs, exp.act])": (
-                    "teaches both tables",
-                    "only the table that was drawn learns, so that they differ",
-                ),
-                "own[exp.obs, exp.act] = target": ("replaces the old value by the target", PART),
-                "own[exp.obs, exp.act] += self.config.lr * target": ("forgets to subtract the old value", PART),
-            },
-        ),
-        *instead_of(
-            "self.Q[exp.obs, exp.act] = self.tables[:, exp.obs, exp.act].mean()",
-            {
-                "pass": ("leaves self.Q as it was", "the agent acts on self.Q, the mean of both tables"),
-                "self.Q[exp.obs, exp.act] = self.tables[:, exp.obs, exp.act].sum()": (
-                    "adds up the tables",
-                    "self.Q is the mean of both tables",
-                ),
-                "self.Q[exp.obs, exp.act] = own[exp.obs, exp.act]": (
-                    "acts on one table alone",
-                    "self.Q is the mean of both tables",
                 ),
             },
         ),

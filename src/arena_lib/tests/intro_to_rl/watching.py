@@ -17,6 +17,7 @@ from arena_lib.rl.tabular.agents import AgentConfig, Experience
 
 __test__ = False
 
+TYPES = "types of the actions"
 AHEAD = "it chooses the next action before it learns"
 N_DRAWS = 40
 """Choices that are made one after the other from one generator."""
@@ -41,6 +42,11 @@ def plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
+def types_of(values: Sequence[Any]) -> list[str]:
+    """The names of the values' types, each once: numpy's integers are no int."""
+    return sorted({type(value).__name__ for value in values})
+
+
 def result(function: Callable[..., Any], case: Case) -> Observations:
     """What a call returns, and which arrays and worlds among its arguments it changed."""
     args, kwargs = copy.deepcopy(case.args), copy.deepcopy(dict(case.kwargs))
@@ -60,9 +66,9 @@ def draws(function: Callable[..., Any], case: Case) -> Observations:
     """What many calls in a row return that draw from one generator, their last argument; and what they changed."""
     *args, seed = case.args
     copies, rng = copy.deepcopy(args), np.random.default_rng(seed)
-    drawn = [plain(function(*copies, rng)) for _ in range(N_DRAWS)]
+    drawn = [function(*copies, rng) for _ in range(N_DRAWS)]
     names = [name for name, now, before in zip(case.names, copies, args, strict=False) if _differ(now, before)]
-    return {"actions": drawn, CHANGED: names}
+    return {"actions": [plain(action) for action in drawn], TYPES: types_of(drawn), CHANGED: names}
 
 
 def require_class(cls: Any, name: str) -> None:
@@ -92,15 +98,17 @@ def step_cases(*, seeds: Sequence[int] = (0,)) -> list[Case]:
     """Steps of an agent: within an episode, at its end, several in a row, a loop; with several settings."""
     rng = np.random.default_rng(11)
 
-    def case(label: str, *steps: Experience, **settings: float) -> Case:
+    def case(label: str, *steps: Experience, Q: np.ndarray | None = None, **settings: float) -> Case:
         gamma = settings.pop("gamma", 0.9)
         config = AgentConfig(**{"lr": 0.3, "epsilon": 0.2, "lambda_": 0.7} | settings)  # type: ignore[arg-type]
-        given = {"Q": rng.normal(size=(5, 3)) * 2, "steps": steps, "config": config, "gamma": gamma}
+        Q = rng.normal(size=(5, 3)) * 2 if Q is None else Q
+        given = {"Q": Q, "steps": steps, "config": config, "gamma": gamma}
         shown = ", ".join(f"{name}={value}" for name, value in settings.items())
         return Case(label=label, given=given, call=f"exp  ({shown or 'lr=0.3'}, gamma={gamma})")
 
     middle = Experience(obs=0, act=1, reward=2.0, new_obs=3, terminated=False, new_act=2)
     end = Experience(obs=3, act=2, reward=-1.5, new_obs=2, terminated=True, new_act=0)
+    other = Experience(obs=1, act=2, reward=-0.5, new_obs=0, terminated=False, new_act=1)
     loop = Experience(obs=1, act=0, reward=0.5, new_obs=1, terminated=False, new_act=0)
     return [
         case("a step within an episode", middle),
@@ -109,4 +117,6 @@ def step_cases(*, seeds: Sequence[int] = (0,)) -> list[Case]:
         case("a step that stays in its state", loop, loop, gamma=0.5),
         case("other settings", middle, loop, lr=0.05, epsilon=0.6, gamma=0.99),
         case("no discounting, and it replaces the old value", middle, middle, lr=1.0, gamma=1.0, epsilon=0.0),
+        case("two actions in one state", loop, other),
+        case("every value is below zero", middle, loop, Q=-0.5 - 3 * rng.random((5, 3))),
     ]

@@ -64,9 +64,9 @@ class Norvig(Gridworld):
     probabilities. With probability 0.8 one step in the direction of `action`, with 0.1 each one step
     at right angles to it, to either side; `self.move(state, direction)` gives where a step leads. Directions are
     numbered clockwise: 0 up, 1 right, 2 down, 3 left. The reward belongs to the state that is entered
-    (or stayed in): +1 where `self.letter(successor)` is "G", -1 where it is "X", else `self.penalty`.
-    Outcomes stand in the order: the direction itself, the one to its right (clockwise), the one to its left. Two may
-    be the same state.
+    (or stayed in): +1 where `self.letter(successor)` is "G", -1 where it is "X", else `self.penalty`. So who bumps
+    into a wall or the edge and stays pays the penalty too. There are always three outcomes, in this order: the
+    direction itself, the one to its right (clockwise), the one to its left. Two may be the same state.
     """
 
     def __init__(self, penalty: float = -0.04) -> None:
