@@ -7,17 +7,18 @@ from arena_lib.tests.intro_to_rl.bandit_agents import (
 )
 from arena_lib.tests.intro_to_rl.bandit_choices import test_epsilon_greedy_action, test_update_average
 from arena_lib.tests.intro_to_rl.bandit_learning import test_compute_regret, test_thompson_action
+from arena_lib.tests.intro_to_rl.cliff import test_cliff_walking
 from arena_lib.tests.intro_to_rl.double_learning import test_double_q_learning
-from arena_lib.tests.intro_to_rl.dynamics import test_cliff_walking, test_norvig
+from arena_lib.tests.intro_to_rl.dynamics import test_norvig
 from arena_lib.tests.intro_to_rl.evaluation import test_policy_eval_numerical
 from arena_lib.tests.intro_to_rl.exact_evaluation import test_policy_eval_exact
 from arena_lib.tests.intro_to_rl.gradient_bandit import test_gradient_bandit_step
 from arena_lib.tests.intro_to_rl.improvement import (
     test_compute_action_values,
-    test_find_optimal_policy,
     test_policy_improvement,
 )
 from arena_lib.tests.intro_to_rl.multi_step import test_n_step_returns
+from arena_lib.tests.intro_to_rl.policy_iteration import test_find_optimal_policy
 from arena_lib.tests.intro_to_rl.temporal_difference import test_expected_sarsa, test_q_learning, test_sarsa
 from arena_lib.tests.intro_to_rl.traces import test_sarsa_lambda
 from arena_lib.tests.intro_to_rl.upper_bounds import test_ucb_action_selection

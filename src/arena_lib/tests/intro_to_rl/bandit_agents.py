@@ -1,14 +1,15 @@
 """Judges of bandit agents: random, averaging, upper confidence bounds, and one that cheats."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
-from arena_lib.checking import Case, exercise, instead_of
+from arena_lib.checking import Case, Mistake, exercise, instead_of
 from arena_lib.checking.observing import Observations
 from arena_lib.rl.bandits import agents
-from arena_lib.tests.intro_to_rl.watching import TYPES, plain, require_class, types_of
+from arena_lib.tests.intro_to_rl.watching import NEXT, TYPES, plain, require_class, types_of
 
 __test__ = False
 
@@ -50,6 +51,22 @@ def life(cls: Any, case: Case) -> Observations:
     return seen
 
 
+def life_and_draws(cls: Any, case: Case) -> Observations:
+    """As `life`, and the number that the agent's generator gives next, by which one sees how much was drawn from it."""
+    seen = life(cls, case)
+    agent = cls(case.given["n_arms"], seed=case.given["seed"], **case.given.get("options", {}))
+    for _ in range(3):
+        agent.get_action()
+    return seen | {NEXT: float(agent.rng.random())}
+
+
+def draws_elsewhere(seen: Sequence[Observations]) -> bool:
+    """Whether nothing was drawn from the agents' own generators."""
+    cases = agent_cases(torch.Generator())
+    fresh = [np.random.default_rng(case.given["seed"]).random() for case in cases]
+    return [observed[NEXT] for observed in seen] == fresh
+
+
 class RandomByRange(agents.BanditAgent):
     """The same draw, with both ends."""
 
@@ -60,48 +77,57 @@ class RandomByRange(agents.BanditAgent):
 test_random_agent = exercise(
     reference=agents.RandomAgent,
     cases=agent_cases,
-    observe=life,
+    observe=life_and_draws,
     accepts=[RandomByRange],
-    mistakes=instead_of(
-        "int(self.rng.integers(self.n_arms))",
-        {
-            "int(self.rng.integers(self.n_arms - 1))": (
-                "never takes the last arm",
-                "rng.integers(n) gives 0 to n - 1: the upper end is left out already",
-            ),
-            "int(self.rng.integers(1, self.n_arms))": ("never takes the first arm", "arms are numbered from 0"),
-            "int(self.rng.integers(self.n_arms + 1))": (
-                "may take an arm that isn't there",
-                "arms go from 0 to n_arms - 1, and rng.integers(n) leaves n out",
-            ),
-            "int(np.random.default_rng(0).integers(self.n_arms))": (
-                "makes a new generator for each draw",
-                "a new generator gives the same first draw every time: use self.rng",
-            ),
-            "0": ("always takes the first arm", "each arm is taken with the same chance"),
-            "float(self.rng.integers(self.n_arms))": ("returns a float", "an action is an int"),
-            "self.rng.integers(self.n_arms)": (
-                "returns numpy's integer",
-                "an action is an int of Python: int(...) makes one of it",
-            ),
-            "int(self.rng.integers(1, self.n_arms + 1))": (
-                "numbers the arms from 1",
-                "arms are numbered from 0: rng.integers(n) gives 0 to n - 1",
-            ),
-            "int(self.rng.random() * self.n_arms)": (
-                "makes an arm of a fraction",
-                "the arm is what one call of self.rng.integers draws",
-            ),
-            "int(self.rng.permutation(self.n_arms)[0])": (
-                "shuffles the arms",
-                "the arm is what one call of self.rng.integers draws",
-            ),
-            "self.__dict__.setdefault('arm', int(self.rng.integers(self.n_arms)))": (
-                "draws an arm once and keeps it",
-                "every call draws anew",
-            ),
-        },
-    ),
+    mistakes=[
+        *instead_of(
+            "int(self.rng.integers(self.n_arms))",
+            {
+                "int(self.rng.integers(self.n_arms - 1))": (
+                    "never takes the last arm",
+                    "rng.integers(n) gives 0 to n - 1: the upper end is left out already",
+                ),
+                "int(self.rng.integers(1, self.n_arms))": ("never takes the first arm", "arms are numbered from 0"),
+                "int(self.rng.integers(self.n_arms + 1))": (
+                    "may take an arm that isn't there",
+                    "arms go from 0 to n_arms - 1, and rng.integers(n) leaves n out",
+                ),
+                "int(np.random.default_rng(0).integers(self.n_arms))": (
+                    "makes a new generator for each draw",
+                    "a new generator gives the same first draw every time: use self.rng",
+                ),
+                "0": ("always takes the first arm", "each arm is taken with the same chance"),
+                "float(self.rng.integers(self.n_arms))": ("returns a float", "an action is an int"),
+                "self.rng.integers(self.n_arms)": (
+                    "returns numpy's integer",
+                    "an action is an int of Python: int(...) makes one of it",
+                ),
+                "int(self.rng.integers(1, self.n_arms + 1))": (
+                    "numbers the arms from 1",
+                    "arms are numbered from 0: rng.integers(n) gives 0 to n - 1",
+                ),
+                "int(self.rng.random() * self.n_arms)": (
+                    "makes an arm of a fraction",
+                    "the arm is what one call of self.rng.integers draws",
+                ),
+                "int(self.rng.permutation(self.n_arms)[0])": (
+                    "shuffles the arms",
+                    "the arm is what one call of self.rng.integers draws",
+                ),
+                "self.__dict__.setdefault('arm', int(self.rng.integers(self.n_arms)))": (
+                    "draws an arm once and keeps it",
+                    "every call draws anew",
+                ),
+            },
+        ),
+        Mistake(
+            "does not draw from self.rng",
+            "int(self.rng.integers(self.n_arms))",
+            "int(np.random.randint(self.n_arms))",
+            why="every draw comes from the agent's own generator, so that choices can be repeated",
+            shows=draws_elsewhere,
+        ),
+    ],
 )
 
 
@@ -143,7 +169,7 @@ class AveragingByLists(agents.RewardAveraging):
 test_reward_averaging = exercise(
     reference=agents.RewardAveraging,
     cases=averaging_cases,
-    observe=life,
+    observe=life_and_draws,
     keep=["__init__"],
     accepts=[AveragingByLists],
     mistakes=[
@@ -151,6 +177,10 @@ test_reward_averaging = exercise(
             "epsilon_greedy_action(self.averages, self.epsilon, self.rng)",
             {
                 "epsilon_greedy_action(self.averages, 0.0, self.rng)": (
+                    "never explores",
+                    "with probability self.epsilon any arm is taken",
+                ),
+                "int(self.averages.argmax())": (
                     "never explores",
                     "with probability self.epsilon any arm is taken",
                 ),
@@ -196,6 +226,14 @@ test_reward_averaging = exercise(
                 "update_average(self.averages, self.counts, self.get_action(), reward)": (
                     "gives the reward to another arm",
                     "the reward belongs to the action that observe is told of",
+                ),
+                "self.counts[action] += 1\n        self.averages[action] += reward": (
+                    "keeps the sum",
+                    "an average is the sum divided by the count: use update_average",
+                ),
+                "self.counts[action] += 1\n        self.averages[action] = reward": (
+                    "keeps only the last reward",
+                    "an average gives each of n rewards the same weight: use update_average",
                 ),
                 "self.counts[action] += 1\n        self.averages[action] += 0.1 * (reward - self.averages[action])": (
                     "takes steps of a constant size",

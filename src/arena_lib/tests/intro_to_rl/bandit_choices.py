@@ -62,6 +62,10 @@ test_update_average = exercise(
                     "does not count the reward",
                     "the count of the arm goes up by one with every reward",
                 ),
+                "    averages[action] += (reward - averages[action]) / max(counts[action], 1)\n": (
+                    "does not count the reward",
+                    "the count of the arm goes up by one with every reward",
+                ),
                 "    counts[action] += 1\n    averages[:] += (reward - averages) / counts[action]\n": (
                     "moves the average of every arm",
                     "a reward says something about its own arm alone",
@@ -186,6 +190,10 @@ test_epsilon_greedy_action = exercise(
                     "epsilon is the share of random actions: explore if the draw is below epsilon",
                 ),
                 "rng.random() < 0.1": ("explores with a fixed probability", "the probability is the argument epsilon"),
+                "epsilon > 0 and rng.random() < epsilon": (
+                    "draws nothing where epsilon is 0",
+                    "rng.random() is drawn in every call, so that the draws after it stay the same",
+                ),
                 "rng.normal() < epsilon": (
                     "draws a normal number",
                     "a number that is even between 0 and 1 is below epsilon with probability epsilon",

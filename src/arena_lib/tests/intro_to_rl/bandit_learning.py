@@ -51,6 +51,10 @@ test_thompson_action = exercise(
                     "counts all tries as losses",
                     "the second parameter belongs to the losses alone",
                 ),
+                "rng.beta(0.5 + n_wins, 0.5 + n_losses)": (
+                    "adds a half",
+                    "if every chance was equally likely before, 1 is added to the wins and to the losses",
+                ),
                 "rng.beta(n_wins, n_losses)": (
                     "passes the counts as they are",
                     "before anything is known every chance is equally likely: that is Beta(1, 1), so 1 is added to each",
@@ -154,6 +158,15 @@ test_compute_regret = exercise(
                 "np.concatenate([[0.0], np.cumsum(means.max() - means[actions])])": (
                     "begins with a zero",
                     "there is one entry for each step: regret[0] is what step 0 has lost",
+                ),
+                "np.cumsum(means.max() - means[actions]).tolist()": ("returns a list", "the result is a numpy array"),
+                "np.arange(len(actions)) * means.max() - np.cumsum(means[actions])": (
+                    "takes the best mean once too few",
+                    "after step t, t + 1 arms have been taken: the first is step 0",
+                ),
+                "np.arange(1, len(actions) + 1) * means.max() - means[actions]": (
+                    "subtracts the last step's mean alone",
+                    "the means of all steps so far are subtracted",
                 ),
                 "np.cumsum(actions != means.argmax())": (
                     "counts the steps that were not the best",

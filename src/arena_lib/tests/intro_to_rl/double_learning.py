@@ -1,17 +1,18 @@
 """Judge of double Q-learning: one update at a time."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 
-from arena_lib.checking import Case, exercise, instead_of
+from arena_lib.checking import Case, Mistake, exercise, instead_of
 from arena_lib.checking.observing import Observations
 from arena_lib.rl.tabular import td
 from arena_lib.rl.tabular.agents import Experience
 from arena_lib.tests.intro_to_rl.temporal_difference import END, PART
-from arena_lib.tests.intro_to_rl.watching import make_agent, require_class, step_cases
+from arena_lib.tests.intro_to_rl.watching import NEXT, make_agent, require_class, step_cases
 
 __test__ = False
 
@@ -37,7 +38,24 @@ def table_updates(cls: Any, case: Case) -> Observations:
     for i, exp in enumerate(case.given["steps"] * 3, start=1):
         agent.observe(exp)
         seen |= {f"tables after step {i}": np.array(agent.tables), f"Q after step {i}": np.array(agent.Q)}
-    return seen
+    return seen | {NEXT: float(agent.rng.random())}
+
+
+def draws_elsewhere(seen: Sequence[Observations]) -> bool:
+    """Whether nothing was drawn from the agents' own generators."""
+    seeds = [case.given["seed"] for case in double_cases(torch.Generator())]
+    return [observed[NEXT] for observed in seen] == [np.random.default_rng(seed).random() for seed in seeds]
+
+
+class TeachesBoth(td.DoubleQLearning):
+    """Both tables learn from each step, one after the other."""
+
+    def observe(self, exp: Experience) -> None:
+        """Two updates."""
+        for own, other in ((self.tables[0], self.tables[1]), (self.tables[1], self.tables[0])):
+            following = 0.0 if exp.terminated else other[exp.new_obs, own[exp.new_obs].argmax()]
+            own[exp.obs, exp.act] += self.config.lr * (exp.reward + self.gamma * following - own[exp.obs, exp.act])
+        self.Q = self.tables.mean(axis=0)
 
 
 class DoubleByIndex(td.DoubleQLearning):
@@ -91,6 +109,10 @@ test_double_q_learning = exercise(
                     "learns as SARSA does",
                     "what follows is the action that the learner's own values choose",
                 ),
+                "other[exp.new_obs].mean()": (
+                    "averages over the actions",
+                    "the other table values the one action that the learner's own values choose",
+                ),
                 "own[exp.new_obs].max()": (
                     "values the action with the table that chose it",
                     "what chooses must not value: the other table says what the action is worth",
@@ -129,6 +151,10 @@ test_double_q_learning = exercise(
                     "draws from a generator of its own",
                     "the table is drawn from self.rng, so that choices differ, and can be repeated",
                 ),
+                "int(self.rng.random() >= 0.5)": (
+                    "draws the table in another way",
+                    "the docstring says which draw: self.rng.integers(2)",
+                ),
                 "int(self.rng.random() < 0.5)": (
                     "draws the table in another way",
                     "the docstring says which draw: self.rng.integers(2)",
@@ -163,6 +189,10 @@ test_double_q_learning = exercise(
                     "the reward counts in full, only what follows counts gamma times",
                 ),
                 "self.gamma * following": ("forgets the reward", "the reward is part of the target"),
+                "exp.reward": (
+                    "forgets what follows",
+                    "the target is the reward and the discounted value of what follows",
+                ),
             },
         ),
         *instead_of(
@@ -179,6 +209,10 @@ test_double_q_learning = exercise(
                 "own[exp.obs, exp.act] += self.config.lr * (target - other[exp.obs, exp.act])": (
                     "subtracts the other table's value",
                     "the error is the target minus the learner's own old value",
+                ),
+                "own[exp.obs, exp.act] = (1 - self.config.lr) * self.Q[exp.obs, exp.act] + self.config.lr * target": (
+                    "begins from the mean of both tables",
+                    "the learner's own entry moves from where it is",
                 ),
                 "own[exp.obs, exp.act] += self.config.lr * (target - self.Q[exp.obs, exp.act])": (
                     "subtracts the mean of both tables",
@@ -206,6 +240,18 @@ test_double_q_learning = exercise(
                     "self.Q is the mean of both tables",
                 ),
             },
+        ),
+        Mistake(
+            "teaches both tables",
+            function=TeachesBoth,
+            why="only the table that was drawn learns, so that they differ",
+        ),
+        Mistake(
+            "does not draw from self.rng",
+            "int(self.rng.integers(2))",
+            "int(np.random.randint(2))",
+            why="which table learns is drawn from the agent's own generator, so that learning can be repeated",
+            shows=draws_elsewhere,
         ),
     ],
 )

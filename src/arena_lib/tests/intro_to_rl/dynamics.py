@@ -1,11 +1,12 @@
-"""Judges of dynamics: Norvig's slippery grid and the cliff."""
+"""Judge of the dynamics of Norvig's slippery grid."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
-from arena_lib.checking import Case, Unfit, exercise, instead_of
+from arena_lib.checking import Case, Mistake, Unfit, exercise, instead_of
 from arena_lib.checking.observing import Observations
 from arena_lib.rl.environments.gridworlds import worlds
 from arena_lib.rl.environments.gridworlds.mdp import Outcomes
@@ -77,6 +78,37 @@ class NorvigByFilling(worlds.Norvig):
             if letter in "GX":
                 rewards[i] = 1.0 if letter == "G" else -1.0
         return states, rewards, probabilities
+
+
+class NorvigByMerging(worlds.Norvig):
+    """Gives each state once."""
+
+    def dynamics(self, state: int, action: int) -> Outcomes:
+        """The outcomes, those of one state together."""
+        states, rewards, probabilities = super().dynamics(state, action)
+        unlike = np.array(list(dict.fromkeys(states.tolist())))
+        chances = [probabilities[states == successor].sum() for successor in unlike]
+        return unlike, np.array([rewards[states == successor][0] for successor in unlike]), np.array(chances)
+
+
+class NorvigByNumber(worlds.Norvig):
+    """Gives the outcomes in the order of their directions' numbers."""
+
+    def dynamics(self, state: int, action: int) -> Outcomes:
+        """The outcomes in another order."""
+        order = np.argsort([action, (action + 1) % 4, (action - 1) % 4])
+        states, rewards, probabilities = (part[order] for part in super().dynamics(state, action))
+        return states, rewards, probabilities
+
+
+def differs_in_order(seen: Sequence[Observations]) -> bool:
+    """Whether three outcomes are right in each case but for their order."""
+    right = [outcomes(worlds.Norvig, case) for case in norvig_cases(torch.Generator())]
+    return all(
+        np.allclose(observed[name], expected[name])
+        for observed, expected in zip(seen, right, strict=True)
+        for name in AXES
+    ) and all(len(observed[ORDER]) == 3 for observed in seen)
 
 
 test_norvig = exercise(
@@ -243,130 +275,16 @@ test_norvig = exercise(
                 ),
             },
         ),
-    ],
-)
-
-
-def cliff_cases(generator: torch.Generator) -> list[Case]:
-    """Onto the cliff from above and from the start, beside it, at edges, onto the goal."""
-
-    def case(label: str, state: int, action: int) -> Case:
-        return Case(label=label, args=(state, action), axes=AXES)
-
-    return [
-        case("from the start onto the cliff", 36, 1),
-        case("from above onto the cliff", 30, 2),
-        case("along the edge", 27, 1),
-        case("onto the goal", 35, 2),
-        case("back to the start", 24, 2),
-        case("against the edge", 0, 3),
-        case("against the right edge", 23, 1),
-        case("up", 30, 0),
-    ]
-
-
-class CliffByPlaces(worlds.CliffWalking):
-    """By numbers instead of letters."""
-
-    def dynamics(self, state: int, action: int) -> Outcomes:
-        successor = self.move(state, action)
-        has_fallen = 36 < successor < 47
-        return np.array([self.start if has_fallen else successor]), np.array([-100 if has_fallen else -1]), np.ones(1)
-
-
-test_cliff_walking = exercise(
-    reference=worlds.CliffWalking,
-    cases=cliff_cases,
-    observe=outcomes,
-    keep=["__init__"],
-    accepts=[CliffByPlaces],
-    mistakes=[
-        *instead_of(
-            "successor, reward = self.start, -100.0",
-            {
-                "reward = -100.0": ("leaves one on the cliff", "who falls is back at the start"),
-                "successor, reward = 0, -100.0": (
-                    "puts one in state 0",
-                    "who falls is back at self.start, which is not state 0",
-                ),
-                "successor, reward = self.start, -10.0": ("charges too little for a fall", "a fall pays -100"),
-                "successor = self.start": ("charges a fall like a step", "a fall pays -100"),
-                "successor, reward = self.start, -101.0": (
-                    "adds the step to the fall",
-                    "a fall pays -100 instead of -1",
-                ),
-                "successor, reward = state, -100.0": (
-                    "stays where one fell from",
-                    "who falls is back at self.start",
-                ),
-                "successor, reward = self.start, 100.0": ("rewards the fall", "a fall pays -100: it is a loss"),
-            },
+        Mistake(
+            "lists each state once",
+            function=NorvigByMerging,
+            why="there are always three outcomes, also where two are the same state",
         ),
-        *instead_of(
-            "self.move(state, action), -1.0",
-            {
-                'self.move(state, action), 0.0 if self.letter(self.move(state, action)) == "G" else -1.0': (
-                    "pays nothing for reaching the goal",
-                    "every step pays -1, the last one too",
-                ),
-                'self.move(state, action), 1.0 if self.letter(self.move(state, action)) == "G" else -1.0': (
-                    "pays for reaching the goal",
-                    "every step pays -1, the last one too",
-                ),
-                "self.move(state, (action + 1) % 4), -1.0": (
-                    "turns to the right",
-                    "a step goes where self.move(state, action) says",
-                ),
-                "self.move(state, action), 0.0": ("makes steps free", "every step pays -1, so short ways are better"),
-                "self.move(state, action), 1.0": ("rewards every step", "every step pays -1, so short ways are better"),
-                "self.move(state, action), -1.0 * (self.move(state, action) != state)": (
-                    "makes steps against the edge free",
-                    "every step pays -1, also one that leads nowhere",
-                ),
-                "state + (-12, 1, 12, -1)[action], -1.0": (
-                    "goes through the edges",
-                    "self.move stays where the edge is",
-                ),
-            },
-        ),
-        *instead_of(
-            'self.letter(successor) == "C"',
-            {
-                'self.letter(successor) in "CG"': (
-                    "takes the goal for a cell of the cliff",
-                    "only cells with the letter C are the cliff",
-                ),
-                'self.letter(successor) in "SC"': (
-                    "takes the start for a cell of the cliff",
-                    "only cells with the letter C are the cliff",
-                ),
-                "successor == self.start + 1": (
-                    "knows one cell of the cliff",
-                    'every cell where self.letter(successor) is "C" is the cliff',
-                ),
-            },
-        ),
-        *instead_of(
-            "np.array([successor])",
-            {
-                "np.array([float(successor)])": (
-                    "gives the state as a float",
-                    "states are whole numbers, for arrays are indexed with them",
-                ),
-            },
-        ),
-        *instead_of(
-            '        if self.letter(successor) == "C":\n            successor, reward = self.start, -100.0\n',
-            {"": ("forgets the cliff", "who steps on the cliff gets -100 and is back at the start")},
-        ),
-        *instead_of(
-            "np.array([1.0])",
-            {
-                "np.array([0.25])": (
-                    "gives the chance of the action",
-                    "the action is given: what follows is certain",
-                ),
-            },
+        Mistake(
+            "lists the outcomes in another order",
+            function=NorvigByNumber,
+            why="the order is: the direction itself, the one to its right (clockwise), the one to its left",
+            shows=differs_in_order,
         ),
     ],
 )

@@ -3,10 +3,11 @@
 import numpy as np
 import torch
 
-from arena_lib.checking import Case, exercise, instead_of
+from arena_lib.checking import Case, Mistake, exercise, instead_of
 from arena_lib.rl.environments.gridworlds import Environment, RandomWalk
 from arena_lib.rl.tabular import planning
 from arena_lib.tests.intro_to_rl.evaluation import AXES, shared_cases
+from arena_lib.tests.intro_to_rl.stopping import stops_too_early
 from arena_lib.tests.intro_to_rl.watching import result
 
 __test__ = False
@@ -111,9 +112,13 @@ test_policy_eval_exact = exercise(
                     "looks two steps ahead",
                     "V stands on both sides of the equation: solve for it",
                 ),
-                "policy_eval_numerical(env, pi, gamma, 1e-3)": (
-                    "stops at an approximation",
-                    "the values are the exact solution of the equations",
+                "np.linalg.lstsq(gamma * np.eye(env.n_states) - P, r, rcond=None)[0]": (
+                    "discounts the other matrix",
+                    "V = r + gamma * P V becomes (I - gamma * P) V = r",
+                ),
+                "gamma * P @ r": (
+                    "takes one step's discounted reward",
+                    "V stands on both sides of the equation: solve for it",
                 ),
                 "np.linalg.lstsq(np.eye(env.n_states) - P, r, rcond=None)[0]": (
                     "does not discount",
@@ -140,6 +145,13 @@ test_policy_eval_exact = exercise(
                     "the solution is exact: don't round it",
                 ),
             },
+        ),
+        Mistake(
+            "stops at an approximation",
+            "np.linalg.solve(np.eye(env.n_states) - gamma * P, r)",
+            "policy_eval_numerical(env, pi, gamma, 1e-3)",
+            why="the values are the exact solution of the equations: sweeps only come near it",
+            shows=stops_too_early(planning.policy_eval_numerical, exact_cases(torch.Generator())),
         ),
     ],
 )

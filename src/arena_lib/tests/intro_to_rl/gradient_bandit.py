@@ -117,6 +117,14 @@ test_gradient_bandit_step = exercise(
                     "each other action changes by its own probability",
                 ),
                 "taken": ("leaves out the probabilities", "an action that is likely already changes less"),
+                "(taken - p) / p[action]": (
+                    "divides by the probability",
+                    "the gradient of the logarithm of the probability is 1 - p and -p already",
+                ),
+                "np.where(taken, 1 - p, (p[action] - 1) / (len(p) - 1))": (
+                    "shares what the others lose equally",
+                    "each other action changes by its own probability",
+                ),
                 "(1 - p)": (
                     "treats every action as the one taken",
                     "1 - p belongs to the action taken, the others change by -p",

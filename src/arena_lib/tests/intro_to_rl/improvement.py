@@ -1,14 +1,16 @@
-"""Judges of action values, of greedy policies, and of policy iteration."""
+"""Judges of action values and of greedy policies."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 
-from arena_lib.checking import Case, exercise, instead_of
+from arena_lib.checking import Case, Mistake, exercise, instead_of
+from arena_lib.checking.observing import Observations
 from arena_lib.rl.environments.gridworlds import (
     CliffWalking,
     Environment,
     FrozenLake,
-    Norvig,
     TwoLoops,
 )
 from arena_lib.rl.tabular import planning
@@ -71,6 +73,14 @@ test_compute_action_values = exercise(
                 "(env.T * env.R).sum(axis=-1) + gamma * V[env.T.argmax(axis=-1)]": (
                     "follows the likeliest transition alone",
                     "every state that may follow counts, as much as it is likely",
+                ),
+                "np.take_along_axis(env.R + gamma * V, env.T.argmax(axis=-1)[..., None], -1)[..., 0]": (
+                    "follows the likeliest transition alone",
+                    "every state that may follow counts, as much as it is likely",
+                ),
+                "env.R.mean(axis=-1) + gamma * env.T @ V": (
+                    "averages rewards over all states",
+                    "a reward counts as much as its transition is likely",
                 ),
                 "(env.T * env.R).sum(axis=-1) + gamma * V[:, None]": (
                     "adds the value of the state that is left",
@@ -159,6 +169,15 @@ def best_by_loop(env: Environment, V: np.ndarray, gamma: float = 0.99) -> np.nda
     return np.array([max(range(env.n_actions), key=lambda a: Q[s, a]) for s in range(env.n_states)])
 
 
+def takes_others_of_equals(seen: Sequence[Observations]) -> bool:
+    """Whether each action is among the best of its state, but not always the first of them."""
+    for case, observed in zip(improvement_cases(torch.Generator()), seen, strict=True):
+        Q = planning.compute_action_values(*case.args)
+        if (np.take_along_axis(Q, observed["output"][:, None], 1)[:, 0] != Q.max(axis=1)).any():
+            return False
+    return True
+
+
 test_policy_improvement = exercise(
     reference=planning.policy_improvement,
     cases=improvement_cases,
@@ -178,6 +197,10 @@ test_policy_improvement = exercise(
                 "[:, ::-1].argmax(axis=1) * -1 + env.n_actions - 1": (
                     "takes the last of equal actions",
                     "of equal values the action of lowest number is taken",
+                ),
+                ".argsort(axis=1)[:, 0]": (
+                    "takes the first of the sorted actions",
+                    "argsort begins with the smallest value: the largest is wanted",
                 ),
                 ".argmax(axis=1).tolist()": ("returns a list", "a policy is a numpy array of whole numbers"),
             },
@@ -210,6 +233,10 @@ test_policy_improvement = exercise(
                     "gives a row of zeros and a one for each state",
                     "a policy holds one number for each state, that of its action",
                 ),
+                "np.eye(env.n_actions)[compute_action_values(env, V, gamma).argmax(axis=1)]": (
+                    "gives a row of zeros and a one for each state",
+                    "a policy holds one number for each state, that of its action",
+                ),
                 "np.full(env.n_states, compute_action_values(env, V, gamma).sum(axis=0).argmax())": (
                     "takes the same action everywhere",
                     "each state gets the action that is best there",
@@ -232,143 +259,12 @@ test_policy_improvement = exercise(
                 ),
             },
         ),
-    ],
-)
-
-
-def optimal_cases(generator: torch.Generator) -> list[Case]:
-    """Worlds in which patience pays or doesn't; few rounds."""
-    return [
-        Case(label="patience doesn't pay", args=(TwoLoops(), 0.4), axes=AXES),
-        Case(label="patience pays", args=(TwoLoops(), 0.6), axes=AXES),
-        Case(label="the cliff", args=(CliffWalking(), 0.9), axes=AXES),
-        Case(label="Norvig's grid with a high price", args=(Norvig(penalty=-2.0), 0.9), axes=AXES),
-        Case(label="the gamma it has by itself", args=(FrozenLake(),), axes=AXES),
-        Case(label="changes that cancel in a sum", args=(Scattered(12), 0.9), axes=AXES),
-        Case(label="no round", args=(Scattered(6), 0.9, 0), axes=AXES),
-        Case(label="one round", args=(Norvig(), 0.9, 1), axes=AXES),
-        Case(label="two rounds", args=(CliffWalking(), 0.9, 2), axes=AXES),
-    ]
-
-
-def improve_until_equal(env: Environment, gamma: float = 0.99, max_iterations: int = 10_000) -> np.ndarray:
-    """Compares lists."""
-    pi, n_done, is_stable = np.zeros(env.n_states, dtype=np.int64), 0, False
-    while n_done < max_iterations and not is_stable:
-        new = planning.policy_improvement(env, planning.policy_eval_exact(env, pi, gamma), gamma)
-        is_stable, pi, n_done = np.array_equal(new, pi), new, n_done + 1
-    return pi
-
-
-test_find_optimal_policy = exercise(
-    reference=planning.find_optimal_policy,
-    cases=optimal_cases,
-    observe=result,
-    accepts=[improve_until_equal],
-    mistakes=[
-        *instead_of(
-            "policy_improvement(env, policy_eval_exact(env, pi, gamma), gamma)",
-            {
-                "policy_improvement(env, policy_eval_exact(env, pi, gamma))": (
-                    "improves with another gamma",
-                    "evaluating and improving take the same gamma",
-                ),
-                "policy_improvement(env, policy_eval_exact(env, pi))": (
-                    "ignores gamma",
-                    "how much the future counts is the argument gamma",
-                ),
-                "policy_improvement(env, policy_eval_numerical(env, pi, gamma, max_iterations=1), gamma)": (
-                    "evaluates with one sweep",
-                    "each round evaluates the policy exactly, with policy_eval_exact",
-                ),
-                "policy_improvement(env, value_iteration(env, gamma), gamma)": (
-                    "improves on the best values at once",
-                    "each round evaluates the present policy: after one round the policy is only a better one",
-                ),
-                "policy_improvement(env, policy_eval_exact(env, pi), gamma)": (
-                    "evaluates with another gamma",
-                    "evaluating and improving take the same gamma",
-                ),
-                "policy_improvement(env, np.zeros(env.n_states), gamma)": (
-                    "never evaluates the policy",
-                    "a policy is improved with respect to its own values",
-                ),
-                "policy_improvement(env, policy_eval_exact(env, np.zeros_like(pi), gamma), gamma)": (
-                    "always evaluates the first policy",
-                    "each round evaluates the policy that the last one made",
-                ),
-            },
-        ),
-        *instead_of(
-            "(improved == pi).all()",
-            {
-                "(improved == pi).any()": (
-                    "returns the first policy",
-                    "each round begins with the improved policy, and it stops when all actions stay, not any of them",
-                ),
-                "improved.sum() == pi.sum()": (
-                    "compares sums",
-                    "actions can change while their sum stays: compare state by state",
-                ),
-                "policy_eval_exact(env, improved, gamma)[env.start] <= policy_eval_exact(env, pi, gamma)[env.start]": (
-                    "stops when the start has no better value",
-                    "it returns as soon as an improvement changes no action of any state",
-                ),
-                "improved[env.start] == pi[env.start]": (
-                    "looks at the start alone",
-                    "no action of any state may change",
-                ),
-            },
-        ),
-        *instead_of(
-            "pi = np.zeros(env.n_states, dtype=int)",
-            {
-                "pi = np.full(env.n_states, env.n_actions - 1)": (
-                    "begins with the last action",
-                    "the first policy takes action 0 everywhere",
-                ),
-                "pi = np.random.default_rng(0).integers(env.n_actions, size=env.n_states)": (
-                    "begins with a random policy",
-                    "the first policy takes action 0 everywhere",
-                ),
-                "pi = policy_improvement(env, np.zeros(env.n_states), gamma)": (
-                    "begins with an improvement",
-                    "the first policy takes action 0 everywhere, and max_iterations counts every improvement",
-                ),
-            },
-        ),
-        *instead_of(
-            "return pi",
-            {
-                "return policy_eval_exact(env, pi, gamma)": (
-                    "returns values",
-                    "the result is the policy: an action for each state",
-                ),
-            },
-        ),
-        *instead_of(
-            "        pi = improved\n",
-            {
-                "        pass\n": (
-                    "returns the first policy",
-                    "each round begins with the improved policy, and it stops when all actions stay, not any of them",
-                )
-            },
-        ),
-        *instead_of(
-            "range(max_iterations)",
-            {
-                "range(10_000)": ("ignores max_iterations", "there are at most max_iterations rounds"),
-                "range(max_iterations + 1)": (
-                    "makes one improvement too many",
-                    "there are at most max_iterations improvements",
-                ),
-                "range(1, max_iterations)": (
-                    "makes one improvement too few",
-                    "max_iterations is the largest number of improvements",
-                ),
-                "range(1)": ("improves only once", "it improves until nothing changes"),
-            },
+        Mistake(
+            "takes another of equal actions",
+            ".argmax(axis=1)",
+            "[:, [*range(1, env.n_actions), 0]].argmax(axis=1).__add__(1) % env.n_actions",
+            why="of equal values the action of lowest number is taken: nothing is drawn",
+            shows=takes_others_of_equals,
         ),
     ],
 )

@@ -155,6 +155,7 @@ test_n_step_returns = exercise(
                     "leaves out steps near the end",
                     "every step has a return, also where fewer than n steps are left",
                 ),
+                "return returns.tolist()": ("returns a list", "the result is a numpy array"),
                 "return np.append(returns, values[-1])": (
                     "has one entry too many",
                     "there is one return for each step, none for the state where it stopped",

@@ -10,7 +10,7 @@ from arena_lib.checking.observing import Observations
 
 __test__ = False
 
-LATER = 5
+LATER = 40
 """Sweeps past the right one that are looked at."""
 
 

@@ -41,6 +41,10 @@ def shared_mistakes() -> list[Mistake]:
                     "discounts the reward too",
                     "the reward counts in full, only what follows counts gamma times",
                 ),
+                "exp.reward": (
+                    "forgets what follows",
+                    "the target is the reward and the discounted value of what follows",
+                ),
                 "exp.reward - self.gamma * following": (
                     "subtracts what follows",
                     "what follows is added to the reward",
@@ -76,6 +80,24 @@ def shared_mistakes() -> list[Mistake]:
                 "self.Q[exp.obs, exp.act] = (1 - self.config.lr) * target + self.config.lr * self.Q[exp.obs, exp.act]": (
                     "swaps the old value and the target",
                     PART,
+                ),
+                "self.Q[exp.obs, exp.act] += self.config.lr * (target - self.gamma * self.Q[exp.obs, exp.act])": (
+                    "discounts the old value too",
+                    "gamma belongs to what follows alone",
+                ),
+                "self.Q[exp.obs, exp.act] += (target - self.Q[exp.obs, exp.act]) * (exp.terminated or self.config.lr)": (
+                    "replaces the old value at the end",
+                    "the last step too moves the value by lr times the difference",
+                ),
+                "self.Q[exp.obs, exp.act] += self.config.lr * (target - self.Q[exp.obs, exp.act])\n"
+                "        if exp.terminated:\n            self.Q[exp.new_obs] = 0.0": (
+                    "writes zeros into the values of the end",
+                    REST,
+                ),
+                "self.Q[exp.obs, exp.act] += exp.reward"
+                " + self.config.lr * (target - exp.reward - self.Q[exp.obs, exp.act])": (
+                    "adds the reward in full",
+                    "the reward is part of the target, which counts lr times",
                 ),
                 "self.Q[exp.obs, exp.act] += self.config.lr * target - self.Q[exp.obs, exp.act]": (
                     "scales the target alone",
@@ -275,6 +297,26 @@ test_expected_sarsa = exercise(
                 "(1 - 0.1) * values.max() + 0.1 * values.mean()": (
                     "takes an epsilon of its own",
                     "the share of random actions is self.config.epsilon",
+                ),
+                "(1 - self.config.lr) * values.max() + self.config.lr * values.mean()": (
+                    "takes the learning rate for epsilon",
+                    "the share of random actions is self.config.epsilon",
+                ),
+                "(1 - epsilon) * values.max() + epsilon * self.Q[exp.obs].mean()": (
+                    "takes the mean in the state that was left",
+                    "what follows is the state that was entered, new_obs",
+                ),
+                "(1 - epsilon) * values.max() + epsilon * self.Q.mean()": (
+                    "takes the mean of the whole table",
+                    "only the actions of new_obs can follow",
+                ),
+                "(1 - epsilon + epsilon / len(values)) * values.max()": (
+                    "forgets the other actions",
+                    "a random action is any action, and each counts with its value",
+                ),
+                "np.exp(values) @ values / np.exp(values).sum()": (
+                    "weights the actions by a softmax",
+                    "the choice is epsilon-greedy: the best with 1 - epsilon, any with epsilon",
                 ),
                 "values[self.get_action(exp.new_obs)]": (
                     "takes the value of an action that it draws",

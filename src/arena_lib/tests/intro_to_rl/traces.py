@@ -150,6 +150,10 @@ test_sarsa_lambda = exercise(
                     "discounts the reward too",
                     "the reward counts in full, only what follows counts gamma times",
                 ),
+                "exp.reward + self.gamma * following - self.Q": (
+                    "gives every entry an error of its own",
+                    "there is one error, that of this step, and every entry learns from it",
+                ),
                 "self.gamma * following - self.Q[exp.obs, exp.act]": (
                     "forgets the reward",
                     "the error is the reward and what follows, minus the old value",
@@ -186,6 +190,10 @@ test_sarsa_lambda = exercise(
                 "        self.traces[exp.obs, exp.act] += self.config.lr\n": (
                     "raises the trace by the learning rate",
                     "the trace of the state and action rises by 1; lr counts where Q moves",
+                ),
+                "        if exp.terminated:\n            self.traces[:] = 0.0\n        self.traces[exp.obs, exp.act] += 1\n": (
+                    "clears the traces before the last step",
+                    "the last step teaches all steps before it too",
                 ),
                 "        self.traces[exp.obs] += 1\n": (
                     "marks every action",

@@ -18,6 +18,7 @@ from arena_lib.rl.tabular.agents import AgentConfig, Experience
 __test__ = False
 
 TYPES = "types of the actions"
+NEXT = "the generator's next number"
 AHEAD = "it chooses the next action before it learns"
 N_DRAWS = 40
 """Choices that are made one after the other from one generator."""
@@ -68,7 +69,7 @@ def draws(function: Callable[..., Any], case: Case) -> Observations:
     copies, rng = copy.deepcopy(args), np.random.default_rng(seed)
     drawn = [function(*copies, rng) for _ in range(N_DRAWS)]
     names = [name for name, now, before in zip(case.names, copies, args, strict=False) if _differ(now, before)]
-    return {"actions": [plain(action) for action in drawn], TYPES: types_of(drawn), CHANGED: names}
+    return {"actions": [plain(action) for action in drawn], TYPES: types_of(drawn), NEXT: rng.random(), CHANGED: names}
 
 
 def require_class(cls: Any, name: str) -> None:
