@@ -79,6 +79,65 @@ test_policy_eval_numerical = exercise(
     accepts=[by_loops],
     mistakes=[
         *instead_of(
+            "range(max_iterations)",
+            {
+                "range(10_000)": (
+                    "ignores max_iterations",
+                    "after max_iterations sweeps it stops, whatever the change",
+                ),
+                "range(1, max_iterations)": (
+                    "makes one sweep too few",
+                    "max_iterations is the largest number of sweeps",
+                ),
+                "range(max_iterations + 1)": (
+                    "makes one sweep too many",
+                    "max_iterations is the largest number of sweeps",
+                ),
+            },
+        ),
+        *instead_of(
+            "np.abs(V - before).max() < eps",
+            {
+                "np.abs(V - before).max() <= eps": (
+                    "stops at a change of just eps",
+                    "it goes on as long as a value has changed by eps or more",
+                ),
+                "abs(V - before)[env.start] < eps": (
+                    "looks at the start alone",
+                    "no value of any state may have changed by eps or more",
+                ),
+                "abs(V.sum() - before.sum()) < eps": (
+                    "compares sums",
+                    "changes of several states can cancel: take the largest change",
+                ),
+                "np.linalg.norm(V - before) < eps": (
+                    "takes the length of the change",
+                    "no value may have changed by eps or more: take the largest change",
+                ),
+                "(V - before).max() < eps": (
+                    "forgets the absolute value",
+                    "values that fall have changed too",
+                ),
+                "(before - V).max() < eps": (
+                    "looks only for values that fall",
+                    "values that rise have changed too",
+                ),
+                "np.abs(V - before).mean() < eps": (
+                    "averages the changes",
+                    "no value may have changed by eps or more: take the largest change",
+                ),
+                "np.abs(V - before).sum() < eps": (
+                    "adds up the changes",
+                    "no value may have changed by eps or more: take the largest change",
+                ),
+                "False": ("never stops before max_iterations", "it stops once no value changes by eps or more"),
+                "np.abs(V - before).max() < 1e-8": (
+                    "ignores eps",
+                    "how small a change must be is the argument eps",
+                ),
+            },
+        ),
+        *instead_of(
             "(transitions * (rewards + gamma * before)).sum(axis=1)",
             {
                 "(transitions * (rewards + before)).sum(axis=1)": (
@@ -153,48 +212,6 @@ test_policy_eval_numerical = exercise(
             },
         ),
         *instead_of(
-            "np.abs(V - before).max() < eps",
-            {
-                "np.abs(V - before).max() <= eps": (
-                    "stops at a change of just eps",
-                    "it goes on as long as a value has changed by eps or more",
-                ),
-                "abs(V - before)[env.start] < eps": (
-                    "looks at the start alone",
-                    "no value of any state may have changed by eps or more",
-                ),
-                "abs(V.sum() - before.sum()) < eps": (
-                    "compares sums",
-                    "changes of several states can cancel: take the largest change",
-                ),
-                "np.linalg.norm(V - before) < eps": (
-                    "takes the length of the change",
-                    "no value may have changed by eps or more: take the largest change",
-                ),
-                "(V - before).max() < eps": (
-                    "forgets the absolute value",
-                    "values that fall have changed too",
-                ),
-                "(before - V).max() < eps": (
-                    "looks only for values that fall",
-                    "values that rise have changed too",
-                ),
-                "np.abs(V - before).mean() < eps": (
-                    "averages the changes",
-                    "no value may have changed by eps or more: take the largest change",
-                ),
-                "np.abs(V - before).sum() < eps": (
-                    "adds up the changes",
-                    "no value may have changed by eps or more: take the largest change",
-                ),
-                "False": ("never stops before max_iterations", "it stops once no value changes by eps or more"),
-                "np.abs(V - before).max() < 1e-8": (
-                    "ignores eps",
-                    "how small a change must be is the argument eps",
-                ),
-            },
-        ),
-        *instead_of(
             "return V",
             {
                 "return before if max_iterations else V": (
@@ -211,23 +228,6 @@ test_policy_eval_numerical = exercise(
                 "            return before\n": (
                     "returns the values before the last sweep",
                     "the last sweep's values are the best",
-                ),
-            },
-        ),
-        *instead_of(
-            "range(max_iterations)",
-            {
-                "range(10_000)": (
-                    "ignores max_iterations",
-                    "after max_iterations sweeps it stops, whatever the change",
-                ),
-                "range(1, max_iterations)": (
-                    "makes one sweep too few",
-                    "max_iterations is the largest number of sweeps",
-                ),
-                "range(max_iterations + 1)": (
-                    "makes one sweep too many",
-                    "max_iterations is the largest number of sweeps",
                 ),
             },
         ),

@@ -87,6 +87,56 @@ test_value_iteration = exercise(
     accepts=[iterate_by_loops],
     mistakes=[
         *instead_of(
+            "range(max_iterations)",
+            {
+                "range(10_000)": ("ignores max_iterations", "after max_iterations sweeps it stops"),
+                "range(max_iterations + 1)": (
+                    "makes one sweep too many",
+                    "max_iterations is the largest number of sweeps",
+                ),
+                "range(1, max_iterations)": (
+                    "makes one sweep too few",
+                    "max_iterations is the largest number of sweeps",
+                ),
+            },
+        ),
+        *instead_of(
+            "np.abs(V - before).max() < eps",
+            {
+                "np.abs(V - before).max() <= eps": (
+                    "stops at a change of just eps",
+                    "it goes on as long as a value has changed by eps or more",
+                ),
+                "np.abs(V - before).sum() < eps": (
+                    "adds up the changes",
+                    "no value may have changed by eps or more: take the largest change",
+                ),
+                "np.linalg.norm(V - before) < eps": (
+                    "takes the length of the change",
+                    "no value may have changed by eps or more: take the largest change",
+                ),
+                "abs(V - before)[env.start] < eps": (
+                    "looks at the start alone",
+                    "no value of any state may have changed by eps or more",
+                ),
+                "(before - V).max() < eps": (
+                    "looks only for values that fall",
+                    "values that rise have changed too",
+                ),
+                "(V - before).max() < eps": ("forgets the absolute value", "values that fall have changed too"),
+                "np.abs(V - before).mean() < eps": (
+                    "averages the changes",
+                    "no value may have changed by eps or more: take the largest change",
+                ),
+                "np.abs(V - before).min() < eps": (
+                    "stops when one value has settled",
+                    "no value may have changed by eps or more: take the largest change",
+                ),
+                "False": ("never stops before max_iterations", "it stops once no value changes by eps or more"),
+                "np.abs(V - before).max() < 1e-8": ("ignores eps", "how small a change must be is the argument eps"),
+            },
+        ),
+        *instead_of(
             "compute_action_values(env, before, gamma).max(axis=1)",
             {
                 "compute_action_values(env, before, gamma).mean(axis=1)": (
@@ -136,42 +186,6 @@ test_value_iteration = exercise(
             },
         ),
         *instead_of(
-            "np.abs(V - before).max() < eps",
-            {
-                "np.abs(V - before).max() <= eps": (
-                    "stops at a change of just eps",
-                    "it goes on as long as a value has changed by eps or more",
-                ),
-                "np.abs(V - before).sum() < eps": (
-                    "adds up the changes",
-                    "no value may have changed by eps or more: take the largest change",
-                ),
-                "np.linalg.norm(V - before) < eps": (
-                    "takes the length of the change",
-                    "no value may have changed by eps or more: take the largest change",
-                ),
-                "abs(V - before)[env.start] < eps": (
-                    "looks at the start alone",
-                    "no value of any state may have changed by eps or more",
-                ),
-                "(before - V).max() < eps": (
-                    "looks only for values that fall",
-                    "values that rise have changed too",
-                ),
-                "(V - before).max() < eps": ("forgets the absolute value", "values that fall have changed too"),
-                "np.abs(V - before).mean() < eps": (
-                    "averages the changes",
-                    "no value may have changed by eps or more: take the largest change",
-                ),
-                "np.abs(V - before).min() < eps": (
-                    "stops when one value has settled",
-                    "no value may have changed by eps or more: take the largest change",
-                ),
-                "False": ("never stops before max_iterations", "it stops once no value changes by eps or more"),
-                "np.abs(V - before).max() < 1e-8": ("ignores eps", "how small a change must be is the argument eps"),
-            },
-        ),
-        *instead_of(
             "return V",
             {
                 "return before if max_iterations else V": (
@@ -201,20 +215,6 @@ test_value_iteration = exercise(
             "V = np.zeros(env.n_states)",
             {
                 "V = np.ones(env.n_states)": ("begins with ones", "before the first sweep every value is 0"),
-            },
-        ),
-        *instead_of(
-            "range(max_iterations)",
-            {
-                "range(10_000)": ("ignores max_iterations", "after max_iterations sweeps it stops"),
-                "range(max_iterations + 1)": (
-                    "makes one sweep too many",
-                    "max_iterations is the largest number of sweeps",
-                ),
-                "range(1, max_iterations)": (
-                    "makes one sweep too few",
-                    "max_iterations is the largest number of sweeps",
-                ),
             },
         ),
         Mistake(
