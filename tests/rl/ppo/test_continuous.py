@@ -42,6 +42,13 @@ def test_the_environment_gets_clipped_actions_and_the_rollout_those_that_were_dr
     torch.testing.assert_close(batch.logprobs, trainer.compute_logprobs(batch.obs, drawn.flatten(0, 1)))
 
 
+def test_the_policy_keeps_to_the_bounds_whatever_class_the_agent_has():
+    trainer = PPOTrainerCts(small())
+    trainer.agent = object()  # a learner's agent needn't be one of ours
+    actions = trainer.policy(greedy=False)(np.zeros((50, 3), dtype=np.float32))
+    assert np.abs(actions).max() == 2.0
+
+
 def test_the_same_seed_gives_the_same_curve_and_state_comes_back_with_its_statistics():
     first, second = PPOTrainerCts(small()), PPOTrainerCts(small())
     assert first.train().metrics == second.train().metrics

@@ -45,8 +45,14 @@ def test_a_notebook_shows_it(breakout):
     html = breakout._repr_html_()
     assert html.startswith("<figure")
     assert "data:image/webp;base64," in html
-    assert f"return {breakout.returns[0]:g}, {breakout.returns[1]:g}" in html
+    assert f"return {breakout.returns[0]:.1f}, {breakout.returns[1]:.1f}" in html
     assert repr(breakout).startswith(f"Video({len(breakout.frames)} frames, ")
+
+
+def test_returns_are_shown_with_one_decimal():
+    shown = video.Video(np.zeros((2, 4, 6, 3), np.uint8), 25.0, (57.9605, -3.0))
+    assert "<figcaption>return 58.0, -3.0</figcaption>" in shown._repr_html_()
+    assert repr(shown) == "Video(2 frames, 0.1 s, returns 58.0, -3.0)"
 
 
 def test_large_and_fast_pictures_are_thinned():

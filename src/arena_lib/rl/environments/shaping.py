@@ -22,7 +22,7 @@ class EasyCart(CartPoleEnv):
 
         CartPole pays 1 for each step, wherever the cart is. EasyCart pays
 
-            1 - |position| / 2.4 / 2 - |angle| / 0.2095 / 2
+            1 - (|position| / 2.4) / 2 - (|angle| / 0.2095) / 2
 
         of the observation that the step led to: 1 in the middle with the pole upright, and 0 at the corner where both
         limits are reached at once. `self.x_threshold` (2.4) and `self.theta_threshold_radians` (0.2095) hold the limits;
@@ -42,7 +42,7 @@ class SpinCart(CartPoleEnv):
 
         The reward is the pole's angular speed |angular velocity| after the step, at most MAX_SPIN (8 radians a second),
         divided by MAX_SPIN; so it's from 0 to 1, and either direction counts. The episode terminates only if the cart
-        has left the track: |position| > `self.x_threshold`. Where it does, the reward is 0. However far the pole falls, the
+        has left the track: |position| > `self.x_threshold`. In that step the reward is 0. However far the pole falls, the
         episode goes on. `CartPoleEnv.step` warns if it's called after an end that it saw itself, so set
         `self.steps_beyond_terminated = None` after each call. The observation and the rest of what it returns stay.
         """

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import gymnasium as gym
 import numpy as np
 import torch
 from gymnasium.vector import VectorEnv
@@ -165,13 +166,13 @@ class PPOTrainerCts(PPOTrainer):
     def policy(self, greedy: bool = True) -> Callable[[np.ndarray], np.ndarray]:
         """What the agent does with raw observations: the mean action or a drawn one, within the bounds."""
         generator = make_generator(self.cfg.seed)
-        agent, stepper = self.agent, self._normalizer
-        assert isinstance(agent, PPOAgentCts)
+        space, stepper = self.stepper.envs.single_action_space, self._normalizer
+        assert isinstance(space, gym.spaces.Box)
 
         @torch.no_grad()
         def act(obs: np.ndarray) -> np.ndarray:
             mu, sigma, _ = self.actor(torch.from_numpy(normalize(obs, stepper.obs_moments)))
             actions = mu if greedy else mu + sigma * torch.randn(mu.shape, generator=generator)
-            return np.clip(actions.numpy(), agent.low, agent.high)
+            return np.clip(actions.numpy(), space.low, space.high)
 
         return act

@@ -230,7 +230,10 @@ class PPOTrainer:
         return finish_rollout(rollout, self.critic, self.compute_logprobs, self.cfg.gamma, self.cfg.gae_lambda)
 
     def compute_ppo_objective(self, minibatch: Batch) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
-        """What is to be made large (equation 9): surrogate objective - critic's loss + entropy bonus; and figures to log."""
+        """What is to be made large, surrogate objective - critic's loss + entropy bonus, and figures to log.
+
+        This is equation 9 of Schulman et al. 2017.
+        """
         cfg = self.cfg
         dist = self.get_dist(minibatch.obs)
         values = self.critic(minibatch.obs).squeeze(-1)

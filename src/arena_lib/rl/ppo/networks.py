@@ -100,7 +100,8 @@ def get_actor_and_critic_atari(obs_shape: tuple[int, int, int], n_actions: int) 
     """The actor and the critic for Atari's pictures: obs "batch channel height width", bytes from 0 to 255.
 
     They share their `trunk`, the very same module, and differ in their last layer: actor = Sequential(trunk, linear
-    layer to n_actions), critic = Sequential(trunk, linear layer to 1). The trunk is an `nn.Sequential`: `ScalePixels()`;
+    layer to n_actions), critic = Sequential(trunk, linear layer to 1). The trunk is an `nn.Sequential`: `ScalePixels()`,
+    which makes numbers from 0 to 1 of the bytes;
     convolutions with 32 kernels of 8 x 8 and stride 4, 64 of 4 x 4 and stride 2, 64 of 3 x 3 and stride 1, each followed
     by `nn.ReLU`; `nn.Flatten`; a linear layer with 512 outputs; `nn.ReLU`.
 

@@ -39,6 +39,8 @@ def no_moments(shape: tuple[int, ...] = ()) -> Moments:
 def update_moments(moments: Moments, batch: Float[np.ndarray, " batch *shape"]) -> Moments:
     """The moments of all that was seen before and of `batch`, a row for each new observation.
 
+    `Moments(mean, variance, count)` has these three fields: the mean and the variance of all rows, and how many there were.
+
     With n rows seen before and m new ones, and delta = (mean of batch) - (mean before):
 
         mean     = mean before + delta * m / (n + m)

@@ -21,7 +21,7 @@ def calc_clipped_surrogate_objective(
     clip_coef: float,
     eps: float = 1e-8,
 ) -> Float[Tensor, ""]:
-    """The policy's part of the objective, to be made large (equation 7).
+    """The policy's part of the objective, to be made large (Schulman et al. 2017, equation 7).
 
     `dist`, a `Categorical` for each entry, is the policy as it is now; `mb_logprobs` are the log-probabilities that the actions had when they were taken.
 
@@ -102,7 +102,7 @@ def calc_entropy_bonus_cts(dist: Normal, ent_coef: float) -> Float[Tensor, ""]:
 def compute_approx_kl(
     logprobs: Float[Tensor, " minibatch"], mb_logprobs: Float[Tensor, " minibatch"]
 ) -> Float[Tensor, ""]:
-    """An estimate of how far the policy has moved from the one that acted: the KL divergence, in nats.
+    """An estimate of how far the policy has moved from the one that acted: KL(then || now), in nats.
 
     With log_ratio = logprobs - mb_logprobs (now minus then), it's the mean of exp(log_ratio) - 1 - log_ratio. Each term
     is at least 0, unlike those of the mean of -log_ratio, which has the same expectation but varies more.

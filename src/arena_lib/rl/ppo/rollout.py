@@ -115,7 +115,7 @@ def finish_rollout(
     tail both, and gives "batch". Each is asked about the rollout's observations in one call.
 
     1. values: the critic's, of rollout.obs; next_values by `compute_next_values`
-    2. advantages by `compute_advantages` (or its fast twin `compute_advantages_by_scan`)
+    2. advantages by `compute_advantages` (`compute_advantages_by_scan` gives the same for all steps at once, without your loop)
     3. returns = advantages + values: what the critic should have said
     4. logprobs of the actions taken
 

@@ -51,15 +51,18 @@ class Video:
 
     def __repr__(self) -> str:
         seconds = len(self.frames) / self.frames_per_second
-        return f"Video({len(self.frames)} frames, {seconds:.1f} s, returns {', '.join(f'{r:g}' for r in self.returns)})"
+        return f"Video({len(self.frames)} frames, {seconds:.1f} s, returns {self._say_returns()})"
 
     def _repr_html_(self) -> str:
         data = base64.b64encode(self._encode("WEBP")).decode()
-        caption = "return " + ", ".join(f"{total:g}" for total in self.returns)
+        caption = f"return {self._say_returns()}"
         return (
             f'<figure style="margin:0"><img alt="the agent, {caption}" src="data:image/webp;base64,{data}">'
             f"<figcaption>{caption}</figcaption></figure>"
         )
+
+    def _say_returns(self) -> str:
+        return ", ".join(f"{total:.1f}" for total in self.returns)
 
     def _encode(self, kind: str) -> bytes:
         image = _pillow()
