@@ -1,5 +1,6 @@
 """What a chapter says of itself is so: its parts' minutes, and the numbers in its text."""
 
+import dataclasses
 import linecache
 import re
 
@@ -11,8 +12,11 @@ from arena_lib import zoo
 from arena_lib.course.content.catalog import load_catalog
 from arena_lib.course.content.notebooks import build_cells
 from arena_lib.interp.patching.metrics import logits_to_ave_logit_diff
+from arena_lib.rl.environments.stepping import Transition
+from arena_lib.rl.ppo.discrete import PPOConfig
+from arena_lib.rl.ppo.rollout import Batch
 
-IN_PARTS = ["1.1", "1.2", "1.3.1", "1.3.2", "1.4.1", "2.2"]
+IN_PARTS = ["1.1", "1.2", "1.3.1", "1.3.2", "1.4.1", "2.2", "2.3"]
 """Sections whose parts each say their minutes and what one learns."""
 ENDS = ["What you have learned", "What comes next", "On your own", "Reading"]
 """The headings that close a section, in this order."""
@@ -72,6 +76,20 @@ def test_a_section_ends_with_what_was_learned_what_comes_and_how_to_go_on(catalo
     entries = re.split(r"^- ", reading, flags=re.M)[1:]
     assert entries
     assert all("](https://" in entry for entry in entries)
+
+
+def test_the_settings_and_fields_that_2_3_lists_are_those_that_there_are(catalog):
+    text = "\n".join(cell.source for cell in catalog.section("2.3").cells if cell.kind == "markdown")
+    listed = dict(re.findall(r"^\| `(\w+)` \| ([^`|]+) \|", text, re.M))
+    defaults = {field.name: field.default for field in dataclasses.fields(PPOConfig)}
+    assert set(defaults) - set(listed) == {"env_id", "seed"}
+    assert listed == {
+        name: f"{defaults[name]:,}" if name == "total_timesteps" else str(defaults[name]) for name in listed
+    }
+    batch = text.partition("What comes out is a `Batch`.")[2].partition("`len(batch)`")[0]
+    assert re.findall(r"`(\w+)`", batch) == [field.name for field in dataclasses.fields(Batch)]
+    rows = re.findall(r'^\| ([^|]+) \| `"n_envs', text, re.M)
+    assert re.findall(r"`(\w+)`", " ".join(rows)) == [field.name for field in dataclasses.fields(Transition)]
 
 
 def run_solutions(name: str):
