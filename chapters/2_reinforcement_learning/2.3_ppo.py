@@ -682,6 +682,9 @@ if missing:
         f"Not installed: {', '.join(missing)}. So this is the pendulum; pip install 'arena-lib[rl]' brings the robot."
     )
 ROBOT, RANDOM, GOOD = ("Pendulum-v1", -1200, -200) if missing else ("InvertedPendulum-v5", 6, 950)
+SETTINGS = {"n_envs": 1, "n_steps": 512, "n_minibatches": 8}
+if ROBOT == "Pendulum-v1":
+    SETTINGS = {"n_envs": 4, "n_steps": 256, "n_minibatches": 16, "lr": 1e-3, "gamma": 0.9}
 N_ROBOT = 1024 if SCALE == "tiny" else 60_000
 
 
@@ -708,7 +711,7 @@ class RobotPPO(PPOTrainerCts):
         return surrogate - value_loss + entropy, figures
 
 
-robot = RobotPPO(PPOContinuousConfig(env_id=ROBOT, total_timesteps=N_ROBOT, n_steps=512, n_minibatches=8))
+robot = RobotPPO(PPOContinuousConfig(env_id=ROBOT, total_timesteps=N_ROBOT, **SETTINGS))
 robot_run = robot.train()
 say_if_tiny()
 points, curve = returns_over_time(robot_run)

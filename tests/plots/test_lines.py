@@ -28,6 +28,13 @@ def test_a_single_curve_needs_no_legend():
     assert lines({"a": [1.0], "b": [2.0]}).layout.showlegend is True
 
 
+@pytest.mark.parametrize(
+    ("height", "number"), [(-1200.0, "-1,200"), (999.6, "1,000"), (475.0, "475"), (0.1234, "0.123")]
+)
+def test_a_reference_is_written_without_an_exponent(height, number):
+    assert lines({"a": [1.0, 2.0]}, references={"known": height}).layout.shapes[0].name == f"known {number}"
+
+
 def test_references_are_level_lines_with_their_names():
     figure = lines({"a": [1.0, 2.0]}, references={"bigram": 3.39})
     assert figure.layout.shapes[0].y0 == figure.layout.shapes[0].y1 == 3.39

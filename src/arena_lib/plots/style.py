@@ -37,7 +37,8 @@ def add_references(figure: go.Figure, references: Mapping[str, float] | None) ->
     """Level lines, named in the legend: beside the line a name would lie on bars, markers or numbers."""
     for i, (name, height) in enumerate((references or {}).items()):
         line = {"color": "#555555", "dash": DASHES[(i + 2) % len(DASHES)], "width": 1.5}
-        figure.add_hline(y=height, line=line, name=f"{escape(name)} {height:.3g}", showlegend=True)
+        number = f"{height:.3g}" if abs(height) < 999.5 else f"{height:,.0f}"
+        figure.add_hline(y=height, line=line, name=f"{escape(name)} {number}", showlegend=True)
 
 
 def colorbar(quantity: str) -> dict[str, Any]:
