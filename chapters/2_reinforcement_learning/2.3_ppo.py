@@ -330,11 +330,11 @@ figure
 # %% exercise="ppo_trainer" title="The whole of PPO" difficulty=5 importance=5 minutes=50
 # hint: rollout_phase is four lines: start, play, finish, return. compute_ppo_objective evaluates both networks on the
 #       minibatch and calls your terms: surrogate - critic's loss + entropy.
-# hint: learning_phase: for each epoch, for each idx of get_minibatch_indices(self.rng, len(batch), len(batch) //
-#       self.cfg.n_minibatches): the objective of batch[idx], then self._ascend(objective). After an epoch look at
-#       target_kl; after all epochs the scheduler's step.
-# hint: Collect what compute_ppo_objective says in lists, and return their means and "epochs". `figures` holds
-#       "surrogate", "value_loss" and "entropy", each detached.
+# hint: learning_phase: for each epoch, for each idx of the first n_minibatches of get_minibatch_indices(self.rng,
+#       len(batch), len(batch) // n_minibatches): the objective of batch[idx], then self._ascend(objective). After an
+#       epoch look at target_kl; after all epochs the scheduler's step.
+# hint: Collect what compute_ppo_objective says in lists, and return their means and "epochs". Detach each
+#       figure, so that it keeps no graph.
 # %% [markdown]
 # Does it work? You know from 2.2 how to find out: with **probes**, environments so small that you know what must come
 # out. Each needs one thing more than the one before, so the first that fails says where to look.

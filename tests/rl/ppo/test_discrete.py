@@ -84,6 +84,17 @@ def test_a_small_target_ends_a_phase_early():
     assert PPOTrainer(small(n_epochs=3)).train_phase()["epochs"] == 3
 
 
+def test_an_epoch_has_exactly_n_minibatches_however_many_steps_are_real(monkeypatch):
+    cfg = small(env_id="arena/Probe8-v0", n_envs=3, n_steps=8, n_minibatches=8, n_epochs=1)
+    trainer, sizes = PPOTrainer(cfg, partial(make_vector_env, Probe8, 3, mode=AutoresetMode.NEXT_STEP)), []
+    compute = trainer.compute_ppo_objective
+    monkeypatch.setattr(trainer, "compute_ppo_objective", lambda mb: [sizes.append(len(mb)), compute(mb)][1])
+    batch = trainer.rollout_phase()
+    trainer.learning_phase(batch)
+    assert len(batch) == 18
+    assert sizes == [2] * 8
+
+
 def test_clipping_values_changes_what_is_learned():
     plain, clipped = (PPOTrainer(small(clip_values=clip, lr=0.05)) for clip in (False, True))
     assert plain.train_phase()["value_loss"] != clipped.train_phase()["value_loss"]

@@ -89,7 +89,7 @@ def compute_next_values(
     - the last row: the next observation isn't part of the rollout;
     - a truncated step: the next row belongs to the next episode, but the episode that was cut off had reached next_obs[t].
 
-    Where an episode terminated nothing follows, and the result is 0 (also where it was truncated in the same step).
+    The critic may be asked about more steps than these, in one call or in several: only the result counts. Where an episode terminated nothing follows, and the result is 0 (also where it was truncated in the same step).
     No gradients are recorded and no argument is changed.
     """
     next_values = values.roll(-1, dims=0)

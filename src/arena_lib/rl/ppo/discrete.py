@@ -149,7 +149,8 @@ class PPOAgent:
     def play_step(self) -> Transition:
         """Do one step in every environment, write it to the rollout, and return it.
 
-        1. The observations to act on are `self.stepper.obs`, a numpy array. Ask the actor for their logits, as floats.
+        1. The observations to act on are `self.stepper.obs`, a numpy array. Give them to the actor as floats
+           (torch.float32), whatever their dtype is: it returns the logits.
         2. Draw the actions: add this step's noise, `self.noise[self.rollout.n_filled]`, and take the place of the largest.
         3. `self.stepper.step(actions)`, with a numpy array, gives a Transition.
         4. `self.rollout.add(obs=, actions=, rewards=, next_obs=, terminated=, truncated=, is_real=)` with the transition's
@@ -233,6 +234,10 @@ class PPOTrainer:
         """What is to be made large, surrogate objective - critic's loss + entropy bonus, and figures to log.
 
         This is equation 9 of Schulman et al. 2017.
+
+        Both networks are evaluated on the minibatch's observations. If `cfg.clip_values`, the critic's loss is the clipped
+        one; `minibatch.values` are what it said then. The figures are a dictionary of single numbers without gradients,
+        under names of your choice; here they are the three terms "surrogate", "value_loss" and "entropy".
         """
         cfg = self.cfg
         dist = self.get_dist(minibatch.obs)
@@ -251,17 +256,22 @@ class PPOTrainer:
         return surrogate - value_loss + entropy, figures
 
     def learning_phase(self, batch: Batch) -> dict[str, float]:
-        """Learn from one rollout, cfg.n_epochs times over; returns the mean of each figure, and the epochs made.
+        """Learn from one rollout, cfg.n_epochs times over.
 
-        In each epoch the batch is dealt into cfg.n_minibatches minibatches (`get_minibatch_indices` with `self.rng`). For
-        each, one step up the gradient of the objective, whose norm is clipped to cfg.max_grad_norm. Then, if there is a
-        target_kl, the policy is compared with the one that acted: beyond it, the phase ends. Last, the scheduler's step.
+        In each epoch the batch is dealt anew (`get_minibatch_indices` with `self.rng`) into exactly cfg.n_minibatches
+        minibatches of len(batch) // cfg.n_minibatches steps. For each, one step up the gradient of the objective, whose norm
+        is clipped to cfg.max_grad_norm: `_ascend` does that. After each whole epoch, if there is a cfg.target_kl, no more
+        epochs follow once `measure_kl(batch)` is above it. Last, in any case, the scheduler makes one step.
+
+        Returns numbers: under the name of each figure of `compute_ppo_objective` its mean over all minibatches of the phase,
+        and under "epochs" how many epochs were made.
         """
         figures: defaultdict[str, list[Tensor]] = defaultdict(list)
         n_epochs = 0
         for _ in range(self.cfg.n_epochs):
             n_epochs += 1
-            for idx in get_minibatch_indices(self.rng, len(batch), len(batch) // self.cfg.n_minibatches):
+            dealt = get_minibatch_indices(self.rng, len(batch), len(batch) // self.cfg.n_minibatches)
+            for idx in dealt[: self.cfg.n_minibatches]:
                 objective, seen = self.compute_ppo_objective(batch[idx])
                 self._ascend(objective)
                 for name, value in seen.items():

@@ -27,7 +27,7 @@ GAIN_CRITIC = 1.0
 
 
 def init_layer(layer: nn.Linear | nn.Conv2d, gain: float = GAIN_HIDDEN) -> nn.Linear | nn.Conv2d:
-    """Give `layer` an orthogonal weight, scaled by `gain`, and biases of zero; returns the same layer."""
+    """Give `layer` an orthogonal weight times `gain` (all its singular values are `gain`), and biases of zero; returns it."""
     nn.init.orthogonal_(layer.weight, gain)
     assert layer.bias is not None
     nn.init.zeros_(layer.bias)
@@ -40,8 +40,8 @@ def get_actor_and_critic_classic(d_obs: int, n_actions: int) -> tuple[nn.Sequent
     Each is an `nn.Sequential` of its own: linear layer, `nn.Tanh`, linear layer, `nn.Tanh`, linear layer. The hidden
     layers have 64 outputs. The actor ends in n_actions logits, the critic in one value. They share no weights.
 
-    Every weight is orthogonal and every bias zero, as `init_layer(layer, gain)` makes them. The gain is sqrt(2) for
-    hidden layers, 0.01 for the actor's last layer and 1 for the critic's last layer.
+    Every weight is an orthogonal matrix times a gain, and every bias is zero, as `init_layer(layer, gain)` makes them. The
+    gain is sqrt(2) for hidden layers, 0.01 for the actor's last layer and 1 for the critic's last layer.
 
     >>> actor, critic = get_actor_and_critic_classic(4, 2)
     >>> sum(p.numel() for p in actor.parameters()), sum(p.numel() for p in critic.parameters())
@@ -142,7 +142,7 @@ class Actor(nn.Module):
     def forward(
         self, obs: Float[Tensor, "batch d_obs"]
     ) -> tuple[Float[Tensor, "batch n_actions"], Float[Tensor, "batch n_actions"], Normal]:
-        """The mean mu, the standard deviation sigma = exp(log_std) as often as there are observations, and Normal(mu, sigma)."""
+        """The mean mu, the standard deviation sigma = exp(log_std), repeated for each observation, and Normal(mu, sigma)."""
         mu = self.mean(obs)
         sigma = self.log_std.exp().expand_as(mu)
         return mu, sigma, Normal(mu, sigma, validate_args=False)

@@ -37,7 +37,7 @@ def no_moments(shape: tuple[int, ...] = ()) -> Moments:
 
 
 def update_moments(moments: Moments, batch: Float[np.ndarray, " batch *shape"]) -> Moments:
-    """The moments of all that was seen before and of `batch`, a row for each new observation.
+    """The moments of all that was seen before and of `batch`, a row for each new observation, at least one.
 
     `Moments(mean, variance, count)` has these three fields: the mean and the variance of all rows, and how many there were.
 

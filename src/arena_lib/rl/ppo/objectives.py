@@ -23,13 +23,15 @@ def calc_clipped_surrogate_objective(
 ) -> Float[Tensor, ""]:
     """The policy's part of the objective, to be made large (Schulman et al. 2017, equation 7).
 
-    `dist`, a `Categorical` for each entry, is the policy as it is now; `mb_logprobs` are the log-probabilities that the actions had when they were taken.
+    `dist` is the policy as it is now: a distribution of one action for each step of the minibatch (a `Categorical`, or
+    another that has `log_prob`). `mb_logprobs` are the log-probabilities that the actions had when they were taken.
 
         A = (mb_advantages - mean) / (std + eps)                        over this minibatch; std as torch gives it
         ratio = probability now / probability then
         result = mean of min(ratio * A, clip(ratio, 1 - clip_coef, 1 + clip_coef) * A)
 
-    Gradients flow through `dist` only. No argument is changed.
+    Gradients flow through `dist`. The other tensors are data of a finished rollout: they carry no gradients, so it makes
+    no difference whether you detach them. No argument is changed.
     """
     advantages = (mb_advantages - mb_advantages.mean()) / (mb_advantages.std() + eps)
     ratio = (dist.log_prob(mb_actions) - mb_logprobs).exp()
@@ -59,7 +61,7 @@ def calc_value_function_loss(
 ) -> Float[Tensor, ""]:
     """How wrong the critic is, to be made small: vf_coef * 1/2 * mean of (values - mb_returns)^2.
 
-    `values` are the critic's as it is now. Gradients flow through `values`.
+    `values` are the critic's as it is now. Gradients flow through `values`; `mb_returns` are data that carry no gradients.
     """
     return vf_coef * 0.5 * (values - mb_returns).pow(2).mean()
 
@@ -78,7 +80,8 @@ def calc_clipped_value_function_loss(
         clipped = mb_values + clip(values - mb_values, -clip_coef, clip_coef)
         result = vf_coef * 1/2 * mean of max((values - mb_returns)^2, (clipped - mb_returns)^2)
 
-    The larger of both errors counts, entry by entry, so a change that is too large is never rewarded.
+    The larger of both errors counts, entry by entry, so a change that is too large is never rewarded. Gradients flow
+    through `values`, as the formula has them; `mb_values` and `mb_returns` are data that carry no gradients.
     """
     clipped = mb_values + (values - mb_values).clamp(-clip_coef, clip_coef)
     errors = torch.maximum((values - mb_returns).pow(2), (clipped - mb_returns).pow(2))

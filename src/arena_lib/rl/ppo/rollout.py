@@ -112,15 +112,16 @@ def finish_rollout(
     """Turn a full rollout into a batch of single steps.
 
     `critic` takes "batch *obs_shape" and gives "batch 1"; `compute_logprobs` takes observations and actions, "batch" and
-    tail both, and gives "batch". Each is asked about the rollout's observations in one call.
+    tail both, and gives "batch". Both may be asked about all steps at once, phantom ones too.
 
-    1. values: the critic's, of rollout.obs; next_values by `compute_next_values`
-    2. advantages by `compute_advantages` (`compute_advantages_by_scan` gives the same for all steps at once, without your loop)
+    1. values: the critic's, of all of rollout.obs; next_values by `compute_next_values`
+    2. advantages, of all steps, by `compute_advantages` (or `compute_advantages_by_scan`: the same without
+       your loop)
     3. returns = advantages + values: what the critic should have said
     4. logprobs of the actions taken
 
     The result has one entry for each step that is real (`rollout.is_real`), all fields in the same order: by step, then by
-    environment. No gradients are recorded, and the rollout isn't changed: the batch is a copy.
+    environment. No gradients are recorded, and the rollout isn't changed: the batch is a copy, which shares no memory with it.
     """
     shape = rollout.rewards.shape
     obs, actions = rollout.obs.flatten(0, 1), rollout.actions.flatten(0, 1)

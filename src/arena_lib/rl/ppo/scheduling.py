@@ -13,8 +13,9 @@ class PPOScheduler:
 
         initial_lr + (end_lr - initial_lr) * k / total_phases
 
-    for k from 1 to total_phases; it stays at end_lr if step() is called more often. `n_step_calls` is k. Until the first
-    call the optimizer keeps the rate that it was made with.
+    for k from 1 to total_phases; it stays at end_lr if step() is called more often. The rate follows from the count alone,
+    whatever rate a group had before. `n_step_calls` is k: it counts every call, also those after the last phase, and a
+    checkpoint sets it to go on from there. Until the first call the optimizer keeps the rates that it was made with.
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer, initial_lr: float, end_lr: float, total_phases: int) -> None:

@@ -13,8 +13,10 @@ from arena_lib.tests.ppo.continuous_objectives import (
     test_calc_entropy_bonus_cts,
 )
 from arena_lib.tests.ppo.learning import (
-    test_ppo_scheduler,
     test_ppo_trainer,
+)
+from arena_lib.tests.ppo.minibatches import (
+    test_get_minibatch_indices,
 )
 from arena_lib.tests.ppo.moments import (
     test_update_moments,
@@ -30,18 +32,22 @@ from arena_lib.tests.ppo.networks_continuous import (
 )
 from arena_lib.tests.ppo.objectives import (
     test_calc_clipped_surrogate_objective,
-    test_calc_clipped_value_function_loss,
     test_calc_entropy_bonus,
-    test_calc_value_function_loss,
     test_compute_approx_kl,
 )
 from arena_lib.tests.ppo.rollouts import (
     test_finish_rollout,
-    test_get_minibatch_indices,
+)
+from arena_lib.tests.ppo.scheduling import (
+    test_ppo_scheduler,
 )
 from arena_lib.tests.ppo.shaping import (
     test_easy_cart,
     test_spin_cart,
+)
+from arena_lib.tests.ppo.value_losses import (
+    test_calc_clipped_value_function_loss,
+    test_calc_value_function_loss,
 )
 
 __test__ = False

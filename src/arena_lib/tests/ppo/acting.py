@@ -110,7 +110,16 @@ STORED = [
     ),
     *instead_of(
         "truncated=transition.truncated",
-        {"truncated=transition.done": ("stores every end as a truncation", "the two are kept apart")},
+        {
+            "truncated=transition.done": ("stores every end as a truncation", "the two are kept apart"),
+            "truncated=transition.terminated": ("stores terminations as truncations", "the two are kept apart"),
+        },
+    ),
+    Mistake(
+        "stores the last step of each episode as a phantom",
+        "is_real=transition.is_real",
+        "is_real=transition.is_real & ~transition.done",
+        why="an episode's last step is as real as the others",
     ),
     Mistake(
         "stores phantom steps as real",
@@ -134,6 +143,30 @@ test_ppo_agent = exercise(
         *instead_of(
             "(logits + self.noise[self.rollout.n_filled]).argmax(dim=-1)",
             {
+                "(logits + self.noise[self.rollout.n_filled - 1]).argmax(dim=-1)": (
+                    "uses the noise of the step before",
+                    "this step's noise is row n_filled, before the step is added",
+                ),
+                "(logits + self.noise[(self.rollout.n_filled + 1) % self.rollout.n_steps]).argmax(dim=-1)": (
+                    "uses the noise of the step after",
+                    "this step's noise is row n_filled, before the step is added",
+                ),
+                "(logits + self.noise[self.rollout.n_filled]).argmin(dim=-1)": (
+                    "takes the smallest",
+                    "the largest of logits plus Gumbel noise is a draw from the softmax",
+                ),
+                "(logits * self.noise[self.rollout.n_filled]).argmax(dim=-1)": (
+                    "multiplies by the noise",
+                    "Gumbel noise is added to logits",
+                ),
+                "(logits + self.noise[self.rollout.n_filled, :1]).argmax(dim=-1)": (
+                    "uses the first environment's noise for all",
+                    "each environment has noise of its own: the whole row",
+                ),
+                "torch.distributions.Categorical(logits=logits).sample()": (
+                    "draws by itself, without the noise",
+                    "the noise of a whole rollout was drawn from the agent's generator: the draw is made from it",
+                ),
                 "logits.argmax(dim=-1)": (
                     "always takes the likeliest action",
                     "to learn, an agent must try things: the noise makes the choice a draw from the softmax",
@@ -155,6 +188,24 @@ test_ppo_agent = exercise(
                     "the actions come from logits plus noise",
                 ),
             },
+            within="PPOAgent.play_step",
+        ),
+        *instead_of(
+            "torch.as_tensor(self.stepper.obs, dtype=torch.float32)",
+            {
+                "torch.as_tensor(self.stepper.obs)": (
+                    "leaves the observations as they are",
+                    "the actor's weights are float32, and observations may be of another dtype",
+                    "RuntimeError",
+                ),
+            },
+            within="PPOAgent.play_step",
+        ),
+        Mistake(
+            "sends a tensor to the environments",
+            "actions.numpy()",
+            "actions",
+            why="stepper.step takes a numpy array",
             within="PPOAgent.play_step",
         ),
     ],
@@ -215,6 +266,18 @@ test_ppo_agent_cts = exercise(
             "np.clip(actions, self.low, self.high)",
             {
                 "actions": ("sends actions beyond the bounds", "the environment gets actions within low and high"),
+                "(np.tanh(actions) + 1) / 2 * (self.high - self.low) + self.low": (
+                    "squashes the actions to the bounds",
+                    "they are clipped to the bounds, not squashed",
+                ),
+                "np.clip(actions, -self.high, self.high)": (
+                    "takes minus the upper bound for the lower one",
+                    "the bounds needn't be symmetric: self.low and self.high",
+                ),
+                "np.minimum(actions, self.high)": (
+                    "clips only from above",
+                    "the environment gets actions within low and high",
+                ),
                 "np.tanh(actions)": ("squashes the actions", "they are clipped to the bounds, not squashed"),
                 "np.clip(actions, -1, 1)": (
                     "clips to -1 and 1",
@@ -226,6 +289,26 @@ test_ppo_agent_cts = exercise(
         *instead_of(
             "mu + sigma * self.noise[self.rollout.n_filled]",
             {
+                "mu + sigma**2 * self.noise[self.rollout.n_filled]": (
+                    "scales by the variance",
+                    "standard normal noise is scaled by the standard deviation",
+                ),
+                "mu + sigma.sqrt() * self.noise[self.rollout.n_filled]": (
+                    "scales by the root of sigma",
+                    "sigma is the standard deviation already",
+                ),
+                "(mu + self.noise[self.rollout.n_filled]) * sigma": (
+                    "scales the mean, too",
+                    "only the noise is scaled by sigma",
+                ),
+                "mu + sigma * self.noise[self.rollout.n_filled - 1]": (
+                    "uses the noise of the step before",
+                    "row n_filled belongs to this step, before it is added",
+                ),
+                "torch.distributions.Normal(mu, sigma).sample()": (
+                    "draws by itself, without the noise",
+                    "the noise of a whole rollout was drawn from the agent's generator: the draw is made from it",
+                ),
                 "mu": ("always takes the mean", "to learn, an agent must try things: add sigma * noise"),
                 "mu + self.noise[self.rollout.n_filled]": ("leaves sigma out", "the noise is scaled by sigma"),
                 "mu + sigma * self.noise[0]": (

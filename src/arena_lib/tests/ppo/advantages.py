@@ -255,6 +255,18 @@ test_compute_next_values = exercise(
                     "gives the last row the value of the first",
                     "after the last row the rollout ends: ask the critic about next_obs there",
                 ),
+                "    next_values[-1] = values[-1]\n": (
+                    "keeps the last row's own value",
+                    "after the last row the rollout ends: ask the critic about next_obs there",
+                ),
+                "    next_values[-1] = 0.0\n": (
+                    "gives the last row no future",
+                    "the rollout ends there, the episode doesn't: ask the critic about next_obs",
+                ),
+                "    is_asked[-1] = ~terminated.any()\n": (
+                    "asks about the last row only where nothing terminated",
+                    "each environment by itself has a last row: ask the critic about all of it",
+                ),
                 "    is_asked[0] = True\n": (
                     "asks about the first row instead of the last",
                     "it's the last row that has no row after it",
@@ -279,6 +291,14 @@ test_compute_next_values = exercise(
                     "asks about the observation of the step before",
                     "next_obs[t] is what step t led to",
                 ),
+                "values[is_asked].unsqueeze(-1)": (
+                    "takes the value before the step where the critic must be asked",
+                    "what the step led to is next_obs: ask the critic about it",
+                ),
+                "critic(next_obs.roll(-1, dims=0)[is_asked])": (
+                    "asks about the observation of the step after",
+                    "next_obs[t] is what step t led to",
+                ),
                 "0 * critic(next_obs[is_asked])": (
                     "gives a truncated step no future",
                     "it would have gone on: its value is the critic's of next_obs",
@@ -293,11 +313,25 @@ test_compute_next_values = exercise(
                     "once an episode has terminated, nothing follows, whatever else is true",
                 ),
                 "clone()": ("gives terminal states a value", "where an episode terminated, the result is 0"),
+                "where(~terminated | (torch.arange(len(values)) == len(values) - 1)[:, None], 0.0)": (
+                    "asks about the last row after it has put the zeros",
+                    "an episode can terminate in the last row too: the zeros come last",
+                ),
+                "roll(1, dims=0).masked_fill(terminated, 0.0).roll(-1, dims=0)": (
+                    "puts the zeros one row too early",
+                    "terminated[t] says that nothing follows step t: its own row is 0",
+                ),
                 "masked_fill(terminated | truncated, 0.0)": (
                     "gives a truncated step the value 0",
                     "it would have gone on: its value is the critic's of next_obs",
                 ),
             },
+        ),
+        Mistake(
+            "writes into values",
+            "return next_values",
+            "return values.copy_(next_values)",
+            why="the arguments stay as they are: make a new tensor",
         ),
         Mistake("records gradients", "@torch.no_grad()\n", "", why="these are targets: no gradient flows into them"),
     ],

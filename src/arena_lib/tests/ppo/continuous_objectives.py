@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 from torch.distributions import Independent, Normal
 
-from arena_lib.checking import Case, exercise, instead_of, outputs_and_gradients
+from arena_lib.checking import Case, Mistake, exercise, instead_of, outputs_and_gradients
 from arena_lib.checking.observing import Observations
 from arena_lib.rl.ppo import objectives
+from arena_lib.tests.ppo.objectives import SURROGATE_MISTAKES
 
 __test__ = False
 
@@ -49,6 +50,8 @@ def surrogate_by_hand(
     return torch.min(ratio * advantages, ratio.clip(1 - clip_coef, 1 + clip_coef) * advantages).mean()
 
 
+ALIKE_HERE = {"leaves eps out", "takes eps for the smallest standard deviation"}
+"""Mistakes of discrete actions that show here what another one shows."""
 SUM = "the log-density of a whole action is the sum over its entries"
 
 test_calc_clipped_surrogate_objective_cts = exercise(
@@ -76,18 +79,42 @@ test_calc_clipped_surrogate_objective_cts = exercise(
                     "adds the densities",
                     "densities of independent entries multiply, so their logarithms add",
                 ),
-                "-calc_clipped_surrogate_objective(whole, mb_actions,": (
-                    "returns a loss",
-                    "the objective is to be made large, so it has no minus",
+            },
+        ),
+        *instead_of(
+            "whole, mb_actions, mb_advantages, mb_logprobs",
+            {
+                "dist, mb_actions, mb_advantages[:, None], mb_logprobs[:, None]": (
+                    "gives each entry of an action a ratio of its own",
+                    "mb_logprobs belong to whole actions: sum the log-density over the entries first",
+                ),
+                "Independent(Normal(dist.mean, dist.stddev.square()), 1), mb_actions, mb_advantages, mb_logprobs": (
+                    "takes the variance for the deviation",
+                    "dist gives the log-density: nothing about it must be made anew",
+                ),
+                "Independent(Normal(dist.mean, dist.stddev.detach()), 1), mb_actions, mb_advantages, mb_logprobs": (
+                    "detaches the deviation",
+                    "the deviation is learned too: gradients flow through all of dist",
+                ),
+                "Independent(Normal(dist.mean.detach(), dist.stddev), 1), mb_actions, mb_advantages, mb_logprobs": (
+                    "detaches the mean",
+                    "the mean is learned: gradients flow through all of dist",
                 ),
             },
         ),
         *instead_of(
             "mb_advantages, mb_logprobs, clip_coef, eps",
             {
-                "mb_advantages, mb_logprobs, clip_coef": ("leaves eps out", "eps is added to the standard deviation"),
-                "mb_advantages, mb_logprobs, 0.2, eps": ("always clips at 0.2", "clip_coef is an argument"),
+                "mb_advantages, mb_logprobs, clip_coef": (
+                    "does not hand eps on",
+                    "eps is an argument, which is added to the standard deviation",
+                ),
             },
+        ),
+        *(
+            Mistake(m.name, m.old, m.new, why=m.why, within="calc_clipped_surrogate_objective")
+            for m in SURROGATE_MISTAKES
+            if m.name not in ALIKE_HERE
         ),
     ],
 )
@@ -120,6 +147,26 @@ test_calc_entropy_bonus_cts = exercise(
                     "staying undecided is rewarded, so the bonus is positive",
                 ),
                 "dist.entropy().sum(dim=-1).mean()": ("leaves out the coefficient", "ent_coef weighs the bonus"),
+                "ent_coef * dist.entropy().sum(dim=-1)": (
+                    "gives a number for each observation",
+                    "the result is the mean over the observations",
+                ),
+                "ent_coef * dist.entropy().prod(dim=-1).mean()": (
+                    "multiplies the entropies of the entries",
+                    "densities multiply, and entropies add",
+                ),
+                "ent_coef * dist.entropy().max(dim=-1).values.mean()": (
+                    "takes the largest entropy of an action's entries",
+                    "the entropy of an action is the sum over its entries",
+                ),
+                "ent_coef * dist.entropy()[..., 0].mean()": (
+                    "reads the first entry of an action only",
+                    "the entropy of an action is the sum over its entries",
+                ),
+                "ent_coef * dist.stddev.log().sum(dim=-1).mean()": (
+                    "leaves a constant out of the entropy",
+                    "the entropy of a normal distribution is log(sigma) + log(2 pi e) / 2 for each entry",
+                ),
                 "ent_coef * dist.entropy().sum(dim=0).mean()": (
                     "sums over the minibatch, and averages over the entries",
                     "the entries are the last axis",

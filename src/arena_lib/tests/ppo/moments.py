@@ -28,8 +28,9 @@ def moments_cases(generator: torch.Generator) -> list[Case]:
 
 def moments_seen(function: Callable[..., Any], case: Case) -> Observations:
     """The new moments, and what became of the old ones."""
-    old, batch = case.given["moments"], case.given["batch"]
-    kept = old.mean.copy(), old.variance.copy(), batch.copy()
+    before = case.given["moments"]
+    kept = before.mean, before.variance, case.given["batch"]
+    old, batch = Moments(before.mean.copy(), before.variance.copy(), before.count), case.given["batch"].copy()
     new = function(old, batch)
     if not all(hasattr(new, name) for name in ("mean", "variance", "count")):
         raise Unfit(f"The result must be Moments: got {type(new).__name__}.")
@@ -62,6 +63,18 @@ test_update_moments = exercise(
                 "mean = moments.mean + delta / 2": ("weighs old and new alike", "each part counts by its rows"),
                 "mean = moments.mean + delta * n / (n + m)": ("swaps the weights", "the new rows are m of n + m"),
                 "mean = batch.mean(axis=0)": ("forgets what was before", "the mean is over everything seen"),
+                "mean = moments.mean + delta / (n + m)": (
+                    "counts the new rows as one",
+                    "each of the m new rows moves the mean",
+                ),
+                "mean = moments.mean - delta * m / (n + m)": (
+                    "moves the mean away from the new rows",
+                    "delta is the mean of the batch minus the mean before, and is added",
+                ),
+                "mean = moments.mean\n    mean += delta * m / (n + m)": (
+                    "adds to the old mean in place",
+                    "moments stays as it is: moments.mean + x is a new array, and += writes into the old one",
+                ),
             },
         ),
         *instead_of(
@@ -70,14 +83,53 @@ test_update_moments = exercise(
                 "within": ("forgets the distance of the means", "two parts that lie apart spread more than either"),
                 "within + delta**2 * n * m / (n + m)": ("divides by n + m once", "it's divided by its square"),
                 "within + delta * n * m / (n + m) ** 2": ("forgets to square delta", "a variance is made of squares"),
+                "within - delta**2 * n * m / (n + m) ** 2": (
+                    "subtracts the distance of the means",
+                    "two parts that lie apart spread more than either",
+                ),
+                "within + delta**2 * m / (n + m)": (
+                    "leaves a factor out of the distance of the means",
+                    "it's delta^2 times both shares, n / (n + m) and m / (n + m)",
+                ),
+                "within + (batch.mean(axis=0) - mean) ** 2 * n * m / (n + m) ** 2": (
+                    "measures delta from the new mean",
+                    "delta is the distance from the mean before",
+                ),
+                "np.sqrt(within + delta**2 * n * m / (n + m) ** 2)": (
+                    "returns the standard deviation",
+                    "Moments holds the variance",
+                ),
             },
+        ),
+        *instead_of(
+            "(n * moments.variance + m * batch.var(axis=0)) / (n + m)",
+            {
+                "(m * moments.variance + n * batch.var(axis=0)) / (n + m)": (
+                    "swaps the weights of the variances",
+                    "the variance before stands for n rows, that of the batch for m",
+                ),
+                "(moments.variance + batch.var(axis=0)) / 2": (
+                    "weighs both variances alike",
+                    "each part counts by its rows",
+                ),
+                "n * moments.variance + m * batch.var(axis=0)": (
+                    "forgets to divide by the count",
+                    "a variance is a mean: divide by n + m",
+                ),
+            },
+        ),
+        Mistake(
+            "takes one mean for all entries",
+            "delta = batch.mean(axis=0)",
+            "delta = batch.mean()",
+            why="each entry has a mean of its own",
         ),
         *instead_of(
             "batch.var(axis=0)",
             {
                 "batch.std(axis=0)": ("takes the standard deviation", "variances are averaged"),
                 "batch.var()": ("takes one variance for all entries", "each entry has a variance of its own"),
-                "(batch - moments.mean).var(axis=0, ddof=min(1, m - 1))": (
+                "batch.var(axis=0, ddof=1)": (
                     "divides by the count minus one",
                     "a variance here is the mean squared distance: it's divided by the count",
                 ),
@@ -89,11 +141,13 @@ test_update_moments = exercise(
             "1",
             why="each row of the batch is one observation",
         ),
-        Mistake(
-            "returns the count of the batch",
-            "** 2, n + m)",
-            "** 2, float(m))",
-            why="the result's count is n + m",
+        *instead_of(
+            ", n + m)",
+            {
+                ", float(m))": ("returns the count of the batch", "the result's count is n + m"),
+                ", n)": ("returns the old count", "the result's count is n + m"),
+                ", n + 1)": ("adds one to the count", "the batch has m rows: the result's count is n + m"),
+            },
         ),
     ],
 )

@@ -1,6 +1,6 @@
 """Judges of the networks of section 2.3."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -17,9 +17,13 @@ GAINS = "smallest and largest gain of each weight"
 
 
 def describe(network: nn.Module) -> list[str]:
-    """The layers of a network in words, in order."""
-    leaves = [module for module in network.modules() if not list(module.children())]
-    return [_in_words(module) for module in leaves]
+    """The layers of a network in words, in order; one that stands at several places counts at each."""
+    return [_in_words(module) for module in _leaves(network)]
+
+
+def _leaves(module: nn.Module) -> list[nn.Module]:
+    parts = list(module) if isinstance(module, nn.Sequential) else list(module.children())
+    return [leaf for part in parts for leaf in _leaves(part)] if parts else [module]
 
 
 def _in_words(module: nn.Module) -> str:
@@ -79,18 +83,80 @@ def make_layer(layer: Any, gain: float = 2**0.5) -> Any:
 
 
 def classic_by_lists(d_obs: int, n_actions: int) -> tuple[nn.Sequential, nn.Sequential]:
-    """Builds the layers in a list; the hidden layers are nested."""
+    """Builds the layers in a list; the hidden layers are nested, and one tanh serves them all."""
+    tanh = nn.Tanh()
 
     def body() -> nn.Sequential:
-        return nn.Sequential(make_layer(nn.Linear(d_obs, 64)), nn.Tanh(), make_layer(nn.Linear(64, 64)), nn.Tanh())
+        return nn.Sequential(make_layer(nn.Linear(d_obs, 64)), tanh, make_layer(nn.Linear(64, 64)), tanh)
 
     actor = nn.Sequential(body(), make_layer(nn.Linear(64, n_actions), 0.01))
     return actor, nn.Sequential(*body(), make_layer(nn.Linear(64, 1), 1.0))
 
 
+def has_biases(seen: Sequence[Observations]) -> bool:
+    """Whether a bias isn't zero at the start, in each case."""
+    return all(max(v for k, v in case.items() if k.startswith("largest bias")) > 1e-6 for case in seen)
+
+
+def is_skewed(seen: Sequence[Observations]) -> bool:
+    """Whether a weight stretches some directions more than others, in each case."""
+    gains = [[value for name, value in case.items() if name.startswith(GAINS)] for case in seen]
+    return all(any(bool((g[:, 1] > 1.01 * g[:, 0]).any()) for g in case) for case in gains)
+
+
+INIT_MISTAKES = [
+    Mistake(
+        "leaves biases as torch draws them",
+        "nn.init.zeros_(layer.bias)",
+        "nn.init.uniform_(layer.bias, -0.5, 0.5)",
+        within="init_layer",
+        shows=lambda seen: has_biases(seen) and not is_skewed(seen),
+        why="every bias begins at zero, so that at first nothing but the observation counts",
+    ),
+    Mistake(
+        "makes weights that aren't orthogonal",
+        "nn.init.orthogonal_(layer.weight, gain)",
+        "nn.init.kaiming_uniform_(layer.weight)",
+        within="init_layer",
+        shows=is_skewed,
+        why="an orthogonal weight stretches all directions alike, by its gain",
+    ),
+    *instead_of(
+        "layer.weight, gain",
+        {
+            "layer.weight, 5 / 3 if gain == GAIN_HIDDEN else gain": (
+                "gives hidden layers the gain 5/3",
+                "the gain of hidden layers is sqrt(2) here",
+            ),
+            "layer.weight, 1.0 if gain == GAIN_HIDDEN else gain": (
+                "gives all hidden layers the gain 1",
+                "the gain of hidden layers is sqrt(2)",
+            ),
+            "layer.weight, 2.0 if gain == GAIN_HIDDEN else gain": (
+                "gives hidden layers the gain 2",
+                "the gain of hidden layers is the root of 2",
+            ),
+        },
+        within="init_layer",
+    ),
+]
+"""What goes wrong when a layer gets its first weights."""
+
 GAIN_MISTAKES = instead_of(
     "make(n_actions, GAIN_ACTOR), make(1, GAIN_CRITIC)",
     {
+        "make(n_actions, GAIN_CRITIC), make(1, GAIN_CRITIC)": (
+            "gives both last layers the gain 1",
+            "only the critic's has it; with the actor's 0.01 all actions begin about equally likely",
+        ),
+        "make(n_actions, GAIN_ACTOR), make(1, GAIN_HIDDEN)": (
+            "gives the critic's last layer the gain of hidden layers",
+            "the critic's last layer has gain 1",
+        ),
+        "make(n_actions, GAIN_HIDDEN), make(1, GAIN_HIDDEN)": (
+            "gives both last layers the gain of hidden layers",
+            "the actor's last layer has gain 0.01, the critic's 1",
+        ),
         "make(n_actions, GAIN_HIDDEN), make(1, GAIN_CRITIC)": (
             "gives the actor's last layer the gain of hidden layers",
             "with a gain of 0.01 all actions begin about equally likely, so everything gets tried",
@@ -129,6 +195,7 @@ test_get_actor_and_critic_classic = exercise(
     observe=networks_seen,
     accepts=[classic_by_lists],
     mistakes=[
+        *INIT_MISTAKES,
         *GAIN_MISTAKES,
         *instead_of(
             "init_layer(nn.Linear(HIDDEN, HIDDEN)),\n            nn.Tanh(),\n",
@@ -195,6 +262,7 @@ test_get_actor_and_critic_minatar = exercise(
     observe=networks_seen,
     accepts=[minatar_by_trial],
     mistakes=[
+        *INIT_MISTAKES,
         *GAIN_MISTAKES,
         *instead_of(
             "init_layer(nn.Conv2d(channels, 16, kernel_size=3)),\n            nn.ReLU(),",
@@ -254,6 +322,7 @@ test_get_actor_and_critic_atari = exercise(
     observe=networks_seen,
     accepts=[atari_by_arithmetic],
     mistakes=[
+        *INIT_MISTAKES,
         Mistake(
             "does not scale the pixels",
             "        ScalePixels(),\n",

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
 
-from arena_lib.checking import Case, exercise, instead_of
+from arena_lib.checking import Case, Mistake, exercise, instead_of
 from arena_lib.checking.modules import Unfit, load_by_name, random_weights
 from arena_lib.checking.observing import Observations
 from arena_lib.rl.ppo import networks
-from arena_lib.tests.ppo.networks import classic_by_lists, weights_seen
+from arena_lib.tests.ppo.networks import INIT_MISTAKES, classic_by_lists, weights_seen
 
 __test__ = False
 
@@ -80,7 +80,7 @@ class ActorAnew(nn.Module):
     def __init__(self, d_obs: int, n_actions: int) -> None:
         super().__init__()
         body, head = classic_by_lists(d_obs, n_actions)[0].children()
-        self.mean = nn.Sequential(*body.children(), head)
+        self.mean = nn.Sequential(*body, head)
         self.log_std = nn.Parameter(torch.zeros(1, n_actions))
 
     def forward(self, obs: Tensor) -> tuple[Tensor, Tensor, Normal]:
@@ -89,6 +89,9 @@ class ActorAnew(nn.Module):
         sigma = torch.exp(self.log_std.repeat(len(obs), 1))
         return mu, sigma, Normal(mu, sigma)
 
+
+IN_MAKE = "get_actor_and_critic_classic"
+"""Where the network of an actor and of a critic is made."""
 
 test_actor = exercise(
     reference=networks.Actor,
@@ -104,6 +107,19 @@ test_actor = exercise(
             {
                 "self.log_std.expand_as(mu)": ("takes the logarithm for the deviation", "sigma = exp(log_std)"),
                 "self.log_std.exp().square().expand_as(mu)": ("gives Normal a variance", "Normal takes the deviation"),
+                "(0.5 * self.log_std).exp().expand_as(mu)": (
+                    "takes log_std for the logarithm of the variance",
+                    "log_std is the logarithm of the deviation itself: sigma = exp(log_std)",
+                ),
+                "(-self.log_std).exp().expand_as(mu)": ("takes exp(-log_std)", "sigma = exp(log_std)"),
+                "self.log_std.clamp(-0.2, 0.2).exp().expand_as(mu)": (
+                    "bounds log_std",
+                    "log_std may be any number: exp makes a positive deviation of it",
+                ),
+                "self.log_std.exp().mean().expand_as(mu)": (
+                    "gives all entries of an action the same deviation",
+                    "each entry of an action has a deviation of its own",
+                ),
                 "self.log_std.exp()": ("leaves one row of sigma", "sigma has a row for each observation"),
                 "self.log_std.exp().expand_as(mu).detach()": (
                     "detaches the deviation",
@@ -120,6 +136,22 @@ test_actor = exercise(
                     "log_std begins at 0, so sigma at 1",
                 ),
                 "nn.Parameter(torch.randn(1, n_actions))": ("begins at random", "log_std begins at 0, so sigma at 1"),
+                "nn.Parameter(torch.full((1, n_actions), -0.5))": (
+                    "begins with log_std -0.5",
+                    "log_std begins at 0, so sigma at 1",
+                ),
+                "torch.zeros(1, n_actions)": (
+                    "makes no parameter of log_std",
+                    "only an nn.Parameter is learned: how far the policy tries things out is learned too",
+                ),
+                "nn.Parameter(torch.zeros(n_actions))": (
+                    "makes log_std without its first axis",
+                    'log_std has the shape "1 n_actions"',
+                ),
+                "nn.Parameter(torch.zeros(1, 1))": (
+                    "keeps one deviation for all entries",
+                    "each entry of an action has a deviation of its own",
+                ),
             },
         ),
         *instead_of(
@@ -130,12 +162,58 @@ test_actor = exercise(
                     "detaches the mean",
                     "the policy learns its mean",
                 ),
+                "return mu, sigma, Normal(mu, self.log_std.expand_as(mu), validate_args=False)": (
+                    "gives Normal the logarithm of the deviation",
+                    "Normal takes sigma itself",
+                ),
+                "return mu, sigma, Normal(mu, sigma**2, validate_args=False)": (
+                    "squares the deviation for Normal",
+                    "Normal takes the deviation, not the variance",
+                ),
+                "return mu, self.log_std.expand_as(mu), Normal(mu, sigma, validate_args=False)": (
+                    "returns log_std in place of sigma",
+                    "the second result is sigma = exp(log_std)",
+                ),
                 "return mu, sigma, Normal(mu.tanh(), sigma, validate_args=False)": (
                     "squashes the mean",
                     "the mean is unbounded; actions are clipped where the environment gets them",
                 ),
             },
         ),
+        Mistake(
+            "bounds mu",
+            "mu = self.mean(obs)",
+            "mu = self.mean(obs).tanh()",
+            why="the mean is unbounded; actions are clipped where the environment gets them",
+        ),
+        *instead_of(
+            "make(n_actions, GAIN_ACTOR)",
+            {
+                "make(n_actions, GAIN_CRITIC)": (
+                    "gives the last layer the gain 1",
+                    "the actor's last layer has gain 0.01, so that all means begin near 0",
+                ),
+                "make(n_actions, GAIN_HIDDEN)": (
+                    "gives the last layer the gain of hidden layers",
+                    "the actor's last layer has gain 0.01, so that all means begin near 0",
+                ),
+            },
+            within=IN_MAKE,
+        ),
+        Mistake(
+            "ends the network in a tanh",
+            "init_layer(nn.Linear(HIDDEN, n_outputs), gain),\n",
+            "init_layer(nn.Linear(HIDDEN, n_outputs), gain),\n            nn.Tanh(),\n",
+            within=IN_MAKE,
+            why="the mean is unbounded: nothing follows the last layer",
+        ),
+        Mistake(
+            "takes the critic's network",
+            "self.mean, _ = get_actor_and_critic_classic(d_obs, n_actions)",
+            "_, self.mean = get_actor_and_critic_classic(d_obs, n_actions)",
+            why="the pair is (actor, critic), and the mean has n_actions entries",
+        ),
+        *INIT_MISTAKES,
     ],
 )
 
@@ -176,8 +254,8 @@ test_critic = exercise(
             "_, self.value = get_actor_and_critic_classic(d_obs, 1)",
             {
                 "self.value, _ = get_actor_and_critic_classic(d_obs, 1)": (
-                    "takes the actor's network",
-                    "the critic's last layer has gain 1; the pair is (actor, critic)",
+                    "has the actor's gain in its last layer",
+                    "the critic's last layer has gain 1, and in the pair (actor, critic) the critic is the second",
                 ),
                 "self.value = nn.Sequential(*get_actor_and_critic_classic(d_obs, 1)[1], nn.Identity())": (
                     "adds a layer",
@@ -196,5 +274,23 @@ test_critic = exercise(
                 ),
             },
         ),
+        *instead_of(
+            "make(1, GAIN_CRITIC)",
+            {
+                "make(1, GAIN_HIDDEN)": (
+                    "gives the last layer the gain of hidden layers",
+                    "the critic's last layer has gain 1",
+                ),
+            },
+            within=IN_MAKE,
+        ),
+        Mistake(
+            "ends the network in a tanh",
+            "init_layer(nn.Linear(HIDDEN, n_outputs), gain),\n",
+            "init_layer(nn.Linear(HIDDEN, n_outputs), gain),\n            nn.Tanh(),\n",
+            within=IN_MAKE,
+            why="values are unbounded: nothing follows the last layer",
+        ),
+        *INIT_MISTAKES,
     ],
 )

@@ -1,4 +1,4 @@
-"""Judges of the terms of PPO's objective, section 2.3, for discrete actions."""
+"""Judges of the policy's terms of PPO's objective, section 2.3, for discrete actions."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,12 +17,6 @@ __test__ = False
 def with_categorical(function: Callable[..., Any], case: Case) -> Observations:
     """Calls with logits in place of the distribution, so that gradients of the logits are seen, and no others."""
     seen = outputs_and_gradients(lambda logits, *rest: function(Categorical(logits=logits), *rest), case)
-    return {name: value for name, value in seen.items() if not name.startswith("gradient of mb_")}
-
-
-def of_the_values(function: Callable[..., Any], case: Case) -> Observations:
-    """The result, and its gradient for the critic's values; whether targets are detached makes no difference."""
-    seen = outputs_and_gradients(function, case)
     return {name: value for name, value in seen.items() if not name.startswith("gradient of mb_")}
 
 
@@ -63,233 +57,150 @@ def surrogate_by_cases(
 
 MINIMUM = "torch.minimum(ratio * advantages, clipped * advantages).mean()"
 
+SURROGATE_MISTAKES = [
+    *instead_of(
+        "(dist.log_prob(mb_actions) - mb_logprobs).exp()",
+        {
+            "(mb_logprobs - dist.log_prob(mb_actions)).exp()": (
+                "inverts the ratio",
+                "the probability now is divided by the one then",
+            ),
+            "dist.log_prob(mb_actions) - mb_logprobs": (
+                "takes the difference of logarithms for the ratio",
+                "a ratio is the exponential of a difference of logarithms",
+            ),
+            "dist.log_prob(mb_actions) / mb_logprobs": (
+                "divides the logarithms",
+                "a ratio is the exponential of a difference of logarithms",
+            ),
+            "(dist.log_prob(mb_actions).detach() - mb_logprobs).exp()": (
+                "detaches the policy",
+                "the policy learns from this term: its gradient must flow through dist",
+            ),
+            "(dist.log_prob(mb_actions).exp() - mb_logprobs.exp())": (
+                "takes the difference of the probabilities",
+                "the ratio divides the probability now by the one then",
+            ),
+            "(dist.log_prob(mb_actions).exp() / mb_logprobs)": (
+                "divides by the logarithm of the old probability",
+                "mb_logprobs are logarithms: the ratio is the exponential of the difference of both",
+            ),
+            "dist.log_prob(mb_actions)": (
+                "takes the logarithm of the probability for the ratio",
+                "the ratio compares with the policy that acted: exp(logarithm now - logarithm then)",
+            ),
+            "dist.log_prob(mb_actions).exp()": (
+                "leaves the old policy out",
+                "what counts is how the probability changed since the action was taken",
+            ),
+        },
+    ),
+    *instead_of(
+        MINIMUM,
+        {
+            "torch.maximum(ratio * advantages, clipped * advantages).mean()": (
+                "takes the larger of the two",
+                "the smaller one counts, so that going further never pays",
+            ),
+            "(clipped * advantages).mean()": (
+                "always clips",
+                "a ratio that went the wrong way must keep its gradient, so the minimum of both counts",
+            ),
+            "(ratio * advantages).mean()": ("does not clip at all", "the clip keeps the policy near the old one"),
+            "-torch.minimum(ratio * advantages, clipped * advantages).mean()": (
+                "returns a loss",
+                "the objective is to be made large, so it has no minus",
+            ),
+            "torch.minimum((ratio * advantages).mean(), (clipped * advantages).mean())": (
+                "compares the means",
+                "the smaller of both is chosen for each step by itself",
+            ),
+            "torch.minimum(ratio * advantages, clipped * advantages)": (
+                "gives a number for each step",
+                "the result is the mean over the minibatch",
+            ),
+            "torch.minimum(ratio * advantages, clipped).mean()": (
+                "forgets the advantage in the clipped term",
+                "both terms are multiplied by the advantage",
+            ),
+            "torch.minimum(ratio * advantages, clipped * advantages).sum()": (
+                "sums over the minibatch",
+                "a mean doesn't depend on the size of the minibatch",
+            ),
+            "(torch.minimum(ratio, clipped) * advantages).mean()": (
+                "takes the minimum before it multiplies by the advantages",
+                "for a negative advantage the smaller product has the larger ratio",
+            ),
+        },
+    ),
+    *instead_of(
+        "ratio.clamp(1 - clip_coef, 1 + clip_coef)",
+        {
+            "ratio.clamp(max=1 + clip_coef)": ("clips only from above", "negative advantages need the bound below"),
+            "ratio.clamp(min=1 - clip_coef)": ("clips only from below", "positive advantages need the bound above"),
+            "ratio.clamp(-clip_coef, clip_coef)": ("clips around 0", "a ratio of 1 means that nothing changed"),
+            "ratio.log().clamp(-clip_coef, clip_coef).exp()": (
+                "clips the logarithm of the ratio",
+                "the ratio itself stays between 1 - clip_coef and 1 + clip_coef",
+            ),
+            "ratio.clamp(0.8, 1.2)": ("always clips at 0.2", "clip_coef is an argument"),
+            "ratio.clamp(1 / (1 + clip_coef), 1 + clip_coef)": (
+                "clips to 1 / (1 + clip_coef) from below",
+                "the bound below is 1 - clip_coef",
+            ),
+        },
+    ),
+    *instead_of(
+        "(mb_advantages - mb_advantages.mean()) / (mb_advantages.std() + eps)",
+        {
+            "mb_advantages": ("does not normalise the advantages", "they get mean 0 and standard deviation 1"),
+            "mb_advantages - mb_advantages.mean() / (mb_advantages.std() + eps)": (
+                "divides only the mean by the standard deviation",
+                "the difference from the mean is divided: it needs brackets",
+            ),
+            "(mb_advantages - mb_advantages.mean()) / (mb_advantages.var() + eps).sqrt()": (
+                "adds eps to the variance",
+                "eps is added to the standard deviation",
+            ),
+            "mb_advantages / mb_advantages.abs().max()": (
+                "divides by the largest advantage",
+                "they get mean 0 and standard deviation 1",
+            ),
+            "(mb_advantages - mb_advantages.mean()) / mb_advantages.std().clamp_min(eps)": (
+                "takes eps for the smallest standard deviation",
+                "eps is added to the standard deviation",
+            ),
+            "mb_advantages - mb_advantages.mean()": (
+                "does not divide by the standard deviation",
+                "advantages get standard deviation 1",
+            ),
+            "mb_advantages / (mb_advantages.std() + eps)": (
+                "does not subtract the mean of the advantages",
+                "advantages get mean 0",
+            ),
+            "(mb_advantages - mb_advantages.mean()) / (mb_advantages.var() + eps)": (
+                "divides by the variance",
+                "the standard deviation is the root of the variance",
+            ),
+            "(mb_advantages - mb_advantages.mean()) / (mb_advantages.std(correction=0) + eps)": (
+                "divides the sum of squares by the size of the minibatch",
+                "the standard deviation is torch's, which divides by one less",
+            ),
+            "(mb_advantages - mb_advantages.mean()) / mb_advantages.std()": (
+                "leaves eps out",
+                "equal advantages would be divided by zero",
+            ),
+        },
+    ),
+]
+"""What goes wrong in the clipped objective, for either kind of actions."""
+
 test_calc_clipped_surrogate_objective = exercise(
     reference=objectives.calc_clipped_surrogate_objective,
     cases=surrogate_cases,
     observe=with_categorical,
     accepts=[surrogate_by_cases],
-    mistakes=[
-        *instead_of(
-            "(dist.log_prob(mb_actions) - mb_logprobs).exp()",
-            {
-                "(mb_logprobs - dist.log_prob(mb_actions)).exp()": (
-                    "inverts the ratio",
-                    "the probability now is divided by the one then",
-                ),
-                "dist.log_prob(mb_actions) - mb_logprobs": (
-                    "takes the difference of logarithms for the ratio",
-                    "a ratio is the exponential of a difference of logarithms",
-                ),
-                "dist.log_prob(mb_actions) / mb_logprobs": (
-                    "divides the logarithms",
-                    "a ratio is the exponential of a difference of logarithms",
-                ),
-                "(dist.log_prob(mb_actions).detach() - mb_logprobs).exp()": (
-                    "detaches the policy",
-                    "the policy learns from this term: its gradient must flow through dist",
-                ),
-                "dist.log_prob(mb_actions).exp()": (
-                    "leaves the old policy out",
-                    "what counts is how the probability changed since the action was taken",
-                ),
-            },
-        ),
-        *instead_of(
-            MINIMUM,
-            {
-                "torch.maximum(ratio * advantages, clipped * advantages).mean()": (
-                    "takes the larger of the two",
-                    "the smaller one counts, so that going further never pays",
-                ),
-                "(clipped * advantages).mean()": (
-                    "always clips",
-                    "a ratio that went the wrong way must keep its gradient, so the minimum of both counts",
-                ),
-                "(ratio * advantages).mean()": ("does not clip at all", "the clip keeps the policy near the old one"),
-                "-torch.minimum(ratio * advantages, clipped * advantages).mean()": (
-                    "returns a loss",
-                    "the objective is to be made large, so it has no minus",
-                ),
-                "torch.minimum(ratio * advantages, clipped * advantages).sum()": (
-                    "sums over the minibatch",
-                    "a mean doesn't depend on the size of the minibatch",
-                ),
-                "(torch.minimum(ratio, clipped) * advantages).mean()": (
-                    "takes the minimum before it multiplies by the advantages",
-                    "for a negative advantage the smaller product has the larger ratio",
-                ),
-            },
-        ),
-        *instead_of(
-            "ratio.clamp(1 - clip_coef, 1 + clip_coef)",
-            {
-                "ratio.clamp(max=1 + clip_coef)": ("clips only from above", "negative advantages need the bound below"),
-                "ratio.clamp(min=1 - clip_coef)": ("clips only from below", "positive advantages need the bound above"),
-                "ratio.clamp(-clip_coef, clip_coef)": ("clips around 0", "a ratio of 1 means that nothing changed"),
-                "ratio.clamp(1 / (1 + clip_coef), 1 + clip_coef)": (
-                    "clips to 1 / (1 + clip_coef) from below",
-                    "the bound below is 1 - clip_coef",
-                ),
-            },
-        ),
-        *instead_of(
-            "(mb_advantages - mb_advantages.mean()) / (mb_advantages.std() + eps)",
-            {
-                "mb_advantages": ("does not normalise the advantages", "they get mean 0 and standard deviation 1"),
-                "mb_advantages - mb_advantages.mean()": (
-                    "does not divide by the standard deviation",
-                    "advantages get standard deviation 1",
-                ),
-                "mb_advantages / (mb_advantages.std() + eps)": (
-                    "does not subtract the mean of the advantages",
-                    "advantages get mean 0",
-                ),
-                "(mb_advantages - mb_advantages.mean()) / (mb_advantages.var() + eps)": (
-                    "divides by the variance",
-                    "the standard deviation is the root of the variance",
-                ),
-                "(mb_advantages - mb_advantages.mean()) / (mb_advantages.std(correction=0) + eps)": (
-                    "divides the sum of squares by the size of the minibatch",
-                    "the standard deviation is torch's, which divides by one less",
-                ),
-                "(mb_advantages - mb_advantages.mean()) / mb_advantages.std()": (
-                    "leaves eps out",
-                    "equal advantages would be divided by zero",
-                ),
-            },
-        ),
-    ],
-)
-
-
-def value_cases(generator: torch.Generator) -> list[Case]:
-    """Values and returns of one and of several steps."""
-    return [
-        Case(label=label, args=(torch.randn(n, generator=generator), 2 * torch.randn(n, generator=generator), vf_coef))
-        for label, n, vf_coef in [("seven steps", 7, 0.5), ("one step", 1, 0.5), ("another coefficient", 5, 0.25)]
-    ]
-
-
-test_calc_value_function_loss = exercise(
-    reference=objectives.calc_value_function_loss,
-    cases=value_cases,
-    observe=of_the_values,
-    accepts=[lambda values, mb_returns, vf_coef: torch.nn.functional.mse_loss(values, mb_returns) * vf_coef / 2],
-    mistakes=[
-        *instead_of(
-            "vf_coef * 0.5 *",
-            {
-                "vf_coef *": ("leaves out the half", "the critic's loss is half of the mean squared error"),
-                "0.5 *": ("leaves out the coefficient", "vf_coef weighs the critic's loss against the policy's"),
-                "-vf_coef * 0.5 *": ("returns an objective", "a loss is to be made small, so it has no minus"),
-                "0.5 / vf_coef *": ("divides by the coefficient", "vf_coef is a factor"),
-            },
-        ),
-        *instead_of(
-            "(values - mb_returns)",
-            {
-                "(values.detach() - mb_returns)": ("detaches the values", "the critic learns through values"),
-                "(values + mb_returns)": ("adds the returns", "what counts is the distance between the two"),
-                "(values - mb_returns.mean())": (
-                    "compares with the mean return",
-                    "each value is compared with the return of its own step",
-                ),
-            },
-        ),
-        *instead_of(
-            "pow(2).mean()",
-            {
-                "pow(2).sum()": ("sums over the minibatch", "a mean doesn't depend on the size of the minibatch"),
-                "abs().mean()": ("takes the absolute error", "errors are squared"),
-                "mean().pow(2)": ("squares the mean", "each error is squared first; errors of both signs don't cancel"),
-                "pow(2).mean().sqrt()": ("takes the root", "the mean squared error has no root"),
-            },
-        ),
-    ],
-)
-
-
-def clipped_value_cases(generator: torch.Generator) -> list[Case]:
-    """Values that moved a little and a lot, with both signs."""
-
-    def case(label: str, n: int, moved: float, clip_coef: float, vf_coef: float) -> Case:
-        old, returns = (torch.randn(n, generator=generator) for _ in range(2))
-        return Case(
-            label=label, args=(old + moved * torch.randn(n, generator=generator), old, returns, clip_coef, vf_coef)
-        )
-
-    returns = torch.randn(6, generator=generator)
-    arrived = returns + 0.1 * torch.randn(6, generator=generator)
-    return [
-        Case(label="values that have arrived", args=(arrived, arrived.roll(1), returns, 0.2, 0.5)),
-        case("values that hardly moved", 5, 0.01, 0.2, 0.5),
-        case("values that moved far", 19, 2.0, 0.2, 0.5),
-        case("another coefficient", 8, 0.5, 0.4, 0.25),
-    ]
-
-
-def clipped_loss_by_where(
-    values: Tensor, mb_values: Tensor, mb_returns: Tensor, clip_coef: float, vf_coef: float
-) -> Tensor:
-    """Clamps between two tensors, and picks the larger error entry by entry."""
-    clipped = torch.minimum(torch.maximum(values, mb_values - clip_coef), mb_values + clip_coef)
-    plain, bounded = (values - mb_returns) ** 2, (clipped - mb_returns) ** 2
-    return vf_coef / 2 * torch.where(plain >= bounded, plain, bounded).mean()
-
-
-test_calc_clipped_value_function_loss = exercise(
-    reference=objectives.calc_clipped_value_function_loss,
-    cases=clipped_value_cases,
-    observe=of_the_values,
-    accepts=[clipped_loss_by_where],
-    mistakes=[
-        *instead_of(
-            "torch.maximum((values - mb_returns).pow(2), (clipped - mb_returns).pow(2))",
-            {
-                "torch.minimum((values - mb_returns).pow(2), (clipped - mb_returns).pow(2))": (
-                    "takes the smaller error",
-                    "the larger error counts, so that a large change is never rewarded",
-                ),
-                "(clipped - mb_returns).pow(2)": ("counts the clipped error only", "the larger of both errors counts"),
-                "(values - mb_returns).pow(2)": ("does not clip at all", "the larger of both errors counts"),
-                "torch.maximum((values - mb_returns).pow(2).mean(), (clipped - mb_returns).pow(2).mean())": (
-                    "compares the means of the errors",
-                    "the larger error is chosen for each entry by itself",
-                ),
-            },
-        ),
-        *instead_of(
-            "mb_values + (values - mb_values).clamp(-clip_coef, clip_coef)",
-            {
-                "values.clamp(-clip_coef, clip_coef)": (
-                    "clips the values instead of their change",
-                    "what may only move a little is the distance from mb_values",
-                ),
-                "(values - mb_values).clamp(-clip_coef, clip_coef)": (
-                    "forgets to add the old value",
-                    "the clipped change is added to mb_values",
-                ),
-                "mb_values + (values - mb_values).clamp(1 - clip_coef, 1 + clip_coef)": (
-                    "clips around 1",
-                    "a change of 0 means that nothing moved",
-                ),
-            },
-        ),
-        *instead_of(
-            "vf_coef * 0.5 * errors.mean()",
-            {
-                "vf_coef * errors.mean()": (
-                    "leaves out the half",
-                    "the critic's loss is half of the mean squared error",
-                ),
-                "0.5 * errors.mean()": ("leaves out the coefficient", "vf_coef weighs the critic's loss"),
-                "vf_coef * 0.5 * errors.sum()": (
-                    "sums over the minibatch",
-                    "a mean doesn't depend on the size of the minibatch",
-                ),
-            },
-        ),
-    ],
+    mistakes=SURROGATE_MISTAKES,
 )
 
 
@@ -323,6 +234,26 @@ test_calc_entropy_bonus = exercise(
                     "a mean doesn't depend on the size of the minibatch",
                 ),
                 "dist.entropy().mean()": ("leaves out the coefficient", "ent_coef weighs the bonus"),
+                "ent_coef * dist.entropy()": (
+                    "gives a number for each observation",
+                    "the result is the mean over the observations",
+                ),
+                "ent_coef * dist.entropy().mean() / torch.tensor(dist.probs.shape[-1] * 1.0).log()": (
+                    "divides by the largest entropy",
+                    "the entropy itself is asked for, in nats",
+                ),
+                "ent_coef * dist.entropy().exp().mean()": (
+                    "takes the exponential of the entropy",
+                    "the entropy itself is asked for, in nats",
+                ),
+                "ent_coef * -dist.logits.mean()": (
+                    "averages the logarithms over the actions",
+                    "an entropy weighs each logarithm by its probability",
+                ),
+                "ent_coef * -dist.logits.max(dim=-1).values.mean()": (
+                    "takes the logarithm of the likeliest action",
+                    "an entropy counts every action, weighed by its probability",
+                ),
                 "ent_coef * dist.entropy().mean() / 0.6931471805599453": (
                     "measures entropy in bits",
                     "entropy is in nats, with the natural logarithm",
@@ -345,8 +276,8 @@ def kl_cases(generator: torch.Generator) -> list[Case]:
     """The same policy, a near one and a far one."""
     cases = []
     for label, n, distance in [("the same policy", 4, 0.0), ("a near policy", 9, 0.1), ("a far policy", 13, 1.0)]:
-        then = -torch.rand(n, generator=generator) - 0.1
-        cases.append(Case(label=label, args=(then - distance * torch.rand(n, generator=generator), then)))
+        then = -torch.rand(n, generator=generator) - 1.0
+        cases.append(Case(label=label, args=(then + distance * (torch.rand(n, generator=generator) - 0.6), then)))
     return cases
 
 
@@ -361,6 +292,14 @@ test_compute_approx_kl = exercise(
             {
                 "mb_logprobs - logprobs": ("takes then minus now", "log_ratio is now minus then"),
                 "logprobs - logprobs.mean()": ("leaves the old policy out", "log_ratio is now minus then"),
+                "logprobs / mb_logprobs": (
+                    "divides the logarithms",
+                    "the logarithm of a ratio is the difference of the logarithms",
+                ),
+                "logprobs.exp() - mb_logprobs.exp()": (
+                    "takes the difference of the probabilities",
+                    "log_ratio is a difference of logarithms, and those are what the arguments are",
+                ),
             },
         ),
         *instead_of(
@@ -371,6 +310,31 @@ test_compute_approx_kl = exercise(
                     "exp(log_ratio) - 1 - log_ratio is never below 0, and varies less",
                 ),
                 "(log_ratio.exp() - 1).mean()": ("forgets to subtract the logarithm", "subtract log_ratio too"),
+                "log_ratio.mean().exp() - 1 - log_ratio.mean()": (
+                    "averages before it applies the formula",
+                    "the exponential of a mean isn't the mean of exponentials: each step has a term of its own",
+                ),
+                "(log_ratio.exp().mean() - 1 - log_ratio)": (
+                    "averages the first term only",
+                    "the mean is of the whole term",
+                ),
+                "(log_ratio.exp() - 1 + log_ratio).mean()": (
+                    "adds the logarithm",
+                    "it's subtracted: the term is exp(log_ratio) - 1 - log_ratio, never below 0",
+                ),
+                "(log_ratio.exp() * log_ratio - (log_ratio.exp() - 1)).mean()": (
+                    "weighs the logarithm by the ratio",
+                    "the actions were drawn from the policy then: log_ratio counts as it is",
+                ),
+                "log_ratio.mean()": (
+                    "takes the mean of the logarithm",
+                    "exp(log_ratio) - 1 - log_ratio is never below 0, and varies less",
+                ),
+                "log_ratio.abs().mean()": (
+                    "takes the absolute logarithm",
+                    "exp(log_ratio) - 1 - log_ratio has the divergence as its mean, the absolute value hasn't",
+                ),
+                "(log_ratio.exp() - 1 - log_ratio)": ("gives a number for each step", "a mean is asked for"),
                 "(log_ratio.exp() - log_ratio).mean()": ("forgets to subtract 1", "for equal policies it must be 0"),
                 "(log_ratio.exp() - 1 - log_ratio).sum()": ("sums over the minibatch", "a mean is asked for"),
                 "(log_ratio.pow(2) / 2).mean()": (

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 
 from arena_lib.checking import Case, Mistake, exercise, instead_of
@@ -16,6 +15,9 @@ from arena_lib.tests.ppo.small_parts import ROLLOUT_FIELDS as FIELDS
 from arena_lib.tests.ppo.small_parts import Linear, filled_rollout
 
 __test__ = False
+
+
+SHARED = "fields that share memory with the rollout"
 
 
 def finishing_cases(generator: torch.Generator) -> list[Case]:
@@ -44,25 +46,37 @@ def finished(function: Callable[..., Any], case: Case) -> Observations:
         raise Unfit(f"The result must be a Batch of tensors: got {type(batch).__name__}.")
     fields = {name: getattr(batch, name) for name in names}
     changed = [name for name in FIELDS if not torch.equal(getattr(room, name), before[name])]
-    is_copy = batch.obs.untyped_storage().data_ptr() != room.obs.untyped_storage().data_ptr()
+    own = {getattr(room, name).untyped_storage().data_ptr() for name in FIELDS}
     return {
         **{name: field.detach() for name, field in fields.items()},
         "fields that record gradients": [name for name, field in fields.items() if field.requires_grad],
         "what changed in the rollout": changed,
-        "the batch is a copy": is_copy,
+        SHARED: [name for name, field in fields.items() if field.untyped_storage().data_ptr() in own],
     }
 
 
 @torch.no_grad()
-def finish_step_by_step(room: Rollout, critic: Any, compute_logprobs: Any, gamma: float, gae_lambda: float) -> Batch:
-    """Asks about each step by itself, and picks the real ones last."""
+def whole_fields(room: Rollout, critic: Any, compute_logprobs: Any, gamma: float, gae_lambda: float) -> tuple[Any, ...]:
+    """All fields of a batch with both axes, phantom steps among them; each row is asked about by itself."""
     values = torch.stack([critic(obs).squeeze(-1) for obs in room.obs])
     logprobs = torch.stack([compute_logprobs(obs, act) for obs, act in zip(room.obs, room.actions, strict=True)])
     ends = room.terminated, room.truncated
     following = compute_next_values(critic, values, room.next_obs, *ends)
     advantages = compute_advantages(following, room.rewards, values, *ends, gamma, gae_lambda)
-    everything = (room.obs, room.actions, logprobs, advantages, values + advantages, values)
-    return Batch(*(field[room.is_real] for field in everything))
+    return room.obs, room.actions, logprobs, advantages, values + advantages, values
+
+
+def finish_step_by_step(room: Rollout, *rest: Any) -> Batch:
+    """Asks about each step by itself, and picks the real ones last."""
+    return Batch(*(field[room.is_real] for field in whole_fields(room, *rest)))
+
+
+def finish_by_environment(
+    rollout: Rollout, critic: Any, compute_logprobs: Any, gamma: float, gae_lambda: float
+) -> Batch:
+    """A wrong one: everything in the other order."""
+    fields = whole_fields(rollout, critic, compute_logprobs, gamma, gae_lambda)
+    return Batch(*(field.transpose(0, 1)[rollout.is_real.T] for field in fields))
 
 
 test_finish_rollout = exercise(
@@ -119,6 +133,85 @@ test_finish_rollout = exercise(
         ),
         Mistake(
             "orders the steps by environment",
+            function=finish_by_environment,
+            why="the steps stay in the order in which they were made: by step, then by environment",
+        ),
+        Mistake(
+            "hands on the rollout's own memory",
+            "obs=obs[is_real],\n        actions=actions[is_real]",
+            "obs=obs if is_real.all() else obs[is_real],\n"
+            "        actions=actions if is_real.all() else actions[is_real]",
+            why="the rollout is filled again while the batch is learned from, so the batch must be a copy",
+            shows=lambda seen: any(case[SHARED] for case in seen),
+        ),
+        *instead_of(
+            "advantages=advantages.flatten()[is_real]",
+            {
+                "advantages=((advantages - advantages.mean()) / (advantages.std() + 1e-8)).flatten()[is_real]": (
+                    "normalises the advantages already",
+                    "that comes later, within each minibatch: the batch holds the raw ones",
+                ),
+                "advantages=(lambda a: (a - a.mean()) / (a.std() + 1e-8))(advantages.flatten()[is_real])": (
+                    "normalises the advantages of the real steps already",
+                    "that comes later, within each minibatch: the batch holds the raw ones",
+                ),
+                "advantages=(advantages + values).flatten()[is_real]": (
+                    "takes the returns for advantages",
+                    "an advantage says how much better it went than the critic's value",
+                ),
+            },
+        ),
+        *instead_of(
+            "*ends, gamma, gae_lambda",
+            {
+                "*ends, gae_lambda, gamma": ("swaps gamma and gae_lambda", "gamma comes first"),
+                "*ends, gamma, 1.0": ("leaves gae_lambda out", "gae_lambda says how far advantages look"),
+                "*ends[::-1], gamma, gae_lambda": (
+                    "swaps the ends for the advantages",
+                    "terminated comes before truncated",
+                ),
+            },
+        ),
+        *instead_of(
+            "critic(obs).reshape(shape)",
+            {
+                "critic(obs).reshape(shape[::-1]).T": (
+                    "unflattens the values by environment",
+                    "obs were flattened by step, then by environment: values take the same shape back",
+                ),
+                "critic(rollout.next_obs.flatten(0, 1)).reshape(shape)": (
+                    "asks for the values of the next observations",
+                    "values are the critic's of rollout.obs, for which the actions were chosen",
+                ),
+            },
+        ),
+        *instead_of(
+            "compute_next_values(critic, values, rollout.next_obs, *ends)",
+            {
+                "critic(rollout.next_obs.flatten(0, 1)).reshape(shape) * ~rollout.terminated": (
+                    "asks the critic about every next observation",
+                    "the next values come from compute_next_values, which takes the next row's where the episode goes on",
+                ),
+                "compute_next_values(critic, values, rollout.obs, *ends)": (
+                    "asks about the observations before the steps",
+                    "what a step led to is rollout.next_obs",
+                ),
+            },
+        ),
+        Mistake(
+            "keeps the next observations as obs",
+            "obs=obs[is_real]",
+            "obs=rollout.next_obs.flatten(0, 1)[is_real]",
+            why="obs are what the actions were chosen for",
+        ),
+        Mistake(
+            "asks for the log-probabilities at the next observations",
+            "compute_logprobs(obs, actions)",
+            "compute_logprobs(rollout.next_obs.flatten(0, 1), actions)",
+            why="the actions were chosen for rollout.obs",
+        ),
+        Mistake(
+            "orders observations and actions by environment, and the rest by step",
             "obs, actions = rollout.obs.flatten(0, 1), rollout.actions.flatten(0, 1)\n    values = critic(obs).reshape(shape)",
             "obs, actions = rollout.obs.transpose(0, 1).flatten(0, 1), rollout.actions.T.flatten()\n"
             "    values = critic(obs).reshape(shape[::-1]).T",
@@ -129,82 +222,6 @@ test_finish_rollout = exercise(
             "ends = rollout.terminated, rollout.truncated",
             "ends = rollout.truncated, rollout.terminated",
             why="terminated comes before truncated",
-        ),
-    ],
-)
-
-
-def dealing_cases(generator: torch.Generator) -> list[Case]:
-    """Sizes that divide and that don't."""
-    return [
-        Case(label=label, call=f"rng, {batch_size}, {size}", given={"sizes": (batch_size, size), "seed": seed})
-        for label, batch_size, size, seed in [
-            ("sizes that divide", 12, 4, 0),
-            ("sizes that don't divide", 13, 5, 1),
-            ("one minibatch", 7, 7, 2),
-            ("minibatches of one", 3, 1, 3),
-        ]
-    ]
-
-
-def dealt(function: Callable[..., Any], case: Case) -> Observations:
-    """The minibatches of two calls with the same generator."""
-    rng = np.random.default_rng(case.given["seed"])
-    calls = [function(rng, *case.given["sizes"]) for _ in range(2)]
-    if not all(isinstance(call, list) for call in calls):
-        raise Unfit(f"The result must be a list of arrays: got {type(calls[0]).__name__}.")
-    return {
-        f"call {i + 1}": [torch.as_tensor(np.asarray(idx).astype(np.int64)) for idx in call]
-        for i, call in enumerate(calls)
-    }
-
-
-def deal_by_slices(rng: np.random.Generator, batch_size: int, minibatch_size: int) -> list[np.ndarray]:
-    """Cuts the order piece by piece."""
-    order = rng.permutation(batch_size)
-    starts = range(0, batch_size - minibatch_size + 1, minibatch_size)
-    return [order[start : start + minibatch_size] for start in starts]
-
-
-test_get_minibatch_indices = exercise(
-    reference=rollout.get_minibatch_indices,
-    cases=dealing_cases,
-    observe=dealt,
-    accepts=[deal_by_slices],
-    mistakes=[
-        *instead_of(
-            "rng.permutation(batch_size)",
-            {
-                "np.arange(batch_size)": (
-                    "does not shuffle",
-                    "neighbouring steps are alike: shuffled, each minibatch speaks for the whole rollout",
-                ),
-                "rng.integers(0, batch_size, batch_size)": (
-                    "draws with replacement",
-                    "each step comes exactly once in an epoch",
-                ),
-                "np.random.default_rng(0).permutation(batch_size)": (
-                    "makes a generator of its own",
-                    "the given one is used, so that each call shuffles anew",
-                ),
-            },
-        ),
-        *instead_of(
-            "list(order.reshape(n_minibatches, minibatch_size))",
-            {
-                "list(order.reshape(minibatch_size, n_minibatches).T)": (
-                    "deals by turns",
-                    "the first minibatch_size numbers are the first minibatch",
-                ),
-                "list(order.reshape(n_minibatches, minibatch_size))[:1]": (
-                    "gives one minibatch only",
-                    "every step is learned from: batch_size // minibatch_size minibatches",
-                ),
-                "list(np.sort(order.reshape(n_minibatches, minibatch_size)))": (
-                    "sorts within each minibatch",
-                    "the numbers stay in the order of the permutation",
-                ),
-            },
         ),
     ],
 )

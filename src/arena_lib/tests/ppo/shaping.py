@@ -54,6 +54,18 @@ def two_steps(cls: Any, case: Case) -> Observations:
     return seen
 
 
+def spins_on(cls: Any, case: Case) -> Observations:
+    """As `two_steps`; and whether CartPole takes an episode for over that goes on, so that it will warn."""
+    env = cls()
+    env.reset(seed=0)
+    env.state = case.given["state"].copy()
+    terminated = env.step(case.given["action"])[2]
+    return {
+        **two_steps(cls, case),
+        "CartPole would warn in the next step": bool(env.steps_beyond_terminated is not None and not terminated),
+    }
+
+
 class EasyCartAnew(CartPoleEnv):
     """Reads the state, and uses numpy."""
 
@@ -94,7 +106,34 @@ test_easy_cart = exercise(
                     "swaps the limits",
                     "x_threshold is the position's limit",
                 ),
+                "(position / self.x_threshold) ** 2 / 2 + (angle / self.theta_threshold_radians) ** 2 / 2": (
+                    "squares the distances",
+                    "the reward falls in a straight line: absolute values",
+                ),
+                "max(abs(position) / self.x_threshold, abs(angle) / self.theta_threshold_radians)": (
+                    "takes the larger distance",
+                    "position and angle count half each",
+                ),
+                "min(1, abs(position) / self.x_threshold) / 2 + min(1, abs(angle) / self.theta_threshold_radians) / 2": (
+                    "bounds each distance before it adds them",
+                    "only the reward has a bound: it's never below 0",
+                ),
+                "abs(position / self.x_threshold / 2 + angle / self.theta_threshold_radians / 2)": (
+                    "takes the absolute value of the sum",
+                    "to the left and leaning right are two distances: they don't cancel",
+                ),
+                "abs(position) / self.x_threshold / 2 * abs(angle) / self.theta_threshold_radians / 2": (
+                    "multiplies the distances",
+                    "position and angle count half each: they are added",
+                ),
             },
+        ),
+        Mistake(
+            "looks at the state before the step",
+            "obs, _, terminated, truncated, info = super().step(action)\n        position, _, angle, _ = obs",
+            "position, _, angle, _ = np.array(self.state)\n"
+            "        obs, _, terminated, truncated, info = super().step(action)",
+            why="a step is paid for what it led to: the observation after it",
         ),
         Mistake(
             "reads the velocities",
@@ -108,6 +147,15 @@ test_easy_cart = exercise(
                 "1.0 - float(distance)": ("lets the reward fall below 0", "the reward is never below 0"),
                 "float(distance)": ("rewards the distance", "nearer is better: 1 minus the distance"),
                 "1.0": ("keeps CartPole's reward", "the reward is 1 minus the distance"),
+                "-float(distance)": ("charges for the distance", "the reward is 1 minus the distance"),
+                "2.0 - float(distance)": (
+                    "adds to CartPole's reward",
+                    "CartPole's reward is replaced by 1 minus the distance",
+                ),
+                "0.0 if terminated else max(0.0, 1.0 - float(distance))": (
+                    "pays nothing for the step that ends the episode",
+                    "the formula holds for every step, also for the last",
+                ),
             },
         ),
         Mistake(
@@ -118,6 +166,12 @@ test_easy_cart = exercise(
         ),
     ],
 )
+
+
+SPIN_STEP = """obs, _, _, truncated, info = super().step(action)
+        self.steps_beyond_terminated = None
+        terminated = bool(abs(obs[0]) > self.x_threshold)
+        reward = 0.0 if terminated else min(abs(float(obs[3]))"""
 
 
 class SpinCartAnew(CartPoleEnv):
@@ -135,7 +189,7 @@ class SpinCartAnew(CartPoleEnv):
 test_spin_cart = exercise(
     reference=shaping.SpinCart,
     cases=state_cases,
-    observe=two_steps,
+    observe=spins_on,
     accepts=[SpinCartAnew],
     mistakes=[
         *instead_of(
@@ -147,7 +201,33 @@ test_spin_cart = exercise(
                 ),
                 "bool(obs[0] > self.x_threshold)": ("looks at the right edge only", "the track has two edges"),
                 "False": ("never ends", "a cart that has left the track is out"),
+                "bool(abs(obs[0]) > self.theta_threshold_radians)": (
+                    "takes the angle's limit for the track's",
+                    "the track ends at x_threshold",
+                ),
+                "bool(abs(obs[2]) > self.theta_threshold_radians)": (
+                    "ends only when the pole falls",
+                    "a pole that may not fall can't spin: only the track's edge ends an episode",
+                ),
             },
+        ),
+        Mistake(
+            "pays for the angular speed before the step",
+            SPIN_STEP,
+            "before = float(self.state[3])\n        " + SPIN_STEP.replace("float(obs[3])", "before"),
+            why="a step is paid for what it led to: the angular velocity after it",
+        ),
+        Mistake(
+            "lets CartPole take the episode for over",
+            "        self.steps_beyond_terminated = None\n",
+            "",
+            why="CartPole notes the pole's fall as an end, and warns in the next step: set steps_beyond_terminated to None",
+        ),
+        Mistake(
+            "truncates instead of terminating",
+            "return obs, reward, terminated, truncated, info",
+            "return obs, reward, False, terminated, info",
+            why="a cart that has left the track is out: the episode terminates",
         ),
         *instead_of(
             "min(abs(float(obs[3])), MAX_SPIN) / MAX_SPIN",
@@ -157,6 +237,19 @@ test_spin_cart = exercise(
                     "either direction counts: take the absolute value",
                 ),
                 "abs(float(obs[3])) / MAX_SPIN": ("has no upper bound", "above MAX_SPIN spinning faster pays no more"),
+                "abs(float(np.tanh(obs[3] / MAX_SPIN)))": (
+                    "bends the reward by tanh",
+                    "the reward grows in a straight line up to MAX_SPIN",
+                ),
+                "min(float(obs[3]) ** 2, MAX_SPIN**2) / MAX_SPIN**2": (
+                    "squares the angular speed",
+                    "the reward grows in a straight line up to MAX_SPIN",
+                ),
+                "max(-MAX_SPIN, min(float(obs[3]), MAX_SPIN)) / MAX_SPIN": (
+                    "charges for the other direction",
+                    "either direction counts: take the absolute value",
+                ),
+                "1.0": ("keeps CartPole's reward", "the reward is the angular speed, divided by MAX_SPIN"),
                 "min(abs(float(obs[3])), MAX_SPIN)": ("does not divide by MAX_SPIN", "the reward is from 0 to 1"),
                 "min(abs(float(obs[2])), MAX_SPIN) / MAX_SPIN": (
                     "rewards the angle",
