@@ -22,13 +22,15 @@ from arena_lib.tests.ppo.moments import (
     test_update_moments,
 )
 from arena_lib.tests.ppo.networks import (
-    test_get_actor_and_critic_atari,
     test_get_actor_and_critic_classic,
-    test_get_actor_and_critic_minatar,
 )
 from arena_lib.tests.ppo.networks_continuous import (
     test_actor,
     test_critic,
+)
+from arena_lib.tests.ppo.networks_pictures import (
+    test_get_actor_and_critic_atari,
+    test_get_actor_and_critic_minatar,
 )
 from arena_lib.tests.ppo.objectives import (
     test_calc_clipped_surrogate_objective,

@@ -128,6 +128,12 @@ STORED = [
         why="a phantom step only begins an episode: is_real says so, and learning leaves it out",
     ),
     Mistake("records gradients", "@torch.no_grad()\n    ", "", why="nothing is learned while acting"),
+    Mistake(
+        "keeps nothing in the rollout",
+        "self.rollout.add(",
+        "dict(",
+        why="what isn't added to the rollout can't be learned from",
+    ),
     Mistake("returns nothing", "return transition", "pass", why="the step's transition is the result"),
 ]
 """What goes wrong between a step and its place in the rollout, for both kinds of actions."""
@@ -166,6 +172,10 @@ test_ppo_agent = exercise(
                 "torch.distributions.Categorical(logits=logits).sample()": (
                     "draws by itself, without the noise",
                     "the noise of a whole rollout was drawn from the agent's generator: the draw is made from it",
+                ),
+                "(logits + draw_gumbel_noise(self.generator, *logits.shape)).argmax(dim=-1)": (
+                    "draws new noise in each step",
+                    "the noise of a whole rollout is there already: row n_filled of self.noise",
                 ),
                 "logits.argmax(dim=-1)": (
                     "always takes the likeliest action",

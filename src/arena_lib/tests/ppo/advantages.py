@@ -124,6 +124,10 @@ test_compute_advantages = exercise(
                     "discounts the reward too",
                     "this step's reward counts whole",
                 ),
+                "rewards * (1.0 - terminated.float()) + gamma * next_values": (
+                    "leaves out the reward of a step that terminated",
+                    "the last step's reward counts too: only the future is left out",
+                ),
                 "rewards + gamma * values.roll(-1, 0)": (
                     "bootstraps from the next row's value",
                     "after an end the next row belongs to another episode: next_values holds each step's own successor",
@@ -167,6 +171,10 @@ test_compute_advantages = exercise(
             "return advantages",
             {
                 "return advantages + values": ("returns returns", "advantages alone are asked for"),
+                "return advantages * (1 - gae_lambda)": (
+                    "multiplies by 1 - gae_lambda",
+                    "the errors are added as they are, each gamma * gae_lambda less than the one before",
+                ),
                 "return delta": ("returns the one-step errors", "later errors count too, each gamma * gae_lambda less"),
                 "return (advantages - advantages.mean()) / (advantages.std() + 1e-8)": (
                     "normalises the advantages",
@@ -241,6 +249,10 @@ test_compute_next_values = exercise(
                 "is_asked = torch.zeros_like(truncated)": (
                     "takes the value of the next episode's beginning after a truncation",
                     "the next row belongs to another episode; what the step led to is next_obs",
+                ),
+                "is_asked = torch.ones_like(truncated)": (
+                    "takes the critic's word on next_obs everywhere",
+                    "while an episode goes on, the value is there already: values[t + 1]",
                 ),
                 "is_asked = truncated": (
                     "writes into truncated",
@@ -328,9 +340,15 @@ test_compute_next_values = exercise(
             },
         ),
         Mistake(
+            "gives a truncated step the value before it",
+            "return next_values",
+            "return torch.where(truncated, values, next_values)",
+            why="what the step led to is next_obs: ask the critic about it",
+        ),
+        Mistake(
             "writes into values",
             "return next_values",
-            "return values.copy_(next_values)",
+            "return values.copy_(next_values.masked_fill(terminated, 0.0))",
             why="the arguments stay as they are: make a new tensor",
         ),
         Mistake("records gradients", "@torch.no_grad()\n", "", why="these are targets: no gradient flows into them"),

@@ -108,6 +108,10 @@ test_get_minibatch_indices = exercise(
                     "deals by turns",
                     "the first minibatch_size numbers are the first minibatch",
                 ),
+                "order.reshape(n_minibatches, minibatch_size)": (
+                    "returns one array",
+                    "a list of arrays is asked for, one for each minibatch",
+                ),
                 "list(order.reshape(n_minibatches, minibatch_size))[:1]": (
                     "gives one minibatch only",
                     "every step is learned from: batch_size // minibatch_size minibatches",
@@ -124,6 +128,14 @@ test_get_minibatch_indices = exercise(
                 "\n    return [order[i : i + minibatch_size] for i in range(0, batch_size, minibatch_size)]": (
                     "keeps a smaller last minibatch",
                     "all minibatches have the same size: what is left over is dealt to nobody",
+                ),
+                "\n    return [order[i : i + minibatch_size] for i in range(0, batch_size - minibatch_size, minibatch_size)]": (
+                    "leaves out the last minibatch where the sizes divide",
+                    "there are batch_size // minibatch_size minibatches",
+                ),
+                "[: n_minibatches * minibatch_size]\n    return list(order.reshape(minibatch_size, n_minibatches))": (
+                    "swaps the number of minibatches and their size",
+                    "there are batch_size // minibatch_size minibatches of minibatch_size numbers",
                 ),
                 "\n    return np.array_split(order, n_minibatches)": (
                     "spreads what is left over among the minibatches",

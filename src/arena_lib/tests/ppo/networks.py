@@ -18,12 +18,13 @@ GAINS = "smallest and largest gain of each weight"
 
 def describe(network: nn.Module) -> list[str]:
     """The layers of a network in words, in order; one that stands at several places counts at each."""
-    return [_in_words(module) for module in _leaves(network)]
+    return [_in_words(module) for module in leaves(network)]
 
 
-def _leaves(module: nn.Module) -> list[nn.Module]:
+def leaves(module: nn.Module) -> list[nn.Module]:
+    """The layers of a network, in order; one that stands at several places comes at each."""
     parts = list(module) if isinstance(module, nn.Sequential) else list(module.children())
-    return [leaf for part in parts for leaf in _leaves(part)] if parts else [module]
+    return [leaf for part in parts for leaf in leaves(part)] if parts else [module]
 
 
 def _in_words(module: nn.Module) -> str:
@@ -189,6 +190,48 @@ GAIN_MISTAKES = instead_of(
     },
 )
 
+HIDDEN_LAYERS = """init_layer(nn.Linear(d_obs, HIDDEN)),
+            nn.Tanh(),
+            init_layer(nn.Linear(HIDDEN, HIDDEN)),
+            nn.Tanh(),"""
+
+
+def is_of_another_width(seen: Sequence[Observations]) -> bool:
+    """Whether a hidden layer has other than 64 outputs, in each case."""
+    layers = [case["layers of the actor"] for case in seen]
+    widths = [[words.split()[-1] for words in case if words.startswith("Linear")][:-1] for case in layers]
+    return all(case and set(case) != {"64"} for case in widths)
+
+
+HIDDEN_MISTAKES = [
+    *instead_of(
+        HIDDEN_LAYERS,
+        {
+            HIDDEN_LAYERS.replace("Tanh", "ReLU"): ("uses ReLU twice", "the nonlinearity is tanh"),
+            HIDDEN_LAYERS.replace("nn.Tanh(),", ""): (
+                "forgets both nonlinearities",
+                "linear maps in a row are one: each hidden layer is followed by tanh",
+            ),
+            HIDDEN_LAYERS.replace("            nn.Tanh(),", "", 1): (
+                "forgets the first tanh",
+                "each hidden layer is followed by tanh",
+            ),
+            HIDDEN_LAYERS.replace("HIDDEN)),", "HIDDEN), gain),"): (
+                "gives every layer the gain of the last one",
+                "hidden layers have the gain sqrt(2), in both networks",
+            ),
+        },
+    ),
+    Mistake(
+        "makes hidden layers of another width",
+        HIDDEN_LAYERS + "\n            init_layer(nn.Linear(HIDDEN,",
+        HIDDEN_LAYERS.replace("HIDDEN", "128") + "\n            init_layer(nn.Linear(128,",
+        shows=is_of_another_width,
+        why="the hidden layers have 64 outputs",
+    ),
+]
+"""What goes wrong in the hidden layers of the small networks."""
+
 test_get_actor_and_critic_classic = exercise(
     reference=networks.get_actor_and_critic_classic,
     cases=classic_cases,
@@ -197,6 +240,7 @@ test_get_actor_and_critic_classic = exercise(
     mistakes=[
         *INIT_MISTAKES,
         *GAIN_MISTAKES,
+        *HIDDEN_MISTAKES,
         *instead_of(
             "init_layer(nn.Linear(HIDDEN, HIDDEN)),\n            nn.Tanh(),\n",
             {
@@ -230,149 +274,6 @@ test_get_actor_and_critic_classic = exercise(
             "init_layer(nn.Linear(HIDDEN, n_outputs), gain),\n",
             "init_layer(nn.Linear(HIDDEN, n_outputs), gain),\n            nn.Softmax(dim=-1),\n",
             why="the actor gives logits; the distribution turns them into probabilities",
-        ),
-    ],
-)
-
-
-def minatar_cases(generator: torch.Generator) -> list[Case]:
-    """Pictures that aren't square, and MinAtar's."""
-    return [
-        Case(label=label, args=(shape, n_actions), given={"obs": torch.rand(3, *shape, generator=generator)})
-        for label, shape, n_actions in [("Breakout", (4, 10, 10), 3), ("a wider picture", (6, 9, 11), 5)]
-    ]
-
-
-def minatar_by_trial(obs_shape: tuple[int, int, int], n_actions: int) -> tuple[nn.Sequential, nn.Sequential]:
-    """Finds the width after the convolution by trying it."""
-
-    def make(n_outputs: int, gain: float) -> nn.Sequential:
-        front = nn.Sequential(make_layer(nn.Conv2d(obs_shape[0], 16, 3)), nn.ReLU(), nn.Flatten())
-        width = front(torch.zeros(1, *obs_shape)).shape[1]
-        return nn.Sequential(
-            *front, make_layer(nn.Linear(width, 128)), nn.ReLU(), make_layer(nn.Linear(128, n_outputs), gain)
-        )
-
-    return make(n_actions, 0.01), make(1, 1.0)
-
-
-test_get_actor_and_critic_minatar = exercise(
-    reference=networks.get_actor_and_critic_minatar,
-    cases=minatar_cases,
-    observe=networks_seen,
-    accepts=[minatar_by_trial],
-    mistakes=[
-        *INIT_MISTAKES,
-        *GAIN_MISTAKES,
-        *instead_of(
-            "init_layer(nn.Conv2d(channels, 16, kernel_size=3)),\n            nn.ReLU(),",
-            {
-                "nn.Conv2d(channels, 16, kernel_size=3),\n            nn.ReLU(),": (
-                    "leaves the convolution as torch made it",
-                    "every layer is made by init_layer, convolutions too",
-                ),
-                "init_layer(nn.Conv2d(channels, 16, kernel_size=3)),": (
-                    "forgets the nonlinearity after the convolution",
-                    "two linear maps in a row are one: ReLU stands between them",
-                ),
-                "init_layer(nn.Conv2d(channels, 16, kernel_size=3)),\n            nn.Tanh(),": (
-                    "uses tanh",
-                    "for pictures the nonlinearity is ReLU",
-                ),
-            },
-        ),
-        Mistake(
-            "swaps height and width for the channels",
-            "channels, height, width = obs_shape",
-            "height, width, channels = obs_shape",
-            why="the channels come first in obs_shape",
-            raises="RuntimeError",
-        ),
-    ],
-)
-
-
-def atari_cases(generator: torch.Generator) -> list[Case]:
-    """Bytes, in a square and in a wider picture."""
-    cases = []
-    for label, shape, n_actions in [("four frames", (4, 36, 44), 6), ("a wider picture", (2, 44, 60), 3)]:
-        obs = torch.randint(0, 256, (2, *shape), generator=generator, dtype=torch.uint8)
-        cases.append(Case(label=label, args=(shape, n_actions), given={"obs": obs, "bytes": 0.2}))
-    return cases
-
-
-def atari_by_arithmetic(obs_shape: tuple[int, int, int], n_actions: int) -> tuple[nn.Sequential, nn.Sequential]:
-    """Follows the sides of the picture through the convolutions."""
-    layers: list[nn.Module] = [networks.ScalePixels()]
-    before, height, width = obs_shape
-    for n_kernels, kernel, stride in [(32, 8, 4), (64, 4, 2), (64, 3, 1)]:
-        layers += [make_layer(nn.Conv2d(before, n_kernels, kernel, stride)), nn.ReLU()]
-        before, height, width = n_kernels, (height - kernel) // stride + 1, (width - kernel) // stride + 1
-    last = make_layer(nn.Linear(64 * height * width, 512))
-    trunk = nn.Sequential(*layers, nn.Flatten(), last, nn.ReLU())
-    return (
-        nn.Sequential(trunk, make_layer(nn.Linear(512, n_actions), 0.01)),
-        nn.Sequential(trunk, make_layer(nn.Linear(512, 1), 1.0)),
-    )
-
-
-test_get_actor_and_critic_atari = exercise(
-    reference=networks.get_actor_and_critic_atari,
-    cases=atari_cases,
-    observe=networks_seen,
-    accepts=[atari_by_arithmetic],
-    mistakes=[
-        *INIT_MISTAKES,
-        Mistake(
-            "does not scale the pixels",
-            "        ScalePixels(),\n",
-            "",
-            why="convolutions take floats, and bytes from 0 to 255 are far too large",
-            raises="RuntimeError",
-        ),
-        Mistake(
-            "makes floats of the pixels, but does not scale them",
-            "        ScalePixels(),\n",
-            "        type('Floats', (nn.Module,), {'forward': lambda self, obs: obs.float()})(),\n",
-            why="numbers from 0 to 255 are far too large: divide by 255",
-        ),
-        Mistake(
-            "gives each network a trunk of its own",
-            "critic = nn.Sequential(trunk,",
-            "import copy\n    critic = nn.Sequential(copy.deepcopy(trunk),",
-            why="both read the same features, so that the expensive part is learned by both: pass the very same module",
-        ),
-        *instead_of(
-            "init_layer(nn.Linear(512, n_actions), GAIN_ACTOR)",
-            {
-                "init_layer(nn.Linear(512, n_actions))": (
-                    "gives the actor's last layer the gain of hidden layers",
-                    "with a gain of 0.01 all actions begin about equally likely",
-                ),
-                "nn.Linear(512, n_actions)": (
-                    "leaves the actor's last layer as torch made it",
-                    "the last layers are made by init_layer too",
-                ),
-            },
-        ),
-        Mistake(
-            "gives the critic's last layer the actor's gain",
-            "init_layer(nn.Linear(512, 1), GAIN_CRITIC)",
-            "init_layer(nn.Linear(512, 1), GAIN_ACTOR)",
-            why="the critic's last layer has gain 1",
-        ),
-        Mistake("forgets a stride", ", stride=2", "", why="the second convolution moves by 2, the first by 4"),
-        Mistake(
-            "forgets the nonlinearity after the trunk's linear layer",
-            "init_layer(nn.Linear(width, 512)), nn.ReLU())",
-            "init_layer(nn.Linear(width, 512)))",
-            why="two linear maps in a row are one",
-        ),
-        Mistake(
-            "leaves the trunk's linear layer as torch made it",
-            "init_layer(nn.Linear(width, 512)),",
-            "nn.Linear(width, 512),",
-            why="every layer is made by init_layer",
         ),
     ],
 )

@@ -11,7 +11,7 @@ from arena_lib.checking import Case, Mistake, exercise, instead_of
 from arena_lib.checking.modules import Unfit, load_by_name, random_weights
 from arena_lib.checking.observing import Observations
 from arena_lib.rl.ppo import networks
-from arena_lib.tests.ppo.networks import INIT_MISTAKES, classic_by_lists, weights_seen
+from arena_lib.tests.ppo.networks import INIT_MISTAKES, classic_by_lists, leaves, weights_seen
 
 __test__ = False
 
@@ -79,8 +79,7 @@ class ActorAnew(nn.Module):
 
     def __init__(self, d_obs: int, n_actions: int) -> None:
         super().__init__()
-        body, head = classic_by_lists(d_obs, n_actions)[0].children()
-        self.mean = nn.Sequential(*body, head)
+        self.mean = nn.Sequential(*leaves(classic_by_lists(d_obs, n_actions)[0]))
         self.log_std = nn.Parameter(torch.zeros(1, n_actions))
 
     def forward(self, obs: Tensor) -> tuple[Tensor, Tensor, Normal]:

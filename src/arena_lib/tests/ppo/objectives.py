@@ -115,6 +115,18 @@ SURROGATE_MISTAKES = [
                 "compares the means",
                 "the smaller of both is chosen for each step by itself",
             ),
+            "torch.minimum(ratio * advantages, (ratio * advantages).clamp(1 - clip_coef, 1 + clip_coef)).mean()": (
+                "clips the product",
+                "the ratio is clipped, and then multiplied by the advantage",
+            ),
+            "-torch.maximum(ratio * advantages, clipped * advantages).mean()": (
+                "takes the larger of the two, and returns a loss",
+                "the objective is the mean of the smaller one, and is to be made large",
+            ),
+            "(ratio * clipped * advantages).mean()": (
+                "multiplies the ratio by the clipped one",
+                "the smaller of two products counts: ratio * advantage and clipped * advantage",
+            ),
             "torch.minimum(ratio * advantages, clipped * advantages)": (
                 "gives a number for each step",
                 "the result is the mean over the minibatch",
@@ -169,6 +181,10 @@ SURROGATE_MISTAKES = [
             "(mb_advantages - mb_advantages.mean()) / mb_advantages.std().clamp_min(eps)": (
                 "takes eps for the smallest standard deviation",
                 "eps is added to the standard deviation",
+            ),
+            "mb_advantages.detach().sub_(mb_advantages.mean()).div_(mb_advantages.std() + eps)": (
+                "writes into mb_advantages",
+                "the arguments stay as they are: sub_ and -= write into them, x - y makes a new tensor",
             ),
             "mb_advantages - mb_advantages.mean()": (
                 "does not divide by the standard deviation",
@@ -245,6 +261,18 @@ test_calc_entropy_bonus = exercise(
                 "ent_coef * dist.entropy().exp().mean()": (
                     "takes the exponential of the entropy",
                     "the entropy itself is asked for, in nats",
+                ),
+                "-ent_coef * dist.entropy().sum()": (
+                    "returns a penalty, summed over the minibatch",
+                    "the bonus is positive, and a mean over the observations",
+                ),
+                "ent_coef * torch.distributions.Categorical(probs=dist.probs.mean(0)).entropy()": (
+                    "takes the entropy of the mean policy",
+                    "each observation has an entropy of its own: the mean is taken of those",
+                ),
+                "ent_coef * (1 - dist.probs.square().sum(-1)).mean()": (
+                    "takes 1 minus the sum of squares",
+                    "an entropy is the sum of -p * log(p)",
                 ),
                 "ent_coef * -dist.logits.mean()": (
                     "averages the logarithms over the actions",
@@ -325,6 +353,14 @@ test_compute_approx_kl = exercise(
                 "(log_ratio.exp() * log_ratio - (log_ratio.exp() - 1)).mean()": (
                     "weighs the logarithm by the ratio",
                     "the actions were drawn from the policy then: log_ratio counts as it is",
+                ),
+                "(mb_logprobs.exp() * -log_ratio).mean()": (
+                    "weighs the terms by the probabilities then",
+                    "the actions were drawn from that policy, so a plain mean weighs them rightly already",
+                ),
+                "(logprobs.exp() * log_ratio).mean()": (
+                    "weighs the terms by the probabilities now",
+                    "the actions were drawn from the policy then: a plain mean over them is asked for",
                 ),
                 "log_ratio.mean()": (
                     "takes the mean of the logarithm",

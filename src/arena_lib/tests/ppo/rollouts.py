@@ -97,6 +97,15 @@ test_finish_rollout = exercise(
                     "subtracts the values",
                     "the critic should have said value + advantage",
                 ),
+                "returns=(advantages + next_values)": (
+                    "adds the next values",
+                    "an advantage is measured from the value before the step",
+                ),
+                "returns=(compute_advantages_by_scan("
+                "next_values, rollout.rewards, values, *ends, gamma, 1.0) + values)": (
+                    "makes the returns without gae_lambda",
+                    "the returns are the same advantages plus the values",
+                ),
                 "returns=rollout.rewards": ("takes the rewards for returns", "a return counts what follows too"),
                 "returns=(rollout.rewards + gamma * next_values)": (
                     "makes one-step returns",
@@ -195,6 +204,19 @@ test_finish_rollout = exercise(
                 "compute_next_values(critic, values, rollout.obs, *ends)": (
                     "asks about the observations before the steps",
                     "what a step led to is rollout.next_obs",
+                ),
+            },
+        ),
+        *instead_of(
+            "values=values.flatten()",
+            {
+                "values=next_values.flatten()": (
+                    "keeps the next values as values",
+                    "values are what the critic said of the observations before the steps",
+                ),
+                "values=(advantages + values).flatten()": (
+                    "keeps the returns as values",
+                    "values are what the critic said, returns what it should have said",
                 ),
             },
         ),

@@ -153,6 +153,30 @@ test_ppo_scheduler = exercise(
                     "the rate that counts is that of each group of parameters",
                 ),
                 (
+                    "adds the whole of end_lr in every phase",
+                    "self.initial_lr + share_done * (self.end_lr - self.initial_lr)",
+                    "self.initial_lr * (1 - share_done) + self.end_lr",
+                    "a mixture has weights that add to 1: end_lr counts by the share that is done",
+                ),
+                (
+                    "moves away from end_lr",
+                    "self.initial_lr + share_done * (self.end_lr - self.initial_lr)",
+                    "self.initial_lr - share_done * (self.end_lr - self.initial_lr)",
+                    "the line leads from initial_lr to end_lr",
+                ),
+                (
+                    "falls along a cosine",
+                    "share_done * (self.end_lr - self.initial_lr)",
+                    "(1 - torch.tensor(3.14159265 * share_done).cos().item()) / 2 * (self.end_lr - self.initial_lr)",
+                    "the rate falls in a straight line",
+                ),
+                (
+                    "falls on to 0 after the last phase",
+                    "self.initial_lr + share_done * (self.end_lr - self.initial_lr)",
+                    "max(0.0, self.initial_lr + (self.end_lr - self.initial_lr) * self.n_step_calls / self.total_phases)",
+                    "after the last phase the rate stays at end_lr",
+                ),
+                (
                     "forgets initial_lr",
                     "self.initial_lr + share_done * (self.end_lr - self.initial_lr)",
                     "share_done * (self.end_lr - self.initial_lr)",

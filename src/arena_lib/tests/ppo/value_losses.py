@@ -40,6 +40,10 @@ test_calc_value_function_loss = exercise(
                 "vf_coef**2 * 0.5 *": ("squares the coefficient", "only the distance is squared"),
                 "0.5 *": ("leaves out the coefficient", "vf_coef weighs the critic's loss against the policy's"),
                 "-vf_coef * 0.5 *": ("returns an objective", "a loss is to be made small, so it has no minus"),
+                "vf_coef * 2.0 *": (
+                    "doubles instead of halving",
+                    "the critic's loss is half of the mean squared error",
+                ),
                 "0.5 / vf_coef *": ("divides by the coefficient", "vf_coef is a factor"),
             },
         ),
@@ -125,13 +129,17 @@ test_calc_clipped_value_function_loss = exercise(
                     "adds both errors",
                     "the larger of both errors counts, entry by entry",
                 ),
+                "((values - mb_returns).pow(2) + (clipped - mb_returns).pow(2)) / 2": (
+                    "averages both errors",
+                    "the larger of both errors counts, entry by entry",
+                ),
+                "torch.maximum((mb_values - mb_returns).pow(2), (clipped - mb_returns).pow(2))": (
+                    "compares with the error of the old value",
+                    "the two errors are those of the value now and of the clipped one",
+                ),
                 "torch.maximum(values - mb_returns, clipped - mb_returns).pow(2)": (
                     "compares before it squares",
                     "errors have signs: the larger square counts",
-                ),
-                "torch.maximum(values, clipped).sub(mb_returns).pow(2)": (
-                    "takes the larger value instead of the larger error",
-                    "which value is further from the return is what counts",
                 ),
                 "torch.maximum((values.detach() - mb_returns).pow(2), (clipped.detach() - mb_returns).pow(2))": (
                     "detaches the values",
@@ -156,9 +164,9 @@ test_calc_clipped_value_function_loss = exercise(
                     "clips to a share of the old value",
                     "the value may move by clip_coef itself, in either direction",
                 ),
-                "mb_values * (values / mb_values).clamp(1 - clip_coef, 1 + clip_coef)": (
-                    "clips the ratio of the values",
-                    "what may only move by clip_coef is the difference from mb_values",
+                "values + (mb_values - values).clamp(-clip_coef, clip_coef)": (
+                    "clips around the new value",
+                    "what the critic says now stays near to mb_values, not the other way round",
                 ),
                 "mb_values - (values - mb_values).clamp(-clip_coef, clip_coef)": (
                     "subtracts the clipped change",
