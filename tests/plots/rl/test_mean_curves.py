@@ -22,6 +22,13 @@ def test_window_averages_steps_and_drops_the_rest():
     assert figure.data[1].x.tolist() == [0.5, 2.5]
 
 
+def test_band_stays_within_the_limits():
+    shares = np.array([[0.0, 1.0], [0.0, 1.0], [1.0, 1.0], [0.0, 0.0]])
+    assert mean_curves({"a": shares}).data[0].y.min() < 0 < 1 < mean_curves({"a": shares}).data[0].y.max()
+    outline = mean_curves({"a": shares}, limits=(0.0, 1.0)).data[0].y
+    assert (outline.min(), outline.max()) == (0.0, 1.0)
+
+
 def test_nothing_and_other_shapes_are_refused():
     with pytest.raises(ConfigError, match="at least one series"):
         mean_curves({})

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 
 from arena_lib.errors import ShapeError
 from arena_lib.plots.arrays import with_axes
@@ -18,8 +19,13 @@ ARROWS = "↑→↓←"
 CELL = 64
 FILLS = {"#": "#464646", "G": "#78c679", "X": "#de6650", "C": "#78563c"}
 """Colours of walls, good ends, bad ends and cliffs; free cells show their value."""
-BESIDE_TEXT, APART = (0.36, -0.36, 0.28, -0.28), (-0.12, 0.12, 0.0, 0.24)
-"""How far from the middle of its cells each path runs, in cells: past numbers and arrows, or in free cells."""
+FREE = "#ececec"
+"""Free cells where no values are shown."""
+BELOW_ZERO = [[0.0, "#b2182b"], [0.5, "#f4a582"], [1.0, "#ffffff"]]
+AROUND_ZERO = [[1 - at, colour] for at, colour in reversed(DIVERGING)]
+"""Red is below zero, as bad ends are red, and blue above."""
+CORNERS = ((0.3, 0.3), (-0.3, -0.3), (0.3, -0.3), (-0.3, 0.3))
+"""Where in its cells each path runs, from their middle, so that it hides no letters, numbers or arrows."""
 MILLISECONDS = 250
 """How long one step of an episode is shown."""
 
@@ -39,39 +45,28 @@ def gridworld(
     >>> list(gridworld(["S.", "#G"], values=[0.5, 0.9, 0.0, 0.0], policy=[1, 2, 0, 0]).data[0].text[0])
     ['0.50<br>→', '0.90<br>↓']
     """
-    height, width = len(rows), len(rows[0])
-    free = np.array([[letter in "S." for letter in row] for row in rows])
-    shown = np.where(free, 0.0 if values is None else _fit(values, rows, "values"), np.nan)
-    arrows = None if policy is None else _fit(policy, rows, "policy").astype(int)
-    texts = [
-        [_text(r, c, rows, values is not None, shown, arrows, digits) for c in range(width)] for r in range(height)
-    ]
-    top = float(np.nanmax(np.abs(shown))) or 1.0
-    has_both_signs = bool(np.nanmin(shown) < 0 < np.nanmax(shown))
-    is_negative = bool(np.nanmax(shown) <= 0 > np.nanmin(shown))
-    scale: list[list[Any]] = DIVERGING if has_both_signs else LIGHT_TO_DARK
-    figure = go.Figure(
-        go.Heatmap(
-            z=shown,
-            text=texts,
-            texttemplate="%{text}",
-            colorscale=[[1 - at, colour] for at, colour in reversed(scale)] if is_negative else scale,
-            zmin=-top if has_both_signs or is_negative else 0.0,
-            zmax=0.0 if is_negative else top,
-            showscale=values is not None,
-            colorbar=colorbar(quantity),
-            xgap=1,
-            ygap=1,
-            hoverongaps=False,
-            hovertemplate=f"row %{{y}}, column %{{x}}<br>{quantity} %{{z:.4g}}<extra></extra>",
-        )
-    )
-    _fill(figure, rows)
-    for i, (name, states) in enumerate((paths or {}).items()):
-        x, y = _places(states, width, BESIDE_TEXT[i % len(BESIDE_TEXT)])
-        line = {"color": SEQUENCE[i % len(SEQUENCE)], "dash": DASHES[i % len(DASHES)], "width": 3}
-        figure.add_trace(go.Scatter(x=x, y=y, name=escape(name), mode="lines", line=line))
-    return _finish_map(figure, rows, title, has_legend=bool(paths))
+    shown = None if values is None else {"": values}
+    figure = _maps(rows, shown, policy, paths or {}, quantity, digits)
+    return _finish_maps(figure, rows, title, has_legend=bool(paths))
+
+
+def compare_gridworlds(
+    rows: Sequence[str],
+    values: Mapping[str, Any],
+    *,
+    paths: Mapping[str, Sequence[int]] | None = None,
+    quantity: str = "value",
+    digits: int = 2,
+    title: str = "",
+) -> go.Figure:
+    """The same map once for each set of values, side by side under their names; all share one scale of colours.
+
+    >>> figure = compare_gridworlds(["S.G"], {"before": [0.0, 0.0, 0.0], "after": [0.5, 1.0, 0.0]})
+    >>> [heatmap.zmax for heatmap in figure.data]
+    [1.0, 1.0]
+    """
+    figure = _maps(rows, values, None, paths or {}, quantity, digits)
+    return _finish_maps(figure, rows, title, has_legend=bool(paths), n_maps=len(values))
 
 
 def episode(rows: Sequence[str], paths: Mapping[str, Sequence[int]], *, title: str = "") -> go.Figure:
@@ -80,25 +75,18 @@ def episode(rows: Sequence[str], paths: Mapping[str, Sequence[int]], *, title: s
     >>> len(episode(["S.G"], {"walker": [0, 1, 2]}).frames)
     3
     """
-    width = len(rows[0])
-    figure = gridworld(rows, title=title)
-    markers = [_marker(name, states, width, i, 0) for i, (name, states) in enumerate(paths.items())]
-    figure.add_traces(markers)
-    moving = list(range(1, 1 + len(markers)))
+    figure = _maps(rows, None, None, {}, "", 0)
+    figure.add_traces(_walkers(paths, len(rows[0]), 0))
+    moving = list(range(1, len(figure.data)))
     n_frames = max(map(len, paths.values()))
     figure.frames = [
-        go.Frame(
-            data=[_marker(name, states, width, i, step) for i, (name, states) in enumerate(paths.items())],
-            traces=moving,
-            name=str(step),
-        )
-        for step in range(n_frames)
+        go.Frame(data=_walkers(paths, len(rows[0]), step), traces=moving, name=str(step)) for step in range(n_frames)
     ]
     pace = {"frame": {"duration": MILLISECONDS, "redraw": False}, "transition": {"duration": MILLISECONDS // 2}}
     play = {"label": "play", "method": "animate", "args": [None, pace | {"fromcurrent": True}]}
     jump = {"frame": {"duration": 0, "redraw": False}, "mode": "immediate"}
     steps = [{"label": str(i), "method": "animate", "args": [[str(i)], jump]} for i in range(n_frames)]
-    _finish_map(figure, rows, title, has_legend=True)
+    _finish_maps(figure, rows, title, has_legend=True)
     figure.update_layout(
         updatemenus=[{"type": "buttons", "buttons": [play], "x": 0.0, "y": -0.12, "xanchor": "left", "yanchor": "top"}],
         sliders=[{"steps": steps, "currentvalue": {"prefix": "step "}, "x": 0.14, "len": 0.86, "y": -0.02}],
@@ -106,6 +94,54 @@ def episode(rows: Sequence[str], paths: Mapping[str, Sequence[int]], *, title: s
         margin={"b": 120},
     )
     return figure
+
+
+def _maps(
+    rows: Sequence[str],
+    values: Mapping[str, Any] | None,
+    policy: Any,
+    paths: Mapping[str, Sequence[int]],
+    quantity: str,
+    digits: int,
+) -> go.Figure:
+    """A map for each set of values, or one without any: heatmaps first, then paths."""
+    free = np.array([[letter in "S." for letter in row] for row in rows])
+    numbers = [np.zeros(free.shape)] if values is None else [_fit(array, rows, "values") for array in values.values()]
+    shown = [np.where(free, array, np.nan) for array in numbers]
+    arrows = None if policy is None else _fit(policy, rows, "policy").astype(int)
+    names = list(map(escape, values)) if values is not None and len(values) > 1 else None
+    figure = make_subplots(rows=1, cols=len(shown), subplot_titles=names, horizontal_spacing=0.04)
+    colours = {"colorscale": [[0.0, FREE], [1.0, FREE]]} if values is None else _colours(np.stack(shown))
+    for i, array in enumerate(shown):
+        heatmap = go.Heatmap(
+            z=array,
+            text=_texts(rows, None if values is None else array, arrows, digits),
+            texttemplate="%{text}",
+            **colours,
+            showscale=values is not None and i == 0,
+            colorbar=colorbar(quantity),
+            xgap=1,
+            ygap=1,
+            hoverongaps=False,
+            hovertemplate=f"row %{{y}}, column %{{x}}<br>{quantity} %{{z:.4g}}<extra></extra>",
+        )
+        figure.add_trace(heatmap, row=1, col=i + 1)
+        _fill(figure, rows, i + 1)
+    for i in range(len(shown)):
+        for k, (name, states) in enumerate(paths.items()):
+            _add_path(figure, name, states, len(rows[0]), k, i + 1)
+    return figure
+
+
+def _colours(shown: np.ndarray) -> dict[str, Any]:
+    """Scale and limits for all maps of a figure."""
+    top = float(np.nanmax(np.abs(shown))) or 1.0
+    lowest, highest = float(np.nanmin(shown)), float(np.nanmax(shown))
+    if lowest < 0 < highest:
+        return {"colorscale": AROUND_ZERO, "zmin": -top, "zmax": top}
+    if lowest < 0:
+        return {"colorscale": BELOW_ZERO, "zmin": -top, "zmax": 0.0}
+    return {"colorscale": LIGHT_TO_DARK, "zmin": 0.0, "zmax": top}
 
 
 def _fit(values: Any, rows: Sequence[str], kind: str) -> np.ndarray:
@@ -116,56 +152,68 @@ def _fit(values: Any, rows: Sequence[str], kind: str) -> np.ndarray:
     return array.reshape(len(rows), len(rows[0]))
 
 
-def _text(
-    row: int,
-    column: int,
-    rows: Sequence[str],
-    has_values: bool,
-    values: np.ndarray,
-    arrows: np.ndarray | None,
-    digits: int,
-) -> str:
-    letter = rows[row][column]
-    if letter not in "S.":
-        return ""
-    lines = [f"{values[row, column]:.{digits}f}"] if has_values else []
-    if arrows is not None:
-        lines.append(ARROWS[arrows[row, column]])
-    return "<br>".join(lines) or (letter if letter == "S" else "")
+def _texts(rows: Sequence[str], values: np.ndarray | None, arrows: np.ndarray | None, digits: int) -> list[list[str]]:
+    """What stands in each cell: its value and its arrow; S where the start has neither."""
+
+    def text(r: int, c: int) -> str:
+        if rows[r][c] not in "S.":
+            return ""
+        lines = [] if values is None else [f"{values[r, c]:.{digits}f}"]
+        lines += [] if arrows is None else [ARROWS[arrows[r, c]]]
+        return "<br>".join(lines) or rows[r][c].replace(".", "")
+
+    return [[text(r, c) for c in range(len(rows[0]))] for r in range(len(rows))]
 
 
-def _fill(figure: go.Figure, rows: Sequence[str]) -> None:
+def _fill(figure: go.Figure, rows: Sequence[str], column: int) -> None:
     """Walls, ends and cliffs as boxes, ends with their letter."""
     for r, row in enumerate(rows):
         for c, letter in enumerate(row):
             if letter in FILLS:
-                box = {"x0": c - 0.49, "x1": c + 0.49, "y0": r - 0.49, "y1": r + 0.49}
-                figure.add_shape(type="rect", **box, fillcolor=FILLS[letter], line={"width": 0}, layer="below")
+                box = {"x0": c - 0.49, "x1": c + 0.49, "y0": r - 0.49, "y1": r + 0.49, "layer": "below"}
+                figure.add_shape(type="rect", **box, fillcolor=FILLS[letter], line={"width": 0}, row=1, col=column)
                 if letter in "GX":
-                    figure.add_annotation(x=c, y=r, text=letter, showarrow=False, font={"size": 16, "color": "white"})
+                    font = {"size": 16, "color": "white"}
+                    figure.add_annotation(x=c, y=r, text=letter, showarrow=False, font=font, row=1, col=column)
 
 
-def _places(states: Sequence[int], width: int, shift: float) -> tuple[list[float], list[float]]:
-    """Columns and rows of states, all shifted."""
-    return [state % width + shift for state in states], [state // width + shift for state in states]
+def _places(states: Sequence[int], width: int, i: int) -> tuple[list[float], list[float]]:
+    """Columns and rows of states, all shifted to the corner of path i."""
+    right, down = CORNERS[i % len(CORNERS)]
+    return [state % width + right for state in states], [state // width + down for state in states]
 
 
-def _marker(name: str, states: Sequence[int], width: int, i: int, step: int) -> go.Scatter:
-    """Where one walker is, with the way it came; one that has arrived stays."""
-    until = list(states[: step + 1])
-    x, y = _places(until, width, APART[i % len(APART)])
-    colour = SEQUENCE[i % len(SEQUENCE)]
-    sizes = [0] * (len(until) - 1) + [20]
-    marker = {"color": colour, "size": sizes, "symbol": MARKERS[i % len(MARKERS)], "line": {"width": 0}, "opacity": 1.0}
-    line = {"color": colour, "width": 2, "dash": DASHES[i % len(DASHES)]}
-    return go.Scatter(x=x, y=y, name=escape(name), mode="lines+markers", marker=marker, line=line)
+def _line(i: int) -> dict[str, Any]:
+    return {"color": SEQUENCE[i % len(SEQUENCE)], "dash": DASHES[i % len(DASHES)], "width": 3}
 
 
-def _finish_map(figure: go.Figure, rows: Sequence[str], title: str, *, has_legend: bool) -> go.Figure:
+def _add_path(figure: go.Figure, name: str, states: Sequence[int], width: int, i: int, column: int) -> None:
+    """A line with a dot where it begins and an arrow where it ends."""
+    x, y = _places(states, width, i)
+    shape = {"symbol": ["circle"] + ["arrow"] * (len(x) - 1), "size": [10] + [0] * (len(x) - 2) + [16] * (len(x) > 1)}
+    marker = shape | {"color": SEQUENCE[i % len(SEQUENCE)], "angleref": "previous", "opacity": 1.0}
+    path = go.Scatter(x=x, y=y, mode="lines+markers", line=_line(i), marker=marker, name=escape(name))
+    figure.add_trace(path.update(showlegend=column == 1), row=1, col=column)
+
+
+def _walkers(paths: Mapping[str, Sequence[int]], width: int, step: int) -> list[go.Scatter]:
+    """For each name the way that it came, and where it is; one that has arrived stays."""
+    traces = []
+    for i, (name, states) in enumerate(paths.items()):
+        x, y = _places(states[: step + 1], width, i)
+        marker = {"color": SEQUENCE[i % len(SEQUENCE)], "size": 16, "symbol": MARKERS[i % len(MARKERS)]}
+        traces.append(go.Scatter(x=x, y=y, mode="lines", line=_line(i), showlegend=False, hoverinfo="skip"))
+        head = go.Scatter(x=x[-1:], y=y[-1:], mode="lines+markers", line=_line(i), marker=marker, name=escape(name))
+        traces.append(head)
+    return traces
+
+
+def _finish_maps(figure: go.Figure, rows: Sequence[str], title: str, *, has_legend: bool, n_maps: int = 1) -> go.Figure:
     height, width = len(rows), len(rows[0])
     plain = {"showgrid": False, "zeroline": False, "showticklabels": False}
     figure.update_xaxes(**plain, range=[-0.5, width - 0.5])
     figure.update_yaxes(**plain, range=[height - 0.5, -0.5])
-    figure.update_layout(showlegend=has_legend, legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom"})
-    finish(figure, title, width=max(CELL * width + 170, 380), height=CELL * height + (110 if title else 80))
-    return figure.update_layout(plot_bgcolor="#f0f0f0")
+    place = {"y": 1.0, "yanchor": "bottom"} if n_maps == 1 else {"y": -0.02, "yanchor": "top"}  # names stand on top
+    figure.update_layout(showlegend=has_legend, legend={"orientation": "h", "x": 0, **place})
+    size = {"width": max(CELL * width * n_maps + 170, 380), "height": CELL * height + (110 if title else 80)}
+    return finish(figure, title, **size)

@@ -22,11 +22,13 @@ def mean_curves(
     y_title: str = "regret",
     title: str = "",
     window: int = 1,
+    limits: tuple[float, float] = (-np.inf, np.inf),
     references: Mapping[str, float] | None = None,
 ) -> go.Figure:
     """One curve for each series, the mean of its runs; a `window` above 1 averages that many steps at a time.
 
-    The band reaches two standard errors of the mean to either side. `references` are level lines, named in the legend.
+    The band reaches two standard errors of the mean to either side, but not beyond `limits`: a share, for instance, is
+    never below 0 or above 1. `references` are level lines, named in the legend.
 
     >>> mean_curves({"greedy": [[0.0, 1.0], [0.0, 3.0]]}).data[1].y.tolist()
     [0.0, 2.0]
@@ -41,7 +43,7 @@ def mean_curves(
         x = (np.arange(array.shape[1]) + 0.5) * window - 0.5
         colour = SEQUENCE[i % len(SEQUENCE)]
         band = {"fill": "toself", "fillcolor": colour, "opacity": 0.15, "line": {"width": 0}, "hoverinfo": "skip"}
-        outline = np.concatenate([mean + spread, (mean - spread)[::-1]])
+        outline = np.concatenate([mean + spread, (mean - spread)[::-1]]).clip(*limits)
         figure.add_trace(go.Scatter(x=np.concatenate([x, x[::-1]]), y=outline, mode="lines", showlegend=False, **band))
         line = {"color": colour, "dash": DASHES[i % len(DASHES)], "width": 2}
         hover = f"{x_title} %{{x}}<br>{y_title} %{{y:.4g}}<extra>{escape(name)}</extra>"
