@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from arena_lib.errors import ShapeError
-from arena_lib.plots.rl.gridworlds import FREE, compare_gridworlds, episode, gridworld
+from arena_lib.plots.rl.gridworlds import FREE, GRID, compare_gridworlds, episode, gridworld
 
 ROWS = ["S.#", "G.X"]
 
@@ -36,6 +36,7 @@ def test_free_cells_without_values_are_grey_not_white():
     heatmap = gridworld(ROWS).data[0]
     assert {colour for _, colour in heatmap.colorscale} == {FREE}
     assert not heatmap.showscale
+    assert gridworld(ROWS, values=[0.0] * 6).layout.plot_bgcolor == GRID, "between white cells there are lines"
 
 
 def test_maps_side_by_side_share_their_colours_and_show_each_path():
@@ -60,6 +61,8 @@ def test_a_path_begins_with_a_dot_ends_with_an_arrow_and_keeps_off_the_middle():
     assert (path.marker.symbol[0], path.marker.symbol[-1]) == ("circle", "arrow")
     assert path.marker.size[0] > 0 == path.marker.size[1] < path.marker.size[2]
     assert 0.2 < abs(path.x[0]) < 0.4
+    assert abs(path.marker.angle[2]) == 180, "the last step goes down"
+    assert gridworld(ROWS, paths={"way": [0, 1]}).data[1].marker.angle[1] == 90
     assert gridworld(ROWS, paths={"stays": [0]}).data[1].marker.size == (10,)
 
 
@@ -89,5 +92,6 @@ def test_legend_of_an_episode_keeps_its_symbols_in_every_frame():
 
 
 def test_walkers_leave_the_letters_free():
-    for trace in episode(ROWS, {name: [0, 1] for name in "abcd"}).data[1:]:
-        assert min(abs(trace.x[0]), abs(trace.y[0])) > 0.2
+    heads = episode(ROWS, {name: [0, 1] for name in "abcd"}).data[2::2]
+    assert min(min(abs(head.x[0]), abs(head.y[0])) for head in heads) > 0.2
+    assert len({head.x[0] for head in heads}) == len({head.y[0] for head in heads}) == 4, "no two share a line"

@@ -19,13 +19,13 @@ ARROWS = "↑→↓←"
 CELL = 64
 FILLS = {"#": "#464646", "G": "#78c679", "X": "#de6650", "C": "#78563c"}
 """Colours of walls, good ends, bad ends and cliffs; free cells show their value."""
-FREE = "#ececec"
-"""Free cells where no values are shown."""
-BELOW_ZERO = [[0.0, "#b2182b"], [0.5, "#f4a582"], [1.0, "#ffffff"]]
-AROUND_ZERO = [[1 - at, colour] for at, colour in reversed(DIVERGING)]
+FREE, GRID = "#ececec", "#c8c8c8"
+"""Free cells where no values are shown, and the lines between cells."""
+AROUND_ZERO = [[at, colour] for (at, _), (_, colour) in zip(DIVERGING, reversed(DIVERGING), strict=True)]
+BELOW_ZERO = [[at, colour] for at, (_, colour) in zip((0.0, 0.5, 1.0), AROUND_ZERO, strict=False)]
 """Red is below zero, as bad ends are red, and blue above."""
-CORNERS = ((0.3, 0.3), (-0.3, -0.3), (0.3, -0.3), (-0.3, 0.3))
-"""Where in its cells each path runs, from their middle, so that it hides no letters, numbers or arrows."""
+CORNERS = ((0.32, 0.32), (-0.32, -0.32), (0.22, -0.22), (-0.22, 0.22))
+"""Where in its cells each path runs, from their middle, so that it hides no letters, and no two share a line."""
 MILLISECONDS = 250
 """How long one step of an episode is shown."""
 
@@ -190,8 +190,15 @@ def _line(i: int) -> dict[str, Any]:
 def _add_path(figure: go.Figure, name: str, states: Sequence[int], width: int, i: int, column: int) -> None:
     """A line with a dot where it begins and an arrow where it ends."""
     x, y = _places(states, width, i)
-    shape = {"symbol": ["circle"] + ["arrow"] * (len(x) - 1), "size": [10] + [0] * (len(x) - 2) + [16] * (len(x) > 1)}
-    marker = shape | {"color": SEQUENCE[i % len(SEQUENCE)], "angleref": "previous", "opacity": 1.0}
+    n, (row, col) = len(x), np.divmod(states, width)
+    marker = {
+        "color": SEQUENCE[i % len(SEQUENCE)],
+        "symbol": ["circle"] + ["arrow"] * (n - 1),
+        "size": [10] + [0] * (n - 2) + [16] * (n > 1),
+        "angle": np.degrees(np.arctan2(np.diff(col, prepend=col[0]), -np.diff(row, prepend=row[0]))),
+        "opacity": 1.0,
+        "line": {"width": 0},
+    }
     path = go.Scatter(x=x, y=y, mode="lines+markers", line=_line(i), marker=marker, name=escape(name))
     figure.add_trace(path.update(showlegend=column == 1), row=1, col=column)
 
@@ -216,4 +223,4 @@ def _finish_maps(figure: go.Figure, rows: Sequence[str], title: str, *, has_lege
     place = {"y": 1.0, "yanchor": "bottom"} if n_maps == 1 else {"y": -0.02, "yanchor": "top"}  # names stand on top
     figure.update_layout(showlegend=has_legend, legend={"orientation": "h", "x": 0, **place})
     size = {"width": max(CELL * width * n_maps + 170, 380), "height": CELL * height + (110 if title else 80)}
-    return finish(figure, title, **size)
+    return finish(figure, title, **size).update_layout(plot_bgcolor=GRID)
