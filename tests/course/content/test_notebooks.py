@@ -151,7 +151,7 @@ def test_a_script_says_how_a_plain_file_is_checked_and_a_notebook_speaks_of_its_
         assert words not in notebook["title"]
     assert "run the cell: its last line tests your code" in notebook["title"]
     assert "its last line" not in script["title"]
-    assert "add a cell above this text: a line `# %%`" in script["about-scaler"]
+    assert "If you skipped it, add a cell above (a line `# %%` begins it) with the import" in script["about-scaler"]
     assert "Put these lines into a new cell above this one" in notebook["about-scaler"]
 
 

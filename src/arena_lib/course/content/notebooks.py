@@ -187,12 +187,12 @@ def _fold(summary: str, text: str) -> list[str]:
 
 def _fallback(earlier: list[ExerciseEntry], *, is_script: bool) -> tuple[str, str]:
     names = ", ".join(f"{entry.object_name}" for entry in earlier)
+    missing = "one of them" if len(earlier) > 1 else "it"
     code = f"\n\n```python\n{fallback_imports(earlier)}\n```"
     if is_script:
         return (
             f"This builds on your {names}.",
-            "Not written yet? Then add a cell above this text: a line `# %%`, and the library's own "
-            f"for as much as you need of this:{code}",
+            f"If you skipped {missing}, add a cell above (a line `# %%` begins it) with the import you lack:{code}",
         )
     return (
         f"This builds on your {names}. Not written yet?",
