@@ -16,7 +16,7 @@ from arena_lib.rl.environments.stepping import Transition
 from arena_lib.rl.ppo.discrete import PPOConfig
 from arena_lib.rl.ppo.rollout import Batch
 
-IN_PARTS = ["1.1", "1.2", "1.3.1", "1.3.2", "1.4.1", "2.2", "2.3"]
+IN_PARTS = ["1.1", "1.2", "1.3.1", "1.3.2", "1.4.1", "2.1", "2.2", "2.3"]
 """Sections whose parts each say their minutes and what one learns."""
 ENDS = ["What you have learned", "What comes next", "On your own", "Reading"]
 """The headings that close a section, in this order."""
@@ -125,6 +125,11 @@ def vectors_section():
 @pytest.fixture(scope="module")
 def ioi_section():
     return run_solutions("1.4.1")
+
+
+@pytest.fixture(scope="module")
+def tables_section():
+    return run_solutions("2.1")
 
 
 def test_the_numbers_of_1_2_are_those_that_its_cells_make(heads_section):
@@ -282,3 +287,49 @@ def test_what_the_text_of_1_4_1_says_of_its_circuits_is_so(ioi_section):
     assert names["classes"]["S-inhibition"] == names["classes"]["S suppression"] == [(1, 2)]
     assert ((names["attention_back"] >= 0.15).tolist()) == [False, True, True, True]
     assert {(node.layer, node.head) for node in names["real_worst"].knocked_out} == {(0, 0), (0, 3)}
+
+
+def test_the_numbers_of_2_1_are_those_that_its_cells_make(tables_section):
+    section, names = tables_section
+    captions = " ".join(" ".join(cell.source for cell in section.cells if cell.kind == "result").split()).replace(
+        "# ", ""
+    )
+    earned = {name: array[:, -100:].mean() for name, array in names["returns"].items()}
+    drawn = names["returns"]["Q-learning"][:, -100:].clip(min=-150).mean()
+    steps = {epsilon: len(way) - 1 for epsilon, way in names["steady"].items()}
+    error = min(error for errors in names["by_n"].values() for error in errors)
+    assert (steps, len(names["best_way"](0.0075)), len(names["best_way"](0.008))) == (
+        {0.1: 15, 0.01: 15, 0.007: 13},
+        14,
+        16,
+    )
+    assert {name: len(way) - 1 for name, way in names["ways"].items()} == {
+        "SARSA": 17,
+        "Q-learning": 13,
+        "expected SARSA": 15,
+    }
+    assert len(names["greedy_path"](names["windy"], names["best"])) - 1 == 15
+    sentences = [
+        f"SARSA earns about {earned['SARSA']:.0f} in an episode and Q-learning about {earned['Q-learning']:.0f}",
+        f"Its curve is at about {drawn:.0f}",
+        f"Expected SARSA is best, about {earned['expected SARSA']:.0f}",
+        f"comes to about {error:.2f}",
+    ]
+    assert [sentence for sentence in sentences if sentence not in captions] == []
+
+
+def test_what_the_text_of_2_1_says_of_its_bandits_is_so(tables_section):
+    _, names = tables_section
+    regret = {name: run.regret[:, -1].mean() for name, run in names["runs"].items()}
+    at_the_end = {name: run.was_best[:, -100:].mean() for name, run in names["runs"].items()}
+    assert min(regret, key=regret.__getitem__) == "told the best"
+    assert min(set(regret) - {"told the best"}, key=regret.__getitem__) == "UCB, c = 2"
+    assert 1.4 < regret["random"] / 1000 < 1.6
+    assert 1 / 3 < at_the_end["greedy"] < 0.4
+    assert 0.75 < at_the_end["epsilon 0.1"] < 0.8
+    assert min(at_the_end["optimistic, greedy"], at_the_end["UCB, c = 2"]) > at_the_end["epsilon 0.1"] + 0.05
+    last = {name: losses[:, -1].mean() for name, losses in names["losses"].items()}
+    assert max(last, key=last.__getitem__) == "UCB, c = 1"
+    assert last["UCB, c = 0.3"] < 1.1 * last["Thompson"] < 0.6 * last["epsilon 0.1"]
+    went_left = {name: array[:, 100:150].mean() for name, array in names["went_left"].items()}
+    assert went_left["double Q-learning"] < 0.12 < 0.4 < went_left["Q-learning"]

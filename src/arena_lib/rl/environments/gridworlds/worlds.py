@@ -64,8 +64,8 @@ class Norvig(Gridworld):
     probabilities. With probability 0.8 one step in the direction of `action`, with 0.1 each one step
     at right angles to it, to either side; `self.move(state, direction)` gives where a step leads. Directions are
     numbered clockwise: 0 up, 1 right, 2 down, 3 left. The reward belongs to the state that is entered
-    (or stayed in): +1 where `self.letter(successor)` is "G", -1 where it is "X", else `self.penalty`. So who bumps
-    into a wall or the edge and stays pays the penalty too. There are always three outcomes, in this order: the
+    (or stayed in): +1 where `self.letter(successor)` is "G", -1 where it is "X", else `self.penalty`. So a step
+    against a wall or the edge, which leads nowhere, costs the penalty too. There are always three outcomes, in this order: the
     direction itself, the one to its right (clockwise), the one to its left. Two may be the same state.
     """
 
@@ -86,9 +86,9 @@ class CliffWalking(Gridworld):
     """A grid of 4 rows and 12 columns whose lowest row is a cliff between the start and the goal.
 
     `dynamics(state, action)` gives the one thing that follows, as three arrays of one entry: next state (an integer),
-    reward, and probability 1. A step goes where `self.move(state, action)` says, and pays -1. Who steps on a cell of the
-    cliff, where `self.letter(successor)` is "C", gets -100 instead and is back at `self.start`. The
-    episode goes on; only the goal ends it.
+    reward, and probability 1. A step goes where `self.move(state, action)` says, and pays -1. A step onto a cliff cell,
+    where `self.letter(successor)` is "C", pays -100 instead and leads back to `self.start`. The episode goes on; only
+    the goal ends it.
     """
 
     def __init__(self) -> None:
