@@ -3,6 +3,7 @@
 import dataclasses
 import linecache
 import re
+from typing import Literal
 
 import plotly.graph_objects as go
 import pytest
@@ -92,13 +93,13 @@ def test_the_settings_and_fields_that_2_3_lists_are_those_that_there_are(catalog
     assert re.findall(r"`(\w+)`", " ".join(rows)) == [field.name for field in dataclasses.fields(Transition)]
 
 
-def run_solutions(name: str):
-    """A section and every name of its solutions, run from top to bottom at full scale, without the judges."""
+def run_solutions(name: str, scale: Literal["full", "tiny"] = "full"):
+    """A section and every name of its solutions, run from top to bottom, without the judges."""
     section = load_catalog().section(name)
     names: dict = {}
     with pytest.MonkeyPatch.context() as patch, torch.enable_grad():  # which also brings back what a cell switches off
         patch.setattr(go.Figure, "show", lambda self: None)
-        for cell in build_cells(section, kind="solutions", scale="full"):
+        for cell in build_cells(section, kind="solutions", scale=scale):
             if cell.kind == "code":
                 source = re.sub(r"^tests\.test_\w+\(.*\)$", "", cell.source, flags=re.M)
                 file = f"<{name} {cell.id}>"
@@ -125,11 +126,6 @@ def vectors_section():
 @pytest.fixture(scope="module")
 def ioi_section():
     return run_solutions("1.4.1")
-
-
-@pytest.fixture(scope="module")
-def tables_section():
-    return run_solutions("2.1")
 
 
 def test_the_numbers_of_1_2_are_those_that_its_cells_make(heads_section):
@@ -289,47 +285,19 @@ def test_what_the_text_of_1_4_1_says_of_its_circuits_is_so(ioi_section):
     assert {(node.layer, node.head) for node in names["real_worst"].knocked_out} == {(0, 0), (0, 3)}
 
 
-def test_the_numbers_of_2_1_are_those_that_its_cells_make(tables_section):
-    section, names = tables_section
-    captions = " ".join(" ".join(cell.source for cell in section.cells if cell.kind == "result").split()).replace(
-        "# ", ""
-    )
-    earned = {name: array[:, -100:].mean() for name, array in names["returns"].items()}
-    drawn = names["returns"]["Q-learning"][:, -100:].clip(min=-150).mean()
+def test_what_the_text_of_2_1_says_of_its_worlds_is_so():
+    _, names = run_solutions("2.1", "tiny")
     steps = {epsilon: len(way) - 1 for epsilon, way in names["steady"].items()}
-    error = min(error for errors in names["by_n"].values() for error in errors)
-    assert (steps, len(names["best_way"](0.0075)), len(names["best_way"](0.008))) == (
-        {0.1: 15, 0.01: 15, 0.007: 13},
-        14,
-        16,
-    )
-    assert {name: len(way) - 1 for name, way in names["ways"].items()} == {
-        "SARSA": 17,
-        "Q-learning": 13,
-        "expected SARSA": 15,
-    }
+    assert steps == {0.1: 15, 0.01: 15, 0.007: 13}
+    assert [len(names["best_way"](epsilon)) - 1 for epsilon in (0.0075, 0.008)] == [13, 15]
     assert len(names["greedy_path"](names["windy"], names["best"])) - 1 == 15
-    sentences = [
-        f"SARSA earns about {earned['SARSA']:.0f} in an episode and Q-learning about {earned['Q-learning']:.0f}",
-        f"Its curve is at about {drawn:.0f}",
-        f"Expected SARSA is best, about {earned['expected SARSA']:.0f}",
-        f"comes to about {error:.2f}",
-    ]
-    assert [sentence for sentence in sentences if sentence not in captions] == []
-
-
-def test_what_the_text_of_2_1_says_of_its_bandits_is_so(tables_section):
-    _, names = tables_section
+    assert max(names["errors"][k] / names["errors"][0] / 0.9**k for k in range(30)) <= 1 + 1e-9
     regret = {name: run.regret[:, -1].mean() for name, run in names["runs"].items()}
-    at_the_end = {name: run.was_best[:, -100:].mean() for name, run in names["runs"].items()}
     assert min(regret, key=regret.__getitem__) == "told the best"
-    assert min(set(regret) - {"told the best"}, key=regret.__getitem__) == "UCB, c = 2"
-    assert 1.4 < regret["random"] / 1000 < 1.6
-    assert 1 / 3 < at_the_end["greedy"] < 0.4
-    assert 0.75 < at_the_end["epsilon 0.1"] < 0.8
-    assert min(at_the_end["optimistic, greedy"], at_the_end["UCB, c = 2"]) > at_the_end["epsilon 0.1"] + 0.05
+    assert 1.4 < regret["random"] / 200 < 1.6
+    for name in ("UCB, c = 2", "optimistic, greedy"):
+        shares = names["explorers"][name].mean(axis=0)
+        assert shares[:13].argmax() == 10, "the peak of the first steps"
     last = {name: losses[:, -1].mean() for name, losses in names["losses"].items()}
     assert max(last, key=last.__getitem__) == "UCB, c = 1"
-    assert last["UCB, c = 0.3"] < 1.1 * last["Thompson"] < 0.6 * last["epsilon 0.1"]
-    went_left = {name: array[:, 100:150].mean() for name, array in names["went_left"].items()}
-    assert went_left["double Q-learning"] < 0.12 < 0.4 < went_left["Q-learning"]
+    assert last["UCB, c = 0.3"] < last["Thompson"] < last["epsilon 0.1"]

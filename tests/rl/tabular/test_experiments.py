@@ -5,7 +5,7 @@ from arena_lib.rl.environments.gridworlds import CliffWalking, Windy
 from arena_lib.rl.tabular.agents import AgentConfig, Cheater
 from arena_lib.rl.tabular.experiments import greedy_path, train_agents
 from arena_lib.rl.tabular.planning import find_optimal_policy
-from arena_lib.rl.tabular.td import SARSA, QLearning
+from arena_lib.rl.tabular.td import SARSA, ExpectedSARSA, QLearning
 
 
 def test_same_seeds_same_returns_and_seeds_differ():
@@ -37,7 +37,7 @@ def on_the_cliff():
     config = AgentConfig(epsilon=0.1, lr=0.5)
     return {
         cls: train_agents(cls, CliffWalking, config=config, gamma=1.0, n_episodes=250, n_seeds=4)
-        for cls in (SARSA, QLearning)
+        for cls in (SARSA, QLearning, ExpectedSARSA)
     }
 
 
@@ -49,6 +49,7 @@ def test_q_learning_walks_along_the_edge_and_sarsa_keeps_away(on_the_cliff):
         for cls, (agents, _) in on_the_cliff.items()
     }
     assert lengths[QLearning] == [13] * 4
+    assert lengths[ExpectedSARSA] == [15] * 4
     assert np.median(lengths[SARSA]) >= 15
 
 
@@ -57,3 +58,4 @@ def test_sarsa_earns_more_while_it_learns(on_the_cliff):
     means = {cls: returns[:, 100:].mean() for cls, (_, returns) in on_the_cliff.items()}
     assert means[SARSA] == pytest.approx(-25, abs=12)
     assert means[QLearning] == pytest.approx(-50, abs=12)
+    assert means[ExpectedSARSA] == pytest.approx(-21, abs=2)
