@@ -7,7 +7,7 @@ import pytest
 import torch
 from gymnasium.vector import AutoresetMode
 
-from arena_lib.errors import ConfigError
+from arena_lib.errors import ConfigError, TrainingError
 from arena_lib.rl.environments.counting import CountingEnv
 from arena_lib.rl.environments.making import OWN, make_vector_env
 from arena_lib.rl.environments.probes import Probe1, Probe2, Probe3, Probe4, Probe5, Probe6, Probe7, Probe8
@@ -93,6 +93,13 @@ def test_an_epoch_has_exactly_n_minibatches_however_many_steps_are_real(monkeypa
     trainer.learning_phase(batch)
     assert len(batch) == 18
     assert sizes == [2] * 8
+
+
+def test_too_few_real_steps_for_the_minibatches_are_said():
+    cfg = small(env_id="arena/Probe8-v0", n_envs=3, n_steps=8, n_minibatches=12, n_epochs=1)
+    trainer = PPOTrainer(cfg, partial(make_vector_env, Probe8, 3, mode=AutoresetMode.NEXT_STEP))
+    with pytest.raises(TrainingError, match="two real steps for each of the 12 minibatches: got 18,"):
+        trainer.train_phase()
 
 
 def test_clipping_values_changes_what_is_learned():

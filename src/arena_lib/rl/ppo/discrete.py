@@ -298,6 +298,11 @@ class PPOTrainer:
         """One rollout and what is learned from it; returns the figures of the phase."""
         lr = self.optimizer.param_groups[0]["lr"]
         batch = self.rollout_phase()
+        if len(batch) < 2 * self.cfg.n_minibatches:
+            raise TrainingError(
+                f"a rollout must have two real steps for each of the {self.cfg.n_minibatches} minibatches: got {len(batch)}, "
+                "as steps that only start an episode anew don't count. Raise n_steps, or take the mode SAME_STEP."
+            )
         row = self.learning_phase(batch)
         if not all(math.isfinite(value) for value in row.values()):
             raise TrainingError(
