@@ -490,8 +490,8 @@ mean_curves(
 # the ways that they have learned. Press play.
 # This is how they walk once they have stopped exploring. Q-learning goes along the edge, in 13 steps: the best way, if
 # one never slips. But while it learned it slipped, with probability epsilon, and fell. SARSA has felt that its own
-# walking is unsteady, and keeps away from the edge. (At the scale "tiny" they haven't learned for long, and may still
-# stray.)
+# walking is unsteady, and keeps away from the edge; expected SARSA walks between the two. (At the scale "tiny" they
+# haven't learned for long, and may still stray.)
 ways = {name: greedy_path(cliff, agents[0].Q.argmax(axis=1), 60) for name, agents in trained.items()}
 episode(cliff.rows, ways, title="What each has learned")
 
@@ -605,8 +605,9 @@ figure.update_yaxes(range=[0.2, 0.6])
 # hint: self.Q += self.config.lr * error * self.traces; self.traces *= self.gamma * self.config.lambda_
 # %% result
 # what one episode teaches, without traces and with them.
-# The same walk to the goal of a frozen lake that isn't slippery, from the dot to the arrow. Without traces only the
-# last step has learned. With them every step has, the less the longer before the goal it was.
+# A frozen lake with holes, X, where only the goal G pays, 1; here the ice isn't slippery. Both agents have taken the same
+# walk, from the dot to the arrow. Without traces only the last step has learned. With them every step has, the less
+# the longer before the goal it was.
 from arena_lib.rl.environments.gridworlds import DiscreteEnviroGym, FrozenLake
 from arena_lib.rl.tabular.agents import Experience
 
