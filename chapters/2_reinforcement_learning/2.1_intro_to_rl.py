@@ -505,10 +505,10 @@ episode(cliff.rows, ways, title="What each has learned")
 # over an epsilon-greedy choice in place of the maximum.
 # %% result
 # the best ways for unsteady walkers.
-# With an epsilon of 0.1 the best way has 15 steps and keeps one row between itself and the edge. Expected SARSA finds it.
-# SARSA with its large learning rate keeps further away, for one fall moves a value by half of its cost. And the edge
-# pays only for a very steady walker: at about 0.0075 and below. At 0.01, one random action in a hundred, it is still
-# better to keep off. (Lines in one row of cells are drawn apart.)
+# With an epsilon of 0.1 the best way has 15 steps and keeps one row between itself and the edge. Expected SARSA finds
+# it. SARSA with its large learning rate keeps further away, for one fall moves a value by half of its cost. And the
+# edge pays only for a very steady walker: at about 0.0075 and below. At 0.01, one random action in a hundred, it is
+# still better to keep off. (Lines in one row of cells are drawn apart.)
 def best_way(epsilon):
     V, change = np.zeros(cliff.n_states), np.inf
     while change > 1e-8:
@@ -605,9 +605,9 @@ figure.update_yaxes(range=[0.2, 0.6])
 # hint: self.Q += self.config.lr * error * self.traces; self.traces *= self.gamma * self.config.lambda_
 # %% result
 # what one episode teaches, without traces and with them.
-# A frozen lake with holes, X, where only the goal G pays, 1; here the ice isn't slippery. Both agents have taken the same
-# walk, from the dot to the arrow. Without traces only the last step has learned. With them every step has, the less
-# the longer before the goal it was.
+# A frozen lake with holes, X, where only the goal G pays, 1; here the ice isn't slippery. Both agents have taken the
+# same walk, from the dot to the arrow. Without traces only the last step has learned. With them every step has, the
+# less the longer before the goal it was.
 from arena_lib.rl.environments.gridworlds import DiscreteEnviroGym, FrozenLake
 from arena_lib.rl.tabular.agents import Experience
 
