@@ -68,7 +68,7 @@ def test_several_files_are_a_class_and_xml_is_for_ci(arena, classroom, solved):
         (("class", "--watch"), "--watch must be of one file: got a class"),
         (("class", "gone.py"), "must be a file or a folder: got 'gone.py'"),
         (("class/bob",), "must have files with exercises: got none in class/bob"),
-        (("class", "-e", "attention_patterns"), "must have a test: got 1.1/attention_patterns"),
+        (("class", "-e", "attention_patterns"), "takes exercises that have a test: got 1.1/attention_patterns"),
         (("class", "--section", "9.9"), "no section is called '9.9'"),
     ],
 )

@@ -218,3 +218,16 @@ def test_cases_that_take_nothing_are_a_problem_of_the_file_of_tests(little):
     (scaler,) = verify_sections.verify_here(load_catalog([little]).sections[0], ["scaler"])
     (problem,) = scaler["problems"]
     assert problem.startswith(f"{tests / 'sums.py'}: TypeError: no_cases() takes 0 positional arguments")
+
+
+def test_cases_made_in_another_file_are_a_problem_since_a_change_of_them_would_leave_passes_standing(little):
+    tests = little.chapters.parent / "tests" / "little"
+    (tests / "calls.py").write_text(SLIPS.partition("TWICE")[0])
+    imported = SLIPS.replace(
+        SLIPS[SLIPS.index("def no_cases") : SLIPS.index("TWICE")], "from .calls import cases, no_cases\n"
+    )
+    (tests / "sums.py").write_text(imported)
+    (tests / "__init__.py").write_text("from .sums import test_plus, test_scaler\n")
+    (plus,) = verify_sections.verify_here(load_catalog([little]).sections[0], ["plus"])
+    (problem,) = plus["problems"]
+    assert problem.startswith(f"{tests / 'sums.py'}: the cases of test_plus must be made in this file: got cases of ")

@@ -98,3 +98,16 @@ def test_pictures_are_drawn_without_a_screen(monkeypatch, given, chosen):
     make_env("HalfCheetah-v5", render_mode="rgb_array")
     assert making.os.environ.get("MUJOCO_GL") == chosen
     assert making.os.environ.get("SDL_VIDEODRIVER") == (None if "DISPLAY" in given else "dummy")
+
+
+def test_mujoco_leaves_no_file_in_the_folder_and_what_it_warns_of_is_logged(tmp_path, monkeypatch, caplog):
+    mujoco = pytest.importorskip("mujoco")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(mujoco, "get_mju_user_warning", lambda: None)
+    make_env("HalfCheetah-v5").close()
+    assert list(tmp_path.iterdir()) == []
+    assert caplog.messages == []
+    mujoco.MjModel.from_xml_string(
+        "<mujoco><compiler settotalmass='1'/><worldbody><geom size='1'/></worldbody></mujoco>"
+    )
+    assert list(tmp_path.iterdir()) == []

@@ -134,8 +134,8 @@ def _record_of(entry: ExerciseEntry, tests_module: str, *, tries_edits: bool) ->
     """The record of one exercise with a test, whatever its author got wrong."""
     started = time.perf_counter()
     try:
-        unreachable = _unreachable(entry, tests_module)
-        return _broken_record(entry, unreachable) if unreachable else verify_entry(entry, tries_edits=tries_edits)
+        misplaced = _unreachable(entry, tests_module) or _cases_elsewhere(entry)
+        return _broken_record(entry, misplaced) if misplaced else verify_entry(entry, tries_edits=tries_edits)
     except Exception as error:  # the author's own code runs here: the test's module, its cases, its mistakes
         problems = _problems_with_mistakes(entry) or [_problem_with(error, entry)]
         return _broken_record(entry, problems, time.perf_counter() - started)
@@ -149,6 +149,21 @@ def _unreachable(entry: ExerciseEntry, tests_module: str) -> list[str]:
     return [
         f"{package.__file__}:1: learners must be able to call tests.{entry.test_name}: got no such name in {tests_module}. "
         "Import it there."
+    ]
+
+
+def _cases_elsewhere(entry: ExerciseEntry) -> list[str]:
+    """Says so of cases that another file makes: only the test's own file is read for what makes a pass stale."""
+    from arena_lib.checking.proofs.places import place_of_definition
+
+    test = _import_test(entry)
+    own_module = str(entry.test).partition(":")[0]
+    if test.module == own_module:
+        return []
+    here, there = read_module(own_module).path, place_of_definition(test.cases)
+    return [
+        f"{here}: the cases of {entry.test_name} must be made in this file: got {test.cases.__name__} of {there}. "
+        "Move them here: a change of the cases makes earlier passes stale, and only this file is read for that."
     ]
 
 

@@ -7,6 +7,7 @@ Raises:  UnknownNameError for an id that isn't known, with the nearest ones; Mis
          wrappers and autoreset modes that an environment can't have.
 """
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -120,6 +121,8 @@ def _make(env_id: str, render_mode: str | None) -> gym.Env:
     options: dict[str, Any] = {} if render_mode is None else {"render_mode": render_mode}
     if render_mode == "rgb_array":
         _draw_without_display()
+    if "gymnasium.envs.mujoco" in str(spec.entry_point):
+        _log_what_mujoco_warns_of()
     try:
         return gym.make(spec, **options)
     except DependencyNotInstalled as error:
@@ -137,6 +140,20 @@ def _draw_without_display() -> None:
     if sys.platform == "linux" and not {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():
         os.environ.setdefault("MUJOCO_GL", "egl")
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+
+
+def _log_what_mujoco_warns_of() -> None:
+    """Send MuJoCo's warnings to Python's log; by itself it writes a file, MUJOCO_LOG.TXT, into whatever folder one is in.
+
+    That gymnasium's models use attributes which MuJoCo 4 calls deprecated is nothing that a user can change.
+    """
+    import mujoco
+
+    def log(message: str) -> None:
+        logging.getLogger("mujoco").log(logging.DEBUG if "deprecated" in message else logging.WARNING, message)
+
+    if mujoco.get_mju_user_warning() is None:
+        mujoco.set_mju_user_warning(log)
 
 
 def find_environment(env_id: str) -> EnvSpec:

@@ -1,8 +1,13 @@
 """Judge of the trainer, section 2.3."""
 
-from arena_lib.checking import Mistake, exercise, instead_of
+from typing import Any
+
+import torch
+from gymnasium.vector import AutoresetMode
+
+from arena_lib.checking import Case, Mistake, exercise, instead_of
 from arena_lib.rl.ppo import discrete
-from arena_lib.tests.ppo.trainer_runs import TrainerAnew, TrainerOfItsOwn, phases_seen, trainer_cases
+from arena_lib.tests.ppo.trainer_runs import TrainerAnew, TrainerOfItsOwn, phases_seen
 
 __test__ = False
 
@@ -31,6 +36,31 @@ CLIP_NORM = "nn.utils.clip_grad_norm_(self.parameters, self.cfg.max_grad_norm)"
 def in_method(method: str, old: str, wrong: dict[str, tuple[str, ...]]) -> tuple[Mistake, ...]:
     """Mistakes in one method of the trainer."""
     return instead_of(old, wrong, within=f"PPOTrainer.{method}")
+
+
+def trainer_cases(generator: torch.Generator) -> list[Case]:
+    """Settings that differ in what the phases read from them."""
+    settings = {"env_id": "arena/Probe8-v0", "n_envs": 3, "n_steps": 8, "n_epochs": 2, "n_minibatches": 2, "lr": 0.01}
+    changes: dict[str, dict[str, Any]] = {
+        "two epochs of two minibatches": {},
+        "a gradient that is clipped": {"max_grad_norm": 0.01, "n_epochs": 1},
+        "a target that ends the phase early": {"target_kl": 1e-7, "n_epochs": 5, "seed": 1},
+        "a target that is passed in the second epoch": {"target_kl": 0.022, "n_epochs": 4, "seed": 5},
+        "clipped values": {"clip_values": True, "clip_coef": 0.01, "seed": 2, "n_epochs": 3},
+        "phantom steps among the others": {"n_minibatches": 4, "seed": 4},
+        "other coefficients": {"ent_coef": 0.5, "vf_coef": 0.1, "gamma": 0.5, "gae_lambda": 0.3, "n_minibatches": 3},
+    }
+    return [
+        Case(
+            label=label,
+            call=", ".join(f"{name}={value}" for name, value in changed.items()) or "the cfg",
+            given={
+                "cfg": discrete.PPOConfig(**{**settings, "total_timesteps": 240, **changed}),
+                "mode": AutoresetMode.NEXT_STEP if label.startswith("phantom") else AutoresetMode.SAME_STEP,
+            },
+        )
+        for label, changed in changes.items()
+    ]
 
 
 test_ppo_trainer = exercise(

@@ -6,7 +6,6 @@ from numbers import Real
 from typing import Any
 
 import torch
-from gymnasium.vector import AutoresetMode
 from torch import Tensor
 
 from arena_lib.checking import Case
@@ -18,31 +17,6 @@ from arena_lib.rl.ppo import discrete, objectives
 from arena_lib.rl.ppo.rollout import Batch, finish_rollout
 
 __test__ = False
-
-
-def trainer_cases(generator: torch.Generator) -> list[Case]:
-    """Settings that differ in what the phases read from them."""
-    settings = {"env_id": "arena/Probe8-v0", "n_envs": 3, "n_steps": 8, "n_epochs": 2, "n_minibatches": 2, "lr": 0.01}
-    changes: dict[str, dict[str, Any]] = {
-        "two epochs of two minibatches": {},
-        "a gradient that is clipped": {"max_grad_norm": 0.01, "n_epochs": 1},
-        "a target that ends the phase early": {"target_kl": 1e-7, "n_epochs": 5, "seed": 1},
-        "a target that is passed in the second epoch": {"target_kl": 0.022, "n_epochs": 4, "seed": 5},
-        "clipped values": {"clip_values": True, "clip_coef": 0.01, "seed": 2, "n_epochs": 3},
-        "phantom steps among the others": {"n_minibatches": 4, "seed": 4},
-        "other coefficients": {"ent_coef": 0.5, "vf_coef": 0.1, "gamma": 0.5, "gae_lambda": 0.3, "n_minibatches": 3},
-    }
-    return [
-        Case(
-            label=label,
-            call=", ".join(f"{name}={value}" for name, value in changed.items()) or "the cfg",
-            given={
-                "cfg": discrete.PPOConfig(**{**settings, "total_timesteps": 240, **changed}),
-                "mode": AutoresetMode.NEXT_STEP if label.startswith("phantom") else AutoresetMode.SAME_STEP,
-            },
-        )
-        for label, changed in changes.items()
-    ]
 
 
 def moved(batch: Batch) -> Batch:
