@@ -47,3 +47,8 @@ def test_the_observations_of_another_episode_are_named_and_the_call_is_that_of_t
     result = run(judges.test_vpg_agent, AgentOfTheLastEpisode)
     assert result.diagnosis.mistake == "chooses actions for transition.next_obs"
     assert result.call == "VPGAgent(stepper, policy, generator).gen_rollout(rollout)"
+
+
+def test_the_shared_name_is_the_same_judge(capsys):
+    judges.test_agent(DQNAgent)
+    assert "dqn_agent" in capsys.readouterr().out

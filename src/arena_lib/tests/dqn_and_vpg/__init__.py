@@ -1,7 +1,7 @@
 """Judges of section 2.2, DQN and VPG."""
 
 from arena_lib.tests.dqn_and_vpg.acting import test_epsilon_greedy_policy
-from arena_lib.tests.dqn_and_vpg.agents import test_dqn_agent
+from arena_lib.tests.dqn_and_vpg.agents import test_agent, test_dqn_agent
 from arena_lib.tests.dqn_and_vpg.baseline import test_subtract_baseline
 from arena_lib.tests.dqn_and_vpg.improvements import (
     test_compute_priorities,
@@ -25,6 +25,7 @@ from arena_lib.tests.dqn_and_vpg.updates import test_train_on_batch, test_update
 __test__ = False
 
 __all__ = [
+    "test_agent",
     "test_combine_streams",
     "test_compute_double_td_target",
     "test_compute_gradient_variance",

@@ -267,3 +267,9 @@ test_dqn_agent = exercise(
         ),
     ],
 )
+
+
+def test_agent(agent_class: type) -> None:
+    """The judge above, under the name by which other notebooks call it."""
+    __tracebackhide__ = True
+    test_dqn_agent(agent_class)

@@ -11,7 +11,7 @@ from arena_lib.tests.intro_to_rl.cliff import test_cliff_walking
 from arena_lib.tests.intro_to_rl.double_learning import test_double_q_learning
 from arena_lib.tests.intro_to_rl.dynamics import test_norvig
 from arena_lib.tests.intro_to_rl.evaluation import test_policy_eval_numerical
-from arena_lib.tests.intro_to_rl.exact_evaluation import test_policy_eval_exact
+from arena_lib.tests.intro_to_rl.exact_evaluation import test_policy_eval, test_policy_eval_exact
 from arena_lib.tests.intro_to_rl.gradient_bandit import test_gradient_bandit_step
 from arena_lib.tests.intro_to_rl.improvement import (
     test_compute_action_values,
@@ -39,6 +39,7 @@ __all__ = [
     "test_gradient_bandit_step",
     "test_n_step_returns",
     "test_norvig",
+    "test_policy_eval",
     "test_policy_eval_exact",
     "test_policy_eval_numerical",
     "test_policy_improvement",

@@ -29,6 +29,7 @@ from arena_lib.tests.ppo.networks_continuous import (
     test_critic,
 )
 from arena_lib.tests.ppo.networks_pictures import (
+    test_get_actor_and_critic,
     test_get_actor_and_critic_atari,
     test_get_actor_and_critic_minatar,
 )
@@ -68,6 +69,7 @@ __all__ = [
     "test_critic",
     "test_easy_cart",
     "test_finish_rollout",
+    "test_get_actor_and_critic",
     "test_get_actor_and_critic_atari",
     "test_get_actor_and_critic_classic",
     "test_get_actor_and_critic_minatar",

@@ -1,11 +1,21 @@
 """Judges of the networks for pictures, MinAtar's and Atari's, section 2.3."""
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import nn
 
 from arena_lib.checking import Case, Mistake, exercise, instead_of
+from arena_lib.errors import ConfigError
 from arena_lib.rl.ppo import networks
-from arena_lib.tests.ppo.networks import GAIN_MISTAKES, INIT_MISTAKES, make_layer, networks_seen
+from arena_lib.tests.ppo.networks import (
+    GAIN_MISTAKES,
+    INIT_MISTAKES,
+    make_layer,
+    networks_seen,
+    test_get_actor_and_critic_classic,
+)
 
 __test__ = False
 
@@ -151,3 +161,15 @@ test_get_actor_and_critic_atari = exercise(
         ),
     ],
 )
+
+
+def test_get_actor_and_critic(get_actor_and_critic: Callable[..., Any], mode: str = "classic-control") -> None:
+    """Networks for vectors or for pictures, under the name by which other notebooks call their test."""
+    __tracebackhide__ = True
+    judges = {"classic-control": test_get_actor_and_critic_classic, "atari": test_get_actor_and_critic_atari}
+    if mode not in judges:
+        raise ConfigError(
+            f"mode must be one of {', '.join(judges)}: got {mode!r}. "
+            "For continuous actions call test_actor(Actor) and test_critic(Critic)."
+        )
+    judges[mode](get_actor_and_critic)
