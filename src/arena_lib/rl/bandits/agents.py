@@ -39,7 +39,8 @@ class BanditAgent:
 class RandomAgent(BanditAgent):
     """Takes every arm with the same chance.
 
-    `get_action` gives an int from 0 to `self.n_arms` - 1, drawn by one call of `self.rng.integers`, and nothing else.
+    `get_action()` takes no arguments and gives Python's int (`int(...)`, not numpy's np.int64) from 0 to
+    `self.n_arms` - 1. It is drawn by one call of `self.rng.integers`; nothing else is drawn.
     """
 
     def get_action(self) -> int:
@@ -96,7 +97,8 @@ class ConstantStepAveraging(RewardAveraging):
 class CheatyMcCheater(BanditAgent):
     """Takes the arm that the last `info` named as the best, `info["best_arm"]`.
 
-    `reset(seed)` forgets it: `self.best_arm` is 0 then, so before the first `observe` the agent takes arm 0.
+    `reset(seed)` forgets it: before the first `observe` after a reset the agent takes arm 0. Nothing is drawn at random,
+    so `reset` may call `super().reset(seed)`, which makes `self.rng`, or leave it out.
     """
 
     def get_action(self) -> int:

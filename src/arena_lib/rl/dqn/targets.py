@@ -70,7 +70,8 @@ def compute_td_loss(
     loss = the mean over the batch of weight * error^2
 
     Without weights each counts 1. The values of the other actions don't matter: nobody knows what would have followed
-    them. The loss carries a gradient to q_values, and to them alone; the errors are detached.
+    them. Gradients flow through q_values, and so to the network's weights, but to no other argument; the
+    errors are detached.
     """
     if targets.shape != actions.shape:
         raise ShapeError(

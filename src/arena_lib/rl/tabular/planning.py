@@ -53,8 +53,8 @@ def policy_eval_exact(
     """The value of each state under the policy `pi`, as the solution of linear equations.
 
     With P[s, s2] = T[s, pi[s], s2] and the mean reward of a step r[s] = sum over s2 of P[s, s2] * R[s, pi[s], s2],
-    the values satisfy V = r + gamma * P V. Solve that for V. For gamma = 1 too, where the policy
-    reaches an end from every state: rows of T that belong to terminal states are zero.
+    the values satisfy V = r + gamma * P V. Solve that for V. It has a solution for gamma = 1 too, if the policy reaches an
+    end from every state, since rows of T that belong to terminal states are zero. The world stays as it was.
 
     >>> from arena_lib.rl.environments.gridworlds.mdp import TwoLoops
     >>> policy_eval_exact(TwoLoops(), np.array([0, 0, 0]), gamma=0.5).round(4)
@@ -106,8 +106,10 @@ def find_optimal_policy(
     """The best policy, by policy iteration: evaluate, improve, and again until nothing changes.
 
     Begin with the policy that takes action 0 everywhere. Evaluate it exactly (`policy_eval_exact`), improve it
-    (`policy_improvement`), and return as soon as an improvement changes no action. After `max_iterations`
-    improvements return what there is (with 0 of them, action 0 everywhere). `gamma` is below 1.
+    (`policy_improvement`), and return as soon as an improvement changes no action. `max_iterations` is the largest number
+    of improvements: after that many return the policy that the last one made (with 0, action 0 everywhere).
+    Where several actions are equally good rounding decides between them, so any of the best policies will do. `gamma` is
+    below 1.
 
     >>> from arena_lib.rl.environments.gridworlds.mdp import TwoLoops
     >>> find_optimal_policy(TwoLoops(), gamma=0.4), find_optimal_policy(TwoLoops(), gamma=0.6)

@@ -40,7 +40,8 @@ class SARSA(EpsilonGreedy):
     terminated nothing follows. Only `exp.terminated` says so: `exp.new_act` may be any action then, and is not used.
     The last step of an episode that is cut off at `max_steps` looks like any other: it is no end.
 
-    With `chooses_ahead` the agent chooses `new_act` before it learns; actions are numbered from 0.
+    The class says `chooses_ahead = True`: then `run_episode` chooses the next action before it calls `observe`, and hands
+    it over as `exp.new_act`. Actions are numbered from 0.
     """
 
     chooses_ahead: ClassVar[bool] = True
@@ -57,7 +58,7 @@ class ExpectedSARSA(EpsilonGreedy):
 
     `observe` is as in SARSA, but what follows has the mean value of an epsilon-greedy choice in `exp.new_obs`:
     (1 - epsilon) times the largest Q there, plus epsilon times the mean of all Q there. `self.config.epsilon` is
-    epsilon. Where the episode has terminated nothing follows.
+    epsilon. Where the episode has terminated nothing follows. `exp.new_act` isn't needed, so `chooses_ahead` may stay False.
     """
 
     def observe(self, exp: Experience) -> None:
@@ -73,9 +74,11 @@ class DoubleQLearning(EpsilonGreedy):
 
     `self.tables` is "2 n_states n_actions". For each step `observe` first draws which table learns:
     `learner = int(self.rng.integers(2))`. The learner's own values choose the best action in `exp.new_obs` (of equal ones
-    the first), and what follows has the value that the *other* table gives to that action. Then the
-    learner's entry for `exp.obs` and `exp.act` moves by `self.config.lr` times its error, as in Q-learning; the
-    other table stays. Where the episode has terminated nothing follows. The agent acts on the mean of both, `self.Q`.
+    the first), and what follows has the value that the *other* table gives to that action. Where the episode has
+    terminated nothing follows. Then one entry of the learner's table, that for `exp.obs` and `exp.act`, moves by
+    `self.config.lr` times the error: the target minus this same entry. The other table stays.
+
+    The agent acts on `self.Q`. After each step it is the mean of both tables: change its entry in place, or make it anew.
     """
 
     def __init__(

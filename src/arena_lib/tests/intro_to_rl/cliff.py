@@ -6,7 +6,7 @@ import torch
 from arena_lib.checking import Case, exercise, instead_of
 from arena_lib.rl.environments.gridworlds import worlds
 from arena_lib.rl.environments.gridworlds.mdp import Outcomes
-from arena_lib.tests.intro_to_rl.dynamics import AXES, outcomes
+from arena_lib.tests.intro_to_rl.dynamics import dynamics_case, outcomes
 
 __test__ = False
 
@@ -15,7 +15,7 @@ def cliff_cases(generator: torch.Generator) -> list[Case]:
     """Onto the cliff from above and from the start, beside it, at edges, onto the goal."""
 
     def case(label: str, state: int, action: int) -> Case:
-        return Case(label=label, args=(state, action), axes=AXES)
+        return dynamics_case("CliffWalking", label, state, action)
 
     return [
         case("from the start onto the cliff", 36, 1),
@@ -30,7 +30,7 @@ def cliff_cases(generator: torch.Generator) -> list[Case]:
 
 
 class CliffByPlaces(worlds.CliffWalking):
-    """By numbers instead of letters."""
+    """By numbers instead of letters; rewards are integers."""
 
     def dynamics(self, state: int, action: int) -> Outcomes:
         successor = self.move(state, action)

@@ -19,12 +19,13 @@ __test__ = False
 
 def double_cases(generator: torch.Generator) -> list[Case]:
     """The same steps, with seeds by which one table or the other learns first; and equal values."""
-    middle = step_cases()[0]
+    steps = step_cases("DoubleQLearning")
+    middle = steps[0]
     Q = np.array([[1.0, 2.0, 2.0], [0.5, -1.0, 0.0], [3.0, 3.0, 1.0], [4.0, 4.0, 4.0], [-2.0, 0.0, 1.5]])
     equal = replace(middle, label="equal values", given={**middle.given, "Q": Q + 0.0})
     return [
         replace(case, label=f"{case.label}, seed {seed}", given={**case.given, "seed": seed})
-        for seed, case in enumerate([*step_cases(), *step_cases()[:2], equal])
+        for seed, case in enumerate([*steps, *steps[:2], equal])
     ]
 
 

@@ -19,8 +19,8 @@ def outcomes(cls: Any, case: Case) -> Observations:
     """The next states in their order, and for each state its probability and its mean reward."""
     require_class(cls, "of the world")
     untabulated: Any = type(cls.__name__, (cls,), {"_tabulate": lambda self: (None, None)})
-    world = untabulated(**case.given)
-    listed = world.dynamics(*case.args)
+    world = untabulated(**case.given["world"])
+    listed = world.dynamics(*case.given["step"])
     if not (isinstance(listed, tuple | list) and len(listed) == 3):
         raise Unfit(f"dynamics must return (states, rewards, probabilities): got {type(listed).__name__}.")
     states, rewards, probabilities = (np.atleast_1d(np.asarray(part)) for part in listed)
@@ -46,11 +46,18 @@ ORDER = "states in their order"
 AXES = {"probability of each state": "n_states", "reward at each": "n_states"}
 
 
+def dynamics_case(name: str, label: str, state: int, action: int, **world: float) -> Case:
+    """One call of `dynamics` in a world that is made with these arguments."""
+    made = ", ".join(f"{key}={value}" for key, value in world.items())
+    call = f"{name}({made}).dynamics(state={state}, action={action})"
+    return Case(label=label, given={"world": world, "step": (state, action)}, axes=AXES, call=call)
+
+
 def norvig_cases(generator: torch.Generator) -> list[Case]:
     """Open ground, edges, beside the wall, beside both ends, each direction, another penalty."""
 
-    def case(label: str, state: int, action: int, **given: float) -> Case:
-        return Case(label=label, args=(state, action), given=given, axes=AXES)
+    def case(label: str, state: int, action: int, **world: float) -> Case:
+        return dynamics_case("Norvig", label, state, action, **world)
 
     return [
         case("right, towards the good end", 2, 1),

@@ -93,6 +93,15 @@ test_policy_eval_exact = exercise(
             },
         ),
         *instead_of(
+            "    r = (P * env.R[states, pi]).sum(axis=1)\n",
+            {
+                "    env.R *= env.T\n    r = env.R[states, pi].sum(axis=1)\n": (
+                    "changes the world's rewards",
+                    "env is only looked at: env.R * env.T makes a new array",
+                ),
+            },
+        ),
+        *instead_of(
             "np.linalg.solve(np.eye(env.n_states) - gamma * P, r)",
             {
                 "np.linalg.solve(np.eye(env.n_states) - 0.99 * P, r)": (

@@ -6,7 +6,7 @@ import torch
 from arena_lib.checking import Case, Mistake, exercise, instead_of
 from arena_lib.rl.tabular import td
 from arena_lib.rl.tabular.agents import EpsilonGreedy, Experience
-from arena_lib.tests.intro_to_rl.watching import step_cases, updates
+from arena_lib.tests.intro_to_rl.watching import step_cases, updates, updates_ahead
 
 __test__ = False
 
@@ -15,9 +15,19 @@ REST = "one entry moves, that of the state and the action"
 PART = "it moves by lr times the difference between target and old value"
 
 
-def update_cases(generator: torch.Generator) -> list[Case]:
+def q_learning_cases(generator: torch.Generator) -> list[Case]:
     """Steps within an episode, at its end, several in a row, a loop; several settings."""
-    return step_cases()
+    return step_cases("QLearning")
+
+
+def sarsa_cases(generator: torch.Generator) -> list[Case]:
+    """The same steps."""
+    return step_cases("SARSA")
+
+
+def expected_cases(generator: torch.Generator) -> list[Case]:
+    """The same steps."""
+    return step_cases("ExpectedSARSA")
 
 
 def shared_mistakes() -> list[Mistake]:
@@ -133,7 +143,7 @@ class QByMix(EpsilonGreedy):
 
 test_q_learning = exercise(
     reference=td.QLearning,
-    cases=update_cases,
+    cases=q_learning_cases,
     observe=updates,
     accepts=[QByMix],
     mistakes=[
@@ -206,8 +216,8 @@ class SARSAByMix(EpsilonGreedy):
 
 test_sarsa = exercise(
     reference=td.SARSA,
-    cases=update_cases,
-    observe=updates,
+    cases=sarsa_cases,
+    observe=updates_ahead,
     accepts=[SARSAByMix],
     mistakes=[
         *shared_mistakes(),
@@ -267,9 +277,9 @@ test_sarsa = exercise(
 
 
 class ExpectedByProbabilities(EpsilonGreedy):
-    """The chance of each action, times its value."""
+    """The chance of each action, times its value; it is told its next action, and doesn't look at it."""
 
-    chooses_ahead = False
+    chooses_ahead = True
 
     def observe(self, exp: Experience) -> None:
         chances = np.full(self.n_actions, self.config.epsilon / self.n_actions)
@@ -280,7 +290,7 @@ class ExpectedByProbabilities(EpsilonGreedy):
 
 test_expected_sarsa = exercise(
     reference=td.ExpectedSARSA,
-    cases=update_cases,
+    cases=expected_cases,
     observe=updates,
     accepts=[ExpectedByProbabilities],
     mistakes=[

@@ -16,7 +16,7 @@ __test__ = False
 
 def trace_cases(generator: torch.Generator) -> list[Case]:
     """Steps in a row, an end, a loop; several settings."""
-    return step_cases()
+    return step_cases("SARSA_lambda")
 
 
 def traced(cls: Any, case: Case) -> Observations:

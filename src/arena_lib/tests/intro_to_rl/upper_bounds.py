@@ -30,7 +30,11 @@ def ucb_cases(generator: torch.Generator) -> list[Case]:
 
     def case(label: str, *trials: tuple[list[float], list[int], float]) -> Case:
         averages, counts, c = trials[0]
-        return Case(label=label, given={"trials": trials}, call=f"  (averages={averages}, counts={counts}, c={c})")
+        return Case(
+            label=label,
+            given={"trials": trials},
+            call=f"UCBActionSelection(n_arms={len(counts)}, c={c}).get_action()  with averages {averages} and counts {counts}",
+        )
 
     def close(n_arms: int) -> tuple[list[float], list[int], float]:
         """Two arms whose bounds are far above the others' and hardly differ: any slip turns them round."""

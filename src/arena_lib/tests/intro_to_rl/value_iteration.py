@@ -17,7 +17,15 @@ from arena_lib.rl.environments.gridworlds import (
 )
 from arena_lib.rl.tabular import agents, planning
 from arena_lib.tests.intro_to_rl.stopping import goes_on_too_long, stops_too_early
-from arena_lib.tests.intro_to_rl.watching import TYPES, Scattered, plain, require_class, result, types_of
+from arena_lib.tests.intro_to_rl.watching import (
+    TYPES,
+    Scattered,
+    lowest_of_ties,
+    plain,
+    require_class,
+    result,
+    types_of,
+)
 
 __test__ = False
 
@@ -261,7 +269,14 @@ def best_actions(cls: Any, case: Case) -> Observations:
     env = case.given["env"]
     agent = cls(DiscreteEnviroGym(env), gamma=case.given["gamma"])
     first, second = ([agent.get_action(s) for s in range(env.n_states)] for _ in range(2))
-    return {"actions": [*map(plain, first)], "asked again": [*map(plain, second)], TYPES: types_of(first + second)}
+    actions = {name: [*map(plain, asked)] for name, asked in {"actions": first, "asked again": second}.items()}
+    one_of_ties = {name: _lowest(asked, env, case.given["gamma"]) for name, asked in actions.items()}
+    return {**one_of_ties, TYPES: types_of(first + second)}
+
+
+def _lowest(actions: list[Any], env: Environment, gamma: float) -> list[Any]:
+    """Actions as they are, but of those that are worth the same the one of lowest number."""
+    return [*map(plain, lowest_of_ties(np.array(actions), env, gamma))]
 
 
 class CheaterByValues(agents.Agent):
@@ -270,7 +285,8 @@ class CheaterByValues(agents.Agent):
     def get_action(self, obs: int) -> int:
         if not hasattr(self, "best"):
             V = planning.value_iteration(self.env.env, self.gamma, eps=1e-12)
-            self.best = planning.policy_improvement(self.env.env, V.round(9), self.gamma).tolist()
+            Q = planning.compute_action_values(self.env.env, V, self.gamma).round(9)
+            self.best = self.n_actions - 1 - Q[:, ::-1].argmax(axis=1)  # the last of those that are worth the same
         return int(self.best[obs])
 
 

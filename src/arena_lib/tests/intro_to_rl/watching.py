@@ -13,6 +13,7 @@ from arena_lib.checking import Case, Unfit
 from arena_lib.checking.observing import CHANGED, Observations
 from arena_lib.rl.environments.gridworlds import DiscreteEnviroGym, Environment
 from arena_lib.rl.environments.gridworlds.mdp import Outcomes
+from arena_lib.rl.tabular import planning
 from arena_lib.rl.tabular.agents import AgentConfig, Experience
 
 __test__ = False
@@ -63,6 +64,27 @@ def _differ(now: Any, before: Any) -> bool:
     return isinstance(now, np.ndarray) and not np.array_equal(now, before)
 
 
+def policy(function: Callable[..., Any], case: Case) -> Observations:
+    """As `result`, for a function of a world and gamma (0.99 by itself) that returns a policy."""
+    env, gamma = case.args[0], [*case.args[1:], 0.99][0]
+    seen = result(function, case)
+    return {**seen, "output": lowest_of_ties(seen["output"], env, gamma)}
+
+
+def lowest_of_ties(pi: Any, env: Environment, gamma: float) -> Any:
+    """A policy with the action of lowest number in place of each that is worth as much under the policy's own values.
+
+    Rounding decides between such actions. What is no policy stays as it is.
+    """
+    if not isinstance(pi, np.ndarray) or pi.shape != (env.n_states,) or pi.dtype.kind not in "iu":
+        return pi
+    if ((pi < 0) | (pi >= env.n_actions)).any():
+        return pi
+    Q = planning.compute_action_values(env, planning.policy_eval_exact(env, pi, gamma), gamma)
+    own = np.take_along_axis(Q, pi[:, None], axis=1)
+    return np.isclose(Q, own, rtol=1e-9, atol=1e-9).argmax(axis=1).astype(pi.dtype)
+
+
 def draws(function: Callable[..., Any], case: Case) -> Observations:
     """What many calls in a row return that draw from one generator, their last argument; and what they changed."""
     *args, seed = case.args
@@ -88,15 +110,20 @@ def updates(cls: Any, case: Case) -> Observations:
     require_class(cls, "of the agent")
     agent = make_agent(cls, case)
     agent.Q = case.given["Q"].copy()
-    seen: Observations = {AHEAD: bool(getattr(cls, "chooses_ahead", False))}
+    seen: Observations = {}
     for i, exp in enumerate(case.given["steps"], start=1):
         agent.observe(exp)
         seen[f"Q after step {i}"] = np.array(agent.Q)
     return seen
 
 
-def step_cases(*, seeds: Sequence[int] = (0,)) -> list[Case]:
-    """Steps of an agent: within an episode, at its end, several in a row, a loop; with several settings."""
+def updates_ahead(cls: Any, case: Case) -> Observations:
+    """As `updates`, and whether the agent is told its next action."""
+    return {**updates(cls, case), AHEAD: bool(getattr(cls, "chooses_ahead", False))}
+
+
+def step_cases(agent: str) -> list[Case]:
+    """Steps of an agent of this class: within an episode, at its end, several in a row, a loop; with several settings."""
     rng = np.random.default_rng(11)
 
     def case(label: str, *steps: Experience, Q: np.ndarray | None = None, **settings: float) -> Case:
@@ -104,8 +131,9 @@ def step_cases(*, seeds: Sequence[int] = (0,)) -> list[Case]:
         config = AgentConfig(**{"lr": 0.3, "epsilon": 0.2, "lambda_": 0.7} | settings)  # type: ignore[arg-type]
         Q = rng.normal(size=(5, 3)) * 2 if Q is None else Q
         given = {"Q": Q, "steps": steps, "config": config, "gamma": gamma}
-        shown = ", ".join(f"{name}={value}" for name, value in settings.items())
-        return Case(label=label, given=given, call=f"exp  ({shown or 'lr=0.3'}, gamma={gamma})")
+        shown = ", ".join(f"{name}={value}" for name, value in settings.items()) or "lr=0.3"
+        call = f"{agent}(env, AgentConfig({shown}), gamma={gamma}).observe(exp)"
+        return Case(label=label, given=given, call=call)
 
     middle = Experience(obs=0, act=1, reward=2.0, new_obs=3, terminated=False, new_act=2)
     end = Experience(obs=3, act=2, reward=-1.5, new_obs=2, terminated=True, new_act=0)
