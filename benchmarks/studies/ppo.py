@@ -7,6 +7,7 @@ from arena_lib.rl.ppo.continuous import PPOContinuousConfig, PPOTrainerCts
 from arena_lib.rl.ppo.discrete import PPOConfig, PPOTrainer
 from arena_lib.rl.training.evaluation import Policy
 from arena_lib.rl.training.runs import TrainingRun
+from arena_lib.zoo.recipes.policies import ppo_cartpole, ppo_hopper, ppo_minatar_breakout
 from benchmarks.studies.declaring import Study, Train, Trial, Watch
 
 
@@ -35,18 +36,7 @@ STUDIES = (
     _study(
         "ppo-cartpole",
         "PPO, CartPole-v1",
-        {
-            "env_id": "CartPole-v1",
-            "total_timesteps": 100_000,
-            "n_envs": 8,
-            "n_steps": 32,
-            "n_minibatches": 1,
-            "n_epochs": 20,
-            "lr": 1e-3,
-            "gamma": 0.98,
-            "gae_lambda": 0.8,
-            "ent_coef": 0.0,
-        },
+        ppo_cartpole.SETTINGS,
         threshold=475.0,
         trials=(
             Trial("nothing: this setting", "100-104", "475 at 27k, 34k, 34k, 39k and 44k steps; 499 to 500 at the end"),
@@ -90,15 +80,7 @@ STUDIES = (
     _study(
         "ppo-minatar-breakout",
         "PPO, MinAtar/Breakout-v1",
-        {
-            "env_id": "MinAtar/Breakout-v1",
-            "total_timesteps": 150_000,
-            "n_envs": 8,
-            "n_steps": 128,
-            "n_minibatches": 8,
-            "n_epochs": 4,
-            "lr": 1e-3,
-        },
+        ppo_minatar_breakout.SETTINGS,
         threshold=4.0,
         published="no table of MinAtar's scores was found; its paper (arXiv:1903.03176) has curves over five million "
         "frames. A random policy reaches about 0.5.",
@@ -115,7 +97,7 @@ STUDIES = (
     _study(
         "ppo-hopper",
         "PPO for continuous actions, Hopper-v5",
-        {"env_id": "Hopper-v5"},
+        ppo_hopper.SETTINGS,
         is_continuous=True,
         last_steps=100_000,
         published="2,410 +- 10 on Hopper-v3 at a million steps, tuned, one run, deterministic "

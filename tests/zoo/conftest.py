@@ -39,6 +39,27 @@ parameters = 7
 size = {size}
 sha256 = "{sha256}"
 """
+POLICY = """
+[reached]
+mean_return = 8.0
+random_mean_return = 2.0
+
+[policy]
+environment = "CartPole-v1"
+algorithm = "ppo"
+steps = 200
+evaluation_seed = 5
+returns = [9.0, 7.0]
+random_returns = [1.0, 3.0]
+tolerance = 0.0
+curve = [[100, 1.5], [200, 7]]
+
+[policy.settings]
+n_envs = 3
+
+[policy.versions]
+torch = "2.0"
+"""
 DOWNLOAD = """
 [download]
 package = "toy-package"
@@ -69,6 +90,15 @@ class ToyZoo:
         text = DOWNLOAD.format(member=member, size=len(content), sha256=hashlib.sha256(content).hexdigest())
         with (self.cards / f"{name}.toml").open("a") as file:
             file.write(text)
+        self.forget()
+
+    def add_policy(self, name: str) -> None:
+        """The card of an agent's policy, with a weight file that holds nothing."""
+        self.add_card(name, form="policy")
+        with (self.cards / f"{name}.toml").open("a") as file:
+            file.write(POLICY)
+        (self.weights / name).mkdir()
+        (self.weights / name / "model.safetensors").write_bytes(b"x")
         self.forget()
 
     @staticmethod

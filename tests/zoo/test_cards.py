@@ -85,7 +85,7 @@ def test_a_fetched_card_has_its_download(tmp_path):
         (
             'form = "gpt2"',
             'form = "rnn"',
-            "form of toy.toml must be one of gpt2, llama, attention-only, texts: got 'rnn'",
+            "form of toy.toml must be one of gpt2, llama, attention-only, policy, texts: got 'rnn'",
         ),
         ('"bundled"', '"stolen"', "source of toy.toml must be one of bundled, fetched: got 'stolen'"),
         (
@@ -138,6 +138,71 @@ def test_an_unknown_model_is_answered_with_the_nearest_names(zoo_folder):
         cards.info("tiny-gtp")
     with pytest.raises(UnknownNameError, match="There are: tiny-gpt"):
         cards.info("../cards/x")
+
+
+POLICY = """name = "toy"
+form = "policy"
+source = "bundled"
+description = "A toy."
+data = "none"
+licence = "MIT"
+recipe = "a command"
+parameters = 3
+size = 5
+sha256 = "{sha256}"
+[policy]
+environment = "CartPole-v1"
+algorithm = "ppo"
+steps = 200
+evaluation_seed = 5
+returns = [9.0, 7]
+random_returns = [1.0, 3.0]
+tolerance = 0
+curve = [[100, 1.5], [200, 7]]
+[policy.settings]
+lr = 0.1
+[policy.versions]
+torch = "2.0"
+""".format(sha256="0" * 64)
+
+
+def test_a_card_of_a_policy_says_how_it_was_trained_and_what_it_brings(tmp_path):
+    card = read(tmp_path, POLICY)
+    assert card.policy == cards.PolicyFacts(
+        environment="CartPole-v1",
+        algorithm="ppo",
+        settings={"lr": 0.1},
+        steps=200,
+        evaluation_seed=5,
+        returns=[9.0, 7.0],
+        random_returns=[1.0, 3.0],
+        tolerance=0.0,
+        versions={"torch": "2.0"},
+        curve=[[100, 1.5], [200, 7.0]],
+    )
+    assert json.loads(json.dumps(card.to_dict()))["policy"]["curve"] == [[100, 1.5], [200, 7]]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("[9.0, 7]", "[]", "returns of toy.toml [policy] must be a list of numbers: got []"),
+        ("[9.0, 7]", '[9.0, "7"]', "returns of toy.toml [policy] must be a list of numbers: got [9.0, '7']"),
+        ("[9.0, 7]", "9.0", "returns of toy.toml [policy] must be of type list: got 9.0"),
+        ("tolerance = 0", 'tolerance = "no"', "tolerance of toy.toml [policy] must be of type float | int: got 'no'"),
+        ("[200, 7]]", "[200]]", "curve of toy.toml [policy] must be a list of pairs of numbers: got [200]"),
+        ("[[100, 1.5], [200, 7]]", "[]", "curve of toy.toml [policy] must be a list of pairs of numbers: got None"),
+        ("steps = 200\n", "", "toy.toml [policy] must have the key 'steps'"),
+        ("[policy.settings]\nlr = 0.1", "", "toy.toml [policy] must have the key 'settings'"),
+        ('form = "policy"', 'form = "gpt2"', "[policy] of toy.toml must be there for policies and only for them"),
+        (POLICY[POLICY.index("[policy]") :], "", "[policy] of toy.toml must be there for policies and only for them"),
+        ("parameters = 3\n", "", "parameters of toy.toml must be there for models and only for them"),
+    ],
+)
+def test_a_card_of_a_policy_that_breaks_the_format_is_rejected(tmp_path, old, new, message):
+    assert old in POLICY
+    with pytest.raises(ZooError, match=re.escape(message)):
+        read(tmp_path, POLICY.replace(old, new))
 
 
 TEXTS = """name = "toy"

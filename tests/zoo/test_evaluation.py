@@ -11,7 +11,7 @@ from arena_lib.storyworld import RULES, Chooser, tell_rule, vocabulary
 from arena_lib.zoo import evaluation
 
 D_VOCAB = len(vocabulary())
-BUNDLED = [name for name in zoo.names() if zoo.info(name).source == "bundled"]
+BUNDLED = [name for name in zoo.names() if zoo.info(name).source == "bundled" and zoo.info(name).form != "policy"]
 TARGETS = {
     "tiny-gpt": {
         "indirect_object_held_out_names": 0.98,

@@ -3,7 +3,7 @@
 A card is one TOML file, `zoo/cards/<name>.toml`:
 
     name = "tiny-gpt"             # the file's name
-    form = "gpt2"                 # gpt2, llama or attention-only; texts for data sets
+    form = "gpt2"                 # gpt2, llama or attention-only; policy for agents, texts for data sets
     source = "bundled"            # bundled (in the wheel) or fetched (`arena zoo fetch`)
     description = "..."
     data = "..."                  # what it was trained on
@@ -19,6 +19,8 @@ A card is one TOML file, `zoo/cards/<name>.toml`:
     package = "..."               # with version, member, size, sha256 and unpacked
     [sets.truth-science]          # texts only: each set of labelled texts
     file = "..."                  # with description, origin, licence, texts, targets, classes
+    [policy]                      # policies only: where, how and how long it was trained, and what it brings
+    environment = "..."           # with algorithm, settings, steps, returns, random_returns, tolerance, versions, curve
 
 The weight file of a bundled model is `model.safetensors` in its folder; that of
 a fetched one is the `member` of the wheel, and what is made from it carries its
@@ -39,8 +41,8 @@ from typing import Any, TypeVar
 from arena_lib.errors import UnknownNameError, ZooError
 
 CARDS = Path(__file__).parent / "cards"
-TEXTS = "texts"
-FORMS = ("gpt2", "llama", "attention-only", TEXTS)
+TEXTS, POLICY = "texts", "policy"
+FORMS = ("gpt2", "llama", "attention-only", POLICY, TEXTS)
 SOURCES = ("bundled", "fetched")
 FREE_LICENCES = ("Apache-2.0", "CC BY 4.0", "CC BY-SA 3.0", "CC0 1.0", "MIT")
 """Texts under these may be used for anything, commercial work included; some ask for credit or the same licence."""
@@ -48,7 +50,18 @@ NON_COMMERCIAL_LICENCES = ("CC BY-NC 3.0", "CC BY-NC 4.0", "CC BY-NC-SA 4.0")
 UNKNOWN_LICENCE = "unknown"
 """Of texts whose source states no licence."""
 SHA256 = re.compile(r"[0-9a-f]{64}")
-KINDS: dict[Any, type] = {str: str, int: int, int | None: int, list[str]: list}
+KINDS: dict[Any, Any] = {
+    str: str,
+    int: int,
+    float | int: float | int,
+    int | None: int,
+    dict[str, Any]: dict,
+    dict[str, str]: dict,
+    list[str]: list,
+    list[float | int]: list,
+    list[list[float | int]]: list,
+}
+"""What a TOML value must be for a field of each type; what is in lists is looked at too."""
 
 T = TypeVar("T")
 
@@ -99,13 +112,39 @@ class TextSet:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PolicyFacts:
+    """How an agent was trained, and what it brings."""
+
+    environment: str
+    """The environment's id."""
+    algorithm: str
+    """As `arena rl train` names it."""
+    settings: dict[str, Any]
+    """Those of the algorithm's settings that differ from their defaults; the seed is the card's."""
+    steps: int
+    """Environment steps of the training."""
+    evaluation_seed: int
+    """Decides the episodes below, none of which were trained on."""
+    returns: list[float | int]
+    """Of each episode the sum of its rewards, when the likeliest or the mean action is taken."""
+    random_returns: list[float | int]
+    """The same of the same episodes, when each action is drawn at random."""
+    tolerance: float | int
+    """By which share of its mean the policy's return may differ where versions or processors do; 0 where none was seen."""
+    versions: dict[str, str]
+    """Of the packages that the returns were measured with."""
+    curve: list[list[float | int]]
+    """Of training: environment steps, and the mean return of the last 20 episodes that had ended by then."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Card:
     """Everything known about one model or data set of the zoo, except its weights."""
 
     name: str
-    """What `zoo.load` takes; of texts, what `zoo.fetch` takes."""
+    """What `zoo.load` takes; of policies, what `zoo.load_policy` takes, and of texts, what `zoo.fetch` takes."""
     form: str
-    """Which of our transformers it loads into, or `texts`: one of `FORMS`."""
+    """Which of our transformers it loads into, or `policy`, or `texts`: one of `FORMS`."""
     source: str
     """Where the weights come from: one of `SOURCES`."""
     description: str
@@ -130,6 +169,8 @@ class Card:
     """The wheel that carries the weight file of a fetched model."""
     sets: dict[str, TextSet] = field(default_factory=dict)
     """The sets of labelled texts, by name; none for a model."""
+    policy: PolicyFacts | None = None
+    """What is known of a policy; None for anything else."""
 
     def to_dict(self) -> dict[str, Any]:
         """The card as plain dicts, strings and numbers, for JSON."""
@@ -171,6 +212,8 @@ def read_card(file: Path) -> Card:
         raise ZooError(f"{file.name} must be TOML: {error}. Fix the card.") from error
     if "download" in table:
         table["download"] = _build(Download, table["download"], f"{file.name} [download]")
+    if "policy" in table:
+        table["policy"] = _build(PolicyFacts, table["policy"], f"{file.name} [policy]")
     if "sets" in table:
         table["sets"] = _build_sets(table["sets"], file.name)
     _check_figures(table.get("reached", {}), file.name)
@@ -201,10 +244,25 @@ def _build(kind: type[T], table: Any, where: str) -> T:
     for key, value in table.items():
         expected = KINDS.get(known_fields[key].type)
         if expected is not None and (not isinstance(value, expected) or isinstance(value, bool)):
-            _reject(where, key, f"of type {expected.__name__}", value)
-        if expected is list and not all(isinstance(item, str) for item in value):
-            _reject(where, key, "a list of strings", value)
+            _reject(where, key, f"of type {expected.__name__ if isinstance(expected, type) else expected}", value)
+        _check_items(value, known_fields[key].type, where, key)
     return kind(**table)
+
+
+def _check_items(value: Any, kind: Any, where: str, key: str) -> None:
+    """Reject lists whose items aren't what the field's type says."""
+    if kind == list[str] and not all(isinstance(item, str) for item in value):
+        _reject(where, key, "a list of strings", value)
+    if kind == list[float | int] and not (value and all(map(_is_number, value))):
+        _reject(where, key, "a list of numbers", value)
+    if kind == list[list[float | int]]:
+        for item in value or [None]:
+            if not (isinstance(item, list) and len(item) == 2 and all(map(_is_number, item))):
+                _reject(where, key, "a list of pairs of numbers", item)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _check_values(card: Card, where: str) -> None:
@@ -220,6 +278,8 @@ def _check_values(card: Card, where: str) -> None:
     for key, value in (("parameters", card.parameters), ("size", card.size)):
         if value is not None and value < 1:
             _reject(where, key, "positive", value)
+    if (card.form == POLICY) != (card.policy is not None):
+        _reject(where, "[policy]", "there for policies and only for them", card.policy)
     _check_sets(card, where)
     for part in (card, card.download):
         if part is not None and not SHA256.fullmatch(part.sha256):
@@ -246,7 +306,7 @@ def _check_figures(reached: Any, where: str) -> None:
     if not isinstance(reached, dict):
         _reject(where, "[reached]", "a table", reached)
     for key, figure in reached.items():
-        if not isinstance(figure, int | float) or isinstance(figure, bool):
+        if not _is_number(figure):
             _reject(where, f"reached.{key}", "a number", figure)
 
 

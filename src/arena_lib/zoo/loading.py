@@ -1,6 +1,6 @@
 """Models and tokenizers of the zoo, by name, into our code and into other libraries.
 
-Raises:  ZooError for texts, and for a model that only our code has; what `places.path` raises for a name.
+Raises:  ZooError for texts, for policies, and for a model that only our code has; what `places.path` raises for a name.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from arena_lib.errors import ZooError
-from arena_lib.zoo.cards import TEXTS, info, names
+from arena_lib.zoo.cards import POLICY, TEXTS, info, names
 from arena_lib.zoo.places import path
 
 if TYPE_CHECKING:
@@ -74,5 +74,10 @@ def _model_path(name: str) -> Path:
         raise ZooError(
             f"what is loaded as a model must be one: {name!r} is texts. "
             f"Use zoo.load_dataset with one of {', '.join(info(name).sets)}."
+        )
+    if name in names() and info(name).form == POLICY:
+        raise ZooError(
+            f"what is loaded as a language model must be one: {name!r} is an agent's policy. "
+            f"Use zoo.load_policy({name!r})."
         )
     return path(name)

@@ -19,7 +19,7 @@ from pathlib import Path
 from arena_lib.core.files import user_cache_folder
 from arena_lib.errors import FetchError, HashError, UnknownNameError, ZooError
 from arena_lib.wording import counted
-from arena_lib.zoo.cards import TEXTS, Card, info, names
+from arena_lib.zoo.cards import POLICY, TEXTS, Card, info, names
 
 MANIFEST = "arena_manifest.json"
 CONVERSION = 1  # raised when the conversion changes, so that older folders are made again
@@ -45,7 +45,7 @@ def is_available(name: str) -> bool:
 
 
 def path(name: str) -> Path:
-    """The model's folder in Hugging Face format, or the data set's of CSV files; its hashes checked."""
+    """The model's folder in Hugging Face format, the policy's, or the data set's of CSV files; its hashes checked."""
     if name not in names() and Path(name).is_dir():
         raise ZooError(
             f"what is loaded from the zoo must be a name of it or of the hub: got {name!r}, which is a folder. "
@@ -129,7 +129,7 @@ def _download_from_hub(name: str) -> Path:
     try:
         folder = Path(snapshot_download(name, allow_patterns=list(HUB_FILES)))
     except (OSError, HFValidationError) as error:
-        models = ", ".join(card for card in names() if info(card).form != TEXTS)
+        models = ", ".join(card for card in names() if info(card).form not in (POLICY, TEXTS))
         lines = str(error).strip().splitlines() or ["no reason given"]
         cause = f"{type(error).__name__}: {lines[0][:200].rstrip('.')}"
         raise FetchError(

@@ -76,6 +76,30 @@ def test_zoo_says_which_texts_are_not_free_for_every_use(arena):
     assert (sets["spam"]["restriction"], sets["grammar"]["restriction"]) == (None, "unknown licence")
 
 
+def test_zoo_lists_and_describes_policies(arena):
+    (row,) = [line for line in arena("zoo", "list").out.splitlines() if line.startswith("ppo-cartpole")]
+    assert row.split() == ["ppo-cartpole", "policy", "9.2k", "bundled", "MIT", "here"]
+    card = arena("zoo", "info", "ppo-cartpole").out
+    for text in (
+        "environment: CartPole-v1",
+        "settings: env_id CartPole-v1, total_timesteps 100000, n_envs 8",
+        "returns: 500, 500, 500",
+        "evaluation_seed: 20000",
+        "Draw it with zoo.plot_curve.",
+    ):
+        assert text in card
+    facts = arena("zoo", "info", "ppo-cartpole", "--json").json["policy"]
+    assert len(facts["curve"]) > 30
+
+
+def test_a_policy_is_trained_by_its_own_recipe(arena, monkeypatch):
+    monkeypatch.setenv("ARENA_QUIET", "1")
+    done = arena("zoo", "train", "ppo-cartpole", "--steps", "256", "--json")
+    assert done.code == 0, done.err
+    assert set(done.json["reached"]) == {"mean_return", "lowest_return", "highest_return", "random_mean_return"}
+    assert Path("output/zoo/ppo-cartpole/model/config.json").exists()
+
+
 @pytest.mark.parametrize("words", [("info", "tiny-gtp"), ("fetch", "smollm"), ("train", "nothing")])
 def test_an_unknown_model_is_a_wrong_use(arena, words):
     done = arena("zoo", *words)

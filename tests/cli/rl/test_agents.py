@@ -1,5 +1,7 @@
 """`arena rl`, as it is used outside notebooks."""
 
+from pathlib import Path
+
 import pytest
 from PIL import Image
 
@@ -32,6 +34,20 @@ def test_a_run_goes_on_unless_it_is_to_begin_again(arena, quiet, tmp_path):
     assert arena(*words, "--fresh").json == first
 
 
+def test_a_shipped_policy_is_watched_by_its_name(arena, quiet):
+    done = arena("rl", "watch", "ppo-minatar-breakout", "--json")
+    assert done.code == 0, done.err
+    assert done.json["video"] == str(Path("output/rl/ppo-minatar-breakout/watch.webp"))
+    with Image.open(done.json["video"]) as image:
+        assert image.n_frames == done.json["frames"] > 10
+
+
+def test_a_run_in_a_folder_goes_before_a_policy_of_the_same_name(arena, quiet):
+    arena("rl", "train", "ppo", *SMALL, "--folder", "ppo-minatar-breakout")
+    done = arena("rl", "watch", "ppo-minatar-breakout", "--json")
+    assert done.json["video"] == str(Path("ppo-minatar-breakout/watch.webp"))
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -39,7 +55,9 @@ def test_a_run_goes_on_unless_it_is_to_begin_again(arena, quiet, tmp_path):
         (["train", "ppo", "--env", "Cartpole-v1"], "Did you mean 'CartPole-v1'"),
         (["train", "ppo", "--set", "lr"], "must be written name=value"),
         (["train", "ppo-continuous", "--env", "CartPole-v1"], "PPO take"),
-        (["watch", "nowhere"], "a checkpoint must hold"),
+        (["watch", "nowhere"], "ppo-minatar-breakout: got 'nowhere', and no such folder is here. Train one"),
+        (["watch", "tiny-gpt"], "must be the folder of a run, or one of ppo-cartpole, ppo-minatar-breakout"),
+        (["watch", "."], "a checkpoint must hold"),
     ],
 )
 def test_wrong_use_is_said(arena, quiet, words, message):

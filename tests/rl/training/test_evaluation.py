@@ -4,7 +4,7 @@ import pytest
 
 from arena_lib.errors import ConfigError, EnvError, ShapeError
 from arena_lib.rl.environments import CountingEnv, spread_seed
-from arena_lib.rl.training import evaluate
+from arena_lib.rl.training import evaluate, make_random_policy
 from arena_lib.rl.training import evaluation as module
 
 
@@ -63,3 +63,16 @@ def test_what_can_not_be_evaluated(monkeypatch):
     monkeypatch.setattr(module, "MAX_STEPS", 50)
     with pytest.raises(EnvError, match=r"an episode must end: .* went on for 50 steps"):
         evaluate(lambda obs: np.zeros(len(obs), int), lambda: CountingEnv((99,)), n_episodes=1)
+
+
+def test_a_random_policy_draws_from_the_environments_space_and_repeats_with_its_seed():
+    obs = np.zeros((200, 4))
+    first, again, other = (make_random_policy("CartPole-v1", seed)(obs) for seed in (3, 3, 4))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+    assert abs(first.mean() - 0.5) < 0.2  # 5.7 standard deviations
+    policy = make_random_policy("Pendulum-v1")
+    torques = policy(obs)
+    assert (torques.shape, torques.dtype) == ((200, 1), np.float32)
+    assert 1.5 < np.abs(torques).max() <= 2.0
+    assert not np.array_equal(policy(obs), torques)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,6 +19,8 @@ ADVICE = {
     "unknown licence": " (its source states none: ask its authors before you publish or sell what you make of it)",
 }
 """What a person may not do with a set, by its restriction."""
+FEW = 500_000
+"""Fewer parameters than this are counted in thousands."""
 
 
 @click.group("zoo", no_args_is_help=True)
@@ -46,7 +48,9 @@ def list_models(as_json: bool) -> None:
 
 def _measure(card: Card) -> str:
     """Parameters of a model, sets of texts."""
-    return f"{counted(len(card.sets), 'set')}" if card.parameters is None else f"{card.parameters / 1e6:.1f}M"
+    if card.parameters is None:
+        return counted(len(card.sets), "set")
+    return f"{card.parameters / 1e6:.1f}M" if card.parameters >= FEW else f"{card.parameters / 1e3:.1f}k"
 
 
 def _licence(card: Card) -> str:
@@ -81,11 +85,25 @@ def info(name: str, as_json: bool) -> None:
             for set_name, part in value.items():
                 show(f"{set_name}: {part['description']} {part['texts']:,} texts, {' / '.join(part['classes'])}")
                 show(f"  {part['origin']}; licence: {part['licence']}{ADVICE.get(part['restriction'], '')}")
+        elif key == "policy" and value:
+            _show_policy(value)
         elif isinstance(value, dict) and value:
             show(f"{key}:")
             print_table([[str(inner), str(figure)] for inner, figure in value.items()], indent="  ")
         elif value not in (None, {}):
             show(f"{key}: {value}")
+
+
+def _show_policy(facts: dict[str, Any]) -> None:
+    """How an agent was trained and what it brings, lists and tables on a line each."""
+    for key, value in facts.items():
+        if key == "curve":
+            shown = " to ".join(f"{total:g} at {step:,.0f} steps" for step, total in (value[0], value[-1]))
+            show(f"{key}: {counted(len(value), 'point')}, from {shown}. Draw it with zoo.plot_curve.")
+        elif isinstance(value, dict):
+            show(f"{key}: {', '.join(f'{name} {part}' for name, part in value.items())}")
+        else:
+            show(f"{key}: {', '.join(f'{part:g}' for part in value) if isinstance(value, list) else value}")
 
 
 @zoo.command("fetch")
@@ -109,13 +127,15 @@ def fetch(name: str, force: bool, as_json: bool) -> None:
     default=Path("output/zoo"),
     help="Where to write checkpoints and the model.",
 )
-@click.option("--steps", type=int, help="Updates in all; the recipe's own number by default.")
+@click.option(
+    "--steps", type=int, help="Updates in all, or a policy's environment steps; the recipe's own number by default."
+)
 @click.option("--device", default="cpu", help="cpu, cuda or mps.")
 @click.option("--fresh", is_flag=True, help="Start from the beginning, even if there is a checkpoint.")
 @json_option
 @verb
 def train(name: str, folder: Path, steps: int | None, device: str, fresh: bool, as_json: bool) -> None:
-    """Train a bundled model again by its recipe.
+    """Train a bundled model or policy again by its recipe.
 
     A run that was stopped continues.
     """
@@ -130,7 +150,8 @@ def train(name: str, folder: Path, steps: int | None, device: str, fresh: bool, 
         )
     pick_device(device)
     make_folder("--folder", folder / name)
-    recipe = importlib.import_module(f"arena_lib.zoo.recipes.{name.replace('-', '_')}")
+    package = "arena_lib.zoo.recipes" + (".policies" if zoo.info(name).policy else "")
+    recipe = importlib.import_module(f"{package}.{name.replace('-', '_')}")
     figures = recipe.train(folder / name, steps=steps, device=device, resume=not fresh)
     if as_json:
         print_json({"name": name, "path": str(folder / name), "reached": figures})

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from arena_lib.cli.support.output import json_option, make_folder, print_json, show, verb
+from arena_lib.cli.support.output import UsageError, json_option, make_folder, print_json, show, verb
+
+if TYPE_CHECKING:
+    from arena_lib.rl.training.evaluation import Policy
 
 
 @click.group("rl", no_args_is_help=True)
@@ -67,32 +71,49 @@ def train(
 
 
 @rl.command("watch")
-@click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--video", type=click.Path(path_type=Path), help="Write here, .webp or .gif; into the run by default.")
+@click.argument("run", metavar="FOLDER_OR_NAME")
+@click.option(
+    "--video",
+    type=click.Path(path_type=Path),
+    help="Write here, .webp or .gif; into the run, or output/rl/NAME, by default.",
+)
 @click.option("--episodes", type=click.IntRange(min=1), default=1, help="How many to show.")
 @click.option("--seed", type=int, help="Which episodes; not those of training by default.")
 @json_option
 @verb
-def watch(folder: Path, video: Path | None, episodes: int, seed: int | None, as_json: bool) -> None:
+def watch(run: str, video: Path | None, episodes: int, seed: int | None, as_json: bool) -> None:
     """Play with a trained agent and write a moving picture, which any browser shows.
 
-    FOLDER is that of a run of `arena rl train`.
+    FOLDER_OR_NAME is the folder of a run of `arena rl train`, or the name of a policy that ships:
+    ppo-cartpole, ppo-minatar-breakout.
     """
-    from arena_lib.rl.training.algorithms import load_trainer
     from arena_lib.rl.training.evaluation import EVALUATION_SEED
     from arena_lib.rl.training.video import record
 
-    trainer, config = load_trainer(folder)
+    policy, env_id, folder = _find_agent(run)
     target = video or folder / "watch.webp"
     make_folder("--video", target.parent)
-    seen = record(
-        trainer.policy(),
-        config.env_id,
-        n_episodes=episodes,
-        seed=EVALUATION_SEED if seed is None else seed,
-    )
+    seen = record(policy, env_id, n_episodes=episodes, seed=EVALUATION_SEED if seed is None else seed)
     seen.save(target)
     if as_json:
         print_json({"video": str(target), "frames": len(seen.frames), "returns": list(seen.returns)})
         return
     show(f"Returns: {', '.join(f'{total:g}' for total in seen.returns)}. Open {target} in a browser.")
+
+
+def _find_agent(run: str) -> tuple[Policy, str, Path]:
+    """The policy of a run's folder, or of the zoo; its environment; and where its video goes."""
+    from arena_lib import zoo
+    from arena_lib.rl.training.algorithms import load_trainer
+
+    folder = Path(run)
+    if folder.is_dir():
+        trainer, config = load_trainer(folder)
+        return trainer.policy(), config.env_id, folder
+    if run not in zoo.policy_names():
+        raise UsageError(
+            f"what is watched must be the folder of a run, or one of {', '.join(zoo.policy_names())}: got {run!r}, and "
+            "no such folder is here. Train one: arena rl train ppo"
+        )
+    policy = zoo.load_policy(run)
+    return policy, policy.env_id, Path("output/rl") / run

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from arena_lib.core.seeds import check_seed
 from arena_lib.errors import ConfigError, EnvError, ShapeError
 from arena_lib.rl.environments.making import Maker, Wrapper, make_env
 from arena_lib.rl.environments.stepping import spread_seed
@@ -38,6 +39,19 @@ class Evaluation:
     def mean(self) -> float:
         """The mean return."""
         return float(np.mean(self.returns))
+
+
+def make_random_policy(env_id: str | Maker, seed: int = 0) -> Policy:
+    """A policy that looks at nothing, to compare others with: each action is drawn from the environment's space.
+
+    >>> make_random_policy("CartPole-v1")(np.zeros((3, 4))).shape
+    (3,)
+    """
+    env = make_env(env_id)
+    space = env.action_space
+    env.close()
+    space.seed(check_seed(seed))
+    return lambda obs: np.stack([space.sample() for _ in obs])
 
 
 def evaluate(
