@@ -106,6 +106,8 @@ def build(session: nox.Session) -> None:
         session.run(str(scripts / "python"), "-m", "pip", "install", "-q", "-c", CONSTRAINTS, wheel)
         with session.chdir(folder):
             session.run(*offline(), str(scripts / "arena"), "list")
+            bundled = "zoo.path(name) for name in zoo.names() if zoo.info(name).source == 'bundled'"  # checks hashes
+            session.run(*offline(), str(scripts / "python"), "-c", f"from arena_lib import zoo; print([{bundled}])")
             demo = [str(scripts / "arena"), "demo", "--output", str(OUTPUT / "demo.html")]
             session.log(keep(session, "demo.txt", *offline(), *demo))
 
