@@ -80,7 +80,8 @@ class PPOAgentCts(PPOAgent):
 
         As `PPOAgent.play_step`, but for two things. The action is mu + sigma * noise, with this step's noise,
         `self.noise[self.rollout.n_filled]`. And the environment gets the action clipped to its bounds, from `self.low`
-        to `self.high`, while the rollout keeps the one that was drawn: that is the one whose probability is known.
+        to `self.high`, while the rollout keeps the one that was drawn: that is the one whose probability is known. The
+        transition is returned as the stepper gave it, so its `actions` are the clipped ones.
         """
         mu, sigma, _ = self.actor(torch.as_tensor(self.stepper.obs, dtype=torch.float32))
         actions = (mu + sigma * self.noise[self.rollout.n_filled]).numpy()

@@ -69,8 +69,8 @@ def get_actor_and_critic_minatar(
     `nn.Flatten`, a linear layer with 128 outputs, `nn.ReLU`, and a last linear layer with n_actions logits or one
     value. They share no weights.
 
-    `obs_shape` is (channel, height, width). Weights are made by `init_layer`, with gain sqrt(2), except the last layers:
-    0.01 for the actor, 1 for the critic.
+    `obs_shape` is (channel, height, width). Every layer is made by `init_layer` (orthogonal weights, biases of zero), with
+    gain sqrt(2), except the last layers: 0.01 for the actor, 1 for the critic.
     """
     channels, height, width = obs_shape
     flat = 16 * (height - 2) * (width - 2)
@@ -102,12 +102,12 @@ def get_actor_and_critic_atari(obs_shape: tuple[int, int, int], n_actions: int) 
     They share their `trunk`, the very same module, and differ in their last layer: actor = Sequential(trunk, linear
     layer to n_actions), critic = Sequential(trunk, linear layer to 1). The trunk is an `nn.Sequential`: `ScalePixels()`,
     which makes numbers from 0 to 1 of the bytes;
-    convolutions with 32 kernels of 8 x 8 and stride 4, 64 of 4 x 4 and stride 2, 64 of 3 x 3 and stride 1, each followed
-    by `nn.ReLU`; `nn.Flatten`; a linear layer with 512 outputs; `nn.ReLU`.
+    convolutions with 32 kernels of 8 x 8 and stride 4, 64 of 4 x 4 and stride 2, 64 of 3 x 3 and stride 1, without
+    padding, each followed by `nn.ReLU`; `nn.Flatten`; a linear layer with 512 outputs; `nn.ReLU`.
 
     `obs_shape` is (channel, height, width). Each convolution makes of a side of length n one of length
-    (n - kernel) // stride + 1. Weights are made by `init_layer`, with gain sqrt(2), except the last layers: 0.01 for the
-    actor, 1 for the critic.
+    (n - kernel) // stride + 1. Every layer is made by `init_layer` (orthogonal weights, biases of zero), with gain
+    sqrt(2), except the last layers: 0.01 for the actor, 1 for the critic.
     """
     eyes = nn.Sequential(
         ScalePixels(),
@@ -149,7 +149,11 @@ class Actor(nn.Module):
 
 
 class Critic(nn.Module):
-    """A critic for vectors: the network of `get_actor_and_critic_classic` under the name `value`."""
+    """A critic for vectors, with its network under the name `value`.
+
+    `value` is the second network of the pair that `get_actor_and_critic_classic(d_obs, n_actions)` returns. It doesn't
+    depend on n_actions, so any number will do.
+    """
 
     def __init__(self, d_obs: int) -> None:
         super().__init__()

@@ -91,7 +91,8 @@ def calc_clipped_value_function_loss(
 def calc_entropy_bonus(dist: Distribution, ent_coef: float) -> Float[Tensor, ""]:
     """A reward for staying undecided, to be made large: ent_coef times the mean entropy of `dist` (in nats).
 
-    `dist` is a `Categorical` for each observation of the minibatch. Gradients flow through it.
+    `dist` is a `Categorical` for each observation of the minibatch, in which no action has a probability of exactly 0.
+    Gradients flow through it.
     """
     return ent_coef * dist.entropy().mean()
 

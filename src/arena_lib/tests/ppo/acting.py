@@ -17,11 +17,21 @@ __test__ = False
 
 
 def acting_cases(generator: torch.Generator) -> list[Case]:
+    """Rollouts of an agent for discrete actions."""
+    return rollout_cases("PPOAgent", generator)
+
+
+def continuous_cases(generator: torch.Generator) -> list[Case]:
+    """Rollouts of an agent for continuous actions."""
+    return rollout_cases("PPOAgentCts", generator)
+
+
+def rollout_cases(agent: str, generator: torch.Generator) -> list[Case]:
     """A few steps of several environments, with ends and phantom steps among them; a second rollout after the first."""
     return [
         Case(
             label=label,
-            call="",
+            call=f"{agent}(actor, stepper, rollout, generator).play_step()",
             given={
                 "sizes": (n_steps, n_envs, d_obs, n_actions),
                 "seed": seed,
@@ -248,7 +258,7 @@ class CtsAgentAnew(continuous.PPOAgentCts):
 
 test_ppo_agent_cts = exercise(
     reference=continuous.PPOAgentCts,
-    cases=acting_cases,
+    cases=continuous_cases,
     observe=acts_continuously,
     keep=["__init__", "start_rollout"],
     accepts=[CtsAgentAnew],

@@ -98,6 +98,10 @@ test_compute_advantages = exercise(
         *instead_of(
             "is_open[t]",
             {
+                "(1 - is_open[t])": (
+                    "carries advantages back only where an episode ended",
+                    "the sum goes on while the episode is open, and ends where it ends",
+                ),
                 "is_open[min(t + 1, len(rewards) - 1)]": (
                     "looks one step too late for the end",
                     "step t itself says whether its episode ended there",
@@ -131,6 +135,10 @@ test_compute_advantages = exercise(
                 "rewards + gamma * values.roll(-1, 0)": (
                     "bootstraps from the next row's value",
                     "after an end the next row belongs to another episode: next_values holds each step's own successor",
+                ),
+                "rewards + gamma * (next_values - values)": (
+                    "discounts the value that it subtracts",
+                    "gamma belongs to what follows alone: values are subtracted whole",
                 ),
                 "rewards + gamma * values": (
                     "bootstraps from the value before the step",
@@ -290,6 +298,10 @@ test_compute_next_values = exercise(
             {
                 "values.roll(1, dims=0)": ("shifts the wrong way", "what follows step t is row t + 1"),
                 "values.clone()": ("does not shift the values", "what follows step t is row t + 1"),
+                "values.roll(-1)": (
+                    "shifts all entries in a row",
+                    "time is the first axis: roll(-1, dims=0) takes the next step of the same environment",
+                ),
                 "values.roll(-1, dims=1)": (
                     "shifts along the environments",
                     "time is the first axis: the next step of the same environment follows",
@@ -325,6 +337,14 @@ test_compute_next_values = exercise(
                     "once an episode has terminated, nothing follows, whatever else is true",
                 ),
                 "clone()": ("gives terminal states a value", "where an episode terminated, the result is 0"),
+                "masked_fill(~terminated, 0.0)": (
+                    "keeps the values only where the episode terminated",
+                    "where an episode terminated the result is 0, and everywhere else the value stays",
+                ),
+                "masked_fill(truncated, 0.0)": (
+                    "puts the zeros where the episode was truncated",
+                    "a truncated step would have gone on; after a terminated one nothing follows",
+                ),
                 "where(~terminated | (torch.arange(len(values)) == len(values) - 1)[:, None], 0.0)": (
                     "asks about the last row after it has put the zeros",
                     "an episode can terminate in the last row too: the zeros come last",

@@ -175,6 +175,14 @@ test_calc_entropy_bonus_cts = exercise(
                     "detaches the entropy",
                     "the deviation learns from the bonus: its gradient must flow through dist",
                 ),
+                "-dist.entropy().sum(dim=-1).mean()": (
+                    "returns a penalty, without the coefficient",
+                    "staying undecided is rewarded, weighed by ent_coef",
+                ),
+                "ent_coef * dist.variance.sum(dim=-1).mean()": (
+                    "takes the variance for the entropy",
+                    "the entropy grows with the logarithm of the deviation",
+                ),
                 "ent_coef * dist.stddev.sum(dim=-1).mean()": (
                     "takes the deviation for the entropy",
                     "the entropy grows with the logarithm of the deviation",

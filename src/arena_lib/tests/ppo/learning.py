@@ -30,7 +30,16 @@ KEPT = [
 
 DEALING = "get_minibatch_indices(self.rng, len(batch), len(batch) // self.cfg.n_minibatches)"
 STEPS = "{before}; (-objective).backward(); {after}"
+COEFFICIENTS = {"ent_coef": 0.5, "vf_coef": 0.1, "gamma": 0.5, "gae_lambda": 0.3}
 CLIP_NORM = "nn.utils.clip_grad_norm_(self.parameters, self.cfg.max_grad_norm)"
+
+INDENT = "    "
+LOOK = """            if self.cfg.target_kl is not None and self.measure_kl(batch) > self.cfg.target_kl:
+                break"""
+AND_OUT = """
+            else:
+                continue
+            break"""
 
 
 def in_method(method: str, old: str, wrong: dict[str, tuple[str, ...]]) -> tuple[Mistake, ...]:
@@ -46,14 +55,13 @@ def trainer_cases(generator: torch.Generator) -> list[Case]:
         "a gradient that is clipped": {"max_grad_norm": 0.01, "n_epochs": 1},
         "a target that ends the phase early": {"target_kl": 1e-7, "n_epochs": 5, "seed": 1},
         "a target that is passed in the second epoch": {"target_kl": 0.022, "n_epochs": 4, "seed": 5},
-        "clipped values": {"clip_values": True, "clip_coef": 0.01, "seed": 2, "n_epochs": 3},
-        "phantom steps among the others": {"n_minibatches": 4, "seed": 4},
-        "other coefficients": {"ent_coef": 0.5, "vf_coef": 0.1, "gamma": 0.5, "gae_lambda": 0.3, "n_minibatches": 3},
+        "clipped values": {"clip_values": True, "clip_coef": 0.01, "seed": 2, "n_epochs": 1},
+        "phantom steps, and other coefficients": {**COEFFICIENTS, "n_minibatches": 4, "seed": 4, "n_epochs": 1},
     }
     return [
         Case(
             label=label,
-            call=", ".join(f"{name}={value}" for name, value in changed.items()) or "the cfg",
+            call=f"PPOTrainer(PPOConfig({', '.join(f'{name}={value}' for name, value in changed.items())}))",
             given={
                 "cfg": discrete.PPOConfig(**{**settings, "total_timesteps": 240, **changed}),
                 "mode": AutoresetMode.NEXT_STEP if label.startswith("phantom") else AutoresetMode.SAME_STEP,
@@ -134,6 +142,25 @@ test_ppo_trainer = exercise(
                     "the ratio compares with the policy that acted: minibatch.logprobs",
                 ),
             },
+        ),
+        *in_method(
+            "compute_ppo_objective",
+            "self.critic(minibatch.obs).squeeze(-1)",
+            {
+                "self.critic(minibatch.obs)": (
+                    "leaves an axis of length 1 on the values",
+                    "values minus returns would be a table of every value with every return: squeeze(-1)",
+                ),
+                "minibatch.values": (
+                    "takes the values that the critic said then",
+                    "the critic learns through what it says now: evaluate it on the minibatch's observations",
+                ),
+            },
+        ),
+        *in_method(
+            "compute_ppo_objective",
+            "calc_entropy_bonus(dist, cfg.ent_coef)",
+            {"calc_entropy_bonus(dist, cfg.vf_coef)": ("weighs the entropy by vf_coef", "its weight is ent_coef")},
         ),
         *in_method(
             "rollout_phase",
@@ -250,6 +277,40 @@ test_ppo_trainer = exercise(
             "learning_phase",
             "batch[idx]",
             {"batch": ("learns from the whole batch each time", "each step is made from one minibatch: batch[idx]")},
+        ),
+        *in_method(
+            "learning_phase",
+            LOOK,
+            {
+                INDENT + LOOK.replace("\n", "\n" + INDENT): (
+                    "looks at target_kl after each minibatch, and leaves out the rest of the epoch",
+                    "a whole epoch is made before the policies are compared, and no more epochs follow then",
+                ),
+                INDENT + LOOK.replace("\n", "\n" + INDENT) + AND_OUT: (
+                    "looks at target_kl after each minibatch",
+                    "a whole epoch is made before the policies are compared",
+                ),
+            },
+        ),
+        *in_method(
+            "learning_phase",
+            "                self._ascend(objective)\n",
+            {
+                "                self._ascend(objective)\n                self.scheduler.step()\n": (
+                    "lowers the learning rate in each minibatch",
+                    "the scheduler steps once for each phase",
+                ),
+            },
+        ),
+        *in_method(
+            "learning_phase",
+            "get_minibatch_indices(self.rng,",
+            {
+                "get_minibatch_indices(np.random.default_rng(self.cfg.seed),": (
+                    "makes a generator of its own for dealing",
+                    "each epoch deals anew from self.rng, which goes on",
+                ),
+            },
         ),
         *in_method(
             "learning_phase",

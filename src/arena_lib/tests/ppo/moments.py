@@ -87,6 +87,10 @@ test_update_moments = exercise(
                     "subtracts the distance of the means",
                     "two parts that lie apart spread more than either",
                 ),
+                "within + (delta * n * m / (n + m)) ** 2": (
+                    "squares the weights together with delta",
+                    "only delta and the sum n + m are squared",
+                ),
                 "within + delta**2 * m / (n + m)": (
                     "leaves a factor out of the distance of the means",
                     "it's delta^2 times both shares, n / (n + m) and m / (n + m)",
@@ -112,6 +116,14 @@ test_update_moments = exercise(
                     "weighs both variances alike",
                     "each part counts by its rows",
                 ),
+                "((n - 1) * moments.variance + m * batch.var(axis=0)) / (n + m)": (
+                    "weighs the old variance by the count minus one",
+                    "a variance here is divided by the count, so it counts n times",
+                ),
+                "(moments.variance + m * batch.var(axis=0)) / (n + m)": (
+                    "counts the old variance once",
+                    "the variance before stands for n rows",
+                ),
                 "n * moments.variance + m * batch.var(axis=0)": (
                     "forgets to divide by the count",
                     "a variance is a mean: divide by n + m",
@@ -135,11 +147,12 @@ test_update_moments = exercise(
                 ),
             },
         ),
-        Mistake(
-            "counts batches instead of rows",
+        *instead_of(
             "len(batch)",
-            "1",
-            why="each row of the batch is one observation",
+            {
+                "1": ("counts batches instead of rows", "each row of the batch is one observation"),
+                "batch.size": ("counts numbers instead of rows", "each row of the batch is one observation"),
+            },
         ),
         *instead_of(
             ", n + m)",

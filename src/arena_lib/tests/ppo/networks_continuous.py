@@ -110,6 +110,7 @@ test_actor = exercise(
                     "takes log_std for the logarithm of the variance",
                     "log_std is the logarithm of the deviation itself: sigma = exp(log_std)",
                 ),
+                "self.log_std.abs().expand_as(mu)": ("takes the absolute value of log_std", "sigma = exp(log_std)"),
                 "(-self.log_std).exp().expand_as(mu)": ("takes exp(-log_std)", "sigma = exp(log_std)"),
                 "self.log_std.clamp(-0.2, 0.2).exp().expand_as(mu)": (
                     "bounds log_std",
@@ -165,6 +166,14 @@ test_actor = exercise(
                     "gives Normal the logarithm of the deviation",
                     "Normal takes sigma itself",
                 ),
+                "return mu, sigma, Normal(mu, sigma.sqrt(), validate_args=False)": (
+                    "takes the root of the deviation for Normal",
+                    "sigma is the deviation already, and Normal takes it as it is",
+                ),
+                "return mu, sigma, Normal(sigma, mu.abs() + 1e-6, validate_args=False)": (
+                    "swaps mean and deviation for Normal",
+                    "Normal takes the mean first",
+                ),
                 "return mu, sigma, Normal(mu, sigma**2, validate_args=False)": (
                     "squares the deviation for Normal",
                     "Normal takes the deviation, not the variance",
@@ -178,6 +187,12 @@ test_actor = exercise(
                     "the mean is unbounded; actions are clipped where the environment gets them",
                 ),
             },
+        ),
+        Mistake(
+            "makes probabilities of mu",
+            "mu = self.mean(obs)",
+            "mu = self.mean(obs).softmax(dim=-1)",
+            why="an action is a vector of any numbers here: mu is what the network gives",
         ),
         Mistake(
             "bounds mu",
@@ -222,7 +237,11 @@ def critic_seen(cls: Any, case: Case) -> Observations:
     critic = build(cls, case)
     seen = weights_seen("critic", critic)
     load_by_name(critic, case.given["weights"])
-    return {**seen, "values": critic(case.given["obs"]).detach()}
+    values = critic(case.given["obs"])
+    if values.requires_grad:
+        values.sum().backward()
+    last_bias = list(critic.parameters())[-1]
+    return {**seen, "values": values.detach(), "gradient of the last bias": _gradient(last_bias)}
 
 
 class CriticAnew(nn.Module):
@@ -267,6 +286,15 @@ test_critic = exercise(
             {
                 "value: Tensor = self.value(obs).squeeze(-1)": ("drops the last axis", "values have the shape batch 1"),
                 "value: Tensor = self.value(obs).tanh()": ("bounds the values", "values are unbounded"),
+                "value: Tensor = self.value(obs).detach()": (
+                    "detaches the values",
+                    "the critic learns: gradients flow through its values",
+                ),
+                "value: Tensor = -self.value(obs)": ("turns the values round", "the values are what self.value says"),
+                "value: Tensor = self.value(obs).sum()": (
+                    "adds up the values",
+                    "each observation has a value of its own",
+                ),
                 "value: Tensor = self.value(obs).mean(0, keepdim=True)": (
                     "averages over the observations",
                     "each observation has a value of its own",

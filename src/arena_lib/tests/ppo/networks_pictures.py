@@ -1,12 +1,14 @@
 """Judges of the networks for pictures, MinAtar's and Atari's, section 2.3."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
 from arena_lib.checking import Case, Mistake, exercise, instead_of
+from arena_lib.checking.observing import Observations
 from arena_lib.errors import ConfigError
 from arena_lib.rl.ppo import networks
 from arena_lib.tests.ppo.networks import (
@@ -41,6 +43,60 @@ def minatar_by_trial(obs_shape: tuple[int, int, int], n_actions: int) -> tuple[n
     return make(n_actions, 0.01), make(1, 1.0)
 
 
+def _with(flat: str, convolution: str) -> str:
+    """The first lines of MinAtar's network with another convolution, of which this many numbers come."""
+    lines = MINATAR_EYES.replace("16 * (height - 2) * (width - 2)", flat)
+    return lines.replace("16, kernel_size=3", convolution)
+
+
+PARTS = r"Conv2d \d+ -> (\d+), kernel (\(.*?\)), stride (\(.*?\)), padding (\(.*?\))"
+"""What the words for a convolution say: kernels, their size, stride, padding."""
+MINATAR = [("16", "(3, 3)", "(1, 1)", "(0, 0)")]
+ATARI = [
+    ("32", "(8, 8)", "(4, 4)", "(0, 0)"),
+    ("64", "(4, 4)", "(2, 2)", "(0, 0)"),
+    ("64", "(3, 3)", "(1, 1)", "(0, 0)"),
+]
+
+
+def differs_in(part: int, right: list[tuple[str, ...]]) -> Callable[[Sequence[Observations]], bool]:
+    """Whether the convolutions are as many as they should be, and differ from these in this part alone, in each case."""
+
+    def differs(seen: Sequence[Observations]) -> bool:
+        words = [" ".join(case["layers of the actor"]) for case in seen]
+        return all(_parts_that_differ(re.findall(PARTS, layers), right) == {part} for layers in words)
+
+    return differs
+
+
+def _parts_that_differ(convolutions: list[tuple[str, ...]], right: list[tuple[str, ...]]) -> set[int]:
+    if len(convolutions) != len(right):
+        return set()
+    pairs = zip(convolutions, right, strict=True)
+    return {part for own, asked in pairs for part in range(4) if own[part] != asked[part]}
+
+
+def has_width_other_than(width: int) -> Callable[[Sequence[Observations]], bool]:
+    """Whether the linear layer before the last one has another number of outputs, in each case."""
+
+    def has_it(seen: Sequence[Observations]) -> bool:
+        linear = [[w for w in case["layers of the actor"] if w.startswith("Linear")] for case in seen]
+        return all(len(words) == 2 and not words[0].endswith(f"-> {width}") for words in linear)
+
+    return has_it
+
+
+MINATAR_EYES = """flat = 16 * (height - 2) * (width - 2)
+
+    def make(n_outputs: int, gain: float) -> nn.Sequential:
+        return nn.Sequential(
+            init_layer(nn.Conv2d(channels, 16, kernel_size=3)),
+"""
+MINATAR_LAST = """            init_layer(nn.Linear(flat, 128)),
+            nn.ReLU(),
+            init_layer(nn.Linear(128, n_outputs), gain),
+"""
+
 test_get_actor_and_critic_minatar = exercise(
     reference=networks.get_actor_and_critic_minatar,
     cases=minatar_cases,
@@ -65,6 +121,74 @@ test_get_actor_and_critic_minatar = exercise(
                     "for pictures the nonlinearity is ReLU",
                 ),
             },
+        ),
+        *(
+            Mistake(name, MINATAR_EYES, _with(flat, convolution), why=why, shows=differs_in(part, MINATAR))
+            for name, why, part, flat, convolution in [
+                (
+                    "pads the pictures",
+                    "without padding each side becomes 2 smaller",
+                    3,
+                    "16 * height * width",
+                    "16, kernel_size=3, padding=1",
+                ),
+                (
+                    "takes kernels of another size",
+                    "the kernels are 3 x 3",
+                    1,
+                    "16 * (height - 3) * (width - 3)",
+                    "16, kernel_size=4",
+                ),
+                (
+                    "moves the kernels by another stride",
+                    "the stride is 1",
+                    2,
+                    "16 * ((height - 1) // 2) * ((width - 1) // 2)",
+                    "16, kernel_size=3, stride=2",
+                ),
+                (
+                    "makes another number of kernels",
+                    "there are 16 kernels",
+                    0,
+                    "32 * (height - 2) * (width - 2)",
+                    "32, kernel_size=3",
+                ),
+            ]
+        ),
+        *instead_of(
+            MINATAR_LAST,
+            {
+                MINATAR_LAST.replace("            nn.ReLU(),\n", ""): (
+                    "forgets the nonlinearity after the linear layer",
+                    "two linear maps in a row are one: ReLU stands between them",
+                ),
+                "            init_layer(nn.Linear(flat, n_outputs), gain),\n": (
+                    "has no linear layer between the convolution and the last layer",
+                    "a linear layer with 128 outputs and ReLU stand before the last layer",
+                ),
+                MINATAR_LAST.replace("init_layer(nn.Linear(flat, 128))", "nn.Linear(flat, 128)"): (
+                    "leaves the linear layer as torch made it",
+                    "every layer is made by init_layer",
+                ),
+                MINATAR_LAST.replace("gain),\n", "gain),\n            nn.ReLU(),\n"): (
+                    "ends in a ReLU",
+                    "logits and values are unbounded: nothing follows the last layer",
+                ),
+            },
+        ),
+        Mistake(
+            "gives the linear layer another width",
+            MINATAR_LAST,
+            MINATAR_LAST.replace("128", "64"),
+            why="the linear layer before the last one has 128 outputs",
+            shows=has_width_other_than(128),
+        ),
+        Mistake(
+            "forgets to flatten",
+            "            nn.Flatten(),\n",
+            "",
+            why="a linear layer reads one row of numbers for each picture: nn.Flatten stands before it",
+            raises="RuntimeError",
         ),
         Mistake(
             "swaps height and width for the channels",
@@ -101,11 +225,27 @@ def atari_by_arithmetic(obs_shape: tuple[int, int, int], n_actions: int) -> tupl
     )
 
 
+FIRST = "init_layer(nn.Conv2d(obs_shape[0], 32, kernel_size=8, stride=4)),\n        nn.ReLU(),\n"
+SECOND = "        init_layer(nn.Conv2d(32, 64, kernel_size=4, stride=2)),\n        nn.ReLU(),\n"
+THIRD = "        init_layer(nn.Conv2d(64, 64, kernel_size=3, stride=1)),\n        nn.ReLU(),\n"
+ALL = FIRST + SECOND + THIRD
+
 test_get_actor_and_critic_atari = exercise(
     reference=networks.get_actor_and_critic_atari,
     cases=atari_cases,
     observe=networks_seen,
     accepts=[atari_by_arithmetic],
+    equivalent={
+        f"width = eyes(torch.zeros(1, *obs_shape)).shape[1] -> width = eyes(torch.zeros({n}, *obs_shape)).shape[1]": (
+            "how many pictures it is tried on doesn't change the width"
+        )
+        for n in (0, 2)
+    }
+    | {
+        "init_layer(nn.Conv2d(64, 64, kernel_size=3, stride=1)) -> init_layer(nn.Conv2d(64, 64, kernel_size=3))": (
+            "a convolution moves by 1 where nothing else is said"
+        )
+    },
     mistakes=[
         *INIT_MISTAKES,
         Mistake(
@@ -145,6 +285,69 @@ test_get_actor_and_critic_atari = exercise(
             "init_layer(nn.Linear(512, 1), GAIN_CRITIC)",
             "init_layer(nn.Linear(512, 1), GAIN_ACTOR)",
             why="the critic's last layer has gain 1",
+        ),
+        *(
+            Mistake(name, ALL, wrong, why=why, shows=differs_in(part, ATARI))
+            for name, why, part, wrong in [
+                (
+                    "pads the pictures",
+                    "the convolutions have no padding: a side of n becomes (n - kernel) // stride + 1",
+                    3,
+                    ALL.replace("stride=1", "stride=1, padding=1"),
+                ),
+                (
+                    "takes kernels of another size",
+                    "the kernels are 8 x 8, then 4 x 4, then 3 x 3",
+                    1,
+                    ALL.replace("kernel_size=4", "kernel_size=3"),
+                ),
+                (
+                    "moves the kernels by another stride",
+                    "the strides are 4, then 2, then 1",
+                    2,
+                    ALL.replace("stride=1", "stride=2"),
+                ),
+                (
+                    "makes another number of kernels",
+                    "there are 32 kernels, then 64, then 64",
+                    0,
+                    ALL.replace("64, kernel_size=4", "32, kernel_size=4").replace("(64, 64,", "(32, 64,"),
+                ),
+            ]
+        ),
+        *instead_of(
+            ALL,
+            {
+                ALL.replace("8, stride=4", "4, stride=8").replace("4, stride=2", "2, stride=4").replace("=3", "=1"): (
+                    "swaps the sizes of the kernels and the strides",
+                    "the first kernels are 8 x 8 and move by 4, the second 4 x 4 by 2",
+                ),
+                ALL.replace("        nn.ReLU(),\n", ""): (
+                    "forgets the nonlinearities after the convolutions",
+                    "linear maps in a row are one: ReLU follows each convolution",
+                ),
+                ALL.replace("ReLU", "Tanh"): ("uses tanh after the convolutions", "for pictures it is ReLU"),
+                FIRST + SECOND: ("has two convolutions", "a third one, of 64 kernels of 3 x 3, follows"),
+            },
+        ),
+        Mistake(
+            "gives the trunk's linear layer another width",
+            "init_layer(nn.Linear(width, 512)), nn.ReLU())\n    actor = nn.Sequential(trunk, init_layer(nn.Linear(512, n_actions),"
+            " GAIN_ACTOR))\n    critic = nn.Sequential(trunk, init_layer(nn.Linear(512, 1),",
+            "init_layer(nn.Linear(width, 256)), nn.ReLU())\n    actor = nn.Sequential(trunk, init_layer(nn.Linear(256, n_actions),"
+            " GAIN_ACTOR))\n    critic = nn.Sequential(trunk, init_layer(nn.Linear(256, 1),",
+            why="the trunk's linear layer has 512 outputs",
+            shows=has_width_other_than(512),
+        ),
+        *instead_of(
+            "return actor, critic",
+            {
+                "return critic, actor": ("returns the critic first", "the order is actor, critic"),
+                "return actor, actor": (
+                    "returns the actor twice",
+                    "the critic has a last layer of its own, with one output",
+                ),
+            },
         ),
         Mistake("forgets a stride", ", stride=2", "", why="the second convolution moves by 2, the first by 4"),
         Mistake(

@@ -338,6 +338,14 @@ test_compute_approx_kl = exercise(
                     "exp(log_ratio) - 1 - log_ratio is never below 0, and varies less",
                 ),
                 "(log_ratio.exp() - 1).mean()": ("forgets to subtract the logarithm", "subtract log_ratio too"),
+                "(log_ratio - log_ratio.exp() + 1).mean()": (
+                    "turns the sign round",
+                    "a divergence is never below 0: exp(log_ratio) - 1 - log_ratio",
+                ),
+                "(log_ratio.exp() * log_ratio).mean()": (
+                    "takes the ratio times its logarithm",
+                    "the actions were drawn from the policy then: exp(log_ratio) - 1 - log_ratio for each of them",
+                ),
                 "log_ratio.mean().exp() - 1 - log_ratio.mean()": (
                     "averages before it applies the formula",
                     "the exponential of a mean isn't the mean of exponentials: each step has a term of its own",

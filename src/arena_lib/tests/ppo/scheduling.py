@@ -74,6 +74,30 @@ test_ppo_scheduler = exercise(
                     "after the first phase the rate has fallen once: count the call first",
                 ),
                 (
+                    "is one phase early",
+                    "share_done = min(self.n_step_calls / self.total_phases, 1.0)",
+                    "share_done = min((self.n_step_calls + 1) / self.total_phases, 1.0)",
+                    "n_step_calls counts this call already",
+                ),
+                (
+                    "divides by one phase too many",
+                    "self.n_step_calls / self.total_phases, 1.0",
+                    "self.n_step_calls / (self.total_phases + 1), 1.0",
+                    "end_lr is reached in call number total_phases",
+                ),
+                (
+                    "adds the whole way so far to the rate that a group has",
+                    'group["lr"] = self.initial_lr + share_done * (self.end_lr - self.initial_lr)',
+                    'group["lr"] += share_done * (self.end_lr - self.initial_lr)',
+                    "the rate follows from the count alone, not from the rate before",
+                ),
+                (
+                    "adds a share of end_lr to initial_lr",
+                    "share_done * (self.end_lr - self.initial_lr)",
+                    "share_done * self.end_lr",
+                    "the line leads from initial_lr to end_lr: their difference counts by the share that is done",
+                ),
+                (
                     "goes on falling after the last phase",
                     "min(self.n_step_calls / self.total_phases, 1.0)",
                     "self.n_step_calls / self.total_phases",

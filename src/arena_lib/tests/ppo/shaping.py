@@ -14,7 +14,17 @@ from arena_lib.rl.environments import shaping
 __test__ = False
 
 
-def state_cases(generator: torch.Generator) -> list[Case]:
+def easy_cases(generator: torch.Generator) -> list[Case]:
+    """A step of `EasyCart` from each of the states."""
+    return state_cases("EasyCart")
+
+
+def spin_cases(generator: torch.Generator) -> list[Case]:
+    """A step of `SpinCart` from each of the states."""
+    return state_cases("SpinCart")
+
+
+def state_cases(cart: str) -> list[Case]:
     """States in the middle, at each edge, beyond it, and with the pole in any direction, spinning either way."""
     states = {
         "in the middle": (0.01, 0.0, 0.01, 0.1),
@@ -27,7 +37,11 @@ def state_cases(generator: torch.Generator) -> list[Case]:
         "far beyond both limits": (3.5, 0.3, 0.9, 0.4),
     }
     return [
-        Case(label=label, call="action", given={"state": np.array(state), "action": i % 2})
+        Case(
+            label=label,
+            call=f"{cart}().step({i % 2})  from the state {state}",
+            given={"state": np.array(state), "action": i % 2},
+        )
         for i, (label, state) in enumerate(states.items())
     ]
 
@@ -76,9 +90,11 @@ class EasyCartAnew(CartPoleEnv):
         return result[0], float(np.clip(1 - shares.mean(), 0, None)), *result[2:]
 
 
+FIELDS = "an observation is position, velocity, angle, angular velocity"
+
 test_easy_cart = exercise(
     reference=shaping.EasyCart,
-    cases=state_cases,
+    cases=easy_cases,
     observe=two_steps,
     accepts=[EasyCartAnew],
     mistakes=[
@@ -97,6 +113,14 @@ test_easy_cart = exercise(
                 "abs(position) / self.x_threshold + abs(angle) / self.theta_threshold_radians": (
                     "counts both distances whole",
                     "position and angle count half each",
+                ),
+                "abs(position) / self.x_threshold / 2 + abs(angle) / 0.2095 / 2": (
+                    "rounds the angle's limit",
+                    "self.theta_threshold_radians holds it, 12 degrees or 0.20944",
+                ),
+                "abs(position) / self.x_threshold / 2 + abs(angle) / (2 * self.theta_threshold_radians) / 2": (
+                    "takes the angle's limit twice",
+                    "the pole's limit is self.theta_threshold_radians, though observations may be twice as large",
                 ),
                 "abs(position) / 2 + abs(angle) / 2": (
                     "does not divide by the limits",
@@ -135,16 +159,26 @@ test_easy_cart = exercise(
             "        obs, _, terminated, truncated, info = super().step(action)",
             why="a step is paid for what it led to: the observation after it",
         ),
-        Mistake(
-            "reads the velocities",
+        *instead_of(
             "position, _, angle, _ = obs",
-            "_, position, _, angle = obs",
-            why="an observation is position, velocity, angle, angular velocity",
+            {
+                "_, position, _, angle = obs": ("reads the velocities", FIELDS),
+                "position, angle, _, _ = obs": ("takes the cart's velocity for the angle", FIELDS),
+                "position, _, _, angle = obs": ("takes the pole's angular velocity for the angle", FIELDS),
+            },
         ),
         *instead_of(
             "max(0.0, 1.0 - float(distance))",
             {
                 "1.0 - float(distance)": ("lets the reward fall below 0", "the reward is never below 0"),
+                "abs(1.0 - float(distance))": (
+                    "turns rewards below 0 round",
+                    "where the formula falls below 0 the reward is 0",
+                ),
+                "1.0 + max(0.0, 1.0 - float(distance))": (
+                    "adds to CartPole's reward, and is never below 1",
+                    "CartPole's reward is replaced by 1 minus the distance",
+                ),
                 "float(distance)": ("rewards the distance", "nearer is better: 1 minus the distance"),
                 "1.0": ("keeps CartPole's reward", "the reward is 1 minus the distance"),
                 "-float(distance)": ("charges for the distance", "the reward is 1 minus the distance"),
@@ -188,7 +222,7 @@ class SpinCartAnew(CartPoleEnv):
 
 test_spin_cart = exercise(
     reference=shaping.SpinCart,
-    cases=state_cases,
+    cases=spin_cases,
     observe=spins_on,
     accepts=[SpinCartAnew],
     mistakes=[
@@ -250,6 +284,14 @@ test_spin_cart = exercise(
                     "either direction counts: take the absolute value",
                 ),
                 "1.0": ("keeps CartPole's reward", "the reward is the angular speed, divided by MAX_SPIN"),
+                "1.0 + min(abs(float(obs[3])), MAX_SPIN) / MAX_SPIN": (
+                    "adds to CartPole's reward",
+                    "CartPole's reward is replaced by the angular speed, divided by MAX_SPIN",
+                ),
+                "min(abs(float(obs[3])), 1.0)": (
+                    "bounds the speed at 1 instead of dividing it",
+                    "the angular speed is at most MAX_SPIN, and is divided by it",
+                ),
                 "min(abs(float(obs[3])), MAX_SPIN)": ("does not divide by MAX_SPIN", "the reward is from 0 to 1"),
                 "min(abs(float(obs[2])), MAX_SPIN) / MAX_SPIN": (
                     "rewards the angle",
@@ -261,11 +303,15 @@ test_spin_cart = exercise(
                 ),
             },
         ),
-        Mistake(
-            "pays for leaving the track",
+        *instead_of(
             "0.0 if terminated else ",
-            "",
-            why="where the episode terminates the reward is 0",
+            {
+                "": ("pays for leaving the track", "where the episode terminates the reward is 0"),
+                "-1.0 if terminated else ": (
+                    "charges for leaving the track",
+                    "where the episode terminates the reward is 0",
+                ),
+            },
         ),
     ],
 )

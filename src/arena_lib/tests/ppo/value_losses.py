@@ -72,6 +72,10 @@ test_calc_value_function_loss = exercise(
                 "pow(2).sum()": ("sums over the minibatch", "a mean doesn't depend on the size of the minibatch"),
                 "pow(2)": ("gives a number for each step", "the result is the mean over the minibatch"),
                 "abs().mean()": ("takes the absolute error", "errors are squared"),
+                "pow(2).sum() / 2": (
+                    "sums over the minibatch, and halves twice",
+                    "a mean doesn't depend on the size of the minibatch, and the half is there already",
+                ),
                 "mean().pow(2)": ("squares the mean", "each error is squared first; errors of both signs don't cancel"),
                 "pow(2).mean().sqrt()": ("takes the root", "the mean squared error has no root"),
             },
@@ -124,6 +128,10 @@ test_calc_clipped_value_function_loss = exercise(
                 "torch.maximum((values - mb_returns).abs(), (clipped - mb_returns).abs())": (
                     "takes the absolute error",
                     "errors are squared",
+                ),
+                "torch.maximum((values - mb_returns).pow(2), (clipped - mb_values).pow(2))": (
+                    "compares the clipped values with the old ones",
+                    "both errors are distances from mb_returns",
                 ),
                 "((values - mb_returns).pow(2) + (clipped - mb_returns).pow(2))": (
                     "adds both errors",
@@ -179,6 +187,14 @@ test_calc_clipped_value_function_loss = exercise(
                 "mb_values + (values - mb_values).clamp(max=clip_coef)": (
                     "clips only from above",
                     "a change downwards is clipped too",
+                ),
+                "mb_values + (values - mb_values).clamp(min=-clip_coef)": (
+                    "clips only from below",
+                    "a change upwards is clipped too",
+                ),
+                "mb_values + (values.detach() - mb_values).clamp(-clip_coef, clip_coef)": (
+                    "detaches the clipped values",
+                    "the formula has a gradient there as well, where the change is small",
                 ),
                 "mb_values + (values - mb_values).clamp(-0.2, 0.2)": (
                     "always clips at 0.2",
