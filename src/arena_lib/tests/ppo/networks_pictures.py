@@ -59,7 +59,7 @@ ATARI = [
 ]
 
 
-def differs_in(part: int, right: list[tuple[str, ...]]) -> Callable[[Sequence[Observations]], bool]:
+def differs_in(part: int, right: Sequence[tuple[str, ...]]) -> Callable[[Sequence[Observations]], bool]:
     """Whether the convolutions are as many as they should be, and differ from these in this part alone, in each case."""
 
     def differs(seen: Sequence[Observations]) -> bool:
@@ -69,7 +69,7 @@ def differs_in(part: int, right: list[tuple[str, ...]]) -> Callable[[Sequence[Ob
     return differs
 
 
-def _parts_that_differ(convolutions: list[tuple[str, ...]], right: list[tuple[str, ...]]) -> set[int]:
+def _parts_that_differ(convolutions: Sequence[tuple[str, ...]], right: Sequence[tuple[str, ...]]) -> set[int]:
     if len(convolutions) != len(right):
         return set()
     pairs = zip(convolutions, right, strict=True)
