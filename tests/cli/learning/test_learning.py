@@ -155,3 +155,12 @@ def test_progress_says_what_comes_next(arena):
         "last_mistake",
     }  # fmt: skip
     assert f"Next: {first.id}" in arena("progress").out
+
+
+def test_progress_of_one_section_can_be_asked_for(arena):
+    assert [s["id"] for s in arena("progress", "transformer_from_scratch", "--json").json["sections"]] == ["1.1"]
+    assert arena("progress", "1.2").out.startswith("1.2 Intro to mechanistic interpretability: 0 of ")
+    done = arena("progress", "1.7")
+    assert (done.code, "no section is called '1.7'" in done.err) == (2, True)
+    done = arena("progress", "1.1", "--export", "-")
+    assert (done.code, "--export and --import are of everything: got 1.1 too" in done.err) == (2, True)

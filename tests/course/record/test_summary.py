@@ -1,10 +1,12 @@
 """Where a learner stands: what `arena progress` shows and prints."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from arena_lib.course.content.catalog import Catalog, load_catalog
+from arena_lib.course.content.catalog_types import Cell, ExerciseEntry, Section
 from arena_lib.course.content.judge_hashes import current_test_hash
 from arena_lib.course.record.progress import ExerciseProgress, ProgressStore
 from arena_lib.course.record.summary import NOT_STARTED, STALE, Summary, load_summary
@@ -65,6 +67,53 @@ def test_the_first_exercise_that_is_not_done_comes_next(catalog, states, upcomin
     found = summary.next()
     assert (found and found.id) == upcoming
     assert summary.to_json()["next"] == upcoming
+
+
+def entry(section, name):
+    return ExerciseEntry(id=f"{section}/{name}", name=name, title=name, difficulty=1, importance=1, minutes=1)
+
+
+def section(number, slug, package, *names):
+    cells = [Cell(kind="exercise", source="", line=1, exercise=entry(number, name)) for name in names]
+    return Section(
+        id=number, slug=slug, title=slug, hours=1.0, path=Path(f"{number}.py"), cells=tuple(cells),
+        tests_module=f"{package}.tests.{slug}",
+    )  # fmt: skip
+
+
+BOTH = Catalog(
+    (
+        section("1.1", "first", "ours", "a"),
+        section("other.1", "basics", "other", "b"),
+        section("other.2", "more", "other", "c", "d"),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("latest", "upcoming"),
+    [
+        ({"1.1/a": "tried", "other.2/c": "tried"}, "other.2/c"),
+        ({"1.1/a": "tried", "other.2/c": "done"}, "other.2/d"),
+        ({"1.1/a": "tried", "other.2/c": "done", "other.2/d": "done"}, "other.1/b"),
+        ({"1.1/a": "tried", "other.1/b": "done", "other.2/c": "done", "other.2/d": "done"}, "1.1/a"),
+        ({"other.2/c": "tried", "1.1/a": "tried"}, "1.1/a"),
+        ({"gone.1/x": "tried"}, "1.1/a"),
+    ],
+)
+def test_what_comes_next_is_of_the_section_last_worked_on_then_of_its_course(latest, upcoming):
+    times = [f"2026-01-01T10:{minute:02}:00+00:00" for minute in range(len(latest))]
+    states = {
+        name: ExerciseProgress(state=state, last_at=time)
+        for (name, state), time in zip(latest.items(), times, strict=True)
+    }
+    assert Summary(BOTH, states).next().id == upcoming
+
+
+def test_a_summary_can_be_of_some_sections_alone():
+    states = {"1.1/a": ExerciseProgress(state="tried", last_at="2026-01-01T10:00:00+00:00")}
+    part = Summary(BOTH, states).of(BOTH.sections[1:2])
+    assert part.text == "other.1 basics: 0 of 1 done\nNext: other.1/b, b (1 min)"
 
 
 # as text
@@ -141,6 +190,7 @@ def test_a_pass_under_todays_test_is_done_and_under_another_stale(catalog, store
     summary = load_summary(catalog, store)
     assert summary.catalog is catalog
     assert {name: known.state for name, known in summary.states.items()} == {PLUS: "done", SCALER: "stale"}
+    assert summary.states[SCALER].last_at == "2026-01-01T10:02:00+00:00"
 
 
 def test_only_tests_of_what_has_passed_are_read(catalog, store, monkeypatch):

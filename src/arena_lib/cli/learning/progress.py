@@ -15,6 +15,7 @@ from arena_lib.wording import counted
 
 
 @click.command("progress")
+@click.argument("names", nargs=-1, metavar="[SECTION]...")
 @click.option(
     "--export", type=click.Path(path_type=Path), help="Write every event to a file of JSON lines; - for the screen."
 )
@@ -26,10 +27,10 @@ from arena_lib.wording import counted
 )
 @json_option
 @verb
-def progress(export: Path | None, import_: Path | None, as_json: bool) -> None:
+def progress(names: tuple[str, ...], export: Path | None, import_: Path | None, as_json: bool) -> None:
     """Show what is done, and what comes next.
 
-    With attempts, and time against the estimate.
+    With attempts, and time against the estimate: of the sections that you name, or of all.
     """
     from arena_lib.course.content.catalog import load_catalog
     from arena_lib.course.record.progress import ProgressStore
@@ -37,13 +38,17 @@ def progress(export: Path | None, import_: Path | None, as_json: bool) -> None:
 
     if export is not None and import_ is not None:
         raise UsageError("progress takes --export or --import: got both. Choose one.")
+    if names and (export is not None or import_ is not None):
+        raise UsageError(f"--export and --import are of everything: got {', '.join(names)} too. Leave that out.")
     store = ProgressStore()
     if export is not None:
         _export(store, export, as_json)
     elif import_ is not None:
         _import(store, import_, as_json)
     else:
-        summary = load_summary(load_catalog(), store)
+        catalog = load_catalog()
+        sections = [catalog.section(name) for name in names] or catalog.sections
+        summary = load_summary(catalog, store).of(sections)
         print_json(summary.to_json()) if as_json else show(summary.text)
 
 

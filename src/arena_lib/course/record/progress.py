@@ -50,6 +50,8 @@ class ExerciseProgress:
     last_mistake: str | None = None
     minutes: float = 0.0
     """Time from event to event up to the first pass, without breaks: a lower bound."""
+    last_at: str = ""
+    """When the last event was; empty if there was none."""
 
 
 def home_folder() -> Path:
@@ -203,6 +205,7 @@ def _summarise(events: list[Event], minutes: float, test_hash: str | None) -> Ex
         last_status=verdicts[-1].status if verdicts else None,
         last_mistake=verdicts[-1].mistake if verdicts else None,
         minutes=round(minutes, 1),
+        last_at=events[-1].time,
     )
 
 

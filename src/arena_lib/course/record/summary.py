@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,8 +30,19 @@ class Summary:
         return self.states.get(entry.id, NOT_STARTED)
 
     def next(self) -> ExerciseEntry | None:
-        """The first exercise that isn't done."""
-        return next_exercise(self.catalog.exercises, self.states)
+        """The first exercise that isn't done: of the section last worked on, then of its course, then of all."""
+        begun = [entry for entry in self.catalog.exercises if self.state(entry).last_at]
+        if not begun:
+            return next_exercise(self.catalog.exercises, self.states)
+        latest = max(begun, key=lambda entry: self.state(entry).last_at)
+        section = self.catalog.section_of(latest)
+        course = [s for s in self.catalog.sections if _course_of(s) == _course_of(section)]
+        ordered = [entry for s in (section, *course, *self.catalog.sections) for entry in s.exercises]
+        return next_exercise(ordered, self.states)
+
+    def of(self, sections: Sequence[Section]) -> Summary:
+        """Of these sections alone."""
+        return Summary(Catalog(tuple(sections)), self.states)
 
     def to_json(self) -> dict[str, Any]:
         """What `arena progress --json` prints."""
@@ -87,6 +98,11 @@ class Summary:
             "last_status": progress.last_status,
             "last_mistake": progress.last_mistake,
         }
+
+
+def _course_of(section: Section) -> str:
+    """The package that a section belongs to."""
+    return section.tests_module.removesuffix(f".tests.{section.slug}")
 
 
 def load_summary(catalog: Catalog, store: ProgressStore | None = None) -> Summary:
