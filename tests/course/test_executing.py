@@ -102,15 +102,23 @@ def test_the_scale_is_the_notebook_s_and_the_caller_s_environment_counts(course,
 def test_a_failing_exercise_is_named_with_its_error_and_what_ran_is_kept(course, tmp_path):
     text = SOLVED + "# %%\nprint('before')\n" + EXERCISE.replace("find_largest", "find_first").format(solution="3")
     done = execute(section_of(course, text + SHOWS), limit=60.0, output=tmp_path)
-    assert done.problem == "in the exercise 7.2/find_first: AssertionError: the largest of 3, 9 and 4 is 9"
+    chapter = course.chapters / "7_small" / "7.2_little.py"
+    lines = chapter.read_text().splitlines()
+    line = max(number for number, written in enumerate(lines, start=1) if written.startswith("assert largest"))
+    assert done.problem == (
+        f"at {chapter}:{line}, {lines[line - 1]!r}, in the exercise 7.2/find_first: "
+        "AssertionError: the largest of 3, 9 and 4 is 9"
+    )
     assert [output.text for output in outputs(done.files[0], "stream")] == ["before\n"]
     assert [output.ename for output in outputs(done.files[0], "error")] == ["AssertionError"]
     assert "the largest of 3, 9 and 4 is 9" in done.files[1].read_text(encoding="utf-8")
 
 
 def test_a_failing_cell_without_exercise_is_found_by_its_first_line_of_code(course, tmp_path):
-    done = execute(section_of(course, "# %%\n\n# why\nnothing_there + 1\n"), limit=60.0, output=tmp_path)
+    text = "# %%\n\n# why\nx = 1\n\n\ndef f():\n    return nothing_there + 1\n\n\nf()\n"
+    done = execute(section_of(course, text.replace("x = 1", "nothing_there + 1")), limit=60.0, output=tmp_path)
     assert done.problem is not None
+    assert done.problem.startswith(f"at {course.chapters / '7_small' / '7.2_little.py'}:8, 'nothing_there + 1', in ")
     assert "'nothing_there + 1'" in done.problem
     assert "NameError: name 'nothing_there' is not defined" in done.problem
 
@@ -162,7 +170,7 @@ def test_main_returns_1_for_a_failure_and_runs_the_other_sections(catalog_of, mo
     assert main(["7.2", "little", "--limit", "60", "--output", str(tmp_path)]) == 1
     lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith(" ")]
     assert len(lines) == 2
-    assert all("FAILED in the exercise 7.2/find_largest: AssertionError" in line for line in lines)
+    assert all("in the exercise 7.2/find_largest: AssertionError" in line and "FAILED at " in line for line in lines)
 
 
 @pytest.mark.parametrize(("scale", "expected"), [("tiny", 45.0), ("full", 300.0)])
@@ -198,3 +206,23 @@ def test_it_is_a_command_and_loads_no_torch():
     assert json.loads(done.stdout) is False
     module = [sys.executable, "-m", "arena_lib.course.executing", "--help"]
     assert "--scale" in subprocess.run(module, capture_output=True, text=True, check=True).stdout
+
+
+def test_a_line_that_fails_within_a_function_of_the_chapter_is_the_one_that_is_named(course, tmp_path):
+    text = "# %% result\n# Two.\ndef f():\n    return nothing_there + 1\n\n\nf()\n"
+    done = execute(section_of(course, text), limit=60.0, output=tmp_path)
+    chapter = course.chapters / "7_small" / "7.2_little.py"
+    assert str(done.problem).startswith(f"at {chapter}:8, 'return nothing_there + 1', in the cell ")
+
+
+def test_a_page_that_cannot_be_made_costs_the_page_alone(course, tmp_path, monkeypatch):
+    def raises(*_, **__):
+        raise ValueError("No template sub-directory with name 'lab' found")
+
+    monkeypatch.setattr("nbconvert.HTMLExporter", raises)
+    done = execute(section_of(course, SOLVED), limit=60.0, output=tmp_path)
+    assert done.problem is None
+    assert [path.name for path in done.files] == ["7.2_little_tiny.ipynb"]
+    assert done.line.endswith(
+        "without a page, since nbconvert raised ValueError: No template sub-directory with name 'lab' found"
+    )

@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
+import re
 import sys
 import tempfile
 import time
@@ -27,7 +28,7 @@ from typing import Any
 
 from arena_lib.course.content.catalog import load_catalog
 from arena_lib.course.content.catalog_types import Section
-from arena_lib.course.content.notebooks import Scale, render
+from arena_lib.course.content.notebooks import Scale, build_cells, render
 from arena_lib.errors import ArenaError, MissingDependencyError
 from arena_lib.wording import counted
 
@@ -37,6 +38,7 @@ LIMITS: dict[Scale, float] = {"tiny": 45.0, "full": 300.0}
 RENDERERS = "plotly_mimetype+notebook"
 """Plotly's names: its own kind for JupyterLab, and HTML with the script inside for the page."""
 FAILED, USAGE, ENVIRONMENT = 1, 2, 3
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,13 +50,16 @@ class Execution:
     problem: str | None
     """Where it went wrong and how; None if every cell ran within the limit."""
     files: tuple[Path, ...]
+    note: str = ""
+    """Why there is no page, where one should have been made."""
 
     @property
     def line(self) -> str:
         """What is printed about it."""
         verdict = f"FAILED {self.problem}" if self.problem else "ok"
         paths = ", ".join(map(str, self.files))
-        return f"{self.section.stem}  {self.seconds:.1f} s  {verdict}\n    {paths}"
+        note = f"\n    {self.note}" if self.note else ""
+        return f"{self.section.stem}  {self.seconds:.1f} s  {verdict}\n    {paths}{note}"
 
 
 def execute(section: Section, *, scale: Scale = "tiny", limit: float = 45.0, output: Path = OUTPUT) -> Execution:
@@ -66,15 +71,15 @@ def execute(section: Section, *, scale: Scale = "tiny", limit: float = 45.0, out
     notebook = nbformat.reads(render(section, kind="solutions", scale=scale), as_version=4)
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="arena-notebook-", ignore_cleanup_errors=True) as folder:
-        problem = _run(notebook, Path(folder), limit)
+        problem = _run(notebook, Path(folder), limit, section)
     seconds = time.perf_counter() - began
     if problem is None and seconds > limit:
         problem = f"it must take {counted(limit, 'second')} at most: got {seconds:.1f}. Make its slowest cells smaller."
-    files = _write(notebook, output, f"{section.stem}_{scale}")
-    return Execution(section=section, seconds=seconds, problem=problem, files=files)
+    files, note = _write(notebook, output, f"{section.stem}_{scale}")
+    return Execution(section=section, seconds=seconds, problem=problem, files=files, note=note)
 
 
-def _run(notebook: Any, folder: Path, limit: float) -> str | None:
+def _run(notebook: Any, folder: Path, limit: float, section: Section) -> str | None:
     """Executes the notebook in place; says what went wrong, if anything did."""
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
@@ -93,7 +98,8 @@ def _run(notebook: Any, folder: Path, limit: float) -> str | None:
     try:
         client.execute(env=_environment(folder), cleanup_kc=True)
     except CellExecutionError as error:
-        return f"in {_name(reached[-1])}: {error.ename}: {error.evalue}"
+        place = _place(section, reached[-1], error.traceback)
+        return f"{place}in {_name(reached[-1])}: {error.ename}: {error.evalue}"
     except CellTimeoutError:
         return f"in {_name(reached[-1])}: it must take {counted(limit, 'second')} at most: got stopped there. Make it smaller."
     except DeadKernelError:
@@ -133,6 +139,19 @@ def _environment(folder: Path) -> dict[str, str]:
     )
 
 
+def _place(section: Section, cell: Any, traceback: str) -> str:
+    """The chapter's line that failed, with its text; of code that isn't the chapter's, the line of its cell."""
+    at = {built.id: built.line for built in build_cells(section, kind="solutions")}.get(cell.id, 0)
+    if not at:  # the title and the imports are made, and stand nowhere
+        return ""
+    lines = cell.source.splitlines()
+    numbers = re.findall(r"Cell In\[\d+\], line (\d+)", _COLOURS.sub("", traceback))
+    failed = lines[int(numbers[-1]) - 1].strip() if numbers and int(numbers[-1]) <= len(lines) else ""
+    written = section.path.read_text(encoding="utf-8").splitlines()
+    own = [number for number, line in enumerate(written[at:], start=at + 1) if failed and line.strip() == failed]
+    return f"at {section.path}:{own[0] if own else at}, {failed!r}, " if failed else f"at {section.path}:{at}, "
+
+
 def _name(cell: Any) -> str:
     """How a person finds the cell."""
     exercise = cell.metadata.get("arena", {}).get("exercise")
@@ -143,23 +162,26 @@ def _name(cell: Any) -> str:
     return f"the cell {cell.id} ({first[:60]!r})"
 
 
-def _write(notebook: Any, output: Path, stem: str) -> tuple[Path, ...]:
-    """The executed notebook, and where nbconvert is installed a page."""
+def _write(notebook: Any, output: Path, stem: str) -> tuple[tuple[Path, ...], str]:
+    """The executed notebook, and where nbconvert is installed and works a page; else why there is none."""
     import nbformat
 
     output.mkdir(parents=True, exist_ok=True)
     path = output / f"{stem}.ipynb"
     nbformat.write(notebook, path)
     if importlib.util.find_spec("nbconvert") is None:
-        return (path,)
-    from nbconvert import HTMLExporter
+        return (path,), ""
+    try:
+        from nbconvert import HTMLExporter
 
-    # Without require.js, which would come from the network and isn't needed.
-    exporter = HTMLExporter(require_js_url="", embed_images=True)
-    body, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": stem}})
+        # Without require.js, which would come from the network and isn't needed.
+        exporter = HTMLExporter(require_js_url="", embed_images=True)
+        body, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": stem}})
+    except Exception as error:  # a template that isn't installed, say: the notebook has run, which is what was asked
+        return (path,), f"without a page, since nbconvert raised {type(error).__name__}: {error}"
     page = output / f"{stem}.html"
     page.write_text(body, encoding="utf-8")
-    return (path, page)
+    return (path, page), ""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

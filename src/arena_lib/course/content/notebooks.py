@@ -50,6 +50,8 @@ class NotebookCell:
     tags: tuple[str, ...] = ()
     exercise: str | None = None
     """The id of the exercise that a learner writes in this cell."""
+    line: int = 0
+    """Of the chapter's cell that it is made from; 0 for the title, the parameter and the imports."""
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -87,12 +89,12 @@ def build_cells(
     for index, cell in enumerate(section.cells):
         if cell.exercise is not None:
             cells.append(_about(section, cell.exercise, kind, has_folds))
-            cells.append(_exercise(section, index, cell.exercise, kind))
+            cells.append(replace(_exercise(section, index, cell.exercise, kind), line=cell.line))
         elif cell.kind == "markdown":
-            cells.append(NotebookCell(kind="markdown", source=cell.source))
+            cells.append(NotebookCell(kind="markdown", source=cell.source, line=cell.line))
         else:
             source = _headed(cell.source) if cell.kind == "result" else cell.source
-            cells.append(NotebookCell(kind="code", source=source))
+            cells.append(NotebookCell(kind="code", source=source, line=cell.line))
     return list(_with_ids(cells))
 
 
