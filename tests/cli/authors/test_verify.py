@@ -129,3 +129,26 @@ def test_what_a_removed_exercise_left_behind_is_said_and_fails_nothing(arena, ve
     assert (result.code, result.err.strip()) == (0, "left behind: of 1.1")
     assert arena("verify", "1.1", "--json").json["left_behind"] == ["of 1.1"]
     assert arena("verify", "1.1/causal_mask").err == ""
+
+
+def test_what_is_wrong_with_the_chapter_fails_and_what_is_only_odd_does_not(arena, verified, monkeypatch):
+    module = "arena_lib.course.authoring.chapter_problems"
+    monkeypatch.setattr(f"{module}.chapter_remarks", lambda section: ["its words are the template's"])
+    result = arena("verify", "1.1/causal_mask")
+    assert (result.code, result.err.strip()) == (0, "remark: its words are the template's")
+    monkeypatch.setattr(f"{module}.chapter_problems", lambda section: ["1.1.py:7: a picture must be there"])
+    result = arena("verify", "1.1/causal_mask")
+    assert (result.code, "1.1: 1.1.py:7: a picture must be there\n" in result.out) == (1, True)
+    (chapter,) = arena("verify", "1.1", "--json").json["chapters"]
+    assert chapter == {
+        "section": "1.1",
+        "problems": ["1.1.py:7: a picture must be there"],
+        "remarks": ["its words are the template's"],
+    }
+
+
+def test_edits_that_pass_are_no_failure_unless_there_are_too_many(capsys):
+    _show_records([GOOD | {"holes": ["85% must be rejected"], "holds": False, "remarks": ["all are shapes"]}])
+    shown = capsys.readouterr()
+    assert "Edits that the tests accept; add a case, or declare the edit equivalent:" in shown.out
+    assert shown.err == "remark: 7.3/plus: all are shapes\n"

@@ -266,7 +266,8 @@ def test_a_drawing_that_jupyterlab_does_not_show_is_refused(course):
     (section.path.parent / "figures").mkdir()
     (section.path.parent / "figures" / "sum.svg").write_text("<svg/>")
     with pytest.raises(
-        AuthoringError, match=r"got 'figures/sum\.svg'\. Name the PNG of it, which `nox -s figures` makes"
+        AuthoringError,
+        match=r"got 'figures/sum\.svg'\. Name the PNG: draw it with python -m arena_lib\.course\.authoring\.drawing ",
     ):
         build_notebook(section)
 

@@ -61,6 +61,7 @@ def verify(section: str | None, notebook: bool, table: Path | None, messages: Pa
         _show_lines("left out", left_out)  # it may be there
         raise
     left_behind = [] if names else _left_behind(sections)
+    chapters = [_chapter_json(s) for s in sections]
     entries = [entry for s in sections for entry in s.exercises if not names or entry.name in names]
     if not entries:
         _show_lines("left behind", left_behind)
@@ -70,10 +71,11 @@ def verify(section: str | None, notebook: bool, table: Path | None, messages: Pa
         records = verify_sections([s.id for s in sections], names, on_record)
     if not as_json:
         _show_records(records)
+        _show_chapters(chapters)
     executions = _execute(sections, is_shown=not as_json) if notebook else []
     if as_json:
         notebooks = [_execution_json(execution) for execution in executions]
-        document = {"exercises": records, "left_out": left_out, "left_behind": left_behind}
+        document = {"exercises": records, "chapters": chapters, "left_out": left_out, "left_behind": left_behind}
         print_json(document | ({"notebooks": notebooks} if notebook else {}))
     _show_lines("left out", left_out)
     _show_lines("left behind", left_behind)
@@ -83,6 +85,7 @@ def verify(section: str | None, notebook: bool, table: Path | None, messages: Pa
     if messages is not None:
         messages.write_text(messages_text(records), encoding="utf-8")
     holds = all(record["holds"] for record in records) and not any(execution.problem for execution in executions)
+    holds = holds and not any(chapter["problems"] for chapter in chapters)
     if not (holds and _is_whole_enough(catalog, section, records)):
         raise click.exceptions.Exit(FAILED)
 
@@ -140,6 +143,20 @@ def _execute(sections: Sequence[Section], *, is_shown: bool) -> list[Execution]:
     return executions
 
 
+def _chapter_json(section: Section) -> dict[str, Any]:
+    """What is wrong with the chapter itself, which would stop `arena start`, and what is only worth a look."""
+    from arena_lib.course.authoring.chapter_problems import chapter_problems, chapter_remarks
+
+    return {"section": section.id, "problems": chapter_problems(section), "remarks": chapter_remarks(section)}
+
+
+def _show_chapters(chapters: Sequence[dict[str, Any]]) -> None:
+    for chapter in chapters:
+        for problem in chapter["problems"]:
+            show(f"{chapter['section']}: {problem}")
+        _show_lines("remark", chapter["remarks"])
+
+
 def _execution_json(execution: Execution) -> dict[str, Any]:
     return {"section": execution.section.id, "seconds": round(execution.seconds, 3), "problem": execution.problem}
 
@@ -187,6 +204,7 @@ def _show_records(records: list[dict[str, Any]]) -> None:
     for record in records:
         for problem in [*record["problems"], *record["holes"]]:
             show(f"{record['id']}: {problem}")
+        _show_lines("remark", [f"{record['id']}: {remark}" for remark in record.get("remarks", ())])
     _show_edits_that_pass(records)
     n_held = sum(record["holds"] for record in records)
     n_mistakes = sum(len(record["mistakes"]) for record in records)
@@ -197,9 +215,10 @@ def _show_records(records: list[dict[str, Any]]) -> None:
 
 
 def _show_edits_that_pass(records: Sequence[dict[str, Any]]) -> None:
-    """Lists them as what they are: no failure in themselves."""
+    """Lists them as what they are: no failure in themselves, unless an exercise has too many of them."""
     passing = [(r["id"], edit) for r in records if r["mutants"] for edit in r["mutants"]["survivors"]]
     if passing:
-        show("Edits that the tests accept, none a failure in itself; add a case, or declare the edit equivalent:")
+        what = "" if any(r["holes"] for r in records) else ", none a failure in itself"
+        show(f"Edits that the tests accept{what}; add a case, or declare the edit equivalent:")
     for name, edit in passing:
         show(f"    {name}: {edit}")
