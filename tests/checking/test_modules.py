@@ -6,6 +6,7 @@ from torch import nn
 
 from arena_lib.checking.cases import Case
 from arena_lib.checking.modules import Unfit, build_module, load_by_name, module_case, random_weights
+from arena_lib.errors import AuthoringError
 
 
 class Scale(nn.Module):
@@ -130,3 +131,10 @@ def test_a_module_case_carries_what_building_needs():
     assert all(torch.equal(made.given["weights"][name], value) for name, value in again.items())
     assert made.given["weights"].keys() == again.keys()
     assert torch.equal(build_module(Scale, made)(*made.args), made.args[0] * again["w"] + again["b"])
+
+
+def test_a_case_without_config_or_weights_is_told_of_module_case():
+    with pytest.raises(AuthoringError, match="got no cfg and no weights"):
+        build_module(Scale, Case(label="a case", args=(torch.ones(3),)))
+    with pytest.raises(AuthoringError, match="got no weights"):
+        build_module(Scale, Case(label="a case", given={"cfg": 3}))

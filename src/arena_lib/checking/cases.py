@@ -33,6 +33,8 @@ class Case:
     """What an observer needs beside the arguments: a config, weights, a tokenizer."""
     call: str = "..."
     """The arguments as a message writes them, where the observer makes them: "model, seq_len=7"."""
+    raises: str = ""
+    """The exception that a correct solution raises here: "ShapeError"; `arena verify` holds the reference to it."""
     names: Sequence[str] = ()
     """Names of the positional arguments; the runner fills them in from the reference's signature."""
 

@@ -1,6 +1,7 @@
 """Building a learner's module class for a case, with given weights copied in by name.
 
-Raises:  Unfit if the object isn't such a class or its parameters don't fit, with what must hold.
+Raises:  Unfit if the object isn't such a class or its parameters don't fit, with what must hold; AuthoringError for a
+         case without a config or weights.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from arena_lib.checking.cases import Case
+from arena_lib.errors import AuthoringError
 
 
 class Unfit(Exception):
@@ -35,6 +37,12 @@ def module_case(
 
 def build_module(cls: Any, case: Case) -> nn.Module:
     """An instance of a learner's class for `case.given["cfg"]`, with the weights copied in by name."""
+    missing = [key for key in ("cfg", "weights") if key not in case.given]
+    if missing:
+        raise AuthoringError(
+            f"the case {case.label!r} must have given={{'cfg': ..., 'weights': ...}} for a module class, which is built from "
+            f"cfg: got no {' and no '.join(missing)}. Make the case with module_case(...)."
+        )
     if not (isinstance(cls, type) and issubclass(cls, nn.Module)):
         what = f"an instance of {type(cls).__name__}" if isinstance(cls, nn.Module) else f"{cls!r:.80}"
         raise Unfit(

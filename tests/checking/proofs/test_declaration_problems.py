@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from arena_lib.checking import Tolerance, verify
-from arena_lib.checking.proofs.declaration_problems import observation_problems, signature_problems
+from arena_lib.checking.proofs.declaration_problems import observation_problems, shared_names, signature_problems
 
 
 def without_case(function):
@@ -91,3 +91,13 @@ def test_what_raises_is_left_to_those_who_run_it(toy):
 
     assert observation_problems(replace(toy.test_half_norm, observe=raises, tolerance={})) == []
     assert observation_problems(replace(toy.test_half_norm, properties=(raises,))) == []
+
+
+def test_two_mistakes_with_one_name_are_one_mistake_with_one_reason(toy):
+    first, second, *others = toy.test_half_norm.mistakes
+    same = replace(second, name=first.name, why=first.why)
+    assert shared_names(replace(toy.test_half_norm, mistakes=(first, same, *others))) == []
+    copied = replace(second, name=first.name)
+    (problem,) = shared_names(replace(toy.test_half_norm, mistakes=(first, copied, *others)))
+    assert f"{first.name!r} names mistakes with 2 different reasons. Rename one" in problem
+    assert problem.startswith(f"{toy.__file__}:")

@@ -2,8 +2,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
-from arena_lib.checking import Mistake, verify
+from arena_lib.checking import Case, Mistake, verify
+from arena_lib.checking.proofs.mutants import try_mutants
 
 
 def stub(x, weight):
@@ -133,3 +135,50 @@ def test_a_reference_that_raises_in_every_case_is_the_one_problem(toy):
     (problem,) = verify(broken, tries_edits=False).problems
     assert problem.startswith(f"{toy.__file__}:")
     assert "the reference must run: it raises AttributeError" in problem
+
+
+def test_a_reference_that_raises_in_one_case_is_asked_about_and_nobody_else_is_blamed(toy, as_an_author):
+    def cases(generator):
+        return [*toy.test_half_norm.cases(generator), Case(label="a text", args=(torch.ones(2), "0.8"))]
+
+    verification = verify(replace(toy.test_half_norm, cases=cases), tries_edits=False)
+    (problem,) = verification.problems
+    assert "in the case 'a text' the reference raises TypeError" in problem
+    assert (verification.reference, verification.accepts) == ("error", ())
+
+
+def test_a_case_of_a_module_class_without_a_config_is_told_of_module_case(toy):
+    def cases(generator):
+        return [Case(label="a row", args=(torch.ones(1, 3),))]
+
+    (problem,) = verify(replace(toy.test_affine, cases=cases), tries_edits=False).problems
+    assert "the case 'a row' must have given={'cfg': ..., 'weights': ...}" in problem
+    assert "KeyError" not in problem
+
+
+def test_an_example_that_cannot_be_read_is_the_one_problem(toy, monkeypatch):
+    monkeypatch.setattr(toy.half_norm, "__doc__", "Halves.\n\n>>>OFFSET\n2.0\n")
+    (problem,) = verify(toy.test_half_norm, tries_edits=False).problems
+    assert "must be written as Python's prompt shows it" in problem
+
+
+def test_an_entry_of_equivalent_that_names_no_edit_is_told_of_those_that_pass_first(toy):
+    blind = replace(toy.test_half_norm, observe=lambda obj, case: {"output": 1}, properties=())
+    hole, *_ = verify(replace(blind, equivalent={"scaled": "?"})).holes
+    survivors = try_mutants(blind).survivors
+    assert "got 'scaled'. Paste `old -> new`, or `old` alone, from the edits that arena verify lists: " in hole
+    assert any(repr(edit) in hole for edit in survivors)
+
+
+def test_mistakes_that_give_wrong_shapes_alone_are_remarked_on(toy):
+    shapes = [
+        Mistake(
+            f"gives a wrong shape {i}", "return scaled / 2", f"return (scaled / 2).expand({i}, *x.shape)", why="one row"
+        )
+        for i in (3, 4, 5)
+    ]
+    (remark,) = verify(replace(toy.test_half_norm, mistakes=shapes), tries_edits=False).remarks
+    assert "every mistake gives a wrong shape, which a learner sees without a test" in remark
+    assert verify(toy.test_half_norm, tries_edits=False).remarks == ()
+    mixed = replace(toy.test_half_norm, mistakes=(*shapes, toy.test_half_norm.mistakes[0]))
+    assert verify(mixed, tries_edits=False).remarks == ()

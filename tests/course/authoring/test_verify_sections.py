@@ -1,5 +1,6 @@
 """The authors' gate over a section: what it says of exercises that hold and of those that don't."""
 
+import importlib
 import json
 from pathlib import Path
 
@@ -197,7 +198,11 @@ def test_a_test_file_that_does_not_load_is_a_problem_with_its_line(little):
 @pytest.mark.parametrize(
     ("function", "keyword", "said"),
     [
-        ("Case.__init__", "arg", ". Did you mean args=? Case takes label, args, kwargs, axes, given, call, names."),
+        (
+            "Case.__init__",
+            "arg",
+            ". Did you mean args=? Case takes label, args, kwargs, axes, given, call, raises, names.",
+        ),
         ("Mistake.__init__", "reason", ". Mistake takes name, old, new, why, within, function, shows, raises."),
         ("exercise", "accept", ". Did you mean accepts=? exercise takes reference, cases, observe, "),
         ("other", "arg", ""),
@@ -230,4 +235,17 @@ def test_cases_made_in_another_file_are_a_problem_since_a_change_of_them_would_l
     (tests / "__init__.py").write_text("from .sums import test_plus, test_scaler\n")
     (plus,) = verify_sections.verify_here(load_catalog([little]).sections[0], ["plus"])
     (problem,) = plus["problems"]
-    assert problem.startswith(f"{tests / 'sums.py'}: the cases of test_plus must be made in this file: got cases of ")
+    line = next(n for n, text in enumerate(imported.splitlines(), start=1) if text.startswith("test_plus"))
+    assert problem.startswith(
+        f"{tests / 'sums.py'}:{line}: the cases of test_plus must be made in this file: got cases of "
+    )
+
+
+def test_the_seconds_of_an_exercise_leave_out_what_loads_the_engine(monkeypatch):
+    calls = []
+    load, clock = importlib.import_module, verify_sections.time.perf_counter
+    monkeypatch.setattr(verify_sections.importlib, "import_module", lambda name: calls.append(name) or load(name))
+    monkeypatch.setattr(verify_sections.time, "perf_counter", lambda: calls.append("clock") or clock())
+    verify_sections._record_of(entry("nothing"), "judged_course", tries_edits=False)
+    assert calls[0] == "arena_lib.checking.proofs.verifying"
+    assert "clock" in calls

@@ -30,6 +30,19 @@ def signature_problems(test: Exercise) -> list[str]:
     ]
 
 
+def shared_names(test: Exercise) -> list[str]:
+    """Says so of mistakes with one name that hardly are one mistake in two forms, since their reasons differ."""
+    reasons: dict[str, set[str]] = {}
+    for mistake in test.mistakes:
+        reasons.setdefault(mistake.name, set()).add(mistake.why)
+    return [
+        f"{place_of_test(test, name)}: {name!r} names mistakes with {len(whys)} different reasons. Rename one, or where they are "
+        "one mistake give both the same why."
+        for name, whys in reasons.items()
+        if len(whys) > 1
+    ]
+
+
 def observation_problems(test: Exercise) -> list[str]:
     """Says so of observations without names, of properties that answer with neither None nor a text, of tolerances for nothing."""
     names, problems = set[str](), list[str]()

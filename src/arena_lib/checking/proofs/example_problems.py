@@ -3,12 +3,18 @@
 Raises:  nothing; what an example raises is a problem.
 """
 
+import ast
 import doctest
+import inspect
+import re
 import sys
+import textwrap
+from collections.abc import Callable
 from typing import Any
 
 from arena_lib.checking.exercises import Exercise
 from arena_lib.checking.isolation import isolated
+from arena_lib.checking.proofs.places import place_of_definition
 
 EXAMPLE_FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE | doctest.IGNORE_EXCEPTION_DETAIL
 
@@ -24,6 +30,30 @@ def example_problems(test: Exercise) -> list[str]:
         for examples in finder.find(test.reference, test.reference.__name__, globs=names):
             runner.run(examples)
     return runner.problems
+
+
+def syntax_problems(test: Exercise) -> list[str]:
+    """Says so of a docstring whose examples can't be read, with the line: no case can be made with it."""
+    text = inspect.getdoc(test.reference) or ""
+    try:
+        doctest.DocTestParser().get_examples(text)
+    except ValueError as error:
+        said = re.match(r"line (\d+) of the docstring for \S+ (.*)", str(error), re.DOTALL)
+        file, _, first = place_of_definition(test.reference).rpartition(":")
+        where = (
+            f"{file}:{int(first) + _docstring_starts(test.reference) + int(said[1]) - 1}" if said else f"{file}:{first}"
+        )
+        return [
+            f"{where}: an example of the docstring must be written as Python's prompt shows it: got {said[2] if said else error}. "
+            "Write a space after >>> and after ..., and indent all lines of an example alike."
+        ]
+    return []
+
+
+def _docstring_starts(reference: Callable[..., Any]) -> int:
+    """The lines of a definition before its docstring."""
+    definition: Any = ast.parse(textwrap.dedent(inspect.getsource(reference))).body[0]
+    return int(definition.body[0].lineno) - 1
 
 
 class _ExampleRunner(doctest.DocTestRunner):

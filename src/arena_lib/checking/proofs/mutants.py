@@ -17,7 +17,7 @@ import difflib
 import inspect
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -373,13 +373,14 @@ def _is_declared(test: Exercise, mutant: Mutant) -> bool:
     return mutant.name in test.equivalent or mutant.old in test.equivalent
 
 
-def undeclarable(test: Exercise) -> dict[str, list[str]]:
-    """Entries of `equivalent` that name no edit of the reference, each with the nearest ways to name one."""
+def undeclarable(test: Exercise, survivors: Sequence[str] = ()) -> dict[str, list[str]]:
+    """Entries of `equivalent` that name no edit of the reference, each with the nearest ones, of those that pass first."""
     mutants = mutants_of(test)
     known = sorted({name for mutant in mutants for name in (mutant.name, mutant.old)})
     unknown = sorted(set(test.equivalent) - set(known))
     return {
-        entry: [name for name in known if entry in name][:N_NEAREST]
+        entry: difflib.get_close_matches(entry, survivors, n=N_NEAREST, cutoff=0.0)
+        or [name for name in known if entry in name][:N_NEAREST]
         or difflib.get_close_matches(entry, known, n=N_NEAREST, cutoff=0.0)
         for entry in unknown
     }

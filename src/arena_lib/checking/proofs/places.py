@@ -40,6 +40,11 @@ def place_of_error(error: BaseException, test: Exercise) -> str | None:
     return f"{file}:{lines[-1]}" if lines else None
 
 
+def place_of_name(file: Path, name: str) -> str:
+    """The place in a file where a name is defined or assigned at the left margin."""
+    return _place(str(file), name, None)
+
+
 def _place(file: str, name: str, written: str | None) -> str:
     tree = ast.parse(Path(file).read_text(encoding="utf-8"))
     owner = next((node for node in tree.body if name in _names(node)), None)

@@ -16,9 +16,9 @@ from arena_lib.checking.evidence.expectations import RAISED, expectations_of
 from arena_lib.checking.exercises import Exercise
 from arena_lib.checking.isolation import isolated
 from arena_lib.checking.mistakes import Mistake
-from arena_lib.checking.proofs.case_problems import case_problems
-from arena_lib.checking.proofs.declaration_problems import observation_problems, signature_problems
-from arena_lib.checking.proofs.example_problems import example_problems
+from arena_lib.checking.proofs.case_problems import case_problems, engine_problems, exception_problems
+from arena_lib.checking.proofs.declaration_problems import observation_problems, shared_names, signature_problems
+from arena_lib.checking.proofs.example_problems import example_problems, syntax_problems
 from arena_lib.checking.proofs.mutants import MutantScore, try_mutants, undeclarable
 from arena_lib.checking.proofs.parameters import parameter_problems
 from arena_lib.checking.proofs.places import place_of_definition, place_of_test
@@ -44,6 +44,8 @@ class MistakeVerdict:
     """What it raises in every case in which the reference raises nothing; empty if it doesn't."""
     message: str = ""
     """What a learner who makes this mistake reads."""
+    departs_in: str = ""
+    """What of an observation is wrong, as a mismatch says it ("shape", "values"); empty if nothing is compared."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +64,8 @@ class Verification:
     """Why the exercise isn't fit for learners; empty if it is."""
     holes: tuple[str, ...] = ()
     """Parameters that nothing looks at, and too many edits that pass; empty where they weren't tried."""
+    remarks: tuple[str, ...] = ()
+    """What fails nothing and is worth a look."""
 
     @property
     def holds(self) -> bool:
@@ -82,7 +86,8 @@ def verify(
     """
     started = time.perf_counter()
     name = exercise_id or test.id
-    broken = signature_problems(test) or case_problems(test) or observation_problems(test) or _broken_reference(test)
+    broken = signature_problems(test) or syntax_problems(test) or case_problems(test) or observation_problems(test)
+    broken = broken or engine_problems(test) or _broken_reference(test) or exception_problems(test)
     if broken:  # then nothing else is worth reading
         return Verification(
             id=name, reference="error", accepts=(), stub=None, mistakes=(), mutants=None,
@@ -103,7 +108,19 @@ def verify(
         problems=tuple(_problems(test, reference, accepts, stub_result, mistakes)),
         holes=(*parameter_problems(test), *_edit_problems(test, mutants)) if mutants else (),
         seconds=round(time.perf_counter() - started, 3),
+        remarks=tuple(_remarks(test, mistakes)),
     )
+
+
+def _remarks(test: Exercise, mistakes: list[MistakeVerdict]) -> list[str]:
+    """Says so where a look at shapes would do for every mistake, and of names that two mistakes share by a slip."""
+    if not mistakes or any(mistake.departs_in not in ("rank", "shape", "length") for mistake in mistakes):
+        return shared_names(test)
+    return [
+        *shared_names(test),
+        f"{place_of_test(test)}: every mistake gives a wrong shape, which a learner sees without a test. "
+        "Add mistakes that give wrong values in the right shape.",
+    ]
 
 
 def _verify_mistake(test: Exercise, index: int, exercise_id: str) -> MistakeVerdict:
@@ -118,6 +135,7 @@ def _verify_mistake(test: Exercise, index: int, exercise_id: str) -> MistakeVerd
         shown=shown,
         raised=_raised_throughout(test, index),
         message=result.message,
+        departs_in=result.mismatch.kind if result.mismatch else "",
     )
 
 
@@ -132,9 +150,9 @@ def _raised_throughout(test: Exercise, index: int) -> str:
 
 def _edit_problems(test: Exercise, mutants: MutantScore) -> list[str]:
     problems = [
-        f"{place_of_test(test, entry)}: equivalent must name edits of the reference: got {entry!r}. Write `old -> new`, or "
-        f"`old` alone, as arena verify shows them: {' or '.join(map(repr, nearest)) or 'there are none'}."
-        for entry, nearest in undeclarable(test).items()
+        f"{place_of_test(test, entry)}: equivalent must name edits of the reference: got {entry!r}. Paste `old -> new`, or "
+        f"`old` alone, from the edits that arena verify lists: {' or '.join(map(repr, nearest)) or 'there are none'}."
+        for entry, nearest in undeclarable(test, mutants.survivors).items()
     ]
     problems += [
         f"{place_of_test(test, entry)}: equivalent must name edits that pass: got {entry!r}, which is rejected. Drop it."

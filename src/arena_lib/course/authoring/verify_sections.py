@@ -132,6 +132,7 @@ def verify_here(section: Section, names: Sequence[str] = (), *, explores: bool =
 
 def _record_of(entry: ExerciseEntry, tests_module: str, *, tries_edits: bool) -> Record:
     """The record of one exercise with a test, whatever its author got wrong."""
+    importlib.import_module("arena_lib.checking.proofs.verifying")  # with torch, whose seconds are no exercise's
     started = time.perf_counter()
     try:
         misplaced = _unreachable(entry, tests_module) or _cases_elsewhere(entry)
@@ -154,13 +155,14 @@ def _unreachable(entry: ExerciseEntry, tests_module: str) -> list[str]:
 
 def _cases_elsewhere(entry: ExerciseEntry) -> list[str]:
     """Says so of cases that another file makes: only the test's own file is read for what makes a pass stale."""
-    from arena_lib.checking.proofs.places import place_of_definition
+    from arena_lib.checking.proofs.places import place_of_definition, place_of_name
 
     test = _import_test(entry)
     own_module = str(entry.test).partition(":")[0]
     if test.module == own_module:
         return []
-    here, there = read_module(own_module).path, place_of_definition(test.cases)
+    here = place_of_name(read_module(own_module).path, entry.test_name)
+    there = place_of_definition(test.cases)
     return [
         f"{here}: the cases of {entry.test_name} must be made in this file: got {test.cases.__name__} of {there}. "
         "Move them here: a change of the cases makes earlier passes stale, and only this file is read for that."
