@@ -353,3 +353,22 @@ def test_wrong_values_come_before_a_wrong_dtype_in_a_later_case():
     result = run(shown(doubled, SINGLE, HALF), lambda x: x * factor[: len(x)])
     assert (result.mismatch.kind, result.case) == ("values", "single")
     assert run(shown(doubled, SINGLE, HALF), lambda x: 2 * x.float()).mismatch.kind == "dtype"
+
+
+def test_a_wrong_value_is_said_before_what_is_missing_because_of_it():
+    def observe(function, case):
+        output = function(*case.fresh().args)
+        return {"output": output, "gradient": None if float(output[0]) > 2.5 else output}
+
+    test = replace(shown(doubled, SINGLE), observe=observe)
+    result = run(test, lambda x: 3 * x)
+    assert (result.mismatch.observation, result.mismatch.kind) == ("output", "values")
+    assert [check.name for check in result.checks if not check.passed] == ["values"]
+    missing = replace(
+        shown(doubled, SINGLE), observe=lambda f, case: {"gradient": None if f is mine else f(*case.args)}
+    )
+
+    def mine(x):
+        return 2 * x
+
+    assert run(missing, mine).mismatch.kind == "type"

@@ -186,6 +186,11 @@ def _look(session: _Session, obj: Any) -> None:
         if not is_examples_case(case) or mismatches[0].case is case:
             raise _Verdict("error", error=error, case=case, diagnosis=_diagnosis(session))
     forms = [m for m in mismatches if m.mismatch.kind not in ("dtype", "nonfinite", "values")]
+    if forms and forms[0].actual is None:
+        # What is missing often follows from a wrong value that was observed before it, which says more.
+        earlier = next(m for m in mismatches if m.case is forms[0].case)
+        if earlier.mismatch.kind == "values":
+            _decide(session, "values", [earlier])
     # A wrong dtype in a case of its own says less than wrong values in an earlier one.
     _decide(session, "types and shapes", forms or [m for m in mismatches[:1] if m.mismatch.kind == "dtype"])
     # Only where NaN comes first: later ones may follow from a wrong value, which says more.
@@ -363,6 +368,8 @@ def _call_of(test: Exercise, case: Case) -> tuple[str, str]:
 def _called_as(test: Exercise, case: Case) -> str:
     """The exercise's name; that of the class where the observer calls the class itself, not a module made of it."""
     reference = test.reference
+    if isinstance(reference, type) and case.call.startswith(f"{reference.__name__}("):  # an author wrote it whole
+        return reference.__name__
     if not isinstance(reference, type) or case.args or snake_case(reference.__name__) != test.name:
         return test.name
     calls_module = issubclass(reference, nn.Module) and not case.call.startswith(f"{reference.__name__}(")

@@ -3,7 +3,9 @@ from dataclasses import dataclass, field
 
 import pytest
 import torch
+from torch import nn
 
+from arena_lib.checking import exercise, run
 from arena_lib.checking.cases import Case
 from arena_lib.checking.reports.calls import call_text, named, value_text
 
@@ -97,3 +99,31 @@ def test_a_data_class_is_written_by_its_fields():
     beams = Beams(tokens=torch.tensor([[1, 2]]), sums=torch.tensor([-0.5]), model=object())
     assert value_text(beams) == "Beams(tokens=tensor([[1, 2]]), sums=tensor([-0.5]), model=...)"
     assert value_text(Wide()) == "a Wide with first, second, third"
+
+
+class Center(nn.Module):
+    """Rows minus a number."""
+
+    def __init__(self, shift):
+        super().__init__()
+        self.shift = shift
+
+    def forward(self, x):
+        """x minus the shift."""
+        return x - self.shift
+
+
+def test_a_call_of_a_class_that_an_author_wrote_whole_is_shown_as_it_is():
+    def cases(generator):
+        return [Case(label="two", args=(torch.ones(3),), given={"shift": 2.0}, call="Center(2.0)(x)")]
+
+    class Mine(Center):
+        def forward(self, x):
+            return x + self.shift
+
+    test = exercise(
+        reference=Center,
+        cases=cases,
+        observe=lambda cls, case: {"output": cls(case.given["shift"])(*case.fresh().args)},
+    )
+    assert run(test, Mine).call == "Center(2.0)(x)"

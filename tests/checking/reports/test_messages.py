@@ -6,7 +6,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from arena_lib.checking.comparison.comparing import Raised, compare
+from arena_lib.checking.comparison.comparing import Raised, Tolerance, compare
 from arena_lib.checking.reports.messages import (
     MAX_LINES,
     WIDTH,
@@ -360,3 +360,16 @@ def test_the_first_lines_that_were_printed_are_shown_whoever_spoke_the_verdict()
     assert "  printed  0\n           1\n           2\n           3\n           ...\n" in told
     assert with_printed(spoken("1.1/f", "error", "no."), "a\n").message == "✗ 1.1/f: no.\n  printed  a"
     assert with_printed(spoken("1.1/f", "error", "no."), "").message == "✗ 1.1/f: no."
+
+
+def test_a_statistic_is_said_with_how_near_to_it_one_must_come():
+    wide, narrow = Tolerance(rtol=0.0, atol=0.02), Tolerance(rtol=0.0, atol=1e-6)
+
+    def message(actual, expected, tolerance):
+        mismatch = compare(actual, expected, tolerance=tolerance, observation="share hidden")
+        return render_text(Result(exercise="1.1/attention", status="failed", mismatch=mismatch))
+
+    assert "share hidden should be within 0.02 of 0.1016" in message(0.5, 0.1016, wide)
+    assert "share hidden should be 0.1016" in message(0.5, 0.1016, narrow)
+    shares = torch.tensor([0.5, 0.25])
+    assert "expected within 0.02 of 0.5, got 0.6" in message(shares + torch.tensor([0.1, 0.0]), shares, wide)

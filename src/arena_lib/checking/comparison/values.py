@@ -38,6 +38,9 @@ from arena_lib.checking.comparison.texts import shape_text
 from arena_lib.checking.results import Mismatch
 from arena_lib.errors import AuthoringError
 
+STATISTIC = 0.001
+"""An absolute tolerance as wide as this is that of a statistic, not of rounding."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -145,6 +148,8 @@ def compare_values(actual: np.ndarray, expected: np.ndarray, tolerance: Toleranc
     blamed = strange if strange.any() else wrong
     index = tuple(int(i) for i in np.unravel_index(int(np.argmax(blamed)), expected.shape))
     expected_text, actual_text = number_pair(expected[index], actual[index])
+    if place.tolerance and not tolerance.rtol and tolerance.atol >= STATISTIC:
+        expected_text = f"within {tolerance.atol:g} of {expected_text}"
     axes = place.names(expected.ndim)
     return place.mismatch(
         "nonfinite" if strange.any() else "values",
