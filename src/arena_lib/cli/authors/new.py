@@ -54,7 +54,9 @@ def exercise(name: str, as_json: bool) -> None:
 
     where, _, bare = name.rpartition("/")
     if not where:
-        raise UsageError(f"a new exercise must be called SECTION/NAME: got {name!r}. Write, say, 1.1/{name}.")
+        is_section = any(name in (section.id, section.slug, section.stem) for section in load_catalog().sections)
+        written = f"{name}/NAME" if is_section else f"1.1/{name}"
+        raise UsageError(f"a new exercise must be called SECTION/NAME: got {name!r}. Write, say, {written}.")
     section = load_catalog().section(where)
     with as_wrong_use(AuthoringError):
         paths = new_exercise(find_section_files(section, Path.cwd()), bare)

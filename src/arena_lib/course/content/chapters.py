@@ -38,6 +38,7 @@ import yaml
 
 from arena_lib.course.content.catalog_types import SOLUTION_BEGINS, SOLUTION_ENDS, Cell, ExerciseEntry, Section
 from arena_lib.errors import AuthoringError
+from arena_lib.wording import counted
 
 N_HINTS = 3
 """From concept to approach to the step."""
@@ -286,7 +287,9 @@ def _exercise_cell(path: Path, raw: _RawCell, section_id: str) -> Cell:
             raw.line,
             f"an exercise must have {N_HINTS} hints, from concept to approach to step",
             len(hints),
-            "Write each one as a line '# hint: ...'.",
+            f"Drop {counted(len(hints) - N_HINTS, 'hint')}, or join two; a hint may go on in indented lines."
+            if len(hints) > N_HINTS
+            else "Write each one as a line '# hint: ...'.",
         )
     return cell
 
@@ -305,9 +308,11 @@ def _check_keys(path: Path, raw: _RawCell, keys: dict[str, Any]) -> None:
 def _read_keys(path: Path, raw: _RawCell) -> dict[str, Any]:
     keys: dict[str, Any] = {}
     for key, value in _KEY_VALUE.findall(raw.marker):
-        if key not in _EXERCISE_KEYS or key in keys:
-            advice = "Drop it." if key in keys else _nearest(key, _EXERCISE_KEYS)
-            _fail(path, raw.line, f"an exercise has each of {sorted(_EXERCISE_KEYS)} at most once", key, advice)
+        if key not in _EXERCISE_KEYS:
+            must_hold = f"an exercise cell may have the keys {', '.join(sorted(_EXERCISE_KEYS))}"
+            _fail(path, raw.line, must_hold, key, _nearest(key, _EXERCISE_KEYS))
+        if key in keys:
+            _fail(path, raw.line, "an exercise cell has each key at most once", key, "Drop one.")
         try:
             is_plain = value.startswith('"') and "\\" not in value
             keys[key] = value[1:-1] if is_plain else ast.literal_eval(value)
