@@ -132,7 +132,8 @@ def test_a_new_exercise_belongs_to_the_course_one_stands_in(arena, installed, tm
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("exercise", "center_rows"), "must be called SECTION/NAME: got 'center_rows'"),
+        (("exercise", "center_rows"), "must be called SECTION/NAME: got 'center_rows'. Write, say, 1.1/center_rows."),
+        (("exercise", "1.2"), "must be called SECTION/NAME: got '1.2'. Write, say, 1.2/NAME."),
         (("exercise", "my-course.1/center_rows"), "must have files of its own"),
         (("exercise", "my-course.1/Wrong"), "must be a lower-case name in Python, in ASCII: got 'Wrong'"),
         (("exercise", "my-course.9/shift_rows"), "no section is called 'my-course.9'"),
@@ -197,3 +198,47 @@ def test_the_judge_in_contributing_holds(arena, installed):
     command = [sys.executable, "-m", "arena_lib", "verify", "my-course.1/draw_signs"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+CLASS_AFTER_THE_EXAMPLE = """
+
+class CenterByLerp(RunningCenter):
+    def forward(self, x):
+        if self.training:
+            self.mean = torch.lerp(self.mean, x.detach().mean(0), self.momentum)
+        return x - self.mean
+
+
+test_running_center = exercise(
+    reference=RunningCenter,
+    cases=cases,
+    observe=trained_then_evaluated,
+    keep=["__init__"],
+    accepts=[CenterByLerp],
+    mistakes=[
+        Mistake("moves the mean in evaluation too", "if self.training:", "if True:", why="only training moves it"),
+        Mistake("adds the mean", "x - self", "x + self", why="what is left is centred"),
+        Mistake("forgets the old mean", "(1 - self.momentum) * self.mean + ", "", why="the mean moves slowly"),
+    ],
+)
+"""
+
+
+@pytest.mark.skipif(not CONTRIBUTING.is_file(), reason="the files of a checkout are not here")
+def test_the_class_in_contributing_holds_and_is_called_as_it_is_written(arena, installed, tmp_path):
+    blocks = re.findall(r"```python\n(.*?)```", CONTRIBUTING.read_text(encoding="utf-8"), re.S)
+    (example,) = [block for block in blocks if "class RunningCenter" in block]
+    reference, _, judge = example.partition("def cases")
+    assert arena("new", "exercise", "my-course.1/running_center").code == 0
+    (installed / "src/my_course/running_center.py").write_text(
+        f'"""A running mean."""\n\nimport torch\nfrom torch import Tensor, nn\n\n\n{reference}'
+    )
+    head = "import torch\n\nfrom arena_lib.checking import Case, Mistake, exercise\n"
+    head += "from my_course.running_center import RunningCenter\n\n\ndef cases"
+    tests = installed / "src/my_course/tests/my_course_basics/running_center.py"
+    tests.write_text(head + judge + CLASS_AFTER_THE_EXAMPLE)
+    messages = tmp_path / "messages.txt"
+    command = [sys.executable, "-m", "arena_lib", "verify", "my-course.1/running_center", "--messages", str(messages)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "  call     RunningCenter(5, 0.1)(x)\n" in messages.read_text()
