@@ -10,6 +10,8 @@ Raises:  KeyError for a definition that isn't there.
 import ast
 import functools
 import hashlib
+import inspect
+from typing import Any
 
 _TELLS_ONLY = frozenset({"mistakes", "accepts", "free", "equivalent"})
 """Arguments of a declaration that name and prove, and don't judge."""
@@ -78,3 +80,11 @@ def _without_docstrings(tree: ast.AST) -> ast.AST:
 
 def _is_string(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def source_hash(obj: Any) -> str | None:
+    """That of a learner's source text; None where it has none, as a compiled function."""
+    try:
+        return hashlib.sha256(inspect.getsource(obj).encode()).hexdigest()
+    except (TypeError, OSError, IndentationError, SyntaxError):
+        return None

@@ -22,7 +22,7 @@ from arena_lib.checking.comparison.comparing import Tolerance
 from arena_lib.checking.exercises import Exercise, Property, snake_case
 from arena_lib.checking.mistakes import Mistake
 from arena_lib.checking.observing import Observer, outputs
-from arena_lib.checking.reports.reporting import report
+from arena_lib.checking.reports.reporting import raise_learners, report
 from arena_lib.checking.running import judge
 from arena_lib.errors import AuthoringError
 
@@ -36,7 +36,12 @@ class Judge(Exercise):
         Extra positional arguments, which some notebooks pass (a model, a cache), are ignored.
         """
         __tracebackhide__ = True
-        report(judge(self, obj, device=device))
+        calls: list[str] = []
+        try:
+            outcome = judge(self, obj, device=device, announce=lambda call, case: calls.append(call), has_limits=True)
+        except KeyboardInterrupt as interrupt:
+            raise_learners(interrupt, "".join(calls[-1:]))
+        report(outcome)
 
 
 def exercise(

@@ -7,7 +7,6 @@ thing that doesn't hold decides, and the known mistakes are tried on it.
 Raises:  AuthoringError for a test that is itself broken. `judge` and `run` never raise for a learner's object.
 """
 
-import hashlib
 import inspect
 import time
 import traceback
@@ -32,13 +31,15 @@ from arena_lib.checking.evidence.expectations import (
     raised,
 )
 from arena_lib.checking.exercises import Exercise, ignored, snake_case
+from arena_lib.checking.fingerprint import source_hash
 from arena_lib.checking.isolation import isolated
 from arena_lib.checking.modules import Unfit
 from arena_lib.checking.observing import CHANGED, Observations
 from arena_lib.checking.reports.calls import call_text
 from arena_lib.checking.reports.messages import render_text
 from arena_lib.checking.reports.stops import stop_of
-from arena_lib.checking.results import RUNS, Check, Diagnosis, Mismatch, Result, Status
+from arena_lib.checking.results import RUNS, Check, Diagnosis, Mismatch, Result, Status, Stop
+from arena_lib.checking.soft_limits import LIMIT_GIB, LIMIT_SECONDS, NOTES_ON_TIME, OUT_OF_MEMORY, Overrun, soft_limits
 
 Recorder = Callable[[Result], None]
 
@@ -66,6 +67,9 @@ class _Session:
     notes: list[str] = field(default_factory=list)
     announce: Callable[[str, str], None] | None = None
     """Told of each call, as a learner would write it, before it is made, and of what is special about it."""
+    has_limits: bool = False
+    current: Case | None = None
+    """The case whose call runs, or ran last."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,9 +93,11 @@ class _Verdict(Exception):
         diagnosis: Diagnosis | None = None,
         error: BaseException | None = None,
         case: Case | None = None,
+        stop: Stop | None = None,
     ) -> None:
         super().__init__(status)
         self.status: Status = status
+        self.stop = stop or (stop_of(error) if error else None)
         self.difference, self.diagnosis, self.error, self.case = difference, diagnosis, error, case
 
 
@@ -112,15 +118,17 @@ def judge(
     device: str = "cpu",
     exercise_id: str | None = None,
     announce: Callable[[str, str], None] | None = None,
+    has_limits: bool = False,
 ) -> Outcome:
     """As `run`, with the learner's exception and the compared values beside the Result.
 
-    `announce` is told of each call before it is made, and of what is special about it: it may never return.
+    `announce` is told of each call before it is made, and of what is special about it: it may never return. With
+    `has_limits` it is ended after a while (`checking.soft_limits`), which nobody else does in a learner's own process.
     """
     started = time.perf_counter()
     with isolated(test.seed):
         session = _prepare(test, device)
-        session.announce = announce
+        session.announce, session.has_limits = announce, has_limits
         verdict = _Verdict("passed")
         try:
             _look(session, obj)
@@ -134,14 +142,14 @@ def judge(
         is_reference=is_reference(test, obj),
         call=call,
         case=label,
-        stop=stop_of(error) if error else None,
+        stop=verdict.stop,
         checks=tuple(session.checks),
         diagnosis=verdict.diagnosis,
         mismatch=difference.mismatch if difference else None,
         notes=tuple(session.notes),
         seed=test.seed,
-        seconds=round(time.perf_counter() - started, 4),
-        source_hash=_source_hash(obj),
+        seconds=LIMIT_SECONDS if verdict.status == "timeout" else round(time.perf_counter() - started, 4),
+        source_hash=source_hash(obj),
         test_hash=test.fingerprint(),
     )
     result = replace(result, message=render_text(result))
@@ -178,7 +186,7 @@ def _look(session: _Session, obj: Any) -> None:
     _check_callable(session, obj)
     candidate = _adapt(session, obj)
     _check_arguments(session, candidate)
-    stopped = _observe(session, candidate)
+    stopped = _observe_within_limits(session, candidate)
     mismatches = _mismatches(session)
     if stopped is not None:
         error, case = stopped
@@ -249,11 +257,33 @@ def _arguments(test: Exercise, case: Case) -> tuple[tuple[Any, ...], Mapping[str
     return (None,) * (len(needed) - len(by_name)), by_name
 
 
+def _observe_within_limits(session: _Session, candidate: Any) -> tuple[Exception, Case] | None:
+    """As `_observe`; it ends the run where the learner's code takes too long, or too much memory."""
+    if not session.has_limits:
+        return _observe(session, candidate)
+
+    def current_call() -> str:
+        return _call_of(session.test, session.current)[0] if session.current else session.test.name
+
+    try:
+        with soft_limits(current_call):
+            return _observe(session, candidate)
+    except Overrun as overrun:
+        line = stop_of(overrun).line
+        if overrun.of == "time":
+            session.notes.extend(NOTES_ON_TIME)
+            raise _Verdict("timeout", case=session.current, stop=Stop(raised="", line=line)) from None
+        session.notes.append(OUT_OF_MEMORY)
+        stop = Stop(raised=f"MemoryError: it had taken {LIMIT_GIB:g} GiB, and was ended here", line=line)
+        raise _Verdict("error", case=session.current, stop=stop) from None
+
+
 def _observe(session: _Session, candidate: Any) -> tuple[Exception, Case] | None:
     """Fills `session.seen`; returns the first exception of the learner's code where the reference's had none."""
     first: tuple[Exception, Case] | None = None
     unfit: Unfit | None = None
     for case_idx, (case, expected) in enumerate(zip(session.cases, session.expected, strict=True)):
+        session.current = case
         if session.announce is not None:
             session.announce(*_call_of(session.test, case))
         try:
@@ -378,10 +408,3 @@ def _called_as(test: Exercise, case: Case) -> str:
         )
     calls_module = issubclass(reference, nn.Module) and not case.call.startswith(f"{reference.__name__}(")
     return test.name if calls_module else reference.__name__
-
-
-def _source_hash(obj: Any) -> str | None:
-    try:
-        return hashlib.sha256(inspect.getsource(obj).encode()).hexdigest()
-    except (TypeError, OSError, IndentationError, SyntaxError):
-        return None

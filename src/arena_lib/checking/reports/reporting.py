@@ -18,10 +18,10 @@ import types
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from arena_lib.checking.reports.messages import render_rich, render_text
-from arena_lib.checking.results import Result
+from arena_lib.checking.results import Diagnosis, Result
 from arena_lib.errors import CheckFailed
 
 _PACKAGE = str(Path(__file__).parents[2]) + os.sep
@@ -66,7 +66,7 @@ def report(outcome: Any) -> None:
     if not result.passed:
         _shorten_tracebacks()
     if outcome.error is not None:
-        _raise_learners(outcome.error, result)
+        raise_learners(outcome.error, result.call, result.diagnosis)
     if result.passed:
         print_result(result)
         return
@@ -116,13 +116,14 @@ def _is_notebook() -> bool:
     return getattr(get_ipython(), "kernel", None) is not None
 
 
-def _raise_learners(error: BaseException, result: Result) -> None:
-    """Raises the learner's exception again with the frames of the library and of torch's callers cut out."""
+def raise_learners(error: BaseException, call: str, diagnosis: Diagnosis | None = None) -> NoReturn:
+    """Raises an exception of the learner's code again with the frames of the library and of torch's callers cut out."""
     __tracebackhide__ = True
-    if result.call:
-        error.add_note(f"The call was {result.call}")
-    if result.diagnosis is not None:
-        error.add_note(f"Looks like: {result.diagnosis.mistake}. Remember: {result.diagnosis.why}.")
+    _shorten_tracebacks()
+    if call:
+        error.add_note(f"The call was {call}")
+    if diagnosis is not None:
+        error.add_note(f"Looks like: {diagnosis.mistake}. Remember: {diagnosis.why}.")
     raise error.with_traceback(without_ours(error.__traceback__))
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from arena_lib.checking.reports.messages import spoken, with_note, with_printed
 from arena_lib.checking.results import Result
+from arena_lib.checking.soft_limits import OUT_OF_MEMORY
 from arena_lib.course.content.catalog_types import ExerciseEntry
 from arena_lib.course.judging.cells import CellProblem, read_learner_file
 from arena_lib.course.judging.collect import collect, expression_of, parse_file
@@ -24,10 +25,6 @@ from arena_lib.course.judging.processes import hand_on
 MOST_PRINTED = 2000
 """Characters that are kept of what a learner's code prints."""
 NO_MEMORY_IN_TORCH = "can't allocate memory"
-OUT_OF_MEMORY = (
-    "An exercise may take no more memory than this. "
-    "Look for a tensor that is too large, or a list that never stops growing."
-)
 
 
 def judge_alone(path: Path, entry: ExerciseEntry, device: str) -> Iterator[str]:

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from arena_lib.checking.reports.messages import render_text, spoken
 from arena_lib.checking.results import RUNS, Check, Result
+from arena_lib.checking.soft_limits import LIMIT_GIB, LIMIT_SECONDS, NOTES_ON_TIME
 from arena_lib.course.content.catalog_types import ExerciseEntry, Section
 from arena_lib.course.content.judge_hashes import current_test_hash
 from arena_lib.course.content.stubs import is_stub
@@ -38,10 +39,6 @@ from arena_lib.course.judging.earlier_failures import FAULTS, helpers_of, mentio
 from arena_lib.course.judging.judge_exercise import judge_alone
 from arena_lib.course.judging.processes import LOST, Ending, Job, Limits, run_jobs
 
-DEFAULT_LIMIT = 60.0
-"""Seconds that one exercise may take."""
-DEFAULT_MEMORY = 4.0
-"""GiB that one exercise may take beside torch itself."""
 MOST_PARALLEL = 4
 SAFE_TO_FORK = {"arena_lib", "einops", "jaxtyping", "numpy", "plotly", "torch"}
 """Libraries that work in a process which was forked after their import."""
@@ -64,8 +61,8 @@ def judge_file(
     section: Section,
     *,
     only: Iterable[str] | None = None,
-    limit: float = DEFAULT_LIMIT,
-    memory: float = DEFAULT_MEMORY,
+    limit: float = LIMIT_SECONDS,
+    memory: float = LIMIT_GIB,
     device: str = "cpu",
 ) -> FileVerdict:
     """Judges what the learner has of a section in a file; `only` names exercises by id.
@@ -143,8 +140,8 @@ def _run_all(
 def _verdict_on(exercise: str, ending: Ending, limits: Limits, call: Mapping[str, str]) -> Result:
     """What is said of an exercise whose process left no verdict; `call` holds its last call and case, if it made one."""
     if ending.exit_code is None:
-        note = "It was still running. Look for a loop without an end."
-        result = Result(exercise=exercise, status="timeout", seconds=limits.seconds, notes=(note,), **call)  # type: ignore[arg-type]
+        notes = NOTES_ON_TIME
+        result = Result(exercise=exercise, status="timeout", seconds=limits.seconds, notes=notes, **call)  # type: ignore[arg-type]
     else:
         message = f"Your code must return to its test: {describe_exit(ending.exit_code)}."
         check = Check(name=RUNS, passed=False, message=message)
