@@ -62,6 +62,11 @@ def test_an_unknown_name_offers_the_nearest():
     assert advice("aaaa", ["aaab", "aaac", "aaad", "aaae"]).count(" or ") == 2
 
 
+def test_a_part_of_a_name_offers_the_whole_first():
+    assert advice("dqn", ["dqn_and_vpg", "den"]) == "Did you mean 'dqn_and_vpg' or 'den'?"
+    assert advice("xy", ["abcdefghxy"]) == "There are: abcdefghxy."
+
+
 def test_half_of_the_letters_must_agree():
     assert advice("abcd", ["abxy"]) == "Did you mean 'abxy'?"
     assert advice("abcd", ["axyz"]) == "There are: axyz."
@@ -77,10 +82,10 @@ def test_without_a_near_name_those_that_exist_are_listed():
     assert advice("?", list("abcdef")) == "There are: a, b, c, d, e, f."
 
 
-def test_of_many_names_the_nearest_few_are_offered_and_the_command_that_lists_them():
+def test_of_many_names_the_command_that_lists_them_is_said_or_else_the_nearest_few():
     names = [*(f"name{i:02}" for i in range(20)), "other_q"]
     told = advice("qqqqqqqq", names)
-    assert told == "There are 21, the nearest are: other_q, name19, name18. All of them: arena zoo list"
+    assert told == "There are 21. All of them: arena zoo list"  # none is near, so none is guessed
     assert str(UnknownNameError("hook", "qqqqqqqq", names)).endswith("other_q, name19, name18.")
 
 

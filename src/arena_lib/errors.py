@@ -43,6 +43,10 @@ ABSENT_BECAUSE = {"section": "Another course's are found once its package is ins
 """For each kind of name why one may be missing though it exists, where that can be."""
 
 
+SHORTEST_PART = 3
+"""From so many letters on, a name may be meant as a part of another."""
+
+
 class ArenaError(Exception):
     """The base of every exception that arena_lib raises on purpose."""
 
@@ -99,10 +103,16 @@ class UnknownNameError(ArenaError, LookupError):
     arena_lib.errors.UnknownNameError: no model is called 'tiny-gtp'. Did you mean 'tiny-gpt'?
     """
 
-    def __init__(self, kind: str, name: str, known: Iterable[str], aliases: Iterable[str] = ()) -> None:
-        """`aliases` are other names of what is known: they may be the nearest, and aren't counted."""
+    def __init__(
+        self, kind: str, name: str, known: Iterable[str], aliases: Iterable[str] = (), *, text: str = ""
+    ) -> None:
+        """`aliases` are other names of what is known: they may be the nearest, and aren't counted.
+
+        `text` is the whole message where more is known of what was meant.
+        """
         self.kind, self.name, self.known, self.aliases = kind, name, sorted(known), sorted(aliases)
-        super().__init__(f"no {kind} is called {name!r}. {self._advice()}")
+        self.text = text
+        super().__init__(text or f"no {kind} is called {name!r}. {self._advice()}")
 
     def _advice(self) -> str:
         if self.known and all(known.removeprefix("-").isdecimal() for known in self.known):
@@ -110,7 +120,7 @@ class UnknownNameError(ArenaError, LookupError):
             if len(numbers) <= MOST_LISTED:
                 return f"There are: {', '.join(map(str, numbers))}."
             return f"There are {len(numbers)}, from {numbers[0]} to {numbers[-1]}."
-        if nearest := difflib.get_close_matches(self.name, self.known + self.aliases, n=3, cutoff=0.5):
+        if nearest := self._nearest():
             nearest = [known for known in nearest if known.startswith(f"{self.name}.")] or nearest
             return f"Did you mean {' or '.join(map(repr, nearest))}?"
         why = f" {ABSENT_BECAUSE[self.kind]}" if self.kind in ABSENT_BECAUSE else ""
@@ -118,12 +128,26 @@ class UnknownNameError(ArenaError, LookupError):
             return f"There are none.{why}"
         if len(self.known) <= MOST_LISTED:
             return f"There are: {', '.join(self.known)}.{why}"
+        if self.kind in LISTED_BY:
+            return f"There are {len(self.known)}.{why} All of them: {LISTED_BY[self.kind]}"
         nearest = difflib.get_close_matches(self.name, self.known, n=3, cutoff=0.0)
-        listing = f" All of them: {LISTED_BY[self.kind]}" if self.kind in LISTED_BY else ""
-        return f"There are {len(self.known)}, the nearest are: {', '.join(nearest)}.{why}{listing}"
+        return f"There are {len(self.known)}, the nearest are: {', '.join(nearest)}.{why}"
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (type(self), (self.kind, self.name, self.known, self.aliases))
+    def _nearest(self) -> list[str]:
+        """Up to three names: first those that hold this one, then those with half of its letters."""
+        names = self.known + self.aliases
+        holding = [known for known in names if self.name in known] if len(self.name) >= SHORTEST_PART else []
+        nearest = difflib.get_close_matches(self.name, holding, n=3, cutoff=0.0)
+        return list(dict.fromkeys([*nearest, *difflib.get_close_matches(self.name, names, n=3, cutoff=0.5)]))[:3]
+
+    def __reduce__(self) -> Any:
+        return (_unknown_name, (type(self), self.kind, self.name, self.known, self.aliases, self.text))
+
+
+def _unknown_name(kind_of_error: type[UnknownNameError], *parts: Any) -> UnknownNameError:
+    """An error that was pickled, as it was."""
+    *positional, text = parts
+    return kind_of_error(*positional, text=text)
 
 
 class MissingWeightError(UnknownNameError, AttributeError):  # type: ignore[misc]  # both have a name

@@ -93,8 +93,17 @@ class Catalog:
         if len(matches) > 1:
             raise UnknownNameError("single exercise", name, [entry.id for entry in matches])
         if not matches:
+            self._refuse_section(name)
             raise UnknownNameError("exercise", name, {entry.name for entry in self.exercises})
         return matches[0]
+
+    def _refuse_section(self, name: str) -> None:
+        """Raises, with an example of what to name instead, for a section where an exercise is asked for."""
+        for section in self.sections:
+            if name in (section.id, section.slug, section.stem) and section.exercises:
+                ids = [entry.id for entry in section.exercises]
+                text = f"{name} is a section: name an exercise of it, such as {ids[0]}. All of them: arena list {section.id}"
+                raise UnknownNameError("exercise", name, ids, text=text)
 
     def sections_of_course(self, name: str) -> tuple[Section, ...]:
         """The sections of the course that has this name, or whose package does; none if there is no such course."""
