@@ -1,5 +1,7 @@
 """`%load_ext arena_lib` in a real IPython: verdicts are recorded, and `%arena` answers."""
 
+import re
+
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
@@ -47,6 +49,42 @@ def test_the_reference_is_not_recorded(shell):
         "from arena_lib.transformer.lesson import causal_mask\nfrom arena_lib.tests import transformer_from_scratch as t\nt.test_causal_mask(causal_mask)"
     )
     assert verdicts() == []
+
+
+def uncoloured(text):
+    return re.sub(r"\x1b\[[\d;]*m", "", text)
+
+
+STUB = """
+def train_bpe(word_counts, n_merges):
+    raise NotImplementedError
+"""
+
+
+def test_a_stub_that_later_cells_need_says_which_exercise_it_is_and_how_to_go_on(shell, capsys):
+    shell.run_cell(STUB)
+    done = shell.run_cell("merges = train_bpe({}, 3)")
+    assert isinstance(done.error_in_exec, NotImplementedError)
+    shown = " ".join(uncoloured(capsys.readouterr().out).split())
+    assert "NotImplementedError: train_bpe isn't written yet: it is the exercise 1.1/train_bpe. " in shown
+    import_line = "from arena_lib.transformer.tokens.bpe import train_bpe"
+    assert f"Write it, or go on with the library's: {import_line}" in shown
+    assert shell.run_cell(import_line).success
+
+
+def test_other_exceptions_are_shown_as_they_are(shell, capsys):
+    shell.run_cell("def mine():\n    raise NotImplementedError\nmine()")
+    shell.run_cell("def train_bpe():\n    raise NotImplementedError('later')\ntrain_bpe()")
+    shown = uncoloured(capsys.readouterr().out)
+    assert "isn't written yet" not in shown
+    assert "NotImplementedError: later" in shown
+
+
+def test_a_stub_in_its_own_test_is_not_started_and_no_more(shell, capsys):
+    shell.run_cell(
+        f"from arena_lib.tests import transformer_from_scratch as tests\n{STUB}\ntests.test_train_bpe(train_bpe)"
+    )
+    assert "1.1/train_bpe is not started" in uncoloured(capsys.readouterr().out)
 
 
 def test_unloading_ends_the_recording(shell):

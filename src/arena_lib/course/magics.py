@@ -14,6 +14,8 @@ from __future__ import annotations
 import re
 import shlex
 import sys
+import traceback
+import types
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +45,45 @@ def load(shell: Any) -> None:
         _print(answer(line, _executed_cells(shell)))
 
     shell.register_magic_function(arena, magic_kind="line", magic_name="arena")
+    shell.set_custom_exc((NotImplementedError,), _show_unwritten)
 
 
 def unload(shell: Any) -> None:
     """Stops recording and takes `%arena` away."""
     use_course(None)
     shell.magics_manager.magics["line"].pop("arena", None)
+    shell.set_custom_exc((), None)
+
+
+def _show_unwritten(
+    shell: Any,
+    kind: type[BaseException],
+    error: BaseException,
+    frames: types.TracebackType | None,
+    tb_offset: int | None = None,
+) -> None:
+    """Shows an exception as IPython does; that of a stub says which exercise it is, and how to go on without it."""
+    if not error.args and frames is not None:
+        *_, (last, _) = traceback.walk_tb(frames)
+        if text := _unwritten_text(last.f_code.co_qualname):
+            error.args = (text,)
+    shell.showtraceback((kind, error, frames), tb_offset=tb_offset)
+
+
+def _unwritten_text(qualname: str) -> str:
+    """What is said of a stub with this name; nothing for a function that no exercise asks for."""
+    root = qualname.partition(".")[0]
+    matches = {
+        entry.reference: entry for entry in catalog_once().exercises if (entry.reference or "").endswith(f":{root}")
+    }
+    if len(matches) != 1:  # with several, nobody knows which is meant
+        return ""
+    ((reference, entry),) = matches.items()
+    module = str(reference).partition(":")[0]
+    return (
+        f"{qualname} isn't written yet: it is the exercise {entry.id}. "
+        f"Write it, or go on with the library's: from {module} import {root}"
+    )
 
 
 def make_course(store: ProgressStore) -> Course:
