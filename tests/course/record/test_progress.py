@@ -115,7 +115,13 @@ def test_minutes_are_gaps_up_to_the_first_pass_without_breaks(store):
     states = store.status()
     assert states[PLUS].minutes == 4 + 3 + 2
     assert states["7.2/scaler"].minutes == 2
-    assert states[PLUS].n_hints == 2
+    assert states[PLUS].n_hints == 1
+
+
+def test_each_hint_that_was_looked_at_counts_once(store):
+    for tier in (3, 1, 3):
+        store.note("hint", PLUS, tier=tier)
+    assert store.status()[PLUS].n_hints == 2
 
 
 def test_hints_alone_are_no_attempt(store):

@@ -44,6 +44,7 @@ class ExerciseProgress:
     attempts: int = 0
     """Verdicts up to the first pass."""
     n_hints: int = 0
+    """How many of its hints were looked at; the same one again doesn't count."""
     has_seen_solution: bool = False
     passed_at: str | None = None
     last_status: str | None = None
@@ -199,7 +200,7 @@ def _summarise(events: list[Event], minutes: float, test_hash: str | None) -> Ex
     return ExerciseProgress(
         state=state,
         attempts=attempts,
-        n_hints=max((event.tier or 0 for event in events if event.kind == "hint"), default=0),
+        n_hints=len({event.tier for event in events if event.kind == "hint"}),
         has_seen_solution=any(event.kind == "solution" for event in events),
         passed_at=passes[0].time if passes else None,
         last_status=verdicts[-1].status if verdicts else None,
