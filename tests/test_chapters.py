@@ -1,5 +1,6 @@
 """What a chapter says of itself is so: its parts' minutes, and the numbers in its text."""
 
+import ast
 import dataclasses
 import linecache
 import re
@@ -12,6 +13,7 @@ import torch
 from arena_lib import zoo
 from arena_lib.course.content.catalog import load_catalog
 from arena_lib.course.content.notebooks import build_cells
+from arena_lib.course.content.python_source import assigned_names, read_names
 from arena_lib.interp.patching.metrics import logits_to_ave_logit_diff
 from arena_lib.rl.environments.stepping import Transition
 from arena_lib.rl.ppo.discrete import PPOConfig
@@ -57,6 +59,24 @@ def test_every_part_says_its_minutes_and_what_one_learns(catalog, name):
         part: f"About {total} minutes of exercises" if total else "No exercises" for part, total in minutes.items()
     }
     assert sum(minutes.values()) <= section.minutes
+
+
+@pytest.mark.parametrize("name", IN_PARTS)
+def test_what_later_cells_need_is_defined_before_a_result_cell_can_fail(catalog, name):
+    """Where an exercise is skipped, the next result stops at its first call: no function may be lost by that."""
+    cells = [cell for cell in catalog.section(name).cells if cell.kind != "markdown"]
+    lost = []
+    for cell in (cell for cell in cells if cell.kind == "result"):
+        statements = ast.parse(cell.source).body
+        is_call = [
+            not isinstance(node, ast.FunctionDef) and any(isinstance(part, ast.Call) for part in ast.walk(node))
+            for node in statements
+        ]
+        after = statements[is_call.index(True) :] if True in is_call else []
+        functions = {node.name for node in after if isinstance(node, ast.FunctionDef)}
+        others = [read_names(other.source) - assigned_names(other.source) for other in cells if other is not cell]
+        lost += [(cell.line, function) for function in functions if any(function in names for names in others)]
+    assert lost == []
 
 
 @pytest.mark.parametrize("name", IN_PARTS)

@@ -248,6 +248,8 @@ Config()
 # Each row sums to one, and everything above the diagonal is zero.
 import torch
 
+from arena_lib import plots
+
 example = causal_mask(torch.randn(1, 1, 5, 5, generator=torch.Generator().manual_seed(0))).softmax(dim=-1)
 plots.attention(example[0], ["Tina", "gave", "Jack", "the", "lamp"], title="A random pattern")
 # %% [markdown]

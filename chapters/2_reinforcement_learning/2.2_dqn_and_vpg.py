@@ -241,6 +241,16 @@ def make_agent(env_id, *, total_steps, n_envs=4, hidden_sizes=(16,), lr=2e-2, en
     return agent, copy.deepcopy(q_network), optimizer
 
 
+def greedy(q_network):
+    """What to do for observations: the most valuable action."""
+
+    def policy(obs):
+        with torch.no_grad():
+            return q_network(torch.as_tensor(obs, dtype=torch.float32)).argmax(dim=-1).numpy()
+
+    return policy
+
+
 # %% exercise="train_dqn" title="The loop" difficulty=3 importance=5 minutes=30
 # hint: Play until stepper.n_steps has reached total_steps, and learn after each step once there are learning_starts steps.
 # hint: A batch comes from agent.buffer.sample(batch_size, generator). Its targets need target_network(batch.next_obs), batch.rewards, batch.terminated and gamma.
@@ -323,18 +333,6 @@ episodes = train_dqn(
     batch_size=128,
     learning_starts=LEARNING_STARTS,
 )
-
-
-def greedy(q_network):
-    """What to do for observations: the most valuable action."""
-
-    def policy(obs):
-        with torch.no_grad():
-            return q_network(torch.as_tensor(obs, dtype=torch.float32)).argmax(dim=-1).numpy()
-
-    return policy
-
-
 print(
     f"greedy, 20 episodes: a mean return of {evaluate(greedy(agent.q_network), 'CartPole-v1').mean:.0f} (at most 500)"
 )
@@ -604,6 +602,16 @@ def play(q_network, *, n_envs=64, n_steps=200, epsilon=0.5, gamma=0.95, n_left_o
     return torch.stack(seen, 1)[:, :kept].flatten(0, 1), returns[:, :kept].flatten()
 
 
+# %% [markdown]
+# This builds on your `train_dqn`: `agent` is what it has trained on CartPole. Not written yet? Let the library train one:
+#
+# ```python
+# from arena_lib.rl.dqn import DQNConfig, DQNTrainer
+#
+# trainer = DQNTrainer(DQNConfig(total_steps=20_000, n_envs=8, train_every=8, tau=0.02))
+# trainer.train()
+# agent = trainer.agent
+# ```
 # %% exercise="read_the_value" title="Read the value" difficulty=3 importance=4 minutes=30
 # hint: A probe is a linear regression: weights and a bias that turn activations into the number you want.
 # hint: Cache the activations with hooked.run_with_cache(obs). Fit on the first half of the rows and judge on the second: what matters is how much of the variation is explained where it wasn't fitted.
