@@ -116,11 +116,11 @@ FACTS = {
     "pair": (failed({("l", "l"): 2}, {("l", "l"): 1}), ["output[('l', 'l')] should be 1", "got 2"]),
     "sentence": (
         failed(False, True, observation="the second copy equals the first"),
-        ["should be true, but is false: the second copy equals the first"],
+        ["this doesn't hold: the second copy equals the first"],
     ),
     "denial": (
         failed(True, False, observation="the direction needs a gradient"),
-        ["should be false, but is true: the direction needs a gradient"],
+        ["this holds, but it shouldn't: the direction needs a gradient"],
     ),
     "count": (failed(4, 0, observation="types whose label never changes"), ["never changes should be 0", "got 4"]),
     "nested": (failed({"k": [1, "b"]}, {"k": [1, "a"]}), ["output['k'] should be [1, 'a']", "got [1, 'b']"]),

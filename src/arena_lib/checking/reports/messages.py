@@ -212,8 +212,8 @@ def _number_facts(mismatch: Mismatch) -> list[tuple[str, str]]:
     """Of one number, what it should be; of a sentence that holds or not, which it should do."""
     is_sentence = " " in mismatch.observation and mismatch.expected in ("True", "False")
     if is_sentence:
-        demand = "should be true, but is false" if mismatch.expected == "True" else "should be false, but is true"
-        return [("wrong", f"{demand}: {mismatch.observation}")]
+        verdict = "this doesn't hold" if mismatch.expected == "True" else "this holds, but it shouldn't"
+        return [("wrong", f"{verdict}: {mismatch.observation}")]
     return [("wrong", f"{mismatch.observation} should be {mismatch.expected}"), ("got", mismatch.actual)]
 
 
