@@ -44,6 +44,13 @@ USES = {
 """Words that do something quickly; the other verbs have tests of their own."""
 
 
+@pytest.mark.parametrize("group", [[], ["rl"], ["zoo"]])
+def test_what_a_command_does_is_said_whole_in_its_groups_help(arena, group):
+    listing = arena(*group, "--help").out.partition("Commands:")[2]
+    assert listing
+    assert "..." not in listing
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_wrong_use_of_any_verb_is_one_json_document_and_the_code_2(arena, monkeypatch, tmp_path, verb):
     if verb == "bench":  # as where there is no checkout

@@ -13,6 +13,7 @@ import pytest
 from arena_lib.checking.reports.messages import spoken
 from arena_lib.checking.results import Result
 from arena_lib.cli.learning.check import _show_verdict
+from arena_lib.cli.learning.counting import shown_count
 from arena_lib.course.content.catalog import load_catalog
 from arena_lib.course.judging.judge_file import FileVerdict
 from arena_lib.course.record.progress import ProgressStore
@@ -46,7 +47,7 @@ def test_a_broken_cell_is_said_with_its_number_and_line(arena, solved):
     solved.write_text(solved.read_text() + "# %%\n\ndef embed(:\n    pass\n")
     done = arena("check", solved, "-e", "causal_mask", "-e", "embed")
     assert done.code == 1
-    assert "cell 2, line 7 can't be read as Python: SyntaxError" in done.out
+    assert "mine.py:7 can't be read as Python: SyntaxError: invalid syntax, in `def embed(:`. " in done.out
     assert f"✓ {MASK} passed" in done.out
     assert "1.1/embed: the cell that defines embed can't" not in done.out  # the class would be called Embed
 
@@ -56,8 +57,8 @@ def test_a_syntax_error_in_the_only_exercise_is_said_first_and_once(arena, solve
     done = arena("check", solved, "-e", "causal_mask")
     assert done.code == 1
     assert done.out.splitlines() == [
-        "✗ cell 1, line 3 can't be read as Python: SyntaxError: '(' was never closed. Until that is right, 1.1/causal_mask "
-        "can't be judged.",
+        "✗ mine.py:3 can't be read as Python: SyntaxError: '(' was never closed, in `def causal_mask(scores:`. Until that "
+        "is right, 1.1/causal_mask can't be judged.",
         "mine.py: 0 of 1 passed, 1 to fix, 0 not started.",
     ]
     record = arena("check", solved, "-e", "causal_mask", "--json").json
@@ -99,6 +100,15 @@ def test_waiting_is_said_where_a_pipe_does_not_take_it_along(arena, solved):
     assert done.err == "judging 1 exercise of mine.py ...\n"
     assert "judging" not in done.out
     assert arena("check", solved, "-e", "causal_mask", "--json").err == ""
+
+
+def test_a_terminal_counts_while_it_judges(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with shown_count(2) as count:
+        count(spoken(MASK, "passed", "yes."))
+        count(spoken("1.1/mlp", "failed", "no."))
+    lines = [line.rstrip() for line in capsys.readouterr().err.split("\r")]
+    assert lines == ["  1 of 2 judged, 0 to fix", "  2 of 2 judged, 1 to fix", "", ""]
 
 
 def test_every_verdict_has_one_mark(arena, solved):

@@ -79,7 +79,22 @@ def test_an_unknown_exercise_offers_the_nearest(arena):
     assert done.code == 2
     assert "'causal_mask'" in done.err
     done = arena("hint", "zzzz")
-    assert re.search(r"There are \d+, the nearest are: (\w+, ){2}\w+\. All of them: arena list$", done.err.strip())
+    assert re.search(r"There are \d+\. All of them: arena list$", done.err.strip())
+
+
+@pytest.mark.parametrize("verb", ["hint", "solution"])
+@pytest.mark.parametrize("name", ["1.1", "transformer_from_scratch"])
+def test_a_section_in_place_of_an_exercise_is_told_so(arena, verb, name):
+    done = arena(verb, name)
+    assert done.code == 2
+    first = load_catalog().section("1.1").exercises[0].id
+    assert done.err == (
+        f"arena: {name} is a section: name an exercise of it, such as {first}. All of them: arena list 1.1\n"
+    )
+
+
+def test_a_part_of_a_sections_name_offers_it(arena):
+    assert "Did you mean 'dqn_and_vpg'" in arena("start", "dqn").err
 
 
 def test_the_solution_waits_for_a_pass_or_for_giving_up(arena, solved):
@@ -139,7 +154,10 @@ def test_progress_moves_between_machines(arena, home):
         file.unlink()
     assert arena("progress", "--import", "events.jsonl", "--json").json == {"imported": 1, "known": 0}
     assert arena("progress", "--import", "events.jsonl", "--json").json == {"imported": 0, "known": 1}
-    assert arena("progress", "--import", "gone.jsonl").code == 2
+    gone = arena("progress", "--import", "gone.jsonl")
+    assert gone.code == 2
+    assert "there is no file gone.jsonl" in gone.err
+    assert "Errno" not in gone.err
     assert arena("progress", "--import", "e", "--export", "e").code == 2
     Path("bad.jsonl").write_text("what\n")
     done = arena("progress", "--import", "bad.jsonl")

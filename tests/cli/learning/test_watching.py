@@ -1,6 +1,8 @@
 """`arena check --watch`: no save is missed; in a terminal keys, a bar, and on to the next exercise."""
 
+import itertools
 import os
+import re
 import subprocess
 import sys
 
@@ -27,7 +29,7 @@ def test_a_save_while_it_judges_is_judged_next(arena, solved, monkeypatch, n_sav
             path.write_text(texts[-1] + "# saved while it judges\n")
         return FileVerdict(path=path, results=(), problems=())
 
-    def wait():
+    def wait(seconds):
         raise KeyboardInterrupt  # nothing is left to be judged
 
     monkeypatch.setattr(judge_file, "judge_file", judge_and_save)
@@ -41,7 +43,7 @@ def test_a_file_that_is_gone_is_waited_for(tmp_path):
     file = tmp_path / "a.py"
     waits = iter(range(3))
 
-    def wait():
+    def wait(seconds):
         if next(waits) == 2:
             file.write_text("x")
         return ""
@@ -54,12 +56,14 @@ class Terminal:
 
     def __init__(self, path, passing=()):
         entries = [load_catalog().exercise(f"1.1/{name}") for name in NAMES]
-        self.passing, self.judged, self.path = set(passing), [], path
+        self.passing, self.judged, self.path, self.n_looks = set(passing), [], path, 0
         path.write_text("")
         self.session = WatchSession(path, entries, self.judge, _show_results, more=" (2 more are to explore)")
 
-    def judge(self, ids):
-        self.judged.append({name.partition("/")[2] for name in ids})
+    def judge(self, ids, *, on_result, while_waiting):
+        self.judged.append([name.partition("/")[2] for name in ids])
+        for _ in range(self.n_looks):
+            while_waiting()
         statuses = {name: "passed" if name.partition("/")[2] in self.passing else "failed" for name in sorted(ids)}
         results = tuple(spoken(name, status, f"{status}.") for name, status in statuses.items())
         return FileVerdict(path=self.path, results=results, problems=())
@@ -68,7 +72,7 @@ class Terminal:
         """Each event is a key, or a set of names that pass from this save on."""
         remaining = [*events, "q"]
 
-        def wait():
+        def wait(seconds):
             event = remaining.pop(0)
             if isinstance(event, str):
                 return event
@@ -86,8 +90,8 @@ def terminal(home, tmp_path):
 
 def test_it_moves_on_by_itself_once_an_exercise_passes(terminal, capsys):
     terminal.run(set(), {"causal_mask"}, {"attention", "mlp"})
-    everything = set(NAMES)
-    assert terminal.judged == [everything, {"causal_mask"}, {"causal_mask"}, {"attention"}, {"attention"}, {"mlp"}]
+    names = ["causal_mask", "causal_mask", "attention", "attention", "mlp"]
+    assert terminal.judged == [list(NAMES), *([name] for name in names)]
     shown = capsys.readouterr().out
     assert "[------------------------------] 0 of 3 passed (2 more are to explore): now 1.1/causal_mask" in shown
     assert "[##########--------------------] 1 of 3 passed (2 more are to explore): now 1.1/attention" in shown
@@ -101,7 +105,7 @@ def test_it_moves_on_by_itself_once_an_exercise_passes(terminal, capsys):
 def test_after_the_last_one_a_save_is_judged_whole(terminal):
     terminal.passing = set(NAMES)
     terminal.run(set())
-    assert terminal.judged == [set(NAMES), set(NAMES)]
+    assert terminal.judged == [list(NAMES), list(NAMES)]
 
 
 def test_n_goes_to_the_next_one_that_fails_and_around(terminal, capsys):
@@ -122,6 +126,40 @@ def test_h_hints_at_the_exercise_and_l_lists_all(terminal, capsys):
     assert rows == [["✓", "1.1/causal_mask"], ["✗", "1.1/attention"], ["✗", "1.1/mlp"]]
 
 
+def test_keys_are_heeded_while_it_judges_and_q_ends_it(terminal, capsys):
+    terminal.n_looks = 3
+    terminal.run("x", "h")
+    shown = capsys.readouterr().out
+    assert "'x' is no key here: h hint, n next, l list, q quit" in shown
+    assert "1.1/causal_mask, hint 1 of 3" in shown
+    assert terminal.judged == [list(NAMES)]
+    assert "passed" not in shown  # it was ended before any verdict
+
+
+def test_a_save_is_said_at_once_and_the_exercise_that_is_worked_on_comes_first(terminal, capsys):
+    terminal.run("n", set(), {"attention", "mlp"})
+    assert re.search(r"^\d\d:\d\d:\d\d saved, judging 1.1/attention \.\.\.$", capsys.readouterr().out, re.MULTILINE)
+    terminal.session._current = terminal.session.entries[2]
+    terminal.session._look([f"1.1/{name}" for name in NAMES], lambda seconds: "")
+    assert terminal.judged[-1] == ["mlp", "causal_mask", "attention"]
+
+
+def test_a_file_that_is_half_written_is_waited_for(tmp_path, monkeypatch):
+    file = tmp_path / "a.py"
+    file.write_text("old")
+    stamp, writes = watching.take_stamp(file), iter(["", "ne", "new t", "new text"])
+
+    def write_more(seconds):
+        for text in itertools.islice(writes, 1):
+            file.write_text(text)
+        return ""
+
+    monkeypatch.setattr(watching.time, "sleep", write_more)
+
+    assert watching.wait_for_save(file, stamp, write_more) == watching.SAVED
+    assert file.read_text() == "new text"
+
+
 def test_keys_come_one_by_one_and_the_terminal_is_left_as_it_was(tmp_path):
     """In a terminal of its own, as a learner has it."""
     pty = pytest.importorskip("pty")
@@ -130,7 +168,7 @@ def test_keys_come_one_by_one_and_the_terminal_is_left_as_it_was(tmp_path):
         "assert has_keys()\n"
         "with read_keys() as wait:\n"
         "    print('ready', flush=True)\n"
-        "    while not (key := wait()): pass\n"
+        "    while not (key := wait(0.3)): pass\n"
         "print('got', key, flush=True)"
     )
     leader, follower = pty.openpty()

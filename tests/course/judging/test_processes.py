@@ -59,6 +59,20 @@ def test_texts_come_in_order_and_the_ending_after_them(environment):
     assert run("texts.append('done')", environment=environment) == [("0", "begun"), ("0", "done"), ("0", Ending(0))]
 
 
+def test_what_is_raised_while_it_waits_ends_every_job(tmp_path):
+    note = tmp_path / "pid"
+    source = f"import os, time; open({str(note)!r}, 'w').write(str(os.getpid())); time.sleep(600)"
+    jobs = [Job(name="endless", function=run_source, arguments=(source,))]
+
+    def stop_once_it_runs():
+        if note.exists() and note.read_text():
+            raise KeyError("quit")
+
+    with pytest.raises(KeyError, match="quit"):
+        list(run_jobs(jobs, Limits(), n_parallel=1, while_waiting=stop_once_it_runs))
+    wait_until(lambda: is_gone(int(note.read_text())), seconds=30)
+
+
 @pytest.mark.skipif(not processes.IS_FORKING, reason="elsewhere a lock is registered under a name")
 def test_a_lock_is_not_registered_so_that_nothing_of_it_is_left():
     source = "from multiprocessing import RLock, resource_tracker as r; r.register = lambda *what: texts.append(what[1]); RLock()"

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from arena_lib.cli.learning.check_class import check_class, check_report, judged_entry, report_class
-from arena_lib.cli.learning.watch_session import Judge, WatchSession
+from arena_lib.cli.learning.counting import shown_count
+from arena_lib.cli.learning.watch_session import Judge, WatchSession, saved_line
 from arena_lib.cli.learning.watching import has_keys, read_keys, take_stamp, wait_for_save, wait_without_keys
 from arena_lib.cli.support.exploring import more_to_explore
 from arena_lib.cli.support.output import FAILED, UsageError, as_wrong_use, json_option, print_json, show, verb
 from arena_lib.wording import counted
 
 if TYPE_CHECKING:
+    from arena_lib.checking.results import Result
     from arena_lib.course.content.catalog_types import Section
     from arena_lib.course.judging.judge_file import FileVerdict
 
@@ -116,16 +118,18 @@ def _check_file(
         with read_keys() as wait_for_key:
             session.run(wait_for_key)
         return session.is_well
-    ids = {entry.id for entry in entries}
+    ids = [entry.id for entry in entries]
     is_well, is_first = True, True
     while is_first or is_watching:
         stamp = take_stamp(path)
+        if not is_first and not as_json:
+            show(saved_line(ids))
         try:
             verdict = judge(ids)
         except UsageError as error:
             if is_first:
                 raise
-            show(f"arena: {error}", err=True)  # half written, or moved: the next save will do
+            show(f"arena: {error}", err=True)  # moved, or no notebook any more: the next save will do
         else:
             print_json(_to_json(verdict, section)) if as_json else _show_verdict(verdict, section)
             is_well = not verdict.problems and all(r.status in WELL for r in verdict.results)
@@ -137,13 +141,29 @@ def _check_file(
     return is_well
 
 
-def _judge(path: Path, section: Any, ids: set[str], **limits: Any) -> FileVerdict:
-    """Judges these exercises and records the verdicts."""
-    from arena_lib.course.judging.judge_file import judge_file
+def _judge(
+    path: Path,
+    section: Any,
+    ids: Sequence[str],
+    *,
+    on_result: Callable[[Result], None] | None = None,
+    while_waiting: Callable[[], None] | None = None,
+    **limits: Any,
+) -> FileVerdict:
+    """Judges these exercises and records the verdicts, with a count of them in a terminal."""
+    from arena_lib.course.judging.judge_file import Meanwhile, judge_file
     from arena_lib.course.record.progress import ProgressStore
 
-    with as_wrong_use():
-        verdict = judge_file(path, section, only=ids, **limits)
+    with as_wrong_use(), shown_count(len(ids)) as count:
+
+        def hear(result: Result) -> None:
+            if result.exercise in ids:  # an earlier one may be judged for the sake of these
+                if on_result is not None:
+                    on_result(result)
+                count(result)
+
+        meanwhile = Meanwhile(on_result=hear, while_waiting=while_waiting)
+        verdict = judge_file(path, section, only=ids, meanwhile=meanwhile, **limits)
     store = ProgressStore()
     for result in verdict.results:
         store.record(result, skip_repeats=True)
@@ -191,7 +211,8 @@ def _show_results(verdict: FileVerdict, ids: set[str]) -> None:
     for problem in verdict.problems:
         lost = ", ".join(name for name, why in verdict.unread.items() if why == problem)
         after = f"Until that is right, {lost} can't be judged." if lost else "What it defines is left out."
-        message = f"✗ {problem.where} can't be read as Python: {problem.message}. {after}"
+        line = f", in `{problem.text}`" if problem.text else ""
+        message = f"✗ {problem.place} can't be read as Python: {problem.message}{line}. {after}"
         print_result(Result(exercise=lost, status="error", message=message))
     for result in verdict.results:
         if result.exercise in ids and result.exercise not in verdict.unread:  # those were said above

@@ -73,8 +73,10 @@ def _import(store: Any, path: Path, as_json: bool) -> None:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "no UTF-8 text"
+        got = f"there is no file {path}" if isinstance(error, FileNotFoundError) else f"got {why!r} for {path}"
         raise UsageError(
-            f"--import must name a file that `arena progress --export` wrote: got {error}. Name another."
+            f"--import must name a file that `arena progress --export` wrote: {got}. Name another."
         ) from error
     with as_wrong_use(ProgressError):
         events = parse_lines(lines)

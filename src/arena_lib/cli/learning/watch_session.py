@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import functools
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from arena_lib.cli.learning.watching import SAVED, WaitForKey, take_stamp, wait_for_save
 from arena_lib.cli.support.output import UsageError, print_table, show
+from arena_lib.wording import counted
 
 if TYPE_CHECKING:
+    from arena_lib.checking.results import Result
     from arena_lib.course.content.catalog_types import ExerciseEntry
     from arena_lib.course.judging.judge_file import FileVerdict
 
 KEYS = "h hint, n next, l list, q quit"
 BAR_WIDTH = 30
 
-Judge = Callable[[set[str]], "FileVerdict"]
-"""Judges the exercises with these ids, and records the verdicts."""
+Judge = Callable[..., "FileVerdict"]
+"""Judges the exercises with these ids, the first of them first, and records the verdicts. It takes `on_result` and
+`while_waiting` as `judge_file.Meanwhile` has them."""
+
+
+class _Quit(Exception):
+    """The learner has pressed q while something is judged."""
 
 
 class WatchSession:
@@ -45,40 +55,64 @@ class WatchSession:
         return all(status in ("passed", "not_started") for status in self._statuses.values())
 
     def run(self, wait_for_key: WaitForKey) -> None:
-        """Judges at every save until q is pressed."""
+        """Judges at every save until q is pressed; keys are heeded while it judges, too."""
         stamp = take_stamp(self.path)
-        self._look({entry.id for entry in self.entries})
-        while (event := wait_for_save(self.path, stamp, wait_for_key)) != "q":
-            if event == SAVED:
+        with contextlib.suppress(_Quit):
+            self._look([entry.id for entry in self.entries], wait_for_key)
+            while True:
+                event = wait_for_save(self.path, stamp, wait_for_key)
+                if event != SAVED:
+                    self._press(event)
+                    continue
                 stamp = take_stamp(self.path)
-                self._look({self._current.id} if self._current else {entry.id for entry in self.entries})
-            elif event == "h":
-                self._show_hint()
-            elif event == "n":
-                self._move_on()
-                self._show_place()
-            elif event == "l":
-                marks = {"passed": "✓", "not_started": " "}
-                rows = [[marks.get(self._statuses[e.id], "✗"), e.id, e.title] for e in self.entries]
-                print_table(rows, indent="  ")
+                ids = [self._current.id] if self._current else [entry.id for entry in self.entries]
+                show(saved_line(ids))
+                self._look(ids, wait_for_key)
 
-    def _look(self, ids: set[str]) -> None:
+    def _press(self, key: str) -> None:
+        if key == "q":
+            raise _Quit
+        if key == "h":
+            self._show_hint()
+        elif key == "n":
+            self._move_on()
+            self._show_place()
+        elif key == "l":
+            marks = {"passed": "✓", "not_started": " ", "": "…"}
+            rows = [[marks.get(self._statuses.get(e.id, ""), "✗"), e.id, e.title] for e in self.entries]
+            print_table(rows, indent="  ")
+        elif key:
+            show(f"{key!r} is no key here: {KEYS}")
+
+    def _look(self, ids: Sequence[str], wait_for_key: WaitForKey) -> None:
         """Judges these, and each one after them for as long as the one before passes."""
         while ids:
+            before, said = self._current, set[str]()
+            hear = functools.partial(self._hear, before if len(ids) > 1 else None, said)
+            if before is not None:  # the one that is worked on comes first
+                ids = sorted(ids, key=before.id.__ne__)
             try:
-                verdict = self._judge(ids)
-            except UsageError as error:  # half written, or moved: the next save will do
+                verdict = self._judge(ids, on_result=hear, while_waiting=lambda: self._press(wait_for_key(0.0)))
+            except UsageError as error:  # moved, or no notebook any more: the next save will do
                 show(f"arena: {error}", err=True)
                 return
             self._statuses |= {result.exercise: result.status for result in verdict.results}
-            before = self._current
-            if before is None or self._statuses[before.id] == "passed":
+            if self._current is before and (before is None or self._statuses[before.id] == "passed"):
                 self._move_on()
-            shown = {before.id, self._current.id} if before and self._current and len(ids) > 1 else ids
+            shown = {before.id, self._current.id} - said if before and self._current and len(ids) > 1 else set(ids)
             self._show_verdict(verdict, shown)
             is_further = self._current is not before and self._current is not None and len(ids) == 1
-            ids = {self._current.id} if is_further and self._current else set()
+            ids = [self._current.id] if is_further and self._current else []
         self._show_place()
+
+    def _hear(self, current: ExerciseEntry | None, said: set[str], result: Result) -> None:
+        """Notes a verdict as it comes, and shows that on the exercise which is worked on at once."""
+        from arena_lib.checking.reports.reporting import print_result
+
+        self._statuses[result.exercise] = result.status
+        if current is not None and result.exercise == current.id:
+            said.add(result.exercise)
+            print_result(result)
 
     def _move_on(self) -> None:
         """To the next exercise that hasn't passed, from the start again after the last; to none if all have."""
@@ -99,3 +133,9 @@ class WatchSession:
 
         if self._current is not None:
             show(give_hint(self._current, ProgressStore()).text)
+
+
+def saved_line(ids: Sequence[str]) -> str:
+    """What is said at a save, at once: judging takes a while."""
+    what = ids[0] if len(ids) == 1 else counted(len(ids), "exercise")
+    return f"{time.strftime('%H:%M:%S')} saved, judging {what} ..."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import select
 import sys
 import time
@@ -10,11 +11,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 POLL_SECONDS = 0.3
+STEADY_SECONDS = 0.15
+"""For so long a file must stay as it is before it is read: an editor may still be writing it."""
 SAVED = "saved"
 """What is waited for in place of a key."""
 
 Stamp = tuple[int, int] | None
-WaitForKey = Callable[[], str]
+WaitForKey = Callable[[float], str]
+"""Waits so many seconds at most; the key, or nothing."""
 
 
 def take_stamp(path: Path) -> Stamp:
@@ -27,11 +31,22 @@ def take_stamp(path: Path) -> Stamp:
 
 
 def wait_for_save(path: Path, stamp: Stamp, wait_for_key: WaitForKey) -> str:
-    """SAVED once the file isn't as it was at the stamp, or the key that was pressed before that."""
-    while take_stamp(path) in (stamp, None):
-        if key := wait_for_key():
+    """SAVED once the file isn't as it was at the stamp, or the key that was pressed before that.
+
+    A file that is still being written, or is empty for now, isn't saved yet.
+    """
+    while not _is_saved(path, stamp):
+        if key := wait_for_key(POLL_SECONDS):
             return key
     return SAVED
+
+
+def _is_saved(path: Path, stamp: Stamp) -> bool:
+    now = take_stamp(path)
+    if now is None or now == stamp or now[1] == 0:
+        return False
+    time.sleep(STEADY_SECONDS)
+    return take_stamp(path) == now
 
 
 @contextlib.contextmanager
@@ -53,12 +68,13 @@ def has_keys() -> bool:
     return sys.platform != "win32" and sys.stdin.isatty() and sys.stdout.isatty()
 
 
-def wait_without_keys() -> str:
+def wait_without_keys(seconds: float) -> str:
     """Waits a moment, where there is nobody to press a key."""
-    time.sleep(POLL_SECONDS)
+    time.sleep(seconds)
     return ""
 
 
-def _wait_for_key() -> str:
-    is_ready, _, _ = select.select([sys.stdin], [], [], POLL_SECONDS)
-    return sys.stdin.read(1) if is_ready else ""
+def _wait_for_key(seconds: float) -> str:
+    is_ready, _, _ = select.select([sys.stdin], [], [], seconds)
+    # Not sys.stdin.read, which takes a second key along that `select` then knows nothing of.
+    return os.read(sys.stdin.fileno(), 1).decode("utf-8", "replace") if is_ready else ""

@@ -45,6 +45,15 @@ class CellProblem:
     cell: int
     line: int | None
     message: str
+    file: str = ""
+    """That of a script, whose cells nobody counts; nothing for a notebook."""
+    text: str = ""
+    """The line itself, where that is known."""
+
+    @property
+    def place(self) -> str:
+        """Where to look for it: file and line in a script, cell and line in a notebook."""
+        return f"{self.file}:{self.line}" if self.file and self.line else self.where
 
     @property
     def where(self) -> str:
@@ -161,6 +170,8 @@ def parse_cell(cell: SourceCell) -> ast.Module | CellProblem:
         cell=cell.number,
         line=None if line is None else line + cell.offset,
         message=f"SyntaxError: {getattr(first_error, 'msg', first_error)}",
+        file="" if cell.filename.startswith("<") else Path(cell.filename).name,
+        text="" if line is None else "".join(cell.source.splitlines()[line - 1 : line]).strip(),
     )
 
 

@@ -56,6 +56,16 @@ class FileVerdict:
     """The exercises that stand in such a cell, by id."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Meanwhile:
+    """What happens while a file is judged."""
+
+    on_result: Callable[[Result], None] = lambda result: None
+    """Told of each verdict as it comes, before it is known what else of the learner's own fails."""
+    while_waiting: Callable[[], None] | None = None
+    """Called several times a second; what it raises ends the judging."""
+
+
 def judge_file(
     path: Path,
     section: Section,
@@ -64,23 +74,28 @@ def judge_file(
     limit: float = LIMIT_SECONDS,
     memory: float = LIMIT_GIB,
     device: str = "cpu",
+    meanwhile: Meanwhile | None = None,
 ) -> FileVerdict:
-    """Judges what the learner has of a section in a file; `only` names exercises by id.
+    """Judges what the learner has of a section in a file; `only` names exercises by id, the first of which begins.
 
     An exploratory exercise has no test; its own cell asserts what must hold, so it isn't judged here.
     """
     file = read_learner_file(path)
     parsed = parse_file(file)
-    chosen = None if only is None else set(only)
+    chosen = None if only is None else list(only)
+    meanwhile = meanwhile or Meanwhile()
     entries = [e for e in section.exercises if e.test is not None and (chosen is None or e.id in chosen)]
     unread = {entry.id: problem for entry in entries if (problem := _problem_of(parsed, entry)) is not None}
 
     def judge(some: Sequence[ExerciseEntry]) -> dict[str, Result]:
         early = {entry.id: _without_running(parsed, entry) for entry in some}
+        for result in filter(None, early.values()):
+            meanwhile.on_result(result)
         to_run = [entry for entry in some if early[entry.id] is None]
+        to_run.sort(key=lambda entry: chosen.index(entry.id) if chosen and entry.id in chosen else 0)
         # CUDA takes address space by the hundred GiB, most of which is never filled.
         limits = Limits(seconds=limit, memory=memory if device == "cpu" else math.inf)
-        judged = _run_all(file, to_run, limits, device, _modules_to_share(parsed))
+        judged = _run_all(file, to_run, limits, device, _modules_to_share(parsed), meanwhile)
         return {name: result or judged[name] for name, result in early.items()}
 
     results = _with_helpers(parsed, section, judge(entries), judge)
@@ -116,7 +131,12 @@ def _with_helpers(
 
 
 def _run_all(
-    file: LearnerFile, entries: Sequence[ExerciseEntry], limits: Limits, device: str, modules: Sequence[str]
+    file: LearnerFile,
+    entries: Sequence[ExerciseEntry],
+    limits: Limits,
+    device: str,
+    modules: Sequence[str],
+    meanwhile: Meanwhile,
 ) -> dict[str, Result]:
     """The verdict on each exercise, which runs in a process of its own, by its id."""
     path = file.path.absolute()
@@ -125,15 +145,18 @@ def _run_all(
     preload = ["torch", "arena_lib.checking.running", judge_alone.__module__, *tests, *modules]
     results: dict[str, Result] = {}
     calls: dict[str, dict[str, str]] = {}
-    for job, message in run_jobs(jobs, limits, n_parallel=_n_parallel(), preload=preload):
+    messages = run_jobs(jobs, limits, n_parallel=_n_parallel(), preload=preload, while_waiting=meanwhile.while_waiting)
+    for job, message in messages:
         if not isinstance(message, Ending):
             record = json.loads(message)
             if "status" in record:
                 results[job.name] = Result.from_record(record)
             else:
                 calls[job.name] = record
-        elif message.exit_code == LOST or job.name not in results:
+            continue
+        if message.exit_code == LOST or job.name not in results:
             results[job.name] = _verdict_on(job.name, message, limits, calls.get(job.name, {}))
+        meanwhile.on_result(results[job.name])
     return results
 
 

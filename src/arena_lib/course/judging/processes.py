@@ -39,6 +39,7 @@ _GRACE_SECONDS = 5
 """A process that nobody kills in time, as its starter is gone, ends so much later by itself."""
 _N_STARTS = 20
 _SECONDS_BETWEEN_STARTS = 0.05
+_SECONDS_BETWEEN_CALLS = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,12 +107,18 @@ class _Child:
 
 
 def run_jobs(
-    jobs: Iterable[Job], limits: Limits, *, n_parallel: int, preload: Sequence[str] = ()
+    jobs: Iterable[Job],
+    limits: Limits,
+    *,
+    n_parallel: int,
+    preload: Sequence[str] = (),
+    while_waiting: Callable[[], None] | None = None,
 ) -> Iterator[tuple[Job, str | Ending]]:
     """Each text of each job as it comes, and its Ending after them.
 
     The modules to `preload` are those of the first call in this process. Where one job kills the fork server,
     all that run beside it are lost, and run once more, alone: then only the one that did it is lost again.
+    `while_waiting` is called several times a second; what it raises ends every process.
     """
     waiting, lost = deque(jobs), deque[Job]()
     running: list[_Child] = []
@@ -121,7 +128,9 @@ def run_jobs(
                 running.append(_start(waiting.popleft(), limits, preload))
             if not running:
                 running.append(_start(lost.popleft(), limits, preload, is_alone=True))
-            _wait_for_any(running)
+            _wait_for_any(running, math.inf if while_waiting is None else _SECONDS_BETWEEN_CALLS)
+            if while_waiting is not None:
+                while_waiting()
             for child in list(running):
                 ending = child.read()
                 yield from ((child.job, child.texts.popleft()) for _ in range(len(child.texts)))
@@ -138,10 +147,10 @@ def run_jobs(
             child.close()
 
 
-def _wait_for_any(running: Sequence[_Child]) -> None:
-    """Returns once a process has sent something or ended, or its time is up."""
+def _wait_for_any(running: Sequence[_Child], most: float) -> None:
+    """Returns once a process has sent something or ended, or its time is up; after `most` seconds anyway."""
     signs = [sign for child in running for sign in _signs_of(child)]
-    seconds = min(child.deadline for child in running) - time.monotonic()
+    seconds = min(most, *(child.deadline - time.monotonic() for child in running))
     wait(signs, None if seconds == math.inf else max(0.0, seconds))
 
 
