@@ -184,5 +184,30 @@ def test_keys_come_one_by_one_and_the_terminal_is_left_as_it_was(tmp_path):
     os.close(leader)
 
 
+def test_a_q_that_nobody_takes_stops_as_ctrl_c_does(tmp_path):
+    pty = pytest.importorskip("pty")
+    code = (
+        "import time\n"
+        "from arena_lib.cli.learning.watching import read_keys\n"
+        "try:\n"
+        "    with read_keys() as wait:\n"
+        "        print('ready', flush=True)\n"
+        "        time.sleep(600)\n"
+        "except KeyboardInterrupt:\n"
+        "    print('stopped', flush=True)"
+    )
+    leader, follower = pty.openpty()
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=follower, stdout=follower, close_fds=True)
+    os.close(follower)
+    shown = b""
+    while b"ready" not in shown:
+        shown += os.read(leader, 100)
+    os.write(leader, b"q")
+    while b"stopped" not in shown:
+        shown += os.read(leader, 100)
+    assert process.wait(timeout=60) == 0
+    os.close(leader)
+
+
 def test_without_a_terminal_there_are_no_keys():
     assert not watching.has_keys()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from arena_lib.cli.learning.watching import SAVED, WaitForKey, take_stamp, wait_for_save
+from arena_lib.cli.learning.watching import QUIT, SAVED, WaitForKey, take_stamp, wait_for_save
 from arena_lib.cli.support.output import UsageError, print_table, show
 from arena_lib.wording import counted
 
@@ -70,7 +70,7 @@ class WatchSession:
                 self._look(ids, wait_for_key)
 
     def _press(self, key: str) -> None:
-        if key == "q":
+        if key == QUIT:
             raise _Quit
         if key == "h":
             self._show_hint()

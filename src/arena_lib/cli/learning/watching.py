@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import queue
 import select
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +16,8 @@ from pathlib import Path
 POLL_SECONDS = 0.3
 STEADY_SECONDS = 0.15
 """For so long a file must stay as it is before it is read: an editor may still be writing it."""
+QUIT = "q"
+SECONDS_UNTIL_STOPPED = 1.0
 SAVED = "saved"
 """What is waited for in place of a key."""
 
@@ -57,10 +62,35 @@ def read_keys() -> Iterator[WaitForKey]:
 
     settings = termios.tcgetattr(sys.stdin)
     tty.setcbreak(sys.stdin)
+    keys, is_over = queue.SimpleQueue[str](), threading.Event()
+    threading.Thread(target=_read_into, args=(keys, is_over), daemon=True).start()
+
+    def wait_for_key(seconds: float) -> str:
+        try:
+            return keys.get(timeout=seconds) if seconds else keys.get_nowait()
+        except queue.Empty:
+            return ""
+
     try:
-        yield _wait_for_key
+        yield wait_for_key
     finally:
+        is_over.set()
         termios.tcsetattr(sys.stdin, termios.TCSADRAIN, settings)
+
+
+def _read_into(keys: queue.SimpleQueue[str], is_over: threading.Event) -> None:
+    """Collects the keys. A q that nobody takes, as while processes are started, stops the program as Ctrl-C does."""
+    while not is_over.is_set():
+        is_ready, _, _ = select.select([sys.stdin], [], [], POLL_SECONDS)
+        if not is_ready:
+            continue
+        # Not sys.stdin.read, which takes a second key along that `select` then knows nothing of.
+        key = os.read(sys.stdin.fileno(), 1).decode("utf-8", "replace")
+        if not key:  # the terminal is gone
+            return
+        keys.put(key)
+        if key == QUIT and not is_over.wait(SECONDS_UNTIL_STOPPED):
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 
 def has_keys() -> bool:
@@ -72,9 +102,3 @@ def wait_without_keys(seconds: float) -> str:
     """Waits a moment, where there is nobody to press a key."""
     time.sleep(seconds)
     return ""
-
-
-def _wait_for_key(seconds: float) -> str:
-    is_ready, _, _ = select.select([sys.stdin], [], [], seconds)
-    # Not sys.stdin.read, which takes a second key along that `select` then knows nothing of.
-    return os.read(sys.stdin.fileno(), 1).decode("utf-8", "replace") if is_ready else ""
