@@ -13,7 +13,6 @@ import pytest
 from arena_lib.checking.reports.messages import spoken
 from arena_lib.checking.results import Result
 from arena_lib.cli.learning.check import _show_verdict
-from arena_lib.cli.learning.counting import shown_count
 from arena_lib.course.content.catalog import load_catalog
 from arena_lib.course.judging.judge_file import FileVerdict
 from arena_lib.course.record.progress import ProgressStore
@@ -100,15 +99,6 @@ def test_waiting_is_said_where_a_pipe_does_not_take_it_along(arena, solved):
     assert done.err == "judging 1 exercise of mine.py ...\n"
     assert "judging" not in done.out
     assert arena("check", solved, "-e", "causal_mask", "--json").err == ""
-
-
-def test_a_terminal_counts_while_it_judges(monkeypatch, capsys):
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    with shown_count(2) as count:
-        count(spoken(MASK, "passed", "yes."))
-        count(spoken("1.1/mlp", "failed", "no."))
-    lines = [line.rstrip() for line in capsys.readouterr().err.split("\r")]
-    assert lines == ["  1 of 2 judged, 0 to fix", "  2 of 2 judged, 1 to fix", "", ""]
 
 
 def test_every_verdict_has_one_mark(arena, solved):
