@@ -100,7 +100,7 @@ plots.lines(
 # *mixed*. So DQN keeps its last ten thousand or more transitions in a **replay buffer**, and learns from random
 # handfuls of them. Each transition is used several times, too, which saves experience.
 #
-# A transition is `(obs, action, reward, terminated, next_obs)`. The buffer is a ring: once it's full, the newest
+# A transition is `(obs, actions, rewards, terminated, next_obs)`. The buffer is a ring: once it's full, the newest
 # transition takes the place of the oldest.
 # %% exercise="ring_rows" title="Round and round" difficulty=1 importance=2 minutes=5
 # hint: Without an end, the rows would be n_added, n_added + 1, ...

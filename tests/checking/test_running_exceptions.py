@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 
+import torch
 from einops import rearrange
 
-from arena_lib.checking import Mistake, outputs, run
+from arena_lib.checking import Mistake, Unfit, outputs, run
 
 
 def test_stub_is_not_started(toy):
@@ -27,6 +28,30 @@ def test_exception_of_the_learner_is_an_error(toy):
     result = run(toy.test_half_norm, lambda x, weight: x @ weight[:1])
     assert result.status == "error"
     assert "RuntimeError" in result.message
+
+
+def test_an_observer_that_stops_at_none_asks_for_a_return(toy):
+    def unpacked(function, case):
+        first, second = function(*case.args)
+        return {"first": first, "second": second}
+
+    test = replace(
+        toy.test_half_norm, observe=unpacked, properties=[], mistakes=[], reference=lambda x, weight: (x, weight)
+    )
+    assert "is there a `return` on every path?" in run(test, lambda x, weight: None).message
+    assert "`return`" not in run(test, lambda x, weight: 3).message
+
+
+def test_what_an_observer_says_of_none_asks_for_a_return(toy):
+    def tensor_of(function, case):
+        result = function(*case.args)
+        if not isinstance(result, torch.Tensor):
+            raise Unfit(f"It must return a tensor: got {type(result).__name__}.")
+        return {"output": result}
+
+    test = replace(toy.test_half_norm, observe=tensor_of, properties=[], mistakes=[])
+    assert "got NoneType. Is there a `return` on every path?" in " ".join(run(test, lambda x, w: None).message.split())
+    assert "Is there" not in run(test, lambda x, weight: 3).message
 
 
 def test_long_exception_is_cut_in_the_message(toy):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from arena_lib.checking.judges import exercise as exercise
     from arena_lib.checking.mistakes import Mistake as Mistake
     from arena_lib.checking.mistakes import instead_of as instead_of
+    from arena_lib.checking.mistakes import stops_with as stops_with
     from arena_lib.checking.modules import Unfit as Unfit
     from arena_lib.checking.modules import module_case as module_case
     from arena_lib.checking.modules import random_weights as random_weights
@@ -48,6 +49,7 @@ _HOMES = {
     "outputs_and_gradients": "observing",
     "random_weights": "modules",
     "run": "running",
+    "stops_with": "mistakes",
     "verify": "proofs.verifying",
 }
 

@@ -50,6 +50,16 @@ class Case:
                 f'{type(self.kwargs).__name__}. Write kwargs={{"x": x}}.'
             )
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The lengths of axes that the case's config says: n_heads, d_head and the like, not how many layers there are."""
+        fields = vars(self.given["cfg"]) if hasattr(self.given.get("cfg"), "__dict__") else {}
+        return {
+            name: size
+            for name, size in fields.items()
+            if name.startswith(("n_", "d_")) and name != "n_layers" and isinstance(size, int)
+        }
+
     def fresh(self) -> "Case":
         """The same case with arguments of its own, so that nobody can spoil them for the next."""
         return map_case(_own, self)

@@ -79,6 +79,16 @@ def instead_of(old: str, wrong: Mapping[str, tuple[str, ...]], *, within: str | 
     )
 
 
+def stops_with(text: str) -> Callable[[Sequence[Observations]], bool]:
+    """For `Mistake(shows=...)`: whether an exception that says `text` is what was seen in a case.
+
+    >>> from arena_lib.checking import Raised
+    >>> stops_with("with a bool tensor")([{"raised": Raised("RuntimeError", "Subtraction with a bool tensor")}])
+    True
+    """
+    return lambda seen: any(text in getattr(shown.get("raised"), "text", "") for shown in seen)
+
+
 def build_both(first: Mistake, second: Mistake, reference: Callable[..., Any]) -> Any:
     """The version of `reference` with both substitutions; AuthoringError if they touch each other."""
     if (first.within or "") == (second.within or "") and _overlap(first.old, second.old):

@@ -19,6 +19,7 @@ from torch import nn
 from arena_lib.checking.cases import Case
 from arena_lib.checking.comparison.comparing import compare
 from arena_lib.checking.comparison.describing import describe
+from arena_lib.checking.comparison.texts import RETURN_MISSING
 from arena_lib.checking.evidence.diagnosing import Sighting, diagnose, same_observations
 from arena_lib.checking.evidence.examples import is_examples_case
 from arena_lib.checking.evidence.expectations import (
@@ -298,15 +299,28 @@ def _observe(session: _Session, candidate: Any) -> tuple[Exception, Case] | None
             first = first or (error, case)
             session.seen.append(raised(error))
         except Exception as error:
-            if RAISED not in expected:
-                first = first or (error, case)
+            if RAISED not in expected and first is None:
+                first = (error, case)
+                _note_nothing_returned(session, error)
             session.seen.append(raised(error))
     if unfit is not None:
-        session.checks.append(Check(name="can be observed", passed=False, message=str(unfit)))
+        session.checks.append(Check(name="can be observed", passed=False, message=_with_question(str(unfit))))
         raise _Verdict("failed", diagnosis=_diagnosis(session))
     if first is None:
         session.checks.append(Check(name=RUNS, passed=True))
     return first
+
+
+def _with_question(message: str) -> str:
+    """What an observer says of None, with the question that helps most."""
+    return f"{message} Is {RETURN_MISSING[3:]}" if "got NoneType" in message else message
+
+
+def _note_nothing_returned(session: _Session, error: Exception) -> None:
+    """Asks for a `return` where the observer, not the learner's code, stopped at None."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    if "NoneType" in str(error) and frame.filename == inspect.getsourcefile(inspect.unwrap(session.test.observe)):
+        session.notes.append(f"The call returned None: {RETURN_MISSING}")
 
 
 def _note_unwritten(session: _Session, candidate: Any, error: BaseException) -> None:
@@ -337,6 +351,7 @@ def _mismatches(session: _Session) -> list[_Difference]:
                 axes=case.axes.get(name) or session.test.axes_of(name),
                 tolerance=session.test.tolerance.get(name),
                 observation=name,
+                sizes=case.sizes,
             )
             if mismatch is not None:
                 differences.append(_Difference(mismatch=mismatch, case=case, expected=value, actual=seen.get(name)))

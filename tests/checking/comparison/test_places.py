@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 
@@ -27,13 +29,17 @@ def wrong(*shape: int, at) -> np.ndarray:
         (wrong(3, 12, at=np.s_[:, [0, 1, 2, 5, 6]]), "batch seq", None),
         (wrong(4, 6, 7, at=np.s_[1:3, 2, :]), "batch seq d_model", "only at batch = 1, 2 and position 2"),
         (wrong(4, 6, 7, at=np.s_[:, 5, 1:]), "batch seq d_model", "only at position 5 and d_model from 1 to 6"),
+        (wrong(4, 5, at=np.s_[3]), "axis 0 axis 1", "only at the last row (row 3)"),
+        (wrong(4, 5, at=np.s_[:, 2:4]), "axis 0 axis 1", "only at columns 2, 3"),
+        (wrong(8, at=np.s_[3:7]), "axis 0", "only at entries 3 to 6"),
+        (wrong(4, 5, 6, at=np.s_[3]), "axis 0 axis 1 axis 2", "only at the last index of axis 0 (axis 0 = 3)"),
         (np.ones((2, 3), dtype=bool), "batch seq", None),
         (np.zeros((2, 3), dtype=bool), "batch seq", None),
         (np.array(True), "", None),
     ],
 )
 def test_place(array, axes, place):
-    found = find_place(array, tuple(axes.split()))
+    found = find_place(array, tuple(re.findall(r"axis \d|\w+", axes)))
     assert (found and found[0]) == place
 
 

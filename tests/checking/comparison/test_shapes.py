@@ -36,6 +36,19 @@ def test_shape_pattern(pattern):
 
 
 @pytest.mark.parametrize(
+    ("shape", "sizes", "pattern"),
+    [
+        ((2, 4, 5), {"n_heads": 4, "d_head": 6}, "there is an axis of length 4 (n_heads) too many"),
+        ((2, 4, 5), {"n_heads": 4, "d_head": 4}, "there is an axis of length 4 too many"),
+        ((2, 5, 5), {"n_heads": 4}, "there is an axis of length 5 (seq) too many"),
+        ((2, 5, 1), {"n_heads": 1}, "there is an axis of length 1 too many"),
+    ],
+)
+def test_an_axis_too_many_is_called_by_its_word_where_only_one_has_its_length(shape, sizes, pattern):
+    assert find_shape_pattern(torch.zeros(shape), torch.zeros(2, 5), ("batch", "seq"), sizes) == pattern
+
+
+@pytest.mark.parametrize(
     ("actual", "expected"),
     [
         (torch.zeros(4, 6), torch.zeros(2, 3)),

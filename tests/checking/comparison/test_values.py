@@ -3,10 +3,22 @@ import pytest
 import torch
 
 from arena_lib.checking.comparison.arrays import Tolerance
+from arena_lib.checking.comparison.comparing import compare
 from arena_lib.checking.comparison.values import Place, compare_numbers, compare_tensors, compare_values
 from arena_lib.errors import AuthoringError
 
 PLACE = Place(axes=("batch", "seq"), tolerance=None, observation="output", explain=True)
+
+
+@pytest.mark.parametrize("expected", [torch.zeros(2), 1.0, {"a": 1}, [1], "text"])
+def test_none_in_place_of_a_result_asks_for_a_return(expected):
+    assert compare(None, expected).pattern == "is there a `return` on every path?"
+
+
+def test_none_inside_a_result_asks_for_nothing():
+    assert compare([None], [torch.zeros(2)]).pattern is None
+
+
 TENSOR = torch.arange(6.0).reshape(2, 3)
 
 

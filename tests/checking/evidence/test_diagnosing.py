@@ -10,7 +10,7 @@ from arena_lib.checking.cases import Case
 from arena_lib.checking.comparison.comparing import Raised, Tolerance
 from arena_lib.checking.evidence.diagnosing import Sighting, diagnose, same_observations
 from arena_lib.checking.evidence.expectations import cases_of, observe_or_raised, raised
-from arena_lib.checking.mistakes import Mistake, build_both_alone
+from arena_lib.checking.mistakes import Mistake, build_both_alone, stops_with
 from arena_lib.checking.modules import Unfit
 from arena_lib.checking.observing import CHANGED
 
@@ -109,6 +109,41 @@ def test_an_exception_of_the_same_kind_that_says_something_else_is_another_mista
     error = RuntimeError("Sizes of tensors must match except in dimension 1. Expected 2")
     test = dataclasses.replace(toy.test_half_norm, mistakes=[Mistake("adds sizes", function=fails(error))])
     assert name_of(test, observe(test, fails(RuntimeError(text)))) == name
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("The size of tensor a (7) must match the size of tensor b (4) at non-singleton dimension 2", "drops an axis"),
+        ("The size of tensor a (4) must match the size of tensor b (7) at non-singleton dimension 2", "drops an axis"),
+        ("The size of tensor a (2) must match the size of tensor b (3) at non-singleton dimension 0", None),
+    ],
+)
+def test_sizes_that_do_not_fit_are_told_apart_by_the_sizes(toy, text, name):
+    error = RuntimeError("The size of tensor a (7) must match the size of tensor b (4) at non-singleton dimension 2")
+    test = dataclasses.replace(toy.test_half_norm, mistakes=[Mistake("drops an axis", function=fails(error))])
+    assert name_of(test, observe(test, fails(RuntimeError(text)))) == name
+
+
+def test_a_mistake_may_be_recognised_by_what_it_raises_in_some_case(toy):
+    mistake = Mistake("breaks", function=fails(ValueError("it is too small")), shows=stops_with("too small"))
+    test = dataclasses.replace(toy.test_half_norm, mistakes=[mistake])
+
+    def breaks_for_one_row(x, weight):
+        if len(x) == 1:
+            raise ValueError("1 is too small")
+        return toy.half_norm(x, weight)
+
+    assert name_of(test, observe(test, breaks_for_one_row)) == "breaks"
+    assert name_of(test, observe(test, lambda x, weight: x)) is None
+
+
+def test_a_single_mistake_is_named_before_a_pair_that_shows_the_same(toy):
+    both = Mistake("does both", function=lambda x, weight: x * weight + x)
+    test = toy.test_half_norm
+    assert name_of(test, observe(test, both.function)) == "does not halve; and it lets the gradient through"
+    test = dataclasses.replace(test, mistakes=[*test.mistakes, both])
+    assert name_of(test, observe(test, both.function)) == "does both"
 
 
 def test_observations_agree_within_the_tolerance(toy):

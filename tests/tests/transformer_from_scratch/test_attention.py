@@ -3,6 +3,7 @@
 import importlib
 import math
 
+import pytest
 import torch
 from torch import nn
 
@@ -69,3 +70,33 @@ class AttentionWithRootOfAHalf(AttentionWithBuffer):
 def test_half_of_d_head_is_not_its_root():
     result = run(judges.test_attention, AttentionWithRootOfAHalf)
     assert result.diagnosis.mistake == "divides the scores by half of d_head"
+
+
+def forward_of(forward):
+    return type("Attention", (AttentionWithBuffer,), {"forward": forward})
+
+
+def results_of_heads(self, x):
+    q, k, v = (
+        torch.einsum("bpm,nmh->bnph", x, self.get_parameter(f"W_{c}")) + self.get_parameter(f"b_{c}")[:, None]
+        for c in "QKV"
+    )
+    return self.apply_causal_mask(q @ k.mT / self.cfg.d_head**0.5).softmax(-1) @ v
+
+
+WRONG = {
+    "multiplies x by W_Q without an axis for the heads": lambda self, x: x @ self.W_Q + self.b_Q,
+    "adds a bias of the heads without an axis for the positions": lambda self, x: x[:, None] @ self.W_Q + self.b_Q,
+    "does not sum over the heads": lambda self, x: results_of_heads(self, x) @ self.W_O + self.b_O,
+    "leaves W_O out, and n_heads in": lambda self, x: results_of_heads(self, x).transpose(1, 2),
+}
+
+
+@pytest.mark.parametrize("mistake", WRONG)
+def test_a_wrong_attention_is_named(mistake):
+    assert run(judges.test_attention, forward_of(WRONG[mistake])).diagnosis.mistake == mistake
+
+
+def test_an_axis_that_stands_in_the_config_is_called_by_its_word():
+    result = run(judges.test_attention, forward_of(WRONG["does not sum over the heads"]))
+    assert result.mismatch.pattern == "there is an axis of length 3 (n_heads) too many"

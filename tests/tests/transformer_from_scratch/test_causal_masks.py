@@ -67,6 +67,26 @@ def test_a_mask_that_is_too_weak_is_named(judge, fill):
     assert run(judge, mask).diagnosis.mistake == "hides the future with a number that is not low enough"
 
 
+def ones(scores, **options):
+    return torch.ones(scores.shape[-2:], **options)
+
+
+WRONG = {
+    "multiplies the mask by -inf": lambda scores: scores + torch.ones_like(scores).triu(1) * -torch.inf,
+    "sets the future to zero": lambda scores: scores * ones(scores).tril(),
+    "hides the present too": lambda scores: scores + (ones(scores) * -torch.inf).triu(),
+    "hands masked_fill a mask of numbers": lambda scores: scores.masked_fill(ones(scores).triu(1), -torch.inf),
+    "makes a mask of the size of batch and n_heads": lambda scores: scores.masked_fill(
+        torch.ones(scores.shape[:2], dtype=torch.bool).triu(1), -torch.inf
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", WRONG)
+def test_a_wrong_mask_is_named(mistake):
+    assert run(judges.test_causal_mask, WRONG[mistake]).diagnosis.mistake == mistake
+
+
 def test_a_mask_made_from_the_scores_values_is_named():
     result = run(judges.test_causal_mask, lambda scores: scores.masked_fill(scores.tril() == 0, -torch.inf))
     assert result.diagnosis.mistake == "hides every visible score that is exactly 0"

@@ -10,7 +10,7 @@ Raises:  AuthoringError if the expected value is of a kind that cannot be compar
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,13 +78,18 @@ def compare(
     axes: str = "",
     tolerance: Tolerance | None = None,
     observation: str = "output",
+    sizes: Mapping[str, int] | None = None,
 ) -> Mismatch | None:
     """The first difference between `actual` and `expected`, or None if they agree.
+
+    `sizes` are the lengths of axes that don't stand in the result, by their words: one too many is called by its word.
 
     >>> compare([1, 2], [1, 3]).pattern is None, compare(2.0, 2) is None, compare(2, 2.0) is None
     (True, False, True)
     """
-    return _compare(actual, expected, Place(tuple(axes.split()), tolerance, observation, explain=True))
+    return _compare(
+        actual, expected, Place(tuple(axes.split()), tolerance, observation, explain=True, sizes=sizes or {})
+    )
 
 
 def equal(actual: object, expected: object, tolerance: Tolerance | None = None) -> bool:
@@ -202,7 +207,7 @@ def _sequence_advice(actual: object) -> str | None:
         return "return a list; .tolist() makes one of a tensor"
     if "generator" in describe(actual):
         return "return a list; list(...) makes one of a generator"
-    return "is there a `return` on every path?" if actual is None else None
+    return None
 
 
 def _compare_dicts(actual: object, expected: dict[Any, Any], place: Place) -> Mismatch | None:

@@ -54,9 +54,20 @@ def find_place(wrong: np.ndarray, axes: tuple[str, ...]) -> tuple[str, bool] | N
 
 def _places(wrong: np.ndarray, axes: tuple[str, ...]) -> Iterator[tuple[str, int, bool]]:
     """Text, number of entries, and whether the place was known before looking at the data."""
-    yield from _along_one_axis(wrong, axes)
+    yield from _along_one_axis(wrong, _lines(axes))
     yield from _between_two_axes(wrong, axes)
-    yield from _in_a_box(wrong, axes)
+    yield from _in_a_box(wrong, _lines(axes))
+
+
+def _lines(axes: tuple[str, ...]) -> tuple[str, ...]:
+    """Words for axes that have only numbers, where there are one or two.
+
+    >>> _lines(("axis 0",)), _lines(("axis 0", "axis 1")), _lines(("batch",))
+    (('entry',), ('row', 'column'), ('batch',))
+    """
+    if len(axes) > 2 or not all(axis.startswith("axis ") for axis in axes):
+        return axes
+    return ("entry",) if len(axes) == 1 else ("row", "column")
 
 
 def _used(wrong: np.ndarray, axis: int) -> list[int]:
@@ -72,7 +83,7 @@ def _along_one_axis(wrong: np.ndarray, axes: tuple[str, ...]) -> Iterator[tuple[
         if length < 2 or len(used) == length:
             continue
         each = wrong.size // length
-        word = thing(axes[axis]) or axes[axis]
+        word = thing(axes[axis]) or axes[axis].replace("axis ", "index of axis ")
         if length >= MIN_LENGTH and used == [length - 1]:
             yield f"only at the last {word} ({coordinate(axes[axis], length - 1)})", each, True
         elif length >= MIN_LENGTH and used == [0]:
@@ -121,7 +132,9 @@ def _many(axis: str, used: list[int], text: str) -> str:
     word = thing(axis)
     if word is None and " to " in text and "," not in text:
         return f"{axis} from {text}"
-    return f"{word}s {text}" if word and len(used) > 1 else coordinate(axis, text)
+    if word is None or len(used) == 1:
+        return coordinate(axis, text)
+    return f"{'entries' if word == 'entry' else f'{word}s'} {text}"
 
 
 def _between_two_axes(wrong: np.ndarray, axes: tuple[str, ...]) -> Iterator[tuple[str, int, bool]]:

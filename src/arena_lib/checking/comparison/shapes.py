@@ -5,6 +5,7 @@ Nothing is said where there are several ways.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import permutations
 
 import numpy as np
@@ -20,9 +21,14 @@ MAX_AXES = 6
 
 
 def find_shape_pattern(
-    actual: np.ndarray | torch.Tensor, expected: np.ndarray | torch.Tensor, axes: tuple[str, ...] = ()
+    actual: np.ndarray | torch.Tensor,
+    expected: np.ndarray | torch.Tensor,
+    axes: tuple[str, ...] = (),
+    sizes: Mapping[str, int] | None = None,
 ) -> str | None:
     """How a wrong shape came about: axes in another order, an axis too few or too many.
+
+    `sizes` are the lengths of axes that don't stand in what is expected, by their words.
 
     >>> find_shape_pattern(torch.zeros(2, 5, 3), torch.zeros(2, 3, 5), ("batch", "seq", "d_model"))
     'the axes seq and d_model are swapped'
@@ -36,8 +42,22 @@ def find_shape_pattern(
         return f"{_axis(words[gone[0]])} is missing" if len(gone) == 1 else None
     if len(actual_shape) == len(expected_shape) + 1:
         extra = [i for i in range(len(actual_shape)) if actual_shape[:i] + actual_shape[i + 1 :] == expected_shape]
-        return f"there is an axis of length {actual_shape[extra[0]]} too many" if extra else None
+        if not extra:
+            return None
+        length = actual_shape[extra[0]]
+        word = _word_of_length(length, (sizes or {}) | (dict(zip(axes, expected_shape, strict=True)) if axes else {}))
+        return f"there is an axis of length {length}{word and f' ({word})'} too many"
     return None
+
+
+def _word_of_length(length: int, sizes: Mapping[str, int]) -> str:
+    """The word for the only axis of this length, if there is just one.
+
+    >>> _word_of_length(3, {"batch": 2, "n_heads": 3}), _word_of_length(2, {"batch": 2, "seq": 2})
+    ('n_heads', '')
+    """
+    words = [word for word, size in sizes.items() if size == length > 1]
+    return words[0] if len(words) == 1 else ""
 
 
 def _reordered(

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 
 NO_EXCEPTION = "without an exception"
 """What came in place of an exception that must be raised."""
+RETURN_MISSING = "is there a `return` on every path?"
+"""What a learner is asked whose code gave None."""
 MAX_TEXT = 80
 """Characters kept of a learner's string, name or key."""
 THINGS = {

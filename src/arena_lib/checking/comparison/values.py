@@ -7,7 +7,8 @@ Raises:  AuthoringError for an expected tensor without values. Never for what a 
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ from arena_lib.checking.comparison.describing import (
 )
 from arena_lib.checking.comparison.patterns import find_pattern
 from arena_lib.checking.comparison.shapes import find_shape_pattern
-from arena_lib.checking.comparison.texts import shape_text
+from arena_lib.checking.comparison.texts import RETURN_MISSING, shape_text
 from arena_lib.checking.results import Mismatch
 from arena_lib.errors import AuthoringError
 
@@ -50,10 +51,17 @@ class Place:
     tolerance: Tolerance | None
     observation: str
     explain: bool
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    """The lengths of other axes that a learner's code works with, by their words."""
 
     def at(self, step: str) -> Place:
         """The place one step further into a container."""
         return dataclasses.replace(self, observation=self.observation + step)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is the observation itself, not an entry of it."""
+        return not self.observation.endswith("]")
 
     def names(self, n_axes: int) -> tuple[str, ...]:
         """The words for the axes, if they are as many."""
@@ -66,6 +74,8 @@ class Place:
 
 def wrong_type(actual: object, expected: object, place: Place, advice: str | None = None) -> Mismatch:
     """The mismatch of a value of another kind."""
+    if actual is None and place.is_whole:
+        advice = RETURN_MISSING
     return place.mismatch("type", expected=describe(expected), actual=describe(actual), pattern=advice)
 
 
@@ -101,7 +111,7 @@ def _tensor_advice(actual: object) -> str | None:
         return "return the tensor itself; .item() and float() take it out of the graph"
     if is_a(actual, list) or is_a(actual, tuple):
         return "return one tensor; torch.stack or torch.tensor makes one of a list"
-    return "is there a `return` on every path?" if actual is None else None
+    return None
 
 
 def wrong_shape(
@@ -111,7 +121,7 @@ def wrong_shape(
 ) -> Mismatch:
     """The mismatch of two values, each with its shape."""
     axes = place.names(len(expected[1]))
-    pattern = find_shape_pattern(actual[0], expected[0], axes) if place.explain else None
+    pattern = find_shape_pattern(actual[0], expected[0], axes, place.sizes) if place.explain else None
     return place.mismatch(
         "rank" if len(actual[1]) != len(expected[1]) else "shape",
         axes=axes,

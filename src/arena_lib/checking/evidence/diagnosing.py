@@ -12,7 +12,7 @@ from torch import Tensor
 
 from arena_lib.checking.comparison.comparing import equal
 from arena_lib.checking.evidence.examples import is_examples_case
-from arena_lib.checking.evidence.expectations import RAISED, cases_of, expectations_of, observe_or_raised
+from arena_lib.checking.evidence.expectations import RAISED, UNFIT, cases_of, expectations_of, observe_or_raised
 from arena_lib.checking.exercises import Exercise, ignored
 from arena_lib.checking.mistakes import Mistake, build_both, build_both_alone
 from arena_lib.checking.observing import Observations
@@ -26,6 +26,8 @@ A learner waits for it.
 """
 ALIKE = 30
 """Letters at the beginning of two exceptions' messages that must be the same."""
+ABOUT_SIZES = ("The size of tensor a", "Expected target size", "mat1 and mat2 shapes")
+"""Beginnings of torch's messages about sizes that don't fit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,11 +70,15 @@ def _shows(sighting: Sighting, index: int) -> bool:
 def _raises_alike(shown: Observations, seen: Observations) -> bool:
     """Whether two exceptions, if that is what was seen, begin to say the same, whatever the numbers in it.
 
-    Half of all slips with tensors raise a RuntimeError.
+    Half of all slips with tensors raise a RuntimeError. Where it is about sizes that don't fit, only the sizes tell which
+    axes met, so they count.
     """
     if RAISED not in shown or RAISED not in seen:
         return True
-    first, second = (re.sub(r"[^A-Za-z]+", " ", raised[RAISED].text)[:ALIKE] for raised in (shown, seen))
+    texts = [raised[RAISED].text for raised in (shown, seen)]
+    first, second = (re.sub(r"[^A-Za-z]+", " ", text)[:ALIKE] for text in texts)
+    if first == second and texts[0].startswith(ABOUT_SIZES):
+        first, second = (" ".join(sorted(re.findall(r"\d+", text))) for text in texts)
     return bool(first == second)
 
 
@@ -98,8 +104,8 @@ def _find_pair(sighting: Sighting) -> tuple[Mistake, Mistake] | None:
     if not any(is_wrong) or SECONDS_FOR_PAIRS <= 0:
         return None
     case_idx = is_wrong.index(True)
-    if RAISED in sighting.seen[case_idx]:
-        return None  # one exception of a kind looks like any other
+    if not sighting.seen[case_idx].keys().isdisjoint({RAISED, UNFIT}):
+        return None  # one exception of a kind looks like any other, and so does what can't be observed
     case, seen = cases_of(test, sighting.device)[case_idx], sighting.seen[case_idx]
     pairs = _pairs(sighting, case_idx)
     deadline = time.process_time() + SECONDS_FOR_PAIRS

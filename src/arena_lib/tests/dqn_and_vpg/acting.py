@@ -140,6 +140,13 @@ test_epsilon_greedy_policy = exercise(
             },
         ),
         Mistake(
+            "asks the space of all environments how many actions there are",
+            "envs.single_action_space.n",
+            "envs.action_space.n",
+            why="that space holds one action of each environment: envs.single_action_space is that of one",
+            raises="AttributeError",
+        ),
+        Mistake(
             "decides without rng",
             "rng.random(envs.num_envs) < epsilon",
             "np.random.random(envs.num_envs) < epsilon",
@@ -159,6 +166,10 @@ test_epsilon_greedy_policy = exercise(
                 "random_actions = np.full(envs.num_envs, rng.integers(n_actions))": (
                     "draws one random action for all environments",
                     "each environment that explores gets a random action of its own",
+                ),
+                "random_actions = rng.integers(n_actions + 1, size=envs.num_envs)": (
+                    "draws an action that doesn't exist",
+                    "rng.integers(n) draws from 0 to n - 1",
                 ),
                 "random_actions = rng.integers(n_actions - 1, size=envs.num_envs)": (
                     "never draws the last action",
@@ -194,6 +205,13 @@ test_epsilon_greedy_policy = exercise(
             },
         ),
         Mistake(
+            "decides once for all environments, and draws random actions only where it needs them",
+            BOTH_DRAWS,
+            "if rng.random() < epsilon:\n        return rng.integers(n_actions, size=envs.num_envs)\n"
+            "    return greedy_actions(q_network, obs)\n    explores = random_actions = 0",
+            why=f"each environment decides for itself, and {AT_EACH_CALL}",
+        ),
+        Mistake(
             "draws nothing with the rng that it is given",
             BOTH_DRAWS,
             BOTH_DRAWS.replace("rng.", "np.random.default_rng(0)."),
@@ -217,6 +235,10 @@ test_epsilon_greedy_policy = exercise(
         *instead_of(
             "np.where(explores, random_actions, greedy_actions(q_network, obs))",
             {
+                "random_actions if explores else greedy_actions(q_network, obs)": (
+                    "decides for all environments with one `if`",
+                    "each environment decides for itself: np.where takes an array of decisions",
+                ),
                 "random_actions": (
                     "always acts at random",
                     "where an environment doesn't explore it takes the action with the largest value",
@@ -258,6 +280,17 @@ test_epsilon_greedy_policy = exercise(
             within="greedy_actions",
             why="nothing is learnt while acting: torch.no_grad() saves time and memory",
         ),
+        *instead_of(
+            "torch.as_tensor(obs, dtype=torch.float32)",
+            {
+                "obs": (
+                    "hands the network a numpy array",
+                    "q_network takes a float32 tensor: torch.as_tensor(obs, dtype=torch.float32) makes one",
+                    "TypeError",
+                ),
+            },
+            within="greedy_actions",
+        ),
         Mistake(
             "leaves the observations in their own number type",
             "torch.as_tensor(obs, dtype=torch.float32)",
@@ -268,6 +301,18 @@ test_epsilon_greedy_policy = exercise(
         *instead_of(
             "q_values.argmax(dim=-1).numpy()",
             {
+                "q_values.max(dim=-1).values.numpy()": (
+                    "takes the largest value, not the action that has it",
+                    "an action is a place in the row: argmax gives it, max gives what stands there",
+                ),
+                "q_values.max(dim=-1)": (
+                    "takes both things that max returns",
+                    "max along an axis returns values and places; argmax gives the places alone, which are the actions",
+                ),
+                "q_values.max().numpy()": (
+                    "takes the largest value of the whole table",
+                    "each environment takes the action that is best in its row: argmax over the last axis",
+                ),
                 "q_values.argmax(dim=0).numpy()": (
                     "searches over the environments",
                     "each environment takes its best action: argmax over the last axis",

@@ -92,6 +92,27 @@ test_compute_td_loss = exercise(
                     "compares every value with every target",
                     "shapes (batch, 1) and (batch,) broadcast to a table: squeeze the last axis away",
                 ),
+                "q_values[:, actions]": (
+                    "picks every action for every row",
+                    "one action of each row was taken: use gather along the last axis",
+                ),
+                "q_values.gather(-1, actions)": (
+                    "gathers with an index that lacks an axis",
+                    "gather wants as many axes in the index as in q_values: actions[:, None], and squeeze afterwards",
+                    "RuntimeError",
+                ),
+                "q_values.gather(0, actions[:, None]).squeeze(-1)": (
+                    "gathers along the batch",
+                    "an action is a column of q_values: gather along the last axis",
+                ),
+                "q_values.argmax(dim=-1)": (
+                    "takes the number of the best action for its value",
+                    "the value of the action that was taken is compared with the target",
+                ),
+                "q_values": (
+                    "leaves out which action was taken",
+                    "the reward followed the action that was taken: gather picks its value from each row",
+                ),
                 "q_values[:, actions[0]]": (
                     "takes the first transition's action for all",
                     "each transition has an action of its own",
@@ -129,6 +150,14 @@ test_compute_td_loss = exercise(
             "errors.square() if weights is None else weights * errors.square()",
             {
                 "errors.square()": ("ignores the weights", "each square counts as much as its weight says"),
+                "weights * errors.square()": (
+                    "multiplies by weights even where there are none",
+                    "without weights, where it is None, each transition counts 1",
+                ),
+                "weights * errors.square() if weights else errors.square()": (
+                    "asks `if weights` of a tensor",
+                    "a tensor of several numbers is neither true nor false: ask whether weights is None",
+                ),
                 "errors.square() if weights is None else (weights * errors).square()": (
                     "squares the weights too",
                     "the weight stands outside the square",
@@ -165,6 +194,16 @@ test_compute_td_loss = exercise(
                 "return squares.sum(), errors.detach()": (
                     "sums over the batch",
                     "the mean keeps the step's size apart from the batch's",
+                ),
+                "return errors.detach(), squares.mean()": ("swaps the loss and the errors", "the loss comes first"),
+                "return squares.mean()": (
+                    "returns the loss alone",
+                    "two things are asked for: the loss, and the error of each transition",
+                    "TypeError",
+                ),
+                "return (errors if weights is None else weights * errors).mean().square(), errors.detach()": (
+                    "squares the mean of the errors",
+                    "errors of both signs would cancel: square each one first",
                 ),
                 "return squares, errors.detach()": ("returns one loss for each transition", "the loss is one number"),
                 "return squares.mean(), errors": (

@@ -86,6 +86,16 @@ test_q_network = exercise(
         *instead_of(
             "nn.Sequential(*parts[:-1])",
             {
+                "parts[:-1]": (
+                    "calls a list of layers",
+                    "nn.Sequential(*layers) is a module, which passes an input through all of them",
+                    "TypeError",
+                ),
+                "nn.Sequential(parts[:-1])": (
+                    "hands nn.Sequential a list",
+                    "it takes the layers one by one: nn.Sequential(*layers), with the star",
+                    "TypeError",
+                ),
                 "nn.Sequential(*parts)": ("puts a ReLU after the last layer", VALUES),
                 "nn.Sequential(*parts[:-1], nn.Softmax(dim=-1))": ("turns the values into probabilities", VALUES),
                 "nn.Sequential(*parts[:-1], nn.Tanh())": ("squeezes the values between -1 and 1", VALUES),
@@ -136,6 +146,16 @@ test_q_network = exercise(
         *instead_of(
             "[obs_shape[0], *hidden_sizes, n_actions]",
             {
+                "[obs_shape, *hidden_sizes, n_actions]": (
+                    "takes obs_shape for a number",
+                    "obs_shape is a tuple: its one entry, obs_shape[0], is the length of an observation",
+                    "TypeError",
+                ),
+                "[len(obs_shape), *hidden_sizes, n_actions]": (
+                    "takes the number of axes for the length of an observation",
+                    "the length of an observation is the one entry of obs_shape, obs_shape[0]",
+                    "RuntimeError",
+                ),
                 "[obs_shape[0], *hidden_sizes, 1]": (
                     "has one output for all actions",
                     "each action needs a value of its own: n_actions outputs",
@@ -187,6 +207,13 @@ test_q_network = exercise(
                     "the values of one observation, or of one action, have both axes too: batch and n_actions",
                 ),
             },
+        ),
+        Mistake(
+            "leaves out super().__init__()",
+            "super().__init__()",
+            "pass",
+            why="a module must be set up by nn.Module before it can hold layers",
+            raises="AttributeError",
         ),
         Mistake(
             "keeps the layers where the module doesn't see them",

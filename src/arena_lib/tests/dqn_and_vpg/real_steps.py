@@ -3,19 +3,30 @@
 Shapes:  transitions "n_envs"
 """
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 
-from arena_lib.checking import Case, exercise, instead_of
+from arena_lib.checking import Case, Unfit, exercise, instead_of
 from arena_lib.checking.observing import CHANGED, Observations
 from arena_lib.rl.dqn import replay
 from arena_lib.rl.environments.stepping import Transition
 from arena_lib.tests.dqn_and_vpg.arguments import names_of_changed
 
 __test__ = False
+
+KEPT = {
+    "obs": "obs",
+    "actions": "actions",
+    "rewards": "rewards",
+    "terminated": "transition.terminated[real]",
+    "next_obs": "transition.next_obs[real]",
+}
+"""The five results by their names, and how the reference writes them."""
+AXES = {name: "transition d_obs" if name in ("obs", "next_obs") else "transition" for name in KEPT}
 
 
 def keep_real_steps_cases(generator: torch.Generator) -> list[Case]:
@@ -37,7 +48,7 @@ def keep_real_steps_cases(generator: torch.Generator) -> list[Case]:
         actions = np.arange(n_envs) + 4
         flags = np.array(terminated), np.array(truncated), np.array(is_real)
         transition = Transition(obs, actions, rewards, next_obs, *flags)
-        cases.append(Case(label=label, args=(transition,), call="transition"))
+        cases.append(Case(label=label, args=(transition,), call="transition", axes=AXES))
     return cases
 
 
@@ -49,12 +60,22 @@ def keep_by_indices(transition: Transition) -> Any:
 
 
 def real_steps_seen(function: Callable[..., Any], case: Case) -> Observations:
-    """The five arrays, and which fields of the transition were written into."""
+    """The five arrays by their names, and which fields of the transition were written into."""
     fields = {name: value.copy() for name, value in vars(case.args[0]).items()}
-    output = function(Transition(**fields))
-    return {"output": output, CHANGED: names_of_changed(fields, vars(case.args[0]))}
+    results = function(Transition(**fields))
+    if not isinstance(results, tuple | list) or len(results) != len(KEPT):
+        got = f"{len(results)} results" if isinstance(results, tuple | list) else type(results).__name__
+        raise Unfit(f"It must return five arrays, ({', '.join(KEPT)}): got {got}.")
+    return dict(zip(KEPT, results, strict=True)) | {CHANGED: names_of_changed(fields, vars(case.args[0]))}
 
 
+def swapped(first: str, second: str) -> str:
+    """The reference's last line with two of the five in each other's place."""
+    order = {first: second, second: first}
+    return f"return {', '.join(KEPT[order.get(name, name)] for name in KEPT)}"
+
+
+ORDER = f"the order is {', '.join(KEPT)}"
 REAL = "in a phantom step nothing happens: the environment only starts a new episode"
 
 test_keep_real_steps = exercise(
@@ -68,6 +89,18 @@ test_keep_real_steps = exercise(
             {
                 "real = np.ones_like(transition.is_real)": ("keeps phantom steps", REAL),
                 "real = ~transition.is_real": ("keeps the phantom steps and drops the others", REAL),
+                "real = transition.is_real.astype(int)": (
+                    "takes the mask for row numbers",
+                    "a boolean mask keeps the rows where it is True; made whole numbers, it picks rows 0 and 1",
+                ),
+                "real = ~transition.terminated": (
+                    "drops the steps that terminated, and keeps phantom steps",
+                    f"a step that terminated is real, and is_real says which steps are phantoms; {REAL}",
+                ),
+                "real = ~transition.truncated": (
+                    "drops the steps that were truncated, and keeps phantom steps",
+                    f"a truncated step is real, and is_real says which steps are phantoms; {REAL}",
+                ),
                 "real = transition.is_real & ~transition.done": (
                     "drops the last step of each episode",
                     "the last step is real: its reward is often the one that matters",
@@ -136,16 +169,28 @@ test_keep_real_steps = exercise(
             {
                 "return obs, actions, rewards, transition.terminated[real], transition.truncated[real],"
                 " transition.next_obs[real]": (
-                    "returns truncated too",
-                    "five arrays are asked for: obs, actions, rewards, terminated, next_obs",
+                    "returns a sixth thing, for instance truncated",
+                    f"five arrays are asked for: {', '.join(KEPT)}",
                 ),
-                "return obs, actions, rewards, transition.next_obs[real], transition.terminated[real]": (
-                    "swaps terminated and next_obs",
-                    "the order is obs, actions, rewards, terminated, next_obs",
+                **{
+                    swapped(*pair): (f"swaps {pair[0]} and {pair[1]}", ORDER)
+                    for pair in itertools.combinations(KEPT, 2)
+                },
+                "return transition": (
+                    "returns the transition itself",
+                    f"five arrays are asked for: {', '.join(KEPT)}, each without the rows of phantom steps",
                 ),
-                "return obs, rewards, actions, transition.terminated[real], transition.next_obs[real]": (
-                    "swaps actions and rewards",
-                    "the order is obs, actions, rewards, terminated, next_obs",
+                "return obs, actions, rewards, transition.is_real[real], transition.next_obs[real]": (
+                    "returns is_real in place of terminated",
+                    "a target needs to know where nothing follows: terminated",
+                ),
+                "return obs, actions, rewards, transition.terminated[real], transition.next_obs": (
+                    "leaves phantom steps in next_obs",
+                    "the rows of all five belong together",
+                ),
+                "return obs, actions, rewards, transition.terminated, transition.next_obs[real]": (
+                    "leaves phantom steps in terminated",
+                    "the rows of all five belong together",
                 ),
                 "return obs, actions, rewards, transition.terminated, transition.next_obs": (
                     "leaves phantom steps in some of the five",

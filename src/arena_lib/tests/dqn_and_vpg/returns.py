@@ -6,7 +6,7 @@ Shapes:  rewards, done, returns "n_envs n_steps"
 import torch
 from torch import Tensor
 
-from arena_lib.checking import Case, Mistake, exercise, instead_of, outputs
+from arena_lib.checking import Case, Mistake, exercise, instead_of, outputs, stops_with
 from arena_lib.rl.policy_gradient import returns
 
 __test__ = False
@@ -59,6 +59,10 @@ WHOLE = (
     "        returns[:, t] += gamma * returns[:, t + 1] * ~done[:, t]"
 )
 OTHER = "what comes after an end belongs to another episode"
+MISCOUNTED = (
+    "takes the number of environments for that of steps",
+    "time is the second axis: there are rewards.shape[1] steps",
+)
 
 test_compute_returns = exercise(
     reference=returns.compute_returns,
@@ -78,6 +82,10 @@ test_compute_returns = exercise(
                 "gamma * rewards[:, t + 1] * ~done[:, t]": (
                     "adds only the next reward, for instance by going forward in time",
                     "a step needs the return of the next one, which holds all that comes after: go back from the last step",
+                ),
+                "gamma * returns[:, t + 1] * ~done[:, t - 1]": (
+                    "looks at the end of the step before",
+                    "done[t] says that step t itself was the last: what comes after it doesn't count for it",
                 ),
                 "gamma * returns[:, t + 1] * ~done[:, t].any()": (
                     "stops all environments where one episode ended",
@@ -109,6 +117,14 @@ test_compute_returns = exercise(
                     "drops the last reward",
                     "the last step's return is its reward",
                 ),
+                "returns = rewards.clone()\n    return returns": (
+                    "returns the rewards",
+                    "what comes after counts too: go back from the last step, so that the next step's return is there",
+                ),
+                "returns = rewards.clone()\n    returns[:, -1] = 0\n    return returns": (
+                    "adds nothing of what comes after, for instance by going forward in time",
+                    "a step needs the return of the next one: go back from the last step, with reversed(range(...))",
+                ),
                 "returns = rewards * ~done": (
                     "drops an episode's last reward",
                     "the step that ends an episode has its reward, and nothing after it",
@@ -139,12 +155,33 @@ test_compute_returns = exercise(
                     "sums what came before",
                     "a return is what comes after: go back from the last step",
                 ),
+                "returns = rewards.clone()\n    for t in range(1, rewards.shape[1]):\n"
+                "        returns[:, t] += gamma * returns[:, t - 1] * ~done[:, t]": (
+                    "goes forward in time, so that it sums what came before",
+                    "a return is what comes after: go back from the last step, with reversed(range(...))",
+                ),
+                "returns = rewards * 0\n    after = 0 * rewards[:, 0]\n    for t in reversed(range(rewards.shape[0])):\n"
+                "        returns[:, t] = after = rewards[:, t] + gamma * after * ~done[:, t]": MISCOUNTED,
                 "returns = rewards.clone()\n    for t in reversed(range(rewards.shape[0] - 1)):\n"
                 "        returns[t] += gamma * returns[t + 1] * ~done[t]": (
                     "goes along the environments",
                     "time is the second axis: row i is environment i",
                 ),
             },
+        ),
+        Mistake(
+            "subtracts booleans from 1",
+            "gamma * returns[:, t + 1] * ~done[:, t]",
+            "gamma * returns[:, t + 1] * (1 - done[:, t])",
+            why="done is boolean: ~done inverts it, and 1 - done.float() makes numbers first",
+            shows=stops_with("with a bool tensor is not supported"),
+        ),
+        Mistake(
+            "asks whether all environments are done with one `if` or `not`",
+            "gamma * returns[:, t + 1] * ~done[:, t]",
+            "gamma * returns[:, t + 1] * (not done[:, t])",
+            why="each environment's episodes end by themselves: multiply by ~done[:, t], or use torch.where",
+            shows=stops_with("Boolean value of Tensor with more than one value"),
         ),
         Mistake(
             "always takes 0.9 for gamma",
@@ -155,6 +192,12 @@ test_compute_returns = exercise(
         *instead_of(
             "reversed(range(rewards.shape[1] - 1))",
             {
+                "reversed(range(rewards.shape[0] - 1))": MISCOUNTED,
+                "reversed(range(rewards.shape[1]))": (
+                    "looks for a step after the last",
+                    "at the last step the return is just the reward: t + 1 ends with the last column",
+                    "IndexError",
+                ),
                 "reversed(range(rewards.shape[1] - 2))": (
                     "leaves out the last step but one",
                     "every step but the last adds what comes after it",

@@ -37,6 +37,23 @@ def schedule_by_slope(
 
 
 LINE = "epsilon falls in a straight line from start_e to end_e"
+SHARE = "current_step / (exploration_fraction * total_timesteps)"
+UNBRACKETED = (
+    "divides by exploration_fraction, and multiplies by total_timesteps",
+    "a / b * c is (a / b) * c: put exploration_fraction * total_timesteps in brackets",
+)
+AWAY = (
+    "goes away from end_e",
+    "the way from start_e to end_e is end_e - start_e: added, or start_e - end_e subtracted",
+)
+JUMPS_ON_THE_WAY = (
+    "falls over the whole run, and jumps to end_e on the way",
+    f"{LINE}, which it reaches after the share exploration_fraction of the run",
+)
+LARGER = (
+    "takes the larger of the line and end_e",
+    "where end_e is above start_e the line rises to it, and is below it on the way",
+)
 WHOLE = "the line may end between two steps: exploration_fraction * total_timesteps isn't rounded"
 
 test_linear_schedule = exercise(
@@ -78,8 +95,22 @@ test_linear_schedule = exercise(
                     "once it has reached end_e it stays there",
                 ),
                 "current_step / total_timesteps if current_step < exploration_fraction * total_timesteps else 1.0": (
-                    "falls over the whole run, and jumps to end_e on the way",
-                    f"{LINE}, which it reaches after the share exploration_fraction of the run",
+                    JUMPS_ON_THE_WAY
+                ),
+                "current_step / total_timesteps if current_step <= exploration_fraction * total_timesteps else 1.0": (
+                    JUMPS_ON_THE_WAY
+                ),
+                "min(current_step / exploration_fraction * total_timesteps, 1.0)": UNBRACKETED,
+                "current_step / exploration_fraction * total_timesteps": UNBRACKETED,
+                "current_step / exploration_fraction * total_timesteps"
+                " if current_step < exploration_fraction * total_timesteps else 1.0": UNBRACKETED,
+                "1 / (exploration_fraction * total_timesteps)": (
+                    "leaves current_step out",
+                    "at each step epsilon is another: current_step says how far along the line it is",
+                ),
+                f"{SHARE} if {SHARE} < 1 else 0.0": (
+                    "goes back to start_e where the line ends",
+                    "once it has reached end_e it stays there",
                 ),
                 "min(current_step / max(int(exploration_fraction * total_timesteps), 1), 1.0)": (
                     "rounds the length of the line down",
@@ -132,9 +163,33 @@ test_linear_schedule = exercise(
                     "falls by end_e",
                     "from start_e to end_e it falls by their difference",
                 ),
-                "max(end_e, start_e + share_done * (end_e - start_e))": (
-                    "takes the larger of the line and end_e",
-                    "where end_e is above start_e the line rises to it, and is below it on the way",
+                "max(end_e, start_e + share_done * (end_e - start_e))": LARGER,
+                f"max(end_e, start_e + {SHARE} * (end_e - start_e))": LARGER,
+                f"max(end_e, start_e + {SHARE.replace('(', '').replace(')', '')} * (end_e - start_e))": UNBRACKETED,
+                "min(end_e, start_e + share_done * (end_e - start_e))": (
+                    "takes the smaller of the line and end_e",
+                    "where start_e is above end_e the line falls to it, and is above it on the way",
+                ),
+                "start_e + share_done * (start_e - end_e)": AWAY,
+                f"start_e + {SHARE} * (start_e - end_e)": AWAY,
+                f"max(end_e, start_e + {SHARE} * (start_e - end_e))": AWAY,
+                "1 + share_done * (end_e - 1)": (
+                    "always starts at 1",
+                    "where the line starts is an argument, start_e",
+                ),
+                "end_e": ("returns end_e at every step", LINE),
+                "start_e": ("returns start_e at every step", LINE),
+                f"min(max(start_e + {SHARE} * (end_e - start_e), 0.0), 1.0)": (
+                    "keeps epsilon between 0 and 1, and lets it pass end_e",
+                    "once it has reached end_e it stays there",
+                ),
+                "max(start_e - share_done, end_e)": (
+                    "loses 1 over the line, whatever start_e and end_e are",
+                    "from start_e to end_e it falls by their difference",
+                ),
+                f"start_e + share_done * (end_e - start_e) if {SHARE} < 1 else 0.0": (
+                    "returns 0 where the line ends",
+                    "once it has reached end_e it stays there, so that some exploration stays",
                 ),
                 "min(start_e, start_e + share_done * (end_e - start_e))": (
                     "never rises above start_e",

@@ -10,7 +10,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from arena_lib.checking import Case, Mistake, exercise, instead_of, module_case, module_outputs_and_gradients
+from arena_lib.checking import (
+    Case,
+    Mistake,
+    exercise,
+    instead_of,
+    module_case,
+    module_outputs_and_gradients,
+    stops_with,
+)
 from arena_lib.checking.modules import build_module
 from arena_lib.checking.observing import Observations
 from arena_lib.tests.transformer_from_scratch.small_models import GPT2, RESIDUAL
@@ -194,6 +202,7 @@ def mistakes_of_any_attention(cfg: str, mask: str) -> tuple[Mistake, ...]:
     )
 
 
+APART = ("does not sum over the heads", "each head adds its part to the residual stream: n_heads is summed away")
 SUMMED = "einops.einsum(z, self.W_O, merge) + self.b_O"
 
 test_attention = exercise(
@@ -243,6 +252,10 @@ test_attention = exercise(
                     "takes the first head only",
                     "what the heads bring is summed: each adds its part to the residual stream",
                 ),
+                "z": (
+                    "leaves W_O out, and n_heads in",
+                    "each head's z goes through its W_O to the residual stream, and the heads' results are summed",
+                ),
                 "z.flatten(2)": (
                     "leaves W_O out",
                     "each head's z goes through its W_O to the residual stream: d_head to d_model",
@@ -279,6 +292,30 @@ test_attention = exercise(
                     "reshapes the weights where their axes should be moved",
                     "n_heads comes first in W_Q, W_K and W_V: bring d_model to the front before flattening the others",
                 ),
+            },
+        ),
+        Mistake(
+            "multiplies x by W_Q without an axis for the heads",
+            "einops.einsum(x, self.W_Q, project)",
+            "x @ self.W_Q",
+            why="W_Q has a matrix for each head: einsum keeps n_heads as an axis; for @, x needs one too, x[:, None]",
+            shows=stops_with(f"a (2) must match the size of tensor b ({GPT2.n_heads}) at non-singleton dimension 0"),
+            raises="RuntimeError",
+        ),
+        Mistake(
+            "adds a bias of the heads without an axis for the positions",
+            "einops.einsum(x, self.W_Q, project) + self.b_Q",
+            "(x[:, None] @ self.W_Q + self.b_Q).transpose(1, 2)",
+            why="b_Q has the axes n_heads and d_head: with n_heads before seq it needs one between them, b_Q[:, None]",
+            shows=stops_with(f"a (5) must match the size of tensor b ({GPT2.n_heads}) at non-singleton dimension 2"),
+        ),
+        *instead_of(
+            "return einops.einsum(z, self.W_O, merge)",
+            {
+                'merge = merge.replace("-> batch seq", "-> batch seq n_heads")\n'
+                "        return einops.einsum(z, self.W_O, merge)": APART,
+                'merge = merge.replace("-> batch seq", "-> batch n_heads seq")\n'
+                "        return einops.einsum(z, self.W_O, merge)": APART,
             },
         ),
         Mistake("forgets b_Q", " + self.b_Q", "", why="queries have a bias: x W_Q + b_Q"),

@@ -96,16 +96,47 @@ def fills_with_a_finite_number(seen: Sequence[Observations]) -> bool:
     return bool((leaked == leaked[0]).all() and leaked[0] < 0)
 
 
+def _future_and_visible(seen: Sequence[Observations]) -> tuple[Tensor, Tensor]:
+    """The scores of the first case that should be hidden, and the others."""
+    scores: Tensor = seen[0]["output"]
+    is_future = torch.ones(scores.shape[-2:], dtype=torch.bool).triu(scores.shape[-1] - scores.shape[-2] + 1)
+    return scores[is_future.expand_as(scores)], scores[~is_future.expand_as(scores)]
+
+
+def spoils_every_visible_score(seen: Sequence[Observations]) -> bool:
+    """Whether all scores that should stay have become NaN."""
+    return bool(_future_and_visible(seen)[1].isnan().all())
+
+
+def sets_future_to_zero(seen: Sequence[Observations]) -> bool:
+    """Whether all future scores are 0, and no others but those that were."""
+    future, visible = _future_and_visible(seen)
+    return bool((future == 0).all() and visible.isfinite().all() and visible.any())
+
+
+def hides_the_present(seen: Sequence[Observations]) -> bool:
+    """Whether the diagonal is hidden as well as the future, and nothing else."""
+    scores: Tensor = seen[0]["output"]
+    hidden = torch.ones(scores.shape[-2:], dtype=torch.bool).triu(scores.shape[-1] - scores.shape[-2])
+    return bool(((scores == -torch.inf) == hidden).all() and not scores.isnan().any())
+
+
 def _dtype(seen: Observations) -> torch.dtype | None:
     return getattr(seen.get("output"), "dtype", None)
 
 
 FILLS = "attn_scores.masked_fill(is_future, -torch.inf)"
 WRONG_FILLS = (
+    Mistake(
+        "sets the future to zero",
+        "-torch.inf",
+        "0.0",
+        why="a score of 0 is an ordinary score: softmax turns it into exp(0) = 1",
+        shows=sets_future_to_zero,
+    ),
     *instead_of(
         "-torch.inf",
         {
-            "0.0": ("sets the future to zero", "a score of 0 is an ordinary score: softmax turns it into exp(0) = 1"),
             "torch.inf": ("sets the future to plus infinity", "softmax turns -inf into 0, but +inf into NaN"),
         },
     ),
@@ -124,9 +155,14 @@ WRONG_FILLS = (
                 "lets future scores of exactly 0 through",
                 "where a score lies decides whether it is hidden, not its value: make the mask from positions",
             ),
-            "attn_scores + is_future * -torch.inf": (
-                "multiplies the mask by -inf",
-                "0 * -inf is NaN, so that every visible score is spoilt: fill with masked_fill or torch.where",
+            "attn_scores.masked_fill(is_future.float(), -torch.inf)": (
+                "hands masked_fill a mask of numbers",
+                "masked_fill takes a boolean mask: compare the numbers (mask == 1), or make it with dtype=torch.bool",
+                "RuntimeError",
+            ),
+            "attn_scores * -torch.inf * is_future": (
+                "multiplies the scores by the mask",
+                "a product with 0 or -inf leaves no score as it was: fill with masked_fill or torch.where",
             ),
             "attn_scores.masked_fill(is_future, -torch.inf).softmax(dim=-1)": (
                 "applies the softmax to the scores too",
@@ -153,6 +189,13 @@ WRONG_FILLS = (
                 "every sequence and every head gets the same mask, which broadcasts over both axes",
             ),
         },
+    ),
+    Mistake(
+        "multiplies the mask by -inf",
+        FILLS,
+        "attn_scores + is_future * -torch.inf",
+        why="0 * -inf is NaN, so that every visible score is spoilt: fill with masked_fill or torch.where",
+        shows=spoils_every_visible_score,
     ),
     Mistake(
         "returns float32 whatever the dtype of the scores",
@@ -183,10 +226,25 @@ test_causal_mask = exercise(
     ),
     may_change_arguments=True,
     mistakes=[
+        Mistake(
+            "hides the present too",
+            "diagonal=1",
+            "diagonal=0",
+            why="a token may look at itself, so the diagonal stays visible",
+            shows=hides_the_present,
+        ),
+        *instead_of(
+            "attn_scores.shape[-2:]",
+            {
+                "attn_scores.shape[:2]": (
+                    "makes a mask of the size of batch and n_heads",
+                    "the mask lies over queries and keys: the last two axes, attn_scores.shape[-2:]",
+                ),
+            },
+        ),
         *instead_of(
             "diagonal=1",
             {
-                "diagonal=0": ("hides the present too", "a token may look at itself, so the diagonal stays visible"),
                 "diagonal=2": (
                     "lets the next token through",
                     "the key right after the query is already the future: it is the very token to be predicted",

@@ -3,11 +3,14 @@
 Shapes:  logits "batch seq d_vocab", tokens "batch seq" -> a scalar.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from arena_lib.checking import Case, exercise, instead_of, outputs_and_gradients
+from arena_lib.checking import Case, Mistake, exercise, instead_of, outputs_and_gradients
+from arena_lib.checking.observing import Observations
 from arena_lib.transformer import loss
 
 __test__ = False
@@ -42,6 +45,28 @@ def cross_entropy_by_logsumexp(logits: Tensor, tokens: Tensor) -> Tensor:
     return (torch.logsumexp(logits[:, :-1], dim=2) - right).mean()
 
 
+def with_classes_last(logits: Tensor, tokens: Tensor) -> Tensor:
+    """Leaves d_vocab on the last axis, where torch's function looks for it on axis 1."""
+    return F.cross_entropy(logits[:, :-1], tokens[:, 1:])
+
+
+def unshifted_with_classes_last(logits: Tensor, tokens: Tensor) -> Tensor:
+    """As above, and compares each position with its own token."""
+    return F.cross_entropy(logits, tokens)
+
+
+def with_logits_too_many(logits: Tensor, tokens: Tensor) -> Tensor:
+    """Shifts the tokens alone."""
+    return F.cross_entropy(logits.mT, tokens[:, 1:])
+
+
+def is_infinite_where_confident(seen: Sequence[Observations]) -> bool:
+    """Whether the loss is infinite for confident logits, and for no others."""
+    *others, confident = (torch.as_tensor(case["output"]) for case in seen)
+    return bool(confident.isinf().all()) and all(bool(loss.isfinite().all()) for loss in others)
+
+
+ON_AXIS_1 = "F.cross_entropy wants the classes on axis 1: flatten batch and seq, or transpose the last two axes"
 LOGPROBS = "logits[:, :-1].log_softmax(dim=-1)"
 OF_NEXT = "logprobs.gather(dim=-1, index=tokens[:, 1:, None])"
 
@@ -56,11 +81,20 @@ test_cross_entropy_next_token = exercise(
             {
                 "logprobs.gather(dim=-1, index=tokens[:, :-1, None])": (
                     "compares each position with its own token",
-                    "the logits at position i guess the token at position i + 1: shift the tokens by one",
+                    "the logits at position i guess the token at position i + 1: drop the first token, not the last",
                 ),
                 "logprobs[:, :-1].gather(dim=-1, index=tokens[:, 2:, None])": (
                     "shifts by two",
                     "the logits at position i guess the token at position i + 1",
+                ),
+                "logprobs.gather(dim=-1, index=tokens[:, 1:])": (
+                    "gathers with an index that lacks the last axis",
+                    "gather wants as many axes in the index as in the logits: unsqueeze the tokens, and squeeze afterwards",
+                    "RuntimeError",
+                ),
+                "logprobs[[*range(len(tokens))], [*range(tokens.shape[1] - 1)], tokens[:, 1:]]": (
+                    "indexes texts and positions with lists that don't broadcast",
+                    "the index of texts needs an axis of its own, shape (batch, 1), beside that of positions; or use gather",
                 ),
                 "logprobs[:, :, tokens[:, 1:]]": (
                     "pairs every position with every token",
@@ -85,7 +119,7 @@ test_cross_entropy_next_token = exercise(
             LOGPROBS,
             {
                 "logits[:, 1:].log_softmax(dim=-1)": (
-                    "compares each position with the token before its own",
+                    "compares each position but the first with its own token",
                     "drop the last logits, not the first: the logits at position i guess the token at position i + 1",
                 ),
                 "logits[:, :-1].reshape(len(logits), logits.shape[-1], -1).log_softmax(dim=1).mT": (
@@ -105,10 +139,6 @@ test_cross_entropy_next_token = exercise(
                     "takes the softmax over the positions",
                     "at each position the probabilities of all tokens of the vocabulary sum to one",
                 ),
-                "logits[:, :-1].softmax(dim=-1).log()": (
-                    "takes the log of the softmax in two steps",
-                    "a small probability becomes 0 and its log -inf: log_softmax does both at once",
-                ),
                 "(logits[:, :-1].softmax(dim=-1) + 1e-8).log()": (
                     "adds a small number before the log",
                     "a number added to the probability hides how wrong a confident guess is: log_softmax needs none",
@@ -123,9 +153,42 @@ test_cross_entropy_next_token = exercise(
                 ),
             },
         ),
+        Mistake(
+            "takes the log of a probability that was rounded to 0",
+            LOGPROBS,
+            "logits[:, :-1].softmax(dim=-1).log()",
+            why="a small probability becomes 0 and its log -inf: log_softmax does both at once",
+            shows=is_infinite_where_confident,
+        ),
+        Mistake(
+            "leaves d_vocab on the last axis for F.cross_entropy",
+            function=with_classes_last,
+            why=ON_AXIS_1,
+            raises="RuntimeError",
+        ),
+        Mistake(
+            "does not shift at all, and leaves d_vocab on the last axis for F.cross_entropy",
+            function=unshifted_with_classes_last,
+            why=f"{ON_AXIS_1}; and drop the last logits and the first token",
+            raises="RuntimeError",
+        ),
+        Mistake(
+            "drops the first token, but not the last logits",
+            function=with_logits_too_many,
+            why="the last position has no next token: drop its logits, so that both have seq - 1 positions",
+            raises="RuntimeError",
+        ),
         *instead_of(
             "-logprobs_of_next.mean()",
             {
+                "-logits[:, 1:].log_softmax(dim=-1).gather(dim=-1, index=tokens[:, :-1, None]).mean()": (
+                    "compares each position with the token before its own",
+                    "the logits at position i guess the token at i + 1: drop the last logits and the first token",
+                ),
+                "-logits[:-1].log_softmax(dim=-1).gather(dim=-1, index=tokens[1:, :, None]).mean()": (
+                    "shifts along the batch",
+                    "the next token stands in the same text: shift along the positions, the second axis",
+                ),
                 "logprobs_of_next.mean()": (
                     "forgets the minus sign",
                     "a loss must fall as the log-probability of what came rises",

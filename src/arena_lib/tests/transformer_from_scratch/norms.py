@@ -78,6 +78,11 @@ class LayerNormByMoments(lesson.LayerNorm):
         return torch.rsqrt(variance + self.cfg.layer_norm_eps) * (residual - mean) * self.w + self.b
 
 
+UNBRACKETED = (
+    "divides the mean only",
+    "a quotient comes before a difference: put the difference in brackets",
+)
+
 test_layer_norm = exercise(
     reference=lesson.LayerNorm,
     cases=layer_norm_cases,
@@ -85,6 +90,25 @@ test_layer_norm = exercise(
     keep=["__init__"],
     accepts=[LayerNormByFunction, LayerNormByMoments],
     mistakes=[
+        *instead_of(
+            "return centred / (variance + self.cfg.layer_norm_eps).sqrt()",
+            {
+                "return residual - residual.mean(dim=-1, keepdim=True) / (variance + self.cfg.layer_norm_eps).sqrt()": (
+                    UNBRACKETED
+                ),
+                "return (residual - residual.mean(dim=-1, keepdim=True) / (variance + self.cfg.layer_norm_eps).sqrt())": (
+                    UNBRACKETED
+                ),
+                "return centred / (variance + self.cfg.layer_norm_eps) ** 2": (
+                    "squares where it should take the root",
+                    "the standard deviation is the root of the variance: ** 0.5, not ** 2",
+                ),
+                "return centred * (variance + self.cfg.layer_norm_eps).sqrt()": (
+                    "multiplies by the standard deviation",
+                    "dividing by the standard deviation gives the variance one",
+                ),
+            },
+        ),
         *instead_of(
             "return centred",
             {
@@ -140,6 +164,10 @@ test_layer_norm = exercise(
                     "divides by the mean absolute deviation",
                     "the standard deviation is the root of the mean of the squares",
                 ),
+                "(variance.sqrt() + self.cfg.layer_norm_eps**0.5)": (
+                    "takes the roots of the variance and of epsilon apart",
+                    "epsilon is added to the variance, before the root is taken of both",
+                ),
                 "(variance.sqrt() + self.cfg.layer_norm_eps)": (
                     "adds epsilon outside the root",
                     "epsilon is added to the variance, before the root is taken",
@@ -157,6 +185,10 @@ test_layer_norm = exercise(
         *instead_of(
             "residual.mean(dim=-1, keepdim=True)",
             {
+                "residual.mean(dim=-1)": (
+                    "drops d_model from the mean or the variance",
+                    "keepdim=True keeps the axis with length 1, so that each vector's own mean and variance are used for it",
+                ),
                 "residual.mean(dim=-1, keepdim=True).detach()": (
                     "cuts the gradient of the mean",
                     "the mean depends on the input, and its gradient is part of LayerNorm's",
@@ -178,6 +210,11 @@ test_layer_norm = exercise(
                 " * self.w + self.b * self.w": ("adds b before multiplying by w", "w scales first, then b is added"),
                 " * self.b + self.w": ("swaps w and b", "w is the gain that multiplies, b the shift that is added"),
                 " * (1 + self.w) + self.b": ("multiplies by 1 + w", "w starts at one: it is the whole gain"),
+                " * (self.w + self.b)": ("multiplies by w + b", "w scales first, then b is added: x * w + b"),
+                " @ self.w + self.b": (
+                    "multiplies with w as with a matrix",
+                    "each direction has a scale of its own: x * w, not x @ w",
+                ),
             },
         ),
     ],

@@ -122,11 +122,11 @@ test_sample_top_p = exercise(
             {
                 "sample_basic(sorted_logits[:n_keep], generator=generator)": (
                     "returns the rank, not the token",
-                    "after sorting, a place in the list is a rank: token_ids turns it back into a token",
+                    "after sorting, a place in the list is a rank: the order that sort returns too says which token stands there",
                 ),
                 "sample_basic(logits.where(torch.arange(len(logits)) < n_keep, -torch.inf), generator=generator)": (
                     "lays the mask of the sorted tokens over the unsorted ones",
-                    "a mask made in sorted order must go back to the tokens' own places: index with token_ids",
+                    "a mask made in sorted order must go back to the tokens' own places, by the order that sort returns too",
                 ),
                 "sample_basic(torch.zeros_like(logits).scatter(0, token_ids[:n_keep], sorted_logits[:n_keep]), "
                 "generator=generator)": (
