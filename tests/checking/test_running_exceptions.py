@@ -35,9 +35,7 @@ def test_an_observer_that_stops_at_none_asks_for_a_return(toy):
         first, second = function(*case.args)
         return {"first": first, "second": second}
 
-    test = replace(
-        toy.test_half_norm, observe=unpacked, properties=[], mistakes=[], reference=lambda x, weight: (x, weight)
-    )
+    test = replace(toy.test_half_norm, observe=unpacked, properties=[], mistakes=[])
     assert "is there a `return` on every path?" in run(test, lambda x, weight: None).message
     assert "`return`" not in run(test, lambda x, weight: 3).message
 

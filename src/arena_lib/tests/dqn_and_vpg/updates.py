@@ -143,11 +143,11 @@ test_update_target_network = exercise(
                 ),
                 f"for slow, fast in {PAIRS}:\n            slow.mul_(1 - tau).add_(fast.mul_(tau))": (
                     "changes the trained network while it computes",
-                    "mul_ writes in place: write tau * fast",
+                    "mul_ writes in place, and q_network doesn't change: multiply its parameters by tau with *",
                 ),
                 f"for slow, fast in {PAIRS}:\n            slow.add_(fast.mul_(tau))": (
                     "adds without taking away, and changes the trained network",
-                    "the old target counts only 1 - tau, and q_network doesn't change: tau * fast, not fast.mul_(tau)",
+                    "the old target counts only 1 - tau, and q_network doesn't change: multiply its parameters with *, not mul_",
                 ),
             },
         ),

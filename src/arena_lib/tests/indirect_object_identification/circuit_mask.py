@@ -257,7 +257,7 @@ test_make_circuit_mask = exercise(
                 ),
                 "mask[layer, prompts, -1, head]": (
                     "uses the last position for every role",
-                    "word_idx[seq_pos_to_keep[kind]] holds the position of a class in each prompt",
+                    "word_idx holds the position of each role in each prompt, and seq_pos_to_keep says which role a class has",
                 ),
                 "mask[layer, prompts, word_idx[seq_pos_to_keep[kind]]]": (
                     "keeps all heads of a layer that has a head of the circuit",

@@ -113,7 +113,7 @@ test_top_1_acc = exercise(
             "numbers the tokens from 0 in each batch",
             "torch.arange(start, start + rows.shape[0], device=rows.device)",
             "torch.arange(rows.shape[0], device=rows.device)",
-            why="row i of a batch belongs to token start + i",
+            why="row i of a batch belongs to the token that is i places after the first of that batch",
         ),
         *instead_of(
             "range(0, full_OV_circuit.shape[0], batch_size)",
