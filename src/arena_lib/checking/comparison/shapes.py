@@ -45,7 +45,8 @@ def find_shape_pattern(
         if not extra:
             return None
         length = actual_shape[extra[0]]
-        word = _word_of_length(length, (sizes or {}) | (dict(zip(axes, expected_shape, strict=True)) if axes else {}))
+        known = {**(sizes or {}), **(dict(zip(axes, expected_shape, strict=True)) if axes else {})}
+        word = _word_of_length(length, known)
         return f"there is an axis of length {length}{word and f' ({word})'} too many"
     return None
 

@@ -142,7 +142,7 @@ test_beam_search = exercise(
                 ),
                 "beams.generate(n_beams, no_repeat_ngram_size).filter(1)": (
                     "keeps one beam only",
-                    "beam search keeps num_beams beams, because a beam that is second now can be first in the end",
+                    "beam search keeps n_beams beams, because a beam that is second now can be first in the end",
                 ),
             },
         ),
