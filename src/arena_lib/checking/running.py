@@ -9,7 +9,6 @@ Raises:  AuthoringError for a test that is itself broken. `judge` and `run` neve
 
 import inspect
 import time
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
@@ -19,7 +18,7 @@ from torch import nn
 from arena_lib.checking.cases import Case
 from arena_lib.checking.comparison.comparing import compare
 from arena_lib.checking.comparison.describing import describe
-from arena_lib.checking.comparison.texts import RETURN_MISSING
+from arena_lib.checking.evidence.calling import call_of
 from arena_lib.checking.evidence.diagnosing import Sighting, diagnose, same_observations
 from arena_lib.checking.evidence.examples import is_examples_case
 from arena_lib.checking.evidence.expectations import (
@@ -31,12 +30,12 @@ from arena_lib.checking.evidence.expectations import (
     observe_or_raised,
     raised,
 )
-from arena_lib.checking.exercises import Exercise, ignored, snake_case
+from arena_lib.checking.evidence.unwritten import nothing_returned, unwritten_function, with_question
+from arena_lib.checking.exercises import Exercise, ignored
 from arena_lib.checking.fingerprint import source_hash
 from arena_lib.checking.isolation import isolated
 from arena_lib.checking.modules import Unfit
 from arena_lib.checking.observing import CHANGED, Observations
-from arena_lib.checking.reports.calls import call_text
 from arena_lib.checking.reports.messages import render_text
 from arena_lib.checking.reports.stops import stop_of
 from arena_lib.checking.results import RUNS, Check, Diagnosis, Mismatch, Result, Status, Stop
@@ -136,7 +135,7 @@ def judge(
         except _Verdict as reached:
             verdict = reached
     difference, error = verdict.difference, verdict.error
-    call, label = _call_of(test, verdict.case) if verdict.case else ("", "")
+    call, label = call_of(test, verdict.case) if verdict.case else ("", "")
     result = Result(
         exercise=exercise_id or test.id,
         status=verdict.status,
@@ -264,7 +263,7 @@ def _observe_within_limits(session: _Session, candidate: Any) -> tuple[Exception
         return _observe(session, candidate)
 
     def current_call() -> str:
-        return _call_of(session.test, session.current)[0] if session.current else session.test.name
+        return call_of(session.test, session.current)[0] if session.current else session.test.name
 
     try:
         with soft_limits(current_call):
@@ -286,7 +285,7 @@ def _observe(session: _Session, candidate: Any) -> tuple[Exception, Case] | None
     for case_idx, (case, expected) in enumerate(zip(session.cases, session.expected, strict=True)):
         session.current = case
         if session.announce is not None:
-            session.announce(*_call_of(session.test, case))
+            session.announce(*call_of(session.test, case))
         try:
             session.seen.append(observe(session.test, candidate, case, case_idx))
         except Unfit as error:
@@ -294,41 +293,21 @@ def _observe(session: _Session, candidate: Any) -> tuple[Exception, Case] | None
             session.seen.append({UNFIT: str(error)})
         except NotImplementedError as error:
             if not error.args:
-                _note_unwritten(session, candidate, error)
+                session.notes.extend(unwritten_function(candidate, error))
                 raise _Verdict("not_started") from None
             first = first or (error, case)
             session.seen.append(raised(error))
         except Exception as error:
             if RAISED not in expected and first is None:
                 first = (error, case)
-                _note_nothing_returned(session, error)
+                session.notes.extend(nothing_returned(session.test, error))
             session.seen.append(raised(error))
     if unfit is not None:
-        session.checks.append(Check(name="can be observed", passed=False, message=_with_question(str(unfit))))
+        session.checks.append(Check(name="can be observed", passed=False, message=with_question(str(unfit))))
         raise _Verdict("failed", diagnosis=_diagnosis(session))
     if first is None:
         session.checks.append(Check(name=RUNS, passed=True))
     return first
-
-
-def _with_question(message: str) -> str:
-    """What an observer says of None, with the question that helps most."""
-    return f"{message} Is {RETURN_MISSING[3:]}" if "got NoneType" in message else message
-
-
-def _note_nothing_returned(session: _Session, error: Exception) -> None:
-    """Asks for a `return` where the observer, not the learner's code, stopped at None."""
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    if "NoneType" in str(error) and frame.filename == inspect.getsourcefile(inspect.unwrap(session.test.observe)):
-        session.notes.append(f"The call returned None: {RETURN_MISSING}")
-
-
-def _note_unwritten(session: _Session, candidate: Any, error: BaseException) -> None:
-    """Says which other function or method isn't written yet, where it isn't this one."""
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    own = {getattr(candidate, "__name__", frame.name), *(vars(candidate) if isinstance(candidate, type) else ())}
-    if frame.name not in own:
-        session.notes.append(f"It needs {frame.name}, which is not written yet: write that first.")
 
 
 def _mismatches(session: _Session) -> list[_Difference]:
@@ -401,25 +380,3 @@ def _diagnosis(session: _Session) -> Diagnosis | None:
     if len(session.seen) != len(session.cases):
         return None
     return diagnose(Sighting(test=session.test, seen=session.seen, device=session.device))
-
-
-def _call_of(test: Exercise, case: Case) -> tuple[str, str]:
-    """The call as a learner would write it, and what is special about it."""
-    if is_examples_case(case):
-        return case.label, ""
-    return call_text(_called_as(test, case), test.parameters(), case), case.label
-
-
-def _called_as(test: Exercise, case: Case) -> str:
-    """The exercise's name; that of the class where the observer calls the class itself, not a module made from a config."""
-    reference = test.reference
-    if isinstance(reference, type) and case.call.startswith(f"{reference.__name__}("):  # an author wrote it whole
-        return reference.__name__
-    if not isinstance(reference, type) or snake_case(reference.__name__) != test.name:
-        return test.name
-    if case.args:  # those of forward; how the observer makes the module is its own affair, unless it is from a config
-        return (
-            f"{reference.__name__}(...)" if issubclass(reference, nn.Module) and "cfg" not in case.given else test.name
-        )
-    calls_module = issubclass(reference, nn.Module) and not case.call.startswith(f"{reference.__name__}(")
-    return test.name if calls_module else reference.__name__
