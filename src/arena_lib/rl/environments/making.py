@@ -22,6 +22,7 @@ from gymnasium.vector import AutoresetMode
 from arena_lib.errors import ConfigError, MissingDependencyError, UnknownNameError
 from arena_lib.rl.environments.cartpole import LIMIT
 from arena_lib.rl.environments.minatar import GAMES, MAX_STEPS
+from arena_lib.rl.environments.serial import SerialVectorEnv
 
 Wrapper = Callable[[gym.Env], gym.Env]
 Maker = Callable[[], gym.Env]
@@ -101,7 +102,7 @@ def make_vector_env(
     if isinstance(env_id, str) and env_id in VECTORS:
         return _make_at_once(env_id, n_envs, mode, wrappers)
     makers = [lambda: make_env(env_id, wrappers=wrappers)] * n_envs
-    return gym.vector.SyncVectorEnv(makers, autoreset_mode=mode)
+    return SerialVectorEnv(makers, autoreset_mode=mode)
 
 
 def _make_at_once(env_id: str, n_envs: int, mode: AutoresetMode, wrappers: Sequence[Wrapper]) -> gym.vector.VectorEnv:
