@@ -4,10 +4,11 @@ Shapes:  obs "n_envs *obs_shape" -> actions "n_envs"
 Source:  Mnih et al. 2015, Nature 518, algorithm 1 (the part that acts).
 """
 
+from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from torch import nn
+from torch import Tensor
 
 from arena_lib.rl.dqn.exploration import epsilon_greedy_policy, linear_schedule
 from arena_lib.rl.environments.stepping import Episode, Stepper, Transition
@@ -31,7 +32,7 @@ class DQNAgent:
         self,
         stepper: Stepper,
         buffer: Memory,
-        q_network: nn.Module,
+        q_network: Callable[[Tensor], Tensor],
         start_e: float,
         end_e: float,
         exploration_fraction: float,

@@ -5,12 +5,13 @@ Source:  Mnih et al. 2015, Nature 518, methods (epsilon annealed linearly, then 
 Differs: each environment decides for itself whether it explores.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor
 
 
 def linear_schedule(
@@ -29,7 +30,11 @@ def linear_schedule(
 
 
 def epsilon_greedy_policy(
-    envs: gym.vector.VectorEnv, q_network: nn.Module, rng: np.random.Generator, obs: np.ndarray, epsilon: float
+    envs: gym.vector.VectorEnv,
+    q_network: Callable[[Tensor], Tensor],
+    rng: np.random.Generator,
+    obs: np.ndarray,
+    epsilon: float,
 ) -> np.ndarray:
     """An action for each environment: with probability epsilon a random one, else the one with the largest value.
 
@@ -53,7 +58,7 @@ def epsilon_greedy_policy(
     return np.where(explores, random_actions, greedy_actions(q_network, obs))
 
 
-def greedy_actions(q_network: nn.Module, obs: np.ndarray) -> np.ndarray:
+def greedy_actions(q_network: Callable[[Tensor], Tensor], obs: np.ndarray) -> np.ndarray:
     """The action with the largest value for each observation; no gradients are recorded."""
     with torch.no_grad():
         q_values: Any = q_network(torch.as_tensor(obs, dtype=torch.float32))

@@ -24,6 +24,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from arena_lib.core.configs import check_numbers, check_sizes
+from arena_lib.core.joined import JoinedAdam
+from arena_lib.core.perceptrons import quicken
 from arena_lib.core.seeds import check_seed, make_generator
 from arena_lib.errors import ConfigError, TrainingError
 from arena_lib.rl.dqn.agent import DQNAgent
@@ -127,8 +129,7 @@ class DQNTrainer:
         n_actions = int(self.stepper.envs.single_action_space.n)  # type: ignore[attr-defined]
         self.q_network = make_q_network(config, obs_shape, n_actions)
         self.target_network = copy.deepcopy(self.q_network).requires_grad_(False)
-        self.parameters = list(self.q_network.parameters())
-        self.optimizer = torch.optim.Adam(self.parameters, lr=config.lr, fused=True)
+        self.optimizer = JoinedAdam(self.q_network.parameters(), lr=config.lr)
         self.generator = make_generator(config.seed)
         self.buffer = (
             PrioritizedReplayBuffer(config.buffer_size, obs_shape, config.alpha, config.beta)
@@ -139,8 +140,9 @@ class DQNTrainer:
             NStepWriter(self.buffer, config.n_envs, config.n_step, config.gamma) if config.n_step > 1 else self.buffer
         )
         rng = np.random.default_rng(config.seed)
+        actor = quicken(self.q_network.layers if type(self.q_network) is QNetwork else self.q_network)
         exploration = config.start_e, config.end_e, config.exploration_fraction, config.total_steps
-        self.agent = DQNAgent(self.stepper, memory, self.q_network, *exploration, rng)
+        self.agent = DQNAgent(self.stepper, memory, actor, *exploration, rng)
         self.n_updates = 0
 
     def train(
@@ -215,9 +217,7 @@ class DQNTrainer:
         """Everything that a run needs to go on, but the environments."""
         networks = {"q_network": self.q_network, "target_network": self.target_network}
         tensors = {f"{name}.{key}": value for name, net in networks.items() for key, value in net.state_dict().items()}
-        for i, parameter in enumerate(self.parameters):
-            state = self.optimizer.state[parameter]
-            tensors |= {f"adam.{i}.{key}": value for key, value in state.items()}
+        tensors |= {f"adam.{key}": value for key, value in self.optimizer.state[self.optimizer.joined].items()}
         tensors |= {"generator": self.generator.get_state(), **self.buffer.get_tensors()}
         state = {"n_updates": self.n_updates, "n_added": self.buffer.n_added, "rng": self.agent.rng.bit_generator.state}
         return tensors, state
@@ -226,9 +226,8 @@ class DQNTrainer:
         """Go back to what `get_state` returned; steps that an n-step writer still held are lost."""
         for name, network in (("q_network", self.q_network), ("target_network", self.target_network)):
             network.load_state_dict(_below(name, tensors))
-        for i, parameter in enumerate(self.parameters):
-            if kept := _below(f"adam.{i}", tensors):
-                self.optimizer.state[parameter] = kept
+        if kept := _below("adam", tensors):
+            self.optimizer.state[self.optimizer.joined] = kept
         self.generator.set_state(tensors["generator"])
         self.buffer.set_tensors(tensors, state["n_added"])
         self.n_updates = state["n_updates"]

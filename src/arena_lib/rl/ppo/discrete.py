@@ -25,14 +25,17 @@ import torch
 from gymnasium.vector import VectorEnv
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.distributions import Categorical, Distribution
+from torch.distributions import Distribution
 
 from arena_lib.core.configs import check_numbers, check_sizes
+from arena_lib.core.joined import JoinedAdam
+from arena_lib.core.perceptrons import quicken
 from arena_lib.core.seeds import check_seed, make_generator
 from arena_lib.errors import ConfigError, TrainingError
 from arena_lib.rl.environments.making import make_vector_env
 from arena_lib.rl.environments.spaces import DISCRETE, require_actions
 from arena_lib.rl.environments.stepping import Stepper, Transition
+from arena_lib.rl.ppo.choices import Choices
 from arena_lib.rl.ppo.networks import get_actor_and_critic
 from arena_lib.rl.ppo.objectives import (
     calc_clipped_surrogate_objective,
@@ -192,7 +195,7 @@ class PPOTrainer:
             torch.manual_seed(cfg.seed)
             self.actor, self.critic = self._make_networks(envs)
         self.parameters = list(dict.fromkeys([*self.actor.parameters(), *self.critic.parameters()]))
-        self.optimizer = torch.optim.Adam(self.parameters, lr=cfg.lr, eps=ADAM_EPS, fused=True)
+        self.optimizer = JoinedAdam(self.parameters, lr=cfg.lr, eps=ADAM_EPS)
         self.scheduler = PPOScheduler(self.optimizer, cfg.lr, cfg.end_lr, cfg.total_phases)
         self.agent = self._make_agent(envs)
 
@@ -208,11 +211,11 @@ class PPOTrainer:
         space = envs.single_observation_space
         dtype = space.dtype if space.dtype == np.uint8 else np.float32
         rollout = Rollout(self.cfg.n_steps, envs.num_envs, space.shape or (), obs_dtype=dtype)
-        return PPOAgent(self.actor, self.stepper, rollout, self.generator)
+        return PPOAgent(quicken(self.actor), self.stepper, rollout, self.generator)
 
     def get_dist(self, obs: Tensor) -> Distribution:
         """The policy's distribution over actions for observations "batch *obs_shape"."""
-        return Categorical(logits=self.actor(obs), validate_args=False)
+        return Choices(self.actor(obs))
 
     def compute_logprobs(self, obs: Tensor, actions: Tensor) -> Float[Tensor, " batch"]:
         """The log-probability of each action."""
@@ -286,7 +289,7 @@ class PPOTrainer:
         """One step up the gradient, clipped by its norm."""
         self.optimizer.zero_grad()
         (-objective).backward()
-        nn.utils.clip_grad_norm_(self.parameters, self.cfg.max_grad_norm)
+        self.optimizer.clip_gradient(self.cfg.max_grad_norm)
         self.optimizer.step()
 
     @torch.no_grad()
@@ -334,9 +337,8 @@ class PPOTrainer:
         """Weights, optimizer and generator as tensors; counters and the minibatches' generator beside them."""
         tensors = {f"actor.{name}": tensor for name, tensor in self.actor.state_dict().items()}
         tensors |= {f"critic.{name}": tensor for name, tensor in self.critic.state_dict().items()}
-        for i, parameter in enumerate(self.parameters):
-            moments = self.optimizer.state[parameter]
-            tensors |= {f"optimizer.{i}.{key}": torch.as_tensor(value) for key, value in moments.items()}
+        moments = self.optimizer.state[self.optimizer.joined]
+        tensors |= {f"optimizer.{key}": torch.as_tensor(value) for key, value in moments.items()}
         tensors["generator"] = self.generator.get_state()
         lr = self.optimizer.param_groups[0]["lr"]
         return tensors, {"phases": self.scheduler.n_step_calls, "lr": lr, "rng": self.rng.bit_generator.state}
@@ -345,10 +347,8 @@ class PPOTrainer:
         """Go back to what `get_state` returned."""
         for name, network in (("actor.", self.actor), ("critic.", self.critic)):
             network.load_state_dict({k.removeprefix(name): v for k, v in tensors.items() if k.startswith(name)})
-        for i, parameter in enumerate(self.parameters):
-            start = f"optimizer.{i}."
-            moments = {k.removeprefix(start): v.clone() for k, v in tensors.items() if k.startswith(start)}
-            self.optimizer.state[parameter] = moments
+        moments = {k.removeprefix("optimizer."): v.clone() for k, v in tensors.items() if k.startswith("optimizer.")}
+        self.optimizer.state[self.optimizer.joined] = moments
         self.generator.set_state(tensors["generator"])
         self.rng.bit_generator.state = state["rng"]
         self.scheduler.n_step_calls = state["phases"]
