@@ -21,7 +21,7 @@ FEW = 8
 Step = Callable[[np.ndarray], np.ndarray]
 
 
-def quicken(network: nn.Module) -> Callable[[Tensor], Tensor]:
+def quicken(network: nn.Module) -> "nn.Module | QuickPerceptron":
     """`network` for the few observations of acting: a function with the same outputs, which carry no gradient.
 
     Perceptrons are quickened: an `nn.Sequential` of linear layers, `nn.Tanh` and `nn.ReLU`. Any other network is returned
@@ -35,18 +35,28 @@ def quicken(network: nn.Module) -> Callable[[Tensor], Tensor]:
     """
     if not (isinstance(network, nn.Sequential) and all(type(layer) in STEPS for layer in network)):
         return network
-    steps = [STEPS[type(layer)](layer) for layer in network]
+    return QuickPerceptron(network)
 
-    def quick(obs: Float[Tensor, "batch d_obs"]) -> Float[Tensor, "batch d_out"]:
-        if obs.shape[0] > FEW:
+
+class QuickPerceptron:
+    """A perceptron, an `nn.Sequential` as `quicken` takes it, for tensors and for arrays."""
+
+    def __init__(self, network: nn.Sequential) -> None:
+        self.network = network
+        self._steps = [STEPS[type(layer)](layer) for layer in network]
+
+    def __call__(self, obs: Float[Tensor, "batch d_obs"]) -> Float[Tensor, "batch d_out"]:
+        """The network's outputs, without gradients."""
+        return torch.from_numpy(self.on_arrays(obs.numpy()))
+
+    def on_arrays(self, obs: Float[np.ndarray, "batch d_obs"]) -> Float[np.ndarray, "batch d_out"]:
+        """The same from an array of float32 to an array."""
+        if len(obs) > FEW:
             with torch.no_grad():
-                return network(obs)  # type: ignore[no-any-return]
-        hidden = obs.numpy()
-        for step in steps:
-            hidden = step(hidden)
-        return torch.from_numpy(hidden)
-
-    return quick
+                return self.network(torch.from_numpy(obs)).numpy()  # type: ignore[no-any-return]
+        for step in self._steps:
+            obs = step(obs)
+        return obs
 
 
 def _linear(layer: nn.Linear) -> Step:

@@ -132,3 +132,17 @@ def test_a_dueling_network_is_made_where_it_is_asked_for():
 def test_what_cant_work_is_refused(options, message):
     with pytest.raises(ConfigError, match=message):
         DQNTrainer(DQNConfig(**options))
+
+
+@pytest.mark.parametrize("max_grad_norm", [1e-3, 1e3], ids=["clipped", "not clipped"])
+def test_the_trainers_update_is_that_of_train_on_batch(max_grad_norm):
+    first, second = (DQNTrainer(DQNConfig(lr=0.01, max_grad_norm=max_grad_norm)) for _ in range(2))
+    batch = ReplayBatch(
+        obs=torch.randn(5, 4), next_obs=torch.randn(5, 4), actions=torch.randint(2, (5,)), rewards=torch.randn(5),
+        terminated=torch.rand(5) < 0.5, n_ahead=torch.ones(5, dtype=torch.int64), rows=torch.arange(5),
+    )  # fmt: skip
+    seen = first._train_on_batch(batch)
+    targets = second.compute_targets(batch)
+    expected = train_on_batch(second.q_network, second.optimizer, batch, targets, max_grad_norm)
+    torch.testing.assert_close(seen, expected)
+    torch.testing.assert_close(first.q_network.state_dict(), second.q_network.state_dict())

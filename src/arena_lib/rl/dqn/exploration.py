@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from arena_lib.core.perceptrons import QuickPerceptron
+
 
 def linear_schedule(
     current_step: int, start_e: float, end_e: float, exploration_fraction: float, total_timesteps: int
@@ -60,6 +62,8 @@ def epsilon_greedy_policy(
 
 def greedy_actions(q_network: Callable[[Tensor], Tensor], obs: np.ndarray) -> np.ndarray:
     """The action with the largest value for each observation; no gradients are recorded."""
+    if isinstance(q_network, QuickPerceptron):
+        return q_network.on_arrays(np.asarray(obs, dtype=np.float32)).argmax(axis=-1)
     with torch.no_grad():
         q_values: Any = q_network(torch.as_tensor(obs, dtype=torch.float32))
     actions: np.ndarray = q_values.argmax(dim=-1).numpy()

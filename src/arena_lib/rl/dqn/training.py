@@ -185,9 +185,7 @@ class DQNTrainer:
         """One update: draw a batch, compute its targets, move the values, and let the target network follow."""
         self._anneal()
         batch = self.buffer.sample(self.config.batch_size, self.generator)
-        loss, errors = train_on_batch(
-            self.q_network, self.optimizer, batch, self.compute_targets(batch), self.config.max_grad_norm
-        )
+        loss, errors = self._train_on_batch(batch)
         if isinstance(self.buffer, PrioritizedReplayBuffer):
             self.buffer.update(batch.rows, errors)
         self.n_updates += 1
@@ -199,10 +197,20 @@ class DQNTrainer:
             )
         return value
 
+    def _train_on_batch(self, batch: ReplayBatch) -> tuple[Float[Tensor, ""], Float[Tensor, " batch"]]:
+        """What `train_on_batch` does, with the optimizer's own way to clip."""
+        targets = self.compute_targets(batch)
+        loss, errors = compute_td_loss(self.q_network(batch.obs), batch.actions, targets, batch.weights)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.clip_gradient(self.config.max_grad_norm)
+        self.optimizer.step()
+        return loss.detach(), errors
+
     @torch.no_grad()
     def compute_targets(self, batch: ReplayBatch) -> Float[Tensor, " batch"]:
         """The TD targets of a batch, double where the configuration says so."""
-        gammas = self.config.gamma**batch.n_ahead
+        gammas = self.config.gamma if self.config.n_step == 1 else self.config.gamma**batch.n_ahead
         next_q = self.target_network(batch.next_obs)
         if not self.config.is_double:
             return compute_td_target(next_q, batch.rewards, batch.terminated, gammas)
