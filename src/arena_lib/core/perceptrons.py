@@ -53,7 +53,7 @@ class QuickPerceptron:
         """The same from an array of float32 to an array."""
         if len(obs) > FEW:
             with torch.no_grad():
-                return self.network(torch.from_numpy(obs)).numpy()  # type: ignore[no-any-return]
+                return self.network(torch.from_numpy(obs)).numpy()
         for step in self._steps:
             obs = step(obs)
         return obs

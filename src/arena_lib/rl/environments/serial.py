@@ -26,9 +26,10 @@ class SerialVectorEnv(gym.vector.SyncVectorEnv):
         """
         are_arrays = isinstance(self._observations, np.ndarray) and isinstance(actions, np.ndarray)
         if not are_arrays or self.autoreset_mode is AutoresetMode.DISABLED:
-            return super().step(actions)  # type: ignore[no-any-return]
+            return super().step(actions)
         starts_anew = self._autoreset_envs if self.autoreset_mode is AutoresetMode.NEXT_STEP else ()
-        rewards, infos = np.zeros(self.num_envs), {}
+        infos: dict[str, Any] = {}
+        rewards = np.zeros(self.num_envs)
         terminated, truncated = np.zeros((2, self.num_envs), dtype=bool)
         for i, (env, action) in enumerate(zip(self.envs, actions, strict=True)):
             if len(starts_anew) and starts_anew[i]:
