@@ -15,6 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
+CLIP_EPS = 1e-6
+"""What torch's clip_grad_norm_ adds to the norm before it divides by it."""
+
 
 class JoinedAdam(torch.optim.Adam):
     """torch's Adam for all of `parameters` joined to one vector; their data move into it, and they stay what they are.
@@ -55,9 +58,9 @@ class JoinedAdam(torch.optim.Adam):
     def clip_gradient(self, max_norm: float) -> None:
         """Scale the gradient down to the norm `max_norm`, over all parameters together, if it's longer."""
         self._collect_gradients()
-        norm = self.grad.norm().item()
-        if norm > max_norm:
-            self.grad.mul_(max_norm / norm)
+        share = max_norm / (self.grad.norm().item() + CLIP_EPS)
+        if share < 1:
+            self.grad.mul_(share)
 
     @torch.no_grad()
     def _collect_gradients(self, *_: Any) -> None:

@@ -129,7 +129,8 @@ class DQNTrainer:
         n_actions = int(self.stepper.envs.single_action_space.n)  # type: ignore[attr-defined]
         self.q_network = make_q_network(config, obs_shape, n_actions)
         self.target_network = copy.deepcopy(self.q_network).requires_grad_(False)
-        self.optimizer = JoinedAdam(self.q_network.parameters(), lr=config.lr)
+        self.parameters = list(self.q_network.parameters())
+        self.optimizer = JoinedAdam(self.parameters, lr=config.lr)
         self.generator = make_generator(config.seed)
         self.buffer = (
             PrioritizedReplayBuffer(config.buffer_size, obs_shape, config.alpha, config.beta)

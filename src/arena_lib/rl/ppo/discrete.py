@@ -25,7 +25,7 @@ import torch
 from gymnasium.vector import VectorEnv
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.distributions import Distribution
+from torch.distributions import Categorical, Distribution
 
 from arena_lib.core.configs import check_numbers, check_sizes
 from arena_lib.core.joined import JoinedAdam
@@ -35,7 +35,6 @@ from arena_lib.errors import ConfigError, TrainingError
 from arena_lib.rl.environments.making import make_vector_env
 from arena_lib.rl.environments.spaces import DISCRETE, require_actions
 from arena_lib.rl.environments.stepping import Stepper, Transition
-from arena_lib.rl.ppo.choices import Choices
 from arena_lib.rl.ppo.networks import get_actor_and_critic
 from arena_lib.rl.ppo.objectives import (
     calc_clipped_surrogate_objective,
@@ -215,7 +214,7 @@ class PPOTrainer:
 
     def get_dist(self, obs: Tensor) -> Distribution:
         """The policy's distribution over actions for observations "batch *obs_shape"."""
-        return Choices(self.actor(obs))
+        return Categorical(logits=self.actor(obs), validate_args=False)
 
     def compute_logprobs(self, obs: Tensor, actions: Tensor) -> Float[Tensor, " batch"]:
         """The log-probability of each action."""
