@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from arena_lib.core.perceptrons import QuickPerceptron
+from arena_lib.rl.networks.perceptrons import QuickPerceptron
 
 
 def linear_schedule(

@@ -24,8 +24,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from arena_lib.core.configs import check_numbers, check_sizes
-from arena_lib.core.joined import JoinedAdam
-from arena_lib.core.perceptrons import quicken
 from arena_lib.core.seeds import check_seed, make_generator
 from arena_lib.errors import ConfigError, TrainingError
 from arena_lib.rl.dqn.agent import DQNAgent
@@ -43,6 +41,8 @@ from arena_lib.rl.dqn.targets import (
 from arena_lib.rl.environments.making import make_vector_env
 from arena_lib.rl.environments.spaces import DISCRETE, require_actions, require_vectors
 from arena_lib.rl.environments.stepping import Episode, Stepper
+from arena_lib.rl.networks.joined import JoinedAdam
+from arena_lib.rl.networks.perceptrons import quicken
 from arena_lib.rl.training.runs import Run, TrainingRun
 
 

@@ -28,13 +28,13 @@ from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution
 
 from arena_lib.core.configs import check_numbers, check_sizes
-from arena_lib.core.joined import JoinedAdam
-from arena_lib.core.perceptrons import quicken
 from arena_lib.core.seeds import check_seed, make_generator
 from arena_lib.errors import ConfigError, TrainingError
 from arena_lib.rl.environments.making import make_vector_env
 from arena_lib.rl.environments.spaces import DISCRETE, require_actions
 from arena_lib.rl.environments.stepping import Stepper, Transition
+from arena_lib.rl.networks.joined import JoinedAdam
+from arena_lib.rl.networks.perceptrons import quicken
 from arena_lib.rl.ppo.networks import get_actor_and_critic
 from arena_lib.rl.ppo.objectives import (
     calc_clipped_surrogate_objective,

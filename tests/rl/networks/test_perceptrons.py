@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from arena_lib.core.perceptrons import FEW, quicken
+from arena_lib.rl.networks.perceptrons import FEW, quicken
 
 NETWORKS = {
     "tanh": lambda: nn.Sequential(nn.Linear(3, 7), nn.Tanh(), nn.Linear(7, 5), nn.Tanh(), nn.Linear(5, 2)),

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from arena_lib.core.joined import JoinedAdam
+from arena_lib.rl.networks.joined import JoinedAdam
 
 OBS, TARGET = torch.linspace(-1, 1, 12).reshape(4, 3), torch.linspace(2, -2, 8).reshape(4, 2)
 

@@ -1,0 +1,1 @@
+"""What agents' small networks need to act and to learn quickly."""
