@@ -731,14 +731,15 @@ record(robot.policy(), ROBOT, seed=10, max_steps=100 if SCALE == "tiny" else 300
 # The same code learns to run as a HalfCheetah and to hop as a Hopper, given a million steps each:
 # `arena rl train ppo-continuous --env HalfCheetah-v5`.
 #
-# Agents ship with the library too, trained like yours. One plays Breakout: `zoo.load_policy` gives it to you, with its
-# `actor` and its `critic`, and you can look into them as you looked into a Q-network in part 6 of section 2.2.
+# Agents ship with the library too, trained like yours, and one of them is a Hopper that has had its million steps.
+# `zoo.load_policy` gives it to you, with its `actor` and its `critic`, and you can look into them as you looked into a
+# Q-network in part 6 of section 2.2. `zoo.plot_curve("ppo-hopper")` shows how it learned.
 # %% result
-# how the shipped agent learned, and what it brings now in 20 episodes apart from training.
+# the Hopper; without MuJoCo it's the pole on its cart.
 from arena_lib import zoo
 
-player = zoo.load_policy("ppo-minatar-breakout")
-zoo.plot_curve("ppo-minatar-breakout")
+shipped = zoo.load_policy("ppo-cartpole" if missing else "ppo-hopper")
+record(shipped, shipped.env_id, max_steps=60 if SCALE == "tiny" else 400)
 # %% [markdown]
 # ## What you have learned
 #

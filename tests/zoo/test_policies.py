@@ -9,13 +9,13 @@ import torch
 
 from arena_lib import zoo
 from arena_lib.errors import HashError, MissingDependencyError, UnknownNameError, ZooError
-from arena_lib.rl.environments import minatar
+from arena_lib.rl.environments import making, minatar
 from arena_lib.rl.training import EVALUATION_SEED, evaluate, make_random_policy
 
-POLICIES = {"ppo-cartpole": 20, "ppo-minatar-breakout": 20}
+POLICIES = {"ppo-cartpole": 20, "ppo-hopper": 3, "ppo-minatar-breakout": 20}
 """With how many of the card's episodes are played again."""
-SIZES = {"ppo-cartpole": ((4,), 2), "ppo-minatar-breakout": ((4, 10, 10), 3)}
-BETTER_THAN_CHANCE = {"ppo-cartpole": 10, "ppo-minatar-breakout": 8}
+SIZES = {"ppo-cartpole": ((4,), 2), "ppo-hopper": ((11,), 3), "ppo-minatar-breakout": ((4, 10, 10), 3)}
+BETTER_THAN_CHANCE = {"ppo-cartpole": 10, "ppo-hopper": 20, "ppo-minatar-breakout": 8}
 """How many times as much as a random policy each brings, at least."""
 MOST_BYTES = 2_000_000  # all of them together
 
@@ -119,11 +119,16 @@ def test_a_language_model_is_no_policy():
         zoo.load_policy("ppo-cartpol")
 
 
-def test_a_policy_loads_without_its_environments_package_and_playing_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(minatar, "find_spec", lambda name: None)
+@pytest.mark.parametrize(
+    ("name", "module", "package"), [("ppo-hopper", making, "mujoco"), ("ppo-minatar-breakout", minatar, "minatar")]
+)
+def test_a_policy_loads_without_its_environments_package_and_playing_says_what_to_install(
+    name, module, package, monkeypatch
+):
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
     minatar.load_game.cache_clear()
-    policy = zoo.load_policy("ppo-minatar-breakout")
-    message = re.escape("needs the package 'minatar', which is not installed. Run: pip install 'arena-lib[rl]'")
+    policy = zoo.load_policy(name)
+    message = re.escape(f"needs the package '{package}', which is not installed. Run: pip install 'arena-lib[rl]'")
     with pytest.raises(MissingDependencyError, match=message):
         evaluate(policy, policy.env_id)
 

@@ -62,7 +62,7 @@ def test_a_run_in_a_folder_goes_before_a_policy_of_the_same_name(arena, quiet):
         (["train", "ppo", "--set", "lr"], "must be written name=value"),
         (["train", "ppo-continuous", "--env", "CartPole-v1"], "PPO take"),
         (["watch", "nowhere"], "ppo-minatar-breakout: got 'nowhere', which holds no run. Train one"),
-        (["watch", "tiny-gpt"], "must be the folder of a run, or one of ppo-cartpole, ppo-minatar-breakout"),
+        (["watch", "tiny-gpt"], "must be the folder of a run, or one of ppo-cartpole, ppo-hopper"),
         (["watch", "."], "got '.', which holds no run. Train one"),
     ],
 )

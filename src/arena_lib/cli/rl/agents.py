@@ -130,8 +130,8 @@ def _why_not(asked: int | None, n_steps: int, config: Any) -> str:
 def watch(run: str, video: Path | None, episodes: int, seed: int | None, as_json: bool) -> None:
     """Film what a trained agent does.
 
-    The moving picture opens in any browser. FOLDER_OR_NAME is the folder of a run of `arena rl train`, or the name of a policy that ships:
-    ppo-cartpole, ppo-minatar-breakout.
+    The moving picture opens in any browser. FOLDER_OR_NAME is the folder of a run of `arena rl train`, or the name of a
+    policy that ships: ppo-cartpole, ppo-minatar-breakout, ppo-hopper.
     """
     from arena_lib.rl.training.evaluation import EVALUATION_SEED
     from arena_lib.rl.training.video import record
