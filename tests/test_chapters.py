@@ -203,7 +203,7 @@ def test_the_numbers_of_1_3_1_are_those_that_its_cells_make(probes_section):
     moods = names["mood_accuracies"]
     sentences = [
         f"{plain[0]:.2f} becomes {iid[0]:.2f}. Elsewhere it takes the probe from {plain[1]:.2f} to {iid[1]:.2f}",
-        f"from {plain[2]:.2f} to {iid[2]:.2f} on who got something",
+        f"from {plain[2]:.2f} to about {iid[2]:.1f} on who got something",
         f"over ten draws of labels it gets {logistic.control_accuracy:.2f}",
         f"memorises less ({mean.control_accuracy:.2f})",
         f"more selective ({mean.selectivity:+.2f} against {logistic.selectivity:+.2f})",

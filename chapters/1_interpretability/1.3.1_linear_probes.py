@@ -343,7 +343,7 @@ plots.bars(
 )
 # %% [markdown]
 # In its own kind of data $\Sigma$ helps: 0.75 becomes 0.97. Elsewhere it takes the probe from 1.00 to 0.69 on
-# jobs, and from 0.98 to 0.60 on who got something. The inverse removes what varied among *these* statements, and with it something that the others need.
+# jobs, and from 0.98 to about 0.6 on who got something. The inverse removes what varied among *these* statements, and with it something that the others need.
 # When you want a direction that means something elsewhere, and to push a model along, take the plain $\theta$.
 #
 # ## 5. Does it mean the same elsewhere?
