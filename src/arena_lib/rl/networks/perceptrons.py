@@ -26,7 +26,7 @@ def quicken(network: nn.Module) -> "nn.Module | QuickPerceptron":
 
     Perceptrons are quickened: an `nn.Sequential` of linear layers, `nn.Tanh` and `nn.ReLU`. Any other network is returned
     as it is. The function reads the weights' own memory, so it follows training; it doesn't follow a weight that is
-    replaced by another tensor.
+    replaced by another tensor, and it calls no module, so no module's hooks.
 
     >>> network = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 2))
     >>> obs = torch.ones(3, 4)

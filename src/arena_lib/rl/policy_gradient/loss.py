@@ -61,8 +61,9 @@ def compute_gradient_variance(losses: Sequence[Float[Tensor, ""]], parameters: I
 
     Take the gradient of each loss with respect to all parameters (`torch.autograd.grad`), and of each entry the variance
     over the losses, with n - 1. The sum of these variances is the mean squared distance of a gradient from the mean
-    gradient. The losses may share a graph, so keep it (`retain_graph=True`). `parameters` may be what `network.parameters()`
-    gives, which can be gone through only once. The parameters and their `.grad` stay as they were.
+    gradient. Each loss depends on every parameter. The losses may share a graph, so keep it (`retain_graph=True`).
+    `parameters` may be what `network.parameters()` gives, which can be gone through only once. The parameters and their
+    `.grad` stay as they were.
     """
     parameters = list(parameters)
     gradients = [torch.autograd.grad(loss, parameters, retain_graph=True) for loss in losses]

@@ -26,9 +26,11 @@ def calc_clipped_surrogate_objective(
     `dist` is the policy as it is now: a distribution of one action for each step of the minibatch (a `Categorical`, or
     another that has `log_prob`). `mb_logprobs` are the log-probabilities that the actions had when they were taken.
 
-        A = (mb_advantages - mean) / (std + eps)                        over this minibatch; std as torch gives it
+        A = (mb_advantages - mean) / (std + eps)                        over this minibatch; std with n - 1, as torch's
         ratio = probability now / probability then
         result = mean of min(ratio * A, clip(ratio, 1 - clip_coef, 1 + clip_coef) * A)
+
+    `clip_coef` is the paper's epsilon; `eps` only keeps the division from failing.
 
     Gradients flow through `dist`. The other tensors are data of a finished rollout: they carry no gradients, so it makes
     no difference whether you detach them. No argument is changed.

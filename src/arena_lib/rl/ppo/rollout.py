@@ -111,8 +111,9 @@ def finish_rollout(
 ) -> Batch:
     """Turn a full rollout into a batch of single steps.
 
-    `critic` takes "batch *obs_shape" and gives "batch 1"; `compute_logprobs` takes observations and actions, "batch" and
-    tail both, and gives "batch". Both may be asked about all steps at once, phantom ones too.
+    `critic` takes observations, "batch *obs_shape", in the dtype that the rollout has, and gives "batch 1".
+    `compute_logprobs` takes observations and actions, "batch *action_shape", and gives "batch". Ask them about all steps
+    at once or one after another, as you like; phantom steps too.
 
     1. values: the critic's, of all of rollout.obs; next_values by `compute_next_values`
     2. advantages, of all steps, by `compute_advantages` (or `compute_advantages_by_scan`: the same without
