@@ -184,10 +184,13 @@ def test_keys_come_one_by_one_and_the_terminal_is_left_as_it_was(tmp_path):
     os.close(leader)
 
 
-def test_a_q_that_nobody_takes_stops_as_ctrl_c_does(tmp_path):
+@pytest.mark.parametrize("at_start", ["SIG_DFL", "SIG_IGN"])
+def test_a_q_that_nobody_takes_stops_as_ctrl_c_does(tmp_path, at_start):
+    """Also where the program is started with Ctrl-C's signal ignored, as what a script runs in the background."""
     pty = pytest.importorskip("pty")
     code = (
-        "import time\n"
+        "import signal, time\n"
+        f"signal.signal(signal.SIGINT, signal.{at_start})\n"
         "from arena_lib.cli.learning.watching import read_keys\n"
         "try:\n"
         "    with read_keys() as wait:\n"

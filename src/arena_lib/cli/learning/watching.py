@@ -56,11 +56,16 @@ def _is_saved(path: Path, stamp: Stamp) -> bool:
 
 @contextlib.contextmanager
 def read_keys() -> Iterator[WaitForKey]:
-    """A function that waits a moment for a key, with a terminal that hands over each at once."""
+    """A function that waits a moment for a key, with a terminal that hands over each at once.
+
+    Called in the main thread. Ctrl-C and q stop the program also where it was started with that signal ignored, as shells
+    start what runs in the background.
+    """
     import termios
     import tty
 
     settings = termios.tcgetattr(sys.stdin)
+    on_interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
     tty.setcbreak(sys.stdin)
     keys, is_over = queue.SimpleQueue[str](), threading.Event()
     threading.Thread(target=_read_into, args=(keys, is_over), daemon=True).start()
@@ -76,6 +81,7 @@ def read_keys() -> Iterator[WaitForKey]:
     finally:
         is_over.set()
         termios.tcsetattr(sys.stdin, termios.TCSADRAIN, settings)
+        signal.signal(signal.SIGINT, signal.SIG_DFL if on_interrupt is None else on_interrupt)
 
 
 def _read_into(keys: queue.SimpleQueue[str], is_over: threading.Event) -> None:
