@@ -726,7 +726,7 @@ plots.lines(
 # %% result
 # and this is what it does. (With this seed the pendulum hangs down at first.)
 # It observes normalised numbers here, too: the policy has kept the moments.
-record(robot.policy(), ROBOT, seed=10, max_steps=100 if SCALE == "tiny" else 300)
+record(robot.policy(), ROBOT, seed=10, max_steps=20 if SCALE == "tiny" else 300)
 # %% [markdown]
 # The same code learns to run as a HalfCheetah and to hop as a Hopper, given a million steps each:
 # `arena rl train ppo-continuous --env HalfCheetah-v5`.
@@ -739,7 +739,7 @@ record(robot.policy(), ROBOT, seed=10, max_steps=100 if SCALE == "tiny" else 300
 from arena_lib import zoo
 
 shipped = zoo.load_policy("ppo-cartpole" if missing else "ppo-hopper")
-record(shipped, shipped.env_id, max_steps=60 if SCALE == "tiny" else 400)
+record(shipped, shipped.env_id, max_steps=10 if SCALE == "tiny" else 400)
 # %% [markdown]
 # ## What you have learned
 #
