@@ -160,9 +160,24 @@ def test_a_file_that_is_half_written_is_waited_for(tmp_path, monkeypatch):
     assert file.read_text() == "new text"
 
 
+def press(key, code, answer):
+    """Run `code` in a terminal of its own, press the key once it has said "ready", and wait for its answer and its end."""
+    pty = pytest.importorskip("pty")
+    leader, follower = pty.openpty()
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=follower, stdout=follower, close_fds=True)
+    os.close(follower)
+    for text, then in ((b"ready", key), (answer, b"")):
+        shown = b""
+        while text not in shown:
+            shown += os.read(leader, 100)
+        os.write(leader, then)
+    exit_code = process.wait(timeout=60)
+    os.close(leader)
+    return exit_code
+
+
 def test_keys_come_one_by_one_and_the_terminal_is_left_as_it_was(tmp_path):
     """In a terminal of its own, as a learner has it."""
-    pty = pytest.importorskip("pty")
     code = (
         "from arena_lib.cli.learning.watching import has_keys, read_keys\n"
         "assert has_keys()\n"
@@ -171,23 +186,12 @@ def test_keys_come_one_by_one_and_the_terminal_is_left_as_it_was(tmp_path):
         "    while not (key := wait(0.3)): pass\n"
         "print('got', key, flush=True)"
     )
-    leader, follower = pty.openpty()
-    process = subprocess.Popen([sys.executable, "-c", code], stdin=follower, stdout=follower, close_fds=True)
-    os.close(follower)
-    shown = b""
-    while b"ready" not in shown:
-        shown += os.read(leader, 100)
-    os.write(leader, b"n")  # without a new line
-    while b"got n" not in shown:
-        shown += os.read(leader, 100)
-    assert process.wait(timeout=30) == 0
-    os.close(leader)
+    assert press(b"n", code, b"got n") == 0  # without a new line
 
 
 @pytest.mark.parametrize("at_start", ["SIG_DFL", "SIG_IGN"])
 def test_a_q_that_nobody_takes_stops_as_ctrl_c_does(tmp_path, at_start):
     """Also where the program is started with Ctrl-C's signal ignored, as what a script runs in the background."""
-    pty = pytest.importorskip("pty")
     code = (
         "import signal, time\n"
         f"signal.signal(signal.SIGINT, signal.{at_start})\n"
@@ -199,17 +203,7 @@ def test_a_q_that_nobody_takes_stops_as_ctrl_c_does(tmp_path, at_start):
         "except KeyboardInterrupt:\n"
         "    print('stopped', flush=True)"
     )
-    leader, follower = pty.openpty()
-    process = subprocess.Popen([sys.executable, "-c", code], stdin=follower, stdout=follower, close_fds=True)
-    os.close(follower)
-    shown = b""
-    while b"ready" not in shown:
-        shown += os.read(leader, 100)
-    os.write(leader, b"q")
-    while b"stopped" not in shown:
-        shown += os.read(leader, 100)
-    assert process.wait(timeout=60) == 0
-    os.close(leader)
+    assert press(b"q", code, b"stopped") == 0
 
 
 def test_without_a_terminal_there_are_no_keys():

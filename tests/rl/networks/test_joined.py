@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from arena_lib.errors import ConfigError
 from arena_lib.rl.networks.joined import JoinedAdam
 
 OBS, TARGET = torch.linspace(-1, 1, 12).reshape(4, 3), torch.linspace(2, -2, 8).reshape(4, 2)
@@ -60,3 +61,10 @@ def test_weights_keep_their_shapes_and_can_be_loaded_and_copied():
     train(network, optimizer, lambda: None)
     torch.testing.assert_close(kept[0].weight, other[0].weight)
     assert not torch.allclose(network[0].weight, kept[0].weight)
+
+
+def test_parameters_that_do_not_fit_into_one_vector_are_refused_and_stay_what_they_are():
+    mixed = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 1).double())
+    with pytest.raises(ConfigError, match=r"one dtype on one device.*float32.*float64"):
+        JoinedAdam(mixed.parameters(), lr=0.1)
+    assert [layer.weight.dtype for layer in mixed] == [torch.float32, torch.float64]

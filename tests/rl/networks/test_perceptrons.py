@@ -36,3 +36,8 @@ def test_it_follows_training():
 )
 def test_other_networks_are_returned_as_they_are(network):
     assert quicken(network) is network
+
+
+def test_weights_of_another_dtype_are_left_to_torch():
+    network = nn.Sequential(nn.Linear(3, 2)).to(torch.bfloat16)
+    assert quicken(network) is network

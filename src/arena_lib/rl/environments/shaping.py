@@ -26,7 +26,8 @@ class EasyCart(CartPoleEnv):
 
         of the observation that the step led to: 1 in the middle with the pole upright, and 0 at the corner where both
         limits are reached at once. The limits are attributes: `self.x_threshold`, 2.4, and
-        `self.theta_threshold_radians`, 12 degrees. The reward is never below 0. Everything else that `CartPoleEnv.step` returns stays as it is.
+        `self.theta_threshold_radians`, 12 degrees. The reward is never below 0. Everything else that `CartPoleEnv.step`
+        returns stays as it is.
         """
         obs, _, terminated, truncated, info = super().step(action)
         position, _, angle, _ = obs

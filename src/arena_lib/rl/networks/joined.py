@@ -5,6 +5,7 @@ step with it. Here the tensors are parts of one long vector, and their gradients
 operation on a vector. The numbers are the same, to rounding.
 
 Shapes:  parameters of any shape
+Raises:  ConfigError for parameters of several dtypes or devices, or for none.
 Source:  Kingma and Ba 2015, arXiv:1412.6980, algorithm 1 (torch's implementation of it); own derivation (the joining)
 """
 
@@ -14,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
+
+from arena_lib.errors import ConfigError
 
 CLIP_EPS = 1e-6
 """What torch's clip_grad_norm_ adds to the norm before it divides by it."""
@@ -33,6 +36,11 @@ class JoinedAdam(torch.optim.Adam):
 
     def __init__(self, parameters: Iterable[nn.Parameter], lr: float, eps: float = 1e-8) -> None:
         self.parts = list(parameters)
+        if len(kinds := {(str(part.dtype), str(part.device)) for part in self.parts}) != 1:
+            raise ConfigError(
+                "JoinedAdam takes parameters of one dtype on one device, so that they fit into one vector: "
+                f"got {sorted(kinds)}. Use torch.optim.Adam for these."
+            )
         self.joined = nn.Parameter(parameters_to_vector(self.parts).detach().clone())
         self.joined.grad = torch.zeros_like(self.joined)
         vector_to_parameters(self.joined.data, self.parts)  # from here on they share its memory

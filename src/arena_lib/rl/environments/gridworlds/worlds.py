@@ -86,9 +86,9 @@ class CliffWalking(Gridworld):
     """A grid of 4 rows and 12 columns whose lowest row is a cliff between the start and the goal.
 
     `dynamics(state, action)` gives the one thing that follows, as three arrays of one entry: next state (an integer),
-    reward, and probability 1 (these two may be floats or integers). A step goes where `self.move(state, action)` says, and pays -1. A step onto a cliff cell,
-    where `self.letter(successor)` is "C", pays -100 instead and leads back to `self.start`. The episode goes on; only
-    the goal ends it.
+    reward, and probability 1 (these two may be floats or integers). A step goes where `self.move(state, action)` says,
+    and pays -1. A step onto a cliff cell, where `self.letter(successor)` is "C", pays -100 instead and leads back to
+    `self.start`. The episode goes on; only the goal ends it.
     """
 
     def __init__(self) -> None:
