@@ -33,9 +33,10 @@ def quicken(network: nn.Module) -> "nn.Module | QuickPerceptron":
     >>> torch.allclose(quicken(network)(obs), network(obs), atol=1e-6)
     True
     """
-    is_perceptron = isinstance(network, nn.Sequential) and all(type(layer) in STEPS for layer in network)
+    if not (isinstance(network, nn.Sequential) and all(type(layer) in STEPS for layer in network)):
+        return network
     is_plain = all(weight.dtype == torch.float32 and weight.device.type == "cpu" for weight in network.parameters())
-    return QuickPerceptron(network) if is_perceptron and is_plain else network
+    return QuickPerceptron(network) if is_plain else network
 
 
 class QuickPerceptron:
