@@ -1,0 +1,192 @@
+"""What every sparse autoencoder has in common: its weights, its interface, and what a loss reports.
+
+An autoencoder explains activations as a sum of few directions out of many. A transcoder is the same with another target:
+it reads what a layer reads, and reconstructs what that layer writes (`d_out` and `target`).
+
+Shapes:  acts "*batch d_in", latents "*batch d_sae", recon "*batch d_out"; losses take "batch d_in"
+Raises:  ConfigError for sizes that cannot work; ShapeError for activations of another width, or a missing target.
+Source:  Bricken et al. 2023, "Towards monosemanticity", section "Features as a decomposition"; Gao et al. 2024,
+         arXiv:2406.04093, appendix A.1 (W_enc starts as W_dec transposed); Dunefsky et al. 2024, arXiv:2406.11944
+         (transcoders).
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from arena_lib.core.configs import check_sizes
+from arena_lib.errors import ConfigError, ShapeError
+from arena_lib.saes.autoencoders.functions import compute_pre_acts, decode_latents, make_directions
+
+
+@dataclass(frozen=True, kw_only=True)
+class SAEConfig:
+    """What every variant's config has; each adds its own fields."""
+
+    d_in: int
+    """Width of the activations that are read."""
+    d_sae: int
+    """Number of latents."""
+    d_out: int | None = None
+    """Width of a transcoder's target; None for an autoencoder, whose target is its input."""
+    subtract_b_dec: bool = True
+    """Whether the encoder reads acts - b_dec (Bricken et al. 2023); a transcoder can't, as its b_dec is an output."""
+    hook_name: str = ""
+    """Where in the model the activations come from, by the name of the hook; empty where unknown."""
+    model_name: str = ""
+    """Which model they come from; empty where unknown."""
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "d_in", "d_sae")
+        if self.d_out is not None:
+            check_sizes(self, "d_out")
+            if self.subtract_b_dec:
+                raise ConfigError(
+                    f"a transcoder's encoder cannot subtract b_dec, which has its target's {self.d_out} entries: got "
+                    f"d_out={self.d_out} with subtract_b_dec=True. Pass subtract_b_dec=False, or leave out d_out."
+                )
+
+    @property
+    def d_target(self) -> int:
+        """Width of what is reconstructed."""
+        return self.d_in if self.d_out is None else self.d_out
+
+
+@dataclass(frozen=True)
+class SparseLatents:
+    """Latents of which each example has at most k: their values and which latents they are."""
+
+    values: Float[Tensor, "batch k"]
+    """How strongly each is active; 0 is allowed, and means that it isn't."""
+    indices: Int[Tensor, "batch k"]
+    """Which latent it is; none comes twice in a row."""
+    d_sae: int
+    """Number of latents in all."""
+
+    def to_dense(self) -> Float[Tensor, "batch d_sae"]:
+        """The same with a column for every latent."""
+        return self.values.new_zeros(len(self.values), self.d_sae).scatter(-1, self.indices, self.values)
+
+    def count_active(self) -> Int[Tensor, " d_sae"]:
+        """For each latent, in how many examples it is above 0."""
+        return torch.bincount(self.indices[self.values > 0], minlength=self.d_sae)
+
+
+@dataclass(frozen=True)
+class Losses:
+    """A loss with its parts, and what was active; what is derived is computed when it is asked for."""
+
+    total: Float[Tensor, ""]
+    """What training descends, with gradients."""
+    parts: dict[str, Float[Tensor, ""]]
+    """The terms by name, each as it enters the total, without gradients."""
+    active: Float[Tensor, "batch d_sae"] | SparseLatents
+    """The latents as the loss saw them, without gradients."""
+
+    @cached_property
+    def latents(self) -> Float[Tensor, "batch d_sae"]:
+        """The latents with a column for each."""
+        return self.active.to_dense() if isinstance(self.active, SparseLatents) else self.active
+
+    @cached_property
+    def n_active(self) -> Int[Tensor, " d_sae"]:
+        """For each latent, in how many of the batch's examples it was active: 0 everywhere for long is a dead latent."""
+        if isinstance(self.active, SparseLatents):
+            return self.active.count_active()
+        return (self.active > 0).sum(dim=0)
+
+    @property
+    def l0(self) -> Float[Tensor, ""]:
+        """Latents active in an example; the mean over the batch."""
+        batch = self.active.values if isinstance(self.active, SparseLatents) else self.active
+        return self.n_active.sum() / len(batch)
+
+
+class SAE(nn.Module, ABC):
+    """A sparse autoencoder or transcoder; each variant says how it encodes and what it is trained on.
+
+    `W_dec` starts as random directions of length 1. An autoencoder's `W_enc` starts as its transpose, a transcoder's as
+    directions of its own; biases start at 0. (`compute_geometric_median` or the mean of activations are good values of
+    `b_dec` to start from.) All draws are from `generator`.
+    """
+
+    cfg: SAEConfig
+
+    def __init__(self, cfg: SAEConfig, generator: torch.Generator | None = None) -> None:
+        super().__init__()
+        self.cfg = cfg
+        W_dec = make_directions(cfg.d_sae, cfg.d_target, generator)
+        W_enc = W_dec if cfg.d_out is None else make_directions(cfg.d_sae, cfg.d_in, generator)
+        self.W_enc = nn.Parameter(W_enc.T.clone(memory_format=torch.contiguous_format))
+        self.W_dec = nn.Parameter(W_dec)
+        self.b_enc = nn.Parameter(torch.zeros(cfg.d_sae))
+        self.b_dec = nn.Parameter(torch.zeros(cfg.d_target))
+
+    @abstractmethod
+    def encode(self, acts: Float[Tensor, "*batch d_in"]) -> Float[Tensor, "*batch d_sae"]:
+        """Which latents are active in each example, and how strongly: the form that analysis uses."""
+
+    def decode(self, latents: Float[Tensor, "*batch d_sae"]) -> Float[Tensor, "*batch d_out"]:
+        """What the latents say the target is."""
+        return decode_latents(latents, self.W_dec, self.b_dec)
+
+    def forward(self, acts: Float[Tensor, "*batch d_in"]) -> Float[Tensor, "*batch d_out"]:
+        """The reconstruction: decode(encode(acts))."""
+        return self.decode(self.encode(acts))
+
+    @abstractmethod
+    def compute_loss(
+        self,
+        acts: Float[Tensor, "batch d_in"],
+        target: Float[Tensor, "batch d_out"] | None = None,
+        *,
+        dead: Bool[Tensor, " d_sae"] | None = None,
+        sparsity_scale: float = 1.0,
+    ) -> Losses:
+        """What training descends.
+
+        `target` is what a transcoder reconstructs (None for an autoencoder: `acts`). `dead` marks the latents that have
+        not been active for long, for variants with a loss that revives them. `sparsity_scale` multiplies the weight of
+        sparsity, so that it can be raised slowly.
+        """
+
+    def before_step(self) -> None:  # most variants have nothing to do
+        """What has to happen between `backward` and the optimizer's step."""
+
+    def after_step(self) -> None:
+        """What has to happen after the optimizer's step."""
+
+    def compute_pre_acts(self, acts: Float[Tensor, "*batch d_in"]) -> Float[Tensor, "*batch d_sae"]:
+        """What each latent sees before its activation function."""
+        return compute_pre_acts(self.center(acts), self.W_enc, self.b_enc)
+
+    def center(self, acts: Float[Tensor, "*batch d_in"]) -> Float[Tensor, "*batch d_in"]:
+        """What the encoder reads: acts - b_dec, or with `subtract_b_dec` off the activations as they are."""
+        if acts.shape[-1] != self.cfg.d_in:
+            raise ShapeError(
+                f"activations must have {self.cfg.d_in} entries, as this {type(self).__name__}'s d_in says: got "
+                f"{acts.shape[-1]}, shape {tuple(acts.shape)}. Take them from where it was trained"
+                + (f": {self.cfg.hook_name}." if self.cfg.hook_name else ".")
+            )
+        return acts - self.b_dec if self.cfg.subtract_b_dec else acts
+
+    def choose_target(
+        self, acts: Float[Tensor, "batch d_in"], target: Float[Tensor, "batch d_out"] | None
+    ) -> Float[Tensor, "batch d_out"]:
+        """What is to be reconstructed: the target where there is one, else the activations themselves."""
+        if target is None and self.cfg.d_out is not None:
+            raise ShapeError(
+                f"a transcoder needs a target with {self.cfg.d_out} entries: got None. Pass what its layer writes: "
+                "compute_loss(acts, target)."
+            )
+        target = acts if target is None else target
+        if target.shape != (len(acts), self.cfg.d_target):
+            raise ShapeError(
+                f"the target must have one row for each of {len(acts)} examples and {self.cfg.d_target} entries: got "
+                f"shape {tuple(target.shape)}. Take both at the same positions of the same texts."
+            )
+        return target
