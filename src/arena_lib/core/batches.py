@@ -2,7 +2,8 @@
 
 A source of batches is a function of a generator. One that must remember something
 else (`ShuffledBatches`: its place in the epoch) has `state_dict` and `load_state_dict`
-with JSON-able data, and `Trainer` keeps that in its checkpoints.
+with JSON-able data and tensors by name, and `Trainer` keeps that in its checkpoints.
+A batch is a tensor of tokens, a `Batch`, or anything else that `to(device)` moves.
 
 Shapes:  tokens "batch seq", mask "batch seq"
 Raises:  ConfigError if there is too little data for one batch, if the data are no tensor, or if a mask counts nothing.
@@ -10,7 +11,7 @@ Raises:  ConfigError if there is too little data for one batch, if the data are 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Int
@@ -43,8 +44,34 @@ class Batch:
         return Batch(self.tokens.to(device, non_blocking=True), mask)
 
 
-Batches = Callable[[torch.Generator], Tensor | Batch]
+@runtime_checkable
+class Movable(Protocol):
+    """A batch of any kind."""
+
+    def to(self, device: torch.device) -> Any:
+        """Return the batch on `device`."""
+
+
+Batches = Callable[[torch.Generator], Movable]
 """Makes the next batch, with randomness from the generator alone; see `random_windows` and `ShuffledBatches`."""
+
+
+def as_batch(batch: Any) -> Movable:
+    """Tokens as a `Batch` in which all count; floating-point tensors and batches of other kinds as they are."""
+    if isinstance(batch, Tensor):
+        return batch if batch.is_floating_point() else Batch(batch)
+    if not hasattr(batch, "to"):
+        check_tokens(batch)
+    return batch
+
+
+def split_state(batches: Batches) -> tuple[dict[str, Tensor], dict[str, Any] | None]:
+    """What a source of batches must remember: its tensors, and the rest; nothing and None if it has no `state_dict`."""
+    if not hasattr(batches, "state_dict"):
+        return {}, None
+    state = batches.state_dict()
+    tensors = {name: value for name, value in state.items() if isinstance(value, Tensor)}
+    return tensors, {name: value for name, value in state.items() if name not in tensors}
 
 
 def check_tokens(tokens: Any) -> None:

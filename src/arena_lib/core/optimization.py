@@ -1,10 +1,11 @@
-"""How a language model is trained: the configuration, the schedule and the optimizer.
+"""How a model is trained: the configuration, the schedule and the optimizer.
 
 Shapes:  parameters of any shape
 Raises:  ConfigError for a configuration that cannot work; MissingDependencyError and
          UnknownNameError for a tracker that is not there.
 Source:  Loshchilov and Hutter 2019, arXiv:1711.05101 (AdamW); Loshchilov and Hutter 2017,
-         arXiv:1608.03983, equation 5 without restarts (cosine schedule).
+         arXiv:1608.03983, equation 5 without restarts (cosine schedule); Hägele et al. 2024, arXiv:2405.18392
+         (a steady rate with a late decay).
 Differs: biases and gains are not decayed; the cosine ends at a fraction of the peak, not at zero.
 """
 
@@ -20,6 +21,7 @@ from arena_lib.core.seeds import check_seed
 from arena_lib.errors import ConfigError
 
 AUTOCAST_DTYPES = {"float32": None, "bfloat16": torch.bfloat16}
+SCHEDULES = ("cosine", "constant", "late_decay")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,12 +32,15 @@ class TrainingConfig:
     """Updates of the weights in the whole run."""
     lr: float = 1e-3
     """Peak learning rate; 2e-3 stalled where 1e-3 did not for models of one to five million parameters."""
-    schedule: Literal["cosine", "constant"] = "cosine"
-    """What follows the warmup: half a cosine down to `final_lr_fraction`, or the peak throughout."""
+    schedule: Literal["cosine", "constant", "late_decay"] = "cosine"
+    """What follows the warmup: half a cosine down to `final_lr_fraction`; or the peak throughout; or the peak until the
+    last `decay_share` of the run, and then a straight line down to `final_lr_fraction`."""
     warmup: int = 0
     """Updates in which the learning rate grows linearly to its peak."""
     final_lr_fraction: float = 0.1
-    """Learning rate at the end of the cosine, as a fraction of the peak (Hoffmann et al. 2022, arXiv:2203.15556)."""
+    """Learning rate at the end of a decay, as a fraction of the peak (Hoffmann et al. 2022, arXiv:2203.15556)."""
+    decay_share: float = 0.2
+    """Which part of the updates, the last ones, `late_decay` falls over (Hägele et al. 2024, arXiv:2405.18392)."""
     weight_decay: float = 0.01
     """AdamW's decay of matrices; biases and gains are not decayed. The default is torch's."""
     betas: tuple[float, float] = (0.9, 0.95)
@@ -76,20 +81,21 @@ class TrainingConfig:
         self._require(
             "grad_clip", self.grad_clip is None or 0 < self.grad_clip < math.inf, "above 0 and finite, or None"
         )
-        self._require("schedule", self.schedule in ("cosine", "constant"), "'cosine' or 'constant'")
+        self._require("decay_share", 0 < self.decay_share <= 1, "above 0 and at most 1")
+        self._require("schedule", self.schedule in SCHEDULES, f"one of {', '.join(map(repr, SCHEDULES))}")
         self._require("dtype", self.dtype in AUTOCAST_DTYPES, "'float32' or 'bfloat16'")
 
     def _require(self, name: str, holds: bool, bound: str) -> None:
         if not holds:
             raise ConfigError(
-                f"TrainingConfig.{name} must be {bound}: got {getattr(self, name)!r}. Change it and try again."
+                f"{type(self).__name__}.{name} must be {bound}: got {getattr(self, name)!r}. Change it and try again."
             )
 
 
 def compute_lr(step: int, config: TrainingConfig) -> float:
     """Learning rate of update number `step`, counted from 0.
 
-    It grows linearly over the warmup, then falls as half a cosine over the updates that are left.
+    It grows linearly over the warmup, then does what `schedule` says over the updates that are left.
 
     >>> config = TrainingConfig(n_steps=5, lr=0.8, warmup=2, final_lr_fraction=0.0)
     >>> [round(compute_lr(step, config), 3) for step in range(5)]
@@ -99,8 +105,11 @@ def compute_lr(step: int, config: TrainingConfig) -> float:
         return config.lr * (step + 1) / config.warmup
     if config.schedule == "constant":
         return config.lr
-    share_done = (step - config.warmup) / (config.n_steps - config.warmup)
-    height = (1 + math.cos(math.pi * share_done)) / 2
+    if config.schedule == "late_decay":
+        height = min(1.0, (config.n_steps - step) / (config.decay_share * config.n_steps))
+    else:
+        share_done = (step - config.warmup) / (config.n_steps - config.warmup)
+        height = (1 + math.cos(math.pi * share_done)) / 2
     return config.lr * (config.final_lr_fraction + (1 - config.final_lr_fraction) * height)
 
 

@@ -1,9 +1,10 @@
-"""Training a language model: schedule, clipping, evaluation, and runs that stop and continue bit for bit.
+"""Training a model: schedule, clipping, evaluation, and runs that stop and continue bit for bit.
 
-`Trainer` takes any module from tokens to logits. All randomness of the data comes from one
-generator that the trainer hands to `batches`; a checkpoint holds that generator's state, the
-global random states, the optimizer's and the model's, so that on a CPU a run that was stopped
-and resumed ends with exactly the weights of one that was not.
+`Trainer` takes any module from tokens to logits, or with a `compute_loss` of its own any module and
+any batches. All randomness of the data comes from one generator that the trainer hands to
+`batches`; a checkpoint holds that generator's state, the global random states, the optimizer's and
+the model's, so that on a CPU a run that was stopped and resumed ends with exactly the weights of one
+that was not. A subclass may act before and after an update, add to the log, and keep tensors of its own.
 
 Shapes:  tokens "batch seq", mask "batch seq" -> loss ""
 Raises:  TrainingError for a loss that is not finite; ConfigError for batches that can't be drawn;
@@ -33,7 +34,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from arena_lib.core.batches import Batch, Batches, check_tokens
+from arena_lib.core.batches import Batch, Batches, as_batch, split_state
 from arena_lib.core.checkpoints import has_checkpoint, load_checkpoint, remove_checkpoint, save_checkpoint
 from arena_lib.core.manifest import find_commit, find_versions, make_manifest, read_manifest, write_manifest
 from arena_lib.core.metrics import MetricsLog
@@ -46,7 +47,10 @@ NOT_COMPARED = frozenset({"log_every", "checkpoint_every", "trackers"})
 """Fields that may change between a checkpoint and its continuation: they do not alter the weights."""
 
 
-ComputeLoss = Callable[[nn.Module, Batch], Tensor]
+ComputeLoss = Callable[[nn.Module, Any], Tensor | Mapping[str, Tensor]]
+"""Of the model and a batch: the loss, or several numbers by name, of which "loss" is minimised and all are logged.
+
+Names hold no full stop."""
 Evaluate = Callable[[nn.Module], Mapping[str, float | int] | float | int]
 
 
@@ -104,29 +108,55 @@ class Trainer:
         self.generator = make_generator(config.seed)
         self.step = 0
         self.metrics: dict[str, float] = {}
-        self._loss_sum = torch.zeros((), device=self.device)
+        self._sums: dict[str, Tensor] = {}
         self._n_summed = 0
         self._grad_norm: Tensor | None = None
 
-    def training_step(self, batch: Tensor | Batch) -> Float[Tensor, ""]:
+    def training_step(self, batch: Any) -> Float[Tensor, ""]:
         """Make one update of the weights and return the loss before it."""
         for group in self.optimizer.param_groups:
             group["lr"] = compute_lr(self.step, self.config)
-        if not isinstance(batch, Batch):
-            check_tokens(batch)
-            batch = Batch(batch)
-        batch = batch.to(self.device)
+        batch = as_batch(batch).to(self.device)
         with self._autocast():
-            loss = self.compute_loss(self.model, batch)
+            computed = self.compute_loss(self.model, batch)
+        parts = dict(computed) if isinstance(computed, Mapping) else {"loss": computed}
         self.optimizer.zero_grad()
-        loss.backward()
+        parts["loss"].backward()
+        self.before_update()
         if self.config.grad_clip is not None:
             self._grad_norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.grad_clip)
         self.optimizer.step()
         self.step += 1
-        self._loss_sum += loss.detach()
+        self.after_update()
+        for name, value in parts.items():
+            self._sums[name] = self._sums.get(name, 0) + value.detach()
         self._n_summed += 1
-        return loss.detach()
+        return parts["loss"].detach()
+
+    # -- what a subclass may add --------------------------------------------------------------
+
+    def before_update(self) -> None:
+        """Called when the gradients are there, before they are clipped and used."""
+
+    def after_update(self) -> None:
+        """Called when the weights have moved and `step` counts the update."""
+
+    def measure(self) -> Mapping[str, float]:
+        """Further columns of a row of metrics, read when it is due."""
+        return {}
+
+    def should_stop(self, is_asked_to: bool) -> bool:
+        """Whether the run ends after this update: Ctrl-C or `max_seconds` have asked for it."""
+        return is_asked_to
+
+    def extra_state(self) -> dict[str, Tensor]:
+        """Tensors that a checkpoint keeps beside those of the model, the optimizer and the batches."""
+        return {}
+
+    def load_extra_state(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go back to what `extra_state` returned; the tensors are on the CPU."""
+
+    # -- a run --------------------------------------------------------------------------------
 
     def train(self, *, resume: bool = True, max_seconds: float | int | None = None) -> TrainingSummary:
         """Train to the last update, going on from the checkpoint in `folder` if there is one.
@@ -147,7 +177,7 @@ class Trainer:
                 while self.step < self.config.n_steps:
                     self.training_step(self.batches(self.generator))
                     self._report(log, bar)
-                    if interrupt.is_set or time.monotonic() >= deadline:
+                    if self.should_stop(interrupt.is_set or time.monotonic() >= deadline):
                         break
                     if self._is_due(self.config.checkpoint_every) and self.step < self.config.n_steps:
                         self.save()
@@ -162,18 +192,22 @@ class Trainer:
         """Write a checkpoint of this moment into `folder`, over the one before; without a folder do nothing."""
         if self.folder is None:
             return
-        self._require_finite()
+        self.require_finite()
         random_tensors, random_state = get_random_states()
         tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
         tensors |= {f"random.{name}": tensor for name, tensor in random_tensors.items()}
         tensors |= {f"optimizer.{name}": tensor for name, tensor in self._optimizer_tensors().items()}
-        tensors |= {"data.generator": self.generator.get_state(), "loss_sum": self._loss_sum}
+        tensors |= {f"extra.{name}": tensor for name, tensor in self.extra_state().items()}
+        batch_tensors, batch_state = split_state(self.batches)
+        tensors |= {f"batches.{name}": tensor for name, tensor in batch_tensors.items()}
+        tensors |= {"data.generator": self.generator.get_state()}
+        tensors |= {f"{name}_sum": total for name, total in self._sums.items()}
         state = {
             "step": self.step,
             "config": _as_json(self.config),
             "model": self._describe_model(),
             "random": random_state,
-            "batches": self.batches.state_dict() if hasattr(self.batches, "state_dict") else None,
+            "batches": batch_state,
             "metrics": self.metrics,
             "n_summed": self._n_summed,
         }
@@ -193,9 +227,11 @@ class Trainer:
         set_random_states(groups["random"], state["random"])
         self.generator.set_state(tensors["data.generator"])
         if hasattr(self.batches, "load_state_dict"):
-            self.batches.load_state_dict(state["batches"])
+            self.batches.load_state_dict({**state["batches"], **groups["batches"]})
+        self.load_extra_state(groups["extra"])
         self.step, self.metrics, self._n_summed = state["step"], state["metrics"], state["n_summed"]
-        self._loss_sum = tensors["loss_sum"].to(self.device)
+        sums = {name.removesuffix("_sum"): total for name, total in tensors.items() if "." not in name}
+        self._sums = {name: total.to(self.device) for name, total in sums.items()}
 
     def _start(self, resume: bool) -> bool:
         """Restore or seed, write the manifest, and say whether the run goes on from a checkpoint."""
@@ -227,12 +263,13 @@ class Trainer:
         is_last = self.step == self.config.n_steps
         row: dict[str, float] = {}
         if is_last or self._is_due(self.config.log_every):
-            self._require_finite()
-            row = {"loss": float(self._loss_sum) / self._n_summed, "lr": self.optimizer.param_groups[0]["lr"]}
+            self.require_finite()
+            row = {name: float(total) / self._n_summed for name, total in self._sums.items()}
+            row["lr"] = self.optimizer.param_groups[0]["lr"]
             if self._grad_norm is not None:
                 row["grad_norm"] = float(self._grad_norm)
-            self._loss_sum.zero_()
-            self._n_summed = 0
+            row |= self.measure()
+            self._sums, self._n_summed = {}, 0
         if self.evaluate is not None and (is_last or self._is_due(self.config.eval_every)):
             row |= self._evaluate()
         if row:
@@ -257,9 +294,9 @@ class Trainer:
     def _is_due(self, every: int | None) -> bool:
         return every is not None and self.step % every == 0
 
-    def _require_finite(self) -> None:
+    def require_finite(self) -> None:
         """Raise TrainingError unless loss and gradient are finite, so that no checkpoint holds broken weights."""
-        for name, value in (("loss", self._loss_sum), ("gradient's norm", self._grad_norm)):
+        for name, value in (("loss", self._sums.get("loss")), ("gradient's norm", self._grad_norm)):
             if value is not None and not math.isfinite(float(value)):
                 raise TrainingError(
                     f"the {name} must stay finite: got {float(value)} by step {self.step}. "
