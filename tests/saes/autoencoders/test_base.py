@@ -61,6 +61,23 @@ def test_sparse_latents_say_the_same_as_dense_ones():
     assert sparse.count_active().tolist() == [0, 1, 0, 2, 0]
 
 
+def test_a_folded_scale_gives_the_same_latents_of_unscaled_activations():
+    sae, acts = make_sae(), make_acts()
+    torch.nn.init.normal_(sae.b_dec, generator=make_generator(3))
+    latents, recon = sae.encode(acts * 0.3), sae(acts * 0.3)
+    sae.fold_scale(0.3)
+    assert torch.allclose(sae.encode(acts), latents)
+    assert torch.allclose(sae(acts) * 0.3, recon)
+
+
+def test_a_transcoder_folds_the_scales_of_input_and_target():
+    sae, acts = make_sae(d_out=4, subtract_b_dec=False), make_acts()
+    latents, recon = sae.encode(acts * 0.3), sae(acts * 0.3)
+    sae.fold_scale(0.3, torch.tensor(7.0))
+    assert torch.allclose(sae.encode(acts), latents)
+    assert torch.allclose(sae(acts) * 7.0, recon)
+
+
 def test_bad_input_is_refused():
     with pytest.raises(ConfigError, match="cannot subtract b_dec"):
         make_sae(d_out=4)

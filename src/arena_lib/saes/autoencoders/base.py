@@ -37,6 +37,8 @@ class SAEConfig:
     """Whether the encoder reads acts - b_dec (Bricken et al. 2023); a transcoder can't, as its b_dec is an output."""
     hook_name: str = ""
     """Where in the model the activations come from, by the name of the hook; empty where unknown."""
+    target_hook_name: str = ""
+    """Where a transcoder's target comes from; empty for an autoencoder."""
     model_name: str = ""
     """Which model they come from; empty where unknown."""
 
@@ -159,6 +161,17 @@ class SAE(nn.Module, ABC):
 
     def after_step(self) -> None:
         """What has to happen after the optimizer's step."""
+
+    @torch.no_grad()
+    def fold_scale(self, scale: float | Tensor, target_scale: float | Tensor | None = None) -> None:
+        """After training on acts * scale (and target * target_scale), make the weights fit activations as they are.
+
+        The latents stay what they were. `target_scale` None: the target is the input, or has its scale.
+        """
+        target_scale = scale if target_scale is None else target_scale
+        self.W_enc.mul_(scale)
+        self.W_dec.div_(target_scale)
+        self.b_dec.div_(target_scale)
 
     def compute_pre_acts(self, acts: Float[Tensor, "*batch d_in"]) -> Float[Tensor, "*batch d_sae"]:
         """What each latent sees before its activation function."""
