@@ -123,20 +123,33 @@ def make_marked_rows(
     longest: int = tasks.LONGEST_STRING,
 ) -> tuple[Int[np.ndarray, "n_rows n_ctx"], Bool[np.ndarray, "n_rows n_ctx"]]:
     """The same rows, and where the answers to questions about people stand in them (`ASKING`)."""
+    choose = Chooser("storyworld", VERSION, split, seed)
+    rows, places = pack_documents(tell_many(choose, split, mixture, longest=longest), n_rows, n_ctx)
+    marks = np.zeros((n_rows, n_ctx), dtype=np.bool_)
+    for row_idx, start, document in places:
+        if document.kind in ASKING:
+            marks[row_idx, [start + i for i in document.answers if start + i < n_ctx]] = True
+    return rows, marks
+
+
+def pack_documents(
+    documents: Iterator[Document], n_rows: int, n_ctx: int
+) -> tuple[Int[np.ndarray, "n_rows n_ctx"], list[tuple[int, int, Document]]]:
+    """Rows of documents one after another, each after an end-of-text token, and where each document lies.
+
+    A place is (row, position of the document's first word, document): word i stands at position + i, unless the row ends
+    before it.
+    """
     if n_rows < 1 or n_ctx < 2:
         raise ConfigError(f"n_rows must be at least 1 and n_ctx at least 2: got {n_rows} and {n_ctx}. Ask for more.")
-    choose = Chooser("storyworld", VERSION, split, seed)
     rows = np.zeros((n_rows, n_ctx), dtype=np.int64)
-    marks = np.zeros((n_rows, n_ctx), dtype=np.bool_)
-    documents = tell_many(choose, split, mixture, longest=longest)
-    for row, mark in zip(rows, marks, strict=True):
+    places: list[tuple[int, int, Document]] = []
+    for row_idx, row in enumerate(rows):
         filled = 0
         while filled < n_ctx:
             document = next(documents)
             tokens = [0, *encode_words(document.words)][: n_ctx - filled]
             row[filled : filled + len(tokens)] = tokens
-            if document.kind in ASKING:
-                # Word i stands one further, after the end-of-text token.
-                mark[[filled + 1 + i for i in document.answers if filled + 1 + i < n_ctx]] = True
+            places.append((row_idx, filled + 1, document))
             filled += len(tokens)
-    return rows, marks
+    return rows, places
