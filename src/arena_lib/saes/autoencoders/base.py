@@ -37,8 +37,8 @@ class SAEConfig:
     """Whether the encoder reads acts - b_dec (Bricken et al. 2023); a transcoder can't, as its b_dec is an output."""
     hook_name: str = ""
     """Where in the model the activations come from, by the name of the hook; empty where unknown."""
-    target_hook_name: str = ""
-    """Where a transcoder's target comes from; empty for an autoencoder."""
+    hook_name_out: str = ""
+    """Where a transcoder's target comes from; empty for an autoencoder, or where unknown."""
     model_name: str = ""
     """Which model they come from; empty where unknown."""
 
