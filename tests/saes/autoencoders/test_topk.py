@@ -48,13 +48,16 @@ def test_the_auxiliary_loss_reaches_dead_latents_alone():
 
 
 def test_the_auxiliary_error_by_hand():
-    pre_acts = torch.tensor([[9.0, 2.0, 3.0, -1.0]])
-    W_dec = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])
-    error = torch.tensor([[1.0, 1.0, 1.0]])
-    dead = torch.tensor([False, True, True, True])
-    assert compute_aux_error(pre_acts, error, W_dec, dead, 1).item() == 1 + 1 + (3 - 1) ** 2
-    assert compute_aux_error(pre_acts, error, W_dec, dead, 50).item() == 1 + (2 - 1) ** 2 + (3 - 1) ** 2
-    assert compute_aux_error(pre_acts, error, W_dec, torch.zeros(4, dtype=torch.bool), 2).item() == 0
+    pre_acts = torch.tensor([[2.0, 3.0, -1.0]])
+    W_dec = torch.tensor([[0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [1.0, 0.0, 0.0, 0.0]])
+    error = torch.tensor([[1.0, 1.0, 1.0, 0.0]])
+    assert compute_aux_error(pre_acts, W_dec, error, 1).item() == 1 + 1 + (3 - 1) ** 2
+    assert compute_aux_error(pre_acts, W_dec, error, 50).item() == 1 + (2 - 1) ** 2 + (3 - 1) ** 2
+
+
+def test_without_dead_latents_there_is_no_auxiliary_loss():
+    for dead in (None, torch.zeros(11, dtype=torch.bool)):
+        assert make_sae().compute_loss(make_acts(), dead=dead).parts["aux"].item() == 0
 
 
 def test_a_step_leaves_directions_of_length_one():

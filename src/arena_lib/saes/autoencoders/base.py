@@ -13,6 +13,7 @@ Source:  Bricken et al. 2023, "Towards monosemanticity", section "Features as a 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -20,7 +21,13 @@ from torch import Tensor, nn
 
 from arena_lib.core.configs import check_sizes
 from arena_lib.errors import ConfigError, ShapeError
-from arena_lib.saes.autoencoders.functions import compute_pre_acts, decode_latents, make_directions
+from arena_lib.saes.autoencoders.functions import (
+    NEAREST,
+    CenteredPreActs,
+    compute_pre_acts,
+    decode_latents,
+    make_directions,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +124,8 @@ class SAE(nn.Module, ABC):
     """
 
     cfg: SAEConfig
+    latent_axes: ClassVar[dict[str, int]] = {"W_enc": 1, "W_dec": 0, "b_enc": 0}
+    """For each weight that has an entry, a row or a column for every latent: which axis they are along."""
 
     def __init__(self, cfg: SAEConfig, generator: torch.Generator | None = None) -> None:
         super().__init__()
@@ -137,8 +146,8 @@ class SAE(nn.Module, ABC):
         return decode_latents(latents, self.W_dec, self.b_dec)
 
     def forward(self, acts: Float[Tensor, "*batch d_in"]) -> Float[Tensor, "*batch d_out"]:
-        """The reconstruction: decode(encode(acts))."""
-        return self.decode(self.encode(acts))
+        """The reconstruction: decode(encode(acts)), and what a skip transcoder adds to it."""
+        return self.add_skip(self.decode(self.encode(acts)), acts)
 
     @abstractmethod
     def compute_loss(
@@ -173,19 +182,59 @@ class SAE(nn.Module, ABC):
         self.W_dec.div_(target_scale)
         self.b_dec.div_(target_scale)
 
+    @torch.no_grad()
+    def replace_latents(
+        self,
+        replaced: Bool[Tensor, " d_sae"],
+        W_enc: Float[Tensor, "n_replaced d_in"],
+        W_dec: Float[Tensor, "n_replaced d_out"],
+    ) -> None:
+        """Give the marked latents new weights, a row for each, and the biases that a new autoencoder has."""
+        for name in self.latent_axes.keys() - {"W_enc", "W_dec"}:
+            self.get_parameter(name)[replaced] = 0.0
+        self.W_enc[:, replaced] = W_enc.T
+        self.W_dec[replaced] = W_dec
+
+    def add_skip(
+        self, recon: Float[Tensor, "*batch d_out"], acts: Float[Tensor, "*batch d_in"]
+    ) -> Float[Tensor, "*batch d_out"]:
+        """What a skip transcoder adds to the reconstruction past the latents; the others add nothing."""
+        return recon
+
     def compute_pre_acts(self, acts: Float[Tensor, "*batch d_in"]) -> Float[Tensor, "*batch d_sae"]:
         """What each latent sees before its activation function."""
-        return compute_pre_acts(self.center(acts), self.W_enc, self.b_enc)
+        return compute_pre_acts(self.center(acts), self.W_enc, self.encoder_bias)
+
+    def compute_training_pre_acts(
+        self, acts: Float[Tensor, "batch d_in"], chosen: Bool[Tensor, " d_sae"] | None = None
+    ) -> Float[Tensor, "batch n_chosen"]:
+        """The same numbers as `compute_pre_acts`, with less work for gradients; of the chosen latents alone, or of all."""
+        self.check_width(acts)
+        W_enc = self.W_enc if chosen is None else self.W_enc[:, chosen]
+        bias = self.encoder_bias if chosen is None else self.encoder_bias[chosen]
+        if self.cfg.subtract_b_dec:
+            pre_acts: Tensor = CenteredPreActs.apply(acts, W_enc, bias, self.b_dec)
+            return pre_acts
+        return compute_pre_acts(acts, W_enc, bias)
+
+    @property
+    def encoder_bias(self) -> Float[Tensor, " d_sae"]:
+        """What `compute_pre_acts` adds to the product."""
+        return self.b_enc
 
     def center(self, acts: Float[Tensor, "*batch d_in"]) -> Float[Tensor, "*batch d_in"]:
         """What the encoder reads: acts - b_dec, or with `subtract_b_dec` off the activations as they are."""
+        self.check_width(acts)
+        return acts - self.b_dec if self.cfg.subtract_b_dec else acts
+
+    def check_width(self, acts: Float[Tensor, "*batch d_in"]) -> None:
+        """Raise ShapeError unless the activations are as wide as those that it reads."""
         if acts.shape[-1] != self.cfg.d_in:
             raise ShapeError(
                 f"activations must have {self.cfg.d_in} entries, as this {type(self).__name__}'s d_in says: got "
                 f"{acts.shape[-1]}, shape {tuple(acts.shape)}. Take them from where it was trained"
                 + (f": {self.cfg.hook_name}." if self.cfg.hook_name else ".")
             )
-        return acts - self.b_dec if self.cfg.subtract_b_dec else acts
 
     def choose_target(
         self, acts: Float[Tensor, "batch d_in"], target: Float[Tensor, "batch d_out"] | None
@@ -203,3 +252,22 @@ class SAE(nn.Module, ABC):
                 f"shape {tuple(target.shape)}. Take both at the same positions of the same texts."
             )
         return target
+
+
+class UnitNormSAE(SAE):
+    """An SAE whose decoder's directions keep length 1, so that latents of all of them count alike.
+
+    The two hooks do in place what `functions.remove_radial_gradient` and `functions.normalize_decoder` say.
+    """
+
+    @torch.no_grad()
+    def before_step(self) -> None:
+        """Take the radial part out of the decoder's gradient."""
+        if self.W_dec.grad is not None:
+            radial = torch.linalg.vecdot(self.W_dec.grad, self.W_dec)
+            self.W_dec.grad.addcmul_(radial[:, None], self.W_dec, value=-1)
+
+    @torch.no_grad()
+    def after_step(self) -> None:
+        """Bring the decoder's directions back to length 1."""
+        self.W_dec.div_(self.W_dec.norm(dim=-1, keepdim=True).clamp_min_(NEAREST))

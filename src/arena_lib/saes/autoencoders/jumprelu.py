@@ -1,0 +1,185 @@
+"""The JumpReLU autoencoder: each latent has a threshold of its own, learned through straight-through gradients.
+
+A latent is what it sees, where that's above its threshold, else 0. The loss counts the active ones (L0). Neither changes
+when a threshold moves a little, except in examples that it passes just then: true gradients are 0. So the backward pass
+takes a window of width `bandwidth` around the threshold for the place where it happens, and estimates from the examples
+in it how the expected loss would change.
+
+Shapes:  acts "*batch d_in", latents "*batch d_sae", recon "*batch d_out", threshold "d_sae"
+Source:  Rajamanoharan et al. 2024, arXiv:2407.14435, equations 3 and 9 (the loss), 11 and 12 (the gradients with the
+         rectangle kernel), section 4 (thresholds as exponentials).
+Differs: what each latent sees isn't clipped at 0 before the comparison.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from arena_lib.core.configs import check_numbers
+from arena_lib.saes.autoencoders.base import Losses, SAEConfig, UnitNormSAE
+from arena_lib.saes.autoencoders.functions import compute_squared_error
+
+
+def is_in_window(
+    pre_acts: Float[Tensor, "*batch d_sae"], threshold: Float[Tensor, "*inst d_sae"], bandwidth: float
+) -> Bool[Tensor, "*batch d_sae"]:
+    """Where the rectangle kernel is 1: less than half a bandwidth from the threshold."""
+    return (pre_acts - threshold).abs_() < bandwidth / 2
+
+
+class Heaviside(torch.autograd.Function):
+    """H(pre_acts - threshold): 1 where a latent is active, else 0. Equation 12 is its gradient for the threshold."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        pre_acts: Float[Tensor, "*batch d_sae"],
+        threshold: Float[Tensor, "*inst d_sae"],
+        bandwidth: float,
+    ) -> Float[Tensor, "*batch d_sae"]:
+        """1 above the threshold, 0 at and below it."""
+        ctx.save_for_backward(pre_acts, threshold)
+        ctx.bandwidth = bandwidth
+        return (pre_acts > threshold).to(pre_acts.dtype)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Float[Tensor, "*batch d_sae"]) -> tuple[None, Tensor, None]:
+        """-K((pre_acts - threshold) / bandwidth) / bandwidth for the threshold; none for the pre-activations."""
+        pre_acts, threshold = ctx.saved_tensors
+        inside = is_in_window(pre_acts, threshold, ctx.bandwidth)
+        return None, -(gradient * inside).sum_to_size(threshold.shape) / ctx.bandwidth, None
+
+
+class JumpReLU(torch.autograd.Function):
+    """pre_acts * H(pre_acts - threshold). Equation 11 is its gradient for the threshold."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        pre_acts: Float[Tensor, "*batch d_sae"],
+        threshold: Float[Tensor, "*inst d_sae"],
+        bandwidth: float,
+    ) -> Float[Tensor, "*batch d_sae"]:
+        """The pre-activations above the threshold, else 0."""
+        ctx.save_for_backward(pre_acts, threshold)
+        ctx.bandwidth = bandwidth
+        return pre_acts * (pre_acts > threshold)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Float[Tensor, "*batch d_sae"]) -> tuple[Tensor, Tensor, None]:
+        """1 for active pre-activations; -threshold * K(...) / bandwidth for the threshold."""
+        pre_acts, threshold = ctx.saved_tensors
+        inside = is_in_window(pre_acts, threshold, ctx.bandwidth)
+        for_threshold = -(gradient * inside).sum_to_size(threshold.shape) * threshold / ctx.bandwidth
+        return gradient * (pre_acts > threshold), for_threshold, None
+
+
+class JumpReLUAndL0(torch.autograd.Function):
+    """`JumpReLU` and the sum of `Heaviside` for each example (its mean over the batch) in one, with fewer passes."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        pre_acts: Float[Tensor, "batch d_sae"],
+        threshold: Float[Tensor, " d_sae"],
+        bandwidth: float,
+    ) -> tuple[Float[Tensor, "batch d_sae"], Float[Tensor, ""]]:
+        """The latents, and how many an example has."""
+        is_active = pre_acts > threshold
+        ctx.save_for_backward(pre_acts, threshold, is_active)
+        ctx.bandwidth = bandwidth
+        l0 = is_active.sum().to(pre_acts.dtype) / len(pre_acts)
+        return pre_acts * is_active, l0
+
+    @staticmethod
+    @once_differentiable
+    def backward(
+        ctx: Any, gradient: Float[Tensor, "batch d_sae"], l0_gradient: Float[Tensor, ""]
+    ) -> tuple[Tensor, Tensor, None]:
+        """Both gradients for the threshold come from one look at the window."""
+        pre_acts, threshold, is_active = ctx.saved_tensors
+        inside = is_in_window(pre_acts, threshold, ctx.bandwidth)
+        for_jump = (gradient * inside).sum(dim=0) * threshold
+        for_l0 = inside.sum(dim=0) * (l0_gradient / len(pre_acts))
+        return gradient * is_active, -(for_jump + for_l0) / ctx.bandwidth, None
+
+
+@dataclass(frozen=True, kw_only=True)
+class JumpReLUSAEConfig(SAEConfig):
+    """Sizes, how much sparsity counts, and how thresholds start and learn.
+
+    The defaults of thresholds are the paper's, for activations scaled to a mean squared length of 1 and long runs. A
+    threshold moves by a share of itself, so in a short run let it start nearer to where it should end.
+    """
+
+    subtract_b_dec: bool = False
+    """Whether the encoder reads acts - b_dec; the paper's doesn't."""
+    l0_coef: float
+    """Weight of the number of active latents beside the squared error."""
+    initial_threshold: float = 0.001
+    """Where every threshold starts (appendix A)."""
+    bandwidth: float = 0.001
+    """Width of the window in which examples teach the threshold (appendix A)."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_numbers(self, "l0_coef", zero_works=True)
+        check_numbers(self, "initial_threshold", "bandwidth")
+
+
+class JumpReLUSAE(UnitNormSAE):
+    """Latents are pre_acts where they exceed `threshold`; the loss is the squared error plus `l0_coef` times L0."""
+
+    cfg: JumpReLUSAEConfig
+    latent_axes: ClassVar[dict[str, int]] = {**UnitNormSAE.latent_axes, "log_threshold": 0}
+
+    def __init__(self, cfg: JumpReLUSAEConfig, generator: torch.Generator | None = None) -> None:
+        super().__init__(cfg, generator)
+        self.log_threshold = nn.Parameter(torch.full((cfg.d_sae,), math.log(cfg.initial_threshold)))
+
+    @property
+    def threshold(self) -> Float[Tensor, " d_sae"]:
+        """What a latent must exceed to be active; positive, since its logarithm is what is learned."""
+        return self.log_threshold.exp()
+
+    def encode(self, acts: Float[Tensor, "*batch d_in"]) -> Float[Tensor, "*batch d_sae"]:
+        """What each latent sees, where that exceeds its threshold."""
+        latents: Tensor = JumpReLU.apply(self.compute_pre_acts(acts), self.threshold, self.cfg.bandwidth)
+        return latents
+
+    def compute_loss(
+        self,
+        acts: Float[Tensor, "batch d_in"],
+        target: Float[Tensor, "batch d_out"] | None = None,
+        *,
+        dead: Bool[Tensor, " d_sae"] | None = None,
+        sparsity_scale: float = 1.0,
+    ) -> Losses:
+        """The squared error, and the number of active latents times `l0_coef` and `sparsity_scale`.
+
+        Nothing in it revives dead latents, so `dead` has no effect: see `resampling.py`.
+        """
+        target = self.choose_target(acts, target)
+        pre_acts = self.compute_training_pre_acts(acts)
+        latents, n_active = JumpReLUAndL0.apply(pre_acts, self.threshold, self.cfg.bandwidth)
+        mse = compute_squared_error(self.add_skip(self.decode(latents), acts), target)
+        l0 = sparsity_scale * self.cfg.l0_coef * n_active
+        return Losses(mse + l0, {"mse": mse.detach(), "l0": l0.detach()}, latents.detach())
+
+    @torch.no_grad()
+    def replace_latents(
+        self,
+        replaced: Bool[Tensor, " d_sae"],
+        W_enc: Float[Tensor, "n_replaced d_in"],
+        W_dec: Float[Tensor, "n_replaced d_out"],
+    ) -> None:
+        """As for all; thresholds start anew."""
+        super().replace_latents(replaced, W_enc, W_dec)
+        self.log_threshold[replaced] = math.log(self.cfg.initial_threshold)
