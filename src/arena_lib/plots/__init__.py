@@ -8,7 +8,9 @@
     scatter              points with two numbers each, by class
     circuit              nodes by layer, and edges by their effect
     lines                training curves and other series
+    histogram            how many numbers lie in each part of their range
     token_probabilities  the likeliest next tokens, as bars
+    token_effects        the tokens that something favours, and those it works against
     comparison           expected, actual and difference, with numbers and marks
     coloured_text        tokens with a number each (HTML)
     save_html, to_png    a figure as a file that needs no network, or as an image
@@ -23,6 +25,8 @@ from arena_lib.plots.comparison import comparison
 from arena_lib.plots.graphs.circuit import circuit
 from arena_lib.plots.graphs.scatter import scatter
 from arena_lib.plots.heads import heads
+from arena_lib.plots.latents.histogram import histogram
+from arena_lib.plots.latents.token_effects import token_effects
 from arena_lib.plots.lines import lines
 from arena_lib.plots.matrix import matrix
 from arena_lib.plots.saving import save_html, to_png
@@ -37,10 +41,12 @@ __all__ = [
     "coloured_text",
     "comparison",
     "heads",
+    "histogram",
     "lines",
     "matrix",
     "save_html",
     "scatter",
     "to_png",
+    "token_effects",
     "token_probabilities",
 ]

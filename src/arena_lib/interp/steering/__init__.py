@@ -33,6 +33,7 @@ from arena_lib.interp.steering.icl import (
     decode_texts,
     make_prompt,
 )
+from arena_lib.interp.steering.writing import write_with_hooks
 
 __all__ = [
     "QUESTION_ANSWER",
@@ -62,4 +63,5 @@ __all__ = [
     "intervene_with_fn_vector",
     "intervene_with_h",
     "make_prompt",
+    "write_with_hooks",
 ]

@@ -1,0 +1,1 @@
+"""Pictures of SAEs' latents: how strongly they are active, and which tokens they favour."""

@@ -1,0 +1,54 @@
+"""Bars for the tokens at both ends of a list: those that something favours, and those that it works against.
+
+Raises:  ConfigError for no tokens.
+"""
+
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from arena_lib.errors import ConfigError
+from arena_lib.plots.style import SEQUENCE, escape, finish, token_text
+
+
+def token_effects(
+    top: Sequence[tuple[str, float]],
+    bottom: Sequence[tuple[str, float]],
+    *,
+    x_title: str = "logit",
+    title: str = "",
+) -> go.Figure:
+    """The largest from above, then the smallest, which are hatched; each entry is (token, number).
+
+    `top` begins with the largest, `bottom` with the smallest, as one would list them; the smallest stands last.
+
+    >>> token_effects([(" cat", 2.0), (" dog", 1.0)], [("!", -1.5)]).data[0].text
+    ('2.00', '1.00', '-1.50')
+    """
+    rows = [*top, *reversed(bottom)]
+    if not rows:
+        raise ConfigError("token_effects needs at least one token: got none. Pass (token, number) pairs.")
+    is_bottom = [i >= len(top) for i in range(len(rows))]
+    # A category needs a name of its own, and a token may stand on both sides: so its place goes with it.
+    labels = [
+        f"{i + 1 if not low else i - len(rows)}. {token_text(token)}"
+        for i, ((token, _), low) in enumerate(zip(rows, is_bottom, strict=True))
+    ]
+    figure = go.Figure(
+        go.Bar(
+            x=[value for _, value in rows],
+            y=labels,
+            orientation="h",
+            text=[f"{value:.2f}" for _, value in rows],
+            textposition="outside",
+            cliponaxis=False,
+            marker={
+                "color": [SEQUENCE[1] if low else SEQUENCE[0] for low in is_bottom],
+                "pattern": {"shape": ["/" if low else "" for low in is_bottom]},
+            },
+            hovertemplate=f"%{{y}}<br>{escape(x_title)} %{{x:.4g}}<extra></extra>",
+        )
+    )
+    figure.update_yaxes(autorange="reversed", type="category")
+    figure.update_xaxes(title_text=escape(x_title), zeroline=True, zerolinecolor="#1a1a1a")
+    return finish(figure, title, width=620, height=130 + 24 * len(rows))

@@ -1,0 +1,1 @@
+"""Where latents are active: examples, histograms, statistics over texts."""

@@ -1,0 +1,1 @@
+"""What latents' directions say by themselves: the tokens they favour, and how they lie to each other."""

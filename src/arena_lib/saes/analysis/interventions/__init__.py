@@ -1,0 +1,1 @@
+"""What changes when latents do: ablation, attribution, steering."""
