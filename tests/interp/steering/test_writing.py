@@ -37,7 +37,7 @@ def test_hooks_act_on_every_token_and_are_gone_afterwards(model):
 @pytest.mark.parametrize("load", [zoo.load_bridge, zoo.load_nnsight])
 def test_other_kinds_of_model_write_the_same(model, load):
     def stir(z, hook):
-        return z + 0.4 * torch.linspace(-1, 1, z.shape[-1])
+        return z + 3 * torch.linspace(-1, 1, z.shape[-1])
 
     hooks = [("blocks.1.attn.hook_z", stir)]
     ours, theirs = (write_with_hooks(each, PROMPT, hooks, 5) for each in (model, load("tiny-llama")))
