@@ -200,6 +200,7 @@ def peers(session: nox.Session) -> None:
     session.run(*pip, "--no-deps", "-r", PEER_CONSTRAINTS)
     session.run(*pip, "--no-deps", "-e", ".")
     session.run(python, "-m", "tests.interp.peers_page")
+    session.run(python, "-m", "tests.saes.formats.peers_saelens")
     measure(session, python, "peers")
 
 
