@@ -13,6 +13,7 @@ from arena_lib.transformer.fast.model import Transformer
 
 RESID = "blocks.1.hook_resid_pre"
 Z = "blocks.1.attn.hook_z"
+MLP_IN, MLP_OUT = "blocks.1.ln2.hook_normalized", "blocks.1.hook_mlp_out"
 PAD = D_VOCAB - 1
 
 
@@ -37,6 +38,13 @@ def make_sae(hook_name: str = RESID, *, d_sae: int = 37, k: int = 5, seed: int =
         for parameter in sae.parameters():
             parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator))
     return sae.double()
+
+
+def make_transcoder() -> TopKSAE:
+    """A random transcoder of an MLP."""
+    places = {"hook_name": MLP_IN, "hook_name_out": MLP_OUT}
+    cfg = TopKSAEConfig(d_in=24, d_sae=41, d_out=24, subtract_b_dec=False, k=6, **places)
+    return TopKSAE(cfg, make_generator(5)).double()
 
 
 def make_texts(n_texts: int = 11, seq: int = 8, seed: int = 3) -> Tensor:

@@ -5,11 +5,10 @@ from functools import partial
 import pytest
 import torch
 from tests.interp.patching.conftest import make_random
-from tests.saes.analysis.conftest import RESID, Z, make_sae, make_texts
+from tests.saes.analysis.conftest import MLP_OUT, RESID, Z, make_sae, make_texts, make_transcoder
 
 from arena_lib.errors import ConfigError, ShapeError, UnknownNameError
 from arena_lib.saes.analysis.places import check_latents, find_place, token_texts
-from arena_lib.saes.autoencoders.topk import TopKSAE, TopKSAEConfig
 
 
 def test_the_hook_of_the_config_is_taken_unless_another_is_named(llama):
@@ -26,7 +25,7 @@ def test_a_hook_that_isnt_there_is_refused_with_the_nearest_name(llama):
 
 
 def test_an_sae_that_knows_no_hook_says_what_to_pass(llama):
-    with pytest.raises(ConfigError, match="got neither hook_name nor"):
+    with pytest.raises(ConfigError, match="the name of a hook is needed: got none"):
         find_place(llama, make_sae(""))
 
 
@@ -63,7 +62,7 @@ def test_an_edit_that_changes_nothing_leaves_the_logits(llama, hook_name):
     tokens = make_texts()
     place = find_place(llama, make_sae(hook_name))
     for unchanged in (lambda latents, hook: latents, lambda latents, hook: None):
-        torch.testing.assert_close(place.lm.run(tokens, [place.edit(unchanged)]), llama(tokens), rtol=0, atol=1e-12)
+        torch.testing.assert_close(place.lm.run(tokens, place.edit(unchanged)), llama(tokens), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("hook_name", [RESID, Z])
@@ -74,7 +73,7 @@ def test_an_edit_moves_activations_by_the_change_of_the_reconstruction(llama, ho
     acts = place.read(tokens)
     latents = sae.encode(acts)
     seen = []
-    hooks = [place.edit(lambda latents, hook: latents * 0.25), (hook_name, lambda acts, hook: seen.append(acts))]
+    hooks = [*place.edit(lambda latents, hook: latents * 0.25), (hook_name, lambda acts, hook: seen.append(acts))]
     with torch.no_grad():
         place.lm.run(tokens, hooks)
         expected = acts - sae.decode(latents) + sae.decode(latents * 0.25)
@@ -88,18 +87,28 @@ def test_an_edit_in_place_counts_as_one_that_is_returned(llama):
         latents[..., 3:20] = 0.5
         return latents if is_returned else None
 
-    outputs = [place.lm.run(tokens, [place.edit(partial(write, is_returned=flag))]) for flag in (True, False)]
+    outputs = [place.lm.run(tokens, place.edit(partial(write, is_returned=flag))) for flag in (True, False)]
     assert torch.equal(*outputs)
     assert not torch.allclose(outputs[0], llama(tokens))
 
 
-def test_edits_of_another_shape_and_transcoders_are_refused(llama):
+def test_a_transcoders_latents_change_what_it_writes(llama):
+    tokens, transcoder = make_texts(), make_transcoder()
+    place = find_place(llama, transcoder)
+    _, cache = llama.run_with_cache(tokens)
+    latents = transcoder.encode(cache["normalized", 1, "ln2"])
+    seen = []
+    hooks = [*place.edit(lambda latents, hook: latents * 0.25), (MLP_OUT, lambda acts, hook: seen.append(acts))]
+    with torch.no_grad():
+        place.lm.run(tokens, hooks)
+        expected = cache["mlp_out", 1] - 0.75 * latents @ transcoder.W_dec
+    torch.testing.assert_close(seen[0], expected, rtol=0, atol=1e-12)
+
+
+def test_edits_of_another_shape_are_refused(llama):
     place = find_place(llama, make_sae())
     with pytest.raises(ShapeError, match=r"shape of the latents, \(11, 8, 37\): got \(11, 8, 36\)"):
-        place.lm.run(make_texts(), [place.edit(lambda latents, hook: latents[..., 1:])])
-    transcoder = TopKSAE(TopKSAEConfig(d_in=24, d_sae=37, d_out=24, subtract_b_dec=False, k=5, hook_name=RESID))
-    with pytest.raises(ConfigError, match="needs an autoencoder: got TopKSAE"):
-        find_place(llama, transcoder).edit(lambda latents, hook: latents)
+        place.lm.run(make_texts(), place.edit(lambda latents, hook: latents[..., 1:]))
 
 
 def test_tokens_are_texts_or_numbers(llama):

@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 import torch
 from tests.interp.patching.conftest import make_bridge, make_random
-from tests.saes.analysis.conftest import RESID, Z, make_sae, make_texts
+from tests.saes.analysis.conftest import RESID, Z, make_sae, make_texts, make_transcoder
 
 from arena_lib.errors import ConfigError, ShapeError, UnknownNameError
 from arena_lib.saes.analysis.interventions.ablation import (
@@ -55,6 +55,14 @@ def test_effects_from_one_run_are_those_of_a_run_for_each(form, hook_name, seq_p
     assert (effects.values.abs().max() > 1e-3) == (hook_name != "blocks.2.hook_resid_post" or seq_pos is None)
 
 
+def test_a_transcoders_latents_have_the_effects_of_a_run_for_each(llama):
+    sae, tokens = make_transcoder(), make_texts(n_texts=2)
+    effects = compute_ablation_effects(llama, sae, tokens, metric, read_at=-1)
+    alone = [metric(run_without_latent(llama, sae, tokens, i)) - metric(llama(tokens)) for i in effects.latent_idxs]
+    torch.testing.assert_close(effects.values, torch.stack(alone).detach(), rtol=1e-6, atol=1e-9)
+    assert effects.values.abs().max() > 1e-2
+
+
 def test_a_bridge_has_the_effects_of_our_form():
     sae, tokens = make_sae(Z), make_texts(n_texts=2, seq=7)
     ours, theirs = (
@@ -67,7 +75,7 @@ def test_a_bridge_has_the_effects_of_our_form():
 def test_the_error_stays_where_every_latent_is_ablated(llama, sae):
     tokens, place = make_texts(), find_place(llama, sae)
     seen = []
-    hooks = [place.edit(partial(ablate_sae_latent)), (RESID, lambda acts, hook: seen.append(acts))]
+    hooks = [*place.edit(partial(ablate_sae_latent)), (RESID, lambda acts, hook: seen.append(acts))]
     with torch.no_grad():
         place.lm.run(tokens, hooks)
         acts = place.read(tokens)

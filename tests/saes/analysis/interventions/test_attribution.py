@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 from tests.interp.patching.conftest import make_random
-from tests.saes.analysis.conftest import RESID, Z, make_sae, make_texts
+from tests.saes.analysis.conftest import RESID, Z, make_sae, make_texts, make_transcoder
 
 from arena_lib.errors import ConfigError
 from arena_lib.saes.analysis.interventions.ablation import run_without_latent
@@ -43,7 +43,7 @@ def test_taking_a_little_of_a_latent_away_does_what_its_attribution_says(form, h
             def shrink(latents, hook, at=(text, position, latent)):
                 latents[at] *= 1 - STEP
 
-            change = (metric(place.lm.run(tokens, [place.edit(shrink)])[:, where]) - before) / STEP
+            change = (metric(place.lm.run(tokens, place.edit(shrink))[:, where]) - before) / STEP
             assert effects[text, position, latent].item() == pytest.approx(change.item(), rel=1e-3)
     assert torch.equal(effects != 0, (effects != 0) & (latents != 0))
     assert effects.abs().max() > 1e-3
@@ -59,6 +59,13 @@ def test_integrated_effects_sum_to_what_ablating_all_latents_does():
         errors.append(abs(effects.sum().item() - whole) / abs(whole))
     assert errors[2] < 5e-3
     assert errors[2] < errors[1] < errors[0]
+
+
+def test_a_transcoders_effects_sum_too(llama):
+    sae, tokens = make_transcoder(), make_texts(n_texts=2)
+    whole = (metric(run_without_latent(llama, sae, tokens)) - metric(llama(tokens))).item()
+    effects = attribute_latents(llama, sae, tokens, metric, n_steps=64)
+    assert effects.sum().item() == pytest.approx(whole, rel=5e-3)
 
 
 def test_where_the_model_is_linear_attribution_is_ablation():

@@ -27,7 +27,7 @@ from arena_lib.interp.assumptions import Assumption
 from arena_lib.interp.models import check_position
 from arena_lib.saes.analysis.activations.examples import check_window, find_top_positions
 from arena_lib.saes.analysis.activations.texts import Texts, stream_latents
-from arena_lib.saes.analysis.places import Place, check_latents, find_place, token_texts
+from arena_lib.saes.analysis.places import Place, check_latents, find_block, find_place, token_texts
 from arena_lib.saes.autoencoders.base import SAE
 
 
@@ -156,7 +156,8 @@ def _describe(place: Place, latent_idx: int, act: float, text: Tensor, dest: int
 
 def _attribute(place: Place, text: Int[Tensor, " seq"], latent_idx: int, dest: int) -> FeatureAttribution:
     """`compute_dfa` of a text without padding, which runs alone."""
-    lm, sae, layer = place.lm, place.sae, place.block
+    lm, sae, layer = place.lm, place.sae, find_block(place.hook_name)
+    assert layer is not None  # hook_z is in a block
     names = [f"blocks.{layer}.attn.hook_{part}" for part in ("v", "pattern")]
     stop = None if layer + 1 == lm.n_layers else layer + 1
     _, cache = lm.run_with_cache(text[None].to(lm.device), names, stop_at_layer=stop)
@@ -174,7 +175,7 @@ def _attention_place(model: Any, sae: SAE, hook_name: str | None) -> Place:
     if not place.hook_name.endswith("attn.hook_z") or sae.cfg.d_in != lm.n_heads * lm.d_head:
         raise ConfigError(
             f"direct feature attribution needs an SAE of the heads' outputs, hook_z with d_in = {lm.n_heads * lm.d_head}: "
-            f"got d_in = {sae.cfg.d_in} at {place.hook_name!r}. Train one on blocks.{place.layer or 0}.attn.hook_z."
+            f"got d_in = {sae.cfg.d_in} at {place.hook_name!r}. Train one on blocks.{find_block(place.hook_name) or 0}.attn.hook_z."
         )
     lm.require(Assumption.VALUES)
     return place

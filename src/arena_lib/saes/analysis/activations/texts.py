@@ -9,7 +9,7 @@ Raises:  ConfigError for no texts; what `places` raises.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -18,10 +18,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from arena_lib.core.progress import progress
-from arena_lib.errors import ConfigError, ShapeError
-from arena_lib.interp.hooking import padded
+from arena_lib.errors import ConfigError
 from arena_lib.interp.models import HookedLM
 from arena_lib.saes.analysis.places import Place
+from arena_lib.saes.training.reading import attend, read_batch
 
 Texts = Int[Tensor, "n_texts seq"] | Iterable[Any]
 """Tokens "n_texts seq", or an iterable of batches: tokens "batch seq", or (tokens, attention_mask)."""
@@ -65,8 +65,7 @@ def stream_latents(
     skipped = torch.tensor(bos_ids(place.lm) if skip is None else list(skip), dtype=torch.long)
     n_batches = 0
     for tokens, attention_mask in progress(list_batches(texts, total_batches), "reading texts"):
-        lm = place.lm if attention_mask is None else padded(place.lm, attention_mask)
-        latents = Place(lm, place.sae, place.hook_name).encode(tokens)
+        latents = replace(place, lm=attend(place.lm, attention_mask)).encode(tokens)
         is_real = torch.ones_like(tokens, dtype=torch.bool) if attention_mask is None else attention_mask.bool()
         is_counted = is_real & ~torch.isin(tokens, skipped.to(tokens.device))
         chosen = latents if latent_idxs is None else latents[..., list(latent_idxs)]
@@ -84,19 +83,8 @@ def list_batches(texts: Texts, total_batches: int | None = None) -> Iterable[tup
         raise ConfigError(f"total_batches must be at least 1: got {total_batches}. Leave it out to read all texts.")
     batches = texts.split(BATCH_SIZE) if isinstance(texts, Tensor) else texts
     if isinstance(batches, Sequence):  # a bar can say how many there are
-        return [_read_batch(batch) for batch in batches[:total_batches]]
-    return (_read_batch(batch) for batch in islice(batches, total_batches))
-
-
-def _read_batch(batch: Any) -> tuple[Tensor, Tensor | None]:
-    tokens, attention_mask = batch if isinstance(batch, tuple | list) else (batch, None)
-    if not isinstance(tokens, Tensor) or tokens.ndim != 2:
-        shape = tuple(tokens.shape) if isinstance(tokens, Tensor) else type(tokens).__name__
-        raise ShapeError(
-            f'a batch of texts must be tokens of shape "batch seq", or the pair (tokens, attention_mask): got {shape}. '
-            "Make tokens with model.to_tokens(texts), or model.to_padded_tokens(texts) for uneven ones."
-        )
-    return tokens, attention_mask
+        return [read_batch(batch) for batch in batches[:total_batches]]
+    return (read_batch(batch) for batch in islice(batches, total_batches))
 
 
 def bos_ids(lm: HookedLM) -> list[int]:

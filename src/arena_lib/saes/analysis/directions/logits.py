@@ -29,7 +29,7 @@ from torch import Tensor
 from arena_lib.core.device import at_least_float32
 from arena_lib.errors import ConfigError, ShapeError
 from arena_lib.plots.latents.token_effects import token_effects
-from arena_lib.saes.analysis.places import Place, check_latents, find_place, refuse_transcoder, token_texts
+from arena_lib.saes.analysis.places import Place, check_latents, find_place, token_texts
 from arena_lib.saes.autoencoders.base import SAE
 
 
@@ -86,7 +86,7 @@ def compute_latent_embeddings(
 ) -> Float[Tensor, "n_chosen d_vocab"]:
     """`project_embeddings` of these latents' encoder directions."""
     place, chosen = find_place(model, sae, hook_name), check_latents(sae, latent_idxs)
-    if by_head(place) or sae.cfg.d_in != place.lm.d_model:
+    if by_head(place.hook_name) or sae.cfg.d_in != place.lm.d_model:
         raise ConfigError(
             f"embeddings can be compared with latents that read the residual stream's {place.lm.d_model} axes: got d_in = "
             f"{sae.cfg.d_in} at {place.hook_name!r}. Take an SAE of hook_resid_pre, hook_resid_mid or hook_resid_post."
@@ -99,26 +99,25 @@ def decoder_directions(place: Place, latent_idxs: Sequence[int]) -> Float[Tensor
     """What a unit of each latent adds to the residual stream; latents of hook_z go through their heads' W_O."""
     chosen = check_latents(place.sae, latent_idxs)
     directions = at_least_float32(place.sae.W_dec[chosen])
-    if by_head(place):
-        refuse_transcoder(place.sae, "hook_z")
+    if by_head(place.written_name):
         W_O = place.lm.W_O(place.block).to(directions)
         if directions.shape[1] != W_O.shape[:2].numel():
             raise ShapeError(
-                f"latents of {place.hook_name!r} must have n_heads * d_head = {W_O.shape[:2].numel()} entries: got "
+                f"latents of {place.written_name!r} must have n_heads * d_head = {W_O.shape[:2].numel()} entries: got "
                 f"{directions.shape[1]}. Pass the model that the SAE was trained on."
             )
         return directions @ W_O.flatten(0, 1)
     if directions.shape[1] != place.lm.d_model:
         raise ConfigError(
             f"a latent must write to the residual stream, which has {place.lm.d_model} axes, or to hook_z: got "
-            f"{directions.shape[1]} at {place.hook_name!r}. What it does to logits goes through other parts; ablate it."
+            f"{directions.shape[1]} at {place.written_name!r}. What it does to logits goes through other parts; ablate it."
         )
     return directions
 
 
-def by_head(place: Place) -> bool:
-    """Whether the SAE reads the heads' outputs side by side."""
-    return place.hook_name.endswith("attn.hook_z")
+def by_head(hook_name: str) -> bool:
+    """Whether the heads' outputs stand side by side there."""
+    return hook_name.endswith("attn.hook_z")
 
 
 def find_top_logits(

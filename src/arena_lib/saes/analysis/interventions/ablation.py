@@ -1,14 +1,15 @@
 """Ablating latents: what a model does without one, when all else in its activations stays.
 
 An SAE explains activations x as decode(f) and leaves an error x - decode(f). Setting latent i to 0 takes f_i W_dec[i]
-away from x; the error stays in, so that what changes is the latent and not the SAE's mistakes.
+away from x; the error stays in, so that what changes is the latent and not the SAE's mistakes. A transcoder's x is what
+it reconstructs.
 
 Shapes:  latents "batch seq d_sae" -> the same; effects "n_chosen"
 Raises:  UnknownNameError for a latent or a hook that isn't there; ShapeError for a position outside; ConfigError for
-         transcoders, hooks outside of blocks, and prompts without an active latent.
+         hooks outside of blocks, and prompts without an active latent.
 Source:  Marks et al. 2024, arXiv:2403.19647, section 2 (the error term stays); Bricken et al. 2023, "Towards
          monosemanticity", section "Feature ablations".
-Differs: all latents are ablated from one run as batches, each resumed from the layer that the SAE reads.
+Differs: all latents are ablated from one run as batches, each resumed from the layer in which the SAE writes.
 """
 
 from collections.abc import Sequence
@@ -25,7 +26,7 @@ from arena_lib.errors import ConfigError
 from arena_lib.interp.models import check_metric, check_position
 from arena_lib.interp.patching.metrics import Metric
 from arena_lib.interp.patching.readout import ReadAt, Readout, chunks, keep_positions, make_readout
-from arena_lib.saes.analysis.places import Place, check_latents, find_place, refuse_transcoder
+from arena_lib.saes.analysis.places import Place, check_latents, find_place
 from arena_lib.saes.autoencoders.base import SAE
 
 
@@ -75,11 +76,11 @@ def run_without_latent(
     *,
     hook_name: str | None = None,
 ) -> Float[Tensor, "batch seq d_vocab"]:
-    """Logits with `ablate_sae_latent` applied where the SAE reads, its error kept."""
+    """Logits with `ablate_sae_latent` applied to the SAE's latents, its error kept."""
     place = find_place(model, sae, hook_name)
     check_latents(sae, [] if latent_idx is None else [latent_idx])
     edit = partial(ablate_sae_latent, latent_idx=latent_idx, seq_pos=seq_pos)
-    return place.lm.run(tokens, [place.edit(edit)])
+    return place.lm.run(tokens, place.edit(edit))
 
 
 @torch.no_grad()
@@ -102,7 +103,6 @@ def compute_ablation_effects(
     of that position alone, and the last layer does less.
     """
     place = find_place(model, sae, hook_name)
-    refuse_transcoder(sae, "ablating latents where they are read")
     latents = latents_at(place, tokens, seq_pos)
     chosen = active_latents(latents) if latent_idxs is None else check_latents(sae, latent_idxs)
     resumed = f"blocks.{place.block}.hook_resid_pre"
@@ -118,13 +118,13 @@ def compute_ablation_effects(
                 return acts - removed.view(acts.shape).to(acts)
 
             rows = cache[resumed].repeat(len(part), 1, 1)
-            effects.append(read.of_pre(rows, place.block, [(place.hook_name, remove)]) - before)
+            effects.append(read.of_pre(rows, place.block, [(place.written_name, remove)]) - before)
             bar.update(len(part))
     return LatentEffects(chosen, torch.cat(effects))
 
 
 def latent_readout(place: Place, tokens: Int[Tensor, "batch seq"], metric: Metric, read_at: ReadAt) -> Readout:
-    """The metric of runs that are changed where the SAE reads.
+    """The metric of runs that are changed where the SAE writes.
 
     In the last layer, positions that aren't read are dropped after its attention, which may be before the SAE's hook. So
     there all logits are made, and the metric gets those that it reads.

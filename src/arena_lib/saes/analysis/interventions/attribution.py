@@ -9,8 +9,8 @@ the gradient at its start is a poor guide. Integrated gradients take its mean ov
 every latent is 0 (the SAE's error stays). The effects then sum to what ablating all latents at once does, ever more
 exactly as n_steps grows.
 
-Shapes:  latents "batch seq d_sae", gradient "batch seq d_in", W_dec "d_sae d_in" -> effects "batch seq d_sae"
-Raises:  ConfigError for transcoders, a metric without a gradient, or no steps; what `places` raises.
+Shapes:  latents "batch seq d_sae", gradient "batch seq d_out", W_dec "d_sae d_out" -> effects "batch seq d_sae"
+Raises:  ConfigError for a metric without a gradient, or no steps; what `places` raises.
 Source:  Marks et al. 2024, arXiv:2403.19647, section 3.1, equations 3 and 4; Nanda 2023, "Attribution patching";
          Sundararajan et al. 2017, arXiv:1703.01365.
 Differs: steps are taken at the middle of each part of the way, not at its end, so that few suffice; all latents are
@@ -30,18 +30,19 @@ from arena_lib.interp.patching.metrics import Metric
 from arena_lib.interp.patching.readout import ReadAt, Readout, chunks
 from arena_lib.plots.graphs.scatter import scatter
 from arena_lib.saes.analysis.interventions.ablation import active_latents, compute_ablation_effects, latent_readout
-from arena_lib.saes.analysis.places import Place, check_latents, find_place, refuse_transcoder
+from arena_lib.saes.analysis.places import Place, check_latents, find_place
 from arena_lib.saes.autoencoders.base import SAE
+from arena_lib.saes.training.reading import merge_heads
 
 
 def attribute_ablations(
     latents: Float[Tensor, "batch seq d_sae"],
-    gradient: Float[Tensor, "batch seq d_in"],
-    W_dec: Float[Tensor, "d_sae d_in"],
+    gradient: Float[Tensor, "batch seq d_out"],
+    W_dec: Float[Tensor, "d_sae d_out"],
 ) -> Float[Tensor, "batch seq d_sae"]:
     """To first order, how much a metric changes when each latent, at each position by itself, is set to 0.
 
-    `gradient` is the metric's with respect to the activations that the SAE reads.
+    `gradient` is the metric's with respect to the activations that the SAE reconstructs.
     """
     return -latents * (gradient @ W_dec.T)
 
@@ -63,16 +64,15 @@ def attribute_latents(
     `compute_ablation_effects`.
     """
     place = find_place(model, sae, hook_name)
-    refuse_transcoder(sae, "attributing to latents where they are read")
     if n_steps is not None and n_steps < 1:
         raise ConfigError(
             f"n_steps must be at least 1: got {n_steps}. Leave it out for the gradient of the run itself."
         )
     resumed = f"blocks.{place.block}.hook_resid_pre"
     with torch.no_grad():
-        _, cache = place.lm.run_with_cache(tokens, [resumed, place.hook_name])
-        acts = cache[place.hook_name]
-        latents = sae.encode(place.flatten(acts))
+        _, cache = place.lm.run_with_cache(tokens, [resumed, place.hook_name, place.written_name])
+        latents = sae.encode(place.flatten(cache[place.hook_name]))
+        acts = cache[place.written_name]
         read = latent_readout(place, tokens, metric, read_at)
         explained = (latents @ sae.W_dec).view(acts.shape).to(acts)
         shares = [0.0] if n_steps is None else [(step + 0.5) / n_steps for step in range(n_steps)]
@@ -80,7 +80,7 @@ def attribute_latents(
         for part in chunks(shares, tokens, max_tokens):
             way = torch.stack([acts - share * explained for share in part])
             total += _gradients(place, cache[resumed], way, read).sum(dim=0)
-        return attribute_ablations(latents, place.flatten(total / len(shares)), sae.W_dec)
+        return attribute_ablations(latents, merge_heads(total / len(shares)).to(sae.W_dec), sae.W_dec)
 
 
 @torch.enable_grad()
@@ -95,7 +95,7 @@ def _gradients(
         )
     leaf = way.flatten(0, 1).detach().requires_grad_()
     rows = entered.repeat(len(way), 1, 1)
-    values = read.of_pre(rows, place.block, [(place.hook_name, lambda acts, hook: leaf)])
+    values = read.of_pre(rows, place.block, [(place.written_name, lambda acts, hook: leaf)])
     if not values.requires_grad:
         raise ConfigError(
             "a metric must pass gradients on: got one that does not depend on the logits by differentiable steps. "

@@ -1,7 +1,7 @@
 """Steering with a latent: its decoder direction is added to the activations while a model writes.
 
-Shapes:  activations "batch seq d_in" -> the same; text -> text
-Raises:  UnknownNameError for a latent or hook that isn't there; ConfigError for transcoders; TokenError for a prompt that
+Shapes:  activations "batch seq d_out" -> the same; text -> text
+Raises:  UnknownNameError for a latent or hook that isn't there; TokenError for a prompt that
          would outgrow the model's context.
 Source:  Templeton et al. 2024, "Scaling monosemanticity", section "Features can be used to steer models"; Turner et al.
          2023, arXiv:2308.10248 (adding a direction).
@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from arena_lib.interp.steering.writing import write_with_hooks
-from arena_lib.saes.analysis.places import check_latents, find_place, refuse_transcoder
+from arena_lib.saes.analysis.places import check_latents, find_place
 from arena_lib.saes.autoencoders.base import SAE
 from arena_lib.transformer.fast.generation import WritingConfig
 
@@ -53,15 +53,14 @@ def generate_with_steering(
     generator: torch.Generator | None = None,
     hook_name: str | None = None,
 ) -> str:
-    """The prompt and what the model adds to it while `steering_hook` acts where the SAE reads.
+    """The prompt and what the model adds to it while `steering_hook` acts where the SAE writes.
 
     It acts on every token, those of the prompt and those that are written. Coefficient 0 writes as the model does.
     A latent's largest activation is a good size to begin with.
     """
     place = find_place(model, sae, hook_name)
-    refuse_transcoder(sae, "steering where the SAE reads")
     check_latents(sae, [latent_idx])
     steer = partial(steering_hook, sae=sae, latent_idx=latent_idx, steering_coefficient=steering_coefficient)
     return write_with_hooks(
-        place.lm, prompt, [(place.hook_name, steer)], max_new_tokens, options=options, generator=generator
+        place.lm, prompt, [(place.written_name, steer)], max_new_tokens, options=options, generator=generator
     )
