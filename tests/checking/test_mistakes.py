@@ -139,3 +139,8 @@ def test_new_text_that_is_not_python_is_shown_as_it_would_stand(toy):
         "toy_exercises.py must still be Python with the substitution: got invalid syntax, where it says "
         "'return scaled / / 2 + x.detach()'. Fix the new text."
     )
+
+
+def test_a_mistake_is_a_substitution_or_a_function():
+    with pytest.raises(AuthoringError, match="the mistake 'adds 2' must be a substitution or a function: got both"):
+        Mistake("adds 2", "x + 1", "x + 2", function=lambda x: x + 2)

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -115,3 +116,15 @@ def test_gradients_of_parameters_are_observed():
     seen = module_outputs_and_gradients(Scale, scale_case())
     assert set(seen) == {"output", CHANGED, "gradient of x", "gradient of w"}
     torch.testing.assert_close(seen["gradient of w"], (seen["gradient of x"] / torch.tensor([1.0, 2.0, 3.0])).sum(0))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "int32", "bool"])
+def test_arrays_are_each_calls_own_and_changes_in_them_are_seen(dtype):
+    def spoil(x, y):
+        y[0] = 1 - y[0] if dtype != "bool" else not y[0]
+        return x.sum()
+
+    given = case(np.ones(3, dtype), np.zeros(2, dtype)[::-1])
+    assert [outputs(spoil, given)[CHANGED] for _ in range(2)] == [["y"], ["y"]]
+    assert not given.args[1].any()
+    assert outputs(lambda x, y: x.sum(), given)[CHANGED] == []

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import torch
 
 from arena_lib.errors import AuthoringError
@@ -70,11 +71,11 @@ class Case:
         return replace(moved, given=map_tensors(lambda tensor: tensor.to(device), dict(self.given)))
 
     def named_tensors(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[tuple[str, torch.Tensor]]:
-        """Every tensor among these arguments of the call, with a name that a learner recognises."""
+        """Every tensor and every array of numbers among these arguments, with a name that a learner recognises."""
         names = [*self.names, *(f"argument {i}" for i in range(len(self.names) + 1, len(args) + 1))]
         named = []
         for name, value in [*zip(names, args, strict=False), *kwargs.items()]:
-            tensors = tensors_in(value)
+            tensors = tensors_in(_arrays_as_tensors(value))
             named += [(f"{name}[{i}]" if len(tensors) > 1 else name, tensor) for i, tensor in enumerate(tensors)]
         return named
 
@@ -90,7 +91,7 @@ def map_case(function: Callable[[torch.Tensor], Any], case: Case) -> Case:
 def map_tensors(function: Callable[[torch.Tensor], Any], value: Any) -> Any:
     """Applies `function` to every tensor in nested tuples, lists and dictionaries.
 
-    Sets and byte arrays are copied, so that mutable arguments stay apart.
+    Arrays, sets and byte arrays are copied, so that mutable arguments stay apart.
     """
     if isinstance(value, torch.Tensor):
         return function(value)
@@ -100,7 +101,7 @@ def map_tensors(function: Callable[[torch.Tensor], Any], value: Any) -> Any:
         return [map_tensors(function, item) for item in value]
     if type(value) is dict:
         return {key: map_tensors(function, item) for key, item in value.items()}
-    if isinstance(value, set | bytearray):
+    if isinstance(value, np.ndarray | set | bytearray):
         return copy.copy(value)
     return value
 
@@ -115,6 +116,15 @@ def tensors_in(value: Any) -> list[torch.Tensor]:
 
     map_tensors(keep, value)
     return found
+
+
+def _arrays_as_tensors(value: Any) -> Any:
+    """An array of numbers as a tensor, so that what is seen of tensors is seen of it; all else as it is."""
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
+        return torch.tensor(value.copy())
+    if isinstance(value, list | tuple):
+        return [_arrays_as_tensors(item) for item in value]
+    return value
 
 
 def _own(tensor: torch.Tensor) -> torch.Tensor:

@@ -41,6 +41,13 @@ class Mistake:
     raises: str = ""
     """The exception that may be all that a learner who makes it sees, in every case: "RuntimeError"."""
 
+    def __post_init__(self) -> None:
+        if self.function is not None and (self.old or self.new or self.within):
+            raise AuthoringError(
+                f"the mistake {self.name!r} must be a substitution or a function: got both. Leave out old, new and "
+                "within, or function."
+            )
+
     def build(self, reference: Callable[..., Any]) -> Any:
         """The wrong version of `reference`."""
         if self.function is not None:

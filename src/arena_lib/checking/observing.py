@@ -91,7 +91,7 @@ def _call(function: Callable[..., Any], case: Case, *, with_gradients: bool) -> 
 
 
 def _changed(now: list[tuple[str, Tensor]], before: list[tuple[str, Tensor]]) -> list[str]:
-    """Names of the tensor arguments whose values differ from what was handed in."""
+    """Names of the arguments, tensors and arrays, whose values differ from what was handed in."""
     return [name for (name, a), (_, b) in zip(now, before, strict=True) if not _same(a, b)]
 
 

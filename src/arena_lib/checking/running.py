@@ -166,7 +166,8 @@ def rejects(test: Exercise, obj: Any) -> bool:
             seen = observe_or_raised(test, obj, case, case_idx)
             if not same_observations(test, expectations.reference[case_idx], seen):
                 return True
-            if not is_examples_case(case) and any(holds(seen, case) is not None for holds in test.properties):
+            has_properties = not (is_examples_case(case) or case.raises)
+            if has_properties and any(holds(seen, case) is not None for holds in test.properties):
                 return True
     return False
 
@@ -362,7 +363,7 @@ def _check_properties(session: _Session) -> None:
     for holds in session.test.properties:
         name = (inspect.getdoc(holds) or holds.__name__).splitlines()[0].rstrip(".")
         for case, seen in zip(session.cases, session.seen, strict=True):
-            message = None if is_examples_case(case) else holds(seen, case)
+            message = None if is_examples_case(case) or case.raises else holds(seen, case)
             if message is not None:
                 _fail(session, name, message, case)
         session.checks.append(Check(name=name, passed=True))

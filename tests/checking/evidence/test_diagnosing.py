@@ -246,3 +246,24 @@ def test_an_exception_is_not_taken_for_two_mistakes_that_together_raise_it(toy):
     by_axes = Mistake("divides by axes", "/ 2", "/ [3][scaled.ndim - 2]")
     test = dataclasses.replace(toy.test_half_norm, mistakes=[axis, by_axes])
     assert name_of(test, observe(test, fails(IndexError("list index out of range")))) is None
+
+
+def test_where_an_exception_is_asked_for_its_words_are_free(toy):
+    def check(x):
+        if x < 0:
+            raise ValueError(f"x must be 0 or more: got {x}. Pass another.")
+        return x * 2
+
+    def cases(generator):
+        return [Case(label="a number", args=(3,)), Case(label="below 0", args=(-1,), raises="ValueError")]
+
+    def theirs(x):
+        if x < 0:
+            raise ValueError("no")
+        return x * 3
+
+    tripled = Mistake("triples", function=lambda x: check(x) * 3 // 2)
+    plain = {"observe": lambda function, case: {"output": function(*case.args)}, "properties": (), "accepts": ()}
+    test = dataclasses.replace(toy.test_half_norm, reference=check, cases=cases, mistakes=(tripled,), **plain)
+    assert name_of(test, observe(test, theirs)) == "triples"
+

@@ -143,7 +143,7 @@ def test_a_reference_that_raises_in_one_case_is_asked_about_and_nobody_else_is_b
 
     verification = verify(replace(toy.test_half_norm, cases=cases), tries_edits=False)
     (problem,) = verification.problems
-    assert "in the case 'a text' the reference raises TypeError" in problem
+    assert "in the case 'a text' the reference, or the observer that calls it, raises TypeError" in problem
     assert (verification.reference, verification.accepts) == ("error", ())
 
 

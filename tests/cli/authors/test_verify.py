@@ -24,7 +24,7 @@ def test_each_exercise_is_a_row_and_each_problem_a_line(capsys):
         "✓  7.3/plus   passed     1/1      not_started  1/1 named  7/8    0.50",
         "✗  7.3/times  passed     1/1      not_started  1/1 named  7/8    0.50",
         "7.3/times: the stub must be not_started: got failed",
-        "Edits that the tests accept, none a failure in itself; add a case, or declare the edit equivalent:",
+        "Edits that the tests accept; add a case, or declare the edit equivalent:",
         "    7.3/plus: a -> b",
         "    7.3/times: a -> b",
         "1 of 2 exercises hold, with 2 mistakes between them; 87.5% of the references' edits are rejected.",

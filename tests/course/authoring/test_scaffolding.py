@@ -66,3 +66,11 @@ def test_our_own_sections_take_exercises_too(tmp_path):
     assert files.library_package.startswith("arena_lib.interp")
     with pytest.raises(AuthoringError, match="must belong to the course that you stand in"):
         find_section_files(section, tmp_path)
+
+
+def test_a_name_that_has_a_test_already_is_refused(section_files):
+    before = "from course.tests.little.others import test_shift\n"
+    section_files.tests.write_text(before)
+    with pytest.raises(AuthoringError, match=r"must be free: got 'shift', which has a test already: .* has test_shift"):
+        new_exercise(section_files, "shift")
+    assert section_files.tests.read_text() == before

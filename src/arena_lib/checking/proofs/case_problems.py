@@ -69,8 +69,9 @@ def _exception_problem(case: Case, raised: Raised | None) -> str | None:
             f"Drop raises={case.raises!r}, or change the arguments."
         )
     return (
-        f"in the case {case.label!r} the reference raises {raised}: is that meant? If a correct solution must raise it, "
-        f"add raises={getattr(raised, 'kind', '')!r} to the case; else fix the case, or the reference."
+        f"in the case {case.label!r} the reference, or the observer that calls it, raises {raised}: is that meant? If a "
+        f"correct solution must raise it, add raises={getattr(raised, 'kind', '')!r} to the case; else fix the case, the "
+        "reference, or the observer."
     )
 
 

@@ -220,7 +220,7 @@ def _mistake_problem(mistake: Mistake, verdict: MistakeVerdict) -> str | None:
     if not verdict.rejected:
         return (
             f"must be rejected: it {verdict.status}, and shows what the reference does in "
-            "every case. Substitute something else, or add a case that tells them apart."
+            "every case. Substitute something else, add a case that tells them apart, or observe what differs."
         )
     if kind and kind != mistake.raises:
         return (

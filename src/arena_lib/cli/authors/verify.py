@@ -102,7 +102,7 @@ def _is_whole_enough(catalog: Catalog, asked: str | None, records: Sequence[dict
         return False
     share = edits_share(records)
     if share < LEAST_SHARE:
-        show(f"over a course, {LEAST_SHARE:.0%} of the references' edits must be rejected: {share:.1%} are.", err=True)
+        show(f"over a course, {LEAST_SHARE:.0%} of the references' edits must be rejected: {share:.1%} are. See above.", err=True)
     return share >= LEAST_SHARE
 
 
@@ -215,10 +215,9 @@ def _show_records(records: list[dict[str, Any]]) -> None:
 
 
 def _show_edits_that_pass(records: Sequence[dict[str, Any]]) -> None:
-    """Lists them as what they are: no failure in themselves, unless an exercise has too many of them."""
+    """Lists them; whether an exercise or a course has too many of them is said elsewhere."""
     passing = [(r["id"], edit) for r in records if r["mutants"] for edit in r["mutants"]["survivors"]]
     if passing:
-        what = "" if any(r["holes"] for r in records) else ", none a failure in itself"
-        show(f"Edits that the tests accept{what}; add a case, or declare the edit equivalent:")
+        show("Edits that the tests accept; add a case, or declare the edit equivalent:")
     for name, edit in passing:
         show(f"    {name}: {edit}")

@@ -141,6 +141,8 @@ def new_exercise(section: SectionFiles, name: str) -> list[Path]:
         )
     if section.tests.exists():
         exports = section.tests.read_text(encoding="utf-8")
+        if f"test_{name}" in assigned_names(exports):
+            raise _refused("an exercise", name, f"has a test already: {section.tests} has test_{name}")
     else:
         exports = _fill("course/section.py", {"title": section.title})
     exports = _with_export(exports, f"{section.tests_module}.{name}", f"test_{name}")

@@ -115,7 +115,7 @@ test_update_average = exercise(
                 ),
                 "averages[action] += (reward - averages[action]) / max(counts[action] - 1, 1)": (
                     "divides by the count before this reward",
-                    "this reward counts too: n is the new count",
+                    "this reward counts too: the count goes up first",
                 ),
                 "averages[action] += (reward - averages[action]) // counts[action]": (
                     "divides without remainder",
