@@ -6,7 +6,7 @@ from tests.saes.autoencoders.plain import BATCH, D_IN, D_OUT, D_SAE, draw, make
 
 from arena_lib.core.seeds import make_generator
 from arena_lib.saes.autoencoders.topk import PlainTopKSAE, TopKSAE, TopKSAEConfig
-from arena_lib.saes.autoencoders.topk_sparse import compute_value_gradients, decode_sparsely, sum_by_latent
+from arena_lib.saes.autoencoders.topk_sparse import compute_value_gradients, decode_sparsely, find_top_k, sum_by_latent
 
 CASES = {
     "an autoencoder": {"k": 3},
@@ -56,6 +56,24 @@ def test_the_parts_are_what_their_dense_forms_say():
     latents, order = indices.flatten().sort()
     starts = torch.searchsorted(latents, torch.arange(D_SAE))
     assert torch.allclose(sum_by_latent(values, rows, order, starts), dense.T @ rows)
+
+
+@pytest.mark.parametrize(("n_entries", "k"), [(500, 3), (503, 3), (64, 4), (63, 4), (20, 20), (1000, 1)])
+def test_the_tournament_finds_what_topk_finds(n_entries, k):
+    pre_acts = draw(BATCH, n_entries)
+    values, indices = find_top_k(pre_acts, k)
+    expected = pre_acts.topk(k, dim=1)
+    assert torch.equal(values.sort(dim=1, descending=True).values, expected.values)
+    assert torch.equal(indices.sort(dim=1).values, expected.indices.sort(dim=1).values)
+    assert torch.equal(pre_acts.gather(1, indices), values)
+
+
+def test_the_tournament_with_ties_finds_k_different_entries_of_the_largest_values():
+    pre_acts = draw(BATCH, 503).mul(2).round()
+    values, indices = find_top_k(pre_acts, 5)
+    assert torch.equal(values.sort(dim=1, descending=True).values, pre_acts.topk(5, dim=1).values)
+    assert torch.equal(pre_acts.gather(1, indices), values)
+    assert all(len(set(row)) == 5 for row in indices.tolist())
 
 
 def test_a_latent_that_is_never_active_has_no_gradient():

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from arena_lib.errors import ConfigError
 from arena_lib.saes.autoencoders.topk import TopKSAE, TopKSAEConfig
+from arena_lib.saes.autoencoders.topk_sparse import find_top_k
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +45,8 @@ def keep_batch_top_k(pre_acts: Float[Tensor, "batch d_sae"], k: int) -> Float[Te
             [0., 0., 0.]])
     """
     flat = pre_acts.flatten()
-    values, indices = flat.topk(k * len(pre_acts), sorted=False)
-    return torch.zeros_like(flat).scatter(0, indices, values.relu()).unflatten(0, pre_acts.shape)
+    indices = find_top_k(flat.detach()[None], k * len(pre_acts))[1].squeeze(0)
+    return torch.zeros_like(flat).scatter(0, indices, flat[indices].relu()).unflatten(0, pre_acts.shape)
 
 
 class BatchTopKSAE(TopKSAE):

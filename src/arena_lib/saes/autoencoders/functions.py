@@ -10,6 +10,7 @@ Source:  Bricken et al. 2023, "Towards monosemanticity" (centred input, decoder 
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
@@ -22,9 +23,9 @@ def compute_pre_acts(
     acts: Float[Tensor, "*batch d_in"], W_enc: Float[Tensor, "d_in d_sae"], b_enc: Float[Tensor, " d_sae"]
 ) -> Float[Tensor, "*batch d_sae"]:
     """What each latent sees before its activation function: acts @ W_enc + b_enc."""
-    if acts.ndim == 2:
-        return torch.addmm(b_enc, acts, W_enc)  # one pass over the largest tensor of the step in place of two
-    return acts @ W_enc + b_enc
+    if acts.is_cuda:
+        return F.linear(acts, W_enc.T, b_enc)  # one kernel
+    return (acts @ W_enc).add_(b_enc)  # in place: on a CPU, linear would first fill the result with copies of the bias
 
 
 class CenteredPreActs(torch.autograd.Function):
@@ -45,7 +46,7 @@ class CenteredPreActs(torch.autograd.Function):
         """The pre-activations."""
         centered = acts - b_dec
         ctx.save_for_backward(centered, W_enc)
-        return torch.addmm(b_enc, centered, W_enc)
+        return compute_pre_acts(centered, W_enc, b_enc)
 
     @staticmethod
     @once_differentiable
