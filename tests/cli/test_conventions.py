@@ -28,6 +28,7 @@ MISUSES = {
     "new": ["exercise", "nothing"],
     "zoo": ["info", "tiny-gtp"],
     "rl": ["train", "pop"],
+    "saes": ["train", "--variant", "topkk"],
     "bench": ["run"],
     "doctor": ["--nonsense"],
 }
@@ -44,7 +45,7 @@ USES = {
 """Words that do something quickly; the other verbs have tests of their own."""
 
 
-@pytest.mark.parametrize("group", [[], ["rl"], ["zoo"]])
+@pytest.mark.parametrize("group", [[], ["rl"], ["saes"], ["zoo"]])
 def test_what_a_command_does_is_said_whole_in_its_groups_help(arena, group):
     listing = arena(*group, "--help").out.partition("Commands:")[2]
     assert listing

@@ -1,9 +1,10 @@
 from dataclasses import dataclass
+from typing import Literal
 
 import pytest
 
-from arena_lib.core.configs import check_numbers, check_sizes
-from arena_lib.errors import ConfigError
+from arena_lib.core.configs import check_numbers, check_sizes, read_settings
+from arena_lib.errors import ConfigError, UnknownNameError
 
 
 @dataclass(frozen=True)
@@ -44,3 +45,24 @@ def test_zero_passes_where_it_works():
 def test_the_first_field_that_cannot_work_is_named():
     with pytest.raises(ConfigError, match="lr must be a whole number"):
         check_sizes(Sizes(), "d_model", "lr")
+
+
+KINDS = {"lr": float, "n": int, "is_on": bool, "name": str, "kind": Literal["a", "b"], "rate": float | None, "t": tuple}
+
+
+def test_settings_are_read_by_the_types_of_their_fields():
+    texts = ["lr=2", "n=3", "is_on=True", "name=3", "kind=b", "rate=1", "t=(1, 2)"]
+    expected = {"lr": 2.0, "n": 3, "is_on": True, "name": "3", "kind": "b", "rate": 1.0, "t": (1, 2)}
+    settings = read_settings(texts, KINDS)
+    assert settings == expected
+    assert {name: type(value) for name, value in settings.items()} == {k: type(v) for k, v in expected.items()}
+    assert read_settings(["rate=None"], KINDS) == {"rate": None}
+
+
+def test_settings_that_cannot_be_read_are_refused():
+    with pytest.raises(ConfigError, match="a setting must be written name=value: got 'lr'"):
+        read_settings(["lr"], KINDS)
+    with pytest.raises(UnknownNameError, match=r"no setting of this is called 'lrr'\. Did you mean 'lr'"):
+        read_settings(["lrr=1"], KINDS, "setting of this")
+    with pytest.raises(ConfigError, match="n must be a number, True, False, None or a tuple: got 'three'"):
+        read_settings(["n=three"], KINDS)

@@ -25,6 +25,7 @@ VERBS = {
     "new": "authors.new:new",
     "zoo": "machine.zoo:zoo",
     "rl": "rl.agents:rl",
+    "saes": "saes.group:saes",
     "bench": "authors.bench:bench",
     "doctor": "machine.doctor:doctor",
 }

@@ -88,3 +88,11 @@ def test_alone_nothing_changes():
     assert distributed.any_asks(True, torch.device("cpu"))
     with distributed.torchrun_group(torch.device("cpu")):
         assert not distributed.is_distributed()
+
+
+def test_under_torchrun_each_process_has_a_gpu_of_its_own(monkeypatch):
+    assert distributed.find_own_device("cuda") == "cuda"
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    assert distributed.find_own_device("cuda") == "cuda:3"
+    assert distributed.find_own_device("cuda:1") == "cuda:1"
+    assert distributed.find_own_device("cpu") == "cpu"

@@ -29,6 +29,7 @@ from arena_lib.saes.autoencoders.jumprelu import JumpReLUSAE, JumpReLUSAEConfig
 from arena_lib.saes.autoencoders.matryoshka import MatryoshkaSAE, MatryoshkaSAEConfig
 from arena_lib.saes.autoencoders.relu import ReLUSAE, ReLUSAEConfig
 from arena_lib.saes.autoencoders.transcoders import SkipTranscoder, Transcoder, TranscoderConfig
+from arena_lib.saes.formats.saelens import load_sae
 from arena_lib.saes.training.evaluation import evaluate_sae
 from arena_lib.saes.training.store import StoreConfig
 from arena_lib.saes.training.trainer import SAETrainer, train_sae
@@ -334,3 +335,12 @@ def test_the_manifest_says_what_was_trained(tmp_path):
     assert manifest["model"]["class"] == "TopKSAE"
     assert manifest["model"]["hook_name"] == RESID
     assert manifest["config"]["dead_window"] == 5
+
+
+def test_the_finished_autoencoder_is_written_as_it_will_be_used(tmp_path):
+    sae = make_sae()
+    train_sae(make_model(), sae, RESID, ShuffledBatches(TOKENS, 3), configure(), tmp_path, store_config=STORE)
+    loaded = load_sae(tmp_path / "sae")
+    assert loaded.cfg == sae.cfg
+    acts = make_model().run_with_cache(TOKENS[:3])[1][RESID]
+    torch.testing.assert_close(loaded(acts), sae(acts))

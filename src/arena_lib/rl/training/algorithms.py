@@ -8,7 +8,6 @@ Raises:  UnknownNameError for an algorithm or a setting that isn't there; Config
          CheckpointError for a folder without a run.
 """
 
-import ast
 import dataclasses
 import enum
 import os
@@ -17,7 +16,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from arena_lib.errors import ConfigError, UnknownNameError
+from arena_lib.core import configs
+from arena_lib.errors import UnknownNameError
 from arena_lib.rl.training.runs import read_run
 
 
@@ -77,26 +77,7 @@ def read_settings(name: str, texts: Sequence[str]) -> dict[str, Any]:
     """
     config_class = pkgutil.resolve_name(get_algorithm(name).config)
     kinds = {field.name: field.type for field in dataclasses.fields(config_class)}
-    settings: dict[str, Any] = {}
-    for text in texts:
-        setting, equals, value = text.partition("=")
-        if not equals:
-            raise ConfigError(f"a setting must be written name=value: got {text!r}. Write for example lr=1e-3.")
-        if setting not in kinds:
-            raise UnknownNameError(f"setting of {name}", setting, kinds)
-        settings[setting] = _read_value(setting, value, kinds[setting])
-    return settings
-
-
-def _read_value(setting: str, text: str, kind: Any) -> Any:
-    if kind is str:
-        return text
-    try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError) as error:
-        raise ConfigError(f"{setting} must be a number, True, False, None or a tuple: got {text!r}.") from error
-    is_fraction = isinstance(value, int) and not isinstance(value, bool) and kind in (float, float | None)
-    return float(value) if is_fraction else value
+    return configs.read_settings(texts, kinds, f"setting of {name}")
 
 
 def load_trainer(folder: str | os.PathLike[str]) -> tuple[Any, Any]:

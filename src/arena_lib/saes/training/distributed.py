@@ -28,6 +28,12 @@ def get_rank() -> int:
     return dist.get_rank() if is_distributed() else 0
 
 
+def find_own_device(name: str) -> str:
+    """The device of this process: under torchrun each has a GPU of its own."""
+    rank = os.environ.get("LOCAL_RANK")
+    return f"cuda:{rank}" if name == "cuda" and rank is not None else name
+
+
 @contextmanager
 def torchrun_group(device: torch.device) -> Iterator[None]:
     """Join the processes that torchrun started for the length of a `with` block; without torchrun do nothing."""

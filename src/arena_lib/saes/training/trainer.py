@@ -28,6 +28,7 @@ from arena_lib.core.training import Trainer, TrainingSummary
 from arena_lib.errors import ShapeError, TrainingError
 from arena_lib.saes.autoencoders.base import SAE
 from arena_lib.saes.autoencoders.resampling import resample_advanced, resample_simple
+from arena_lib.saes.formats.saelens import save_sae
 from arena_lib.saes.training import distributed
 from arena_lib.saes.training.config import SAETrainingConfig, compute_sparsity_scale
 from arena_lib.saes.training.reading import TokenSource
@@ -35,6 +36,8 @@ from arena_lib.saes.training.splicing import find_hook_names
 from arena_lib.saes.training.store import Activations, ActivationStore, StoreConfig
 
 RESAMPLING = {"simple": resample_simple, "advanced": resample_advanced}
+SAE_FOLDER = "sae"
+"""Where, in a run's folder, the finished autoencoder is."""
 SEED_STEP = 10_007
 """How far apart the seeds of the processes are."""
 
@@ -184,12 +187,14 @@ def train_sae(
     """Train `sae` in place on the model's activations, and fold the activations' scale into it at the end.
 
     `hook_name` None means the config's. `batches` gives tokens (`TextBatches`, `ShuffledBatches`, `StoryBatches`). A run
-    in `folder` goes on where its checkpoint is. A run that is stopped leaves `sae` as the checkpoint has it, for scaled
-    activations.
+    in `folder` goes on where its checkpoint is, and writes the finished autoencoder to `folder/sae` in SAELens's format.
+    A run that is stopped leaves `sae` as the checkpoint has it, for scaled activations.
     """
     reads, writes = find_hook_names(sae, hook_name, hook_name_out)
     store = ActivationStore(model, reads, batches, store_config, hook_name_out=writes if writes != reads else "")
     trainer = SAETrainer(sae, store, config, evaluate, folder)
     summary = trainer.train(resume=resume)
     sae.fold_scale(store.scale, store.scale_out)
+    if folder is not None and distributed.get_rank() == 0:
+        save_sae(sae, Path(folder) / SAE_FOLDER)
     return summary

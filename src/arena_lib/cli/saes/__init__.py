@@ -1,0 +1,1 @@
+"""`arena saes`: superposition and sparse autoencoders outside notebooks."""
