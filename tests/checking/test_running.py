@@ -387,7 +387,10 @@ def test_properties_are_not_asked_where_an_exception_is(toy):
 
     def cases(generator):
         ones = torch.ones(3)
-        return [Case(label="a vector", args=(ones, ones)), Case(label="a number", args=(ones[0], ones), raises="ValueError")]
+        return [
+            Case(label="a vector", args=(ones, ones)),
+            Case(label="a number", args=(ones[0], ones), raises="ValueError"),
+        ]
 
     test = replace(toy.test_half_norm, reference=checked, cases=cases, properties=(is_short,), mistakes=(), accepts=())
     assert run(test, checked).status == "passed"

@@ -266,4 +266,3 @@ def test_where_an_exception_is_asked_for_its_words_are_free(toy):
     plain = {"observe": lambda function, case: {"output": function(*case.args)}, "properties": (), "accepts": ()}
     test = dataclasses.replace(toy.test_half_norm, reference=check, cases=cases, mistakes=(tripled,), **plain)
     assert name_of(test, observe(test, theirs)) == "triples"
-

@@ -115,7 +115,9 @@ def exceptions_of(toy, raises):
 def test_an_exception_of_the_reference_must_be_declared_by_the_case(toy, as_an_author):
     (said,) = exceptions_of(toy, "")
     line = one_is_text("").__code__.co_firstlineno + 4
-    assert said.startswith(f"{__file__}:{line}: in the case 'a text' the reference, or the observer that calls it, raises TypeError: ")
+    assert said.startswith(
+        f"{__file__}:{line}: in the case 'a text' the reference, or the observer that calls it, raises TypeError: "
+    )
     assert ": is that meant? If a correct solution must raise it, add raises='TypeError' to the case; else fix" in said
     assert exceptions_of(toy, "TypeError") == []
 

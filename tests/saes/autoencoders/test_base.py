@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from tests.saes.formats.every_variant import make_variants
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from arena_lib.core.seeds import make_generator
 from arena_lib.errors import ConfigError, ShapeError
@@ -89,3 +91,33 @@ def test_bad_input_is_refused():
         make_sae(hook_name="blocks.1.hook_resid_pre").encode(make_acts(7, 6))
     with pytest.raises(ShapeError, match=r"one row for each of 7 examples and 5 entries: got shape \(7, 6\)"):
         make_sae().compute_loss(make_acts(), make_acts(7, 6))
+
+
+class HostReads(TorchDispatchMode):
+    """Notes the operations after which a GPU's results would have to be waited for."""
+
+    WAITING = ("_local_scalar_dense", "nonzero", "masked_select", "bincount", "unique")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        if any(name in str(function) for name in self.WAITING):
+            self.names.append(str(function))
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("name", make_variants().keys())
+def test_a_training_step_reads_no_number_back_from_the_device(name):
+    sae, acts = make_variants()[name].train(), torch.randn(40, 6, generator=make_generator(3))
+    with HostReads() as reads:
+        losses = sae.compute_loss(acts)
+        losses.total.backward()
+        sae.before_step()
+        sae.after_step()
+        count = losses.n_active
+    assert reads.names == []
+    with HostReads() as reads:
+        count.sum().item()
+    assert reads.names != []

@@ -36,8 +36,8 @@ def test_gradients_are_the_papers_formulas():
             z, g = pre_acts[example, latent].item(), upstream[example, latent].item()
             kernel = rectangle((z - theta) / epsilon)
             n_inside += kernel
-            for_jump += -(theta / epsilon) * kernel * g  # equation 11
-            for_step += -(1 / epsilon) * kernel * g  # equation 12
+            for_jump += -(theta / epsilon) * kernel * g
+            for_step += -(1 / epsilon) * kernel * g
             assert jump[0][example, latent].item() == (g if z > theta else 0.0)
         assert jump[1][latent].item() == pytest.approx(for_jump)
         assert step[latent].item() == pytest.approx(for_step)

@@ -102,7 +102,10 @@ def _is_whole_enough(catalog: Catalog, asked: str | None, records: Sequence[dict
         return False
     share = edits_share(records)
     if share < LEAST_SHARE:
-        show(f"over a course, {LEAST_SHARE:.0%} of the references' edits must be rejected: {share:.1%} are. See above.", err=True)
+        show(
+            f"over a course, {LEAST_SHARE:.0%} of the references' edits must be rejected: {share:.1%} are. See above.",
+            err=True,
+        )
     return share >= LEAST_SHARE
 
 

@@ -5,7 +5,7 @@ it reads what a layer reads, and reconstructs what that layer writes (`d_out` an
 
 Shapes:  acts "*batch d_in", latents "*batch d_sae", recon "*batch d_out"; losses take "batch d_in"
 Raises:  ConfigError for sizes that cannot work; ShapeError for activations of another width, or a missing target.
-Source:  Bricken et al. 2023, "Towards monosemanticity", section "Features as a decomposition"; Gao et al. 2024,
+Source:  Bricken et al. 2023, "Towards monosemanticity", the features that a sum of directions explains; Gao et al. 2024,
          arXiv:2406.04093, appendix A.1 (W_enc starts as W_dec transposed); Dunefsky et al. 2024, arXiv:2406.11944
          (transcoders).
 """
@@ -82,7 +82,8 @@ class SparseLatents:
 
     def count_active(self) -> Int[Tensor, " d_sae"]:
         """For each latent, in how many examples it is above 0."""
-        return torch.bincount(self.indices[self.values > 0], minlength=self.d_sae)
+        counts = self.indices.new_zeros(self.d_sae)
+        return counts.index_add_(0, self.indices.flatten(), (self.values > 0).long().flatten())  # waits for no GPU
 
 
 @dataclass(frozen=True)

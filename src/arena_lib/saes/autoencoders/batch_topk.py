@@ -4,7 +4,7 @@ In training the k * batch largest latents of the batch stay. In use an example m
 latent is active if it exceeds `threshold`, the mean over training batches of the smallest one that stayed.
 
 Shapes:  acts "*batch d_in", latents "*batch d_sae", recon "*batch d_out", threshold ""
-Source:  Bussmann et al. 2024, arXiv:2412.06410, section 3, equations 6 and 7 (the activation), 9 (the threshold).
+Source:  Bussmann et al. 2024, arXiv:2412.06410, its section on BatchTopK (the activation, the threshold).
 Differs: the threshold's mean is exponential, over about 1 / threshold_lr batches, and starts at the first batch's value;
          losses are shares of the target's spread, as in `topk.py`.
 """

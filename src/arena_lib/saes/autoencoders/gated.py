@@ -5,8 +5,8 @@ A gate that is open or shut has no gradient, so an auxiliary loss lets the gate'
 a copy of the decoder that it can't change.
 
 Shapes:  acts "*batch d_in", latents "*batch d_sae", recon "*batch d_out", b_gate, b_mag and r_mag "d_sae"
-Source:  Rajamanoharan et al. 2024, arXiv:2404.16014, equations 6 and 7 (the two paths and their shared weights), 8 (the
-         loss).
+Source:  Rajamanoharan et al. 2024, arXiv:2404.16014, its sections on architecture (the two paths, their shared weights)
+         and on training (the loss).
 """
 
 from dataclasses import dataclass

@@ -6,8 +6,8 @@ takes a window of width `bandwidth` around the threshold for the place where it 
 in it how the expected loss would change.
 
 Shapes:  acts "*batch d_in", latents "*batch d_sae", recon "*batch d_out", threshold "d_sae"
-Source:  Rajamanoharan et al. 2024, arXiv:2407.14435, equations 3 and 9 (the loss), 11 and 12 (the gradients with the
-         rectangle kernel), section 4 (thresholds as exponentials).
+Source:  Rajamanoharan et al. 2024, arXiv:2407.14435, its sections on the activation and on training (the loss, the
+         pseudo-derivatives with the rectangle kernel K, thresholds as exponentials).
 Differs: what each latent sees isn't clipped at 0 before the comparison.
 """
 
@@ -33,7 +33,7 @@ def is_in_window(
 
 
 class Heaviside(torch.autograd.Function):
-    """H(pre_acts - threshold): 1 where a latent is active, else 0. Equation 12 is its gradient for the threshold."""
+    """H(pre_acts - threshold): 1 where a latent is active, else 0, with the paper's gradient for the threshold."""
 
     @staticmethod
     def forward(
@@ -57,7 +57,7 @@ class Heaviside(torch.autograd.Function):
 
 
 class JumpReLU(torch.autograd.Function):
-    """pre_acts * H(pre_acts - threshold). Equation 11 is its gradient for the threshold."""
+    """pre_acts * H(pre_acts - threshold), with the paper's gradient for the threshold."""
 
     @staticmethod
     def forward(
@@ -124,9 +124,9 @@ class JumpReLUSAEConfig(SAEConfig):
     l0_coef: float
     """Weight of the number of active latents beside the squared error."""
     initial_threshold: float = 0.001
-    """Where every threshold starts (appendix A)."""
+    """Where every threshold starts."""
     bandwidth: float = 0.001
-    """Width of the window in which examples teach the threshold (appendix A)."""
+    """Width of the window in which examples teach the threshold."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

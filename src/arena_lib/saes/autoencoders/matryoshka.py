@@ -5,7 +5,7 @@ by taking a part of a general latent's work (absorption).
 
 Shapes:  acts "*batch d_in", latents "*batch d_sae", recon "*batch d_out"
 Raises:  ConfigError for widths that don't grow up to d_sae.
-Source:  Bussmann et al. 2025, arXiv:2503.17547, section 3 (the loss: a sum over widths, on BatchTopK latents).
+Source:  Bussmann et al. 2025, arXiv:2503.17547, its section on the loss (a sum over widths, on BatchTopK latents).
 Differs: errors are shares of the target's spread, and the auxiliary loss explains the largest dictionary's error.
 """
 

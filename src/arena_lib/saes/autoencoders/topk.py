@@ -114,7 +114,10 @@ class TopKSAE(UnitNormSAE):
         error: Float[Tensor, "batch d_out"],
         dead: Bool[Tensor, " d_sae"] | None,
     ) -> Float[Tensor, ""]:
-        """`compute_aux_error` of the dead latents times `aux_coef`; 0 where there are none."""
+        """`compute_aux_error` of the dead latents times `aux_coef`; 0 where there are none.
+
+        How many are dead must be known on the host, so on a GPU this waits for what came before; None doesn't.
+        """
         if dead is None or self.cfg.aux_coef == 0 or not dead.any():
             return error.new_zeros(())
         pre_acts = self.compute_training_pre_acts(acts, dead)

@@ -22,7 +22,6 @@ from torch.autograd.function import once_differentiable
 
 from arena_lib.saes.autoencoders.functions import compute_pre_acts
 
-
 GROUPS_PER_LATENT = 8
 """Into how many times k groups entries are dealt: measured on CPUs, where 4 and 16 take about as long."""
 

@@ -5,8 +5,8 @@ a skip transcoder of each kind lets a dense linear map of the input explain what
 
 Shapes:  acts "*batch d_in", latents "*batch d_sae", recon "*batch d_out", W_skip "d_in d_out"
 Raises:  ConfigError without d_out.
-Source:  Dunefsky et al. 2024, arXiv:2406.11944, equations 4 to 6 (transcoders); Paulo et al. 2025, arXiv:2501.18823,
-         section 3 (the skip connection, which starts at 0, on TopK).
+Source:  Dunefsky et al. 2024, arXiv:2406.11944 (transcoders); Paulo et al. 2025, arXiv:2501.18823 (the skip
+         connection, which starts at 0, on TopK).
 """
 
 from dataclasses import dataclass

@@ -2,7 +2,7 @@
 
 Shapes:  W_enc "d_in d_sae", W_dec "d_sae d_out", b_enc "d_sae", b_dec "d_out", threshold "d_sae"
 Raises:  CheckpointError for a file that isn't such an npz, or has arrays that this doesn't know.
-Source:  Lieberum et al. 2024, arXiv:2408.05147, section 3 (the suite), and its published files `params.npz`.
+Source:  Lieberum et al. 2024, arXiv:2408.05147, and its published files `params.npz`.
 """
 
 import os
