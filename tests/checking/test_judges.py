@@ -36,6 +36,14 @@ def test_further_positional_arguments_change_nothing(toy, capsys):
         toy.test_half_norm(wrong, right)
 
 
+def test_a_call_without_an_object_says_what_to_write(toy):
+    with pytest.raises(CheckFailed) as caught:
+        toy.test_half_norm()
+    assert str(caught.value) == (
+        "test_half_norm must be given your half_norm: got nothing. Write: tests.test_half_norm(half_norm)"
+    )
+
+
 def test_the_device_is_a_word_of_its_own(toy):
     with pytest.raises(TypeError, match="unexpected keyword argument"):
         toy.test_half_norm(right, model="tiny-gpt")

@@ -30,6 +30,8 @@ FULL = Result(
         pattern="all too large by 1",
     ),
     notes=("It changes x in place.",),
+    needs="minus",
+    hint_for="7.2/minus",
     message="✗ 7.2/plus",
     seed=5,
     seconds=0.25,
@@ -52,7 +54,7 @@ def test_the_keys_of_the_json_are_stable():
     record = json.loads(FULL.to_json())
     assert list(record) == [
         "exercise", "status", "is_reference", "call", "case", "stop", "checks", "diagnosis", "mismatch", "notes",
-        "printed", "message", "seed", "seconds", "source_hash", "test_hash", "schema",
+        "needs", "hint_for", "printed", "message", "seed", "seconds", "source_hash", "test_hash", "schema",
     ]  # fmt: skip
     assert list(record["mismatch"]) == [
         "observation", "kind", "axes", "expected_shape", "actual_shape", "n_wrong", "n_total", "first_index",
@@ -66,7 +68,7 @@ def test_a_result_knows_nothing_that_it_was_not_told():
     record = json.loads(PLAIN.to_json())
     assert record == {
         "exercise": "7.2/plus", "status": "not_started", "is_reference": False, "call": "", "case": "", "stop": None,
-        "checks": [], "diagnosis": None, "mismatch": None, "notes": [], "printed": "", "message": "", "seed": 0, "seconds": 0.0, "source_hash": None,
+        "checks": [], "diagnosis": None, "mismatch": None, "notes": [], "needs": "", "hint_for": "", "printed": "", "message": "", "seed": 0, "seconds": 0.0, "source_hash": None,
         "test_hash": None, "schema": SCHEMA,
     }  # fmt: skip
     mismatch = json.loads(BARE.to_json())["mismatch"]

@@ -70,8 +70,8 @@ def test_unwritten_helper_is_named(toy):
 
     result = run(toy.test_half_norm, mine)
     assert result.status == "not_started"
-    assert result.notes == ("It needs scale, which is not written yet: write that first.",)
-    assert "It needs scale" in result.message
+    assert result.needs == "scale"
+    assert "needs    scale, which isn't written yet: write that first" in result.message
 
 
 def test_own_stub_needs_nothing_else(toy):

@@ -1,5 +1,6 @@
 """`%load_ext arena_lib` in a real IPython: verdicts are recorded, and `%arena` answers."""
 
+import inspect
 import re
 
 import pytest
@@ -9,6 +10,7 @@ from arena_lib.checking.reports import reporting
 from arena_lib.course.content.catalog import load_catalog
 from arena_lib.course.record.progress import ProgressStore
 from arena_lib.course.workspace import start
+from arena_lib.transformer import lesson
 
 MASK = "1.1/causal_mask"
 HINTS = load_catalog().exercise(MASK).hints
@@ -114,6 +116,51 @@ def test_a_failure_names_the_magic_for_hints(shell, capsys):
     text = capsys.readouterr().out
     assert text.rstrip().endswith(f"For a hint: %arena hint {MASK}")
     assert text.count("hides the present too") == 1
+
+
+ATTENTION = f"{inspect.getsource(lesson.Attention)}\ntests.test_attention(Attention)"
+SETUP = "import einops, torch\nfrom torch import nn, Tensor\nfrom jaxtyping import Float\n" + (
+    "from arena_lib.transformer.lesson import Config\nfrom arena_lib.tests import transformer_from_scratch as tests\n"
+)
+
+
+def run(shell, source, capsys):
+    """What is shown of a cell that is run as a notebook runs it."""
+    capsys.readouterr()
+    shell.run_cell(source, store_history=True)
+    return " ".join(uncoloured(capsys.readouterr().out).split())
+
+
+def test_a_right_exercise_on_a_wrong_one_is_not_blamed(shell, capsys):
+    run(shell, SETUP + "def causal_mask(scores):\n    return scores", capsys)
+    shown = run(shell, ATTENTION, capsys)
+    assert "Your causal_mask is used here and does not pass its own test yet: it may be the cause." in shown
+    assert shown.endswith(f"For a hint: %arena hint {MASK}")
+    assert "Looks like" not in shown
+    run(shell, SETUP + "def causal_mask(scores):\n    return scores.nothing", capsys)
+    shown = run(shell, ATTENTION, capsys)
+    assert "has no attribute 'nothing'" in shown
+    assert shown.endswith(f"it may be the cause. For a hint: %arena hint {MASK}")
+    run(shell, RIGHT.replace("DIAGONAL", "1"), capsys)
+    assert run(shell, ATTENTION, capsys).startswith("✓ 1.1/attention passed")
+
+
+def test_an_exercise_that_needs_an_unwritten_one_offers_that_ones_hints(shell, capsys):
+    run(shell, SETUP + "def causal_mask(scores):\n    raise NotImplementedError", capsys)
+    assert run(shell, ATTENTION, capsys) == (
+        "○ 1.1/attention can't run yet needs causal_mask, which isn't written yet: write that first "
+        f"For a hint: %arena hint {MASK}"
+    )
+
+
+def test_a_cell_that_no_longer_defines_what_it_tests_is_told_so(shell, capsys):
+    right = RIGHT.replace("DIAGONAL", "1")
+    assert "earlier cell" not in run(shell, right, capsys)
+    shown = run(shell, right.replace("def causal_mask(", "def causal_masks("), capsys)
+    assert shown.endswith(
+        "note This cell defines causal_masks, not causal_mask: the causal_mask of an earlier cell was judged."
+    )
+    assert "earlier cell" not in run(shell, "tests.test_causal_mask(causal_mask)", capsys)
 
 
 def test_the_magic_answers(shell, capsys):

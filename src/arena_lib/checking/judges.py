@@ -24,24 +24,30 @@ from arena_lib.checking.mistakes import Mistake
 from arena_lib.checking.observing import Observer, outputs
 from arena_lib.checking.reports.reporting import raise_learners, report
 from arena_lib.checking.running import judge
-from arena_lib.errors import AuthoringError
+from arena_lib.errors import AuthoringError, CheckFailed
 
 
 class Judge(Exercise):
     """An exercise's test that runs when it is called with a learner's object."""
 
-    def __call__(self, obj: Any, *unused: Any, device: str = "cpu") -> None:
-        """Judges `obj`, prints one line if it passes and raises if it doesn't.
+    def __call__(self, *objects: Any, device: str = "cpu") -> None:
+        """Judges the first of these, prints one line if it passes and raises if it doesn't.
 
         Extra positional arguments, which some notebooks pass (a model, a cache), are ignored.
         """
         __tracebackhide__ = True
+        if not objects:
+            name = self.reference.__name__
+            raise CheckFailed(
+                f"test_{self.name} must be given your {name}: got nothing. Write: tests.test_{self.name}({name})"
+            )
+        obj = objects[0]
         calls: list[str] = []
         try:
             outcome = judge(self, obj, device=device, announce=lambda call, case: calls.append(call), has_limits=True)
         except KeyboardInterrupt as interrupt:
-            raise_learners(interrupt, "".join(calls[-1:]))
-        report(outcome)
+            raise_learners(interrupt, [f"The call was {call}" for call in calls[-1:]])
+        report(outcome, obj)
 
 
 def exercise(

@@ -87,6 +87,10 @@ class Result:
     mismatch: Mismatch | None = None
     notes: tuple[str, ...] = ()
     """Remarks that are no failure, such as an argument changed in place where that is allowed."""
+    needs: str = ""
+    """Another function or method that isn't written yet, to which the call came: "causal_mask"."""
+    hint_for: str = ""
+    """The exercise to take a hint for, where that isn't this one: an earlier one, which comes first."""
     printed: str = ""
     """The beginning of what the learner's code printed, where nobody saw it."""
     message: str = ""

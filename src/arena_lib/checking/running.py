@@ -65,6 +65,8 @@ class _Session:
     seen: list[Observations] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    needs: str = ""
+    """The other function that isn't written yet, to which a call came."""
     announce: Callable[[str, str], None] | None = None
     """Told of each call, as a learner would write it, before it is made, and of what is special about it."""
     has_limits: bool = False
@@ -147,6 +149,7 @@ def judge(
         diagnosis=verdict.diagnosis,
         mismatch=difference.mismatch if difference else None,
         notes=tuple(session.notes),
+        needs=session.needs,
         seed=test.seed,
         seconds=LIMIT_SECONDS if verdict.status == "timeout" else round(time.perf_counter() - started, 4),
         source_hash=source_hash(obj),
@@ -294,7 +297,7 @@ def _observe(session: _Session, candidate: Any) -> tuple[Exception, Case] | None
             session.seen.append({UNFIT: str(error)})
         except NotImplementedError as error:
             if not error.args:
-                session.notes.extend(unwritten_function(candidate, error))
+                session.needs = unwritten_function(candidate, error)
                 raise _Verdict("not_started") from None
             first = first or (error, case)
             session.seen.append(raised(error))

@@ -22,6 +22,7 @@ from typing import Any
 from arena_lib.checking.reports.reporting import Course, use_course
 from arena_lib.checking.results import Result
 from arena_lib.course.content.catalog_types import ExerciseEntry
+from arena_lib.course.judging.called_here import explain
 from arena_lib.course.judging.cells import LearnerFile, SourceCell
 from arena_lib.course.naming import catalog_once, identify
 from arena_lib.course.record.hints import give_hint, give_solution
@@ -93,7 +94,7 @@ def make_course(store: ProgressStore) -> Course:
         if any(entry.id == result.exercise for entry in catalog_once().exercises):
             store.record(result)
 
-    return Course(record=record, identify=identify, reword=in_notebook)
+    return Course(record=record, identify=identify, reword=in_notebook, explain=explain)
 
 
 def _executed_cells(shell: Any) -> LearnerFile:

@@ -24,10 +24,30 @@ def needs_another():
     return needed()
 
 
-@pytest.mark.parametrize(("function", "notes"), [(needed, []), (needs_another, ["needed"])])
-def test_another_function_that_is_not_written_is_named(function, notes):
+class Part:
+    def __init__(self):
+        raise NotImplementedError
+
+
+class Whole:
+    def __init__(self, attribute):
+        self.own() if attribute == "own" else Part()
+
+    def own(self):
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    ("candidate", "arguments", "name"),
+    [
+        (needed, (), ""),
+        (needs_another, (), "needed"),
+        (Part, (), ""),
+        (Whole, ("own",), ""),
+        (Whole, ("another",), "Part.__init__"),
+    ],
+)
+def test_another_function_that_is_not_written_is_named(candidate, arguments, name):
     with pytest.raises(NotImplementedError) as caught:
-        function()
-    assert unwritten_function(function, caught.value) == [
-        f"It needs {name}, which is not written yet: write that first." for name in notes
-    ]
+        candidate(*arguments)
+    assert unwritten_function(candidate, caught.value) == name

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from arena_lib.checking.reports.messages import render_text, spoken
-from arena_lib.checking.reports.reporting import Course, print_result, use_course
+from arena_lib.checking.reports.reporting import FRAMES_AT_EACH_END, Course, print_result, use_course
 from arena_lib.checking.results import Diagnosis, Result, Stop
 from arena_lib.errors import CheckFailed
 
@@ -161,6 +161,21 @@ def test_known_exception_gets_the_name_of_its_mistake(toy):
     with pytest.raises(NameError) as caught:
         test(lambda x, weight: x / undefined)  # noqa: F821
     assert "Looks like: uses a missing name. Remember: there is no such name." in caught.value.__notes__
+
+
+@pytest.mark.parametrize("n_functions", [1, 2])
+def test_endless_recursion_shows_both_ends_of_its_traceback(toy, n_functions):
+    def mine(x, weight):
+        return other(x, weight) if n_functions == 2 else mine(x, weight)
+
+    def other(x, weight):
+        return mine(x, weight)
+
+    with pytest.raises(RecursionError) as caught:
+        toy.test_half_norm(mine)
+    frames = [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
+    assert frames.count("mine") + frames.count("other") <= 2 * FRAMES_AT_EACH_END
+    assert re.fullmatch(r"\d+ calls in the middle of this traceback are left out.", caught.value.__notes__[0])
 
 
 def test_stub_raises_that_it_is_not_started(toy):

@@ -106,7 +106,7 @@ def test_every_verdict_has_one_mark(arena, solved):
     solved.write_text(solved.read_text() + helpers)
     done = arena("check", solved, "-e", "causal_mask", "-e", "count_pairs", "-e", "mlp")
     assert [line[:6] for line in done.out.splitlines() if "1.1/" in line[:6]] == ["○ 1.1/", "✓ 1.1/"]
-    assert "It needs helper" in done.out
+    assert "needs    helper, which isn't written yet" in done.out
     assert "\x1b" not in done.out
 
 

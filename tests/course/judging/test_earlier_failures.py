@@ -7,11 +7,17 @@ from pathlib import Path
 import pytest
 
 from arena_lib.checking.reports.messages import spoken, with_note
-from arena_lib.checking.results import Check
+from arena_lib.checking.results import Check, Diagnosis
 from arena_lib.course.content.catalog_types import ExerciseEntry
 from arena_lib.course.judging.cells import LearnerFile, SourceCell
 from arena_lib.course.judging.collect import MODULE_NAME, collect, parse_file
-from arena_lib.course.judging.earlier_failures import causes_of_missing, explain_missing, helpers_of, mention_helpers
+from arena_lib.course.judging.earlier_failures import (
+    causes_of_missing,
+    explain_missing,
+    helpers_of,
+    mention_helpers,
+    point_to_unwritten,
+)
 
 
 def entry(name):
@@ -133,6 +139,21 @@ def test_helpers_that_fail_are_named_as_a_possible_cause():
         "Your norm and mask are used here and do not pass their own tests yet: one of them may be the cause.",
     )
     assert told(norm="passed", mask="not_started") == ()
+
+
+def test_a_mistake_is_named_only_once_the_helpers_pass():
+    named = replace(RAN, diagnosis=Diagnosis(mistake="divides by d_head", why="by its root"))
+    for status, mistake in (("failed", None), ("passed", "divides by d_head")):
+        result = mention_helpers(named, [NORM], {NORM.id: spoken(NORM.id, status, "x")}, parsed(OWN))
+        assert (result.diagnosis.mistake if result.diagnosis else None) == mistake
+        assert result.hint_for == (NORM.id if status == "failed" else "")
+
+
+def test_code_that_waits_for_another_exercise_gets_that_ones_hints():
+    waiting = replace(FAILING, status="not_started", needs="norm.forward")
+    assert point_to_unwritten(waiting, [MASK, NORM]).hint_for == NORM.id
+    assert point_to_unwritten(waiting, [MASK]) is waiting
+    assert point_to_unwritten(FAILING, [MASK, NORM]) is FAILING
 
 
 def test_helpers_are_not_blamed_where_they_never_ran_or_the_cause_is_known():

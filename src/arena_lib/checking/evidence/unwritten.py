@@ -20,8 +20,14 @@ def nothing_returned(test: Exercise, error: Exception) -> list[str]:
     return [f"The call returned None: {RETURN_MISSING}"] if "NoneType" in str(error) and is_observers else []
 
 
-def unwritten_function(candidate: Any, error: BaseException) -> list[str]:
-    """Says which other function or method isn't written yet, where it isn't this one."""
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    own = {getattr(candidate, "__name__", frame.name), *(vars(candidate) if isinstance(candidate, type) else ())}
-    return [] if frame.name in own else [f"It needs {frame.name}, which is not written yet: write that first."]
+def unwritten_function(candidate: Any, error: BaseException) -> str:
+    """The other function or method that isn't written yet, such as `MLP.forward`; nothing where it is this one."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    code = frame.f_code
+    qualname = code.co_qualname.rpartition("<locals>.")[2]
+    own = getattr(candidate, "__name__", code.co_name)
+    if isinstance(candidate, type):
+        is_own = qualname.partition(".")[0] == own or ("." not in qualname and qualname in vars(candidate))
+    else:
+        is_own = code.co_name == own
+    return "" if is_own else qualname

@@ -9,9 +9,9 @@ Raises:  nothing, whatever the learner's object gave.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from arena_lib.checking.comparison.texts import NO_EXCEPTION, clean, coordinates, shape_text
 from arena_lib.checking.results import Mismatch, Result, Status
@@ -81,14 +81,15 @@ def compose(result: Result) -> Message:
     """The words for a result, before any layout."""
     status = result.status
     name = clean(result.exercise)
+    hint = f"For a hint: arena hint {clean(result.hint_for or result.exercise)}"
     if status == "passed":
         return Message(status, _passed_headline(result, name), (*_notes(result), *_printed(result)))
     if status == "not_started":
+        if result.needs:
+            need = ("needs", f"{result.needs}, which isn't written yet: write that first")
+            return Message(status, f"{name} can't run yet", (need, *_notes(result)), hint)
         body = "" if result.notes else "Write the body in place of `raise NotImplementedError`. "
-        step = f"{body}For a hint: arena hint {name}"
-        waits = any(note.startswith("It needs ") for note in result.notes)
-        headline = f"{name} can't run yet" if waits else f"{name} is not started"
-        return Message(status, headline, tuple(_notes(result)), step)
+        return Message(status, f"{name} is not started", tuple(_notes(result)), body + hint)
     headline = {
         "failed": f"{name} does not pass yet",
         "error": f"{name} stopped with an exception in your code",
@@ -98,7 +99,7 @@ def compose(result: Result) -> Message:
     mismatch = _mismatch_facts(result.mismatch, is_named=result.diagnosis is not None)
     facts = [*_call(result), *_stop(result), *_failed_checks(result), *mismatch, *_diagnosis(result), *_notes(result)]
     facts += _printed(result)
-    return Message(status, headline, tuple(facts), f"For a hint: arena hint {name}")
+    return Message(status, headline, tuple(facts), hint)
 
 
 def _passed_headline(result: Result, name: str) -> str:
@@ -292,19 +293,34 @@ def spoken(exercise: str, status: Status, text: str, *, seconds: float = 0.0) ->
 
 def with_note(result: Result, note: str) -> Result:
     """The verdict with one more note before the others, in its message too."""
-    noted = replace(result, notes=(note, *result.notes))
-    if result.message == render_text(result):
-        return replace(noted, message=render_text(noted))
-    return replace(noted, message="\n".join([result.message, *fact_lines("note", note, WIDTH)]))
+    return _with(result, [("note", note)], notes=(note, *result.notes))
+
+
+def with_cause(result: Result, note: str, exercise: str) -> Result:
+    """The verdict with a note that another exercise may be its cause, from which hints are taken then.
+
+    No mistake is named any more: it may be that one's.
+    """
+    return _with(result, [("note", note)], notes=(note, *result.notes), diagnosis=None, hint_for=exercise)
 
 
 def with_printed(result: Result, printed: str) -> Result:
     """The verdict with what the learner's code printed, in its message too."""
-    printed_too = replace(result, printed=printed)
+    return _with(result, _printed(replace(result, printed=printed)), printed=printed)
+
+
+def with_hint_for(result: Result, exercise: str) -> Result:
+    """The verdict with another exercise as the one to take a hint for, in its message too."""
+    return _with(result, [], hint_for=exercise)
+
+
+def _with(result: Result, facts: Iterable[tuple[str, str]], **changes: Any) -> Result:
+    """The changed verdict; a message in words of its own stays, and gets these facts after it."""
+    changed = replace(result, **changes)
     if result.message == render_text(result):
-        return replace(printed_too, message=render_text(printed_too))
-    lines = [line for label, text in _printed(printed_too) for line in fact_lines(label, text, WIDTH)]
-    return replace(printed_too, message="\n".join([result.message, *lines]))
+        return replace(changed, message=render_text(changed))
+    lines = [line for label, text in facts for line in fact_lines(label, text, WIDTH)]
+    return replace(changed, message="\n".join([result.message, *lines]))
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,13 @@ import sys
 import sysconfig
 import traceback
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 from arena_lib.checking.reports.messages import render_rich, render_text
-from arena_lib.checking.results import Diagnosis, Result
+from arena_lib.checking.results import Result
 from arena_lib.errors import CheckFailed
 
 _PACKAGE = str(Path(__file__).parents[2]) + os.sep
@@ -29,6 +29,8 @@ _CHECKING = str(Path(__file__).parents[1]) + os.sep
 _PYTHON = sysconfig.get_path("stdlib") + os.sep
 SECTION_IN_HEAD, MAX_HEAD = "arena: {", 1000
 """What the head of a section's script holds, and within how many characters."""
+MOST_FRAMES, FRAMES_AT_EACH_END = 40, 5
+"""A traceback with more frames is cut to its two ends."""
 _GENERATED = ("<frozen ", "<string>", "<__", "<@")
 """How the names of code begin that Python, numpy and beartype make up themselves."""
 
@@ -42,11 +44,13 @@ class Course:
     """Turns `slug/name` into the exercise's id, `1.1/causal_mask`."""
     reword: Callable[[str], str] = str
     """Writes the commands of a message as the learner gives them there: `%arena hint` in a notebook."""
+    explain: Callable[[Result, Any], Result] = lambda result, obj: result
+    """Adds to the verdict on an object what the course knows beside the test, such as a helper that fails."""
 
 
 _courses: list[Course] = []
-_NAMING = "arena_lib.course.naming"
-"""What knows the ids of exercises. It is loaded by its name, since imports point from the course to this package."""
+_NAMING, _EXPLAINING = "arena_lib.course.naming", "arena_lib.course.judging.called_here"
+"""What knows the exercises. They are loaded by name, since imports point from the course to this package."""
 
 
 def use_course(course: Course | None) -> None:
@@ -54,19 +58,20 @@ def use_course(course: Course | None) -> None:
     _courses[:] = [course] if course else []
 
 
-def report(outcome: Any) -> None:
-    """Prints the line of a pass, or raises what the learner should see. `outcome` is a `running.Outcome`."""
+def report(outcome: Any, obj: Any = None) -> None:
+    """Prints the line of a pass, or raises what the learner should see. `outcome` is a `running.Outcome` on `obj`."""
     __tracebackhide__ = True
     result: Result = outcome.result
     reword: Callable[[str], str] = str
     for course in _courses or [_unrecorded()]:
-        result, reword = _identified(result, course), course.reword
+        result, reword = course.explain(_identified(result, course), obj), course.reword
         if not result.is_reference:
             course.record(result)
+        result = replace(result, message=reword(result.message))
     if not result.passed:
         _shorten_tracebacks()
     if outcome.error is not None:
-        raise_learners(outcome.error, result.call, result.diagnosis)
+        raise_learners(outcome.error, map(reword, _said_of(result)))
     if result.passed:
         print_result(result)
         return
@@ -77,7 +82,15 @@ def report(outcome: Any) -> None:
 
 def _identified(result: Result, course: Course) -> Result:
     identified = replace(result, exercise=course.identify(result.exercise))
-    return replace(identified, message=course.reword(render_text(identified)))
+    return replace(identified, message=render_text(identified))
+
+
+def _said_of(result: Result) -> list[str]:
+    """What is said beside an exception of the learner's code."""
+    diagnosis = [f"Looks like: {d.mistake}. Remember: {d.why}." for d in (result.diagnosis,) if d is not None]
+    call = [f"The call was {result.call}"] if result.call else []
+    hint = [f"For a hint: arena hint {result.hint_for}"] if result.hint_for else []
+    return [*call, *diagnosis, *result.notes, *hint]
 
 
 def print_result(result: Result) -> None:
@@ -116,20 +129,22 @@ def _is_notebook() -> bool:
     return getattr(get_ipython(), "kernel", None) is not None
 
 
-def raise_learners(error: BaseException, call: str, diagnosis: Diagnosis | None = None) -> NoReturn:
+def raise_learners(error: BaseException, notes: Iterable[str] = ()) -> NoReturn:
     """Raises an exception of the learner's code again with the frames of the library and of torch's callers cut out."""
     __tracebackhide__ = True
     _shorten_tracebacks()
-    if call:
-        error.add_note(f"The call was {call}")
-    if diagnosis is not None:
-        error.add_note(f"Looks like: {diagnosis.mistake}. Remember: {diagnosis.why}.")
-    raise error.with_traceback(without_ours(error.__traceback__))
+    frames = without_ours(error.__traceback__)
+    n_left_out = leave_out_the_middle(frames)
+    left_out = [f"{n_left_out} calls in the middle of this traceback are left out."] if n_left_out else []
+    for note in [*left_out, *notes]:
+        error.add_note(note)
+    raise error.with_traceback(frames)
 
 
 def _unrecorded() -> Course:
     """A course that names exercises and records nothing."""
-    return Course(record=lambda result: None, identify=importlib.import_module(_NAMING).identify)
+    naming, explaining = importlib.import_module(_NAMING), importlib.import_module(_EXPLAINING)
+    return Course(record=lambda result: None, identify=naming.identify, explain=explaining.explain)
 
 
 def _shorten_tracebacks() -> None:
@@ -167,6 +182,21 @@ def without_ours(frames: types.TracebackType | None) -> types.TracebackType | No
     while learners is not None and is_library(learners.tb_frame.f_code.co_filename):
         learners = learners.tb_next
     return learners or frames
+
+
+def leave_out_the_middle(frames: types.TracebackType | None) -> int:
+    """Cuts a traceback without end, as endless recursion leaves it, in place; how many frames went.
+
+    A notebook would print thousands of lines.
+    """
+    chain = []
+    while frames is not None:
+        chain.append(frames)
+        frames = frames.tb_next
+    if len(chain) <= MOST_FRAMES:
+        return 0
+    chain[FRAMES_AT_EACH_END - 1].tb_next = chain[-FRAMES_AT_EACH_END]
+    return len(chain) - 2 * FRAMES_AT_EACH_END
 
 
 def is_library(file: str) -> bool:

@@ -185,7 +185,11 @@ def _to_json(verdict: Any, section: Any) -> dict[str, Any]:
 
 def _show_verdict(verdict: FileVerdict, section: Section) -> None:
     waiting = [result for result in verdict.results if result.status == "not_started"]
-    begun = {r.exercise for r in verdict.results if r.status != "not_started" or r.notes or len(verdict.results) == 1}
+    begun = {
+        r.exercise
+        for r in verdict.results
+        if r.status != "not_started" or r.notes or r.needs or len(verdict.results) == 1
+    }
     _show_results(verdict, begun)
     n_passed = sum(result.passed for result in verdict.results)
     to_fix = [result for result in verdict.results if result.status not in WELL]

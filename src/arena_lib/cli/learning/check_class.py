@@ -13,8 +13,8 @@ from arena_lib.wording import counted
 
 if TYPE_CHECKING:
     from arena_lib.course.content.catalog_types import Section
+    from arena_lib.course.judging.classes.submissions import Row
     from arena_lib.course.judging.judge_file import FileVerdict
-    from arena_lib.course.judging.submissions import Row
 
 
 def check_class(
@@ -27,8 +27,8 @@ def check_class(
     is_shown: bool,
 ) -> list[Row]:
     """Judges the files in these places; a line for each as it is done."""
+    from arena_lib.course.judging.classes.submissions import find_submissions, judge_submissions
     from arena_lib.course.judging.judge_file import judge_file
-    from arena_lib.course.judging.submissions import find_submissions, judge_submissions
 
     section = catalog.section(section_name) if section_name else None
     ids = {judged_entry(catalog, name).id for name in names}
@@ -57,7 +57,7 @@ def check_class(
 
 def check_report(path: Path) -> None:
     """UsageError for a report that couldn't be written, before anything is judged."""
-    from arena_lib.course.judging.class_reports import FORMATS
+    from arena_lib.course.judging.classes.reports import FORMATS
 
     if path.suffix not in FORMATS:
         raise UsageError(f"--report must end in {' or '.join(FORMATS)}: got {str(path)!r}. Choose one.")
@@ -66,7 +66,7 @@ def check_report(path: Path) -> None:
 
 def report_class(rows: Sequence[Row], path: Path | None, *, as_json: bool) -> None:
     """Writes the report, if there is to be one, and says so; with `as_json` the rows are printed."""
-    from arena_lib.course.judging.class_reports import FORMATS
+    from arena_lib.course.judging.classes.reports import FORMATS
 
     if path is not None:
         write_file("--report", path, FORMATS[path.suffix](rows))

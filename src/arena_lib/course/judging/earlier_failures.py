@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from arena_lib.checking.reports.messages import with_note
+from arena_lib.checking.reports.messages import with_cause, with_hint_for, with_note
 from arena_lib.checking.results import RUNS, Result
 from arena_lib.course.content.catalog_types import ExerciseEntry
 from arena_lib.course.judging.cells import CellProblem
@@ -67,20 +67,30 @@ def mention_helpers(
     result: Result, helpers: Iterable[ExerciseEntry], results: Mapping[str, Result], parsed: ParsedFile
 ) -> Result:
     """The verdict with a note of the helpers that don't pass their own tests yet, as a possible cause."""
-    names = [expression_of(parsed, helper) for helper in helpers if results[helper.id].status in FAULTS]
-    if not names or not _may_lie_in_helpers(result):
+    failing = {expression_of(parsed, helper): helper.id for helper in helpers if results[helper.id].status in FAULTS}
+    return blame(result, failing)
+
+
+def blame(result: Result, failing: Mapping[str, str]) -> Result:
+    """The verdict with a note of what doesn't pass its own test yet: names of the learner's, and their exercises."""
+    if not failing or not may_lie_in_helpers(result):
         return result
-    if len(names) == 1:
-        return with_note(
-            result, f"Your {names[0]} is used here and does not pass its own test yet: it may be the cause."
-        )
-    listed = f"{', '.join(names[:-1])} and {names[-1]}"
-    return with_note(
-        result, f"Your {listed} are used here and do not pass their own tests yet: one of them may be the cause."
-    )
+    *names, last = failing
+    if names:
+        text = f"Your {', '.join(names)} and {last} are used here and do not pass their own tests yet: one of them may be the cause."
+    else:
+        text = f"Your {last} is used here and does not pass its own test yet: it may be the cause."
+    return with_cause(result, text, next(iter(failing.values())))
 
 
-def _may_lie_in_helpers(result: Result) -> bool:
+def point_to_unwritten(result: Result, entries: Iterable[ExerciseEntry]) -> Result:
+    """The verdict on code that came to another exercise which isn't written yet, with that one's hints."""
+    root = result.needs.partition(".")[0]
+    exercise = next((entry.id for entry in entries if root and entry.object_name == root), "")
+    return with_hint_for(result, exercise) if exercise else result
+
+
+def may_lie_in_helpers(result: Result) -> bool:
     """Whether the code ran, so that its helpers did, and no other cause is known."""
     if result.status == "failed":
         return any(check.name == RUNS and check.passed for check in result.checks)

@@ -35,7 +35,7 @@ from arena_lib.course.judging.collect import (
     problem_of_name,
     source_of_name,
 )
-from arena_lib.course.judging.earlier_failures import FAULTS, helpers_of, mention_helpers
+from arena_lib.course.judging.earlier_failures import FAULTS, helpers_of, mention_helpers, point_to_unwritten
 from arena_lib.course.judging.judge_exercise import judge_alone
 from arena_lib.course.judging.processes import LOST, Ending, Job, Limits, run_jobs
 
@@ -126,7 +126,8 @@ def _with_helpers(
     unjudged = {helper.id: helper for earlier in helpers.values() for helper in earlier if helper.id not in results}
     all_results = results | judge(list(unjudged.values()))
     return {
-        name: mention_helpers(result, helpers.get(name, ()), all_results, parsed) for name, result in results.items()
+        name: point_to_unwritten(mention_helpers(result, helpers.get(name, ()), all_results, parsed), section.exercises)
+        for name, result in results.items()
     }
 
 

@@ -8,8 +8,8 @@ import pytest
 from arena_lib.checking.results import Diagnosis, Result
 from arena_lib.course.content.catalog import Catalog
 from arena_lib.course.content.catalog_types import Cell, ExerciseEntry, Section
+from arena_lib.course.judging.classes.submissions import Row, Submission, find_submissions, judge_submissions
 from arena_lib.course.judging.judge_file import FileVerdict
-from arena_lib.course.judging.submissions import Row, Submission, find_submissions, judge_submissions
 from arena_lib.errors import WorkspaceError
 
 

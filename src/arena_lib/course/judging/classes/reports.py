@@ -13,7 +13,7 @@ from dataclasses import asdict, fields
 from itertools import groupby
 from xml.etree import ElementTree
 
-from arena_lib.course.judging.submissions import Row
+from arena_lib.course.judging.classes.submissions import Row
 
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 

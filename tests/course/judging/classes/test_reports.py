@@ -4,8 +4,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from arena_lib.course.judging.class_reports import FORMATS, as_csv, as_junit
-from arena_lib.course.judging.submissions import Row
+from arena_lib.course.judging.classes.reports import FORMATS, as_csv, as_junit
+from arena_lib.course.judging.classes.submissions import Row
 
 MESSAGE = '✗ 7.2/plus does not pass yet\n  "first", at 0 <&>'
 ROWS = [

@@ -1,0 +1,1 @@
+"""Many learners' files judged in one call, and the reports on them."""
