@@ -1,4 +1,4 @@
-"""JumpReLU: the paper's gradients term by term, what they estimate, and the fused form."""
+"""JumpReLU: the paper's gradients term by term, what they estimate, and the lesson's form beside the fused one."""
 
 import math
 
@@ -8,7 +8,8 @@ from tests.saes.autoencoders.plain import BATCH, D_IN, D_SAE, assert_like_plain,
 
 from arena_lib.core.seeds import make_generator
 from arena_lib.errors import ConfigError
-from arena_lib.saes.autoencoders.jumprelu import Heaviside, JumpReLU, JumpReLUAndL0, JumpReLUSAE, JumpReLUSAEConfig
+from arena_lib.saes.autoencoders.jumprelu import JumpReLUAndL0, JumpReLUSAE, JumpReLUSAEConfig
+from arena_lib.saes.toy.jumprelu import Heaviside, JumpReLU
 
 FIELDS = {"l0_coef": 0.3, "initial_threshold": 0.4, "bandwidth": 0.7}
 
@@ -18,16 +19,22 @@ def rectangle(x: float) -> float:
 
 
 def test_forward_by_hand():
-    pre_acts, threshold = torch.tensor([[0.5, 2.0, -1.0, 1.0]]), torch.tensor([1.0, 1.0, 0.5, 1.0])
-    assert JumpReLU.apply(pre_acts, threshold, 0.1).tolist() == [[0.0, 2.0, 0.0, 0.0]]
-    assert Heaviside.apply(pre_acts, threshold, 0.1).tolist() == [[0.0, 1.0, 0.0, 0.0]]
+    pre_acts, threshold = (
+        torch.tensor([[0.5, 2.0, -1.0, 1.0], [1.5, 2.0, 0.6, 0.0]]),
+        torch.tensor([1.0, 1.0, 0.5, 1.0]),
+    )
+    latents, l0 = JumpReLUAndL0.apply(pre_acts, threshold, 0.1)
+    assert torch.equal(latents, torch.tensor([[0.0, 2.0, 0.0, 0.0], [1.5, 2.0, 0.6, 0.0]]))
+    assert l0.item() == 2.0
 
 
 def test_gradients_are_the_papers_formulas():
     pre_acts, threshold = draw(BATCH, D_SAE).requires_grad_(), draw(D_SAE, seed=2).exp().requires_grad_()
     upstream, epsilon = draw(BATCH, D_SAE, seed=3), 0.7
-    jump = torch.autograd.grad((JumpReLU.apply(pre_acts, threshold, epsilon) * upstream).sum(), [pre_acts, threshold])
-    step = torch.autograd.grad((Heaviside.apply(pre_acts, threshold, epsilon) * upstream).sum(), threshold)[0]
+    latents, l0 = JumpReLUAndL0.apply(pre_acts, threshold, epsilon)
+    jump = torch.autograd.grad((latents * upstream).sum(), [pre_acts, threshold], retain_graph=True)
+    step = torch.autograd.grad(l0, [pre_acts, threshold])
+    assert torch.equal(step[0], torch.zeros_like(pre_acts))
     n_inside = 0
     for latent in range(D_SAE):
         theta = threshold[latent].item()
@@ -37,32 +44,24 @@ def test_gradients_are_the_papers_formulas():
             kernel = rectangle((z - theta) / epsilon)
             n_inside += kernel
             for_jump += -(theta / epsilon) * kernel * g
-            for_step += -(1 / epsilon) * kernel * g
+            for_step += -(1 / epsilon) * kernel / BATCH
             assert jump[0][example, latent].item() == (g if z > theta else 0.0)
         assert jump[1][latent].item() == pytest.approx(for_jump)
-        assert step[latent].item() == pytest.approx(for_step)
+        assert step[1][latent].item() == pytest.approx(for_step)
     assert n_inside > 5
 
 
-def test_the_two_functions_take_an_axis_of_instances():
-    pre_acts, threshold = draw(BATCH, 3, D_SAE), draw(3, D_SAE, seed=2).exp().requires_grad_()
-    together = torch.autograd.grad(JumpReLU.apply(pre_acts, threshold, 0.7).sum(), threshold)[0]
-    apart = [
-        torch.autograd.grad(JumpReLU.apply(pre_acts[:, i].contiguous(), threshold[i], 0.7).sum(), threshold)[0]
-        for i in range(3)
-    ]
-    assert torch.allclose(together, sum(apart))
-
-
-def test_the_fused_form_has_the_values_and_gradients_of_the_two():
+@pytest.mark.parametrize("batch", [(BATCH,), (2, 3), ()], ids=str)
+def test_values_and_gradients_are_those_of_the_two_functions_of_the_lesson(batch):
     def run(is_fused):
-        pre_acts, threshold = draw(BATCH, D_SAE).requires_grad_(), draw(D_SAE, seed=2).exp().requires_grad_()
+        pre_acts, threshold = draw(*batch, D_SAE).requires_grad_(), draw(D_SAE, seed=2).exp().requires_grad_()
         if is_fused:
             latents, l0 = JumpReLUAndL0.apply(pre_acts, threshold, 0.7)
         else:
-            latents = JumpReLU.apply(pre_acts, threshold, 0.7)
-            l0 = Heaviside.apply(pre_acts, threshold, 0.7).sum(dim=1).mean()
-        loss = (latents * draw(BATCH, D_SAE, seed=3)).sum() + 2 * l0
+            instances = (pre_acts[..., None, :], threshold[None], 0.7)
+            latents = JumpReLU.apply(*instances).squeeze(-2)
+            l0 = Heaviside.apply(*instances).sum(dim=(-2, -1)).mean()
+        loss = (latents * draw(*batch, D_SAE, seed=3)).sum() + 2 * l0
         return [latents, l0, *torch.autograd.grad(loss, [pre_acts, threshold])]
 
     for fused, apart in zip(run(True), run(False), strict=True):
@@ -90,8 +89,8 @@ def test_the_gradient_estimates_how_the_expected_loss_changes():
     theta, width = torch.tensor([0.8], dtype=torch.float64, requires_grad=True), 0.1
 
     def loss(threshold):
-        error = JumpReLU.apply(pre_acts, threshold, width) - target
-        return (error.square() + 0.3 * Heaviside.apply(pre_acts, threshold, width)).mean()
+        latents, l0 = JumpReLUAndL0.apply(pre_acts, threshold, width)
+        return (latents - target).square().mean() + 0.3 * l0
 
     slope = torch.autograd.grad(loss(theta), theta)[0].item()
     with torch.no_grad():

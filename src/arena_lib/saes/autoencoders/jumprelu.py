@@ -25,90 +25,43 @@ from arena_lib.saes.autoencoders.base import Losses, SAEConfig, UnitNormSAE
 from arena_lib.saes.autoencoders.functions import compute_squared_error
 
 
-def is_in_window(
-    pre_acts: Float[Tensor, "*batch d_sae"], threshold: Float[Tensor, "*inst d_sae"], bandwidth: float
-) -> Bool[Tensor, "*batch d_sae"]:
-    """Where the rectangle kernel is 1: less than half a bandwidth from the threshold."""
-    return (pre_acts - threshold).abs_() < bandwidth / 2
-
-
-class Heaviside(torch.autograd.Function):
-    """H(pre_acts - threshold): 1 where a latent is active, else 0, with the paper's gradient for the threshold."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        pre_acts: Float[Tensor, "*batch d_sae"],
-        threshold: Float[Tensor, "*inst d_sae"],
-        bandwidth: float,
-    ) -> Float[Tensor, "*batch d_sae"]:
-        """1 above the threshold, 0 at and below it."""
-        ctx.save_for_backward(pre_acts, threshold)
-        ctx.bandwidth = bandwidth
-        return (pre_acts > threshold).to(pre_acts.dtype)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Float[Tensor, "*batch d_sae"]) -> tuple[None, Tensor, None]:
-        """-K((pre_acts - threshold) / bandwidth) / bandwidth for the threshold; none for the pre-activations."""
-        pre_acts, threshold = ctx.saved_tensors
-        inside = is_in_window(pre_acts, threshold, ctx.bandwidth)
-        return None, -(gradient * inside).sum_to_size(threshold.shape) / ctx.bandwidth, None
-
-
-class JumpReLU(torch.autograd.Function):
-    """pre_acts * H(pre_acts - threshold), with the paper's gradient for the threshold."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        pre_acts: Float[Tensor, "*batch d_sae"],
-        threshold: Float[Tensor, "*inst d_sae"],
-        bandwidth: float,
-    ) -> Float[Tensor, "*batch d_sae"]:
-        """The pre-activations above the threshold, else 0."""
-        ctx.save_for_backward(pre_acts, threshold)
-        ctx.bandwidth = bandwidth
-        return pre_acts * (pre_acts > threshold)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Float[Tensor, "*batch d_sae"]) -> tuple[Tensor, Tensor, None]:
-        """1 for active pre-activations; -threshold * K(...) / bandwidth for the threshold."""
-        pre_acts, threshold = ctx.saved_tensors
-        inside = is_in_window(pre_acts, threshold, ctx.bandwidth)
-        for_threshold = -(gradient * inside).sum_to_size(threshold.shape) * threshold / ctx.bandwidth
-        return gradient * (pre_acts > threshold), for_threshold, None
-
-
 class JumpReLUAndL0(torch.autograd.Function):
-    """`JumpReLU` and the sum of `Heaviside` for each example (its mean over the batch) in one, with fewer passes."""
+    """(pre_acts, threshold, bandwidth) -> the latents, and how many of them an example has, with gradients for both.
+
+    With z the pre-activations, t the threshold, e the bandwidth, and K(x) = 1 where -1/2 < x < 1/2, else 0:
+
+        latent  z * H(z - t)    gradient for z: 1 where z > t, else 0    for t: -(t / e) * K((z - t) / e)
+        L0      H(z - t)                        0                               -(1 / e) * K((z - t) / e)
+
+    `arena_lib.saes.toy.jumprelu` has the two as functions of their own, to read; one look at the window serves both here.
+    """
 
     @staticmethod
     def forward(
         ctx: Any,
-        pre_acts: Float[Tensor, "batch d_sae"],
+        pre_acts: Float[Tensor, "*batch d_sae"],
         threshold: Float[Tensor, " d_sae"],
         bandwidth: float,
-    ) -> tuple[Float[Tensor, "batch d_sae"], Float[Tensor, ""]]:
-        """The latents, and how many an example has."""
+    ) -> tuple[Float[Tensor, "*batch d_sae"], Float[Tensor, ""]]:
+        """What exceeds its threshold, else 0; and the mean number of active latents."""
         is_active = pre_acts > threshold
         ctx.save_for_backward(pre_acts, threshold, is_active)
         ctx.bandwidth = bandwidth
-        l0 = is_active.sum().to(pre_acts.dtype) / len(pre_acts)
-        return pre_acts * is_active, l0
+        n_examples = pre_acts.numel() // len(threshold)
+        return pre_acts * is_active, is_active.sum().to(pre_acts.dtype) / n_examples
 
     @staticmethod
     @once_differentiable
     def backward(
-        ctx: Any, gradient: Float[Tensor, "batch d_sae"], l0_gradient: Float[Tensor, ""]
+        ctx: Any, gradient: Float[Tensor, "*batch d_sae"], l0_gradient: Float[Tensor, ""]
     ) -> tuple[Tensor, Tensor, None]:
-        """Both gradients for the threshold come from one look at the window."""
+        """The gradients for the pre-activations and for the threshold."""
         pre_acts, threshold, is_active = ctx.saved_tensors
-        inside = is_in_window(pre_acts, threshold, ctx.bandwidth)
-        for_jump = (gradient * inside).sum(dim=0) * threshold
-        for_l0 = inside.sum(dim=0) * (l0_gradient / len(pre_acts))
-        return gradient * is_active, -(for_jump + for_l0) / ctx.bandwidth, None
+        n_examples = pre_acts.numel() // len(threshold)
+        is_inside = (pre_acts - threshold).abs_() < ctx.bandwidth / 2
+        for_latents = (gradient * is_inside).sum_to_size(threshold.shape) * threshold
+        for_l0 = is_inside.to(gradient.dtype).sum_to_size(threshold.shape) * (l0_gradient / n_examples)
+        return gradient * is_active, -(for_latents + for_l0) / ctx.bandwidth, None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +104,8 @@ class JumpReLUSAE(UnitNormSAE):
 
     def encode(self, acts: Float[Tensor, "*batch d_in"]) -> Float[Tensor, "*batch d_sae"]:
         """What each latent sees, where that exceeds its threshold."""
-        latents: Tensor = JumpReLU.apply(self.compute_pre_acts(acts), self.threshold, self.cfg.bandwidth)
+        latents: Tensor
+        latents, _ = JumpReLUAndL0.apply(self.compute_pre_acts(acts), self.threshold, self.cfg.bandwidth)
         return latents
 
     def compute_loss(
