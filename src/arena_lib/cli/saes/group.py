@@ -6,7 +6,7 @@ import click
 
 from arena_lib.cli.support.verb_group import VerbGroup
 
-VERBS = {"train": "train:train", "evaluate": "evaluate:evaluate"}
+VERBS = {"train": "train:train", "evaluate": "evaluate:evaluate", "figures": "figures:figures"}
 """In the order of the help; the module of this package and its command."""
 
 
@@ -17,4 +17,4 @@ VERBS = {"train": "train:train", "evaluate": "evaluate:evaluate"}
     no_args_is_help=True,
 )
 def saes() -> None:
-    """Sparse autoencoders: train one, and measure it."""
+    """Sparse autoencoders: train one, measure it, or draw the figures of superposition."""

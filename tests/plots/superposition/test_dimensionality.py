@@ -1,0 +1,27 @@
+"""Dimensionality against sparsity."""
+
+import numpy as np
+import pytest
+
+from arena_lib.errors import ShapeError
+from arena_lib.plots.superposition.dimensionality import dimensionality
+
+
+def test_every_feature_is_a_dot_near_its_instance():
+    figure = dimensionality([1.0, 10.0, 100.0], np.arange(12).reshape(3, 4), per_feature=[0.1, 0.2, 0.3])
+    assert figure.data[0].y.tolist() == list(range(12))
+    places = figure.data[0].x.reshape(3, 4)
+    assert (places[0] < places[1].min()).all()
+    assert np.allclose(np.exp(np.log(places).mean(axis=1)), [1, 10, 100])
+    assert figure.data[1].y.tolist() == [0.1, 0.2, 0.3]
+
+
+def test_levels_are_named_lines():
+    figure = dimensionality([1.0], [[0.5]], levels={"triangle": 2 / 3})
+    assert figure.layout.shapes[0].y0 == 2 / 3
+    assert figure.layout.annotations[0].text == "triangle 0.667"
+
+
+def test_each_instance_needs_a_place():
+    with pytest.raises(ShapeError, match="got 1 for 2"):
+        dimensionality([1.0], [[0.5], [0.5]])
