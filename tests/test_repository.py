@@ -124,7 +124,7 @@ def imported_packages():
 
 def test_the_library_requires_what_it_imports_and_nothing_for_its_tests():
     project = tomllib.loads(read("pyproject.toml"))["project"]
-    imports_of = {"pyyaml": "yaml", "pillow": "PIL", "opencv-python-headless": "cv2"}
+    imports_of = {"pyyaml": "yaml", "pillow": "PIL", "opencv-python-headless": "cv2", "umap-learn": "umap"}
     extras = [requirement for extra in project["optional-dependencies"].values() for requirement in extra]
     required, optional = (
         {imports_of.get(name, name.replace("-", "_")) for name in names_of(requirements)}

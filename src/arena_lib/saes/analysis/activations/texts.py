@@ -48,7 +48,6 @@ class LatentBatch:
         return self.latents * self.is_counted[..., None]
 
 
-@torch.no_grad()
 def stream_latents(
     place: Place,
     texts: Texts,
@@ -65,7 +64,8 @@ def stream_latents(
     skipped = torch.tensor(bos_ids(place.lm) if skip is None else list(skip), dtype=torch.long)
     n_batches = 0
     for tokens, attention_mask in progress(list_batches(texts, total_batches), "reading texts"):
-        latents = replace(place, lm=attend(place.lm, attention_mask)).encode(tokens)
+        with torch.no_grad():  # around what is computed, so that the caller's own code is left alone
+            latents = replace(place, lm=attend(place.lm, attention_mask)).encode(tokens)
         is_real = torch.ones_like(tokens, dtype=torch.bool) if attention_mask is None else attention_mask.bool()
         is_counted = is_real & ~torch.isin(tokens, skipped.to(tokens.device))
         chosen = latents if latent_idxs is None else latents[..., list(latent_idxs)]
