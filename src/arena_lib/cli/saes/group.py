@@ -17,4 +17,4 @@ VERBS = {"train": "train:train", "evaluate": "evaluate:evaluate", "figures": "fi
     no_args_is_help=True,
 )
 def saes() -> None:
-    """Sparse autoencoders: train one, measure it, or draw the figures of superposition."""
+    """Sparse autoencoders: train one, measure it, and figures."""
