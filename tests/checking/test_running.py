@@ -88,6 +88,20 @@ def test_wrong_number_of_arguments_is_said_before_anything_runs(toy):
     assert calls == []
 
 
+def test_the_right_parameters_in_another_order_are_said_only_where_something_is_wrong(toy):
+    result = run(toy.test_half_norm, lambda weight, x: 0.5 * weight * x + x.detach())
+    assert result.status == "failed"
+    (failed,) = (check for check in result.checks if not check.passed)
+    assert failed.message == (
+        "It must take (x, weight): got (weight, x). Tests call it by position, so the order counts."
+    )
+    assert result.diagnosis is None
+    stops = run(toy.test_half_norm, lambda weight, x: x.no_such_thing)
+    assert "got (weight, x)" in named("takes these arguments", stops).message
+    assert run(toy.test_half_norm, lambda weight, x: 0.5 * x * weight + weight.detach()).status == "passed"
+    assert "It must take" not in run(toy.test_half_norm, lambda weight, other: other).message
+
+
 def test_an_observer_may_add_arguments_that_must_be_given_by_name():
     def draw(n: int, *, generator: torch.Generator) -> torch.Tensor:
         return torch.rand(n, generator=generator)

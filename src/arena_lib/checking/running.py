@@ -9,7 +9,7 @@ Raises:  AuthoringError for a test that is itself broken. `judge` and `run` neve
 
 import inspect
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
@@ -20,7 +20,7 @@ from arena_lib.checking.comparison.comparing import compare
 from arena_lib.checking.comparison.describing import describe
 from arena_lib.checking.evidence.calling import call_of
 from arena_lib.checking.evidence.diagnosing import Sighting, diagnose, same_observations
-from arena_lib.checking.evidence.examples import is_examples_case
+from arena_lib.checking.evidence.examples import is_examples_case, other_type_returned
 from arena_lib.checking.evidence.expectations import (
     RAISED,
     UNFIT,
@@ -30,6 +30,7 @@ from arena_lib.checking.evidence.expectations import (
     observe_or_raised,
     raised,
 )
+from arena_lib.checking.evidence.parameters import exchanged_parameters, unfit_parameters
 from arena_lib.checking.evidence.unwritten import nothing_returned, unwritten_function, with_question
 from arena_lib.checking.exercises import Exercise, ignored
 from arena_lib.checking.fingerprint import source_hash
@@ -40,6 +41,9 @@ from arena_lib.checking.reports.messages import render_text
 from arena_lib.checking.reports.stops import stop_of
 from arena_lib.checking.results import RUNS, Check, Diagnosis, Mismatch, Result, Status, Stop
 from arena_lib.checking.soft_limits import LIMIT_GIB, LIMIT_SECONDS, NOTES_ON_TIME, OUT_OF_MEMORY, Overrun, soft_limits
+
+TAKES_ARGUMENTS = "takes these arguments"
+"""The name of the check that a call fits the signature."""
 
 Recorder = Callable[[Result], None]
 
@@ -65,6 +69,8 @@ class _Session:
     seen: list[Observations] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    exchanged: str = ""
+    """What is said of parameters that are the reference's in another order, should anything be wrong."""
     needs: str = ""
     """The other function that isn't written yet, to which a call came."""
     announce: Callable[[str, str], None] | None = None
@@ -135,7 +141,7 @@ def judge(
         try:
             _look(session, obj)
         except _Verdict as reached:
-            verdict = reached
+            verdict = _explained_by_exchange(session, reached)
     difference, error = verdict.difference, verdict.error
     call, label = call_of(test, verdict.case) if verdict.case else ("", "")
     result = Result(
@@ -220,6 +226,15 @@ def _check_callable(session: _Session, obj: Any) -> None:
     _fail(session, "is callable", f"This test takes {expected_kind}: got {describe(obj)}.{hint}")
 
 
+def _explained_by_exchange(session: _Session, verdict: _Verdict) -> _Verdict:
+    """The verdict, or where parameters are exchanged that one: whatever else was seen follows from it."""
+    if not session.exchanged or verdict.status == "not_started":
+        return verdict
+    session.checks = [session.checks[0], Check(name=TAKES_ARGUMENTS, passed=False, message=session.exchanged)]
+    session.notes.clear()
+    return _Verdict("failed")
+
+
 def _adapt(session: _Session, obj: Any) -> Any:
     """The object in the form that the observer takes."""
     if session.test.adapt is None:
@@ -234,31 +249,10 @@ def _adapt(session: _Session, obj: Any) -> Any:
 
 def _check_arguments(session: _Session, candidate: Any) -> None:
     """Whether the call of the first case fits the signature, before anything runs."""
-    name = "takes these arguments"
-    cases = [case for case in session.cases if not is_examples_case(case)]
-    if isinstance(candidate, type) and any("cfg" not in case.given for case in cases):
-        return
-    try:
-        signature = inspect.signature(candidate)
-    except (TypeError, ValueError):
-        return
-    for case in cases:
-        args, kwargs = ((None,), {}) if isinstance(candidate, type) else _arguments(session.test, case)
-        try:
-            signature.bind(*args, **kwargs)
-        except TypeError as error:
-            expected = "cfg" if isinstance(candidate, type) else ", ".join(session.test.parameters())
-            _fail(session, name, f"It must take ({expected}): got ({', '.join(signature.parameters)}), and {error}.")
-    session.checks.append(Check(name=name, passed=True))
-
-
-def _arguments(test: Exercise, case: Case) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
-    """Those of the case, or as many as the reference needs where the observer makes them."""
-    if case.args or case.kwargs:
-        return case.args, case.kwargs
-    needed = [p for p in inspect.signature(test.reference).parameters.values() if p.default is p.empty]
-    by_name = {p.name: None for p in needed if p.kind is p.KEYWORD_ONLY}
-    return (None,) * (len(needed) - len(by_name)), by_name
+    if message := unfit_parameters(session.test, candidate, session.cases):
+        _fail(session, TAKES_ARGUMENTS, message)
+    session.exchanged = exchanged_parameters(session.test, candidate)
+    session.checks.append(Check(name=TAKES_ARGUMENTS, passed=True))
 
 
 def _observe_within_limits(session: _Session, candidate: Any) -> tuple[Exception, Case] | None:
@@ -304,7 +298,7 @@ def _observe(session: _Session, candidate: Any) -> tuple[Exception, Case] | None
         except Exception as error:
             if RAISED not in expected and first is None:
                 first = (error, case)
-                session.notes.extend(nothing_returned(session.test, error))
+                session.notes.extend(_notes_on(session, candidate, error, case))
             session.seen.append(raised(error))
     if unfit is not None:
         session.checks.append(Check(name="can be observed", passed=False, message=with_question(str(unfit))))
@@ -312,6 +306,11 @@ def _observe(session: _Session, candidate: Any) -> tuple[Exception, Case] | None
     if first is None:
         session.checks.append(Check(name=RUNS, passed=True))
     return first
+
+
+def _notes_on(session: _Session, candidate: Any, error: Exception, case: Case) -> list[str]:
+    """What is known of an exception beside its own words."""
+    return other_type_returned(candidate, case) if is_examples_case(case) else nothing_returned(session.test, error)
 
 
 def _mismatches(session: _Session) -> list[_Difference]:

@@ -3,6 +3,7 @@
 import dataclasses
 
 import pytest
+import torch
 
 from arena_lib.checking import run
 from arena_lib.checking.evidence.examples import LABEL, examples_case, is_examples_case, observe_examples
@@ -35,6 +36,30 @@ def test_keywords_of_an_example_come_by_position(toy, monkeypatch):
     monkeypatch.setattr(toy.half_norm, "__doc__", "Halves.\n\n>>> half_norm(4, weight=3)")
     seen = observe_examples(lambda vector, w: vector * w, examples_case(toy.half_norm))
     assert list(seen.values()) == [12]
+
+
+@pytest.mark.parametrize(
+    ("example", "wrong", "note"),
+    [
+        (
+            "round(scale(4.0, 1), 2)",
+            torch.tensor,
+            "scale should return a float: got a float32 tensor of shape (). `.item()` takes the number out of a tensor.",
+        ),
+        (
+            "scale(4, 1) + 1",
+            lambda x: None,
+            "scale should return an int: got None. Is there a `return` on every path?",
+        ),
+        ("scale(4, 1) / 0 if scale(4, 1) == 0 else 2", lambda x: 0, None),
+    ],
+)
+def test_an_example_that_stops_says_its_line_and_what_was_returned(toy, monkeypatch, example, wrong, note):
+    monkeypatch.setattr(toy.scale, "__doc__", f"Scales.\n\n>>> 0\n0\n>>> {example}")
+    test = dataclasses.replace(toy.test_half_norm, reference=toy.scale, mistakes=(), cases=lambda generator: [])
+    result = run(test, lambda x, weight: wrong(x))
+    assert result.stop.line == f"1 of {LABEL}: {example}"
+    assert result.notes == ((note,) if note else ())
 
 
 def test_without_examples_there_is_no_case(toy):
