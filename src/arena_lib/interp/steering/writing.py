@@ -37,10 +37,11 @@ def write_with_hooks(
     *,
     options: WritingConfig = GREEDY_WRITING,
     generator: torch.Generator | None = None,
+    prepend_bos: bool = True,
 ) -> str:
     """The prompt and up to `max_new_tokens` more, written with these hooks attached; it ends with the text's end."""
     lm = hooked(model)
-    tokens = prompt_tokens(lm, prompt)
+    tokens = prompt_tokens(lm, prompt, prepend_bos=prepend_bos)
     tokenizer = lm.model.tokenizer
     end = getattr(tokenizer, "eos_token_id", None)
     if isinstance(lm.model, Transformer):
@@ -52,8 +53,8 @@ def write_with_hooks(
     return prompt + str(tokenizer.decode([token for token in new if token != end]))
 
 
-def prompt_tokens(lm: HookedLM, prompt: str) -> Int[Tensor, "1 seq"]:
-    """A text as a batch of one, with the token that begins a text in front where the tokenizer has one."""
+def prompt_tokens(lm: HookedLM, prompt: str, *, prepend_bos: bool = True) -> Int[Tensor, "1 seq"]:
+    """A text as a batch of one, with the token that begins a text in front, if the tokenizer has one."""
     tokenizer = getattr(lm.model, "tokenizer", None)
     if tokenizer is None:
         raise ConfigError(
@@ -64,7 +65,7 @@ def prompt_tokens(lm: HookedLM, prompt: str) -> Int[Tensor, "1 seq"]:
     with_option = takes_argument(encode, "add_special_tokens")
     encoded = encode(prompt, add_special_tokens=False) if with_option else encode(prompt)
     ids = list(getattr(encoded, "ids", encoded))
-    start = getattr(tokenizer, "bos_token_id", None)
+    start = getattr(tokenizer, "bos_token_id", None) if prepend_bos else None
     return torch.tensor([ids if start is None else [int(start), *ids]], dtype=torch.long, device=lm.device)
 
 
