@@ -6,7 +6,6 @@ from torch import Tensor, nn
 
 from arena_lib.checking import Case, exercise, run
 from arena_lib.checking.results import Result
-from arena_lib.checking.running import rejects
 
 
 def named(check, result):
@@ -387,25 +386,3 @@ def test_a_wrong_value_is_said_before_what_is_missing_because_of_it():
         return 2 * x
 
     assert run(missing, mine).mismatch.kind == "type"
-
-
-def test_properties_are_not_asked_where_an_exception_is(toy):
-    def is_short(seen, case):
-        """The output is short."""
-        return None if len(seen["output"]) < 9 else "It must be short."
-
-    def checked(x, weight):
-        if x.ndim != 1:
-            raise ValueError("x must be a vector")
-        return 0.5 * weight * x
-
-    def cases(generator):
-        ones = torch.ones(3)
-        return [
-            Case(label="a vector", args=(ones, ones)),
-            Case(label="a number", args=(ones[0], ones), raises="ValueError"),
-        ]
-
-    test = replace(toy.test_half_norm, reference=checked, cases=cases, properties=(is_short,), mistakes=(), accepts=())
-    assert run(test, checked).status == "passed"
-    assert not rejects(test, checked)

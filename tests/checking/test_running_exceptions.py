@@ -5,7 +5,8 @@ from dataclasses import replace
 import torch
 from einops import rearrange
 
-from arena_lib.checking import Mistake, Unfit, outputs, run
+from arena_lib.checking import Case, Mistake, Unfit, outputs, run
+from arena_lib.checking.running import rejects
 
 
 def test_stub_is_not_started(toy):
@@ -136,3 +137,25 @@ def test_an_exception_is_told_before_what_it_looks_like(toy):
     assert [line[2:11].strip() for line in lines[1:] if line[2:11].strip()] == [
         "call", "case", "line", "raised", "Looks lik", "remember", "For a hin",
     ]  # fmt: skip
+
+
+def test_properties_are_not_asked_where_an_exception_is(toy):
+    def is_short(seen, case):
+        """The output is short."""
+        return None if len(seen["output"]) < 9 else "It must be short."
+
+    def checked(x, weight):
+        if x.ndim != 1:
+            raise ValueError("x must be a vector")
+        return 0.5 * weight * x
+
+    def cases(generator):
+        ones = torch.ones(3)
+        return [
+            Case(label="a vector", args=(ones, ones)),
+            Case(label="a number", args=(ones[0], ones), raises="ValueError"),
+        ]
+
+    test = replace(toy.test_half_norm, reference=checked, cases=cases, properties=(is_short,), mistakes=(), accepts=())
+    assert run(test, checked).status == "passed"
+    assert not rejects(test, checked)

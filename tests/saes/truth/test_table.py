@@ -4,7 +4,7 @@ import torch.nn.functional as F
 
 from arena_lib import zoo
 from arena_lib.errors import ConfigError, UnknownNameError
-from arena_lib.saes.truth import MultinomialProbe, TruthBench, TruthConfig, collect_activations
+from arena_lib.saes.truth import TruthBench, TruthConfig, collect_activations
 
 ASKED = ("full stop", "mood word", "after a name", "kind of text")
 SMALL = TruthConfig(n_fit=120, n_validation=80, n_test=100, seq=64, min_positive=60, variables=ASKED)
@@ -59,22 +59,3 @@ def test_nothing_there_is_refused(model):
 def test_an_unknown_hook_is_named(model):
     with pytest.raises(UnknownNameError):
         collect_activations(model, torch.zeros(1, 4, dtype=torch.int64), ["blocks.1.hook_resid"])
-
-
-def test_the_probe_agrees_with_scikit_learn():
-    from sklearn.linear_model import LogisticRegression
-
-    generator = torch.Generator().manual_seed(1)
-    acts = torch.randn(600, 7, generator=generator)
-    values = (acts @ torch.randn(7, 4, generator=generator) + 0.5 * torch.randn(600, 4, generator=generator)).argmax(
-        1
-    ) - 1
-    ours = MultinomialProbe(acts, values, n_classes=3).predict(acts)
-    theirs = (
-        LogisticRegression(C=1e3, max_iter=500)
-        .fit((acts - acts.mean(0)) / acts.std(0), values)
-        .predict((acts - acts.mean(0)) / acts.std(0))
-    )
-    assert (ours == torch.from_numpy(theirs)).float().mean() > 0.97
-    with pytest.raises(ConfigError, match="two classes or more"):
-        MultinomialProbe(acts, torch.zeros(600, dtype=torch.int64), n_classes=3)
