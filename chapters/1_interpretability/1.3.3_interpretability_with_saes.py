@@ -30,6 +30,8 @@
 # | part | minutes |
 # |---|---|
 # | 1. An autoencoder that chooses | 40 |
+# | 2. Activations that stream | 35 |
+# | 3. How good is it? | 40 |
 #
 # These are minutes of exercises; the rest of the ten hours is for reading, training and looking.
 #
@@ -137,3 +139,155 @@ with torch.no_grad():
     share = compute_squared_error(recon, acts) / compute_spread(acts)
 print(f"active latents at a token: {(latents > 0).sum(dim=-1).float().mean():.1f} of {D_SAE}")
 print(f"squared error as a share of always answering the mean: {share:.2f}")
+# %% [markdown]
+# ## 2. Activations that stream
+#
+# *About 35 minutes of exercises. You build the pieces of a store that reads activations from a model, mixes them, and serves them
+# in batches.*
+#
+# An SAE trains on activations, millions of them. They come from the model, which reads texts; but two things
+# are wrong with taking them as they come. First, neighbouring tokens have similar activations, so a batch from one text says
+# one thing a hundred times. Second, keeping them all takes too much memory: a hundred million tokens of a
+# model of width 768 are 300 GB. So activations **stream** through a buffer: read some, shuffle, serve, read more.
+#
+# Not every position counts. Texts of different lengths are filled up with padding, which the model was never trained on. And the first
+# token of a text often has an activation many times as long as any other, whatever it says: an SAE may spend
+# much of its effort on that one.
+# %% exercise="pick_positions" title="What counts" difficulty=2 importance=4 minutes=15
+# hint: Start with "every real token counts", and take away what doesn't.
+# hint: Padding may be on the left, so the first real token isn't always in column 0. Which running count is 1 exactly there?
+# hint: is_picked.cumsum(dim=1) counts real tokens from the left; at the first of them, and there only among real ones, it's 1. Compare tokens with each of skip_tokens. Copy the mask first.
+# %% [markdown]
+# Models differ in the size of their activations by factors of a thousand. So that one learning rate suits them all, the store multiplies all
+# activations by one number, which makes their mean norm $\sqrt{d_{in}}$ (then a single entry is about 1 in size). After training
+# that number is put into the SAE's weights, so that nobody has to remember it.
+# %% exercise="compute_scale" title="One size for all" difficulty=1 importance=3 minutes=5
+# hint: What must the activations be multiplied by so that their mean norm is sqrt(d_in)?
+# hint: Compute the norm of each row, then the mean over rows.
+# hint: acts.shape[-1] ** 0.5 / acts.float().norm(dim=-1).mean(); float() since the buffer may hold bfloat16.
+# %% [markdown]
+# ### Shuffle, serve, read on
+#
+# Now the mixing. Read a **chunk** of activations, say 16 batches. Shuffling a chunk and serving it would mix its own texts well, but one chunk's
+# texts would never meet another's. So hold back half of it:
+#
+# 1. Put the new chunk in a random order (`split`), and cut it in two halves.
+# 2. The first half goes now, together with the half that was held back of the chunk before. Serve both in random order (`order`).
+# 3. The second half is held back for the next chunk.
+#
+# Each activation is served once, and each batch holds texts of two chunks. The two orders are drawn outside and given to your function,
+# so that equal seeds give equal batches.
+# %% exercise="mix_halves" title="Half now, half later" difficulty=2 importance=3 minutes=15
+# hint: Follow a single row of the chunk: which of the two orders decides whether it goes now, and which when?
+# hint: Indexing with a permutation reorders rows: chunk[split]. chunk(2) cuts a tensor in two halves.
+# hint: now, later = chunk[split].chunk(2); serve torch.cat([held, now])[order], and hold back later.
+# %% result
+# how many texts a batch of 64 activations comes from.
+# As they come they are all from one text; the store draws them from nearly as many texts as it can.
+from arena_lib.core.batches import ShuffledBatches
+from arena_lib.saes.training.store import ActivationStore, StoreConfig
+
+BATCH = 64
+text_idx = torch.arange(64).repeat_interleave(16)  # 64 short texts of 16 tokens: which text each activation is from
+generator = make_generator(0)
+held_back, counts = text_idx[:0], []
+for chunk in text_idx.chunk(2):
+    orders = [torch.randperm(len(chunk), generator=generator) for _ in range(2)]
+    if len(held_back) == 0:
+        _, held_back = mix_halves(chunk[: len(chunk) // 2], chunk, *orders)  # the first chunk only fills the buffer
+        continue
+    served, held_back = mix_halves(held_back, chunk, *orders)
+    counts = [len(batch.unique()) for batch in served.split(BATCH)]
+print(f"texts in a batch as they come: {len(text_idx[:BATCH].unique())}; from the store: {counts}")
+
+store = ActivationStore(model, HOOK, ShuffledBatches(rows, 16), StoreConfig(batch_size=1024, chunk_batches=2))
+batch = store(make_generator(0)).acts
+print(f"the library's store: a batch {tuple(batch.shape)}, mean norm {batch.norm(dim=-1).mean():.2f}")
+print(f"as the model gives them the mean norm would be {batch.norm(dim=-1).mean() / store.scale:.2f}")
+# %% [markdown]
+# The library's `ActivationStore` uses your three pieces, and one more: it lets the model stop after the layer that is read.
+#
+# ## 3. How good is it?
+#
+# *About 40 minutes of exercises. You write the numbers by which autoencoders are compared, and put a reconstruction into
+# a running model.*
+#
+# A good SAE is **sparse** and **faithful**, and these pull in opposite directions. So one always gives both. Sparsity first: **L0**
+# is the number of active latents at a token, on average.
+# %% exercise="compute_l0" title="How many at once" difficulty=1 importance=4 minutes=5
+# hint: When is a latent active?
+# hint: Count the active latents in each row, then take the mean over rows.
+# hint: (latents > 0).sum(dim=-1).float().mean().
+# %% [markdown]
+# The other axis: how often is each latent active? One that never is, is **dead**. One that is active at more than a tenth of all
+# tokens is **dense**: it's rarely about one thing.
+# %% exercise="compute_frequencies" title="How often" difficulty=1 importance=3 minutes=5
+# hint: It's the same yes and no as for L0, averaged over the other axis.
+# hint: The mean of yes (1) and no (0) is a share.
+# hint: (latents > 0).float().mean(dim=0).
+# %% [markdown]
+# Now faithfulness. The **fraction of variance unexplained** (FVU) is the squared error, as a share of the error that one would make by
+# always answering the mean activation $\bar x$:
+#
+# $$\text{FVU} = \frac{\sum_n |\hat x_n - x_n|^2}{\sum_n |x_n - \bar x|^2}$$
+#
+# where $n$ runs over tokens. The mean matters: activations are far from zero, and an SAE shouldn't be praised for its bias.
+# %% exercise="compute_fvu" title="What is left unexplained" difficulty=2 importance=4 minutes=10
+# hint: Two sums of squares over everything: one of errors, one of distances from the mean activation.
+# hint: The mean activation is a vector: the mean over rows, entry by entry.
+# hint: (recon - acts).square().sum() / (acts - acts.mean(dim=0)).square().sum().
+# %% [markdown]
+# ### What the model thinks of it
+#
+# FVU treats all directions alike. The model doesn't: a small error in a direction that later layers read may do more harm than a large one elsewhere.
+# So let the model judge. **Splice** the reconstruction in: run the model, and at the hook put $\hat x$ in
+# place of $x$. How much worse does it predict the next token? That is the **added loss**, in nats.
+#
+# To splice is to replace a tensor at chosen positions (padding stays as it is). A hook may have its heads on an axis of their own, `"batch seq n_heads d_head"`, while the
+# SAE sees them side by side; and a model may compute in half precision. The replacement takes the form of what it replaces.
+# %% exercise="replace_positions" title="Put it into the model" difficulty=2 importance=4 minutes=15
+# hint: What goes back into the model must look like what came out: shape and dtype.
+# hint: Reshape the replacement first. Then choose between it and the activations, for each text and position.
+# hint: torch.where(chosen, replacement, acts), where chosen is is_spliced with as many axes of length 1 at its end as acts has more.
+# %% [markdown]
+# Added loss has no scale. Is 0.1 nats much? It depends on how much the layer matters at all. So compare with an **ablation**: put the mean activation everywhere
+# (or zeros). If the model's own loss is `clean`, with the reconstruction `spliced`, with the ablation `ablated`, the **loss recovered** is the share of
+# the way from `ablated` back to `clean`.
+# %% exercise="compute_loss_recovered" title="Back from the ablation" difficulty=1 importance=4 minutes=5
+# hint: It must be 1 where spliced equals clean, and 0 where it equals ablated.
+# hint: How far did splicing come from the ablation, and how far is the whole way?
+# hint: (ablated - spliced) / (ablated - clean).
+# %% result
+# the untrained autoencoder, spliced into the model: worse than the mean in every place.
+from arena_lib.interp.hooking import hooked
+from arena_lib.transformer.loss import next_token_logprobs
+
+
+@torch.no_grad()
+def loss_with(tokens, replacement=None):
+    """The model's loss in nats a token, with these activations at HOOK in place of its own."""
+    hooks = [] if replacement is None else [(HOOK, lambda acts, hook: replace_positions(acts, replacement))]
+    return float(-next_token_logprobs(hooked(model).run(tokens, hooks), tokens).mean())
+
+
+def measure(sae, tokens=held[:32]):
+    """The numbers of this part for one autoencoder."""
+    with torch.no_grad():
+        _, cache = model.run_with_cache(tokens, HOOK)
+        acts = cache[HOOK]
+        latents = sae.encode(acts)
+        recon = sae.decode(latents)
+    clean, spliced = loss_with(tokens), loss_with(tokens, recon)
+    ablated = loss_with(tokens, acts.mean(dim=(0, 1)).expand_as(acts))
+    frequencies = compute_frequencies(latents.flatten(0, 1))
+    return {
+        "L0": float(compute_l0(latents.flatten(0, 1))),
+        "dead": float((frequencies == 0).float().mean()),
+        "FVU": float(compute_fvu(acts.flatten(0, 1), recon.flatten(0, 1))),
+        "added loss": spliced - clean,
+        "loss recovered": compute_loss_recovered(clean, spliced, ablated),
+    }
+
+
+for name, value in measure(sae).items():
+    print(f"{name:>15} {value:6.2f}")

@@ -9,7 +9,7 @@ from tests.saes.training.toys import D_MODEL, MLP_IN, MLP_OUT, RESID, SEQ, TOKEN
 from arena_lib.core.batches import ShuffledBatches, random_windows
 from arena_lib.core.seeds import make_generator
 from arena_lib.errors import CheckpointError, ConfigError, TrainingError, UnknownNameError
-from arena_lib.saes.training.store import Activations, StoreConfig, compute_scale, pick_positions
+from arena_lib.saes.training.store import Activations, StoreConfig, compute_scale, mix_halves, pick_positions
 from arena_lib.transformer.fast.padding import pad_left
 
 
@@ -264,3 +264,14 @@ def test_a_batch_moves_to_a_device():
     assert batch.acts.shape == (2, 3)
     assert batch.target.shape == (2, 5)
     assert Activations(torch.ones(2, 3)).to(torch.device("cpu")).target is None
+
+
+def test_what_is_mixed_is_half_of_each_chunk_and_nothing_is_lost():
+    generator = make_generator(0)
+    held, chunk = torch.arange(6.0)[:, None] - 10, torch.arange(12.0)[:, None]
+    split, order = (torch.randperm(12, generator=generator) for _ in range(2))
+    served, later = mix_halves(held, chunk, split, order)
+    assert sorted(served[served < 0].tolist()) == held[:, 0].tolist()
+    assert sorted([*served[served >= 0].tolist(), *later[:, 0].tolist()]) == chunk[:, 0].tolist()
+    assert later[:, 0].tolist() == split[6:].tolist()
+    assert served[:, 0].tolist() != sorted(served[:, 0].tolist())

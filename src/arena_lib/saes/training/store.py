@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from arena_lib.core.configs import check_sizes
@@ -104,6 +104,26 @@ def pick_positions(
 def compute_scale(acts: Float[Tensor, "batch d_in"]) -> Float[Tensor, ""]:
     """What activations are multiplied by for a mean norm of sqrt(d_in)."""
     return acts.shape[-1] ** 0.5 / acts.float().norm(dim=-1).mean()
+
+
+def mix_halves(
+    held: Shaped[Tensor, "n_half *row"],
+    chunk: Shaped[Tensor, "n_chunk *row"],
+    split: Int[Tensor, " n_chunk"],
+    order: Int[Tensor, " n_chunk"],
+) -> tuple[Shaped[Tensor, "n_chunk *row"], Shaped[Tensor, "n_half *row"]]:
+    """What is served next, and what is held back for later, once a new chunk was read.
+
+    `split` is the order in which the chunk is taken: the first half of it goes now, the second half is held back. What was
+    held back of the chunk before comes first, the new half follows, and `order` is the order in which both are served.
+    `split` and `order` each have every number from 0 to n_chunk - 1 once.
+
+    >>> new = torch.tensor([10, 20, 30, 40])
+    >>> mix_halves(torch.tensor([1, 2]), new, torch.tensor([3, 0, 1, 2]), torch.tensor([2, 0, 3, 1]))
+    (tensor([40,  1, 10,  2]), tensor([20, 30]))
+    """
+    now, later = chunk[split].chunk(2)
+    return torch.cat([held, now])[order], later
 
 
 class ActivationStore:
@@ -235,8 +255,7 @@ class ActivationStore:
         if self._scales is None:
             parts = self._buffer[self._free].split(self.reader.widths, dim=-1)
             self._scales = average(torch.stack([compute_scale(part) for part in parts]))
-        now, later = self._free[split].chunk(2)
-        self._free, self._held = torch.cat([self._held, now])[order], later
+        self._free, self._held = mix_halves(self._held, self._free, split, order)
         self._n_served = 0
 
     @torch.inference_mode()

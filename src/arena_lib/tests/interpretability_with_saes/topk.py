@@ -181,8 +181,12 @@ test_decode_latents = exercise(
 
 def dead_cases(generator: torch.Generator) -> list[Case]:
     """More dead latents than k_aux, as many, and fewer."""
-    sizes = (("more dead latents than k_aux", 6, 7, 4, 3), ("fewer dead latents than k_aux", 5, 2, 3, 4))
-    sizes += (("as many as k_aux", 4, 3, 5, 3), ("one example, one latent each", 1, 5, 3, 1))
+    sizes = (
+        ("more dead latents than k_aux", 6, 7, 4, 3),
+        ("fewer dead latents than k_aux", 5, 2, 3, 4),
+        ("as many as k_aux", 4, 3, 5, 3),
+        ("one example, one latent each", 1, 5, 3, 1),
+    )
     return [
         Case(
             label=label,
