@@ -165,7 +165,7 @@ class Trainer:
         where; a second Ctrl-C interrupts at once. `max_seconds` stops in the same way but returns.
         """
         deadline = math.inf if max_seconds is None else time.monotonic() + max_seconds
-        is_resumed = self._start(resume)
+        is_resumed = self.start(resume)
         was_training = self.model.training
         self.model.train()
         try:
@@ -233,7 +233,7 @@ class Trainer:
         sums = {name.removesuffix("_sum"): total for name, total in tensors.items() if "." not in name}
         self._sums = {name: total.to(self.device) for name, total in sums.items()}
 
-    def _start(self, resume: bool) -> bool:
+    def start(self, resume: bool) -> bool:
         """Restore or seed, write the manifest, and say whether the run goes on from a checkpoint."""
         if resume and self.folder is not None and has_checkpoint(self.folder):
             self.restore()

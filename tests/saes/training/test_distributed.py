@@ -66,7 +66,13 @@ def test_they_stop_together_and_go_on_exactly(results):
     for name in first["weights"]:
         assert torch.equal(first["again"][name], second["again"][name])
     assert (folder / "run" / "metrics.csv").exists()
-    assert (folder / "run" / "rank-1" / "state.json").exists()
+
+
+def test_checkpoints_of_different_moments_are_refused_by_both(results):
+    for result in results[0]:
+        assert (
+            "all processes must go on from the same update: got checkpoints of the updates [10, 0]" in result["refused"]
+        )
 
 
 def test_they_share_one_scale_and_average(results):

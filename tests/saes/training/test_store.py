@@ -8,7 +8,7 @@ from tests.saes.training.toys import D_MODEL, MLP_IN, MLP_OUT, RESID, SEQ, TOKEN
 
 from arena_lib.core.batches import ShuffledBatches, random_windows
 from arena_lib.core.seeds import make_generator
-from arena_lib.errors import CheckpointError, ConfigError, TrainingError, UnknownNameError
+from arena_lib.errors import CheckpointError, ConfigError, ShapeError, TrainingError, UnknownNameError
 from arena_lib.saes.training.store import Activations, StoreConfig, compute_scale, mix_halves, pick_positions
 from arena_lib.transformer.fast.padding import pad_left
 
@@ -243,6 +243,14 @@ def test_sources_that_cannot_fill_a_buffer_are_refused():
     it = iter([TOKENS[:3], TOKENS[3:6]])
     with pytest.raises(ConfigError, match="must give tokens without end: got its end"):
         serve(make_store(source=lambda generator: next(it)), 1)
+
+
+def test_a_model_of_another_width_is_refused():
+    store = make_store()
+    serve(store, 1)
+    store.reader.hook_names = ("blocks.1.mlp.hook_post",)
+    with pytest.raises(ShapeError, match=r"activations must keep their width, \(6,\): got \[10\]"):
+        serve(store, 4)
 
 
 @pytest.mark.usefixtures("without_types")

@@ -8,7 +8,9 @@ import torch
 import torch.distributed as dist
 from tests.saes.training.toys import D_MODEL, configure, make_store
 
+from arena_lib.core.checkpoints import remove_checkpoint
 from arena_lib.core.seeds import make_generator
+from arena_lib.errors import CheckpointError
 from arena_lib.saes.autoencoders.relu import ReLUSAE, ReLUSAEConfig
 from arena_lib.saes.training import distributed
 from arena_lib.saes.training.trainer import SAETrainer
@@ -38,6 +40,13 @@ def main(rank: int, folder: Path) -> None:
     again.restore()
     stopped_at = again.step
     again.train()
+    if rank == 1:
+        remove_checkpoint(folder / "run" / "rank-1")
+    try:
+        SAETrainer(make_relu(), make_store(), configure(**SETTINGS), None, folder / "run").train()
+        refused = ""
+    except CheckpointError as error:
+        refused = str(error)
     scaled = make_store(is_scaled=True)
     scaled(make_generator(rank))
     torch.save(
@@ -46,6 +55,7 @@ def main(rank: int, folder: Path) -> None:
             "again": dict(again.model.state_dict()),
             "n_idle": trainer._n_idle,
             "stopped_at": stopped_at,
+            "refused": refused,
             "scale": scaled.scale,
             "gradients": distributed.average(torch.tensor([1.0 + rank, 5.0])),
             "is_distributed": distributed.is_distributed(),

@@ -77,6 +77,16 @@ def share(module: nn.Module) -> None:
             dist.broadcast(tensor.data, src=0)
 
 
+def gather(number: int, device: torch.device) -> list[int]:
+    """The number of each process, in their order."""
+    if not is_distributed():
+        return [number]
+    numbers = torch.zeros(dist.get_world_size(), dtype=torch.int64, device=device)
+    numbers[dist.get_rank()] = number
+    dist.all_reduce(numbers)
+    return numbers.tolist()
+
+
 def any_asks(is_asked: bool, device: torch.device) -> bool:
     """Whether at least one process says so."""
     if not is_distributed():

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from arena_lib.core.seeds import make_generator
 from arena_lib.core.training import Trainer, TrainingSummary
-from arena_lib.errors import ShapeError, TrainingError
+from arena_lib.errors import CheckpointError, ShapeError, TrainingError
 from arena_lib.saes.autoencoders.base import SAE
 from arena_lib.saes.autoencoders.resampling import resample_advanced, resample_simple
 from arena_lib.saes.formats.saelens import save_sae
@@ -83,6 +83,17 @@ class SAETrainer(Trainer):
         sae = deepcopy(self.model).eval().requires_grad_(False)
         sae.fold_scale(self.batches.scale, self.batches.scale_out)
         return sae
+
+    def start(self, resume: bool) -> bool:
+        """As `Trainer.start`; CheckpointError if the processes' checkpoints are of different moments."""
+        is_resumed = super().start(resume)
+        steps = distributed.gather(self.step, self.device)
+        if len(set(steps)) > 1:
+            raise CheckpointError(
+                f"all processes must go on from the same update: got checkpoints of the updates {steps} in {self.folder} "
+                "and the folders rank-N. The run was killed while it saved: start over with resume=False."
+            )
+        return is_resumed
 
     def before_update(self) -> None:
         """Average over processes, and let the autoencoder change its gradients."""
