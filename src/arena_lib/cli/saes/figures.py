@@ -25,13 +25,13 @@ def figures(folder: Path, only: tuple[str, ...], size: str, seed: int, as_json: 
     All of them take about half an hour on one core. Each is a page for a browser, and a PNG where kaleido finds a
     Chromium.
     """
-    from arena_lib.saes.superposition.paper.figures import FIGURES as ALL
     from arena_lib.saes.superposition.paper.figures import save_figures
+    from arena_lib.saes.toy.figures import ALL_FIGURES
 
     make_folder("--folder", folder)
-    saved = save_figures(folder, only=only, size="tiny" if size == "tiny" else "full", seed=seed)
+    saved = save_figures(folder, only=only, size="tiny" if size == "tiny" else "full", seed=seed, figures=ALL_FIGURES)
     if as_json:
         print_json({"figures": {name: [str(path) for path in paths] for name, paths in saved.items()}})
         return
     for name, paths in saved.items():
-        show(f"{name}: {ALL[name].shows}. {paths[0]}")
+        show(f"{name}: {ALL_FIGURES[name].shows}. {paths[0]}")

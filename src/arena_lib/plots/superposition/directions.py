@@ -14,7 +14,7 @@ from plotly.colors import sample_colorscale
 from arena_lib.errors import ShapeError
 from arena_lib.plots.arrays import with_axes
 from arena_lib.plots.style import LIGHT_TO_DARK, SEQUENCE, escape, finish
-from arena_lib.plots.superposition.panels import COLUMNS, make_panels
+from arena_lib.plots.superposition.panels import COLUMNS, make_panels, make_square
 
 PANEL = 190
 """Pixels of one panel."""
@@ -54,6 +54,7 @@ def feature_directions(
     figure.update_yaxes(
         range=[-reach, reach], showgrid=False, zeroline=True, zerolinecolor="#cccccc", showticklabels=False
     )
+    make_square(figure)
     n_rows = places[-1][0]
     return finish(figure, title, width=60 + PANEL * min(columns, len(panels)), height=100 + (PANEL + 25) * n_rows)
 

@@ -34,3 +34,11 @@ def make_panels(
     figure = make_subplots(rows=n_rows * (1 + n_below), cols=n_columns, subplot_titles=titles, **settings)
     places = [(1 + (1 + n_below) * (i // n_columns), 1 + i % n_columns) for i in range(len(names))]
     return figure, places
+
+
+def make_square(figure: go.Figure) -> None:
+    """Give both axes of every panel one scale, so that a circle is round."""
+    for i in range(1, len(list(figure.select_xaxes())) + 1):
+        number = "" if i == 1 else str(i)
+        figure.layout[f"yaxis{number}"].update(scaleanchor=f"x{number}", constrain="domain")
+        figure.layout[f"xaxis{number}"].update(constrain="domain")

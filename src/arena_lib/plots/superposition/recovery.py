@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 from arena_lib.errors import ShapeError
 from arena_lib.plots.arrays import to_array
 from arena_lib.plots.style import SEQUENCE, finish
-from arena_lib.plots.superposition.panels import COLUMNS, make_panels
+from arena_lib.plots.superposition.panels import COLUMNS, make_panels, make_square
 
 PANEL = 190
 """Pixels of one panel."""
@@ -61,6 +61,7 @@ def recovery(features: Any, decoders: Any, frac_active: Any, steps: Sequence[int
     axis = {"range": [-1.4, 1.4], "showgrid": False, "zeroline": False, "showticklabels": False}
     figure.update_xaxes(axis)
     figure.update_yaxes(axis)
+    make_square(figure)
     figure.update_layout(**_controls(steps), legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0.35})
     n_rows = places[-1][0]
     finish(figure, title, width=60 + PANEL * min(COLUMNS, n_inst), height=230 + PANEL * n_rows)

@@ -118,6 +118,18 @@ def require_finite(losses: Float[Tensor, " n_inst"], step: int, lr: float) -> No
         )
 
 
+def take_step(
+    model: nn.Module, optimizer: torch.optim.Optimizer, batch: Float[Tensor, "batch n_inst n_feats"]
+) -> Float[Tensor, " n_inst"]:
+    """Make one update of all instances on these examples, and return each instance's loss before it."""
+    toy: Trainable = model  # type: ignore[assignment]  # a Module that has these methods
+    losses = toy.calculate_losses(toy(batch), batch)
+    optimizer.zero_grad()
+    losses.sum().backward()
+    optimizer.step()
+    return losses.detach()
+
+
 def train_toy_model(model: nn.Module, config: ToyTrainingConfig | None = None) -> ToyHistory:
     """Train every instance of `model` on fresh examples, and return how its losses fell.
 
@@ -134,12 +146,8 @@ def train_toy_model(model: nn.Module, config: ToyTrainingConfig | None = None) -
     with progress(config.n_steps, "training") as bar:
         for step in range(config.n_steps):
             set_lr(optimizer, config.lr * config.schedule(step, config.n_steps))
-            batch = toy.generate_batch(config.batch_size, generator)
-            losses = toy.calculate_losses(toy(batch), batch)
-            optimizer.zero_grad()
-            losses.sum().backward()
-            optimizer.step()
-            summed, n_summed = summed + losses.detach(), n_summed + 1
+            losses = take_step(model, optimizer, toy.generate_batch(config.batch_size, generator))
+            summed, n_summed = summed + losses, n_summed + 1
             bar.update()
             if (step + 1) % config.log_every == 0 or step + 1 == config.n_steps:
                 require_finite(summed, step + 1, config.lr)

@@ -129,10 +129,10 @@ def compute_l0_loss(
 class JumpReLUToySAEConfig(ToySAEConfig):
     """The sizes of a toy SAE, the weight of its L0, and its thresholds."""
 
-    theta_init: float = 0.5
+    theta_init: float = 0.3
     """Every latent's threshold at first."""
-    ste_eps: float = 0.01
-    """Width of the window around a threshold in which examples move it."""
+    ste_eps: float = 0.3
+    """Width of the window around a threshold in which examples move it; with 0.1 few SAEs find every feature."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -76,20 +76,24 @@ FIGURES = {
 
 
 def save_figures(
-    folder: Path, *, only: Sequence[str] = (), size: Size = "full", seed: int = 0
+    folder: Path,
+    *,
+    only: Sequence[str] = (),
+    size: Size = "full",
+    seed: int = 0,
+    figures: Mapping[str, PaperFigure] = FIGURES,
 ) -> dict[str, list[Path]]:
-    """Train and draw the figures of these names (or all) into `folder`, and return each one's files.
+    """Train and draw those of `figures` with these names (or all) into `folder`, and return each one's files.
 
     Each is an HTML page, and a PNG too where kaleido and a Chromium can be found.
     """
     for name in only:
-        if name not in FIGURES:
-            raise UnknownNameError("figure", name, FIGURES)
-    return {name: _save(name, folder, size, seed) for name in only or FIGURES}
+        if name not in figures:
+            raise UnknownNameError("figure", name, figures)
+    return {name: _save(name, figures[name], folder, size, seed) for name in only or figures}
 
 
-def _save(name: str, folder: Path, size: Size, seed: int) -> list[Path]:
-    paper_figure = FIGURES[name]
+def _save(name: str, paper_figure: PaperFigure, folder: Path, size: Size, seed: int) -> list[Path]:
     drawn = paper_figure.draw(seed=seed, **(paper_figure.tiny if size == "tiny" else {}))
     pictures = drawn if isinstance(drawn, list) else [drawn]
     files = [save_html(pictures, folder / f"{name}.html", title=name)]
