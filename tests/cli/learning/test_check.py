@@ -101,6 +101,20 @@ def test_waiting_is_said_where_a_pipe_does_not_take_it_along(arena, solved):
     assert arena("check", solved, "-e", "causal_mask", "--json").err == ""
 
 
+def test_begun_code_that_cannot_run_is_told_of_in_a_line(arena):
+    arena("start", "1.1", "--format", "py")
+    (path,) = Path().glob("1.1_*.py")
+    head, marker, rest = path.read_text().partition("def count_pairs(")
+    rest = rest.replace("    raise NotImplementedError\n", "    raise NotImplementedError\n    return {}\n", 1)
+    path.write_text((head + marker + rest).replace("def merge_pair(", "def merge_pairs("))
+    lines = arena("check", "-e", "count_pairs", "-e", "merge_pair", "-e", "causal_mask").out.splitlines()
+    assert lines == [
+        "○ 1.1/count_pairs: begun; `raise NotImplementedError` is still in count_pairs.",
+        "○ 1.1/merge_pair: the cell defines merge_pairs, not merge_pair.",
+        f"{path}: 0 of 3 passed, 2 begun, 1 not started.",
+    ]
+
+
 def test_every_verdict_has_one_mark(arena, solved):
     helpers = "def helper():\n    raise NotImplementedError\n\ndef count_pairs(words):\n    return helper()\n"
     solved.write_text(solved.read_text() + helpers)

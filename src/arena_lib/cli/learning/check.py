@@ -184,27 +184,25 @@ def _to_json(verdict: Any, section: Any) -> dict[str, Any]:
 
 
 def _show_verdict(verdict: FileVerdict, section: Section) -> None:
-    waiting = [result for result in verdict.results if result.status == "not_started"]
-    begun = {
-        r.exercise
-        for r in verdict.results
-        if r.status != "not_started" or r.notes or r.needs or len(verdict.results) == 1
-    }
-    _show_results(verdict, begun)
+    begun = [result for result in verdict.results if result.status == "not_started" and (result.notes or result.needs)]
+    waiting = [result for result in verdict.results if result.status == "not_started" and result not in begun]
+    is_one = len(verdict.results) == 1
+    _show_results(verdict, {result.exercise for result in verdict.results if result not in waiting or is_one})
     n_passed = sum(result.passed for result in verdict.results)
     to_fix = [result for result in verdict.results if result.status not in WELL]
     more = more_to_explore(section, len(verdict.results))
-    show(f"{verdict.path.name}: {_counts(n_passed, len(to_fix), len(waiting))}{more}.")
-    if to_fix and n_passed + len(waiting) > 0:
+    show(f"{verdict.path.name}: {_counts(n_passed, len(to_fix), len(begun), len(waiting))}{more}.")
+    if to_fix and not is_one:
         show(f"Next: fix {to_fix[0].exercise}")
-    elif waiting and n_passed:
-        show(f"Next: {waiting[0].exercise}")
+    elif (begun or waiting) and n_passed:
+        show(f"Next: {[*begun, *waiting][0].exercise}")
 
 
-def _counts(n_passed: int, n_to_fix: int, n_waiting: int) -> str:
+def _counts(n_passed: int, n_to_fix: int, n_begun: int, n_waiting: int) -> str:
     """How many exercises have passed, and what became of the others."""
-    to_fix = f"{n_to_fix} to fix, " if n_to_fix else ""
-    return f"{n_passed} of {n_passed + n_to_fix + n_waiting} passed, {to_fix}{n_waiting} not started"
+    others = {"to fix": n_to_fix, "begun": n_begun}
+    text = "".join(f", {number} {what}" for what, number in others.items() if number)
+    return f"{n_passed} of {n_passed + n_to_fix + n_begun + n_waiting} passed{text}, {n_waiting} not started"
 
 
 def _show_results(verdict: FileVerdict, ids: set[str]) -> None:

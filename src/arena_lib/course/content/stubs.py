@@ -57,7 +57,7 @@ def make_stub(source: str, keep: Sequence[str] = ()) -> str:
     """
     (node,) = ast.parse(source).body
     assert isinstance(node, Definitions), "a reference is one function or class"
-    functions = _functions(node)
+    functions = functions_of(node)
     unknown = set(keep) - {function.name for function in functions}
     if unknown:
         raise AuthoringError(
@@ -73,7 +73,7 @@ def make_stub(source: str, keep: Sequence[str] = ()) -> str:
 
 def is_stub(node: Definitions, keep: Sequence[str] = ()) -> bool:
     """Whether no body of a function or class is written yet, apart from the methods to `keep`."""
-    functions = [function for function in _functions(node) if function.name not in keep and _has_body(function)]
+    functions = [function for function in functions_of(node) if function.name not in keep and _has_body(function)]
     return bool(functions) and all(_body(function) == NOT_STARTED for function in functions)
 
 
@@ -94,7 +94,7 @@ def exercise_text(section: Section, entry: ExerciseEntry, *, is_solution: bool =
             f"{section.path}:{entry.line}: exercises may share a class, of which each keeps the others' methods: got "
             f"the function {entry.reference} for {[candidate.name for candidate in sharing]}. Keep one of them."
         )
-    methods = [function.name for function in _functions(node)]
+    methods = [function.name for function in functions_of(node)]
     own = [name for name in methods if name not in entry.keep]
     if entry == sharing[0]:
         kept_by_all = [name for name in methods if all(name in candidate.keep for candidate in sharing)]
@@ -107,7 +107,7 @@ def _subclass(source: str, node: ast.ClassDef, names: Sequence[str]) -> str:
     """A class of the same name on top of the one that is there, with these methods."""
     lines = source.splitlines()
     parts = [f'class {node.name}({node.name}):\n    """Your {node.name} as it is so far, and {", ".join(names)}."""']
-    for function in _functions(node):
+    for function in functions_of(node):
         if function.name in names:
             parts.append("\n".join(lines[first_line(function) - 1 : function.end_lineno]))
     return "\n\n".join(parts) + "\n"
@@ -170,7 +170,7 @@ def _definition(reference: str) -> tuple[SourceModule, Definitions]:
     return module, node
 
 
-def _functions(node: Definitions) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+def functions_of(node: Definitions) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
     """The function itself, or the methods of the class."""
     if isinstance(node, ast.ClassDef):
         return [child for child in node.body if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef)]

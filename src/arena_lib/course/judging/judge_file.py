@@ -25,6 +25,7 @@ from arena_lib.checking.soft_limits import LIMIT_GIB, LIMIT_SECONDS, NOTES_ON_TI
 from arena_lib.course.content.catalog_types import ExerciseEntry, Section
 from arena_lib.course.content.judge_hashes import current_test_hash
 from arena_lib.course.content.stubs import is_stub
+from arena_lib.course.judging.begun import begun_text, cells_of
 from arena_lib.course.judging.cells import CellProblem, LearnerFile, read_learner_file
 from arena_lib.course.judging.collect import (
     ParsedFile,
@@ -99,6 +100,7 @@ def judge_file(
         return {name: result or judged[name] for name, result in early.items()}
 
     results = _with_helpers(parsed, section, judge(entries), judge)
+    results = _with_what_is_begun(path, parsed, section, results)
     return FileVerdict(
         path=path,
         results=tuple(_complete(results[entry.id], entry, _source_hash(parsed, entry)) for entry in entries),
@@ -129,6 +131,19 @@ def _with_helpers(
         name: point_to_unwritten(mention_helpers(result, helpers.get(name, ()), all_results, parsed), section.exercises)
         for name, result in results.items()
     }
+
+
+def _with_what_is_begun(
+    path: Path, parsed: ParsedFile, section: Section, results: Mapping[str, Result]
+) -> dict[str, Result]:
+    """The results, those that aren't started with what the learner has written of them all the same."""
+    told, cells = dict(results), cells_of(path)
+    for entry in section.exercises:
+        result = results.get(entry.id)
+        if result is not None and result.status == "not_started" and not result.needs:
+            text = begun_text(section, entry, parsed, cells.get(entry.id, ""))
+            told[entry.id] = replace(spoken(entry.id, "not_started", f"{text}."), notes=(text,)) if text else result
+    return told
 
 
 def _run_all(
