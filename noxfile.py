@@ -114,7 +114,7 @@ def build(session: nox.Session) -> None:
 
 @nox.session
 def browser(session: nox.Session) -> None:
-    """A started notebook in JupyterLab, and the demo's report, in a Chromium; pictures of both in `output/browser/`."""
+    """A notebook in JupyterLab, the demo's report and latents' pages in a Chromium; pictures in `output/browser/`."""
     install(session, "browser")
     bring_chromium(session)
     session.run(*offline(), sys.executable, "-m", "pytest", "-q", "-m", "browser", "tests/browser")

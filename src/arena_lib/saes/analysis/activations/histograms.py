@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import plotly.graph_objects as go
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -116,7 +117,7 @@ def show_activation_histogram(
     *,
     hook_name: str | None = None,
     skip: Sequence[int] | None = None,
-) -> Any:
+) -> go.Figure:
     """A histogram of a latent's activations above 0, with the share of tokens on which it is active in the title."""
     collected = collect_activations(
         model, sae, tokens, [latent_idx], total_batches=total_batches, hook_name=hook_name, skip=skip

@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import plotly.graph_objects as go
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -136,7 +137,7 @@ def find_top_deembeddings(
     return list_ends(place, compute_latent_embeddings(model, sae, [latent_idx], hook_name=hook_name)[0], k)
 
 
-def show_top_logits(model: Any, sae: SAE, latent_idx: int, k: int = 10, *, hook_name: str | None = None) -> Any:
+def show_top_logits(model: Any, sae: SAE, latent_idx: int, k: int = 10, *, hook_name: str | None = None) -> go.Figure:
     """`find_top_logits` as a figure."""
     effects = find_top_logits(model, sae, latent_idx, k, hook_name=hook_name)
     return token_effects(
@@ -147,7 +148,9 @@ def show_top_logits(model: Any, sae: SAE, latent_idx: int, k: int = 10, *, hook_
     )
 
 
-def show_top_deembeddings(model: Any, sae: SAE, latent_idx: int, k: int = 10, *, hook_name: str | None = None) -> Any:
+def show_top_deembeddings(
+    model: Any, sae: SAE, latent_idx: int, k: int = 10, *, hook_name: str | None = None
+) -> go.Figure:
     """`find_top_deembeddings` as a figure."""
     effects = find_top_deembeddings(model, sae, latent_idx, k, hook_name=hook_name)
     return token_effects(

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import plotly.graph_objects as go
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -47,7 +48,7 @@ class DirectionMap:
     clusters: list[int]
     """Its cluster, from 0; -1 if it is in none, or clusters weren't asked for."""
 
-    def show(self, title: str = "Decoder directions") -> Any:
+    def show(self, title: str = "Decoder directions") -> go.Figure:
         """A figure, by SAE; the texts are shown on hover."""
         names = [
             f"{width}/{latent} {text}" + (f" (cluster {cluster})" if cluster != ALONE else "")

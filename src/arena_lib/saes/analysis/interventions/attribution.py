@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import plotly.graph_objects as go
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -129,7 +130,7 @@ class EffectComparison:
         i = int((self.ablation - self.attribution).abs().argmax())
         return self.latent_idxs[i], self.ablation[i].item(), self.attribution[i].item()
 
-    def show(self) -> Any:
+    def show(self) -> go.Figure:
         """One point for each latent; on the diagonal both agree."""
         return scatter(
             {"latents": (self.attribution, self.ablation)},

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import plotly.graph_objects as go
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -54,7 +55,7 @@ class ScaleSweep:
         combined = _rescale(self.self_similarity) - _rescale(self.entropy)
         return self.scales[int(combined.argmax())]
 
-    def show(self) -> Any:
+    def show(self) -> go.Figure:
         """Both by scale, each brought to 0 to 1."""
         series = {
             "self-similarity": _rescale(self.self_similarity),
