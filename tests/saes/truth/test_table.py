@@ -51,6 +51,17 @@ def test_baselines_read_their_own_hook(bench):
         assert all(0 <= score.f1 <= 1 and score.union_f1 >= 0 for score in scores)
 
 
+def test_scoring_keeps_no_gradients(bench):
+    weight, seen = torch.ones((), requires_grad=True), []
+
+    def featurise(acts):
+        seen.append(acts[:, :4] * weight)
+        return seen[-1]
+
+    bench.score(featurise)
+    assert not any(features.requires_grad for features in seen)
+
+
 def test_nothing_there_is_refused(model):
     with pytest.raises(ConfigError, match="at least one label must be linearly there"):
         TruthBench(model, HOOK, config=TruthConfig(n_fit=4, n_validation=2, n_test=3, seq=32, variables=("full stop",)))

@@ -141,6 +141,7 @@ class TruthBench:
                 f"{self.config.min_positive} tokens at {hook_name}. Add rows, or lower one of the two."
             )
 
+    @torch.no_grad()
     def score(self, featurise: Featurise, *, of: str | None = None) -> list[LabelScore]:
         """Choose detectors on the validation set, and score them on the test set.
 
