@@ -32,6 +32,9 @@
 # | 1. An autoencoder that chooses | 40 |
 # | 2. Activations that stream | 35 |
 # | 3. How good is it? | 40 |
+# | 4. Train one, and see when it goes wrong | 15 |
+# | 5. Where is a latent active? | 35 |
+# | 6. What does a latent write? | 25 |
 #
 # These are minutes of exercises; the rest of the ten hours is for reading, training and looking.
 #
@@ -48,7 +51,7 @@ from arena_lib.saes.truth import make_labelled_rows
 
 MODEL = "tiny-llama"
 HOOK = "blocks.2.hook_resid_post"  # where the autoencoder reads: the residual stream after layer 2
-N_ROWS = 200 if SCALE == "tiny" else 4000
+N_ROWS = 120 if SCALE == "tiny" else 4000
 
 model = zoo.load(MODEL)
 d_in = model.cfg.d_model
@@ -291,3 +294,217 @@ def measure(sae, tokens=held[:32]):
 
 for name, value in measure(sae).items():
     print(f"{name:>15} {value:6.2f}")
+# %% [markdown]
+# ## 4. Train one, and see when it goes wrong
+#
+# *About 15 minutes of exercises. You train an autoencoder, and tell from training curves what is wrong with others.*
+#
+# Now train it. `train_sae` streams activations through the store, takes steps with Adam, keeps decoder directions at length 1, counts which latents
+# have been silent for long (`dead_window` steps), and folds the scale into the weights at the end. On two free cores this takes about two minutes, and it shows a bar.
+#
+# What to expect: the loss falls fast for a hundred steps, and slowly after that. In the last fifth of the steps the learning rate falls to 0,
+# and the loss takes one more step down.
+# %% result
+# the trained autoencoder beside the model: twelve latents a token, a tenth of the variance left, and nearly all of the loss recovered.
+from arena_lib.saes.training.config import SAETrainingConfig
+from arena_lib.saes.training.trainer import train_sae
+
+N_STEPS = 40 if SCALE == "tiny" else 1500
+STREAM = StoreConfig(batch_size=256 if SCALE == "tiny" else 1024)
+sae = TopKSAE(TopKSAEConfig(d_in=d_in, d_sae=D_SAE, k=K), make_generator(0))
+train_sae(
+    model, sae, HOOK, ShuffledBatches(rows, 16), SAETrainingConfig(n_steps=N_STEPS, log_every=50), store_config=STREAM
+)
+sae.requires_grad_(False)
+numbers = measure(sae)
+for name, value in numbers.items():
+    print(f"{name:>15} {value:6.2f}")
+# %% [markdown]
+# We got an FVU of 0.10, an added loss of 0.08 nats on a loss of 1.68, and 0.98 of the loss recovered, with no dead latent at all. So this SAE takes the
+# activations apart into twelve pieces each, out of 512, and the model hardly notices.
+#
+# Does that make it a *good* SAE? Faithful and sparse, yes. That its pieces mean something is another matter, and no number of part 3 says so. Parts 5 to 7 look.
+#
+# ### Five runs
+#
+# Most runs don't go so well at first. The cell below trains five small autoencoders, four of them with one setting that is badly wrong. Two are of the older kind:
+# a ReLU in place of TopK, and a penalty on the sum of latents (**L1**) that makes them sparse. Look at the curves before you read on. Each shows three numbers as training goes on: FVU, L0 and
+# the share of latents that are dead.
+# %%
+from arena_lib.saes.autoencoders.relu import ReLUSAE, ReLUSAEConfig
+
+N_SHORT = 24 if SCALE == "tiny" else 240
+WIDTH = D_SAE // 2
+
+
+def watch(new_sae, lr):
+    """Train for a short while, and measure on held-out texts eight times on the way."""
+    history = {"FVU": [], "L0": [], "dead": []}
+
+    def look(sae):
+        seen = sae.encode(acts)
+        history["FVU"].append(float(compute_fvu(acts, sae.decode(seen))))
+        history["L0"].append(float(compute_l0(seen)))
+        history["dead"].append(float((compute_frequencies(seen) == 0).float().mean()))
+        return {"fvu": history["FVU"][-1]}
+
+    settings = SAETrainingConfig(n_steps=N_SHORT, lr=lr, eval_every=N_SHORT // 8, dead_window=N_SHORT // 4)
+    stream = StoreConfig(batch_size=64 if SCALE == "tiny" else 512, chunk_batches=8)
+    texts = ShuffledBatches(rows, 16)
+    train_sae(model, new_sae, HOOK, texts, settings, store_config=stream, evaluate=look)
+    return history
+
+
+def topk_sae():
+    return TopKSAE(TopKSAEConfig(d_in=d_in, d_sae=WIDTH, k=K), make_generator(0))
+
+
+def relu_sae(l1_coef):
+    return ReLUSAE(ReLUSAEConfig(d_in=d_in, d_sae=WIDTH, l1_coef=l1_coef), make_generator(0))
+
+
+runs = {
+    "A": watch(topk_sae(), 2e-5),
+    "B": watch(relu_sae(0.05), 1e-3),
+    "C": watch(topk_sae(), 1e-3),
+    "D": watch(relu_sae(10.0), 1e-3),
+    "E": watch(topk_sae(), 0.1),
+}
+for quantity in ("FVU", "L0", "dead"):
+    plots.lines(
+        {name: run[quantity] for name, run in runs.items()},
+        x=[(i + 1) * N_SHORT // 8 for i in range(len(runs["C"]["FVU"]))],
+        x_title="step",
+        y_title=quantity,
+        title=f"{quantity} in five runs",
+    ).show()
+# %% [markdown]
+# What is wrong with each? Here are five diagnoses. Give each run one of them. (The settings are in the cell above, but the curves suffice.)
+#
+# - `"healthy"`
+# - `"learning rate too high"`: the first steps are so large that most latents are thrown out of reach, and never chosen again
+# - `"learning rate too low"`: everything goes the right way, and gets nowhere
+# - `"sparsity counts too much"`: the cheapest thing is to say nothing
+# - `"sparsity counts too little"`: reconstruction is nearly perfect, since it's allowed everything
+# %% exercise="diagnose_runs" title="Five runs, four mistakes" difficulty=3 importance=5 minutes=15
+# hint: With TopK, L0 can't be above k, and is below it only where too few latents are positive. What do dead latents say?
+# hint: A low FVU isn't good by itself. Look at it together with L0: who pays for it?
+# hint: Two runs have an L0 that isn't near 12: one far above, one at about 1. Of the other three one has many dead latents, and one has an FVU that hardly moves.
+# region solution
+# diagnoses = {
+#     "A": "learning rate too low",
+#     "B": "sparsity counts too little",
+#     "C": "healthy",
+#     "D": "sparsity counts too much",
+#     "E": "learning rate too high",
+# }
+# assert sorted(diagnoses) == list("ABCDE"), "give each of the five runs a diagnosis"
+# assert len(set(diagnoses.values())) == 5, "each diagnosis is right for one run"
+# assert diagnoses["C"] == "healthy", "the healthy run has an L0 of about k, a falling FVU, and hardly any dead latents"
+# assert diagnoses["A"] == "learning rate too low", "with a learning rate that is too low, FVU hardly moves and nothing dies"
+# assert diagnoses["E"] == "learning rate too high", "with a learning rate that is too high, latents die in the first steps"
+# assert diagnoses["D"] == "sparsity counts too much", "where sparsity counts too much, L0 falls to about 1 and FVU rises"
+# assert diagnoses["B"] == "sparsity counts too little", "where it counts too little, L0 rises while FVU falls to nothing"
+# endregion
+# %% [markdown]
+# What to do in each case:
+#
+# | what you see | what to do |
+# |---|---|
+# | many dead latents from the start | a lower learning rate; the auxiliary loss, or resampling; `b_dec` started at the mean |
+# | FVU falls in a straight line, and is high | a higher learning rate, or more steps |
+# | L0 falls to almost nothing, FVU rises | a smaller weight of sparsity, and raise it slowly (`sparsity_warmup`) |
+# | L0 stays high, or rises | a larger weight of sparsity |
+# | everything looks good, but added loss is high | the hook is at the wrong place, or padding was trained on: look at where the error is |
+#
+# ## 5. Where is a latent active?
+#
+# *About 35 minutes of exercises. You find the tokens on which a latent is most active, and read them.*
+#
+# A latent is a number at each token. The first question about it: where is it large? Collect many texts, find the tokens with its largest
+# activations, and read what stands there. These are **max-activating examples**, and most of what people say about SAEs begins with them.
+#
+# First the search, in a batch of texts. A story says the same thing for a while, so the ten largest may be ten neighbours. So one may ask for a minimal
+# distance: a place is left out if a better one in the same text is near.
+# %% exercise="find_top_positions" title="The largest in a batch" difficulty=3 importance=4 minutes=15
+# hint: Sort all activations of the batch at once, and go through them from the largest.
+# hint: From the index in the flattened tensor, divmod with the length of a row gives row and position. A stable sort keeps the earlier of equal ones first.
+# hint: Keep a list of places. Skip a place if any(row == a and abs(position - b) <= min_distance for a, b in found), stop at k or at the first activation that isn't above 0, and give torch.tensor(found, dtype=torch.long).reshape(-1, 2).
+# %% [markdown]
+# Now for texts without end. `stream_latents(place, texts, [latent_idx], total_batches=..., skip=...)` goes through them batch by batch. Each batch has
+# `tokens`, the latent as `latents` "batch seq 1", the same as `counted` with 0 where a token doesn't count (padding, and the token that begins a text), and
+# `is_real`, False at padding. `find_place(model, sae, hook_name)` makes the place, and `token_texts(place.lm, ids)` says what tokens are as text. `Example` is a record that
+# may help, and tuples will do as well.
+#
+# Around each token, its **context**: up to `buffer` tokens on each side, fewer where the text ends. (This builds on your `find_top_positions`. Not written yet? Take the
+# library's: `from arena_lib.saes.analysis.activations.examples import find_top_positions`.)
+# %% exercise="fetch_max_activating_examples" title="Max-activating examples" difficulty=4 importance=5 minutes=20
+# hint: Keep a list of the best examples so far. What must happen to it after each batch?
+# hint: In each batch find the k best places of acts = batch.counted[..., 0], and cut a window around each, without padding. Then sort all examples by activation and keep k.
+# hint: near = range(max(position - buffer, 0), min(position + buffer + 1, acts.shape[1])); window = [i for i in near if batch.is_real[row, i]]; the token is entry window.index(position) of it.
+# %% result
+# three latents, from frequent to rare, each with its best examples.
+# Read them before you go on: what would you call each of them? The text between >> and << is the token itself.
+from arena_lib.saes.analysis.activations.histograms import compute_activation_stats, show_activation_histogram
+
+stats = compute_activation_stats(model, sae, held)
+by_frequency = stats.active_share.argsort(descending=True).tolist()
+SHOWN = [by_frequency[int(share * D_SAE)] for share in (0.03, 0.15, 0.35)]
+
+
+def show_examples(latent_idx, k=6, buffer=8):
+    """Print a latent's best examples."""
+    print(f"latent {latent_idx}: active on {stats.active_share[latent_idx]:.1%} of tokens")
+    for activation, words, at in fetch_max_activating_examples(
+        model, sae, held, latent_idx, k=k, buffer=buffer, may_overlap=False
+    ):
+        print(f"  {activation:5.1f} ", "".join(words[:at]) + f" >>{words[at]}<<" + "".join(words[at + 1 :]))
+
+
+for latent_idx in SHOWN:
+    show_examples(latent_idx)
+# %% result
+# how strongly one of them is active, where it's active at all.
+# Many small values and few large ones: the examples that you read are from the right end, and may be about something else than the rest.
+show_activation_histogram(model, sae, held, SHOWN[1])
+# %% [markdown]
+# You will have found some latents that have an obvious name ("the verb after two people", "a comma between countries"), and some that have none. Two
+# warnings before you believe the obvious ones:
+#
+# - You read the largest activations only. What does the latent do at the rest, where it's weaker but far more frequent?
+# - Your name may be too wide ("names": but is it active on *all* names?) or too narrow ("Wendy": but is it active at other things too?).
+#
+# Part 7 checks both, since here we know what is true.
+#
+# ## 6. What does a latent write?
+#
+# *About 25 minutes of exercises. You read what a latent does to the next token from its direction.*
+#
+# So far we asked what makes a latent active. The other side: what does it *do*? It adds its direction to the residual stream. If nothing later in the
+# model touched that, the final norm and the unembedding $W_U$ would turn it into logits. This is the logit lens of section 1.2, applied to a direction.
+#
+# The final norm multiplies each entry by its gain, a vector that is part of the model. A LayerNorm (GPT-2) first takes each vector's mean away, an RMSNorm (Llama) doesn't. It also divides by a
+# size that depends on the text; that changes the scale of all logits alike, and is left out. And a number that is added to *all* logits changes no
+# probability, so we take the mean over the vocabulary away.
+# %% exercise="project_to_logits" title="From directions to logits" difficulty=2 importance=4 minutes=15
+# hint: What does the final norm do to a vector that is linear, whatever the text is?
+# hint: Centre (if the norm does), multiply by the gain, multiply by W_U, and centre over the vocabulary.
+# hint: logits = (directions * gain) @ W_U; logits - logits.mean(dim=-1, keepdim=True).
+# %% [markdown]
+# Then list the tokens at both ends. `compute_latent_logits(model, sae, [latent_idx], hook_name=...)` applies what you wrote to an SAE's decoder directions and gives
+# "1 d_vocab", and `list_ends(place, values, k)` makes the lists of `TokenEffects`, with each token's text. You may also sort by hand, and give a pair of lists.
+# %% exercise="find_top_logits" title="Likelier and less likely" difficulty=2 importance=3 minutes=10
+# hint: Which of an SAE's matrices says what a latent writes, and which what it reads?
+# hint: Get the row of logits of one latent; then the k largest, the largest first, and the k smallest, the smallest first.
+# hint: place = find_place(model, sae, hook_name); list_ends(place, compute_latent_logits(model, sae, [latent_idx], hook_name=hook_name)[0], k).
+# %% result
+# what two of your latents make likelier (above), and less likely (hatched).
+from arena_lib.saes.analysis.directions.logits import show_top_logits
+
+for latent_idx in SHOWN[:2]:
+    print(latent_idx, "likelier:", [token for token, _ in find_top_logits(model, sae, latent_idx, 5).top])
+    show_top_logits(model, sae, latent_idx, k=8).show()
+# %% [markdown]
+# For some latents both sides fit together: a latent that is active after two people were named makes "were" likelier. For others the tokens look random. After layer 2 of
+# `tiny-llama` there is one more layer, which may read the direction and do something else with it; and a latent that holds a fact for later needn't
+# write to the next token at all.

@@ -1,5 +1,14 @@
 """Judges of section 1.3.3, Interpretability with SAEs."""
 
+from arena_lib.tests.interpretability_with_saes.directions import (
+    test_find_top_logits,
+    test_project_to_logits,
+    test_show_top_logits,
+)
+from arena_lib.tests.interpretability_with_saes.examples import (
+    test_fetch_max_activating_examples,
+    test_find_top_positions,
+)
 from arena_lib.tests.interpretability_with_saes.metrics import (
     test_compute_frequencies,
     test_compute_fvu,
@@ -29,9 +38,14 @@ __all__ = [
     "test_compute_loss_recovered",
     "test_compute_scale",
     "test_decode_latents",
+    "test_fetch_max_activating_examples",
+    "test_find_top_logits",
+    "test_find_top_positions",
     "test_keep_top_k",
     "test_mix_halves",
     "test_pick_positions",
+    "test_project_to_logits",
     "test_remove_radial_gradient",
     "test_replace_positions",
+    "test_show_top_logits",
 ]

@@ -10,6 +10,7 @@ from tests.saes.analysis.conftest import RESID, Z, make_sae, make_texts, make_tr
 from arena_lib.errors import ConfigError, ShapeError, UnknownNameError
 from arena_lib.saes.analysis.interventions.ablation import (
     ablate_sae_latent,
+    apply_latent_change,
     compute_ablation_effects,
     run_without_latent,
 )
@@ -112,3 +113,18 @@ def test_what_cannot_work_is_refused(llama, sae):
         sae.b_enc -= 1e6
     with pytest.raises(ConfigError, match="a latent must be active on the prompts"):
         compute_ablation_effects(llama, sae, tokens, metric)
+
+
+@pytest.mark.parametrize("hook_name", [RESID, Z])
+def test_a_change_of_latents_is_what_a_run_with_the_error_kept_makes_of_it(llama, hook_name):
+    sae, tokens = make_sae(hook_name), make_texts(n_texts=2)
+    place = find_place(llama, sae)
+    with torch.no_grad():
+        acts = place.read(tokens)
+        latents = sae.encode(acts)
+        changed = ablate_sae_latent(latents, latent_idx=int((latents > 0).sum(dim=(0, 1)).argmax()), seq_pos=4)
+        replaced = apply_latent_change(acts, latents, changed, sae.W_dec)
+        logits = place.lm.run(tokens, [(hook_name, lambda tensor, hook: replaced.view(tensor.shape))])
+        kept = place.lm.run(tokens, place.edit(lambda latents, place: changed))
+    assert not torch.equal(acts, replaced)
+    torch.testing.assert_close(logits, kept, rtol=1e-9, atol=1e-9)

@@ -66,6 +66,19 @@ def ablate_sae_latent(
     return ablated
 
 
+def apply_latent_change(
+    acts: Float[Tensor, "*batch d_out"],
+    latents: Float[Tensor, "*batch d_sae"],
+    changed: Float[Tensor, "*batch d_sae"],
+    W_dec: Float[Tensor, "d_sae d_out"],
+) -> Float[Tensor, "*batch d_out"]:
+    """The activations after latents were changed, with what the autoencoder doesn't explain left in.
+
+    decode(changed) plus the error, acts - decode(latents). The bias of the decoder is in both, so it isn't needed.
+    """
+    return acts + (changed - latents) @ W_dec
+
+
 @torch.no_grad()
 def run_without_latent(
     model: Any,
