@@ -107,11 +107,11 @@ def compute_scale(acts: Float[Tensor, "batch d_in"]) -> Float[Tensor, ""]:
 
 
 def mix_halves(
-    held: Shaped[Tensor, "n_half *row"],
-    chunk: Shaped[Tensor, "n_chunk *row"],
+    held: Shaped[Tensor, "n_half ..."],
+    chunk: Shaped[Tensor, "n_chunk ..."],
     split: Int[Tensor, " n_chunk"],
     order: Int[Tensor, " n_chunk"],
-) -> tuple[Shaped[Tensor, "n_chunk *row"], Shaped[Tensor, "n_half *row"]]:
+) -> tuple[Shaped[Tensor, "n_chunk ..."], Shaped[Tensor, "n_half ..."]]:
     """What is served next, and what is held back for later, once a new chunk was read.
 
     `split` is the order in which the chunk is taken: the first half of it goes now, the second half is held back. What was
