@@ -177,6 +177,16 @@ def test_files_of_the_section_are_found_the_latest_first(section, tmp_path, monk
     assert [str(path) for path in find_files(section)] == names
 
 
+def test_a_file_in_which_nothing_is_begun_comes_last_however_new_it_is(section, folder):
+    begun = start(section, folder, format="py")
+    begun.write_text(begun.read_text().replace("raise NotImplementedError", "return a + b", 1))
+    os.utime(begun, (1000, 1000))
+    new = start(section, folder)
+    assert list(find_files(section, folder)) == [begun, new]
+    new.write_text(new.read_text().replace("raise NotImplementedError", "return a + b", 1))
+    assert list(find_files(section, folder)) == [new, begun]
+
+
 def test_files_may_lie_in_another_folder(section, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_at(tmp_path / "7.2_little.py", 2000)

@@ -128,7 +128,7 @@ def _what_is_there(path: Path, section: Section) -> str:
         obstacle = "a folder" if path.is_dir() else "something that is no file"
         return f"{path} must be free for the notebook: got {obstacle} of that name. Name another folder."
     changed = datetime.datetime.fromtimestamp(path.stat().st_mtime).strftime("%Y-%m-%d %H:%M")
-    begun = _n_begun(path, section)
+    begun = n_begun(path, section)
     state = "" if begun is None else f", with {begun} of {len(section.exercises)} exercises begun"
     options = "--format py --fresh" if path.suffix == ".py" else "--fresh"
     return (
@@ -137,11 +137,13 @@ def _what_is_there(path: Path, section: Section) -> str:
     )
 
 
-def _n_begun(path: Path, section: Section) -> int | None:
+def n_begun(path: Path, section: Section) -> int | None:
     """How many exercises no longer stand as they were handed out; None if the file can't tell."""
     try:
         found = exercise_cells(path)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    if not found:
         return None
     handed_out = {cell.exercise: cell.source for cell in build_cells(section) if cell.exercise}
     return sum(name in found and found[name].strip() != source.strip() for name, source in handed_out.items())
@@ -162,6 +164,12 @@ def find_script_cells(text: str) -> Iterator[re.Match[str]]:
 
 
 def find_files(section: Section, folder: Path | None = None) -> Iterator[Path]:
-    """The section's notebooks and scripts in a folder, the one changed last first."""
-    paths = [path for path in (folder or Path()).glob(f"{section.stem}*") if path.suffix in (".ipynb", ".py")]
-    yield from sorted(paths, key=lambda path: path.stat().st_mtime, reverse=True)
+    """The section's notebooks and scripts in a folder, the one worked on last first."""
+    files = (folder or Path()).glob(f"{section.stem}*")
+    paths = [path for path in files if path.suffix in (".ipynb", ".py") and path.is_file()]
+    yield from sorted(paths, key=lambda path: last_worked_on(path, section), reverse=True) if paths[1:] else paths
+
+
+def last_worked_on(path: Path, section: Section) -> tuple[bool, float]:
+    """What orders a learner's files: one in which nothing is begun comes before all others, however new it is."""
+    return n_begun(path, section) != 0, path.stat().st_mtime

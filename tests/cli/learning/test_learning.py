@@ -52,6 +52,17 @@ def test_start_says_how_to_go_on_with_each_format(arena):
         assert arena("start", "1.1", "--format", file_format).out.splitlines()[1:] == told
 
 
+def test_a_script_begun_is_named_and_stays_the_one_that_is_judged(arena):
+    arena("start", "1.1", "--format", "py")
+    (script,) = Path().glob("*.py")
+    script.write_text(script.read_text().replace("\n    raise NotImplementedError", "\n    return {}", 1))
+    told = f"{script} is there too, with 1 exercise begun. Commands that aren't given a file take the one that you worked on last."
+    assert told in arena("start", "1.1").out.splitlines()
+    arena("start", "1.2")
+    assert arena("check", "-e", "1.1/count_pairs").err == f"judging 1 exercise of {script} ...\n"
+    assert "is there too" not in arena("start", "1.3.1").out
+
+
 @pytest.mark.parametrize(("option", "value"), [("--format", "docx"), ("--scale", "huge")])
 def test_start_knows_its_options(arena, option, value):
     done = arena("start", "1.1", option, value)

@@ -59,7 +59,7 @@ def check(
 ) -> None:
     """Judge your code.
 
-    TARGET is a notebook, a Python file, or a section whose file is in this folder; the file here that was changed
+    TARGET is a notebook, a Python file, or a section whose file is in this folder; the file here that you worked on
     last by default. Each exercise is judged in a process of its own, with a time limit.
 
     For a class, name several files, or folders with a file or a folder for each learner; nothing is recorded then.

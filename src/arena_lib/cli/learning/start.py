@@ -30,7 +30,7 @@ def start_section(
     """
     from arena_lib.course.content.catalog import load_catalog
     from arena_lib.course.record.progress import ProgressStore
-    from arena_lib.course.workspace import FORMATS, SCALES, start
+    from arena_lib.course.workspace import FORMATS, SCALES, find_files, n_begun, start
 
     for what, chosen, choices in (("--format", file_format, FORMATS), ("--scale", scale, SCALES)):
         if chosen not in choices:
@@ -48,6 +48,12 @@ def start_section(
     else:
         n_exercises, hours = counted(len(chosen_section.exercises), "exercise"), counted(chosen_section.hours, "hour")
         show(f"{path} is ready: {n_exercises}, about {hours}.")
+        for other in find_files(chosen_section, folder):
+            if other != path and (begun := n_begun(other, chosen_section)):
+                show(
+                    f"{other} is there too, with {counted(begun, 'exercise')} begun. Commands that aren't given a file take "
+                    "the one that you worked on last."
+                )
         quoted = shlex.quote(str(path))
         open_it = f"Open it (jupyter lab {quoted}), or write" if file_format == "ipynb" else "Write"
         show(f"{open_it} in any editor and run: arena check {quoted}")

@@ -11,22 +11,22 @@ from arena_lib.course.content.catalog import Catalog
 from arena_lib.course.content.catalog_types import Section
 from arena_lib.course.judging.cells import LearnerFile, read_learner_file
 from arena_lib.course.judging.collect import ParsedFile, parse_file, problem_of_name, source_of_name
-from arena_lib.course.workspace import find_files
+from arena_lib.course.workspace import find_files, last_worked_on
 from arena_lib.errors import WorkspaceError
 
 
 def find_target(catalog: Catalog, target: str | None, section: str | None = None) -> tuple[Path, Section]:
-    """The file and the section: `target` is a path, the name of a section, or None for this folder's latest."""
+    """The file and the section: `target` is a path, the name of a section, or None for what was worked on last in this folder."""
     named = None if section is None else catalog.section(section)
     if target is None:
         sections = catalog.sections if named is None else [named]
-        paths = [path for candidate in sections for path in find_files(candidate)]
+        paths = [(path, candidate) for candidate in sections for path in find_files(candidate)]
         if not paths:
             raise WorkspaceError(
                 f"this folder must hold a section's notebook: got none in {_here()}. Name a file, or write one with: arena start 1.1"
             )
-        path = max(paths, key=lambda path: path.stat().st_mtime)
-        return path, named or section_of_file(catalog, read_learner_file(path))
+        latest, _ = max(paths, key=lambda place: last_worked_on(*place))
+        return latest, named or section_of_file(catalog, read_learner_file(latest))
     path = Path(target)
     if path.suffix in (".ipynb", ".py") or path.exists():
         return path, named or section_of_file(catalog, read_learner_file(path))
