@@ -69,13 +69,16 @@ class Terminal:
         return FileVerdict(path=self.path, results=results, problems=())
 
     def run(self, *events):
-        """Each event is a key, or a set of names that pass from this save on."""
+        """Each event is a key, a set of names that pass from this save on, or a list with the text that is saved."""
         remaining = [*events, "q"]
 
         def wait(seconds):
             event = remaining.pop(0)
             if isinstance(event, str):
                 return event
+            if isinstance(event, list):
+                self.path.write_text(event[0])
+                return ""
             self.passing |= event
             self.path.write_text(self.path.read_text() + "#")
             return ""
@@ -142,6 +145,67 @@ def test_a_save_is_said_at_once_and_the_exercise_that_is_worked_on_comes_first(t
     terminal.session._current = terminal.session.entries[2]
     terminal.session._look([f"1.1/{name}" for name in NAMES], lambda seconds: "")
     assert terminal.judged[-1] == ["mlp", "causal_mask", "attention"]
+
+
+MASK = "def causal_mask(scores):\n    return 1\n"
+ATTENTION = "def shift(x):\n    return x\n\n\nclass Attention:\n    def forward(self, x):\n        return causal_mask(shift(x))\n"
+TWO = MASK + "\n\n" + ATTENTION
+
+
+def test_whatever_was_edited_is_judged_with_what_uses_it_and_becomes_what_is_worked_on(terminal, capsys):
+    terminal.path.write_text(TWO)
+    terminal.passing = {"causal_mask"}
+    terminal.run([TWO.replace("return x", "return 2 * x")], [TWO], [TWO.replace("return 1", "return 2")])
+    # shift is no exercise, and attention uses it; causal_mask then passes, so attention is worked on again.
+    assert terminal.judged == [list(NAMES), ["attention"], ["attention"], ["causal_mask", "attention"]]
+    assert "now 1.1/attention" in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_an_edit_that_breaks_what_had_passed_is_seen_and_counted(terminal, capsys):
+    terminal.path.write_text(TWO)
+    terminal.passing = {"causal_mask"}
+    terminal.run(set(), [TWO + "#"])
+    assert "1 of 3 passed" in capsys.readouterr().out.splitlines()[-1]
+    terminal.passing.clear()
+    terminal.run([TWO.replace("return 1", "return 2")])
+    shown = capsys.readouterr().out.splitlines()
+    assert "✗ 1.1/causal_mask: failed." in shown
+    assert "0 of 3 passed" in shown[-1]
+    assert "now 1.1/causal_mask" in shown[-1]
+
+
+@pytest.mark.parametrize("keys", [[], ["n"], ["n", "n"]])
+def test_a_save_while_something_hangs_ends_that_and_is_judged(terminal, keys, capsys):
+    terminal.path.write_text(TWO)
+    terminal.n_looks = 10
+    first, second = (TWO.replace("return 1", f"return {number}") for number in (2, 3))
+    terminal.run(*[""] * 10, [first], *keys, [second], *[""] * 10)
+    assert terminal.judged[1][0] == "causal_mask"  # it is ended by the second save
+    assert "causal_mask" in terminal.judged[2]  # whatever the keys have moved on to
+    assert len(terminal.judged) == 3
+    assert capsys.readouterr().out.count(" saved, judging ") == 2
+
+
+def test_without_keys_a_save_ends_what_hangs_too(arena, solved, monkeypatch):
+    texts = []
+
+    def hang_once(path, section, *, meanwhile, **limits):
+        texts.append(path.read_text())
+        if len(texts) == 1:
+            path.write_text(texts[-1] + "# saved while it hangs\n")
+            while True:
+                meanwhile.while_waiting()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(judge_file, "judge_file", hang_once)
+    assert arena("check", solved, "--watch").code == 130
+    assert texts[1] == solved.read_text()
+
+
+def test_an_arrow_is_one_key_and_a_large_q_a_small_one(terminal, capsys):
+    assert watching.split_keys("\x1b[A\x1bOBQ\n\x1b") == ["\x1b[A", "\x1bOB", "q", "\n", "\x1b"]
+    terminal.run("\x1b[A")
+    assert "that is no key here: h hint, n next, l list, q quit" in capsys.readouterr().out
 
 
 def test_a_file_that_is_half_written_is_waited_for(tmp_path, monkeypatch):

@@ -13,7 +13,16 @@ import click
 from arena_lib.cli.learning.check_class import check_class, check_report, judged_entry, report_class
 from arena_lib.cli.learning.counting import shown_count
 from arena_lib.cli.learning.watch_session import Judge, WatchSession, saved_line
-from arena_lib.cli.learning.watching import has_keys, read_keys, take_stamp, wait_for_save, wait_without_keys
+from arena_lib.cli.learning.watching import (
+    Saved,
+    Stamp,
+    has_keys,
+    is_saved,
+    read_keys,
+    take_stamp,
+    wait_for_save,
+    wait_without_keys,
+)
 from arena_lib.cli.support.exploring import more_to_explore
 from arena_lib.cli.support.output import FAILED, UsageError, as_wrong_use, json_option, print_json, show, verb
 from arena_lib.wording import counted
@@ -125,7 +134,10 @@ def _check_file(
         if not is_first and not as_json:
             show(saved_line(ids))
         try:
-            verdict = judge(ids)
+            verdict = judge(ids, while_waiting=_ended_by_a_save(path, stamp) if is_watching else None)
+        except Saved:
+            is_first = False
+            continue
         except UsageError as error:
             if is_first:
                 raise
@@ -139,6 +151,16 @@ def _check_file(
                 show(f"Watching {path}: save it to judge again, Ctrl-C to stop.")
             wait_for_save(path, stamp, wait_without_keys)
     return is_well
+
+
+def _ended_by_a_save(path: Path, stamp: Stamp) -> Callable[[], None]:
+    """What ends a judging of the file as it was at the stamp, once that isn't what is there."""
+
+    def look() -> None:
+        if is_saved(path, stamp):
+            raise Saved
+
+    return look
 
 
 def _judge(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import re
 import select
 import signal
 import sys
@@ -18,12 +19,18 @@ STEADY_SECONDS = 0.15
 """For so long a file must stay as it is before it is read: an editor may still be writing it."""
 QUIT = "q"
 SECONDS_UNTIL_STOPPED = 1.0
+MOST_BYTES = 1024
+_KEY = re.compile(r"\x1b\[[0-9;?]*.|\x1bO.|.", re.DOTALL)
 SAVED = "saved"
 """What is waited for in place of a key."""
 
 Stamp = tuple[int, int] | None
 WaitForKey = Callable[[float], str]
 """Waits so many seconds at most; the key, or nothing."""
+
+
+class Saved(Exception):
+    """The file was saved while it is judged, so that the verdict to come would be on what is no longer there."""
 
 
 def take_stamp(path: Path) -> Stamp:
@@ -40,13 +47,14 @@ def wait_for_save(path: Path, stamp: Stamp, wait_for_key: WaitForKey) -> str:
 
     A file that is still being written, or is empty for now, isn't saved yet.
     """
-    while not _is_saved(path, stamp):
+    while not is_saved(path, stamp):
         if key := wait_for_key(POLL_SECONDS):
             return key
     return SAVED
 
 
-def _is_saved(path: Path, stamp: Stamp) -> bool:
+def is_saved(path: Path, stamp: Stamp) -> bool:
+    """Whether the file isn't as it was at the stamp, and nobody writes it now."""
     now = take_stamp(path)
     if now is None or now == stamp or now[1] == 0:
         return False
@@ -90,13 +98,23 @@ def _read_into(keys: queue.SimpleQueue[str], is_over: threading.Event) -> None:
         is_ready, _, _ = select.select([sys.stdin], [], [], POLL_SECONDS)
         if not is_ready:
             continue
-        # Not sys.stdin.read, which takes a second key along that `select` then knows nothing of.
-        key = os.read(sys.stdin.fileno(), 1).decode("utf-8", "replace")
-        if not key:  # the terminal is gone
+        # Not sys.stdin.read, which keeps what it doesn't return, so that `select` knows nothing of it.
+        text = os.read(sys.stdin.fileno(), MOST_BYTES).decode("utf-8", "replace")
+        if not text:  # the terminal is gone
             return
-        keys.put(key)
-        if key == QUIT and not is_over.wait(SECONDS_UNTIL_STOPPED):
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        for key in split_keys(text):
+            keys.put(key)
+            if key == QUIT and not is_over.wait(SECONDS_UNTIL_STOPPED):
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+
+def split_keys(text: str) -> list[str]:
+    r"""What a terminal sends, key by key: letters as small ones, and an arrow, which is several characters, as one key.
+
+    >>> split_keys("nQ\x1b[A\x1b[1;5Bé")
+    ['n', 'q', '\x1b[A', '\x1b[1;5B', 'é']
+    """
+    return [key if key.startswith("\x1b") else key.lower() for key in _KEY.findall(text)]
 
 
 def has_keys() -> bool:

@@ -15,6 +15,7 @@ Raises:  nothing; what couldn't run stands in `Collected.problems`.
 from __future__ import annotations
 
 import ast
+import functools
 import linecache
 import re
 import sys
@@ -135,6 +136,19 @@ def uses(parsed: ParsedFile, name: str) -> set[str]:
     return {needed for needed in _needed_names(own, name) if is_own(parsed, needed)}
 
 
+def sources_behind(parsed: ParsedFile, entry: ExerciseEntry) -> tuple[str, ...]:
+    """All text that the verdict on an exercise depends on: its own definition first, what that uses, the imports.
+
+    A cell that can't be read stands for what it seems to define.
+    """
+    expression = expression_of(parsed, entry)
+    root = expression.partition(".")[0]
+    names = [root, *sorted(uses(parsed, root) - {root})]
+    texts = [source_of_name(parsed, name) or str(problem_of_name(parsed, name)) for name in names]
+    imports = [ast.unparse(s.node) for s in parsed.statements if isinstance(s.node, ast.Import | ast.ImportFrom)]
+    return (*texts, expression, *imports)
+
+
 def problem_of_name(parsed: ParsedFile, name: str, *, has_imports: bool = False) -> CellProblem | None:
     """The problem of the last unreadable cell that seems to define the name, or with `has_imports` to import it."""
     word = re.escape(name)
@@ -237,6 +251,7 @@ def _needed_names(statements: Iterable[Statement], name: str) -> set[str]:
     return needed
 
 
+@functools.lru_cache(maxsize=2048)
 def _global_reads(node: ast.stmt) -> set[str]:
     """The names of the module that a statement reads; none for one that can't be compiled."""
     try:
