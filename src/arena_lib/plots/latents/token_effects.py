@@ -10,6 +10,9 @@ import plotly.graph_objects as go
 from arena_lib.errors import ConfigError
 from arena_lib.plots.style import SEQUENCE, escape, finish, token_text
 
+ROOM = 0.12
+"""Share of the width that is left beyond the longest bars, for their numbers."""
+
 
 def token_effects(
     top: Sequence[tuple[str, float]],
@@ -49,6 +52,9 @@ def token_effects(
             hovertemplate=f"%{{y}}<br>{escape(x_title)} %{{x:.4g}}<extra></extra>",
         )
     )
+    ends = min(0.0, *(value for _, value in rows)), max(0.0, *(value for _, value in rows))
+    room = ROOM * (ends[1] - ends[0])
+    figure.update_xaxes(range=[ends[0] - room * (ends[0] < 0), ends[1] + room * (ends[1] > 0)])
     figure.update_yaxes(autorange="reversed", type="category")
     figure.update_xaxes(title_text=escape(x_title), zeroline=True, zerolinecolor="#1a1a1a")
     return finish(figure, title, width=620, height=130 + 24 * len(rows))

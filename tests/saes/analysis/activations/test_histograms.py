@@ -34,6 +34,19 @@ def test_statistics_are_those_of_all_activations(llama, sae, texts, counted, mon
         assert stats.max[latent].item() == pytest.approx(float(active.max()) if len(active) else 0.0, rel=1e-5)
 
 
+def test_frequencies_are_drawn_for_the_latents_that_are_active(llama, sae, texts):
+    with torch.no_grad():
+        sae.b_enc[[4, 9]] = -1e6
+    stats = compute_activation_stats(llama, sae, texts)
+    figure = stats.show()
+    n_dead = int((stats.n_active == 0).sum())
+    assert n_dead >= 2
+    assert sum(figure.data[0].y) == 37 - n_dead
+    assert figure.layout.title.text == f"37 latents over 77 tokens; {n_dead} never active"
+    edges = figure.data[0].customdata
+    assert edges[-1][1] == pytest.approx(stats.active_share.max().log10().item(), abs=1e-5)
+
+
 def test_collected_activations_lead_to_the_same_examples(llama, sae, texts, counted):
     collected = collect_activations(llama, sae, texts, range(37))
     top = find_top_examples(llama, sae, texts, range(37), k=4, buffer=2)

@@ -35,7 +35,8 @@ def test_the_plane_is_that_of_the_greatest_variance():
 
 
 def test_groups_are_found_and_numbered_by_size():
-    directions = torch.cat([blobs(), torch.randn(2, 20, generator=make_generator(3))])
+    strays = torch.linalg.qr(torch.randn(20, 20, generator=make_generator(0)))[0][3:5]
+    directions = torch.cat([blobs(), strays])
     order = torch.randperm(len(directions), generator=make_generator(4))
     truth = torch.tensor([0] * 12 + [1] * 12 + [2] * 12 + [ALONE] * 2)[order]
     found = cluster_directions(directions[order])

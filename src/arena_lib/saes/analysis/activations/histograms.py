@@ -168,6 +168,17 @@ class ActivationStats:
         """The share of tokens on which each is active."""
         return self.n_active / max(self.n_tokens, 1)
 
+    def show(self) -> go.Figure:
+        """How many latents are active how often, on a logarithmic axis; those that never are stand in the title."""
+        share = self.active_share
+        n_dead = int((self.n_active == 0).sum())
+        return histogram(
+            share[share > 0].log10(),
+            x_title="log10 of the share of tokens",
+            y_title="latents",
+            title=f"{len(share):,} latents over {self.n_tokens:,} tokens; {n_dead:,} never active",
+        )
+
 
 @torch.no_grad()
 def compute_activation_stats(

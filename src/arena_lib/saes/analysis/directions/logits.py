@@ -144,7 +144,7 @@ def show_top_logits(model: Any, sae: SAE, latent_idx: int, k: int = 10, *, hook_
         effects.top,
         effects.bottom,
         x_title="logit per unit",
-        title=f"Latent {latent_idx}: tokens that it makes likelier",
+        title=f"Latent {latent_idx}: tokens that it makes likelier, and less likely",
     )
 
 
@@ -154,7 +154,10 @@ def show_top_deembeddings(
     """`find_top_deembeddings` as a figure."""
     effects = find_top_deembeddings(model, sae, latent_idx, k, hook_name=hook_name)
     return token_effects(
-        effects.top, effects.bottom, x_title="embedding @ encoder", title=f"Latent {latent_idx}: tokens that it reads"
+        effects.top,
+        effects.bottom,
+        x_title="embedding @ encoder",
+        title=f"Latent {latent_idx}: tokens whose embeddings raise it, and lower it",
     )
 
 

@@ -31,6 +31,8 @@ from arena_lib.saes.autoencoders.functions import normalize_decoder
 
 Project = Callable[[Float[Tensor, "n_directions d_out"]], Float[Tensor, "n_directions 2"]]
 """From directions to points in the plane."""
+WIDTH, HEIGHT = 760, 640
+"""Pixels of a map."""
 ALONE = -1
 """The cluster of directions that are in none."""
 
@@ -56,7 +58,8 @@ class DirectionMap:
                 self.widths, self.latent_idxs, self.texts, self.clusters, strict=True
             )
         ]
-        return clouds({"": self.points}, [f"{width} latents" for width in self.widths], names=names, title=title)
+        figure = clouds({"": self.points}, [f"{width} latents" for width in self.widths], names=names, title=title)
+        return figure.update_layout(width=WIDTH, height=HEIGHT, legend={"y": -0.1})
 
 
 @torch.no_grad()
