@@ -62,7 +62,7 @@ def test_heads_are_named_and_the_hover_text_says_which():
 
 
 def test_more_than_four_heads_take_more_rows():
-    narrow, wide, tall = (attention(pattern(n, 4), TOKENS).layout for n in (1, 4, 5))
+    narrow, wide, tall = (attention(pattern(n, 4), TOKENS, title="Heads").layout for n in (1, 4, 5))
     assert narrow.width < wide.width == tall.width
     assert narrow.height == wide.height < tall.height
 

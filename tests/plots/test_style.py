@@ -1,6 +1,7 @@
+import plotly.graph_objects as go
 import pytest
 
-from arena_lib.plots.style import DASHES, MARKERS, SEQUENCE, escape, token_labels, token_text
+from arena_lib.plots.style import DASHES, MARKERS, SEQUENCE, escape, finish, token_labels, token_text
 
 
 @pytest.mark.parametrize(
@@ -22,3 +23,14 @@ def test_escape():
 def test_curves_stay_unlike_for_long():
     looks = {(SEQUENCE[i % len(SEQUENCE)], DASHES[i % len(DASHES)], MARKERS[i % len(MARKERS)]) for i in range(42)}
     assert len(looks) == 42
+
+
+def test_a_title_wider_than_its_figure_goes_on_in_another_line_and_gets_room():
+    short = finish(go.Figure(), "Short <b>", width=560, height=300).layout
+    assert short.title.text == "Short &lt;b&gt;"
+    title = "What the model expects after a story in which Tina & Jack went to the garden and one gave the lamp to"
+    long = finish(go.Figure(), title, width=560, height=300).layout
+    lines = long.title.text.split("<br>")
+    assert len(lines) == 2
+    assert " ".join(lines).replace("&amp;", "&") == title
+    assert long.height - short.height == long.margin.t - short.margin.t > 0

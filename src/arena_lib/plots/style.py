@@ -3,6 +3,7 @@
 Source:  Okabe and Ito 2008, "Color Universal Design" (the eight colours that most colour-blind readers tell apart).
 """
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,19 +17,24 @@ LIGHT_TO_DARK = [[0.0, "#ffffff"], [0.25, "#d6e6f4"], [0.5, "#89bedc"], [0.75, "
 """For values from zero up: lightness falls steadily, so it survives a grey printout."""
 DIVERGING = [[0.0, "#2166ac"], [0.25, "#92c5de"], [0.5, "#ffffff"], [0.75, "#f4a582"], [1.0, "#b2182b"]]
 """For values of both signs, white at zero."""
+TITLE_SIZE, TITLE_LETTER, TITLE_LINE = 16, 8.5, 21
+"""Of a title in pixels: its letters' height, the width of a wide letter with its share of the margin, a line."""
 MAX_LABEL = 14
 """Characters of a token shown on an axis."""
 
 
 def finish(figure: go.Figure, title: str, *, width: int, height: int) -> go.Figure:
-    """One look for every figure."""
+    """One look for every figure; a title that is wider than the figure goes on in another line."""
+    lines = textwrap.wrap(title, int(width / TITLE_LETTER))
+    more = TITLE_LINE * max(len(lines) - 1, 0)
+    text = "<br>".join(map(escape, lines))
     figure.update_layout(
         template="plotly_white",
-        title={"text": escape(title), "x": 0.02, "xanchor": "left", "font": {"size": 16}},
+        title={"text": text, "x": 0.02, "xanchor": "left", "font": {"size": TITLE_SIZE}},
         font={"size": 12, "color": "#1a1a1a"},
-        margin={"l": 60, "r": 30, "t": 60 if title else 30, "b": 50},
+        margin={"l": 60, "r": 30, "t": 60 + more if title else 30, "b": 50},
         width=width,
-        height=height,
+        height=height + more,
     )
     return figure
 

@@ -10,6 +10,7 @@ from arena_lib.rl.dqn import (
     compute_td_loss,
     compute_td_target,
     update_target_network,
+    update_target_network_at_once,
 )
 
 NEXT_Q = torch.tensor([[1.0, 3.0], [5.0, 2.0], [7.0, 8.0]], requires_grad=True)
@@ -80,3 +81,13 @@ def test_the_target_network_moves_by_tau_and_keeps_its_own_tensors():
     with torch.no_grad():
         next(online.parameters()).add_(1.0)
     assert not torch.equal(next(target.parameters()), next(online.parameters()))
+
+
+@pytest.mark.parametrize("tau", [0.0, 0.3, 1.0])
+def test_all_parameters_at_once_move_as_they_do_one_by_one(tau):
+    online, first = QNetwork((2,), 2, [3]), QNetwork((2,), 2, [3])
+    second = copy.deepcopy(first)
+    update_target_network(first, online, tau)
+    update_target_network_at_once(second, online, tau)
+    for one, other in zip(first.parameters(), second.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)

@@ -33,6 +33,19 @@ WRONG = {
 }
 
 
+def test_the_wrong_axis_is_named_where_the_random_actions_are_written_over_the_best():
+    def epsilon_greedy_policy(envs, q_network, rng, obs, epsilon):
+        explores = rng.random(envs.num_envs) < epsilon
+        random_actions = rng.integers(envs.single_action_space.n, size=envs.num_envs)
+        with torch.no_grad():
+            actions = q_network(as_tensor(obs)).argmax(0).numpy()
+        actions[explores] = random_actions[explores]
+        return actions
+
+    result = run(judges.test_epsilon_greedy_policy, epsilon_greedy_policy)
+    assert result.diagnosis.mistake == "searches over the environments"
+
+
 @pytest.mark.parametrize("mistake", WRONG)
 def test_a_wrong_policy_is_named(mistake):
     assert run(judges.test_epsilon_greedy_policy, policy_of(WRONG[mistake])).diagnosis.mistake == mistake

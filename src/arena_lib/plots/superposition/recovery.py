@@ -65,7 +65,7 @@ def recovery(features: Any, decoders: Any, frac_active: Any, steps: Sequence[int
     figure.update_layout(**_controls(steps), legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0.35})
     n_rows = places[-1][0]
     finish(figure, title, width=60 + PANEL * min(COLUMNS, n_inst), height=230 + PANEL * n_rows)
-    return figure.update_layout(margin={"t": 90})
+    return figure.update_layout(margin={"t": figure.layout.margin.t + 30})
 
 
 def _spokes(ends: np.ndarray) -> dict[str, Any]:

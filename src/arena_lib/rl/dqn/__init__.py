@@ -27,6 +27,7 @@ from arena_lib.rl.dqn.targets import (
     compute_td_loss,
     compute_td_target,
     update_target_network,
+    update_target_network_at_once,
 )
 from arena_lib.rl.dqn.training import DQNConfig, DQNTrainer, train_on_batch
 
@@ -58,4 +59,5 @@ __all__ = [
     "sample_rows",
     "train_on_batch",
     "update_target_network",
+    "update_target_network_at_once",
 ]

@@ -93,4 +93,11 @@ def update_target_network(target_network: nn.Module, q_network: nn.Module, tau: 
     target network keeps tensors of its own: what is trained later mustn't show in it.
     """
     with torch.no_grad():
+        for slow, fast in zip(target_network.parameters(), q_network.parameters(), strict=True):
+            slow.lerp_(fast, tau)
+
+
+def update_target_network_at_once(target_network: nn.Module, q_network: nn.Module, tau: float) -> None:
+    """As `update_target_network`, in one call for all parameters: at each training step that's less waiting."""
+    with torch.no_grad():
         torch._foreach_lerp_(list(target_network.parameters()), list(q_network.parameters()), tau)

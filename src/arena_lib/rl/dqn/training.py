@@ -36,7 +36,7 @@ from arena_lib.rl.dqn.targets import (
     compute_double_td_target,
     compute_td_loss,
     compute_td_target,
-    update_target_network,
+    update_target_network_at_once,
 )
 from arena_lib.rl.environments.making import make_vector_env
 from arena_lib.rl.environments.spaces import DISCRETE, require_actions, require_vectors
@@ -191,7 +191,7 @@ class DQNTrainer:
             self.buffer.update(batch.rows, errors)
         self.n_updates += 1
         if self.n_updates % self.config.target_every == 0:
-            update_target_network(self.target_network, self.q_network, self.config.tau)
+            update_target_network_at_once(self.target_network, self.q_network, self.config.tau)
         if not math.isfinite(value := loss.item()):
             raise TrainingError(
                 f"the loss must be finite: got {value} after {self.stepper.n_steps} steps. Lower lr or max_grad_norm."

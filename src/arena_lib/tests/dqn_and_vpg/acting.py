@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from arena_lib.checking import Case, Mistake, exercise, instead_of
+from arena_lib.checking import Case, Mistake, exercise, instead_of, stops_with
 from arena_lib.checking.observing import Observations
 from arena_lib.rl.dqn import exploration
 from arena_lib.tests.dqn_and_vpg.arguments import dtype_of
@@ -313,16 +313,20 @@ test_epsilon_greedy_policy = exercise(
                     "takes the largest value of the whole table",
                     "each environment takes the action that is best in its row: argmax over the last axis",
                 ),
-                "q_values.argmax(dim=0).numpy()": (
-                    "searches over the environments",
-                    "each environment takes its best action: argmax over the last axis",
-                ),
                 "q_values.argmax().expand(len(obs)).numpy()": (
                     "searches the whole table for one largest value",
                     "each environment takes its best action: argmax over the last axis",
                 ),
             },
             within="greedy_actions",
+        ),
+        Mistake(
+            "searches over the environments",
+            "q_values.argmax(dim=-1)",
+            "q_values.argmax(dim=0)",
+            within="greedy_actions",
+            why="each environment takes its best action: argmax over the last axis",
+            shows=stops_with("axis is 4 but size of corresponding boolean axis is 9"),
         ),
     ],
 )

@@ -3,14 +3,14 @@
 Shapes:  action values "batch n_actions"; rewards, terminated, targets "batch"
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from arena_lib.checking import Case, Mistake, exercise, instead_of, outputs_and_gradients
+from arena_lib.checking import Case, Mistake, exercise, instead_of, outputs_and_gradients, stops_with
 from arena_lib.checking.observing import Observations
 from arena_lib.rl.dqn import targets
 
@@ -100,6 +100,18 @@ AFTER_NEXT_VALUES = {
     ),
 }
 
+
+def computes_with_a_pair(seen: Sequence[Observations]) -> bool:
+    """Whether what max(dim=-1) gives was multiplied, added or chosen as if it were a tensor."""
+    texts = (
+        "can't multiply sequence by non-int",
+        "only integer tensors of a single element",
+        "not torch.return_types.max",
+        "and 'torch.return_types.max'",
+    )
+    return any(stops_with(text)(seen) for text in texts)
+
+
 test_compute_td_target = exercise(
     reference=targets.compute_td_target,
     cases=td_target_cases,
@@ -148,7 +160,19 @@ test_compute_td_target = exercise(
                     "takes the maximum over the transitions",
                     "the best action of each next state is meant: the last axis",
                 ),
+                "next_q.max(dim=0).values": (
+                    "takes the maximum over the transitions",
+                    "the best action of each next state is meant: the last axis",
+                ),
             },
+        ),
+        Mistake(
+            "takes max without .values",
+            "next_q.detach().max(dim=-1).values",
+            "next_q.detach().max(dim=-1)",
+            why="max(dim=-1) gives two things, the largest values and where they are: write .values, or amax(dim=-1)",
+            raises="TypeError",
+            shows=computes_with_a_pair,
         ),
         FIRST_DISCOUNT,
         *instead_of("rewards + gamma * next_values * ~terminated", AFTER_NEXT_VALUES),

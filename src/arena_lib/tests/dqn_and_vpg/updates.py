@@ -72,43 +72,41 @@ def update_one_by_one(target_network: nn.Module, q_network: nn.Module, tau: floa
         slow.data.mul_(1 - tau).add_(tau * fast.data)
 
 
-LERP = "torch._foreach_lerp_(list(target_network.parameters()), list(q_network.parameters()), tau)"
 PAIRS = "zip(target_network.parameters(), q_network.parameters(), strict=True)"
+EACH = f"for slow, fast in {PAIRS}:\n            "
+LERP = f"{EACH}slow.lerp_(fast, tau)"
 
 test_update_target_network = exercise(
     reference=targets.update_target_network,
     cases=update_target_network_cases,
     observe=networks_after,
-    accepts=[update_by_state_dict, update_one_by_one],
+    accepts=[update_by_state_dict, update_one_by_one, targets.update_target_network_at_once],
     mistakes=[
         *instead_of(
             LERP,
             {
-                LERP.replace("target_network", "other")
-                .replace("q_network", "target_network")
-                .replace("other", "q_network"): (
+                f"{EACH}fast.lerp_(slow, tau)": (
                     "moves the trained network",
                     "q_network doesn't change: the target follows it",
                 ),
-                LERP.replace("tau)", "1 - tau)"): (
+                f"{EACH}slow.lerp_(fast, 1 - tau)": (
                     "takes tau for the share that is kept",
                     "the new target is (1 - tau) of the old one and tau of the trained network",
                 ),
-                LERP.replace("tau)", "1.0)"): ("always copies", "the target moves by the share tau only"),
-                f"for slow, fast in {PAIRS}:\n            slow.data = fast.data": (
+                f"{EACH}slow.lerp_(fast, 1.0)": ("always copies", "the target moves by the share tau only"),
+                f"{EACH}slow.data = fast.data": (
                     "shares the tensors of the trained network",
                     "the target must keep tensors of its own, or it changes with every training step",
                 ),
-                f"for slow, fast in {PAIRS}:\n            slow = (1 - tau) * slow + tau * fast": (
+                f"{EACH}slow = (1 - tau) * slow + tau * fast": (
                     "changes nothing",
                     "an assignment to a loop's variable leaves the network as it is: write in place, with copy_ or lerp_",
                 ),
-                "torch._foreach_lerp_(\n            [p for p in target_network.parameters() if p.ndim > 1],"
-                " [p for p in q_network.parameters() if p.ndim > 1], tau\n        )": (
+                f"{EACH}if slow.ndim > 1:\n                slow.lerp_(fast, tau)": (
                     "leaves out the biases",
                     "every parameter follows, also those with one axis",
                 ),
-                "torch._foreach_add_(list(target_network.parameters()), list(q_network.parameters()), alpha=tau)": (
+                f"{EACH}slow.add_(tau * fast)": (
                     "adds without taking away",
                     "the old target counts only 1 - tau, or the parameters would grow without end",
                 ),
@@ -120,16 +118,16 @@ test_update_target_network = exercise(
                     "moves the last layer only",
                     "every parameter follows",
                 ),
-                f"for slow, fast in {PAIRS}:\n            if slow.requires_grad:\n                slow.lerp_(fast, tau)": (
+                f"{EACH}if slow.requires_grad:\n                slow.lerp_(fast, tau)": (
                     "leaves out parameters with requires_grad=False",
                     "every parameter follows; a target network isn't trained, so its own often don't ask for gradients",
                 ),
-                f"for slow, fast in {PAIRS}:\n            slow.data = fast.data if tau == 1 else slow.lerp(fast, tau)": (
+                f"{EACH}slow.data = fast.data if tau == 1 else slow.lerp(fast, tau)": (
                     "shares the trained network's tensors where tau is 1",
                     "a copy has tensors of its own, or it changes with every training step: copy_, not an assignment",
                 ),
-                LERP.replace("tau)", "0.5)"): ("always goes half of the way", "the target moves by the share tau"),
-                f"for slow, fast in {PAIRS}:\n            slow.copy_(tau * fast)": (
+                f"{EACH}slow.lerp_(fast, 0.5)": ("always goes half of the way", "the target moves by the share tau"),
+                f"{EACH}slow.copy_(tau * fast)": (
                     "forgets the old target",
                     "the new target is (1 - tau) of the old one and tau of the trained network",
                 ),
@@ -137,15 +135,15 @@ test_update_target_network = exercise(
                     "returns the target network",
                     "it is changed in place, and nothing is returned",
                 ),
-                LERP.replace("tau)", "-tau)"): (
+                f"{EACH}slow.lerp_(fast, -tau)": (
                     "moves away from the trained network",
                     "the difference online - target, times tau, is added",
                 ),
-                f"for slow, fast in {PAIRS}:\n            slow.mul_(1 - tau).add_(fast.mul_(tau))": (
+                f"{EACH}slow.mul_(1 - tau).add_(fast.mul_(tau))": (
                     "changes the trained network while it computes",
                     "mul_ writes in place, and q_network doesn't change: multiply its parameters by tau with *",
                 ),
-                f"for slow, fast in {PAIRS}:\n            slow.add_(fast.mul_(tau))": (
+                f"{EACH}slow.add_(fast.mul_(tau))": (
                     "adds without taking away, and changes the trained network",
                     "the old target counts only 1 - tau, and q_network doesn't change: multiply its parameters with *, not mul_",
                 ),
