@@ -27,9 +27,9 @@ STORED = Path(__file__).parents[1] / "results" / "studies"
 
 def find_studies() -> dict[str, Study]:
     """Every declared study by name, in alphabetical order."""
-    from benchmarks.studies import dqn, ppo
+    from benchmarks.studies import dqn, peers, ppo
 
-    studies = [*dqn.STUDIES, *ppo.STUDIES]
+    studies = [*dqn.STUDIES, *peers.STUDIES, *ppo.STUDIES]
     return {study.name: study for study in sorted(studies, key=lambda study: study.name)}
 
 

@@ -3,6 +3,7 @@
 score      where a study evaluates: the mean of the last greedy evaluation; else the mean return of the last steps
 solved     the first step whose evaluation, or whose mean over 20 episodes of training, reaches the threshold
 afterwards the worst of what was measured in the same way after that
+until then the processor time of that seed times the share of its steps until it was solved
 """
 
 import math
@@ -32,7 +33,8 @@ what isn't stored.
   threshold; seeds that never do count as infinite. **Worst after**: the worst that was measured after that, over all
   seeds. **Held**: how many seeds' scores are at the threshold or above.
 - Settings were chosen on seeds 100 to 104 at most, and are reported on seeds from 0; every setting that was tried is listed.
-- Times are seconds of one core, on a machine that did other work too.
+- Times are seconds of one core, on a machine that did other work too; they are compared only within the studies of one
+  environment, which ran on the same machine. **Until then**: the median of the processor time until a seed was solved.
 """
 
 
@@ -45,13 +47,14 @@ class SeedFigures:
     worst_after: float | None
     final_greedy: float | None
     cpu_seconds: float | None
+    seconds_until_solved: float | None
     failure: str | None
 
 
 def sum_up_seed(study: Study, figures: Mapping[str, Any]) -> SeedFigures:
     """Reduce a seed's raw figures."""
     if "failure" in figures:
-        return SeedFigures(-math.inf, None, None, None, None, figures["failure"])
+        return SeedFigures(-math.inf, None, None, None, None, None, figures["failure"])
     episodes = [(step, total, length) for step, total, length in figures["episodes"]]
     if figures["evaluations"]:
         steps, values = np.array(figures["evaluations"]).T
@@ -63,12 +66,14 @@ def sum_up_seed(study: Study, figures: Mapping[str, Any]) -> SeedFigures:
         recent = [total for step, total, _ in episodes if step > figures["n_steps"] - study.last_steps]
         score = float(np.mean(recent)) if recent else -math.inf
     over = np.flatnonzero(values >= study.threshold) if study.threshold is not None else np.array([], int)
+    solved_at = int(steps[over[0]]) if over.size else None
     return SeedFigures(
         score=score,
-        solved_at=int(steps[over[0]]) if over.size else None,
+        solved_at=solved_at,
         worst_after=float(values[over[0] :].min()) if over.size else None,
         final_greedy=float(np.mean(figures["final_greedy"])),
         cpu_seconds=figures["cpu_seconds"],
+        seconds_until_solved=None if solved_at is None else figures["cpu_seconds"] * solved_at / figures["n_steps"],
         failure=None,
     )
 
@@ -78,8 +83,8 @@ def make_table(studies: Mapping[str, Study], folder: Path = STORED) -> str:
     records = {name: read_record(name, folder) for name in studies}
     stored = {name: record for name, record in records.items() if record is not None}
     rows = [
-        "| study | steps | seeds | threshold | score | solved at | held | worst after | seconds a seed |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| study | steps | seeds | threshold | score | solved at | held | worst after | seconds a seed | until then |",
+        "|---|---|---|---|---|---|---|---|---|---|",
         *(_row(studies[name], record) for name, record in stored.items()),
     ]
     parts = [_describe(studies[name], record) for name, record in stored.items()]
@@ -94,6 +99,7 @@ def _row(study: Study, record: Mapping[str, Any]) -> str:
     low, high = bootstrap_interval(scores)
     solved = np.median([math.inf if seed.solved_at is None else seed.solved_at for seed in seeds])
     worst = [seed.worst_after for seed in seeds if seed.worst_after is not None]
+    until = np.median([math.inf if seed.seconds_until_solved is None else seed.seconds_until_solved for seed in seeds])
     costs = [seed.cpu_seconds for seed in seeds if seed.cpu_seconds is not None]
     n_held = sum(seed.score >= (study.threshold or -math.inf) for seed in seeds)
     n_solved = sum(seed.solved_at is not None for seed in seeds)
@@ -109,6 +115,7 @@ def _row(study: Study, record: Mapping[str, Any]) -> str:
         f"{n_held} of {len(seeds)}" if has_threshold else "",
         f"{min(worst):.1f}" if worst else "",
         f"{np.median(costs):.0f}" if costs else "",
+        ("never" if math.isinf(until) else f"{until:.1f}") if has_threshold else "",
     )
 
 

@@ -34,6 +34,7 @@ def test_evaluations_say_when_it_was_solved_and_how_bad_it_became():
     one = sum_up_seed(STUDY, seed([(10, 3.0), (20, 12.0), (30, 6.0), (40, 11.0)]))
     assert (one.score, one.solved_at, one.worst_after) == (11.0, 20, 6.0)
     assert one.final_greedy == 12.0
+    assert one.seconds_until_solved == 0.8
 
 
 def test_a_seed_may_never_solve_it():
@@ -64,7 +65,7 @@ def test_the_table_has_a_row_and_a_part_for_each_stored_study(tmp_path):
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     assert cells[:4] == ["[Toy, Env-v0](#toy)", "100", "5", "10"]
     assert cells[4].startswith("9.0 (-inf to ")
-    assert cells[5:] == ["10 (4 of 5)", "2 of 5", "8.0", "4"]
+    assert cells[5:] == ["10 (4 of 5)", "2 of 5", "8.0", "4", "0.4"]
     assert "| 4 | failed: NaN |" in text
     assert "| lr 1 | 100 | diverged |" in text
     assert "Published: 12 (a paper)." in text
