@@ -10,22 +10,23 @@
 # ## What you will do
 #
 # A language model holds a vector of a few hundred numbers at every token. In it are the token itself, what
-# stood before it, who is spoken of, what may come next: far more things than there are numbers. In section 1.3.1 you
-# found single directions in that vector, one for each question that you could think of. This section goes
-# the other way. You don't say what to look for. A **sparse autoencoder** (SAE) takes the vector apart into
+# stood before it, who is spoken of, what may come next: far more things than there are numbers. In section
+# 1.3.1 you found single directions in that vector, one for each question that you could think of. This section
+# goes the other way. You don't say what to look for. A **sparse autoencoder** (SAE) takes the vector apart into
 # a few directions out of many hundreds, and you find out afterwards what they stand for.
 #
-# An SAE is a dictionary with one long page for a model's place: each of its entries, called a **latent**, is a direction,
-# and at each token only a few of them are active. If all goes well, one latent is active on names, another one
-# where a sentence is sad. Whether all goes well is a question that this section takes seriously: the model is `tiny-llama`, which
-# speaks Storyworld, and of Storyworld we know what is true at every token. So you can check whether a latent
-# means what you think it means. Nobody can do that for a public model.
+# An SAE is a dictionary with one long page for a model's place: each of its entries, called a **latent**, is a
+# direction, and at each token only a few of them are active. If all goes well, one latent is active on names,
+# another one where a sentence is sad. Whether all goes well is a question that this section takes seriously:
+# the model is `tiny-llama`, which speaks Storyworld, and of Storyworld we know what is true at every token. So
+# you can check whether a latent means what you think it means. Nobody can do that for a public model.
 #
-# You should have done 1.1 (the residual stream, blocks). Section 1.5.4 says why models would store more features
-# than they have dimensions, and trains small SAEs where the right answer is known; it helps, and you can do it later.
+# You should have done 1.1 (the residual stream, blocks). Section 1.5.4 says why models would store more
+# features than they have dimensions, and trains small SAEs where the right answer is known; it helps, and you
+# can do it later.
 #
-# The set-up cell above imports types for the stubs, and tools that each exercise names where you need them. Names with
-# `check` in them, and the errors, make the library's messages; you can do without.
+# The set-up cell above imports types for the stubs, and tools that each exercise names where you need them.
+# Names with `check` in them, and the errors, make the library's messages; you can do without.
 #
 # | part | minutes |
 # |---|---|
@@ -35,23 +36,34 @@
 # | 4. Train one, and see when it goes wrong | 15 |
 # | 5. Where is a latent active? | 35 |
 # | 6. What does a latent write? | 25 |
+# | 7. Is the name right? | 25 |
+# | 8. What does the model do with it? | 50 |
+# | 9. Steering, and asking the model itself | 20 |
+# | 10. Explained by a machine | 20 |
+# | 11. Narrow and wide | 20 |
 #
 # These are minutes of exercises; the rest of the ten hours is for reading, training and looking.
 #
 # ### The model
 #
-# Everything runs on `tiny-llama`, four layers of width 128. With `MODEL = "smollm2"` the same cells
-# run on a real language model, SmolLM2 with 135 million parameters, after `arena zoo fetch smollm2`; that takes much longer.
+# Everything runs on `tiny-llama`, four layers of width 128. With `MODEL = "smollm2"` the same cells run on a
+# real language model, SmolLM2 with 135 million parameters, after `arena zoo fetch smollm2`; that takes much
+# longer.
 # %%
 import torch
 
 from arena_lib import plots, zoo
+from arena_lib.core.batches import ShuffledBatches
 from arena_lib.core.seeds import make_generator
+from arena_lib.saes.autoencoders.topk import TopKSAE, TopKSAEConfig
 from arena_lib.saes.truth import make_labelled_rows
 
 MODEL = "tiny-llama"
 HOOK = "blocks.2.hook_resid_post"  # where the autoencoder reads: the residual stream after layer 2
 N_ROWS = 120 if SCALE == "tiny" else 4000
+D_SAE, K = (
+    (64, 6) if SCALE == "tiny" else (512, 12)
+)  # how many latents there are, and how many may be active at a token
 
 model = zoo.load(MODEL)
 d_in = model.cfg.d_model
@@ -59,37 +71,41 @@ rows = make_labelled_rows(N_ROWS, 128, seed=99, variables=["full stop"]).tokens 
 held = make_labelled_rows(N_ROWS // 20, 128, seed=7, variables=["full stop"]).tokens  # and texts to look at
 print(f"{rows.numel():,} tokens to train on, {held.numel():,} to look at; activations have {d_in} entries")
 print(model.to_string(held[0, :60]))
+with torch.no_grad():
+    acts = model.run_with_cache(held, HOOK)[1][HOOK].flatten(0, 1)  # the activations of the texts to look at
 # %% [markdown]
 # ## 1. An autoencoder that chooses
 #
-# *About 40 minutes of exercises. You write what a TopK autoencoder consists of: the choice of latents, the decoder,
-# and a loss that brings dead latents back.*
+# *About 40 minutes of exercises. You write what a TopK autoencoder consists of: the choice of latents, the
+# decoder, and a loss that brings dead latents back.*
 #
-# Let $x$ be an activation, a vector with $d_{in}$ entries. The **encoder** gives each of $d_{sae}$ latents a number:
-# how much of its direction it sees in $x$,
+# Let $x$ be an activation, a vector with $d_{in}$ entries. The **encoder** gives each of $d_{sae}$ latents a
+# number: how much of its direction it sees in $x$,
 #
 # $$p = (x - b_{dec})\, W_{enc} + b_{enc}$$
 #
-# where $W_{enc}$ is a matrix "d_in d_sae", and $b_{dec}$ and $b_{enc}$ are biases. These are the **pre-activations**.
-# Most of them should be nothing: sparsity is what makes a latent mean something. The first SAEs
-# got there by a penalty on all latents, which also makes those that remain too small. A **TopK** autoencoder (Gao et al. 2024,
-# [Scaling and evaluating sparse autoencoders](https://arxiv.org/abs/2406.04093)) simply chooses: the $k$ largest stay, all others become 0.
-# So you say how sparse it should be, and no penalty is needed.
+# where $W_{enc}$ is a matrix "d_in d_sae", and $b_{dec}$ and $b_{enc}$ are biases. These are the
+# **pre-activations**. Most of them should be nothing: sparsity is what makes a latent mean something. The first
+# SAEs got there by a penalty on all latents, which also makes those that remain too small. A **TopK**
+# autoencoder (Gao et al. 2024, [Scaling and evaluating sparse autoencoders](https://arxiv.org/abs/2406.04093))
+# simply chooses: the $k$ largest stay, all others become 0. So you say how sparse it should be, and no penalty
+# is needed.
 #
-# One detail: a latent says how much of something is *there*, so it's never negative. If fewer than $k$ pre-activations are
-# above zero, fewer than $k$ latents are active.
+# One detail: a latent says how much of something is *there*, so it's never negative. If fewer than $k$
+# pre-activations are above zero, fewer than $k$ latents are active.
 # %% exercise="keep_top_k" title="The k largest stay" difficulty=2 importance=5 minutes=10
 # hint: Every example chooses for itself. Along which axis?
 # hint: torch.topk gives values and where they stood. How do you write them back to their places in a tensor of zeros?
 # hint: values, indices = pre_acts.topk(k, dim=-1), then torch.zeros_like(pre_acts).scatter(-1, indices, values.relu()).
 # %% [markdown]
-# The **decoder** goes back. Row $i$ of $W_{dec}$ ("d_sae d_in") is latent $i$'s direction. The reconstruction is the sum of the
-# active latents' directions, each as long as its latent says, and a bias for what is always there:
+# The **decoder** goes back. Row $i$ of $W_{dec}$ ("d_sae d_in") is latent $i$'s direction. The reconstruction
+# is the sum of the active latents' directions, each as long as its latent says, and a bias for what is always
+# there:
 #
 # $$\hat x = \sum_i f_i\, W_{dec}[i] + b_{dec}$$
 #
-# where $f$ are the latents. With $k = 12$ this is a sum of twelve vectors and a bias. If that comes close to $x$, then $x$
-# was, to that degree, *made of* twelve things.
+# where $f$ are the latents. With $k = 12$ this is a sum of twelve vectors and a bias. If that comes close to
+# $x$, then $x$ was, to that degree, *made of* twelve things.
 # %% exercise="decode_latents" title="Back to an activation" difficulty=1 importance=4 minutes=5
 # hint: A sum of rows, each times a number, is a product with a matrix.
 # hint: latents have the shape "*batch d_sae", W_dec is "d_sae d_out": which axis goes?
@@ -97,18 +113,20 @@ print(model.to_string(held[0, :60]))
 # %% [markdown]
 # ### Latents that die
 #
-# The loss is the squared distance $|\hat x - x|^2$, as a share of what always answering the mean of all activations would cost. But only
-# latents that were chosen get a gradient. One that is never among the $k$ largest never learns, and stays as it is: it's **dead**. In a
-# wide SAE more than half of the latents can end so.
+# The loss is the squared distance $|\hat x - x|^2$, as a share of what always answering the mean of all
+# activations would cost. But only latents that were chosen get a gradient. One that is never among the $k$
+# largest never learns, and stays as it is: it's **dead**. In a wide SAE more than half of the latents can end
+# so.
 #
-# TopK has a remedy, the **auxiliary loss**. Let $e = x - \hat x$ be the error, what the reconstruction misses. The dead latents alone
-# are asked to explain it: of their pre-activations the $k_{aux}$ largest stay, and they are decoded (without a bias, since the bias
-# is in $\hat x$ already) to $\hat e$. The loss is
+# TopK has a remedy, the **auxiliary loss**. Let $e = x - \hat x$ be the error, what the reconstruction misses.
+# The dead latents alone are asked to explain it: of their pre-activations the $k_{aux}$ largest stay, and they
+# are decoded (without a bias, since the bias is in $\hat x$ already) to $\hat e$. The loss is
 #
 # $$L_{aux} = |\hat e - e|^2$$
 #
-# with a small weight (1/32). So the dead move towards what is missing, until they are chosen and live. `compute_squared_error` of the set-up
-# cell takes a batch of reconstructions and of targets, and gives the mean of squared distances.
+# with a small weight (1/32). So the dead move towards what is missing, until they are chosen and live.
+# `compute_squared_error` of the set-up cell takes a batch of reconstructions and of targets, and gives the mean
+# of squared distances.
 # %% exercise="compute_aux_error" title="Ask the dead" difficulty=3 importance=4 minutes=15
 # hint: It's an autoencoder of its own, made of dead latents, whose target is the error.
 # hint: Choose with keep_top_k, decode without a bias, compare with the error. What if fewer than k_aux latents are dead?
@@ -116,12 +134,14 @@ print(model.to_string(held[0, :60]))
 # %% [markdown]
 # ### Directions of length 1
 #
-# If latent $i$ were halved and its direction doubled, the reconstruction would be the same. So that the size of a latent means something,
-# every direction is kept at **length 1**: after each step each row of $W_{dec}$ is divided by its length.
+# If latent $i$ were halved and its direction doubled, the reconstruction would be the same. So that the size of
+# a latent means something, every direction is kept at **length 1**: after each step each row of $W_{dec}$ is
+# divided by its length.
 #
-# That leaves a small problem. A gradient may push a direction outwards; the optimizer remembers such pushes, and
-# the division undoes them each time. So the part of the gradient that points along the direction, the **radial** part, is taken
-# away before each step. With $g$ the gradient of a direction $w$ of length 1, the rest is $g - (g \cdot w)\, w$.
+# That leaves a small problem. A gradient may push a direction outwards; the optimizer remembers such pushes,
+# and the division undoes them each time. So the part of the gradient that points along the direction, the
+# **radial** part, is taken away before each step. With $g$ the gradient of a direction $w$ of length 1, the
+# rest is $g - (g \cdot w)\, w$.
 # %% exercise="remove_radial_gradient" title="Along the sphere only" difficulty=2 importance=2 minutes=10
 # hint: Each latent has its own direction and its own gradient: rows of the two matrices.
 # hint: The dot product of each row with its partner is a product entry by entry, summed over the last axis.
@@ -130,13 +150,9 @@ print(model.to_string(held[0, :60]))
 # the parts together: a new autoencoder, before any training.
 # Its latents are sparse already, as k says. Its reconstructions are worse than answering the mean (a share of 1): it has learned nothing.
 from arena_lib.saes.autoencoders.functions import compute_spread
-from arena_lib.saes.autoencoders.topk import TopKSAE, TopKSAEConfig
 
-D_SAE, K = (64, 6) if SCALE == "tiny" else (512, 12)
 sae = TopKSAE(TopKSAEConfig(d_in=d_in, d_sae=D_SAE, k=K), make_generator(0))
 with torch.no_grad():
-    _, cache = model.run_with_cache(held, HOOK)
-    acts = cache[HOOK].flatten(0, 1)
     latents = keep_top_k(sae.compute_pre_acts(acts), K)
     recon = decode_latents(latents, sae.W_dec, sae.b_dec)
     share = compute_squared_error(recon, acts) / compute_spread(acts)
@@ -145,25 +161,27 @@ print(f"squared error as a share of always answering the mean: {share:.2f}")
 # %% [markdown]
 # ## 2. Activations that stream
 #
-# *About 35 minutes of exercises. You build the pieces of a store that reads activations from a model, mixes them, and serves them
-# in batches.*
+# *About 35 minutes of exercises. You build the pieces of a store that reads activations from a model, mixes
+# them, and serves them in batches.*
 #
 # An SAE trains on activations, millions of them. They come from the model, which reads texts; but two things
-# are wrong with taking them as they come. First, neighbouring tokens have similar activations, so a batch from one text says
-# one thing a hundred times. Second, keeping them all takes too much memory: a hundred million tokens of a
-# model of width 768 are 300 GB. So activations **stream** through a buffer: read some, shuffle, serve, read more.
+# are wrong with taking them as they come. First, neighbouring tokens have similar activations, so a batch from
+# one text says one thing a hundred times. Second, keeping them all takes too much memory: a hundred million
+# tokens of a model of width 768 are 300 GB. So activations **stream** through a buffer: read some, shuffle,
+# serve, read more.
 #
-# Not every position counts. Texts of different lengths are filled up with padding, which the model was never trained on. And the first
-# token of a text often has an activation many times as long as any other, whatever it says: an SAE may spend
-# much of its effort on that one.
+# Not every position counts. Texts of different lengths are filled up with padding, which the model was never
+# trained on. And the first token of a text often has an activation many times as long as any other, whatever it
+# says: an SAE may spend much of its effort on that one.
 # %% exercise="pick_positions" title="What counts" difficulty=2 importance=4 minutes=15
 # hint: Start with "every real token counts", and take away what doesn't.
 # hint: Padding may be on the left, so the first real token isn't always in column 0. Which running count is 1 exactly there?
 # hint: is_picked.cumsum(dim=1) counts real tokens from the left; at the first of them, and there only among real ones, it's 1. Compare tokens with each of skip_tokens. Copy the mask first.
 # %% [markdown]
-# Models differ in the size of their activations by factors of a thousand. So that one learning rate suits them all, the store multiplies all
-# activations by one number, which makes their mean norm $\sqrt{d_{in}}$ (then a single entry is about 1 in size). After training
-# that number is put into the SAE's weights, so that nobody has to remember it.
+# Models differ in the size of their activations by factors of a thousand. So that one learning rate suits them
+# all, the store multiplies all activations by one number, which makes their mean norm $\sqrt{d_{in}}$ (then a
+# single entry is about 1 in size). After training that number is put into the SAE's weights, so that nobody has
+# to remember it.
 # %% exercise="compute_scale" title="One size for all" difficulty=1 importance=3 minutes=5
 # hint: What must the activations be multiplied by so that their mean norm is sqrt(d_in)?
 # hint: Compute the norm of each row, then the mean over rows.
@@ -171,15 +189,16 @@ print(f"squared error as a share of always answering the mean: {share:.2f}")
 # %% [markdown]
 # ### Shuffle, serve, read on
 #
-# Now the mixing. Read a **chunk** of activations, say 16 batches. Shuffling a chunk and serving it would mix its own texts well, but one chunk's
-# texts would never meet another's. So hold back half of it:
+# Now the mixing. Read a **chunk** of activations, say 16 batches. Shuffling a chunk and serving it would mix
+# its own texts well, but one chunk's texts would never meet another's. So hold back half of it:
 #
 # 1. Put the new chunk in a random order (`split`), and cut it in two halves.
-# 2. The first half goes now, together with the half that was held back of the chunk before. Serve both in random order (`order`).
+# 2. The first half goes now, together with the half that was held back of the chunk before. Serve both in
+#    random order (`order`).
 # 3. The second half is held back for the next chunk.
 #
-# Each activation is served once, and each batch holds texts of two chunks. The two orders are drawn outside and given to your function,
-# so that equal seeds give equal batches.
+# Each activation is served once, and each batch holds texts of two chunks. The two orders are drawn outside and
+# given to your function, so that equal seeds give equal batches.
 # %% exercise="mix_halves" title="Half now, half later" difficulty=2 importance=3 minutes=15
 # hint: Follow a single row of the chunk: which of the two orders decides whether it goes now, and which when?
 # hint: Indexing with a permutation reorders rows: chunk[split]. chunk(2) cuts a tensor in two halves.
@@ -187,7 +206,6 @@ print(f"squared error as a share of always answering the mean: {share:.2f}")
 # %% result
 # how many texts a batch of 64 activations comes from.
 # As they come they are all from one text; the store draws them from nearly as many texts as it can.
-from arena_lib.core.batches import ShuffledBatches
 from arena_lib.saes.training.store import ActivationStore, StoreConfig
 
 BATCH = 64
@@ -208,33 +226,35 @@ batch = store(make_generator(0)).acts
 print(f"the library's store: a batch {tuple(batch.shape)}, mean norm {batch.norm(dim=-1).mean():.2f}")
 print(f"as the model gives them the mean norm would be {batch.norm(dim=-1).mean() / store.scale:.2f}")
 # %% [markdown]
-# The library's `ActivationStore` uses your three pieces, and one more: it lets the model stop after the layer that is read.
+# The library's `ActivationStore` uses your three pieces, and one more: it lets the model stop after the layer
+# that is read.
 #
 # ## 3. How good is it?
 #
-# *About 40 minutes of exercises. You write the numbers by which autoencoders are compared, and put a reconstruction into
-# a running model.*
+# *About 40 minutes of exercises. You write the numbers by which autoencoders are compared, and put a
+# reconstruction into a running model.*
 #
-# A good SAE is **sparse** and **faithful**, and these pull in opposite directions. So one always gives both. Sparsity first: **L0**
-# is the number of active latents at a token, on average.
+# A good SAE is **sparse** and **faithful**, and these pull in opposite directions. So one always gives both.
+# Sparsity first: **L0** is the number of active latents at a token, on average.
 # %% exercise="compute_l0" title="How many at once" difficulty=1 importance=4 minutes=5
 # hint: When is a latent active?
 # hint: Count the active latents in each row, then take the mean over rows.
 # hint: (latents > 0).sum(dim=-1).float().mean().
 # %% [markdown]
-# The other axis: how often is each latent active? One that never is, is **dead**. One that is active at more than a tenth of all
-# tokens is **dense**: it's rarely about one thing.
+# The other axis: how often is each latent active? One that never is, is **dead**. One that is active at more
+# than a tenth of all tokens is **dense**: it's rarely about one thing.
 # %% exercise="compute_frequencies" title="How often" difficulty=1 importance=3 minutes=5
 # hint: It's the same yes and no as for L0, averaged over the other axis.
 # hint: The mean of yes (1) and no (0) is a share.
 # hint: (latents > 0).float().mean(dim=0).
 # %% [markdown]
-# Now faithfulness. The **fraction of variance unexplained** (FVU) is the squared error, as a share of the error that one would make by
-# always answering the mean activation $\bar x$:
+# Now faithfulness. The **fraction of variance unexplained** (FVU) is the squared error, as a share of the error
+# that one would make by always answering the mean activation $\bar x$:
 #
 # $$\text{FVU} = \frac{\sum_n |\hat x_n - x_n|^2}{\sum_n |x_n - \bar x|^2}$$
 #
-# where $n$ runs over tokens. The mean matters: activations are far from zero, and an SAE shouldn't be praised for its bias.
+# where $n$ runs over tokens. The mean matters: activations are far from zero, and an SAE shouldn't be praised
+# for its bias.
 # %% exercise="compute_fvu" title="What is left unexplained" difficulty=2 importance=4 minutes=10
 # hint: Two sums of squares over everything: one of errors, one of distances from the mean activation.
 # hint: The mean activation is a vector: the mean over rows, entry by entry.
@@ -242,26 +262,28 @@ print(f"as the model gives them the mean norm would be {batch.norm(dim=-1).mean(
 # %% [markdown]
 # ### What the model thinks of it
 #
-# FVU treats all directions alike. The model doesn't: a small error in a direction that later layers read may do more harm than a large one elsewhere.
-# So let the model judge. **Splice** the reconstruction in: run the model, and at the hook put $\hat x$ in
-# place of $x$. How much worse does it predict the next token? That is the **added loss**, in nats.
+# FVU treats all directions alike. The model doesn't: a small error in a direction that later layers read may do
+# more harm than a large one elsewhere. So let the model judge. **Splice** the reconstruction in: run the model,
+# and at the hook put $\hat x$ in place of $x$. How much worse does it predict the next token? That is the
+# **added loss**, in nats.
 #
-# To splice is to replace a tensor at chosen positions (padding stays as it is). A hook may have its heads on an axis of their own, `"batch seq n_heads d_head"`, while the
-# SAE sees them side by side; and a model may compute in half precision. The replacement takes the form of what it replaces.
+# To splice is to replace a tensor at chosen positions (padding stays as it is). A hook may have its heads on an
+# axis of their own, `"batch seq n_heads d_head"`, while the SAE sees them side by side; and a model may compute
+# in half precision. The replacement takes the form of what it replaces.
 # %% exercise="replace_positions" title="Put it into the model" difficulty=2 importance=4 minutes=15
 # hint: What goes back into the model must look like what came out: shape and dtype.
 # hint: Reshape the replacement first. Then choose between it and the activations, for each text and position.
 # hint: torch.where(chosen, replacement, acts), where chosen is is_spliced with as many axes of length 1 at its end as acts has more.
 # %% [markdown]
-# Added loss has no scale. Is 0.1 nats much? It depends on how much the layer matters at all. So compare with an **ablation**: put the mean activation everywhere
-# (or zeros). If the model's own loss is `clean`, with the reconstruction `spliced`, with the ablation `ablated`, the **loss recovered** is the share of
-# the way from `ablated` back to `clean`.
+# Added loss has no scale. Is 0.1 nats much? It depends on how much the layer matters at all. So compare with an
+# **ablation**: put the mean activation everywhere (or zeros). If the model's own loss is `clean`, with the
+# reconstruction `spliced`, with the ablation `ablated`, the **loss recovered** is the share of the way from
+# `ablated` back to `clean`.
 # %% exercise="compute_loss_recovered" title="Back from the ablation" difficulty=1 importance=4 minutes=5
 # hint: It must be 1 where spliced equals clean, and 0 where it equals ablated.
 # hint: How far did splicing come from the ablation, and how far is the whole way?
 # hint: (ablated - spliced) / (ablated - clean).
-# %% result
-# the untrained autoencoder, spliced into the model: worse than the mean in every place.
+# %%
 from arena_lib.interp.hooking import hooked
 from arena_lib.transformer.loss import next_token_logprobs
 
@@ -292,21 +314,25 @@ def measure(sae, tokens=held[:32]):
     }
 
 
+# %% result
+# the untrained autoencoder, spliced into the model: worse than the mean in every place.
 for name, value in measure(sae).items():
     print(f"{name:>15} {value:6.2f}")
 # %% [markdown]
 # ## 4. Train one, and see when it goes wrong
 #
-# *About 15 minutes of exercises. You train an autoencoder, and tell from training curves what is wrong with others.*
+# *About 15 minutes of exercises. You train an autoencoder, and tell from training curves what is wrong with
+# others.*
 #
-# Now train it. `train_sae` streams activations through the store, takes steps with Adam, keeps decoder directions at length 1, counts which latents
-# have been silent for long (`dead_window` steps), and folds the scale into the weights at the end. On two free cores this takes about two minutes, and it shows a bar.
+# Now train it. `train_sae` streams activations through the store, takes steps with Adam, keeps decoder
+# directions at length 1, counts which latents have been silent for long (`dead_window` steps), and folds the
+# scale into the weights at the end. This takes two to four minutes on two cores, and it shows a bar.
 #
-# What to expect: the loss falls fast for a hundred steps, and slowly after that. In the last fifth of the steps the learning rate falls to 0,
-# and the loss takes one more step down.
-# %% result
-# the trained autoencoder beside the model: twelve latents a token, a tenth of the variance left, and nearly all of the loss recovered.
+# What to expect: the loss falls fast for a hundred steps, and slowly after that. In the last fifth of the steps
+# the learning rate falls to 0, and the loss takes one more step down.
+# %%
 from arena_lib.saes.training.config import SAETrainingConfig
+from arena_lib.saes.training.store import StoreConfig
 from arena_lib.saes.training.trainer import train_sae
 
 N_STEPS = 40 if SCALE == "tiny" else 1500
@@ -316,20 +342,25 @@ train_sae(
     model, sae, HOOK, ShuffledBatches(rows, 16), SAETrainingConfig(n_steps=N_STEPS, log_every=50), store_config=STREAM
 )
 sae.requires_grad_(False)
+# %% result
+# the trained autoencoder beside the model: twelve latents a token, a tenth of the variance left, and nearly all of the loss recovered.
 numbers = measure(sae)
 for name, value in numbers.items():
     print(f"{name:>15} {value:6.2f}")
 # %% [markdown]
-# We got an FVU of 0.10, an added loss of 0.08 nats on a loss of 1.68, and 0.98 of the loss recovered, with no dead latent at all. So this SAE takes the
-# activations apart into twelve pieces each, out of 512, and the model hardly notices.
+# We got an FVU of 0.10, an added loss of 0.08 nats on a loss of 1.68, and 0.98 of the loss recovered, with no
+# dead latent at all. So this SAE takes the activations apart into twelve pieces each, out of 512, and the model
+# hardly notices.
 #
-# Does that make it a *good* SAE? Faithful and sparse, yes. That its pieces mean something is another matter, and no number of part 3 says so. Parts 5 to 7 look.
+# Does that make it a *good* SAE? Faithful and sparse, yes. That its pieces mean something is another matter,
+# and no number of part 3 says so. Parts 5 to 7 look.
 #
 # ### Five runs
 #
-# Most runs don't go so well at first. The cell below trains five small autoencoders, four of them with one setting that is badly wrong. Two are of the older kind:
-# a ReLU in place of TopK, and a penalty on the sum of latents (**L1**) that makes them sparse. Look at the curves before you read on. Each shows three numbers as training goes on: FVU, L0 and
-# the share of latents that are dead.
+# Most runs don't go so well at first. The cell below trains five small autoencoders, four of them with one
+# setting that is badly wrong. Two are of the older kind: a ReLU in place of TopK, and a penalty on the sum of
+# latents (**L1**) that makes them sparse. Look at the curves before you read on. Each shows three numbers as
+# training goes on: FVU, L0 and the share of latents that are dead.
 # %%
 from arena_lib.saes.autoencoders.relu import ReLUSAE, ReLUSAEConfig
 
@@ -379,10 +410,12 @@ for quantity in ("FVU", "L0", "dead"):
         title=f"{quantity} in five runs",
     ).show()
 # %% [markdown]
-# What is wrong with each? Here are five diagnoses. Give each run one of them. (The settings are in the cell above, but the curves suffice.)
+# What is wrong with each? Here are five diagnoses. Give each run one of them. (The settings are in the cell
+# above, but the curves suffice.)
 #
 # - `"healthy"`
-# - `"learning rate too high"`: the first steps are so large that most latents are thrown out of reach, and never chosen again
+# - `"learning rate too high"`: the first steps are so large that most latents are thrown out of reach, and
+#   never chosen again
 # - `"learning rate too low"`: everything goes the right way, and gets nowhere
 # - `"sparsity counts too much"`: the cheapest thing is to say nothing
 # - `"sparsity counts too little"`: reconstruction is nearly perfect, since it's allowed everything
@@ -421,30 +454,32 @@ for quantity in ("FVU", "L0", "dead"):
 #
 # *About 35 minutes of exercises. You find the tokens on which a latent is most active, and read them.*
 #
-# A latent is a number at each token. The first question about it: where is it large? Collect many texts, find the tokens with its largest
-# activations, and read what stands there. These are **max-activating examples**, and most of what people say about SAEs begins with them.
+# A latent is a number at each token. The first question about it: where is it large? Collect many texts, find
+# the tokens with its largest activations, and read what stands there. These are **max-activating examples**,
+# and most of what people say about SAEs begins with them.
 #
-# First the search, in a batch of texts. A story says the same thing for a while, so the ten largest may be ten neighbours. So one may ask for a minimal
-# distance: a place is left out if a better one in the same text is near.
+# First the search, in a batch of texts. A story says the same thing for a while, so the ten largest may be ten
+# neighbours. So one may ask for a minimal distance: a place is left out if a better one in the same text is
+# near.
 # %% exercise="find_top_positions" title="The largest in a batch" difficulty=3 importance=4 minutes=15
 # hint: Sort all activations of the batch at once, and go through them from the largest.
 # hint: From the index in the flattened tensor, divmod with the length of a row gives row and position. A stable sort keeps the earlier of equal ones first.
 # hint: Keep a list of places. Skip a place if any(row == a and abs(position - b) <= min_distance for a, b in found), stop at k or at the first activation that isn't above 0, and give torch.tensor(found, dtype=torch.long).reshape(-1, 2).
 # %% [markdown]
-# Now for texts without end. `stream_latents(place, texts, [latent_idx], total_batches=..., skip=...)` goes through them batch by batch. Each batch has
-# `tokens`, the latent as `latents` "batch seq 1", the same as `counted` with 0 where a token doesn't count (padding, and the token that begins a text), and
-# `is_real`, False at padding. `find_place(model, sae, hook_name)` makes the place, and `token_texts(place.lm, ids)` says what tokens are as text. `Example` is a record that
-# may help, and tuples will do as well.
+# Now for texts without end. `stream_latents(place, texts, [latent_idx], total_batches=..., skip=...)` goes
+# through them batch by batch. Each batch has `tokens`, the latent as `latents` "batch seq 1", the same as
+# `counted` with 0 where a token doesn't count (padding, and the token that begins a text), and `is_real`, False
+# at padding. `find_place(model, sae, hook_name)` makes the place, and `token_texts(place.lm, ids)` says what
+# tokens are as text. `Example` is a record that may help, and tuples will do as well.
 #
-# Around each token, its **context**: up to `buffer` tokens on each side, fewer where the text ends. (This builds on your `find_top_positions`. Not written yet? Take the
-# library's: `from arena_lib.saes.analysis.activations.examples import find_top_positions`.)
+# Around each token, its **context**: up to `buffer` tokens on each side, fewer where the text ends. (This
+# builds on your `find_top_positions`. Not written yet? Take the library's: `from
+# arena_lib.saes.analysis.activations.examples import find_top_positions`.)
 # %% exercise="fetch_max_activating_examples" title="Max-activating examples" difficulty=4 importance=5 minutes=20
 # hint: Keep a list of the best examples so far. What must happen to it after each batch?
 # hint: In each batch find the k best places of acts = batch.counted[..., 0], and cut a window around each, without padding. Then sort all examples by activation and keep k.
 # hint: near = range(max(position - buffer, 0), min(position + buffer + 1, acts.shape[1])); window = [i for i in near if batch.is_real[row, i]]; the token is entry window.index(position) of it.
-# %% result
-# three latents, from frequent to rare, each with its best examples.
-# Read them before you go on: what would you call each of them? The text between >> and << is the token itself.
+# %%
 from arena_lib.saes.analysis.activations.histograms import compute_activation_stats, show_activation_histogram
 
 stats = compute_activation_stats(model, sae, held)
@@ -452,6 +487,9 @@ by_frequency = stats.active_share.argsort(descending=True).tolist()
 SHOWN = [by_frequency[int(share * D_SAE)] for share in (0.03, 0.15, 0.35)]
 
 
+# %% result
+# three latents, from frequent to rare, each with its best examples.
+# Read them before you go on: what would you call each of them? The text between >> and << is the token itself.
 def show_examples(latent_idx, k=6, buffer=8):
     """Print a latent's best examples."""
     print(f"latent {latent_idx}: active on {stats.active_share[latent_idx]:.1%} of tokens")
@@ -468,11 +506,14 @@ for latent_idx in SHOWN:
 # Many small values and few large ones: the examples that you read are from the right end, and may be about something else than the rest.
 show_activation_histogram(model, sae, held, SHOWN[1])
 # %% [markdown]
-# You will have found some latents that have an obvious name ("the verb after two people", "a comma between countries"), and some that have none. Two
-# warnings before you believe the obvious ones:
+# You will have found some latents that have an obvious name ("*the*, where a second thing is named"), some that
+# seem to be about two things at once ("an" before umbrella, and "on" before a day), and some that have no name.
+# Two warnings before you believe the obvious ones:
 #
-# - You read the largest activations only. What does the latent do at the rest, where it's weaker but far more frequent?
-# - Your name may be too wide ("names": but is it active on *all* names?) or too narrow ("Wendy": but is it active at other things too?).
+# - You read the largest activations only. What does the latent do at the rest, where it's weaker but far more
+#   frequent?
+# - Your name may be too wide ("names": but is it active on *all* names?) or too narrow ("Wendy": but is it
+#   active at other things too?).
 #
 # Part 7 checks both, since here we know what is true.
 #
@@ -480,19 +521,22 @@ show_activation_histogram(model, sae, held, SHOWN[1])
 #
 # *About 25 minutes of exercises. You read what a latent does to the next token from its direction.*
 #
-# So far we asked what makes a latent active. The other side: what does it *do*? It adds its direction to the residual stream. If nothing later in the
-# model touched that, the final norm and the unembedding $W_U$ would turn it into logits. This is the logit lens of section 1.2, applied to a direction.
+# So far we asked what makes a latent active. The other side: what does it *do*? It adds its direction to the
+# residual stream. If nothing later in the model touched that, the final norm and the unembedding $W_U$ would
+# turn it into logits. This is the logit lens of section 1.2, applied to a direction.
 #
-# The final norm multiplies each entry by its gain, a vector that is part of the model. A LayerNorm (GPT-2) first takes each vector's mean away, an RMSNorm (Llama) doesn't. It also divides by a
-# size that depends on the text; that changes the scale of all logits alike, and is left out. And a number that is added to *all* logits changes no
-# probability, so we take the mean over the vocabulary away.
+# The final norm multiplies each entry by its gain, a vector that is part of the model. A LayerNorm (GPT-2)
+# first takes each vector's mean away, an RMSNorm (Llama) doesn't. It also divides by a size that depends on the
+# text; that changes the scale of all logits alike, and is left out. And a number that is added to *all* logits
+# changes no probability, so we take the mean over the vocabulary away.
 # %% exercise="project_to_logits" title="From directions to logits" difficulty=2 importance=4 minutes=15
 # hint: What does the final norm do to a vector that is linear, whatever the text is?
 # hint: Centre (if the norm does), multiply by the gain, multiply by W_U, and centre over the vocabulary.
 # hint: logits = (directions * gain) @ W_U; logits - logits.mean(dim=-1, keepdim=True).
 # %% [markdown]
-# Then list the tokens at both ends. `compute_latent_logits(model, sae, [latent_idx], hook_name=...)` applies what you wrote to an SAE's decoder directions and gives
-# "1 d_vocab", and `list_ends(place, values, k)` makes the lists of `TokenEffects`, with each token's text. You may also sort by hand, and give a pair of lists.
+# Then list the tokens at both ends. `compute_latent_logits(model, sae, [latent_idx], hook_name=...)` applies
+# what you wrote to an SAE's decoder directions and gives "1 d_vocab", and `list_ends(place, values, k)` makes
+# the lists of `TokenEffects`, with each token's text. You may also sort by hand, and give a pair of lists.
 # %% exercise="find_top_logits" title="Likelier and less likely" difficulty=2 importance=3 minutes=10
 # hint: Which of an SAE's matrices says what a latent writes, and which what it reads?
 # hint: Get the row of logits of one latent; then the k largest, the largest first, and the k smallest, the smallest first.
@@ -505,6 +549,557 @@ for latent_idx in SHOWN[:2]:
     print(latent_idx, "likelier:", [token for token, _ in find_top_logits(model, sae, latent_idx, 5).top])
     show_top_logits(model, sae, latent_idx, k=8).show()
 # %% [markdown]
-# For some latents both sides fit together: a latent that is active after two people were named makes "were" likelier. For others the tokens look random. After layer 2 of
-# `tiny-llama` there is one more layer, which may read the direction and do something else with it; and a latent that holds a fact for later needn't
-# write to the next token at all.
+# For some latents both sides fit together: a latent that is active before a day of the week, or before
+# "umbrella", makes " umbrella" likelier. For others the tokens look random. After layer 2 of `tiny-llama` there
+# is one more layer, which may read the direction and do something else with it; and a latent that holds a fact
+# for later needn't write to the next token at all.
+# %% [markdown]
+# ## 7. Is the name right?
+#
+# *About 25 minutes of exercises. You measure how well a latent says what you think it says, and compare with
+# neurons and with a probe.*
+#
+# A name is a claim: "this latent is active exactly where the token is *Betty*". In Storyworld we know where
+# that is so, and can count. Let *said* be the tokens on which the latent is active, *true* those where the
+# claim holds, and TP (true positives) those where both are so. **Precision** is TP / said: if the latent says
+# it, is it so? **Recall** is TP / true: if it is so, does the latent say it? A latent that is active once in a
+# million tokens can have perfect precision, one that is always active has perfect recall. **F1** is high only
+# if both are:
+#
+# $$F_1 = \frac{2\,\text{TP}}{\text{said} + \text{true}}$$
+#
+# It's the harmonic mean of the two, written with counts, so that nothing is divided by zero unless nothing is
+# said and nothing is true.
+# %% exercise="compute_f1" title="Precision and recall in one" difficulty=1 importance=4 minutes=10
+# hint: The function gets the three counts. Which two of them stand in the denominator?
+# hint: Counts are tensors of whole numbers. Where nothing is said and nothing true, the result should be 0, not NaN.
+# hint: 2 * true_positives / (n_said + n_true).clamp(min=1).
+# %% result
+# a latent whose most raised token is a name, by far: what is it about?
+# It looks like "the token is this name". Five claims are counted on 400 new rows, each at several thresholds (0, then quantiles of its activations).
+from arena_lib import storyworld
+from arena_lib.saes.analysis.directions.logits import compute_latent_logits
+from arena_lib.saes.truth import collect_activations
+from arena_lib.storyworld import lexicon
+
+NAME_IDS = torch.tensor([storyworld.encode_words([name])[0] for name in lexicon.ALL_NAMES])
+best_tokens = compute_latent_logits(model, sae, range(D_SAE), hook_name=HOOK).topk(2, dim=-1)
+is_name = torch.isin(best_tokens.indices[:, 0], NAME_IDS)
+margins = (best_tokens.values[:, 0] - best_tokens.values[:, 1]).masked_fill(~is_name, -1.0)
+by_margin = margins.argsort(descending=True).tolist()
+NAMED = by_margin[0]  # the clearest; try others
+name_id = int(best_tokens.indices[NAMED, 0])
+NAME = model.tokenizer.decode([name_id]).strip()
+print(
+    f"{int(is_name.sum())} of {D_SAE} latents raise a name most; latent {NAMED} raises {NAME}, by {margins[NAMED]:.1f} logits"
+)
+
+labelled = make_labelled_rows(
+    40 if SCALE == "tiny" else 400, 128, seed=3, variables=["name", "subject", "holder of the thing named last"]
+)
+where = {variable.name: variable.values == lexicon.ALL_NAMES.index(NAME) for variable in labelled.variables}
+here = labelled.tokens == name_id
+claims = {
+    f"the token is {NAME}": here,
+    f"the token before is {NAME}": torch.cat([here[:, :1] & False, here[:, :-1]], dim=1),
+    f"the next token is {NAME}": torch.cat([here[:, 1:], here[:, :1] & False], dim=1),
+    f"the sentence's subject is {NAME}": where["subject"],
+    f"{NAME} holds the thing named last": where["holder of the thing named last"],
+}
+label_acts = collect_activations(model, labelled.tokens, [HOOK])[HOOK]
+label_latents = sae.encode(label_acts)
+active = label_latents[:, NAMED]
+positive = active[active > 0] if (active > 0).any() else torch.zeros(1)
+thresholds = [0.0, *(float(positive.quantile(q)) for q in (0.5, 0.9))]
+for claim, holds in claims.items():
+    holds = holds.flatten()
+    scores = []
+    for threshold in thresholds:
+        says = active > threshold
+        scores.append(float(compute_f1((says & holds).sum(), says.sum(), holds.sum())))
+    print(f"{claim:>40}: " + "  ".join(f"{score:.2f}" for score in scores))
+# %% [markdown]
+# Most people would have called it by its name and gone on. In our run 151 of 512 latents raise a name most, by
+# up to 13 logits. For the clearest of them, Betty, the claim "the token is Betty" has an F1 of 0.20 at best.
+# "The next token is Betty" reaches 0.31, at the highest threshold, and "the sentence's subject is Betty" 0.28.
+# Nothing comes near 1. A direction that *writes* a name isn't the same as a latent that says where it is: at
+# small values these latents are active on all kinds of tokens. They are part of how the model *gets ready to
+# say* a name, and that's spread over many tokens.
+#
+# ### More than one
+#
+# Perhaps no single latent is the feature, but a few together are: one for the full stop after a name, another
+# for the one after "was there". An SAE may **split** a feature like that. So allow a **union**: say yes if at
+# least one of up to five latents is above its threshold. Start from the best one, and add whichever raises F1
+# most, as long as one does.
+#
+# A `Detector` has a `feature` and a `threshold`, and `detector.fires(features)` says where the feature is above
+# it. `score(says, label)` is the F1 of a yes or no for each token, by your formula.
+# %% exercise="grow_union" title="Up to five together" difficulty=3 importance=3 minutes=15
+# hint: This is a greedy search. What do you have to remember from one round to the next?
+# hint: Compute where each candidate says yes once. In each round score the union so far joined with each of them, and take the best.
+# hint: gains = [score(says | fired, label) for fired in fires]; best is where gains is largest; stop if gains[best] <= reached or there are `largest`; give [candidates[idx] for idx in chosen].
+# %% result
+# the truth table: your latents, alone and in unions, beside raw neurons and a probe, for a few labels.
+# Features and thresholds are chosen on other worlds than those that are scored. Only labels that the probe can read enter.
+from arena_lib.saes.truth import TruthBench, TruthConfig
+
+sizes = (60, 30, 60, 60) if SCALE == "tiny" else (600, 300, 600, 300)
+bench = TruthBench(
+    model,
+    HOOK,
+    neuron_hook="blocks.2.mlp.hook_post",
+    config=TruthConfig(
+        n_fit=sizes[0],
+        n_validation=sizes[1],
+        n_test=sizes[2],
+        min_positive=sizes[3],
+        variables=("full stop",) if SCALE == "tiny" else ("full stop", "kind of text"),
+    ),
+)
+of_latents = bench.score(sae.encode)
+neurons, neuron_hook = bench.baselines["neurons"]
+of_neurons = bench.score(neurons, of=neuron_hook)
+plots.bars(
+    {
+        "best latent": [entry.f1 for entry in of_latents],
+        "up to five latents": [entry.union_f1 for entry in of_latents],
+        "best neuron": [entry.f1 for entry in of_neurons],
+        "up to five neurons": [entry.union_f1 for entry in of_neurons],
+        "probe": [entry.label.probe_f1 for entry in of_latents],
+        "always yes": [entry.label.always_f1 for entry in of_latents],
+    },
+    [entry.label.name for entry in of_latents],
+    y_title="F1 on new worlds",
+    title="What latents find, beside neurons and a probe",
+)
+# %% [markdown]
+# This is the sober picture. The probe, which was *told* what to look for, reads all of these nearly perfectly,
+# so it's all there, linearly. The best single latent isn't better than the best single neuron, on average. In
+# unions latents gain more than neurons do: "full stop" goes from 0.70 to 0.90 with four latents (neurons: 0.69
+# to 0.79), the kinds of text from 0.47 to 0.67 on average (neurons: 0.49 to 0.59).
+#
+# And yet this SAE recovers 98 % of the loss. Both are true. *Faithful* means that the sum of twelve pieces is
+# right. It doesn't mean that each piece is one of the things that **we** have a word for. Some are; most cut
+# the world in another way ("the full stop after a list of two", "a noun after *the* in a question"). This is a
+# small SAE on a small model, and larger ones do better; but the same gap was measured on large ones, too
+# (Kantamneni et al. 2025, [Are sparse autoencoders useful?](https://arxiv.org/abs/2502.16681)). So check names
+# before you use them.
+#
+# ## 8. What does the model do with it?
+#
+# *About 50 minutes of exercises. You take latents away, predict from one gradient what that does, and follow an
+# attention latent to its sources.*
+#
+# Being active is one thing, being *used* is another. To find out, intervene: set a latent to 0, and see what
+# changes. As a function of the latents "batch seq d_sae":
+# %% exercise="ablate_sae_latent" title="Set it to zero" difficulty=2 importance=4 minutes=10
+# hint: Which entries should become 0 if only latent_idx is given, and which if only seq_pos is?
+# hint: Indexing with slice(None) means all of an axis. Beware: latent 0 and position 0 count as false in Python.
+# hint: at = slice(None) if seq_pos is None else seq_pos; the same for the latent; then ablated = sae_acts.clone() and ablated[:, at, which] = 0.
+# %% [markdown]
+# Now put the changed latents back into the model. Not as decode(changed): the reconstruction has an error of
+# its own, and the model would react to that as well. Everything that the SAE doesn't explain, the **error** $x
+# - \text{decode}(f)$, stays in (Marks et al. 2024, [Sparse feature
+# circuits](https://arxiv.org/abs/2403.19647)). With $f$ the latents and $f'$ the changed ones
+#
+# $$x' = \text{decode}(f') + \big(x - \text{decode}(f)\big)$$
+#
+# so that $x' = x$ exactly, if nothing was changed.
+# %% exercise="apply_latent_change" title="The error stays" difficulty=2 importance=5 minutes=10
+# hint: Write out both decodings. What do they have in common?
+# hint: The bias cancels. What is left is the activation and the change of the latents, decoded.
+# hint: acts + (changed - latents) @ W_dec.
+# %% [markdown]
+# ### All at once, nearly
+#
+# One run for each latent is slow if there are a hundred thousand. **Attribution** predicts the effects of all
+# from one gradient. Let $m$ be a metric, and $g = \partial m / \partial x$ its gradient at the hook. Taking
+# latent $i$ away changes $x$ by $-f_i W_{dec}[i]$, so to first order $m$ changes by
+#
+# $$-f_i \, \big(W_{dec}[i] \cdot g\big)$$
+#
+# This is attribution patching, on latents. It's exact if the model were linear from there on. It isn't, so
+# compare.
+# %% exercise="attribute_ablations" title="From one gradient" difficulty=3 importance=4 minutes=15
+# hint: How much does a small step along a direction change the metric?
+# hint: For every latent at every position you need the dot product of its row of W_dec with the gradient there: one product of matrices.
+# hint: -latents * (gradient @ W_dec.T).
+# %%
+from arena_lib.interp.ioi import make_ioi_dataset
+from arena_lib.plots.graphs.scatter import scatter
+
+dataset = make_ioi_dataset(model, 8 if SCALE == "tiny" else 24, generator=make_generator(0))
+
+
+def logit_difference(logits):
+    """How much more the model favours the indirect object than the subject, on average."""
+    chosen = logits[:, -1].gather(-1, dataset.answer_tokens)
+    return (chosen[:, 0] - chosen[:, 1]).mean()
+
+
+N_EFFECTS = 20 if SCALE == "tiny" else 60  # latents that are ablated, those of the largest predicted effect
+
+
+def effects_of_latents(tokens, metric, at):
+    """For each latent that is active at these positions: its number, what attribution predicts, what ablation does."""
+    lm = hooked(model)
+    with torch.no_grad():
+        _, cache = model.run_with_cache(tokens, HOOK)
+        acts = cache[HOOK]
+        latents = sae.encode(acts)
+    leaf = acts.clone().requires_grad_()
+    before = metric(lm.run(tokens, [(HOOK, lambda tensor, hook: leaf)]))
+    (gradient,) = torch.autograd.grad(before, leaf)
+    predicted = attribute_ablations(latents, gradient, sae.W_dec)[at].sum(dim=0)
+    strongest = predicted.abs().argsort(descending=True)[:N_EFFECTS].tolist()
+    chosen = [latent_idx for latent_idx in strongest if latents[at][:, latent_idx].any()]
+    measured = []
+    for latent_idx in chosen:
+        ablated = torch.where(at[..., None], ablate_sae_latent(latents, None, latent_idx), latents)
+        replaced = apply_latent_change(acts, latents, ablated, sae.W_dec)
+        with torch.no_grad():
+            after = metric(lm.run(tokens, [(HOOK, lambda tensor, hook, replaced=replaced: replaced)]))
+        measured.append(float(after - before))
+    return chosen, predicted[chosen].tolist(), measured
+
+
+def show_effects(tokens, metric, at, title):
+    """Print the strongest latents, and draw all of them."""
+    chosen, predicted, measured = effects_of_latents(tokens, metric, at)
+    for i in sorted(range(len(chosen)), key=lambda i: -abs(measured[i]))[:6]:
+        raised = [token for token, _ in find_top_logits(model, sae, chosen[i], 4, hook_name=HOOK).top]
+        print(f"latent {chosen[i]:4d}: ablation {measured[i]:6.2f}, attribution {predicted[i]:6.2f}; raises {raised}")
+    correlation = torch.corrcoef(torch.tensor([predicted, measured]))[0, 1]
+    print(f"{len(chosen)} latents; correlation of attribution and ablation: {correlation:.2f}")
+    return scatter({"latents": (predicted, measured)}, x_title="attribution", y_title="ablation", title=title)
+
+
+# %% result
+# the indirect object (section 1.4.1) through latents: which of them carry the answer at the last token?
+# Each point is a latent: what one gradient predicts, and what ablating it really does to the logit difference.
+with torch.no_grad():
+    tokens = dataset.toks
+    _, cache = model.run_with_cache(tokens, HOOK)
+    spliced = hooked(model).run(tokens, [(HOOK, lambda acts, hook: sae(acts))])
+    print(
+        f"logit difference: the model {logit_difference(model(tokens)):.2f}, with the reconstruction {logit_difference(spliced):.2f}"
+    )
+at_end = torch.zeros_like(tokens, dtype=torch.bool)
+at_end[:, -1] = True
+show_effects(tokens, logit_difference, at_end, "Latents at the last token, and the indirect object")
+# %% [markdown]
+# First: the task survives. With the reconstruction in place of the activations the logit difference is about
+# what the model has (11.7). Then: one latent has nearly twice the effect of any other, and raises no name in
+# particular, while most of the next raise one name each. The general one is active in every prompt; a latent
+# that raises "Wendy" matters in prompts with Wendy.
+#
+# Attribution and ablation agree on the order (their correlation is 0.99). On the size they don't: for the
+# strongest latents attribution predicts about half of what happens. The last layer and the final norm bend, and
+# a large step goes beyond where the gradient is right. So use attribution to find candidates among many, and
+# ablation to say how large an effect is.
+#
+# The same for another behaviour. In Storyworld people who hold nothing may become gloomy, and stay so until the
+# story ends. So at "Vera cried and was" the model has to know Vera's mood. The cell takes places in new stories
+# where a word of bad mood follows, and asks which latents make the model prefer bad moods to good ones there.
+# %% result
+# sentiment through latents: what makes the model go on with a bad mood?
+GOOD, BAD = (
+    torch.tensor([storyworld.encode_words([word])[0] for word in words])
+    for words in (lexicon.GOOD_MOODS, lexicon.BAD_MOODS)
+)
+stories = make_labelled_rows(60 if SCALE == "tiny" else 200, 128, seed=11, variables=["kind of text"])
+kind = stories.variables[0]
+follows = torch.isin(stories.tokens[:, 1:], BAD) & (kind.values[:, :-1] == kind.classes.index("story"))
+follows = torch.cat([follows, follows[:, :1] & False], dim=1)
+is_used = follows.any(dim=1)
+moody, follows = stories.tokens[is_used], follows[is_used]
+
+
+def gloom(logits):
+    """How much more the model favours bad moods than good ones, where a bad one follows."""
+    last = logits[follows]
+    return (last[:, BAD].mean(dim=-1) - last[:, GOOD].mean(dim=-1)).mean()
+
+
+with torch.no_grad():
+    print(f"{int(follows.sum())} places; the model favours bad moods there by {gloom(model(moody)):.2f}")
+show_effects(moody, gloom, follows, "Latents where a bad mood follows")
+# %% [markdown]
+# A handful of latents do nearly all of it, and the strongest of them speaks *against* the bad mood: without it
+# the model would prefer gloom still more (in our run by 1.1, of 3.0). A latent that "is about sentiment"
+# needn't push the way that you expect. Look at both signs.
+#
+# For that latent the gradient is wrong by a factor of two again, this time the other way.
+#
+# ### Where an attention latent comes from
+#
+# An SAE can read other places. One of them is `hook_z`, the outputs of a layer's attention heads before $W_O$,
+# side by side. There a latent can be traced back *exactly*. A head's output at a position is a sum over the
+# positions that it looks at, pattern times value; and a latent before its activation function is linear in it.
+# So what source position $s$ adds through head $h$ is
+#
+# $$A_h[s] \, \big( v_h[s] \cdot W_{enc}[h] \big)$$
+#
+# with $A_h$ the row of the head's attention pattern at the position where the latent is active, $v_h[s]$ its
+# value vector, and $W_{enc}[h]$ the head's part of the latent's encoder direction. This is **direct feature
+# attribution** (Kissane et al. 2024, [Interpreting attention layer outputs with sparse
+# autoencoders](https://arxiv.org/abs/2406.17759)).
+# %% exercise="attribute_to_sources" title="From which token?" difficulty=3 importance=3 minutes=15
+# hint: It's a product of two numbers for each source position and head. Which two?
+# hint: The dot product of value and encoder goes over d_head. The pattern has its axes the other way round.
+# hint: pattern.T * (v * encoder).sum(dim=-1).
+# %% result
+# an autoencoder of attention in layer 1: for two latents, the tokens on which they are active, and the token that adds most.
+# Look at what the sources have in common: that is what the heads went to fetch.
+from arena_lib.saes.analysis.activations.attention import fetch_max_activating_examples_attn
+
+Z_HOOK = "blocks.1.attn.hook_z"
+z_sae = TopKSAE(TopKSAEConfig(d_in=d_in, d_sae=WIDTH, k=8), make_generator(0))
+train_sae(model, z_sae, Z_HOOK, ShuffledBatches(rows, 16), SAETrainingConfig(n_steps=N_SHORT), store_config=STREAM)
+z_sae.requires_grad_(False)
+z_order = compute_activation_stats(model, z_sae, held).active_share.argsort(descending=True).tolist()
+for latent_idx in (z_order[WIDTH // 10], z_order[WIDTH // 5]):
+    print(f"latent {latent_idx}")
+    for example in fetch_max_activating_examples_attn(model, z_sae, held, latent_idx, k=5, buffer=6, may_overlap=False):
+        at, source = example.dest_pos, example.src_pos
+        active_on = "".join(example.str_toks_dest[:at]) + f" >>{example.str_toks_dest[at]}<<"
+        comes_from = "".join(example.str_toks_src[max(source - 2, 0) : source]) + f" >>{example.str_toks_src[source]}<<"
+        print(f"  {example.act:4.1f} {active_on}   from {comes_from} ({example.share:.0%}, head 1.{example.head})")
+# %% [markdown]
+# In our run one latent was active on the thing in "Who had the candle", and half of it came from "had"; another
+# one on the words of a speech, and its source was the colon after "said" or "wrote", several tokens earlier.
+# That is what an attention latent can tell you and a latent of the stream can't: not only *that* something is
+# known at a token, but who brought it, and from where.
+#
+# ## 9. Steering, and asking the model itself
+#
+# *About 20 minutes of exercises. You make the model write what a latent stands for, and let it explain a latent
+# in its own words.*
+#
+# If a latent's direction means "it's about Betty", adding it should make the model write about Betty. That is
+# **steering**: while the model writes, add a multiple of the direction at every position. With $c$ the
+# coefficient, $x' = x + c\, W_{dec}[i]$.
+# %% exercise="steering_hook" title="Push" difficulty=2 importance=4 minutes=10
+# hint: A latent reads along one matrix and writes along another. Which one do you add?
+# hint: The direction is a row of W_dec. At a hook by head it must be reshaped; in half precision it must change its dtype.
+# hint: direction = sae.W_dec[latent_idx].view(activations.shape[2:]); activations + steering_coefficient * direction.to(activations).
+# %% result
+# the latent of part 7, pushed harder and harder. The size of its largest activations is a good place to begin.
+from functools import partial
+
+from arena_lib.interp.steering.writing import write_with_hooks
+from arena_lib.transformer.fast.generation import WritingConfig
+
+print(f"latent {NAMED}, which raises {NAME}; its largest activation: {float(active.max()):.1f}")
+for coefficient in (0.0, 3.0, 6.0, 10.0, 20.0):
+    steer = partial(steering_hook, sae=sae, latent_idx=NAMED, steering_coefficient=coefficient)
+    with torch.no_grad():
+        text = write_with_hooks(
+            hooked(model),
+            "Anna went to the park.",
+            [(HOOK, steer)],
+            30,
+            options=WritingConfig(temperature=0.5, frequency_penalty=2.0),
+            generator=make_generator(0),
+        )
+    print(f"{coefficient:5.1f}: {text}")
+# %% [markdown]
+# At 0 the model writes its own story. Near the latent's own size the person that it names enters, and acts as a
+# person should: in our run, at 6, "Betty was very silly. Betty passed a white necklace to Nancy." Harder, and
+# she is everywhere; harder still, and the text falls apart. So this direction does stand for Betty, *when the
+# model writes*, though the latent's activation was a poor sign of her in part 7. Reading and writing are
+# different tests, and a latent can pass one of them.
+#
+# ### Patchscopes
+#
+# A last way to ask: let the model say what a direction means to it (Ghandeharioun et al. 2024,
+# [Patchscopes](https://arxiv.org/abs/2401.06102)). In a prompt such as `cat: cat, 1135: 1135, ?:` the "?" means
+# nothing. Put the latent's direction in its place, in an early layer, and see how the model goes on. The hook
+# replaces the activations at chosen positions. One trap: a model that writes keeps what it has computed, and
+# then passes only the newest token, a single position. That one must stay as it is.
+# %% exercise="hook_fn_patch_scoping" title="In place of a question mark" difficulty=2 importance=2 minutes=10
+# hint: How does a pass over the prompt differ from a pass over a token that the model has just written?
+# hint: Return activations of one position unchanged. Otherwise copy, and write the vector to the positions.
+# hint: patched = activations.clone(); patched[:, list(seq_pos)] = latent_vector.to(activations).
+# %% result
+# what the model says in place of the question mark, for directions of several lengths.
+# Compare with the name that each latent raises: does the model ever say it?
+from arena_lib.saes.analysis.interventions.patchscopes import find_placeholders
+
+PROMPT = "Robert : Robert , Wendy : Wendy , ? :"
+places = find_placeholders(hooked(model), PROMPT)
+for latent_idx in by_margin[1:6]:
+    said = []
+    for length in (10.0, 20.0, 40.0, 80.0):
+        vector = length * sae.W_dec[latent_idx] / sae.W_dec[latent_idx].norm()
+        patch = partial(hook_fn_patch_scoping, seq_pos=places, latent_vector=vector)
+        with torch.no_grad():
+            said.append(
+                write_with_hooks(hooked(model), PROMPT, [("blocks.1.hook_resid_post", patch)], 1)[len(PROMPT) :]
+            )
+    raised = model.tokenizer.decode([int(best_tokens.indices[latent_idx, 0])])
+    print(f"latent {latent_idx:4d}, which raises{raised}: {said}")
+# %% [markdown]
+# In our run it never did. The model answers with a name from the prompt or with a full stop, whatever stands in
+# place of the "?". That isn't a failure of your hook. `tiny-llama` has four layers and has only ever read
+# stories; it never learned to look at a word and say what it is, and the direction comes from layer 2, while
+# the prompt is patched in layer 1. The paper's models are a hundred to ten thousand times larger. A method that
+# works for large models may say nothing about small ones, and an answer that is the same for all latents is no
+# answer.
+#
+# ## 10. Explained by a machine
+#
+# *About 20 minutes of exercises. You prepare examples for a model that explains latents, and score what it
+# says.*
+#
+# Nobody reads the examples of a million latents. So let a language model do it (Bills et al. 2023, [Language
+# models can explain neurons](https://openaipublic.blob.core.windows.net/neuron-explainer/paper/index.html);
+# Paulo et al. 2024, [Automatically interpreting millions of features](https://arxiv.org/abs/2410.13928)): show
+# it the max-activating examples with the active tokens marked, and ask for one sentence. `create_prompt` of
+# `arena_lib.saes.analysis.autointerp.explaining` writes the whole prompt. Its heart is the marking: " a<< red
+# kite>>." where " red" and " kite" are active.
+# %% exercise="mark_tokens" title="Marks for the explainer" difficulty=2 importance=2 minutes=10
+# hint: Where does a pair of marks begin, and where does it end?
+# hint: A token opens a pair if it's marked and the token before it isn't (or there is none). For the end it's the same with the token after it.
+# hint: begins = marked and (i == 0 or not is_marked[i - 1]); i - 1 is -1 for the first token, which Python takes for the last.
+# %% [markdown]
+# An explanation that sounds good needn't be. So **score** it. In **detection** a judge (another model, or the
+# same) gets the explanation and some new texts, numbered from 1. In some of them the latent is active, in the
+# others it isn't. The judge names those in which it should be. If the explanation is right, the judge will be.
+#
+# With more texts of one kind than of the other, a judge who always says "none" may have a high accuracy. So
+# take the share that is judged right among the texts where the latent *is* active, and the share among those
+# where it *isn't*, and their mean: **balanced accuracy**. Guessing gets 0.5.
+# %% exercise="score_predictions" title="Was the judge right?" difficulty=2 importance=3 minutes=10
+# hint: For each text there are two questions: was it named, and should it have been?
+# hint: A text is a hit if both have the same answer. Then count hits among the right texts, and among the wrong ones.
+# hint: is_hit = [(i in predicted) == right for i, right in enumerate(truth, start=1)], and the mean of two shares.
+# %% result
+# explanations by a script, which needs no network, and how well they predict; the texts are new to the judge.
+# The script names the marked tokens, or the words before them, whichever vary less. It understands nothing; a language model should do better.
+from arena_lib.saes.analysis.autointerp.scoring import AutoInterp, AutoInterpConfig
+from arena_lib.saes.analysis.autointerp.scripted import explain_by_script, judge_by_script
+
+to_explain = tuple(by_frequency[int(share * D_SAE)] for share in (0.03, 0.08, 0.15, 0.2, 0.25, 0.35))
+asked = AutoInterpConfig(latent_idxs=to_explain)
+results = AutoInterp(asked, model, sae, held, explainer=explain_by_script, judge=judge_by_script).run(debug=True)
+for latent_idx, found in results.items():
+    if "skipped" in found:
+        print(f"latent {latent_idx:4d}: {found['skipped']}")
+        continue
+    is_active = [i + 1 in found["truth"] for i in range(asked.n_active + asked.n_inactive)]
+    mine = score_predictions(set(found["predicted"]), is_active)
+    print(f"latent {latent_idx:4d}: {mine['balanced_accuracy']:.2f}  {found['explanation'][:110]}")
+# %% [markdown]
+# Where the script found one clear thing, the colon or "the", its explanation predicts new texts well (0.86 and
+# 0.79). Where it could only list words, it is near 0.5, which is guessing. And see how hard the test is: the
+# judged examples are drawn from *all* of a latent's activations, not from the largest, which the explainer saw.
+# "On, on, an" explains the top of one latent perfectly, and gets 0.50.
+#
+# To let a real model explain, hand in another explainer, and nothing else changes.
+# `Endpoint(EndpointConfig(base_url="http://localhost:8000/v1", model="..."))` of
+# `arena_lib.saes.analysis.autointerp.answering` asks any server that speaks OpenAI's protocol, one on your own
+# machine as well; `LocalModel(zoo.load("smollm2"))` asks SmolLM2.
+#
+# ## 11. Narrow and wide
+#
+# *About 20 minutes of exercises. You find out what becomes of the latents of a narrow autoencoder in a wide
+# one, and draw a map.*
+#
+# How many latents should an SAE have? There is no right number. A wide SAE often has several latents where a
+# narrow one has a single: the same meaning in finer parts. This is **feature splitting** (Bricken et al. 2023,
+# [Towards monosemanticity](https://transformer-circuits.pub/2023/monosemantic-features)). Decoder directions
+# show it: the parts point nearly where the whole did. How near, says the **cosine**: the dot product of two
+# directions of length 1. `normalize_decoder` of the set-up cell brings rows to length 1, and leaves a row of
+# zeros as it is.
+# %% exercise="compute_cosines" title="How near" difficulty=1 importance=3 minutes=5
+# hint: A cosine is a dot product of vectors of length 1.
+# hint: Every direction with every other: a product of matrices.
+# hint: normalize_decoder(directions) @ normalize_decoder(others).T.
+# %% [markdown]
+# Now sort the wide SAE's latents to the narrow one's. Each wide latent belongs to the one narrow latent that
+# it's nearest to, if that is near enough.
+# %% exercise="find_children" title="Whose child?" difficulty=3 importance=3 minutes=15
+# hint: Who chooses: the narrow latents their children, or the wide ones their parent?
+# hint: For each wide latent take the largest cosine over the narrow ones, and where it is. Go through the wide ones from the nearest to the farthest.
+# hint: best, parents = cosines.max(dim=0); for latent in best.argsort(descending=True, stable=True).tolist(): append it to children[int(parents[latent])] if best[latent] >= threshold.
+# %% result
+# a narrow autoencoder of 128 latents beside yours: what becomes of its latents?
+# Each line is a narrow latent and the wide ones that belong to it, with the tokens that they raise.
+narrow = TopKSAE(TopKSAEConfig(d_in=d_in, d_sae=D_SAE // 4, k=K), make_generator(1))
+train_sae(model, narrow, HOOK, ShuffledBatches(rows, 16), SAETrainingConfig(n_steps=N_STEPS // 4), store_config=STREAM)
+narrow.requires_grad_(False)
+families = find_children(compute_cosines(narrow.W_dec, sae.W_dec), threshold=0.5)
+n_children = [len(family) for family in families]
+print(
+    f"of {len(families)} narrow latents {sum(n > 1 for n in n_children)} were split, {n_children.count(1)} have one child, ",
+    end="",
+)
+print(f"{n_children.count(0)} none; {D_SAE - sum(n_children)} of {D_SAE} wide latents are new")
+for parent in sorted(range(len(families)), key=lambda parent: -n_children[parent])[:4]:
+    raised = [token for token, _ in find_top_logits(model, narrow, parent, 4).top]
+    print(f"narrow latent {parent}, which raises {raised}:")
+    for child in families[parent][:4]:
+        print(f"    {child}: {[token for token, _ in find_top_logits(model, sae, child, 4).top]}")
+# %% result
+# a map of the decoder directions of both, by their two principal components; hover over a point to see what it raises.
+# With the extra `maps` installed, `project=project_umap` keeps neighbours together, which a plane cannot.
+from arena_lib.saes.analysis.directions.maps import compute_sae_umap_data
+
+compute_sae_umap_data({D_SAE // 4: narrow, D_SAE: sae}, model=model).show()
+# %% [markdown]
+# In our run two of 128 were split: one that raises "After", "Then", "Who" (so it's active where a sentence
+# ends) became two. 23 have one child, and 103 none. So most of what the narrow SAE found isn't in the wide one
+# at all, though both explain the same activations nearly as well. An SAE isn't *the* list of a model's
+# features. It's one way to cut them, among many; another width, or another seed, cuts in other places. Larger
+# SAEs that are trained for longer agree more.
+#
+# ## What you have learned
+#
+# You can write the parts of a sparse autoencoder, train one on a model's activations, and say from its curves
+# what went wrong. You know its numbers, and what they don't say. You can look at a latent from five sides:
+# where it's active, what it writes, what the model loses without it, what happens when it's pushed, and what a
+# machine says of it. And you have seen how they disagree:
+#
+# - An autoencoder that recovers 98 % of the loss had hardly a latent that is exactly one of the things that we
+#   have words for.
+# - A latent that writes a name by thirteen logits was no sign of where that name stands.
+# - Yet pushing it made the model tell of that person.
+# - A gradient put the effects in the right order, and got their size wrong by half.
+# - A probe that was told what to look for read everything that no latent did.
+#
+# ## What comes next
+#
+# Section 1.5.4, on superposition, shows the same methods where the true features are known exactly, and why
+# models need more features than dimensions. The circuit of 1.4.1 was made of heads; you could now try to make
+# it of latents.
+#
+# ## On your own
+#
+# - **Replicate a paper.** Gao et al. 2024 ([arXiv:2406.04093](https://arxiv.org/abs/2406.04093), figure 2) find
+#   that TopK is better than ReLU with L1 at every L0. Train both at four values of L0 on `tiny-llama`, and draw
+#   FVU and added loss against L0. `arena_lib.saes.autoencoders` has BatchTopK, JumpReLU, gated and Matryoshka
+#   SAEs as well.
+# - **Earn a feature.** Can you train an SAE in which a single latent reaches an F1 of 0.9 on "full stop", or on
+#   a name? Try other layers, widths and k, and measure with `TruthBench`. Which number of part 3 goes along
+#   with it, if any?
+# - **A real model.** Train an SAE on SmolLM2 (`zoo.load("smollm2")`, after `arena zoo fetch smollm2`) on texts
+#   of your own with `TextBatches`, and name twenty latents. For how many of them does your name hold on new
+#   texts?
+#
+# ## Reading
+#
+# - Bricken et al. 2023, [Towards monosemanticity](https://transformer-circuits.pub/2023/monosemantic-features):
+#   SAEs of a small model, looked at from every side
+# - Gao et al. 2024, [Scaling and evaluating sparse autoencoders](https://arxiv.org/abs/2406.04093): TopK, dead
+#   latents, and how to compare SAEs
+# - Templeton et al. 2024, [Scaling
+#   monosemanticity](https://transformer-circuits.pub/2024/scaling-monosemanticity/): SAEs of a large model, and
+#   steering with them
+# - Marks et al. 2024, [Sparse feature circuits](https://arxiv.org/abs/2403.19647): circuits made of latents,
+#   with the error term kept
+# - Chanin et al. 2024, [A is for absorption](https://arxiv.org/abs/2409.14507): why a latent can be silent
+#   where it should be active
+# - Kantamneni et al. 2025, [Are sparse autoencoders useful?](https://arxiv.org/abs/2502.16681): probes beside
+#   SAEs, on many tasks

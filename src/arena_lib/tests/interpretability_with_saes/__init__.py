@@ -9,6 +9,18 @@ from arena_lib.tests.interpretability_with_saes.examples import (
     test_fetch_max_activating_examples,
     test_find_top_positions,
 )
+from arena_lib.tests.interpretability_with_saes.explaining import (
+    test_hook_fn_patch_scoping,
+    test_mark_tokens,
+    test_score_predictions,
+)
+from arena_lib.tests.interpretability_with_saes.interventions import (
+    test_ablate_sae_latent,
+    test_apply_latent_change,
+    test_attribute_ablations,
+    test_attribute_to_sources,
+    test_steering_hook,
+)
 from arena_lib.tests.interpretability_with_saes.metrics import (
     test_compute_frequencies,
     test_compute_fvu,
@@ -16,6 +28,8 @@ from arena_lib.tests.interpretability_with_saes.metrics import (
     test_compute_loss_recovered,
     test_replace_positions,
 )
+from arena_lib.tests.interpretability_with_saes.naming import test_compute_f1, test_grow_union
+from arena_lib.tests.interpretability_with_saes.splitting import test_compute_cosines, test_find_children
 from arena_lib.tests.interpretability_with_saes.stream import (
     test_compute_scale,
     test_mix_halves,
@@ -31,7 +45,13 @@ from arena_lib.tests.interpretability_with_saes.topk import (
 __test__ = False
 
 __all__ = [
+    "test_ablate_sae_latent",
+    "test_apply_latent_change",
+    "test_attribute_ablations",
+    "test_attribute_to_sources",
     "test_compute_aux_error",
+    "test_compute_cosines",
+    "test_compute_f1",
     "test_compute_frequencies",
     "test_compute_fvu",
     "test_compute_l0",
@@ -39,13 +59,19 @@ __all__ = [
     "test_compute_scale",
     "test_decode_latents",
     "test_fetch_max_activating_examples",
+    "test_find_children",
     "test_find_top_logits",
     "test_find_top_positions",
+    "test_grow_union",
+    "test_hook_fn_patch_scoping",
     "test_keep_top_k",
+    "test_mark_tokens",
     "test_mix_halves",
     "test_pick_positions",
     "test_project_to_logits",
     "test_remove_radial_gradient",
     "test_replace_positions",
+    "test_score_predictions",
     "test_show_top_logits",
+    "test_steering_hook",
 ]

@@ -1,0 +1,88 @@
+"""What learners would write in other ways passes; what they get wrong in ways that no mistake lists is rejected, or named."""
+
+import pytest
+import torch
+from torch import nn
+
+from arena_lib.checking import run
+from arena_lib.tests import interpretability_with_saes as judges
+
+
+def keep_by_loop(pre_acts, k):
+    rows = []
+    for row in pre_acts.reshape(-1, pre_acts.shape[-1]):
+        kept = torch.zeros(len(row))
+        for i in row.topk(k).indices:
+            kept = kept + nn.functional.one_hot(i, len(row)) * row[i].clamp(min=0)
+        rows.append(kept)
+    return torch.stack(rows).view(pre_acts.shape)
+
+
+def ablate_in_words(sae_acts, hook=None, latent_idx=None, seq_pos=None):
+    result = sae_acts * 1
+    for position in range(sae_acts.shape[1]) if seq_pos is None else [seq_pos]:
+        for latent in range(sae_acts.shape[2]) if latent_idx is None else [latent_idx]:
+            result[:, position, latent] = 0
+    return result
+
+
+def steer_on_heads(activations, hook=None, *, sae, latent_idx, steering_coefficient=1.0):
+    direction = sae.W_dec.data[latent_idx].to(activations.dtype).reshape(activations.shape[2:])
+    return torch.add(activations, direction, alpha=steering_coefficient)
+
+
+def f1_in_two_steps(true_positives, n_said, n_true):
+    f1 = torch.zeros(true_positives.shape)
+    has_some = (n_said + n_true) > 0
+    f1[has_some] = (2 * true_positives / (n_said + n_true))[has_some]
+    return f1
+
+
+@pytest.mark.parametrize(
+    ("judge", "solution"),
+    [
+        (judges.test_keep_top_k, keep_by_loop),
+        (judges.test_ablate_sae_latent, ablate_in_words),
+        (judges.test_steering_hook, steer_on_heads),
+        (judges.test_compute_f1, f1_in_two_steps),
+    ],
+)
+def test_other_ways_to_write_it_pass(judge, solution):
+    result = run(judge, solution)
+    assert result.status == "passed", result.message
+
+
+def keep_k_plus_1_of_any_sign(pre_acts, k):
+    values, indices = pre_acts.topk(min(k + 1, pre_acts.shape[-1]), dim=-1)
+    return torch.zeros_like(pre_acts).scatter(-1, indices, values)
+
+
+def test_two_mistakes_at_once_are_named_together():
+    result = run(judges.test_keep_top_k, keep_k_plus_1_of_any_sign)
+    assert result.status == "failed"
+    assert "keeps k + 1" in result.message
+    assert "keeps negative entries" in result.message
+
+
+def fvu_without_centring(acts, recon):
+    return (acts - recon).pow(2).sum() / acts.pow(2).sum()
+
+
+def test_a_mistake_is_named_however_it_is_written():
+    result = run(judges.test_compute_fvu, fvu_without_centring)
+    assert "does not centre the activations" in result.message
+
+
+def mix_and_forget_split(held, chunk, split, order):
+    pool = torch.cat([held, chunk])
+    return pool[order], pool[len(chunk) :]
+
+
+def test_a_mistake_of_no_list_is_rejected_all_the_same():
+    assert run(judges.test_mix_halves, mix_and_forget_split).status == "failed"
+
+
+def test_the_name_that_learners_know_covers_top_and_bottom_tokens():
+    assert run(judges.test_show_top_logits, judges.test_find_top_logits.accepts[0]).status == "passed"
+    wrong = judges.test_find_top_logits.mistakes[0].build(judges.test_find_top_logits.reference)
+    assert run(judges.test_show_top_logits, wrong).status == "failed"
