@@ -22,3 +22,67 @@
 # hint: A number that is uniform in [0, 1) lies below p with probability p.
 # hint: Compare the draws with the probabilities; the probabilities have no axis for examples.
 # hint: One comparison does it: tensors of shape "batch n_inst n_feats" and "n_inst n_feats" line up from the right.
+# %% exercise="sparse_features" difficulty=1 importance=3 minutes=5
+# hint: a
+# hint: b
+# hint: c
+# %% exercise="compress" difficulty=1 importance=3 minutes=5
+# hint: a
+# hint: b
+# hint: c
+# %% exercise="reconstruct" difficulty=1 importance=3 minutes=5
+# hint: a
+# hint: b
+# hint: c
+# %% exercise="importance_weighted_losses" difficulty=1 importance=3 minutes=5
+# hint: a
+# hint: b
+# hint: c
+# %% exercise="correlated_presence" difficulty=1 importance=3 minutes=5
+# hint: a
+# hint: b
+# hint: c
+# %% exercise="anticorrelated_presence" difficulty=1 importance=3 minutes=5
+# hint: a
+# hint: b
+# hint: c
+# %% exercise="model" difficulty=1 importance=3 minutes=5
+# hint: a
+# hint: b
+# hint: c
+# %% exercise="generate_batch" difficulty=1 importance=3 minutes=5
+# hint: a
+# hint: b
+# hint: c
+# %% exercise="calculate_loss" difficulty=1 importance=3 minutes=5
+# hint: a
+# hint: b
+# hint: c
+# %% exercise="compute_feature_norms" difficulty=1 importance=3 minutes=5
+# hint: a
+# hint: b
+# hint: c
+# %% exercise="compute_interference" difficulty=1 importance=3 minutes=5
+# hint: a
+# hint: b
+# hint: c
+# %% exercise="compute_dimensionality" difficulty=1 importance=3 minutes=5
+# hint: a
+# hint: b
+# hint: c
+# %% exercise="two_feature_losses" difficulty=1 importance=3 minutes=5
+# hint: a
+# hint: b
+# hint: c
+# %% exercise="neuron_model" difficulty=1 importance=3 minutes=5
+# hint: a
+# hint: b
+# hint: c
+# %% exercise="with_random_signs" difficulty=1 importance=3 minutes=5
+# hint: a
+# hint: b
+# hint: c
+# %% exercise="neuron_computation_model" difficulty=1 importance=3 minutes=5
+# hint: a
+# hint: b
+# hint: c
