@@ -86,3 +86,7 @@
 # hint: a
 # hint: b
 # hint: c
+# %% exercise="take_step" difficulty=1 importance=3 minutes=5
+# hint: a
+# hint: b
+# hint: c

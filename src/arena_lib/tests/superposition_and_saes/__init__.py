@@ -31,6 +31,9 @@ from arena_lib.tests.superposition_and_saes.toy_parts import (
     test_importance_weighted_losses,
     test_reconstruct,
 )
+from arena_lib.tests.superposition_and_saes.updates import (
+    test_take_step,
+)
 
 __test__ = False
 
@@ -50,6 +53,7 @@ __all__ = [
     "test_neuron_model",
     "test_reconstruct",
     "test_sparse_features",
+    "test_take_step",
     "test_two_feature_losses",
     "test_with_random_signs",
 ]
