@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
 from arena_lib.plots.arrays import with_axes
-from arena_lib.plots.style import DIVERGING, finish
+from arena_lib.plots.style import DIVERGING, colorbar, finish
 from arena_lib.plots.superposition.panels import COLUMNS, make_panels
 
 PANEL = 190
@@ -43,13 +43,15 @@ def gram_matrices(panels: Mapping[str, Any], *, title: str = "") -> go.Figure:
                 zmin=-1.0,
                 zmax=1.0,
                 showscale=i == 0,
-                colorbar={"title": {"text": "W^T W", "side": "right"}, "len": 0.5, "y": 0.75},
+                colorbar=colorbar("W<sup>T</sup>W") | {"len": 0.5, "y": 0.75},
                 hovertemplate="features %{y} and %{x}<br>%{z:.3g}<extra></extra>",
             ),
             row=row,
             col=column,
         )
-        figure.update_yaxes(autorange="reversed", row=row, col=column)
+        frame = {"showline": True, "mirror": True, "linecolor": "#cccccc", "row": row, "col": column}
+        figure.update_xaxes(**frame)
+        figure.update_yaxes(autorange="reversed", **frame)
         figure.add_trace(_bars(array), row=row + 1, col=column)
     figure.update_xaxes(showticklabels=False, showgrid=False)
     figure.update_yaxes(showticklabels=False, showgrid=False)

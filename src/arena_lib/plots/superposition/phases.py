@@ -60,6 +60,9 @@ def phase_diagram(
     figure.update_xaxes(title_text="density 1 - S, sparser to the right", **_ticks(densities))
     figure.update_yaxes(autorange=True, **_ticks(importances))
     figure.update_yaxes(title_text="relative importance", col=1)
+    frame = {"showline": True, "mirror": True, "linecolor": "#999999"}
+    figure.update_xaxes(frame)
+    figure.update_yaxes(frame)
     for name, colour in (("has a dimension", OWN), ("shares one", SHARED), ("not represented", ABSENT)):
         marker = {"color": f"rgb{colour}", "size": 12, "symbol": "square", "line": {"width": 1, "color": "#555555"}}
         figure.add_trace(go.Scatter(x=[None], y=[None], mode="markers", marker=marker, name=name))

@@ -17,8 +17,7 @@ def pair_cosines(W: torch.Tensor) -> torch.Tensor:
 
 def test_correlated_pairs_are_orthogonal_and_anticorrelated_pairs_antipodal():
     correlated, anticorrelated = (
-        train_set(replace(SETS[name], n_inst=8), 0.1, 1, 500, 0)
-        for name in ("two correlated pairs", "two anticorrelated pairs")
+        train_set(replace(SETS[name], n_inst=8), 0.1, 1, 500, 0) for name in ("correlated", "anticorrelated")
     )
     assert compute_feature_norms(correlated).min() > 0.8
     assert pair_cosines(correlated).abs().max() < 0.15
@@ -26,7 +25,7 @@ def test_correlated_pairs_are_orthogonal_and_anticorrelated_pairs_antipodal():
 
 
 def test_the_lowest_losses_are_kept():
-    cfg = replace(SETS["three correlated pairs"], n_inst=6)
+    cfg = replace(SETS["three pairs"], n_inst=6)
     kept = train_set(cfg, 0.1, 6, 60, 0)
     model = ToyModel(cfg, 0.1)
     with torch.no_grad():
@@ -40,5 +39,5 @@ def test_the_lowest_losses_are_kept():
 def test_the_figure_has_a_panel_for_each_instance_of_each_set():
     figure = draw_sets(n_kept=2, n_starts=3, n_steps=2)
     names = [annotation.text for annotation in figure.layout.annotations]
-    assert names[:2] == ["two correlated pairs, 1", "two correlated pairs, 2"]
+    assert names[:2] == ["correlated 1", "correlated 2"]
     assert len(names) == 6

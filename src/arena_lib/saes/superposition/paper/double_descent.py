@@ -13,7 +13,7 @@ from arena_lib.plots.lines import lines
 from arena_lib.plots.superposition.directions import feature_directions
 from arena_lib.saes.superposition.double_descent import DoubleDescentConfig, DoubleDescentRun, train_on_points
 
-N_POINTS = (3, 5, 8, 15, 30, 60, 100, 200, 400, 800, 1_600, 3_200)
+N_POINTS = (3, 5, 8, 15, 30, 60, 100, 200, 400, 600, 800, 1_200, 1_600)
 """How many examples the models see: from a handful that can be memorised to enough to learn the features."""
 
 

@@ -15,7 +15,7 @@ from arena_lib.saes.superposition.neurons import NeuronComputationModel, NeuronM
 from arena_lib.saes.superposition.paper.geometry import name_by_sparsity, train_by_density
 
 
-def draw_neurons(n_feats: int = 10, d_hidden: int = 5, n_steps: int = 3_000, seed: int = 0) -> go.Figure:
+def draw_neurons(n_feats: int = 10, d_hidden: int = 5, n_steps: int = 10_000, seed: int = 0) -> go.Figure:
     """Ten features in five neurons: from a neuron for each feature to neurons that several share."""
     probability = 1 - torch.tensor([0.0, 0.5, 0.8, 0.9, 0.97])
     cfg = ToyModelConfig(n_inst=len(probability), n_feats=n_feats, d_hidden=d_hidden)

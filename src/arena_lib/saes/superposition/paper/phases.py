@@ -42,7 +42,7 @@ def make_grid(n_points: int) -> tuple[Float[Tensor, " n_densities"], Float[Tenso
     return torch.logspace(0, -2, n_points), torch.logspace(-1, 1, n_points)
 
 
-def train_phases(n_points: int = 40, n_starts: int = 3, n_steps: int = 1_000, seed: int = 0) -> Phases:
+def train_phases(n_points: int = 32, n_starts: int = 5, n_steps: int = 800, seed: int = 0) -> Phases:
     """Train two features in one dimension at every point of the grid, `n_starts` times, and keep the best."""
     densities, importances = make_grid(n_points)
     axes = {"n_importances": n_points, "n_densities": n_points, "n_starts": n_starts}
@@ -62,7 +62,7 @@ def train_phases(n_points: int = 40, n_starts: int = 3, n_steps: int = 1_000, se
     return Phases(densities, importances, pick(compute_feature_norms(model.W)), pick(compute_interference(model.W)))
 
 
-def theoretical_phases(n_points: int = 40) -> Phases:
+def theoretical_phases(n_points: int = 32) -> Phases:
     """At every point of the grid, the lowest of the three losses that theory gives."""
     densities, importances = make_grid(n_points)
     best = two_feature_losses(densities[None, :], importances[:, None]).argmin(dim=-1)
@@ -78,7 +78,7 @@ def agreement(trained: Phases, theory: Phases) -> float:
     return (state(trained) == state(theory)).double().mean().item()
 
 
-def draw_phases(n_points: int = 40, n_starts: int = 3, n_steps: int = 1_000, seed: int = 0) -> go.Figure:
+def draw_phases(n_points: int = 32, n_starts: int = 5, n_steps: int = 800, seed: int = 0) -> go.Figure:
     """The second of two features in one dimension, trained beside the theory."""
     trained, theory = train_phases(n_points, n_starts, n_steps, seed), theoretical_phases(n_points)
     share = agreement(trained, theory)

@@ -18,9 +18,9 @@ from arena_lib.saes.superposition.paper.geometry import LR
 from arena_lib.saes.superposition.training import ToyTrainingConfig, cosine_lr, evaluate_losses, train_toy_model
 
 SETS = {
-    "two correlated pairs": ToyModelConfig(n_feats=4, n_correlated_pairs=2),
-    "two anticorrelated pairs": ToyModelConfig(n_feats=4, n_anticorrelated_pairs=2),
-    "three correlated pairs": ToyModelConfig(n_feats=6, n_correlated_pairs=3),
+    "correlated": ToyModelConfig(n_feats=4, n_correlated_pairs=2),
+    "anticorrelated": ToyModelConfig(n_feats=4, n_anticorrelated_pairs=2),
+    "three pairs": ToyModelConfig(n_feats=6, n_correlated_pairs=3),
 }
 """What the paper trains in two dimensions."""
 
@@ -42,6 +42,6 @@ def draw_sets(
     panels: dict[str, Float[Tensor, "d_hidden n_feats"]] = {}
     for name, cfg in SETS.items():
         matrices = train_set(replace(cfg, n_inst=n_starts), feature_probability, n_kept, n_steps, seed)
-        panels |= {f"{name}, {i}": W for i, W in enumerate(matrices, start=1)}
+        panels |= {f"{name} {i}": W for i, W in enumerate(matrices, start=1)}
     title = f"Features in pairs, two hidden dimensions: the best {n_kept} of {n_starts} starts"
     return feature_directions(panels, groups=[0, 0, 1, 1, 2, 2], columns=n_kept, title=title)
