@@ -67,6 +67,12 @@ def test_a_part_of_a_name_offers_the_whole_first():
     assert advice("xy", ["abcdefghxy"]) == "There are: abcdefghxy."
 
 
+def test_what_is_far_behind_the_nearest_is_not_offered():
+    known = ["merge_pair", "mean_ablate", "mlp"]
+    assert advice("mergepair", known) == "Did you mean 'merge_pair'?"
+    assert advice("1.1/mergepair", [f"1.1/{name}" for name in known]) == "Did you mean '1.1/merge_pair'?"
+
+
 def test_half_of_the_letters_must_agree():
     assert advice("abcd", ["abxy"]) == "Did you mean 'abxy'?"
     assert advice("abcd", ["axyz"]) == "There are: axyz."

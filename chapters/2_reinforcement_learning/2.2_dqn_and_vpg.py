@@ -108,7 +108,7 @@ plots.lines(
 # hint: (n_added + np.arange(n_new)) % buffer_size.
 # %% exercise="sample_rows" title="A random handful" difficulty=1 importance=3 minutes=5
 # hint: Which rows hold anything at all?
-# hint: As many as were added, but no more than there are.
+# hint: Before the buffer is full, only the first n_added rows. Once it is full, all buffer_size of them.
 # hint: torch.randint(min(n_added, buffer_size), (batch_size,), generator=generator).
 # %% [markdown]
 # ### What goes in, and what doesn't

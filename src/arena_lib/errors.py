@@ -39,10 +39,12 @@ MOST_LISTED = 6
 """Up to this many names, all are listed if none is near."""
 LISTED_BY = {"exercise": "arena list", "model": "arena zoo list", "section": "arena list"}
 """For each kind of name the command that lists them all, where there is one."""
-ABSENT_BECAUSE = {"section": "Another course's are found once its package is installed, with its entry point."}
+ABSENT_BECAUSE = {"section": "Sections of another course appear once its package is installed."}
 """For each kind of name why one may be missing though it exists, where that can be."""
 
 
+FAR_BEHIND = 0.25
+"""A name that is so much less alike than the nearest isn't offered."""
 SHORTEST_PART = 3
 """From so many letters on, a name may be meant as a part of another."""
 
@@ -134,14 +136,30 @@ class UnknownNameError(ArenaError, LookupError):
         return f"There are {len(self.known)}, the nearest are: {', '.join(nearest)}.{why}"
 
     def _nearest(self) -> list[str]:
-        """Up to three names: first those that hold this one, then those with half of its letters."""
+        """The names that may have been meant."""
         names = self.known + self.aliases
-        holding = [known for known in names if self.name in known] if len(self.name) >= SHORTEST_PART else []
-        nearest = difflib.get_close_matches(self.name, holding, n=3, cutoff=0.0)
-        return list(dict.fromkeys([*nearest, *difflib.get_close_matches(self.name, names, n=3, cutoff=0.5)]))[:3]
+        prefix = self.name[: self.name.rfind("/") + 1]
+        if prefix and all(known.startswith(prefix) for known in names):  # what they share makes none of them near
+            nearest = _nearest_of(self.name.removeprefix(prefix), [known.removeprefix(prefix) for known in names])
+            return [prefix + known for known in nearest]
+        return _nearest_of(self.name, names)
 
     def __reduce__(self) -> Any:
         return (_unknown_name, (type(self), self.kind, self.name, self.known, self.aliases, self.text))
+
+
+def _nearest_of(name: str, names: list[str]) -> list[str]:
+    """Up to three: first those that hold the name, then those with half of its letters, none far behind the first."""
+    holding = [known for known in names if name in known] if len(name) >= SHORTEST_PART else []
+    nearest = difflib.get_close_matches(name, holding, n=3, cutoff=0.0)
+    alike = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    best = max((_likeness(name, known) for known in alike), default=0.0)
+    alike = [known for known in alike if _likeness(name, known) >= best - FAR_BEHIND]
+    return list(dict.fromkeys([*nearest, *alike]))[:3]
+
+
+def _likeness(name: str, known: str) -> float:
+    return difflib.SequenceMatcher(None, known, name).ratio()
 
 
 def _unknown_name(kind_of_error: type[UnknownNameError], *parts: Any) -> UnknownNameError:

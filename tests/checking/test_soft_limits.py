@@ -55,7 +55,7 @@ def test_an_endless_loop_ends_with_the_call_and_the_learners_line(toy, short, lo
     assert "call     half_norm(" in message
     assert f"test_soft_limits.py, in {loop.__name__}: " in message
     assert "Look for a loop without an end." in message
-    assert "arena check --timeout 300" in message
+    assert "arena check FILE --timeout 300" in message
     assert signal.getsignal(signal.SIGALRM) is before
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 

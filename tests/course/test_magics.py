@@ -176,7 +176,7 @@ def test_the_magic_answers(shell, capsys):
     assert HINTS[0] in ask("hint")
     assert HINTS[1] in ask("hint")
     assert HINTS[2] in ask("hint causal_mask 3")
-    assert "'4'" in ask("hint causal_mask 4")
+    assert "hints 1 to 3: got 4" in ask("hint causal_mask 4")
     assert ask("hint causal_mask 3").rstrip().endswith(f"give up: %arena solution {MASK} --give-up)")
     refused = ask("solution causal_mask")
     assert "You haven't passed" in refused
@@ -187,4 +187,36 @@ def test_the_magic_answers(shell, capsys):
     assert "hides the present too" in ask("progress")
     assert "no exercise is called 'casual_mask'" in ask("hint casual_mask")
     for line in ("", "dance", "hint 'x", "solution", "hint a b c"):
-        assert "%arena takes: hint" in ask(line)
+        assert "%arena hint NAME [NUMBER]" in ask(line)
+
+
+def test_a_command_of_the_shell_is_shown_as_one_writes_it(shell, capsys):
+    for line in ("list", "check 1.1", "start 1.2 --format py"):
+        capsys.readouterr()
+        shell.run_line_magic("arena", line)
+        assert capsys.readouterr().out == f"arena {line.split()[0]} is a command for the shell. Write: !arena {line}\n"
+
+
+def test_alone_it_says_what_it_takes_in_lines(shell, capsys):
+    shell.run_line_magic("arena", "")
+    assert "\n%arena hint NAME [NUMBER] " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("hint layer_norm 7", "1.1/layer_norm has the hints 1 to 3: got 7. Choose one of them.\n"),
+        ("hint layer_norm foo", "a hint's number must be a number: got 'foo'. Write: %arena hint layer_norm 1\n"),
+    ],
+)
+def test_a_hint_that_is_not_there_is_told_with_those_that_are(shell, capsys, line, told):
+    capsys.readouterr()
+    shell.run_line_magic("arena", line)
+    assert capsys.readouterr().out == told
+
+
+def test_a_gap_in_a_cell_says_where_your_code_goes(shell, capsys):
+    shown = run(shell, "# Your code here. Then delete the next line.\nraise NotImplementedError", capsys)
+    assert shown.endswith(
+        "NotImplementedError: this line stands in place of your code: write yours, then delete the line."
+    )

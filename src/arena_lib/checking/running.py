@@ -40,7 +40,7 @@ from arena_lib.checking.observing import CHANGED, Observations
 from arena_lib.checking.reports.messages import render_text
 from arena_lib.checking.reports.stops import stop_of
 from arena_lib.checking.results import RUNS, Check, Diagnosis, Mismatch, Result, Status, Stop
-from arena_lib.checking.soft_limits import LIMIT_GIB, LIMIT_SECONDS, NOTES_ON_TIME, OUT_OF_MEMORY, Overrun, soft_limits
+from arena_lib.checking.soft_limits import LIMIT_GIB, LIMIT_SECONDS, OUT_OF_MEMORY, Overrun, notes_on_time, soft_limits
 
 TAKES_ARGUMENTS = "takes these arguments"
 """The name of the check that a call fits the signature."""
@@ -269,7 +269,7 @@ def _observe_within_limits(session: _Session, candidate: Any) -> tuple[Exception
     except Overrun as overrun:
         line = stop_of(overrun).line
         if overrun.of == "time":
-            session.notes.extend(NOTES_ON_TIME)
+            session.notes.extend(notes_on_time())
             raise _Verdict("timeout", case=session.current, stop=Stop(raised="", line=line)) from None
         session.notes.append(OUT_OF_MEMORY)
         stop = Stop(raised=f"MemoryError: it had taken {LIMIT_GIB:g} GiB, and was ended here", line=line)

@@ -20,10 +20,6 @@ LIMIT_SECONDS = 60.0
 """Seconds that one exercise may take, in `arena check` as well."""
 LIMIT_GIB = 4.0
 """GiB that one exercise may take beside what is there when it begins, in `arena check` as well; only Linux counts."""
-NOTES_ON_TIME = (
-    "It was still running. Look for a loop without an end.",
-    "If it only needs longer on your machine: arena check --timeout 300",
-)
 OUT_OF_MEMORY = (
     "An exercise may take no more memory than this. "
     "Look for a tensor that is too large, or a list that never stops growing."
@@ -33,6 +29,14 @@ SECONDS_UNTIL_A_WORD = 30.0
 """When the thread speaks."""
 
 _GIB = 2**30
+
+
+def notes_on_time(file: str = "FILE") -> tuple[str, str]:
+    """What is said of code that was still running, and how it gets more time in the learner's `file`."""
+    return (
+        "It was still running. Look for a loop without an end.",
+        f"If it only needs longer on your machine: arena check {file} --timeout 300",
+    )
 
 
 class Overrun(BaseException):

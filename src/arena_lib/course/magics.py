@@ -27,10 +27,20 @@ from arena_lib.course.judging.cells import LearnerFile, SourceCell
 from arena_lib.course.naming import catalog_once, identify
 from arena_lib.course.record.hints import give_hint, give_solution
 from arena_lib.course.record.progress import ProgressStore
-from arena_lib.course.record.summary import load_summary
-from arena_lib.errors import ArenaError, UnknownNameError
+from arena_lib.course.record.summary import current_exercise, load_summary
+from arena_lib.errors import ArenaError, WorkspaceError
 
-USAGE = "%arena takes: hint [NAME] [TIER], next, progress, solution NAME [--give-up]"
+USAGE = """\
+%arena hint                    the next hint of the exercise that you tried last
+%arena hint NAME [NUMBER]      the next hint of an exercise, or the one with this number
+%arena next                    the exercise that comes next
+%arena progress                what is done
+%arena solution NAME           ours beside yours, once you have passed; or with --give-up
+To check an exercise, run its cell. Commands for the shell begin with an exclamation mark: !arena list"""
+_SHELL_VERBS = ("bench", "check", "demo", "doctor", "list", "new", "reset", "rl", "start", "verify", "zoo")
+
+GAP = "this line stands in place of your code: write yours, then delete the line."
+"""What is said of a cell whose own gap isn't filled yet."""
 
 _COMMAND = re.compile(r"(?<![\w%!])arena (check|doctor|hint|list|progress|solution|start|zoo)\b")
 
@@ -66,7 +76,8 @@ def _show_unwritten(
     """Shows an exception as IPython does; that of a stub says which exercise it is, and how to go on without it."""
     if not error.args and frames is not None:
         *_, (last, _) = traceback.walk_tb(frames)
-        if text := _unwritten_text(last.f_code.co_qualname):
+        text = GAP if last.f_locals is last.f_globals else _unwritten_text(last.f_code.co_qualname)
+        if text:
             error.args = (text,)
     shell.showtraceback((kind, error, frames), tb_offset=tb_offset)
 
@@ -107,11 +118,14 @@ def _executed_cells(shell: Any) -> LearnerFile:
 def answer(line: str, executed: LearnerFile) -> str:
     """The answer to `%arena line` as text, errors too; a solution is compared with the cells that were executed."""
     try:
-        return _answer(shlex.split(line), executed) or f"{USAGE}: got {line!r}."
+        words = shlex.split(line)
+        if words and words[0] in _SHELL_VERBS:
+            return f"arena {words[0]} is a command for the shell. Write: !arena {line.strip()}"
+        return _answer(words, executed) or (f"%arena doesn't know {line!r}. It takes:\n{USAGE}" if words else USAGE)
     except ArenaError as error:
         return in_notebook(str(error))
     except ValueError as error:  # an unclosed quote
-        return f"{USAGE}: got {line!r}, {error}."
+        return f"%arena can't read {line!r}: {error}. It takes:\n{USAGE}"
 
 
 def _answer(words: list[str], executed: LearnerFile) -> str | None:
@@ -124,7 +138,11 @@ def _answer(words: list[str], executed: LearnerFile) -> str | None:
             return load_summary(catalog_once(), store).text
         case ["hint", *rest] if len(rest) <= 2:
             tier = int(rest.pop()) if rest and rest[-1].isdecimal() else None
-            entry = catalog_once().exercise(rest[0]) if rest else _current(store)
+            if len(rest) == 2:
+                raise WorkspaceError(
+                    f"a hint's number must be a number: got {rest[1]!r}. Write: %arena hint {rest[0]} 1"
+                )
+            entry = catalog_once().exercise(rest[0]) if rest else current_exercise(catalog_once(), store)
             return _next_text(store) if entry is None else _hint_text(entry, store, tier)
         case ["solution", name, *rest] if rest in ([], ["--give-up"]):
             entry = catalog_once().exercise(name)
@@ -135,7 +153,7 @@ def _answer(words: list[str], executed: LearnerFile) -> str | None:
 
 def _hint_text(entry: ExerciseEntry, store: ProgressStore, tier: int | None) -> str:
     if tier is not None and not 1 <= tier <= max(1, len(entry.hints)):
-        raise UnknownNameError("hint", str(tier), [str(number + 1) for number in range(len(entry.hints))])
+        raise WorkspaceError(f"{entry.id} has the hints 1 to {len(entry.hints)}: got {tier}. Choose one of them.")
     return in_notebook(give_hint(entry, store, tier).text)
 
 
@@ -146,14 +164,6 @@ def in_notebook(text: str) -> str:
     'For a hint: %arena hint plus. All of them: !arena list'
     """
     return _COMMAND.sub(lambda match: ("%" if match[1] in ("hint", "solution") else "!") + match[0], text)
-
-
-def _current(store: ProgressStore) -> ExerciseEntry | None:
-    """The exercise tried last, unless it passed: then the next one, if one is left."""
-    verdicts = [event for event in store.events() if event.kind in ("verdict", "hint") and event.exercise]
-    if verdicts and verdicts[-1].status != "passed":
-        return catalog_once().exercise(verdicts[-1].exercise)
-    return load_summary(catalog_once(), store).next()
 
 
 def _next_text(store: ProgressStore) -> str:

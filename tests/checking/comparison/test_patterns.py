@@ -59,8 +59,12 @@ CASES = {
     "only at positions 3, 4": (changed(E, np.s_[:, 3:], lambda x: x**2), E, "batch seq d_model"),
     "only at the last position (position 4)": (changed(E, np.s_[:, 4], lambda x: x**2), E, "batch seq d_model"),
     "only at the first position (position 0)": (changed(E, np.s_[:, 0], lambda x: x**2), E, "batch seq d_model"),
-    "never at position 0": (changed(E, np.s_[:, 1:], lambda x: x**2), E, "batch seq d_model"),
-    "never at the last position (position 4)": (changed(E, np.s_[:, :4], lambda x: x**2), E, "batch seq d_model"),
+    "nothing is wrong at position 0": (changed(E, np.s_[:, 1:], lambda x: x**2), E, "batch seq d_model"),
+    "nothing is wrong at the last position (position 4)": (
+        changed(E, np.s_[:, :4], lambda x: x**2),
+        E,
+        "batch seq d_model",
+    ),
     "only at batch = 1": (changed(E, np.s_[1], lambda x: x**2), E, "batch seq d_model"),
     "only at batch = 1 and position 2": (changed(E, np.s_[1, 2], lambda x: x**2), E, "batch seq d_model"),
     "only at d_model = 0, 2, 4, 6": (changed(E, np.s_[..., ::2], lambda x: x**2), E, "batch seq d_model"),
@@ -92,7 +96,7 @@ CASES = {
         ATTENTION,
     ),
     "only where seq_k = seq_q + 1": (SQUARE.masked_fill(FUTURE.triu(2), -torch.inf), MASKED, ATTENTION),
-    "never on the diagonal (seq_k = seq_q)": (SQUARE.masked_fill(FUTURE.T, -torch.inf), MASKED, ATTENTION),
+    "nothing is wrong on the diagonal (seq_k = seq_q)": (SQUARE.masked_fill(FUTURE.T, -torch.inf), MASKED, ATTENTION),
     "only on the diagonal of axis 0 and axis 1, always 0 instead of 1": (
         numbers(4, 4).fill_diagonal_(0),
         numbers(4, 4).fill_diagonal_(1),
@@ -209,7 +213,7 @@ def _place_holds(claim: str, wrong: np.ndarray) -> bool:
         "(seq_k <= seq_q)": k <= q,
         "(seq_k >= seq_q)": k >= q,
         "only on the diagonal (seq_k = seq_q)": k == q,
-        "never on the diagonal (seq_k = seq_q)": k != q,
+        "nothing is wrong on the diagonal (seq_k = seq_q)": k != q,
         "only where seq_k = seq_q + 1": k == q + 1,
         "only where seq_k = seq_q - 1": k == q - 1,
     }
@@ -222,7 +226,7 @@ def _place_holds(claim: str, wrong: np.ndarray) -> bool:
     for axis, listed in re.findall(r"(\w+) = ([\d, ]+\d|\d)", claim):
         region &= np.isin(index[axis], [int(i) for i in listed.split(",")])
     assert not region.all(), f"could not read {claim!r}"
-    return not wrong[~region if not claim.startswith("never ") else region].any()
+    return not wrong[~region if not claim.startswith("nothing is wrong ") else region].any()
 
 
 def _relation_holds(claim: str, actual: np.ndarray, expected: np.ndarray, tolerance: Tolerance) -> bool:
@@ -287,7 +291,7 @@ def _order_holds(claim: str, actual: np.ndarray, expected: np.ndarray, tolerance
 def _claim_holds(claim: str, actual: np.ndarray, expected: np.ndarray, tolerance: Tolerance) -> bool:
     if (known := _order_holds(claim, actual, expected, tolerance)) is not None:
         return known
-    if not claim.startswith(("only", "never")):
+    if not claim.startswith(("only", "nothing is wrong")):
         return _relation_holds(claim, actual, expected, tolerance)
     wrong = ~agree(actual, expected, tolerance)
     place, *detail = re.split(r"; (?:there|elsewhere) |, (?=always)", claim)

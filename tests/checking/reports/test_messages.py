@@ -373,3 +373,9 @@ def test_a_statistic_is_said_with_how_near_to_it_one_must_come():
     assert "share hidden should be 0.1016" in message(0.5, 0.1016, narrow)
     shares = torch.tensor([0.5, 0.25])
     assert "expected within 0.02 of 0.5, got 0.6" in message(shares + torch.tensor([0.1, 0.0]), shares, wide)
+
+
+def test_an_entry_of_what_has_a_name_in_words_is_said_in_words():
+    text = render_text(failed(2.0, 23.3, observation="loss of each update[0]"))
+    assert "entry 0 of loss of each update should be 23.3" in text
+    assert "errors[0] should be 23.3" in render_text(failed(2.0, 23.3, observation="errors[0]"))

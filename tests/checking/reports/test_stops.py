@@ -32,7 +32,11 @@ def test_the_learners_own_line_is_named():
     ("source", "within"),
     [
         ("def mine():\n    return json.loads('{')\n", "loads of Python"),
-        ("def mine():\n    return torch.nn.Linear(2, 3)(torch.zeros(4))\n", "forward of torch"),
+        ("def mine():\n    return torch.nn.Linear(2, 3)(torch.zeros(4))\n", "Linear.forward of torch"),
+        (
+            "def mine():\n    return torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))]).step(3)\n",
+            "SGD.step of torch",
+        ),
         ("def mine():\n    return torch.nn.Linear(2, 3).weights\n", ""),
         ("def mine():\n    return torch.zeros(2) @ torch.zeros(3)\n", ""),
     ],

@@ -78,6 +78,13 @@ def test_each_call_gives_the_next_hint_and_the_last_one_again(arena):
     assert "arena solution 1.1/causal_mask --give-up" in arena("hint", "causal_mask").out
 
 
+def test_without_a_name_the_hint_is_for_what_was_tried_last(arena):
+    assert "1.1/count_pairs, hint 1 of 3" in arena("hint").out
+    ProgressStore().record(Result(exercise=MASK, status="failed"))
+    assert f"{MASK}, hint 1 of 3" in arena("hint").out
+    assert arena("hint", "--json").json["tier"] == 2
+
+
 def test_a_hint_can_be_chosen(arena):
     assert HINTS[1] in arena("hint", MASK, "--tier", 2).out
     assert arena("hint", MASK, "--json").json["tier"] == 3

@@ -95,7 +95,7 @@ def test_unknown_names_offer_the_nearest(catalog):
     with pytest.raises(UnknownNameError, match=r"no exercise is called '7\.2/scalar'. Did you mean '7\.2/scaler'"):
         catalog.exercise("7.2/scalar")
     with pytest.raises(
-        UnknownNameError, match=r"no section is called '9'.*Another course's are found once its package"
+        UnknownNameError, match=r"no section is called '9'.*Sections of another course appear once its package"
     ):
         catalog.exercise("9/scaler")
 

@@ -87,7 +87,7 @@ def missing(name, *sources):
 
 def test_a_name_missing_while_the_code_runs_is_explained():
     failed = "import no_such_module as nn"
-    told = "nn is missing because cell 1, line 1 failed: ModuleNotFoundError: No module named 'no_such_module'."
+    told = "nn is missing because `import no_such_module as nn` (cell 1, line 1) failed: ModuleNotFoundError: No module named 'no_such_module'."
     assert missing("nn", failed) == (told,)
     assert missing("nn", failed, "nn = 3") == ()
     assert missing("np", failed) == ()

@@ -106,6 +106,8 @@ def test_what_a_learners_code_does_costs_its_own_exercise_only(judge, body, stat
 def test_a_call_that_never_returns_is_said_with_its_case_and_a_hint(judge, ends, status):
     _, found = judge(f"def plus(a, b):\n    {ends}", limit=4.0 if status == "timeout" else 20.0, only=["7.3/plus"])
     assert found["plus"].status == status
+    if status == "timeout":
+        assert found["plus"].notes[-1].endswith("7.3_judged.ipynb --timeout 300")
     assert found["plus"].call.startswith("plus(a=tensor(")
     assert found["plus"].case == "two"
     assert "For a hint: arena hint 7.3/plus" in found["plus"].message
@@ -128,7 +130,8 @@ def test_a_definition_that_fails_says_why(judge):
     _, found = judge("raised = 1 / 0\n@raised\ndef plus(a, b):\n    return a + b", only=["7.3/plus"])
     assert found["plus"].status == "error"
     assert (
-        "What went wrong: ZeroDivisionError: division by zero (cell 1, line 1), then NameError" in found["plus"].message
+        "What went wrong: ZeroDivisionError: division by zero in `raised = 1 / 0` (cell 1, line 1), then NameError"
+        in found["plus"].message
     )
 
 
@@ -136,7 +139,7 @@ def test_a_name_that_an_import_should_have_brought_leads_to_its_cell(judge):
     _, found = judge(
         "import no_such_module as nn", "def plus(a, b):\n    return nn.add(a, b)", "class T(nn.Module): ...", GOOD
     )
-    told = "nn is missing because cell 1, line 1 failed: ModuleNotFoundError: No module named 'no_such_module'."
+    told = "nn is missing because `import no_such_module as nn` (cell 1, line 1) failed: ModuleNotFoundError: No module named 'no_such_module'."
     assert found["plus"].status == "error"
     assert found["plus"].notes == (told,)
     message = " ".join(found["plus"].message.split())

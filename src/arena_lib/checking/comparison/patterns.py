@@ -225,7 +225,7 @@ def _located(actual: np.ndarray, expected: np.ndarray, axes: tuple[str, ...], to
         return place
     finders = (_constant, _sign, _factor, _offset)
     detail = next((text for finder in finders if (text := finder(given, right, axes, tolerance))), None)
-    where = "elsewhere" if place.startswith("never") else "there"
+    where = "elsewhere" if place.startswith("nothing") else "there"
     return f"{place}; {where} {detail}" if detail else place
 
 

@@ -89,9 +89,9 @@ def _along_one_axis(wrong: np.ndarray, axes: tuple[str, ...]) -> Iterator[tuple[
         elif length >= MIN_LENGTH and used == [0]:
             yield f"only at the first {word} ({coordinate(axes[axis], 0)})", each, True
         elif length > MIN_LENGTH and used == list(range(1, length)):
-            yield f"never at {coordinate(axes[axis], 0)}", each * len(used), True
+            yield f"nothing is wrong at {coordinate(axes[axis], 0)}", each * len(used), True
         elif length > MIN_LENGTH and used == list(range(length - 1)):
-            yield f"never at the last {word} ({coordinate(axes[axis], length - 1)})", each * len(used), True
+            yield f"nothing is wrong at the last {word} ({coordinate(axes[axis], length - 1)})", each * len(used), True
         elif (text := _indices(used)) is not None and (_is_run(used) or n_wrong == each * len(used)):
             yield f"only at {_many(axes[axis], used, text)}", each * len(used), False
 
@@ -172,7 +172,7 @@ def _regions(length: int, row: str, column: str) -> Iterator[tuple[str, np.ndarr
         yield "only positions before the query (seq_k < seq_q)", below
         yield "only positions up to the query (seq_k <= seq_q)", ~above
         yield "only the query's own and later positions (seq_k >= seq_q)", ~below
-        yield "never on the diagonal (seq_k = seq_q)", ~diagonal
+        yield "nothing is wrong on the diagonal (seq_k = seq_q)", ~diagonal
         return
     yield f"only above the diagonal ({column} > {row})", above
     yield f"only below the diagonal ({column} < {row})", below

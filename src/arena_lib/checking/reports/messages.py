@@ -8,6 +8,7 @@ Raises:  nothing, whatever the learner's object gave.
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -153,6 +154,7 @@ def _mismatch_facts(mismatch: Mismatch | None, *, is_named: bool) -> list[tuple[
     """What differs, and how; advice on a type only where no mistake has a name, which says more."""
     if mismatch is None:
         return []
+    mismatch = replace(mismatch, observation=_in_words(mismatch.observation))
     if mismatch.expected == "an empty list":
         facts = [("wrong", f"{mismatch.observation}: {mismatch.actual}, where there should be none")]
     elif mismatch.kind == "length":
@@ -172,6 +174,12 @@ def _mismatch_facts(mismatch: Mismatch | None, *, is_named: bool) -> list[tuple[
         return facts
     label = "advice" if mismatch.kind == "type" else "pattern"
     return facts + ([(label, mismatch.pattern)] if mismatch.pattern else [])
+
+
+def _in_words(observation: str) -> str:
+    """An entry of what has a name in words: "loss of each update[0]" reads as code, and isn't."""
+    match = re.fullmatch(r"([^\[\]()]* [^\[\]()]*)\[(\d+)\]", observation)
+    return f"entry {match[2]} of {match[1]}" if match else observation
 
 
 def _shape_facts(mismatch: Mismatch) -> list[tuple[str, str]]:

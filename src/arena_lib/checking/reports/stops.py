@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import traceback
+import types
 from pathlib import Path
 
 from arena_lib.checking.comparison.texts import clean
@@ -24,9 +25,10 @@ MOST_OF_A_LINE = 200
 
 def stop_of(error: BaseException) -> Stop:
     """The exception, the learner's own innermost line, and the library's function that it called."""
-    frames = traceback.extract_tb(without_ours(error.__traceback__))
+    walked = list(traceback.walk_tb(without_ours(error.__traceback__)))
+    frames = traceback.StackSummary.extract(iter(walked))
     own = [i for i, frame in enumerate(frames) if not is_library(frame.filename)]
-    beyond = frames[own[-1] + 1 :] if own else []
+    beyond = [frame.f_code for frame, _ in walked[own[-1] + 1 :]] if own else []
     raised = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     lines = [_shortened(line) for line in raised.splitlines()[:MOST_LINES]]
     return Stop(
@@ -62,11 +64,14 @@ def place_name(file: str) -> str:
     return Path(file.partition(" (")[0]).name
 
 
-def _within_text(frames: list[traceback.FrameSummary]) -> str:
-    """The first function of a library that has a public name, and its package; nothing if none has."""
-    public = (frame for frame in frames if not frame.name.startswith(("_", "<")))
-    frame = next(public, None)
-    return f"{frame.name} of {_package_of(frame.filename)}" if frame else ""
+def _within_text(codes: list[types.CodeType]) -> str:
+    """The first function of a library that has a public name, of a method with its class, and its package.
+
+    What a decorator makes (`wrapped`) has no name that a learner would know.
+    """
+    public = (c for c in codes if not c.co_name.startswith(("_", "<")) and "<locals>" not in c.co_qualname)
+    code = next(public, None)
+    return f"{code.co_qualname} of {_package_of(code.co_filename)}" if code else ""
 
 
 def _package_of(file: str) -> str:

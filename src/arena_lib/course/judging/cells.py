@@ -56,6 +56,11 @@ class CellProblem:
         return f"{self.file}:{self.line}" if self.file and self.line else self.where
 
     @property
+    def quoted(self) -> str:
+        """The line's text, which a learner finds where a notebook shows no numbers, and its place."""
+        return f"`{self.text}` ({self.where})" if self.text else self.where
+
+    @property
     def where(self) -> str:
         """The cell and, if it is known, the line."""
         return f"cell {self.cell}" + (f", line {self.line}" if self.line else "")

@@ -184,7 +184,9 @@ def _execute(node: ast.stmt, cell: SourceCell, collected: Collected) -> None:
         raise
     except BaseException as error:  # a learner's cell may even call sys.exit
         message = f"{type(error).__name__}: {error}"
-        problem = CellProblem(cell=cell.number, line=_line_in(error, cell, node), message=message)
+        line = _line_in(error, cell, node)
+        text = "".join(cell.source.splitlines()[line - cell.offset - 1 : line - cell.offset]).strip()
+        problem = CellProblem(cell=cell.number, line=line, message=message, text=text)
         collected.problems.append(problem)
         failed = FailedBinding(problem, error.name if isinstance(error, NameError) else None)
         collected.failed_bindings.update(dict.fromkeys(_bound_names(node), failed))

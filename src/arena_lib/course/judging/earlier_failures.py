@@ -45,7 +45,7 @@ def explain_missing(result: Result, error: BaseException | None, parsed: ParsedF
     causes = causes_of_missing(parsed, collected, error.name)
     if not causes:
         return result
-    return with_note(result, f"{error.name} is missing because {causes[0].where} failed: {causes[0].message}.")
+    return with_note(result, f"{error.name} is missing because {causes[0].quoted} failed: {causes[0].message}.")
 
 
 def helpers_of(parsed: ParsedFile, entry: ExerciseEntry, earlier: Iterable[ExerciseEntry]) -> list[ExerciseEntry]:

@@ -110,5 +110,5 @@ def explain_memory(result: Result, error: BaseException | None) -> Result:
 
 def _undefined(name: str, causes: Sequence[CellProblem]) -> str:
     """Why the learner's definition didn't come to be, the first cause first."""
-    reasons = ", then ".join(f"{problem.message} ({problem.where})" for problem in causes)
+    reasons = ", then ".join(f"{problem.message} in {problem.quoted}" for problem in causes)
     return f"{name} must be defined when its cell runs: it isn't. What went wrong: {reasons or 'nothing was raised'}."

@@ -14,6 +14,7 @@ import hashlib
 import json
 import math
 import os
+import shlex
 import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,7 +22,7 @@ from pathlib import Path
 
 from arena_lib.checking.reports.messages import render_text, spoken
 from arena_lib.checking.results import RUNS, Check, Result
-from arena_lib.checking.soft_limits import LIMIT_GIB, LIMIT_SECONDS, NOTES_ON_TIME
+from arena_lib.checking.soft_limits import LIMIT_GIB, LIMIT_SECONDS, notes_on_time
 from arena_lib.course.content.catalog_types import ExerciseEntry, Section
 from arena_lib.course.content.judge_hashes import current_test_hash
 from arena_lib.course.content.stubs import is_stub
@@ -171,15 +172,15 @@ def _run_all(
                 calls[job.name] = record
             continue
         if message.exit_code == LOST or job.name not in results:
-            results[job.name] = _verdict_on(job.name, message, limits, calls.get(job.name, {}))
+            results[job.name] = _verdict_on(job.name, message, limits, calls.get(job.name, {}), file.path)
         meanwhile.on_result(results[job.name])
     return results
 
 
-def _verdict_on(exercise: str, ending: Ending, limits: Limits, call: Mapping[str, str]) -> Result:
+def _verdict_on(exercise: str, ending: Ending, limits: Limits, call: Mapping[str, str], path: Path) -> Result:
     """What is said of an exercise whose process left no verdict; `call` holds its last call and case, if it made one."""
     if ending.exit_code is None:
-        notes = NOTES_ON_TIME
+        notes = notes_on_time(shlex.quote(str(path)))
         result = Result(exercise=exercise, status="timeout", seconds=limits.seconds, notes=notes, **call)  # type: ignore[arg-type]
     else:
         message = f"Your code must return to its test: {describe_exit(ending.exit_code)}."

@@ -105,6 +105,14 @@ def _course_of(section: Section) -> str:
     return section.tests_module.removesuffix(f".tests.{section.slug}")
 
 
+def current_exercise(catalog: Catalog, store: ProgressStore) -> ExerciseEntry | None:
+    """The exercise tried last, unless it passed: then the next one, if one is left."""
+    verdicts = [event for event in store.events() if event.kind in ("verdict", "hint") and event.exercise]
+    if verdicts and verdicts[-1].status != "passed":
+        return catalog.exercise(str(verdicts[-1].exercise))
+    return load_summary(catalog, store).next()
+
+
 def load_summary(catalog: Catalog, store: ProgressStore | None = None) -> Summary:
     """Reads the progress file; only exercises that have passed are looked at for changes of their test."""
     states = (store or ProgressStore()).status()

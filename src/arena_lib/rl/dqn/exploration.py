@@ -19,10 +19,10 @@ from arena_lib.rl.networks.perceptrons import QuickPerceptron
 def linear_schedule(
     current_step: int, start_e: float, end_e: float, exploration_fraction: float, total_timesteps: int
 ) -> float:
-    """The share of random actions, epsilon, at a step: a straight line from start_e to end_e, then end_e for good.
+    """Epsilon, the probability of a random action, at a step: it goes in a straight line from start_e to end_e.
 
-    At step 0 it's start_e. It reaches end_e at step exploration_fraction * total_timesteps (which is above 0), and stays
-    there. end_e may be above start_e too.
+    At step 0 it is start_e. At step exploration_fraction * total_timesteps (which is above 0) it reaches end_e, and from
+    then on it stays there. It may rise as well as fall: end_e can be larger than start_e.
 
     >>> [round(linear_schedule(step, 1.0, 0.2, 0.5, 100), 3) for step in (0, 25, 50, 100)]
     [1.0, 0.6, 0.2, 0.2]

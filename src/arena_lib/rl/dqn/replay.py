@@ -131,10 +131,11 @@ def ring_rows(n_added: int, n_new: int, buffer_size: int) -> np.ndarray:
 def sample_rows(
     n_added: int, batch_size: int, buffer_size: int, generator: torch.Generator
 ) -> Int[Tensor, " batch_size"]:
-    """Draw rows of a replay buffer: each of those that hold a transition with equal probability, with replacement.
+    """Draw `batch_size` rows of a replay buffer at random: every row that holds a transition is equally likely.
 
-    `n_added` is how many transitions have been stored in all, which may be more than there are rows, or fewer. All are
-    drawn by one `torch.randint` with the generator.
+    A row may be drawn more than once. `n_added` counts all transitions that were ever added. Where it is smaller than
+    `buffer_size`, only the first `n_added` rows hold one; else all do. One call of `torch.randint` with the generator
+    draws the whole batch.
     """
     if n_added == 0:
         raise ConfigError("a batch can't be drawn from an empty replay buffer. Add transitions first.")

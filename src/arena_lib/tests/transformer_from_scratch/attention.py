@@ -65,7 +65,7 @@ def _leak(module: Any, x: Tensor) -> str:
     moved = ((before - after).abs() > 1e-5)[:, :-1].any(dim=-1).nonzero()
     if not len(moved):
         return ""
-    return f"The output at position {int(moved[0, 1])} must not depend on later ones: it moved when only position {x.shape[1] - 1} did."
+    return f"The output at position {int(moved[0, 1])} must not depend on later ones: it changed when only the input at position {x.shape[1] - 1} changed."
 
 
 class AttentionByTorch(lesson.Attention):
