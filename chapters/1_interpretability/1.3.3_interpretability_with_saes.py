@@ -15,11 +15,12 @@
 # goes the other way. You don't say what to look for. A **sparse autoencoder** (SAE) takes the vector apart into
 # a few directions out of many hundreds, and you find out afterwards what they stand for.
 #
-# An SAE is a dictionary with one long page for a model's place: each of its entries, called a **latent**, is a
+# An SAE is like a dictionary for one place of a model: each of its entries, called a **latent**, is a
 # direction, and at each token only a few of them are active. If all goes well, one latent is active on names,
 # another one where a sentence is sad. Whether all goes well is a question that this section takes seriously:
 # the model is `tiny-llama`, which speaks Storyworld, and of Storyworld we know what is true at every token. So
-# you can check whether a latent means what you think it means. Nobody can do that for a public model.
+# you can check whether a latent means what you think it means. For a public model nobody can do that with
+# certainty.
 #
 # You should have done 1.1 (the residual stream, blocks). Section 1.5.4 says why models would store more
 # features than they have dimensions, and trains small SAEs where the right answer is known; it helps, and you
@@ -46,9 +47,8 @@
 #
 # ### The model
 #
-# Everything runs on `tiny-llama`, four layers of width 128. With `MODEL = "smollm2"` the same cells run on a
-# real language model, SmolLM2 with 135 million parameters, after `arena zoo fetch smollm2`; that takes much
-# longer.
+# Everything runs on `tiny-llama`, four layers of width 128. The library's functions take any model that
+# `hooked` takes, so what you write works on larger ones too; the last pages say how to begin with SmolLM2.
 # %%
 import torch
 
@@ -58,14 +58,13 @@ from arena_lib.core.seeds import make_generator
 from arena_lib.saes.autoencoders.topk import TopKSAE, TopKSAEConfig
 from arena_lib.saes.truth import make_labelled_rows
 
-MODEL = "tiny-llama"
 HOOK = "blocks.2.hook_resid_post"  # where the autoencoder reads: the residual stream after layer 2
 N_ROWS = 120 if SCALE == "tiny" else 4000
 D_SAE, K = (
     (64, 6) if SCALE == "tiny" else (512, 12)
 )  # how many latents there are, and how many may be active at a token
 
-model = zoo.load(MODEL)
+model = zoo.load("tiny-llama")
 d_in = model.cfg.d_model
 rows = make_labelled_rows(N_ROWS, 128, seed=99, variables=["full stop"]).tokens  # texts to train on
 held = make_labelled_rows(N_ROWS // 20, 128, seed=7, variables=["full stop"]).tokens  # and texts to look at
@@ -148,7 +147,7 @@ with torch.no_grad():
 # hint: radial = (gradient * W_dec).sum(dim=-1, keepdim=True), and gradient - radial * W_dec.
 # %% result
 # the parts together: a new autoencoder, before any training.
-# Its latents are sparse already, as k says. Its reconstructions are worse than answering the mean (a share of 1): it has learned nothing.
+# Its latents are sparse already, as k says. Its reconstructions are hardly better than answering the mean (a share of 1): it has learned nothing.
 from arena_lib.saes.autoencoders.functions import compute_spread
 
 sae = TopKSAE(TopKSAEConfig(d_in=d_in, d_sae=D_SAE, k=K), make_generator(0))
@@ -315,10 +314,15 @@ def measure(sae, tokens=held[:32]):
 
 
 # %% result
-# the untrained autoencoder, spliced into the model: worse than the mean in every place.
+# the untrained autoencoder, spliced into the model.
+# Compare FVU with loss recovered before you read on: which of them would you believe?
 for name, value in measure(sae).items():
     print(f"{name:>15} {value:6.2f}")
 # %% [markdown]
+# Twelve random directions leave 82 % of the variance unexplained and cost the model 1.5 nats a token, nearly as
+# much again as its own loss of 1.7. And yet the loss recovered is 0.69, since the ablation costs so much more. So
+# a high loss recovered isn't an achievement by itself. Give the added loss in nats, too.
+#
 # ## 4. Train one, and see when it goes wrong
 #
 # *About 15 minutes of exercises. You train an autoencoder, and tell from training curves what is wrong with
@@ -506,9 +510,9 @@ for latent_idx in SHOWN:
 # Many small values and few large ones: the examples that you read are from the right end, and may be about something else than the rest.
 show_activation_histogram(model, sae, held, SHOWN[1])
 # %% [markdown]
-# You will have found some latents that have an obvious name ("*the*, where a second thing is named"), some that
-# seem to be about two things at once ("an" before umbrella, and "on" before a day), and some that have no name.
-# Two warnings before you believe the obvious ones:
+# You will have found some latents that have an obvious name ("the first word of a text, if it's a name", "a
+# thing that somebody has"), some that seem to be about two things at once, and some that have no name. Two
+# warnings before you believe the obvious ones:
 #
 # - You read the largest activations only. What does the latent do at the rest, where it's weaker but far more
 #   frequent?
@@ -549,10 +553,10 @@ for latent_idx in SHOWN[:2]:
     print(latent_idx, "likelier:", [token for token, _ in find_top_logits(model, sae, latent_idx, 5).top])
     show_top_logits(model, sae, latent_idx, k=8).show()
 # %% [markdown]
-# For some latents both sides fit together: a latent that is active before a day of the week, or before
-# "umbrella", makes " umbrella" likelier. For others the tokens look random. After layer 2 of `tiny-llama` there
-# is one more layer, which may read the direction and do something else with it; and a latent that holds a fact
-# for later needn't write to the next token at all.
+# For some latents both sides fit together: one that is active on a name at the beginning of a text makes " and"
+# and verbs likelier, which is how sentences go on. For others the tokens look random. After layer 2 of
+# `tiny-llama` there is one more layer, which may read the direction and do something else with it; and a latent
+# that holds a fact for later needn't write to the next token at all.
 # %% [markdown]
 # ## 7. Is the name right?
 #
@@ -587,7 +591,7 @@ best_tokens = compute_latent_logits(model, sae, range(D_SAE), hook_name=HOOK).to
 is_name = torch.isin(best_tokens.indices[:, 0], NAME_IDS)
 margins = (best_tokens.values[:, 0] - best_tokens.values[:, 1]).masked_fill(~is_name, -1.0)
 by_margin = margins.argsort(descending=True).tolist()
-NAMED = by_margin[0]  # the clearest; try others
+NAMED = by_margin[2]  # one of the clearest; try others
 name_id = int(best_tokens.indices[NAMED, 0])
 NAME = model.tokenizer.decode([name_id]).strip()
 print(
@@ -619,12 +623,12 @@ for claim, holds in claims.items():
         scores.append(float(compute_f1((says & holds).sum(), says.sum(), holds.sum())))
     print(f"{claim:>40}: " + "  ".join(f"{score:.2f}" for score in scores))
 # %% [markdown]
-# Most people would have called it by its name and gone on. In our run 151 of 512 latents raise a name most, by
-# up to 13 logits. For the clearest of them, Betty, the claim "the token is Betty" has an F1 of 0.20 at best.
-# "The next token is Betty" reaches 0.31, at the highest threshold, and "the sentence's subject is Betty" 0.28.
-# Nothing comes near 1. A direction that *writes* a name isn't the same as a latent that says where it is: at
-# small values these latents are active on all kinds of tokens. They are part of how the model *gets ready to
-# say* a name, and that's spread over many tokens.
+# Most people would have called it by its name and gone on. In our run 154 of 512 latents raise a name most, by
+# up to 13 logits. For one of the clearest of them, which raises Betty, the claim "the token is Betty" has an F1
+# of 0.18 at best. "The next token is Betty" reaches 0.33, at the highest threshold, and "the sentence's subject
+# is Betty" 0.26. Nothing comes near 1. A direction that *writes* a name isn't the same as a latent that says
+# where it is: at small values these latents are active on all kinds of tokens. They are part of how the model
+# *gets ready to say* a name, and that's spread over many tokens.
 #
 # ### More than one
 #
@@ -789,10 +793,10 @@ at_end = torch.zeros_like(tokens, dtype=torch.bool)
 at_end[:, -1] = True
 show_effects(tokens, logit_difference, at_end, "Latents at the last token, and the indirect object")
 # %% [markdown]
-# First: the task survives. With the reconstruction in place of the activations the logit difference is about
-# what the model has (11.7). Then: one latent has nearly twice the effect of any other, and raises no name in
-# particular, while most of the next raise one name each. The general one is active in every prompt; a latent
-# that raises "Wendy" matters in prompts with Wendy.
+# First: the task survives. With the reconstruction in place of the activations the logit difference is 11.1,
+# where the model has 11.7. Then: one latent has twice the effect of any other, and raises no name in
+# particular, while the next ones raise one name each. The general one is active in every prompt; a latent that
+# raises "Wendy" matters in prompts with Wendy.
 #
 # Attribution and ablation agree on the order (their correlation is 0.99). On the size they don't: for the
 # strongest latents attribution predicts about half of what happens. The last layer and the final norm bend, and
@@ -826,11 +830,12 @@ with torch.no_grad():
     print(f"{int(follows.sum())} places; the model favours bad moods there by {gloom(model(moody)):.2f}")
 show_effects(moody, gloom, follows, "Latents where a bad mood follows")
 # %% [markdown]
-# A handful of latents do nearly all of it, and the strongest of them speaks *against* the bad mood: without it
-# the model would prefer gloom still more (in our run by 1.1, of 3.0). A latent that "is about sentiment"
-# needn't push the way that you expect. Look at both signs.
+# A handful of latents do nearly all of it, and the strongest of them speak *against* the bad mood: without
+# latent 10 of our run the model would prefer gloom still more, by 2.0 on top of 3.1. A latent that "is about
+# sentiment" needn't push the way that you expect. Look at both signs.
 #
-# For that latent the gradient is wrong by a factor of two again, this time the other way.
+# Here attribution gets the sizes right, too (2.02 for 2.00). Whether it does can't be known beforehand: measure
+# it for a few latents before you trust it for all.
 #
 # ### Where an attention latent comes from
 #
@@ -867,10 +872,10 @@ for latent_idx in (z_order[WIDTH // 10], z_order[WIDTH // 5]):
         comes_from = "".join(example.str_toks_src[max(source - 2, 0) : source]) + f" >>{example.str_toks_src[source]}<<"
         print(f"  {example.act:4.1f} {active_on}   from {comes_from} ({example.share:.0%}, head 1.{example.head})")
 # %% [markdown]
-# In our run one latent was active on the thing in "Who had the candle", and half of it came from "had"; another
-# one on the words of a speech, and its source was the colon after "said" or "wrote", several tokens earlier.
-# That is what an attention latent can tell you and a latent of the stream can't: not only *that* something is
-# known at a token, but who brought it, and from where.
+# In our run one latent was active on "dear" in "In the barn was a dear", and 59 % of it came from "was";
+# another one was active on the comma after "cruel: crueller", and 80 % of that came from the colon. This is
+# what an attention latent can tell you and a latent of the stream can't: not only *that* something is known at
+# a token, but who brought it, and from where.
 #
 # ## 9. Steering, and asking the model itself
 #
@@ -906,7 +911,7 @@ for coefficient in (0.0, 3.0, 6.0, 10.0, 20.0):
     print(f"{coefficient:5.1f}: {text}")
 # %% [markdown]
 # At 0 the model writes its own story. Near the latent's own size the person that it names enters, and acts as a
-# person should: in our run, at 6, "Betty was very silly. Betty passed a white necklace to Nancy." Harder, and
+# person should: in our run, at 6, "Betty was a singer. Betty passed a white necklace to Nancy." Harder, and
 # she is everywhere; harder still, and the text falls apart. So this direction does stand for Betty, *when the
 # model writes*, though the latent's activation was a poor sign of her in part 7. Reading and writing are
 # different tests, and a latent can pass one of them.
@@ -941,12 +946,12 @@ for latent_idx in by_margin[1:6]:
     raised = model.tokenizer.decode([int(best_tokens.indices[latent_idx, 0])])
     print(f"latent {latent_idx:4d}, which raises{raised}: {said}")
 # %% [markdown]
-# In our run it never did. The model answers with a name from the prompt or with a full stop, whatever stands in
-# place of the "?". That isn't a failure of your hook. `tiny-llama` has four layers and has only ever read
-# stories; it never learned to look at a word and say what it is, and the direction comes from layer 2, while
-# the prompt is patched in layer 1. The paper's models are a hundred to ten thousand times larger. A method that
-# works for large models may say nothing about small ones, and an answer that is the same for all latents is no
-# answer.
+# In our run one of five works: from a length of 40 on, the model says " Susan" for the latent that raises
+# Susan. For the others it answers with a full stop or a colon, whatever stands in place of the "?". That isn't
+# a failure of your hook. `tiny-llama` has four layers and has only ever read stories; it never learned to look
+# at a word and say what it is, and the direction comes from layer 2, while the prompt is patched in layer 1.
+# The paper's models are a thousand times larger or more. A method that works for large models may say little
+# about small ones, and an answer that is the same for all latents is no answer.
 #
 # ## 10. Explained by a machine
 #
@@ -992,10 +997,11 @@ for latent_idx, found in results.items():
     mine = score_predictions(set(found["predicted"]), is_active)
     print(f"latent {latent_idx:4d}: {mine['balanced_accuracy']:.2f}  {found['explanation'][:110]}")
 # %% [markdown]
-# Where the script found one clear thing, the colon or "the", its explanation predicts new texts well (0.86 and
-# 0.79). Where it could only list words, it is near 0.5, which is guessing. And see how hard the test is: the
-# judged examples are drawn from *all* of a latent's activations, not from the largest, which the explainer saw.
-# "On, on, an" explains the top of one latent perfectly, and gets 0.50.
+# Where the script found something simple, it predicts new texts well: "what follows a, an, the" gets 0.86,
+# "had, owned, holding" and the comma 0.79. Where it could only list names, it is near 0.5, which is guessing:
+# the latent of names at the beginning of a text gets 0.57, since the script doesn't see that it is *where* they
+# stand that matters. You did. The test is hard, too: the judged examples are drawn from *all* of a latent's
+# activations, not from the largest, which the explainer saw.
 #
 # To let a real model explain, hand in another explainer, and nothing else changes.
 # `Endpoint(EndpointConfig(base_url="http://localhost:8000/v1", model="..."))` of
@@ -1049,11 +1055,12 @@ from arena_lib.saes.analysis.directions.maps import compute_sae_umap_data
 
 compute_sae_umap_data({D_SAE // 4: narrow, D_SAE: sae}, model=model).show()
 # %% [markdown]
-# In our run two of 128 were split: one that raises "After", "Then", "Who" (so it's active where a sentence
-# ends) became two. 23 have one child, and 103 none. So most of what the narrow SAE found isn't in the wide one
-# at all, though both explain the same activations nearly as well. An SAE isn't *the* list of a model's
-# features. It's one way to cut them, among many; another width, or another seed, cuts in other places. Larger
-# SAEs that are trained for longer agree more.
+# In our run two of 128 were split. One of them raises "Who", "Then", "The", "It", words that begin a sentence.
+# It became two latents, and both are among the four that made "full stop" together in part 7: the feature was
+# split, and a union puts it together again. 28 have one child, and 98 none. So most of what the narrow SAE
+# found isn't in the wide one at all. An SAE isn't *the* list of a model's features. It's one way to cut them,
+# among many; another width, or another seed, cuts in other places. Larger SAEs that are trained for longer
+# agree more.
 #
 # ## What you have learned
 #
