@@ -10,7 +10,7 @@ from arena_lib.errors import ConfigError, UnknownNameError
 from arena_lib.saes.analysis.activations.examples import find_top_examples
 from arena_lib.saes.analysis.activations.histograms import collect_activations, sample_quantiles
 from arena_lib.saes.analysis.directions.logits import find_top_deembeddings, find_top_logits
-from arena_lib.saes.dashboards.collecting import collect_dashboards
+from arena_lib.saes.dashboards.collecting import DashboardConfig, collect_dashboards
 
 
 @pytest.fixture
@@ -22,7 +22,8 @@ def model():
 
 def test_each_part_is_what_the_analysis_gives(model):
     sae, texts = make_sae(), make_texts()
-    dashboards = collect_dashboards(model, sae, texts, [8, 3], explanations={3: "names"}, k=4, buffer=2, n_each=2)
+    cfg = DashboardConfig(k=4, buffer=2, n_each=2)
+    dashboards = collect_dashboards(model, sae, texts, [8, 3], cfg, explanations={3: "names"})
     top = find_top_examples(model, sae, texts, [8, 3], k=4, buffer=2)
     acts = collect_activations(model, sae, texts, [8, 3])
     for dashboard, latent_idx in zip(dashboards, (8, 3), strict=True):
@@ -73,4 +74,6 @@ def test_what_cannot_work_is_refused(model):
     with pytest.raises(UnknownNameError, match="no latent is called '37'"):
         collect_dashboards(model, make_sae(), make_texts(), [37])
     with pytest.raises(ConfigError, match="k must be at least 1"):
-        collect_dashboards(model, make_sae(), make_texts(), [3], k=0)
+        DashboardConfig(k=0)
+    with pytest.raises(ConfigError, match="n_neighbours"):
+        DashboardConfig(n_neighbours=0)

@@ -33,10 +33,8 @@ def token_effects(
         raise ConfigError("token_effects needs at least one token: got none. Pass (token, number) pairs.")
     is_bottom = [i >= len(top) for i in range(len(rows))]
     # A category needs a name of its own, and a token may stand on both sides: so its place goes with it.
-    labels = [
-        f"{i + 1 if not low else i - len(rows)}. {token_text(token)}"
-        for i, ((token, _), low) in enumerate(zip(rows, is_bottom, strict=True))
-    ]
+    places = [i - len(rows) if low else i + 1 for i, low in enumerate(is_bottom)]
+    labels = [f"{place}. {token_text(token)}" for place, (token, _) in zip(places, rows, strict=True)]
     figure = go.Figure(
         go.Bar(
             x=[value for _, value in rows],

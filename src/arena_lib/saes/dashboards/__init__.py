@@ -5,12 +5,13 @@ save_dashboard(dashboards[0], "latent_7.html")          # one latent
 save_dashboards(dashboards, "latents")                  # a page for each, and index.html with a search
 """
 
-from arena_lib.saes.dashboards.collecting import LatentDashboard, collect_dashboards
+from arena_lib.saes.dashboards.collecting import DashboardConfig, LatentDashboard, collect_dashboards
 from arena_lib.saes.dashboards.overview import render_overview
 from arena_lib.saes.dashboards.page import render_latent
 from arena_lib.saes.dashboards.saving import save_dashboard, save_dashboards
 
 __all__ = [
+    "DashboardConfig",
     "LatentDashboard",
     "collect_dashboards",
     "render_latent",

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from arena_lib.core.configs import check_sizes
 from arena_lib.core.seeds import make_generator
 from arena_lib.errors import ConfigError
 from arena_lib.saes.analysis.activations.examples import Example, check_window
@@ -24,6 +25,30 @@ from arena_lib.saes.autoencoders.base import SAE
 
 N_BARS = 40
 """Of a page's histogram."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DashboardConfig:
+    """How much a page shows."""
+
+    k: int = 12
+    """The most activating examples."""
+    buffer: int = 12
+    """Tokens on each side of an example's own."""
+    n_quantiles: int = 5
+    """Parts of equally many activations, of which samples are shown."""
+    n_each: int = 3
+    """Samples of each part."""
+    n_tokens: int = 10
+    """Tokens in each list."""
+    n_neighbours: int = 6
+    """Nearest latents, by decoder and by encoder."""
+    seed: int = 0
+    """Of the choice of samples."""
+
+    def __post_init__(self) -> None:
+        check_window(self.k, self.buffer)
+        check_sizes(self, "n_quantiles", "n_each", "n_tokens", "n_neighbours")
 
 
 @dataclass(frozen=True)
@@ -78,61 +103,56 @@ def collect_dashboards(
     sae: SAE,
     tokens: Texts,
     latent_idxs: Sequence[int],
+    cfg: DashboardConfig | None = None,
     *,
     explanations: Mapping[int, str] | None = None,
-    k: int = 12,
-    buffer: int = 12,
-    n_quantiles: int = 5,
-    n_each: int = 3,
-    n_tokens_listed: int = 10,
-    n_neighbours: int = 6,
     total_batches: int | None = None,
     hook_name: str | None = None,
-    seed: int = 0,
 ) -> list[LatentDashboard]:
-    """What there is to say of each latent: `k` examples, samples of `n_quantiles` parts of its range, tokens, neighbours.
-
-    `seed` draws the samples. `explanations` are shown as they are given.
-    """
-    check_window(k, buffer)
+    """What there is to say of each latent; `explanations` are shown as they are given."""
+    cfg = cfg or DashboardConfig()
     chosen = check_latents(sae, latent_idxs)
     if not chosen:
         raise ConfigError("there must be a latent to show: got none. Pass some, such as [0, 1, 2].")
     place = find_place(model, sae, hook_name)
     collected = collect_activations(model, sae, tokens, chosen, total_batches=total_batches, hook_name=hook_name)
-    neighbours = {
-        "decoder": _find_neighbours(sae.W_dec.detach(), chosen, n_neighbours),
-        "encoder": _find_neighbours(sae.W_enc.detach().T, chosen, n_neighbours),
-    }
-    origin = {
-        "model": sae.cfg.model_name,
-        "hook": place.hook_name,
-        "SAE": f"{type(sae).__name__} with {sae.cfg.d_sae:,} latents",
-    }
-    n_listed = min(n_tokens_listed, place.lm.d_vocab)
-    dashboards = []
-    for latent_idx in chosen:
-        acts = collected[latent_idx]
-        counts, edges = np.histogram(acts.values.double().cpu().numpy(), bins=N_BARS, range=_range(acts))
-        samples = sample_quantiles(acts, n_quantiles, n_each, generator=make_generator(seed), buffer=buffer)
-        dashboards.append(
-            LatentDashboard(
-                latent_idx=latent_idx,
-                origin={name: fact for name, fact in origin.items() if fact},
-                explanation=(explanations or {}).get(latent_idx, ""),
-                n_tokens=acts.reading.n_tokens,
-                n_active=len(acts.values),
-                counts=counts.tolist(),
-                edges=edges.tolist(),
-                top=acts.largest(k, buffer),
-                quantiles=samples,
-                logits=_unless_meaningless(find_top_logits, model, sae, latent_idx, n_listed, hook_name),
-                deembeddings=_unless_meaningless(find_top_deembeddings, model, sae, latent_idx, n_listed, hook_name),
-                decoder_neighbours=neighbours["decoder"][latent_idx],
-                encoder_neighbours=neighbours["encoder"][latent_idx],
-            )
+    writing = _find_neighbours(sae.W_dec.detach(), chosen, cfg.n_neighbours)
+    reading = _find_neighbours(sae.W_enc.detach().T, chosen, cfg.n_neighbours)
+    n_listed = min(cfg.n_tokens, place.lm.d_vocab)
+    return [
+        LatentDashboard(
+            latent_idx=latent_idx,
+            origin=_name_origin(sae, place.hook_name),
+            explanation=(explanations or {}).get(latent_idx, ""),
+            **_describe_activations(collected[latent_idx], cfg),
+            logits=_unless_meaningless(find_top_logits, model, sae, latent_idx, n_listed, hook_name),
+            deembeddings=_unless_meaningless(find_top_deembeddings, model, sae, latent_idx, n_listed, hook_name),
+            decoder_neighbours=writing[latent_idx],
+            encoder_neighbours=reading[latent_idx],
         )
-    return dashboards
+        for latent_idx in chosen
+    ]
+
+
+def _name_origin(sae: SAE, hook_name: str) -> dict[str, str]:
+    """The facts that all latents of an SAE share."""
+    facts = {"model": sae.cfg.model_name, "hook": hook_name}
+    facts["SAE"] = f"{type(sae).__name__} with {sae.cfg.d_sae:,} latents"
+    return {name: fact for name, fact in facts.items() if fact}
+
+
+def _describe_activations(acts: LatentActivations, cfg: DashboardConfig) -> dict[str, Any]:
+    """What a page shows of a latent's activations, by the names of its fields."""
+    counts, edges = np.histogram(acts.values.double().cpu().numpy(), bins=N_BARS, range=_range(acts))
+    generator = make_generator(cfg.seed)
+    return {
+        "n_tokens": acts.reading.n_tokens,
+        "n_active": len(acts.values),
+        "counts": counts.tolist(),
+        "edges": edges.tolist(),
+        "top": acts.largest(cfg.k, cfg.buffer),
+        "quantiles": sample_quantiles(acts, cfg.n_quantiles, cfg.n_each, generator=generator, buffer=cfg.buffer),
+    }
 
 
 def _range(acts: LatentActivations) -> tuple[float, float]:
