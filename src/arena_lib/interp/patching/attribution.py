@@ -126,24 +126,34 @@ def _gradients(
     lm: HookedLM, entered: Float[Tensor, "rows seq d_model"], names: Sequence[str], read: Readout
 ) -> dict[str, Tensor]:
     """The metric's gradient at each name, for runs that enter the first layer with these streams."""
-    if torch.is_inference_mode_enabled():
-        raise ConfigError(
-            "gradients must be possible where they are asked for: got a call inside torch.inference_mode(), which "
-            "records none. Leave it, or use torch.no_grad()."
-        )
+    refuse_inference_mode()
     # What is added to resid_mid is added by attn_out, which on every model is on the way of the gradient.
     places = {name: name.replace("hook_resid_mid", "hook_attn_out") for name in names}
     kept: dict[str, Tensor] = {}
     hooks: list[HookSpec] = [(place, _keep(kept, place)) for place in dict.fromkeys(places.values())]
     values = read.of_pre(entered.detach().requires_grad_(), 0, hooks)
+    check_differentiable(values)
+    found = torch.autograd.grad(values.sum(), list(kept.values()), allow_unused=True, materialize_grads=True)
+    by_place = {place: _spread(gradient, entered, read) for place, gradient in zip(kept, found, strict=True)}
+    return {name: by_place[place] for name, place in places.items()}
+
+
+def refuse_inference_mode() -> None:
+    """Raise ConfigError where torch records no gradients whatever one asks for."""
+    if torch.is_inference_mode_enabled():
+        raise ConfigError(
+            "gradients must be possible where they are asked for: got a call inside torch.inference_mode(), which "
+            "records none. Leave it, or use torch.no_grad()."
+        )
+
+
+def check_differentiable(values: Float[Tensor, " patches"]) -> None:
+    """Raise ConfigError for a metric without a gradient."""
     if not values.requires_grad:
         raise ConfigError(
             "a metric must pass gradients on: got one that does not depend on the logits by differentiable steps. "
             "Leave out .detach(), argmax and comparisons."
         )
-    found = torch.autograd.grad(values.sum(), list(kept.values()), allow_unused=True, materialize_grads=True)
-    by_place = {place: _spread(gradient, entered, read) for place, gradient in zip(kept, found, strict=True)}
-    return {name: by_place[place] for name, place in places.items()}
 
 
 def _spread(gradient: Tensor, entered: Float[Tensor, "rows seq d_model"], read: Readout) -> Tensor:

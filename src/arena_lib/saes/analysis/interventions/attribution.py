@@ -27,6 +27,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from arena_lib.errors import ConfigError
+from arena_lib.interp.patching.attribution import check_differentiable, refuse_inference_mode
 from arena_lib.interp.patching.metrics import Metric
 from arena_lib.interp.patching.readout import ReadAt, Readout, chunks
 from arena_lib.plots.graphs.scatter import scatter
@@ -89,19 +90,11 @@ def _gradients(
     place: Place, entered: Float[Tensor, "batch seq d_model"], way: Float[Tensor, "steps batch seq ..."], read: Readout
 ) -> Float[Tensor, "steps batch seq ..."]:
     """The metric's gradient at the hook, for runs that have each of these activations there."""
-    if torch.is_inference_mode_enabled():
-        raise ConfigError(
-            "gradients must be possible where they are asked for: got a call inside torch.inference_mode(), which "
-            "records none. Leave it, or use torch.no_grad()."
-        )
+    refuse_inference_mode()
     leaf = way.flatten(0, 1).detach().requires_grad_()
     rows = entered.repeat(len(way), 1, 1)
     values = read.of_pre(rows, place.block, [(place.written_name, lambda acts, hook: leaf)])
-    if not values.requires_grad:
-        raise ConfigError(
-            "a metric must pass gradients on: got one that does not depend on the logits by differentiable steps. "
-            "Leave out .detach(), argmax and comparisons."
-        )
+    check_differentiable(values)
     (gradient,) = torch.autograd.grad(values.sum(), leaf)
     return gradient.view(way.shape)
 
