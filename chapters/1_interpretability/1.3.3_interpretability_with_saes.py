@@ -685,7 +685,7 @@ plots.bars(
 #
 # And yet this SAE recovers 98 % of the loss. Both are true. *Faithful* means that the sum of twelve pieces is
 # right. It doesn't mean that each piece is one of the things that **we** have a word for. Some are; most cut
-# the world in another way ("the full stop after a list of two", "a noun after *the* in a question"). This is a
+# the world in another way ("the full stop after a list of two", "a thing that somebody has"). This is a
 # small SAE on a small model, and larger ones do better; but the same gap was measured on large ones, too
 # (Kantamneni et al. 2025, [Are sparse autoencoders useful?](https://arxiv.org/abs/2502.16681)). So check names
 # before you use them.
