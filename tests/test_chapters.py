@@ -19,7 +19,7 @@ from arena_lib.rl.environments.stepping import Transition
 from arena_lib.rl.ppo.discrete import PPOConfig
 from arena_lib.rl.ppo.rollout import Batch
 
-IN_PARTS = ["1.1", "1.2", "1.3.1", "1.3.2", "1.3.3", "1.4.1", "2.1", "2.2", "2.3"]
+IN_PARTS = ["1.1", "1.2", "1.3.1", "1.3.2", "1.3.3", "1.4.1", "1.5.4", "2.1", "2.2", "2.3"]
 """Sections whose parts each say their minutes and what one learns."""
 ENDS = ["What you have learned", "What comes next", "On your own", "Reading"]
 """The headings that close a section, in this order."""
@@ -113,13 +113,15 @@ def test_the_settings_and_fields_that_2_3_lists_are_those_that_there_are(catalog
     assert re.findall(r"`(\w+)`", " ".join(rows)) == [field.name for field in dataclasses.fields(Transition)]
 
 
-def run_solutions(name: str, scale: Literal["full", "tiny"] = "full"):
-    """A section and every name of its solutions, run from top to bottom, without the judges."""
+def run_solutions(name: str, scale: Literal["full", "tiny"] = "full", part: int | None = None):
+    """A section and every name of its solutions, run from top to bottom, without the judges; of the parts before `part`, if given."""
     section = load_catalog().section(name)
     names: dict = {}
     with pytest.MonkeyPatch.context() as patch, torch.enable_grad():  # which also brings back what a cell switches off
         patch.setattr(go.Figure, "show", lambda self: None)
-        for cell in build_cells(section, kind="solutions", scale=scale):
+        cells = build_cells(section, kind="solutions", scale=scale)
+        end = next((i for i, cell in enumerate(cells) if f"\n## {part}. " in f"\n{cell.source}"), len(cells))
+        for cell in cells[:end]:
             if cell.kind == "code":
                 source = re.sub(r"^tests\.test_\w+\(.*\)$", "", cell.source, flags=re.M)
                 file = f"<{name} {cell.id}>"
@@ -321,3 +323,29 @@ def test_what_the_text_of_2_1_says_of_its_worlds_is_so():
     last = {name: losses[:, -1].mean() for name, losses in names["losses"].items()}
     assert max(last, key=last.__getitem__) == "UCB, c = 1"
     assert last["UCB, c = 0.3"] < last["Thompson"] < last["epsilon 0.1"]
+
+
+def test_what_the_text_of_1_5_4_says_of_superposition_is_so():
+    _, names = run_solutions("1.5.4", part=6)
+    norms, interference = names["measures"]["length"], names["measures"]["interference"]
+    assert names["n_stored"] == [2, 4, 4, 5, 5]
+    assert norms[3:].min() > 1, "the pentagon's arrows are a little longer than 1"
+    assert interference[3:].min() > 1.5, "and their interference more than that of arrows of length 1"
+    larger = names["larger"].W[0]
+    assert (names["compute_feature_norms"](larger[None])[0] > 0.5).tolist() == [True] * 5 + [False] * 15
+    assert names["compute_interference"](larger[None])[0, :5].max() < 0.05
+    crowded = names["compute_feature_norms"](names["crowded"][:1])[0]
+    assert max(abs(length - 0.71) for length in crowded.tolist()) < 0.05
+    assert min(names["cosines_of_pairs"](names["crowded"][0])) > 0.95
+    stored = names["storing"].W[0].abs().sort(dim=-1, descending=True)
+    assert sorted(stored.indices[:, 0].tolist()) == [0, 1, 2, 3, 4], "at p = 0.5 a neuron for each"
+    assert (stored.values[:, 1] < 0.2 * stored.values[:, 0]).all()
+    computed = names["computing"].W1[0]
+    signs = [(int(row.abs().argmax()), bool(row[row.abs().argmax()] > 0)) for row in computed]
+    assert sorted(signs) == [(feature, sign) for feature in range(4) for sign in (False, True)]
+    assert names["n_computed"][0] == 4 < names["n_computed"][2]
+    shares, is_in_left_half = names["shares_of_features"], (names["by_sparsity"] > 0.3) & (names["by_sparsity"] < 0.5)
+    at_half = ((shares[is_in_left_half] - 0.5).abs() < 0.02).sum(dim=-1)
+    assert (at_half == 16).all()
+    assert ((shares[is_in_left_half] < 0.01).sum(dim=-1) == 24).all()
+    assert names["agreement"] > 0.95

@@ -14,11 +14,10 @@ from arena_lib.errors import ShapeError
 from arena_lib.plots.arrays import to_array
 from arena_lib.plots.style import SEQUENCE, finish
 from arena_lib.plots.superposition.panels import COLUMNS, make_panels, make_square
+from arena_lib.plots.superposition.playing import controls
 
 PANEL = 190
 """Pixels of one panel."""
-FRAME_MS = 120
-"""Milliseconds for each frame."""
 
 
 def recovery(features: Any, decoders: Any, frac_active: Any, steps: Sequence[int], *, title: str = "") -> go.Figure:
@@ -62,7 +61,7 @@ def recovery(features: Any, decoders: Any, frac_active: Any, steps: Sequence[int
     figure.update_xaxes(axis)
     figure.update_yaxes(axis)
     make_square(figure)
-    figure.update_layout(**_controls(steps), legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0.35})
+    figure.update_layout(**controls(steps), legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0.35})
     n_rows = places[-1][0]
     finish(figure, title, width=60 + PANEL * min(COLUMNS, n_inst), height=230 + PANEL * n_rows)
     return figure.update_layout(margin={"t": figure.layout.margin.t + 30})
@@ -81,36 +80,3 @@ def _latents(directions: np.ndarray, active: np.ndarray) -> list[go.Scatter]:
     lines = ({"color": SEQUENCE[0], "width": 2}, {"color": SEQUENCE[1], "width": 2, "dash": "dot"})
     kinds = ((active > 0, "latent", lines[0]), (active == 0, "dead latent", lines[1]))
     return [go.Scatter(**_spokes(directions[mask]), line=line, name=name) for mask, name, line in kinds]
-
-
-def _controls(steps: Sequence[int]) -> dict[str, Any]:
-    """Buttons to play and pause, and a slider."""
-    moment = {"mode": "immediate", "transition": {"duration": 0}}
-    play = [None, {**moment, "frame": {"duration": FRAME_MS, "redraw": False}, "fromcurrent": False}]
-    pause = [[None], {**moment, "frame": {"duration": 0, "redraw": False}}]
-    buttons = [{"label": label, "method": "animate", "args": args} for label, args in (("▶", play), ("⏸", pause))]
-    still = {**moment, "frame": {"duration": 0, "redraw": False}}
-    stops = [{"label": str(step), "method": "animate", "args": [[str(step)], still]} for step in steps]
-    return {
-        "updatemenus": [
-            {
-                "type": "buttons",
-                "direction": "left",
-                "x": 0.0,
-                "y": -0.08,
-                "xanchor": "left",
-                "yanchor": "top",
-                "buttons": buttons,
-            }
-        ],
-        "sliders": [
-            {
-                "steps": stops,
-                "active": len(steps) - 1,
-                "x": 0.2,
-                "len": 0.8,
-                "y": -0.08,
-                "currentvalue": {"prefix": "after update "},
-            }
-        ],
-    }

@@ -189,7 +189,11 @@ class ToyModel(nn.Module):
     def generate_uncorrelated_features(
         self, batch_size: int, n_uncorrelated: int, generator: torch.Generator
     ) -> Float[Tensor, "batch n_inst n_feats"]:
-        """Draw features that are present on their own, with the probabilities of the model's last features."""
+        """Draw features that are present on their own, with the probabilities of the model's last features.
+
+        Each feature of each example and instance has a draw of its own; `draw_uniform` draws from `generator`. The present
+        ones get their magnitudes from `self._with_magnitudes(is_present, generator)`.
+        """
         probability = self.feature_probability[:, self.cfg.n_feats - n_uncorrelated :]
         draws = draw_uniform((batch_size, self.cfg.n_inst, n_uncorrelated), generator)
         return self._with_magnitudes(independent_presence(draws, probability), generator)

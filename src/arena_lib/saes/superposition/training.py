@@ -121,7 +121,11 @@ def require_finite(losses: Float[Tensor, " n_inst"], step: int, lr: float) -> No
 def take_step(
     model: nn.Module, optimizer: torch.optim.Optimizer, batch: Float[Tensor, "batch n_inst n_feats"]
 ) -> Float[Tensor, " n_inst"]:
-    """Make one update of all instances on these examples, and return each instance's loss before it."""
+    """Make one update of all instances on these examples, and return each instance's loss before it.
+
+    `model.calculate_losses(model(batch), batch)` gives a loss for each instance. Their sum is differentiated, and nothing
+    is left of the gradients of an earlier update. What is returned carries no gradient ("n_inst").
+    """
     toy: Trainable = model  # type: ignore[assignment]  # a Module that has these methods
     losses = toy.calculate_losses(toy(batch), batch)
     optimizer.zero_grad()
