@@ -93,7 +93,11 @@ STUDIES = (
                 "100",
                 "113 in the last tenth of training, 206 greedy",
             ),
-            Trial("n_epochs 4, 500,000 steps, gamma 0.99, gae_lambda 0.95", "100", "-4 in the last tenth of training, -58 greedy"),
+            Trial(
+                "n_epochs 4, 500,000 steps, gamma 0.99, gae_lambda 0.95",
+                "100",
+                "-4 in the last tenth of training, -58 greedy",
+            ),
         ),
         published="183.30 at 300,000 steps (SLM-Lab, docs/BENCHMARKS.md, February 2026); 242.1 +- 31.8 at a million "
         "steps on LunarLander-v2, one run, deterministic (rl-baselines3-zoo, benchmark.md).",
