@@ -38,7 +38,9 @@ def begun_text(section: Section, entry: ExerciseEntry, parsed: ParsedFile, cell:
         if others:
             return f"the cell defines {', '.join(others)}, not {name}"
         return f"the cell no longer defines {name}" if statements else ""
-    definition = definition_of(parsed, expression)
+    # Exercises may share a class, which each cell then defines anew: what counts is this cell's own.
+    own = next((node for node in statements if isinstance(node, Definitions) and node.name == expression), None)
+    definition = own or definition_of(parsed, expression)
     if definition is None:
         return ""
     unwritten = [function.name for function in functions_of(definition) if _is_unwritten(function)]
