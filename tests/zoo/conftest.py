@@ -60,6 +60,26 @@ n_envs = 3
 [policy.versions]
 torch = "2.0"
 """
+SAE = """
+[reached]
+added_loss = 0.1
+
+[sae]
+model = "tiny-llama"
+hook = "blocks.2.hook_resid_post"
+variant = "topk"
+steps = 200
+evaluation_seed = 5
+evaluation_rows = 3
+tolerance = 0.01
+
+[sae.settings]
+d_sae = 9
+k = 2
+
+[sae.versions]
+torch = "2.0"
+"""
 DOWNLOAD = """
 [download]
 package = "toy-package"
@@ -99,6 +119,15 @@ class ToyZoo:
             file.write(POLICY)
         (self.weights / name).mkdir()
         (self.weights / name / "model.safetensors").write_bytes(b"x")
+        self.forget()
+
+    def add_sae(self, name: str) -> None:
+        """The card of a sparse autoencoder, with a weight file that holds nothing."""
+        self.add_card(name, form="sae")
+        with (self.cards / f"{name}.toml").open("a") as file:
+            file.write(SAE)
+        (self.weights / name).mkdir()
+        (self.weights / name / "sae_weights.safetensors").write_bytes(b"x")
         self.forget()
 
     @staticmethod

@@ -9,9 +9,12 @@ from torch import Tensor
 from arena_lib import zoo
 from arena_lib.storyworld import RULES, Chooser, tell_rule, vocabulary
 from arena_lib.zoo import evaluation
+from arena_lib.zoo.cards import LANGUAGE_MODELS
 
 D_VOCAB = len(vocabulary())
-BUNDLED = [name for name in zoo.names() if zoo.info(name).source == "bundled" and zoo.info(name).form != "policy"]
+BUNDLED = [
+    name for name in zoo.names() if zoo.info(name).source == "bundled" and zoo.info(name).form in LANGUAGE_MODELS
+]
 TARGETS = {
     "tiny-gpt": {
         "indirect_object_held_out_names": 0.98,

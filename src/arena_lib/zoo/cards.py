@@ -3,7 +3,7 @@
 A card is one TOML file, `zoo/cards/<name>.toml`:
 
     name = "tiny-gpt"             # the file's name
-    form = "gpt2"                 # gpt2, llama or attention-only; policy for agents, texts for data sets
+    form = "gpt2"                 # gpt2, llama or attention-only; policy for agents, sae for sparse autoencoders, texts
     source = "bundled"            # bundled (in the wheel) or fetched (`arena zoo fetch`)
     description = "..."
     data = "..."                  # what it was trained on
@@ -21,9 +21,11 @@ A card is one TOML file, `zoo/cards/<name>.toml`:
     file = "..."                  # with description, origin, licence, texts, targets, classes
     [policy]                      # policies only: where, how and how long it was trained, and what it brings
     environment = "..."           # with algorithm, settings, steps, returns, random_returns, tolerance, versions, curve
+    [sae]                         # sparse autoencoders only: of which model and hook, and how it was trained
+    model = "..."                 # with hook, variant, settings, steps, evaluation_seed, evaluation_rows, tolerance, versions
 
-The weight file of a bundled model is `model.safetensors` in its folder; that of
-a fetched one is the `member` of the wheel, and what is made from it carries its
+The weight file of a bundled model is `model.safetensors` in its folder, of a sparse
+autoencoder `sae_weights.safetensors` beside SAELens's `cfg.json`; that of a fetched one is the `member` of the wheel, and what is made from it carries its
 own hashes (`fetching.py`). Of texts, `member` is the folder of their files, and
 `size` and `sha256` are those of all the files, one after the other.
 
@@ -41,8 +43,9 @@ from typing import Any, TypeVar
 from arena_lib.errors import UnknownNameError, ZooError
 
 CARDS = Path(__file__).parent / "cards"
-TEXTS, POLICY = "texts", "policy"
-FORMS = ("gpt2", "llama", "attention-only", POLICY, TEXTS)
+TEXTS, POLICY, SAE = "texts", "policy", "sae"
+LANGUAGE_MODELS = ("gpt2", "llama", "attention-only")
+FORMS = (*LANGUAGE_MODELS, POLICY, SAE, TEXTS)
 SOURCES = ("bundled", "fetched")
 FREE_LICENCES = ("Apache-2.0", "CC BY 4.0", "CC BY-SA 3.0", "CC0 1.0", "MIT")
 """Texts under these may be used for anything, commercial work included; some ask for credit or the same licence."""
@@ -138,13 +141,37 @@ class PolicyFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SAEFacts:
+    """Which activations a sparse autoencoder reads, and how it was trained."""
+
+    model: str
+    """Whose activations: a name of the zoo."""
+    hook: str
+    """Where they are read, by the name of the hook."""
+    variant: str
+    """As `arena saes train` names it."""
+    settings: dict[str, Any]
+    """Of the variant and of its training, all that isn't a default; the seed is the card's."""
+    steps: int
+    """Updates of the weights."""
+    evaluation_seed: int
+    """Decides the Storyworld rows that the figures are measured on, none of which were trained on."""
+    evaluation_rows: int
+    """How many rows of 128 tokens they are."""
+    tolerance: float | int
+    """By how much a figure may differ where versions or processors do."""
+    versions: dict[str, str]
+    """Of the packages that the figures were measured with."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Card:
     """Everything known about one model or data set of the zoo, except its weights."""
 
     name: str
-    """What `zoo.load` takes; of policies, what `zoo.load_policy` takes, and of texts, what `zoo.fetch` takes."""
+    """What `zoo.load` takes; of policies `zoo.load_policy`, of autoencoders `zoo.load_sae`, of texts `zoo.fetch`."""
     form: str
-    """Which of our transformers it loads into, or `policy`, or `texts`: one of `FORMS`."""
+    """Which of our transformers it loads into, or `policy`, `sae` or `texts`: one of `FORMS`."""
     source: str
     """Where the weights come from: one of `SOURCES`."""
     description: str
@@ -171,6 +198,13 @@ class Card:
     """The sets of labelled texts, by name; none for a model."""
     policy: PolicyFacts | None = None
     """What is known of a policy; None for anything else."""
+    sae: SAEFacts | None = None
+    """What is known of a sparse autoencoder; None for anything else."""
+
+    @property
+    def weight_file(self) -> str:
+        """The name of a bundled model's weight file."""
+        return "sae_weights.safetensors" if self.form == SAE else "model.safetensors"
 
     def to_dict(self) -> dict[str, Any]:
         """The card as plain dicts, strings and numbers, for JSON."""
@@ -214,6 +248,8 @@ def read_card(file: Path) -> Card:
         table["download"] = _build(Download, table["download"], f"{file.name} [download]")
     if "policy" in table:
         table["policy"] = _build(PolicyFacts, table["policy"], f"{file.name} [policy]")
+    if "sae" in table:
+        table["sae"] = _build(SAEFacts, table["sae"], f"{file.name} [sae]")
     if "sets" in table:
         table["sets"] = _build_sets(table["sets"], file.name)
     _check_figures(table.get("reached", {}), file.name)
@@ -280,6 +316,8 @@ def _check_values(card: Card, where: str) -> None:
             _reject(where, key, "positive", value)
     if (card.form == POLICY) != (card.policy is not None):
         _reject(where, "[policy]", "there for policies and only for them", card.policy)
+    if (card.form == SAE) != (card.sae is not None):
+        _reject(where, "[sae]", "there for sparse autoencoders and only for them", card.sae)
     _check_sets(card, where)
     for part in (card, card.download):
         if part is not None and not SHA256.fullmatch(part.sha256):

@@ -1,6 +1,6 @@
 """Models and tokenizers of the zoo, by name, into our code and into other libraries.
 
-Raises:  ZooError for texts, for policies, and for a model that only our code has; what `places.path` raises for a name.
+Raises:  ZooError for texts, for policies and autoencoders, and for a model that only our code has; what `places.path` raises for a name.
 """
 
 from __future__ import annotations
@@ -79,5 +79,10 @@ def _model_path(name: str) -> Path:
         raise ZooError(
             f"what is loaded as a language model must be one: {name!r} is an agent's policy. "
             f"Use zoo.load_policy({name!r})."
+        )
+    if name in names() and (facts := info(name).sae) is not None:
+        raise ZooError(
+            f"what is loaded as a language model must be one: {name!r} is a sparse autoencoder for {facts.model}. "
+            f"Use zoo.load_sae({name!r})."
         )
     return path(name)

@@ -19,7 +19,7 @@ from pathlib import Path
 from arena_lib.core.files import user_cache_folder
 from arena_lib.errors import FetchError, HashError, UnknownNameError, ZooError
 from arena_lib.wording import counted
-from arena_lib.zoo.cards import POLICY, TEXTS, Card, info, names
+from arena_lib.zoo.cards import LANGUAGE_MODELS, Card, info, names
 
 MANIFEST = "arena_manifest.json"
 CONVERSION = 1  # raised when the conversion changes, so that older folders are made again
@@ -41,11 +41,11 @@ def fetched_folder(name: str) -> Path:
 def is_available(name: str) -> bool:
     """Say whether the model or data set of this card is on this machine, whole."""
     card = info(name)
-    return is_whole(card) if card.source == "fetched" else (WEIGHTS / name / "model.safetensors").exists()
+    return is_whole(card) if card.source == "fetched" else (WEIGHTS / name / card.weight_file).exists()
 
 
 def path(name: str) -> Path:
-    """The model's folder in Hugging Face format, the policy's, or the data set's of CSV files; its hashes checked."""
+    """The model's folder in Hugging Face format, the policy's, the autoencoder's, or that of CSV files; hashes checked."""
     if name not in names() and Path(name).is_dir():
         raise ZooError(
             f"what is loaded from the zoo must be a name of it or of the hub: got {name!r}, which is a folder. "
@@ -58,7 +58,7 @@ def path(name: str) -> Path:
         verify_fetched(card)
         return fetched_folder(name)
     advice = "Reinstall arena-lib (in a checkout: git checkout src/arena_lib/zoo/weights)."
-    verify_file(WEIGHTS / name / "model.safetensors", card.sha256, advice)
+    verify_file(WEIGHTS / name / card.weight_file, card.sha256, advice)
     return WEIGHTS / name
 
 
@@ -129,7 +129,7 @@ def _download_from_hub(name: str) -> Path:
     try:
         folder = Path(snapshot_download(name, allow_patterns=list(HUB_FILES)))
     except (OSError, HFValidationError) as error:
-        models = ", ".join(card for card in names() if info(card).form not in (POLICY, TEXTS))
+        models = ", ".join(card for card in names() if info(card).form in LANGUAGE_MODELS)
         lines = str(error).strip().splitlines() or ["no reason given"]
         cause = f"{type(error).__name__}: {lines[0][:200].rstrip('.')}"
         raise FetchError(

@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from arena_lib.errors import UnknownNameError, ZooError
-from arena_lib.zoo.cards import POLICY, TEXTS, PolicyFacts, info, names
+from arena_lib.zoo.cards import POLICY, SAE, TEXTS, PolicyFacts, info, names
 from arena_lib.zoo.places import path
 
 if TYPE_CHECKING:
@@ -70,6 +70,8 @@ def _find_facts(name: str) -> PolicyFacts:
     if card.policy is not None:
         return card.policy
     kind, advice = "a language model", f"zoo.load({name!r})"
+    if card.form == SAE:
+        kind, advice = "a sparse autoencoder", f"zoo.load_sae({name!r})"
     if card.form == TEXTS:
         kind, advice = "texts", f"zoo.load_dataset with one of {', '.join(card.sets)}"
     raise ZooError(

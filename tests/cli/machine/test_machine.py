@@ -100,6 +100,24 @@ def test_a_policy_is_trained_by_its_own_recipe(arena, monkeypatch):
     assert Path("output/zoo/ppo-cartpole/model/config.json").exists()
 
 
+def test_zoo_lists_and_describes_autoencoders(arena):
+    (row,) = [line for line in arena("zoo", "list").out.splitlines() if line.startswith("sae-tiny-llama-topk")]
+    assert row.split() == ["sae-tiny-llama-topk", "sae", "263.3k", "bundled", "MIT", "here"]
+    card = arena("zoo", "info", "sae-tiny-llama-topk").out
+    assert "hook: blocks.2.hook_resid_post\n" in card
+    assert "settings: d_sae 1024, k 8" in card
+    assert arena("zoo", "info", "sae-tiny-llama-topk", "--json").json["sae"]["settings"]["k"] == 8
+
+
+def test_an_autoencoder_is_trained_by_its_own_recipe(arena, monkeypatch):
+    monkeypatch.setenv("ARENA_QUIET", "1")
+    monkeypatch.setattr("arena_lib.zoo.recipes.saes.running.EVALUATION_ROWS", 2)
+    done = arena("zoo", "train", "sae-tiny-llama-jumprelu", "--steps", "3", "--json")
+    assert done.code == 0, done.err
+    assert {"added_loss", "dead_share", "l0"} <= done.json["reached"].keys()
+    assert Path("output/zoo/sae-tiny-llama-jumprelu/model/cfg.json").exists()
+
+
 @pytest.mark.parametrize("words", [("info", "tiny-gtp"), ("fetch", "smollm"), ("train", "nothing")])
 def test_an_unknown_model_is_a_wrong_use(arena, words):
     done = arena("zoo", *words)

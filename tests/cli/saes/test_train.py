@@ -58,6 +58,13 @@ def test_texts_are_read_from_a_file(arena, tmp_path):
     assert measured.json["reached"]["n_positions"] == 8  # the first text and the token before it
 
 
+def test_a_shipped_autoencoder_is_measured_by_its_name(arena):
+    measured = arena("saes", "evaluate", "sae-tiny-llama-topk", "--rows", "4", "--json")
+    assert measured.code == 0, measured.err
+    assert measured.json["reached"]["added_loss"] < 0.3
+    assert measured.json["path"] == "sae-tiny-llama-topk"
+
+
 def test_settings_are_listed_with_their_defaults(arena):
     listed = arena("saes", "train", "--variant", "gated", "--set", "help", "--json").json
     assert listed["lr"] == "0.001"

@@ -85,8 +85,8 @@ def info(name: str, as_json: bool) -> None:
             for set_name, part in value.items():
                 show(f"{set_name}: {part['description']} {part['texts']:,} texts, {' / '.join(part['classes'])}")
                 show(f"  {part['origin']}; licence: {part['licence']}{ADVICE.get(part['restriction'], '')}")
-        elif key == "policy" and value:
-            _show_policy(value)
+        elif key in ("policy", "sae") and value:
+            _show_facts(value)
         elif isinstance(value, dict) and value:
             show(f"{key}:")
             print_table([[str(inner), str(figure)] for inner, figure in value.items()], indent="  ")
@@ -94,8 +94,8 @@ def info(name: str, as_json: bool) -> None:
             show(f"{key}: {value}")
 
 
-def _show_policy(facts: dict[str, Any]) -> None:
-    """How an agent was trained and what it brings, lists and tables on a line each."""
+def _show_facts(facts: dict[str, Any]) -> None:
+    """How an agent or an autoencoder was trained, lists and tables on a line each."""
     for key, value in facts.items():
         if key == "curve":
             shown = " to ".join(f"{total:g} at {step:,.0f} steps" for step, total in (value[0], value[-1]))
@@ -135,7 +135,7 @@ def fetch(name: str, force: bool, as_json: bool) -> None:
 @json_option
 @verb
 def train(name: str, folder: Path, steps: int | None, device: str, fresh: bool, as_json: bool) -> None:
-    """Train a bundled model or policy again by its recipe.
+    """Train a bundled model, policy or autoencoder again by its recipe.
 
     A run that was stopped continues.
     """
@@ -150,7 +150,7 @@ def train(name: str, folder: Path, steps: int | None, device: str, fresh: bool, 
         )
     pick_device(device)
     make_folder("--folder", folder / name)
-    package = "arena_lib.zoo.recipes" + (".policies" if zoo.info(name).policy else "")
+    package = "arena_lib.zoo.recipes" + {"policy": ".policies", "sae": ".saes"}.get(zoo.info(name).form, "")
     recipe = importlib.import_module(f"{package}.{name.replace('-', '_')}")
     figures = recipe.train(folder / name, steps=steps, device=device, resume=not fresh)
     if as_json:

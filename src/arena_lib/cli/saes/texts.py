@@ -15,10 +15,8 @@ if TYPE_CHECKING:
 
     from arena_lib.saes.training.reading import TokenSource
 
-BATCH_TOKENS, SEQ = 2048, 128
-"""Tokens for which the model is run at once, and those of a row."""
-EVALUATION_SEED = 7_700_000_000
-"""Of the Storyworld rows on which autoencoders are measured; no recipe's rows have it."""
+BATCH_SIZE, SEQ = 16, 128
+"""Texts for which the model is run at once, and the tokens that are read of each."""
 HELD_OUT = 20
 """One text in so many is kept for measuring."""
 
@@ -27,19 +25,18 @@ def speaks_storyworld(model_name: str) -> bool:
     """Whether the model is one of the bundled language models."""
     from arena_lib import zoo
 
-    return model_name in zoo.names() and zoo.info(model_name).source == "bundled"
+    return model_name in zoo.names() and zoo.info(model_name).source == "bundled" and zoo.info(model_name).sae is None
 
 
 def make_source(model_name: str, model: Any, texts: Path | None, seed: int) -> TokenSource:
     """Batches of tokens to train on."""
     from arena_lib.saes.training.sources import TextBatches
-    from arena_lib.storyworld.corpus import MIXTURE
-    from arena_lib.zoo.recipes import Stage, StoryBatches
+    from arena_lib.zoo.recipes.saes.running import make_batches
 
     if texts is None and speaks_storyworld(model_name):
-        return StoryBatches(batch_tokens=BATCH_TOKENS, seed=1 + seed, stages=[Stage(mixture=MIXTURE, seq=SEQ)])
+        return make_batches(seed)
     lines = [text for idx, text in enumerate(_read_texts(model_name, texts)) if idx % HELD_OUT]
-    return TextBatches(model, lines, min(len(lines), BATCH_TOKENS // SEQ), n_ctx=SEQ)
+    return TextBatches(model, lines, min(len(lines), BATCH_SIZE), n_ctx=SEQ)
 
 
 def make_evaluation_tokens(
@@ -49,6 +46,7 @@ def make_evaluation_tokens(
     import torch
 
     from arena_lib.storyworld import make_rows
+    from arena_lib.zoo.recipes.saes.running import EVALUATION_SEED
 
     if texts is None and speaks_storyworld(model_name):
         return torch.from_numpy(make_rows(n_rows, SEQ, seed=EVALUATION_SEED)), None

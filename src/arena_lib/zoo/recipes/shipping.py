@@ -9,8 +9,6 @@ Raises:  CheckpointError for a folder without a model.
 Source:  own derivation; the card's format is in `zoo/cards.py`.
 """
 
-import hashlib
-import json
 import shutil
 from pathlib import Path
 
@@ -24,6 +22,7 @@ from arena_lib.transformer.huggingface import load_pretrained
 from arena_lib.zoo.cards import CARDS
 from arena_lib.zoo.evaluation import evaluate_all
 from arena_lib.zoo.places import WEIGHTS
+from arena_lib.zoo.recipes.formatting import compute_sha256, format_lines
 
 DECIMALS = 4
 DATA = (
@@ -46,15 +45,14 @@ def ship(
     figures = {figure: round(value, DECIMALS) for figure, value in evaluate_all(model).items()}
     shutil.copytree(model_folder, weights / name, dirs_exist_ok=True)
     card = format_card(name, model, weights / name / "model.safetensors", description, seed)
-    figure_lines = "".join(f"{figure} = {value}\n" for figure, value in figures.items())
-    (cards / f"{name}.toml").write_text(f"{card}\n[reached]\n{figure_lines}", encoding="utf-8")
+    (cards / f"{name}.toml").write_text(f"{card}\n[reached]\n{format_lines(figures)}", encoding="utf-8")
     return figures
 
 
 def format_card(name: str, model: Transformer, file: Path, description: str, seed: int) -> str:
     """The card of a bundled model up to its figures, as TOML."""
     form = "attention-only" if isinstance(model, AttentionOnly) else "gpt2" if isinstance(model, GPT2) else "llama"
-    texts = {
+    head = {
         "name": name,
         "form": form,
         "source": "bundled",
@@ -62,13 +60,9 @@ def format_card(name: str, model: Transformer, file: Path, description: str, see
         "data": DATA,
         "licence": "MIT",
         "recipe": f"arena zoo train {name}",
-    }
-    numbers = {
         "seed": seed,
         "parameters": sum(weight.numel() for weight in model.parameters()),
         "size": file.stat().st_size,
+        "sha256": compute_sha256(file),
     }
-    lines = [f"{key} = {json.dumps(text, ensure_ascii=False)}" for key, text in texts.items()]
-    lines += [f"{key} = {number:_}" for key, number in numbers.items()]
-    lines += [f'sha256 = "{hashlib.sha256(file.read_bytes()).hexdigest()}"']
-    return "\n".join(lines) + "\n"
+    return format_lines(head)

@@ -9,8 +9,6 @@ Raises:  CheckpointError for a folder without a run or a policy.
 Source:  own derivation; the card's format is in `zoo/cards.py`.
 """
 
-import hashlib
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -26,6 +24,7 @@ from arena_lib.rl.training.curves import sample_curve
 from arena_lib.rl.training.evaluation import EVALUATION_SEED
 from arena_lib.zoo.cards import CARDS
 from arena_lib.zoo.places import WEIGHTS
+from arena_lib.zoo.recipes.formatting import compute_sha256, format_lines
 from arena_lib.zoo.recipes.policies.running import MODEL_FOLDER, RUN_FOLDER, compute_figures, play
 
 DECIMALS = 2
@@ -69,7 +68,7 @@ def ship(
         "policy.settings": settings,
         "policy.versions": _find_versions(policy.env_id),
     }
-    text += "".join(f"\n[{table}]\n{_format_lines(values)}" for table, values in tables.items())
+    text += "".join(f"\n[{table}]\n{format_lines(values)}" for table, values in tables.items())
     (cards / f"{name}.toml").write_text(text, encoding="utf-8")
     return figures
 
@@ -98,25 +97,14 @@ def format_card(name: str, policy: PPOPolicy, file: Path, description: str, seed
         "seed": seed,
         "parameters": sum(weight.numel() for weight in policy.parameters()),
         "size": file.stat().st_size,
-        "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+        "sha256": compute_sha256(file),
     }
-    return _format_lines(head)
+    return format_lines(head)
 
 
 def _find_versions(env_id: str) -> dict[str, str]:
     packages = ["torch", "gymnasium", *(package for start, package in PACKAGES.items() if env_id.startswith(start))]
     return {package: version(package) for package in packages}
-
-
-def _format_lines(values: Mapping[str, Any]) -> str:
-    """Keys and values as TOML; whole numbers with underscores, as in 1_000_000."""
-    return "".join(f"{key} = {_format_value(value)}\n" for key, value in values.items())
-
-
-def _format_value(value: Any) -> str:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:_}"
-    return json.dumps(value, ensure_ascii=False)
 
 
 def _rounded(returns: Sequence[float]) -> list[float]:
