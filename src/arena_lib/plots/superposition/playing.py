@@ -16,7 +16,9 @@ def controls(steps: Sequence[int]) -> dict[str, Any]:
     moment = {"mode": "immediate", "transition": {"duration": 0}}
     play = [None, {**moment, "frame": {"duration": FRAME_MS, "redraw": False}, "fromcurrent": False}]
     pause = [[None], {**moment, "frame": {"duration": 0, "redraw": False}}]
-    buttons = [{"label": label, "method": "animate", "args": args} for label, args in (("▶", play), ("⏸", pause))]
+    buttons = [
+        {"label": label, "method": "animate", "args": args} for label, args in (("Play", play), ("Pause", pause))
+    ]
     still = {**moment, "frame": {"duration": 0, "redraw": False}}
     stops = [{"label": str(step), "method": "animate", "args": [[str(step)], still]} for step in steps]
     return {

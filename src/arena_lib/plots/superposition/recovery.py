@@ -55,16 +55,17 @@ def recovery(features: Any, decoders: Any, frac_active: Any, steps: Sequence[int
         for t, step in enumerate(steps)
     ]
     figure.for_each_trace(lambda trace: trace.update(hoverinfo="skip"))
-    for index in range(3):
-        figure.data[index].showlegend = True
+    for trace in figure.data[:3]:  # these may have nothing to show, and would then be missing in the legend
+        name = {"x": [None], "y": [None], "mode": "lines", "name": trace.name, "line": trace.line}
+        figure.add_trace(go.Scatter(**name))
     axis = {"range": [-1.4, 1.4], "showgrid": False, "zeroline": False, "showticklabels": False}
     figure.update_xaxes(axis)
     figure.update_yaxes(axis)
     make_square(figure)
-    figure.update_layout(**controls(steps), legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0.35})
+    figure.update_layout(**controls(steps), legend={"orientation": "h", "y": 1.12, "yanchor": "bottom", "x": 0.3})
     n_rows = places[-1][0]
     finish(figure, title, width=60 + PANEL * min(COLUMNS, n_inst), height=230 + PANEL * n_rows)
-    return figure.update_layout(margin={"t": figure.layout.margin.t + 30})
+    return figure.update_layout(margin={"t": figure.layout.margin.t + 50})
 
 
 def _spokes(ends: np.ndarray) -> dict[str, Any]:

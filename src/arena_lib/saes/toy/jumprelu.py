@@ -129,6 +129,8 @@ def compute_l0_loss(
 class JumpReLUToySAEConfig(ToySAEConfig):
     """The sizes of a toy SAE, the weight of its L0, and its thresholds."""
 
+    sparsity_coef: float = 0.3
+    """Weight of the number of active latents beside the squared error."""
     theta_init: float = 0.3
     """Every latent's threshold at first."""
     ste_eps: float = 0.3
