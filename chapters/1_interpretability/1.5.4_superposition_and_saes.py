@@ -1,10 +1,13 @@
 # ---
-# arena: {id: "1.5.4", slug: superposition_and_saes, title: Toy models of superposition and SAEs, hours: 6}
+# arena: {id: "1.5.4", slug: superposition_and_saes, title: Toy models of superposition and SAEs, hours: 14}
 # objectives:
 #   - "Say why a network would store more features than it has dimensions, and what that costs"
 #   - "Write a toy model of superposition, train many of them at once, and read their geometry"
 #   - "Predict how sparsity, importance and correlations change what is stored, and check it against theory"
 #   - "Build models with neurons, which store features and compute with them"
+#   - "Write a sparse autoencoder step by step, and find the true features with it, by hidden states alone"
+#   - "Tell from training curves what is wrong, and bring dead latents back to life"
+#   - "Write gated and JumpReLU autoencoders, give a step a gradient, and compare variants fairly"
 # ---
 # %% [markdown]
 # ## What you will build
@@ -31,6 +34,14 @@
 # - in part 4 you give the model neurons, which then even *compute* in superposition,
 # - in part 5 you measure how much of a dimension each feature has, and predict by theory when superposition begins.
 #
+# Then you turn round, and take it apart again. **Sparse autoencoders** are given nothing but hidden states, and find the
+# features that made them. They are the tool with which researchers look for features in language models today, and here
+# you can check whether they tell the truth:
+#
+# - in parts 6 and 7 you write one, train it, and watch its directions meet the true ones,
+# - in part 8 you bring dead latents back to life, and learn to tell good training curves from bad ones,
+# - in parts 9 and 10 you write the two kinds that came after, gated and JumpReLU, and compare all three.
+#
 # | part | minutes |
 # |---|---|
 # | 1. More features than dimensions | 40 |
@@ -38,8 +49,13 @@
 # | 3. Features that go together | 35 |
 # | 4. Neurons | 50 |
 # | 5. The geometry of superposition | 45 |
+# | 6. What a sparse autoencoder is | 90 |
+# | 7. Training, and what it finds | 15 |
+# | 8. Dead latents, and other trouble | 105 |
+# | 9. Shrinkage, and gates | 60 |
+# | 10. Thresholds | 85 |
 #
-# The minutes are those of the exercises; the rest of the six hours is for reading, for looking at pictures, and for
+# The minutes are those of the exercises; the rest of the fourteen hours is for reading, for looking at pictures, and for
 # guessing what comes before you run a cell. You should know PyTorch's tensors and modules, and einsum, from section
 # 1.1.
 #
@@ -677,6 +693,835 @@ phase_diagram(panels, probabilities.tolist(), second_importances.tolist(), title
 #
 # Where exactly is the border at $I = 1$? Set the losses equal: $p/3 - p^2/4 = p^2/3$, so $p = 4/7$. A feature may be
 # present more than half of the time, and superposition already pays.
+# %% [markdown]
+# ## 6. What a sparse autoencoder is
+#
+# *About 90 minutes of exercises. You write a sparse autoencoder step by step, and see why it can undo superposition.*
+#
+# So far you knew the features, for you had made them. Now comes the real question. Somebody hands you nothing but
+# hidden states, points in the plane. Can you find out that there are five features, what their directions are, and
+# which of them are present in each example?
+#
+# At first this looks hopeless: five unknowns, two equations. There are many ways to write a hidden state as a sum of
+# five directions. But you know one thing more: features are **sparse**. So among all ways to write a hidden state,
+# look for the one that uses the *fewest* directions. A point that lies on the arrow of feature 2 can be written as a
+# sum of its two neighbours, but with one arrow it's shorter. This is **dictionary learning**, and it is older than
+# deep learning ([Olshausen and Field 1997](https://doi.org/10.1016/S0042-6989(97)00169-7)). That it works on the
+# activations of language models was shown by [Cunningham et al. 2023](https://arxiv.org/abs/2309.08600) and [Bricken
+# et al. 2023](https://transformer-circuits.pub/2023/monosemantic-features), and a good part of interpretability since
+# then is built on it.
+#
+# A **sparse autoencoder** (SAE) learns both things at once, the directions and how to find those that are present:
+#
+# ![A sparse autoencoder: a hidden state becomes many latents, of which few are active, and is written again](figures/sparse_autoencoder.png)
+#
+# - The **encoder** reads the hidden state $h$ and gives each of `d_sae` **latents** a number. Most are 0.
+# - The **decoder** has a direction for each latent. The reconstruction is the sum of the directions, each as strong
+#   as its latent.
+#
+# A latent is what the SAE takes for a feature. (We keep the two words apart: features are what is there, latents what
+# we find.) With row vectors, as in code:
+#
+# $$z = \text{ReLU}\big((h - b_{dec})\,W_{enc} + b_{enc}\big) \qquad \hat h = z\,W_{dec} + b_{dec}$$
+#
+# | symbol | name in code | what it is | shape |
+# |---|---|---|---|
+# | $h$ | `h` | hidden state of the toy model | `"batch n_inst d_in"` |
+# | $z$ | `latents` | how strongly each latent is active | `"batch n_inst d_sae"` |
+# | $\hat h$ | `recon` | the reconstruction | `"batch n_inst d_in"` |
+# | $W_{enc}$ | `W_enc` | a column for each latent: what it looks for | `"n_inst d_in d_sae"` |
+# | $W_{dec}$ | `W_dec` | a row for each latent: what it writes | `"n_inst d_sae d_in"` |
+# | $b_{enc}$ | `b_enc` | how much a latent wants to see before it answers | `"n_inst d_sae"` |
+# | $b_{dec}$ | `b_dec` | where the sum starts | `"n_inst d_in"` |
+#
+# What the toy model calls `d_hidden` is the SAE's `d_in`. As before, `n_inst` autoencoders are trained side by side,
+# each on a toy model of its own.
+#
+# ### Encoder
+#
+# Why is $b_{dec}$ taken away first? The decoder adds it at the end, so it's the point from which directions start. In
+# real models activations lie around some point far from zero, and it would be a waste to spend latents on saying so.
+# %% exercise="compute_pre_acts" title="What each latent sees" difficulty=2 importance=4 minutes=10
+# hint: Three steps: take away, multiply, add. Which of the two biases belongs to which step?
+# hint: In the product d_in is summed over, n_inst stays, and "..." stands for whatever axes come before.
+# hint: einops.einsum(h - b_dec, W_enc, "... n_inst d_in, n_inst d_in d_sae -> ... n_inst d_sae") + b_enc
+# %% [markdown]
+# A dot product says how much of a direction there is. It is large for the feature itself, and a little above zero for
+# its neighbours: that is the interference of part 1. The bias takes as much away again, and the ReLU makes 0 of what
+# is left of the neighbours. So most latents are exactly 0, and a latent is never negative.
+# %% exercise="encode" title="Only what is there" difficulty=1 importance=4 minutes=5
+# hint: Which function leaves positive numbers as they are, and makes 0 of the others?
+# hint: Your compute_pre_acts gives everything that comes before it.
+# hint: torch.relu(compute_pre_acts(h, W_enc, b_enc, b_dec))
+# %% [markdown]
+# ### Decoder
+# %% exercise="decode" title="Write it again" difficulty=2 importance=4 minutes=10
+# hint: Row i of W_dec is the direction of latent i. What is the sum of all rows, each times its latent?
+# hint: It's a product with W_dec in which d_sae is summed over; then comes b_dec, once.
+# hint: einops.einsum(latents, W_dec, "... n_inst d_sae, n_inst d_sae d_in -> ... n_inst d_in") + b_dec
+# %% [markdown]
+# ### The loss
+#
+# Two things are asked for, and they pull in opposite directions: the reconstruction should be good, and few latents
+# should be active. The first is easy to say, the mean over `d_in` of the squared error.
+# %% exercise="compute_reconstruction_loss" title="How good is it?" difficulty=1 importance=3 minutes=5
+# hint: Each example of each instance gets a number of its own. Which axis disappears?
+# hint: Square first, then take the mean over the last axis; there is no root.
+# hint: (recon - h).pow(2).mean(dim=-1)
+# %% [markdown]
+# The second is harder. How many latents are active, the **L0** of the latents, is what we mean. But a count has no
+# gradient: move a latent a little, and nothing changes. So we take the sum of the latents' absolute values instead,
+# their **L1**. It pushes every active latent down with the same force, whether it's large or small, so small ones
+# reach 0 and stay there. (A sum of squares wouldn't do that: its force fades as a latent gets small.)
+# %% exercise="compute_l1_loss" title="What sparsity costs" difficulty=1 importance=4 minutes=5
+# hint: The latents of one example are added up, without their signs.
+# hint: Only the last axis disappears.
+# hint: latents.abs().sum(dim=-1)
+# %% [markdown]
+# There is a way to cheat. Make the decoder's rows ten times as long and the latents ten times smaller: the
+# reconstruction is the same, and the L1 is a tenth. So each row gets length 1, always.
+# %% exercise="normalize_decoder" title="No cheating" difficulty=2 importance=4 minutes=10
+# hint: The length of which axis? A latent's direction is a row: its numbers lie along d_in.
+# hint: Keep the axis when you take the length (keepdim=True), so that the division broadcasts.
+# hint: W_dec / (W_dec.norm(dim=-1, keepdim=True) + eps)
+# %% result
+# two ways to write the same hidden state, that of feature 2 alone. Both are exact, and one of them is cheaper.
+# So L1 does prefer the direction that is really there.
+import math
+
+import torch
+
+from arena_lib import plots
+
+angles = torch.arange(5) * 2 * math.pi / 5
+corners = torch.stack([angles.cos(), angles.sin()], dim=-1)[None]  # a pentagon as W_dec: "n_inst d_sae d_in"
+halves = 1 / (2 * math.cos(2 * math.pi / 5))
+ways = {"feature 2 alone": [0.0, 0.0, 1.0, 0.0, 0.0], "its neighbours, 1 and 3": [0.0, halves, 0.0, halves, 0.0]}
+for name, numbers in ways.items():
+    latents = torch.tensor([[numbers]])
+    recon = decode(latents, normalize_decoder(corners), torch.zeros(1, 2))
+    print(f"{name:25} h = {recon.flatten().numpy().round(3)}   L1 = {compute_l1_loss(latents).item():.2f}")
+# %% [markdown]
+# ### The whole
+#
+# Now put the parts together, in a class. It gets a toy model and reads its hidden states. Four methods are yours.
+# First its parameters. The library's `xavier_normal` draws matrices whose products keep the size of what they are
+# given. Both matrices are drawn, both biases begin at 0.
+# %% exercise="sae_init" title="Where it starts" difficulty=1 importance=3 minutes=10
+# hint: Two matrices and two vectors. The docstring of the class says the shapes and how they begin.
+# hint: nn.Parameter(...) around each, so that it's trained; everything that is drawn comes from the generator.
+# hint: self.W_enc = nn.Parameter(xavier_normal(cfg.n_inst, cfg.d_in, cfg.d_sae, generator=generator)), W_dec with its
+#       axes the other way round, and torch.zeros for b_enc and b_dec.
+# %% [markdown]
+# `W_dec` itself may have rows of any length; whoever uses it uses the normalised form. (So the optimizer can do what
+# it likes with the lengths: they change nothing, and their gradient is 0.)
+# %% exercise="sae_W_dec_normalized" title="The decoder that counts" difficulty=1 importance=2 minutes=5
+# hint: You have written the function; what are its two arguments here?
+# hint: The eps is a setting, a field of self.cfg.
+# hint: normalize_decoder(self.W_dec, self.cfg.weight_normalize_eps)
+# %% [markdown]
+# What the SAE reads are hidden states: the toy model's features, squeezed. Nobody trains the toy model any more.
+# %% exercise="sae_generate_batch" title="Something to read" difficulty=1 importance=2 minutes=5
+# hint: The toy model has a method that draws features, and you have written a function that squeezes them.
+# hint: The generator goes on to the model's method; W is the model's.
+# hint: compress(self.model.generate_batch(batch_size, generator), self.model.W)
+# %% [markdown]
+# Last, everything in one pass. The terms of the loss have names, so that they can be looked at one by one:
+#
+# $$\text{loss} = \text{reconstruction} + \lambda \cdot \text{sparsity}$$
+#
+# with $\lambda$ = `sparsity_coef`. All are tensors `"batch n_inst"`: each example of each instance has its own.
+# %% exercise="sae_forward" title="Encode, decode, and what it costs" difficulty=3 importance=5 minutes=25
+# hint: It returns four things: the named terms, the loss, the latents, the reconstruction. You have a function for
+#       each step.
+# hint: Decode with the normalised decoder. The terms in the dictionary have no weights; the loss weighs the sparsity.
+# hint: terms = {"reconstruction": compute_reconstruction_loss(recon, h), "sparsity": compute_l1_loss(latents)}, and
+#       terms["reconstruction"] + self.cfg.sparsity_coef * terms["sparsity"].
+# %% result
+# an SAE that nobody has trained, made by hand: it looks for the true directions, and its bias is that of part 1.
+# It finds which feature is present. But how strong, it gets wrong: what the bias takes from neighbours, it takes from
+# all. And in the last example even the first is wrong: 0 and 2 together look exactly like a weak 1. Who knows only the
+# hidden state can't tell them apart, and must bet on the rarer thing not being there.
+by_hand = ToySAE(ToySAEConfig(n_inst=1, d_in=2, d_sae=5), ToyModel(ToyModelConfig(n_feats=5, d_hidden=2)))
+with torch.no_grad():
+    by_hand.W_dec.copy_(corners)
+    by_hand.W_enc.copy_(corners.mT)
+    by_hand.b_enc.fill_(-math.cos(2 * math.pi / 5))
+examples = {
+    "feature 0": [1.0, 0, 0, 0, 0],
+    "feature 3, weakly": [0, 0, 0, 0.5, 0],
+    "features 0 and 2": [1.0, 0, 1.0, 0, 0],
+}
+for name, features in examples.items():
+    hidden = compress(torch.tensor([[features]]), corners.mT)
+    _, _, latents, _ = by_hand(hidden)
+    print(f"{name:18} latents {latents.detach().flatten().numpy().round(2)}")
+# %% [markdown]
+# ## 7. Training, and what it finds
+#
+# *About 15 minutes of exercises. You train sixteen autoencoders, watch their directions meet the true features, and
+# measure how many they found.*
+#
+# Training is the loop that you know. In each step the toy model makes new hidden states, so no example comes twice:
+#
+# ```python
+# h = sae.generate_batch(batch_size, generator)
+# terms, loss, latents, recon = sae(h)
+# optimizer.zero_grad()
+# loss.mean(dim=0).sum().backward()   # a mean over examples; a sum over instances, so that none feels another's gradient
+# optimizer.step()
+# ```
+#
+# The library's `train_toy_sae` is this loop. It also keeps a history: the terms of the loss, how often each latent
+# was active, and the decoder's directions from time to time.
+#
+# First we need something to find. We train one toy model until its five features form a pentagon, and copy it sixteen
+# times. So sixteen SAEs, each with other random weights at the start, read the *same* hidden states, and we can
+# compare them. Each has five latents: exactly as many as there are features.
+# %%
+from dataclasses import replace
+
+from arena_lib.plots.superposition.recovery import recovery as draw_recovery
+from arena_lib.saes.superposition.training import ToyTrainingConfig, cosine_lr, train_toy_model
+from arena_lib.saes.toy.training import ToySAETrainingConfig, train_toy_sae
+
+N_SAES, N_STEPS = (4, 40) if SCALE == "tiny" else (16, 2_000)
+FOUND = 0.95  # a feature counts as found if some latent's direction has this cosine with its direction
+
+
+def say_if_tiny():
+    """Say that a tiny run isn't what the text is about."""
+    if SCALE == "tiny":
+        print('Too short to learn much: the text describes SCALE = "full".')
+
+
+def make_pentagons(n_inst):
+    """A toy model with five features in two dimensions, each present in 5 % of the examples; trained, then copied."""
+    one = ToyModel(ToyModelConfig(n_feats=5, d_hidden=2), 0.05, generator=torch.Generator().manual_seed(0))
+    train_toy_model(one, ToyTrainingConfig(n_steps=N_STEPS // 2, lr=1e-2, schedule=cosine_lr))
+    copies = ToyModel(replace(one.cfg, n_inst=n_inst), 0.05)
+    copies.load_state_dict(
+        {name: tensor.expand(n_inst, *tensor.shape[1:]) for name, tensor in one.state_dict().items()}
+    )
+    return copies
+
+
+def train(sae, **changed):
+    """Train with the settings of this part, but for those that are changed; the history."""
+    every, window = max(1, N_STEPS // 10), max(1, N_STEPS // 40)
+    settings = {"n_steps": N_STEPS, "lr": 1e-2, "resampling": "none", "log_every": max(1, N_STEPS // 40), "seed": 2}
+    return train_toy_sae(
+        sae, ToySAETrainingConfig(**settings | {"resample_every": every, "resample_window": window} | changed)
+    )
+
+
+def config_fields(**changed):
+    """Sizes of an SAE for the sixteen toy models."""
+    return {"n_inst": N_SAES, "d_in": 2, "d_sae": 5} | changed
+
+
+# %% result
+# both terms of the loss, and the loss, as they fall: means over all SAEs. Nearly everything happens in the first steps.
+toy = make_pentagons(N_SAES)
+plain = ToySAE(ToySAEConfig(**config_fields()), toy, torch.Generator().manual_seed(1))
+plain_history = train(plain)
+say_if_tiny()
+weighted = {
+    "loss": plain_history.terms["loss"],
+    "reconstruction": plain_history.terms["reconstruction"],
+    "sparsity, times its weight": 0.2 * plain_history.terms["sparsity"],
+}
+plots.lines(
+    {name: values.mean(dim=1) for name, values in weighted.items()},
+    x=plain_history.steps,
+    x_title="updates",
+    y_title="loss",
+    title="Sixteen autoencoders in training",
+)
+# %% result
+# five of them at work. Grey are the true directions, which the SAE never sees; blue are its decoder's. Press play.
+# Latents turn until they meet a feature. Some turn orange and stand still: they are dead, and part 8 is about them.
+draw_recovery(
+    toy.W[:5].detach(),
+    plain_history.W_dec[:, :5],
+    plain_history.frac_active[:, :5],
+    plain_history.steps.tolist(),
+    title="Directions of latents, and of features",
+)
+# %% [markdown]
+# You have seen latents find features. Now a number for it. For each true feature, look for the latent whose direction
+# is nearest: the largest cosine similarity with any row of the decoder. This is the **recovery** of that feature; 1
+# is perfect ([Sharkey et al. 2022](https://www.alignmentforum.org/posts/z6QQJbtpkEAX3Aojj) used its mean).
+# %% exercise="compute_recovery" title="Who was found?" difficulty=3 importance=4 minutes=15
+# hint: A cosine similarity is the dot product of two vectors of length 1. Which axis of W_dec, and which of W, holds
+#       one vector?
+# hint: Bring both into the form "n_inst ... d_in" and normalise; then all products at once, "n_inst d_sae n_feats",
+#       and the maximum over the latents.
+# hint: normalize_decoder works for W too, once its axes are "n_inst n_feats d_in"; cosines.amax(dim=1) is the best
+#       latent.
+# %% result
+# for each SAE its loss, and the recovery of the feature that it found worst.
+recovered = compute_recovery(plain.W_dec.detach(), toy.W.detach()).amin(dim=1)
+final_losses = plain_history.terms["loss"][-1]
+is_complete = recovered > FOUND
+print(f"{int(is_complete.sum())} of {N_SAES} SAEs found every feature")
+say_if_tiny()
+plots.scatter(
+    {
+        "found every feature": (final_losses[is_complete], recovered[is_complete]),
+        "missed one or more": (final_losses[~is_complete], recovered[~is_complete]),
+    },
+    x_title="loss at the end",
+    y_title="recovery of the worst feature",
+    title="A low loss goes with true features",
+)
+# %% [markdown]
+# Four of sixteen found all five features, with nothing to go by but hidden states. Superposition *can* be undone.
+#
+# The other twelve are stuck. But look at the losses: the four that are right have the lowest. That matters, for in a
+# real model nobody can compute recovery, since nobody knows the true directions. All one has is the loss, and numbers
+# like it. Here the loss is a good guide. Keep in mind that it's a guide and not the goal; in the next part you meet
+# an SAE with an excellent reconstruction and no true feature.
+# %% [markdown]
+# ## 8. Dead latents, and other trouble
+#
+# *About 105 minutes of exercises. You bring dead latents back to life, in two ways, and learn to read bad training
+# curves.*
+#
+# Look at the animation again, at one of the orange directions. That latent is **dead**: no example makes it active.
+# Its pre-activation is always below zero, so the ReLU gives 0, and the ReLU's slope there is 0 as well. No gradient
+# reaches its weights, from either term of the loss. It can never come back by itself.
+#
+# Latents die early. At the start several of them often turn to the same feature, one gets there first, and what is
+# left for the others is only the push of L1, down. Large SAEs lose many latents this way: without countermeasures,
+# most of them ([Gao et al. 2024](https://arxiv.org/abs/2406.04093), who found up to 90 % dead in theirs). And a dead
+# latent isn't only wasted: some feature is missing a latent.
+#
+# The cure is called **resampling**: from time to time, give each dead latent a new direction to start from. Two
+# questions have to be answered, who is dead and which direction, and you write the answers one by one.
+#
+# ### Who is dead?
+#
+# In each update `train_toy_sae` notes for each latent the share of the batch in which it was active, and keeps the
+# last of these rows: the **window**. A latent that is merely rare must not be taken for dead. Rare features are what
+# we are looking for.
+# %% exercise="find_dead" title="Not once" difficulty=1 importance=3 minutes=5
+# hint: Dead is who was never active. Is a latent dead whose mean over the window is very small?
+# hint: Compare every entry with 0, then ask whether that holds along the axis of the window.
+# hint: (frac_active_in_window == 0).all(dim=0)
+# %% [markdown]
+# ### A new start
+#
+# A latent's direction is in two places: its row of $W_{dec}$ and its column of $W_{enc}$. Both get the new direction,
+# so that the latent looks for what it writes. In the decoder the length is 1. In the encoder it should be shorter, so
+# that the newcomer is weak at first and doesn't spoil what the others have learned.
+#
+# Write it so that the matrices change **in place**: they are parameters, and the optimizer holds on to these very
+# tensors. And write it for all instances at once. `torch.where` with a mask does that without a loop.
+# %% exercise="replace_latents" title="Out with the old" difficulty=3 importance=4 minutes=15
+# hint: Every latent has a candidate in `directions`, but only dead ones take it. The mask needs one more axis to fit
+#       each matrix.
+# hint: is_dead[..., None] fits W_dec, and is_dead[:, None] fits W_enc. The new columns are the directions with their
+#       axes swapped, times enc_norm.
+# hint: W_dec.copy_(torch.where(is_dead[..., None], directions, W_dec)) writes in place; the same for W_enc with
+#       new_enc = enc_norm[:, None, None] * directions.mT.
+# %% [markdown]
+# ### The simple way
+#
+# Which direction? The simplest answer: a random one. `draw_directions` draws directions that are uniform on the
+# sphere. All that is left to do is to call things in the right order. Use `self.revive(is_dead, directions,
+# enc_norm)` for the last step: it calls your `replace_latents`, and sets the latents' biases to 0. (Other kinds of
+# SAEs have other biases, and a `revive` of their own. So this method works for them, too.)
+# %% exercise="resample_simple" title="Anywhere" difficulty=2 importance=3 minutes=15
+# hint: Three steps: who is dead, which directions, revive. Then return who was dead.
+# hint: revive wants a length for each instance; here all of them are resample_scale.
+# hint: directions = draw_directions(self.cfg.n_inst, self.cfg.d_sae, self.cfg.d_in, generator), and a tensor of shape
+#       (n_inst,) that is filled with resample_scale.
+# %% [markdown]
+# ### The advanced way
+#
+# In two dimensions a random direction has a good chance to lie near a feature that nobody has found. In a thousand
+# dimensions it has none: nearly all directions there are nearly orthogonal to everything. [Bricken et al.
+# 2023](https://transformer-circuits.pub/2023/monosemantic-features/index.html#appendix-autoencoder-resampling) look
+# where the SAE does *badly*. An example that is reconstructed badly holds a feature that has no latent yet. So take
+# the example itself as the new direction. For each dead latent one example is drawn, with a probability in proportion
+# to its **squared** loss: badly reconstructed examples are far likelier than others, but not even the worst one is
+# certain.
+# %% exercise="resampling_probabilities" title="The worse, the likelier" difficulty=2 importance=3 minutes=10
+# hint: Each instance draws among its own examples, so each column must sum to 1.
+# hint: Square, then divide by the sum over the batch. What would happen in an instance without any loss?
+# hint: weights = losses.pow(2); torch.where(weights.sum(dim=0) > 0, weights, 1.0) makes all examples equal where all
+#       are 0; then divide.
+# %% exercise="draw_examples" title="Draw one for each latent" difficulty=3 importance=2 minutes=15
+# hint: torch.multinomial draws row numbers. Along which axis must the probabilities lie, and may an example come
+#       twice?
+# hint: indices = torch.multinomial(probabilities.T, d_sae, replacement=True, generator=generator) is "n_inst d_sae".
+#       Now pick those examples, each from its own instance.
+# hint: With inst = torch.arange(n_inst)[:, None], h[indices, inst] has the axes "n_inst d_sae d_in".
+# %% [markdown]
+# The rest is like the simple way, with two differences. The direction is the example *less* $b_{dec}$, since that is
+# where directions start. And the new encoder column is measured against the living ones: its length is
+# `resample_scale` times the mean of theirs, which `mean_alive_norm(self.encoder, is_dead)` gives. (`self.encoder` is
+# the matrix that decides who is active; here it's `W_enc`.) Nothing of this needs gradients.
+# %% exercise="resample_advanced" title="Where it hurts" difficulty=4 importance=4 minutes=25
+# hint: Who is dead; a fresh batch and its losses; probabilities; examples; directions; revive. You have a function
+#       for each step.
+# hint: terms, *_ = self(h) gives the losses of each example. What is drawn from are the rows of h - self.b_dec, and a
+#       direction has length 1.
+# hint: directions = normalize_decoder(draw_examples(h - self.b_dec, probabilities, self.cfg.d_sae, generator)), and
+#       self.revive(is_dead, directions, resample_scale * mean_alive_norm(self.encoder, is_dead)), under
+#       torch.no_grad().
+# %% result
+# the same sixteen starts, without resampling and with both ways. How many of the eighty latents are dead, as time goes on?
+saes = {"none": plain}
+histories = {"none": plain_history}
+for way in ("simple", "advanced"):
+    saes[way] = ToySAE(ToySAEConfig(**config_fields()), toy, torch.Generator().manual_seed(1))
+    histories[way] = train(saes[way], resampling=way)
+n_complete = {
+    way: int((compute_recovery(sae.W_dec.detach(), toy.W.detach()) > FOUND).all(dim=1).sum())
+    for way, sae in saes.items()
+}
+for way, number in n_complete.items():
+    print(f"resampling {way:9} {number:2} of {N_SAES} SAEs found every feature")
+say_if_tiny()
+plots.lines(
+    {f"resampling: {way}": (history.frac_active == 0).sum(dim=(1, 2)) for way, history in histories.items()},
+    x=plain_history.steps,
+    x_title="updates",
+    y_title="dead latents",
+    title="Dead latents of sixteen SAEs",
+)
+# %% result
+# the five SAEs of part 7 again, from the same start, with the advanced way. Watch the orange ones: each gets another chance.
+draw_recovery(
+    toy.W[:5].detach(),
+    histories["advanced"].W_dec[:, :5],
+    histories["advanced"].frac_active[:, :5],
+    histories["advanced"].steps.tolist(),
+    title="With resampling",
+)
+# %% [markdown]
+# From four of sixteen to fifteen. Both ways do equally well here, since in two dimensions a random direction is never
+# far from a feature. In a thousand dimensions it would be. The sixteenth is stuck without a dead latent: two of its
+# latents share a feature, and no resampling helps against that. Its loss says that it's wrong.
+#
+# ### Is this run all right?
+#
+# With a real model you have no true features to look at. You have curves, and you must be able to tell from them that
+# something is wrong, and what. The next cell trains six times. One run is healthy. In each of the other five, one
+# thing was changed. Three numbers are drawn for each:
+#
+# - the **reconstruction** loss,
+# - **L0**, how many latents are active in an example. On average 0.25 features are present, so that is what it should
+#   be,
+# - how many of the eighty latents are **dead**, on average over the run.
+# %%
+CAUSES = {
+    "healthy": {},
+    "too much sparsity": {"sparsity_coef": 1.0},
+    "too little sparsity": {"sparsity_coef": 0.02},
+    "learning rate too high": {"lr": 0.3},
+    "learning rate too low": {"lr": 1e-4},
+    "no resampling": {"resampling": "none"},
+}
+# %% result
+# six runs. Which is which?
+order = torch.randperm(len(CAUSES), generator=torch.Generator().manual_seed(5)).tolist()
+truth = {letter: list(CAUSES)[number] for letter, number in zip("ABCDEF", order, strict=True)}
+runs, trained = {}, {}
+for letter, cause in truth.items():
+    changed = {"resampling": "advanced", "n_steps": N_STEPS // 2} | CAUSES[cause]
+    fields = config_fields(sparsity_coef=changed.pop("sparsity_coef", 0.2))
+    trained[letter] = ToySAE(ToySAEConfig(**fields), toy, torch.Generator().manual_seed(1))
+    runs[letter] = train(trained[letter], **changed)
+say_if_tiny()
+curves = {
+    "reconstruction": {letter: run.terms["reconstruction"].mean(dim=1) for letter, run in runs.items()},
+    "L0": {letter: run.frac_active.sum(dim=2).mean(dim=1) for letter, run in runs.items()},
+}
+n_dead = {letter: (run.frac_active == 0).sum(dim=(1, 2)).float().mean() for letter, run in runs.items()}
+plots.bars(list(n_dead.values()), list(n_dead), y_title="dead latents of 80", title="Six runs: dead, on average").show()
+for quantity, series in curves.items():
+    plots.lines(
+        {f"run {letter}": values for letter, values in series.items()},
+        x=runs["A"].steps,
+        x_title="updates",
+        y_title=quantity,
+        references={"features present": 0.25} if quantity == "L0" else None,
+        title=f"Six runs: {quantity}",
+    ).show()
+# %% exercise="diagnose_runs" title="The doctor's round" difficulty=3 importance=4 minutes=20
+# hint: First ask of each number what it should be: reconstruction low but not 0, L0 near 0.25, few dead latents.
+#       Which runs fail in which?
+# hint: L1 trades reconstruction for sparsity: too much of it, and nothing is left to reconstruct with; too little,
+#       and L0 is far above 0.25 while the reconstruction is nearly perfect.
+# hint: A rate that is too low shows as curves that still fall at the end; one that is too high as curves that jump,
+#       with latents that die in numbers. The run without resampling is like the healthy one, but some latents stay
+#       dead.
+# Fill in the letters: {"A": "healthy", ...}. The names are those of CAUSES, each of them once.
+# region solution
+diagnosis = {
+    "A": "no resampling",
+    "B": "healthy",
+    "C": "too much sparsity",
+    "D": "learning rate too high",
+    "E": "learning rate too low",
+    "F": "too little sparsity",
+}
+# endregion
+wrong = [letter for letter in truth if diagnosis.get(letter) != truth[letter]]
+assert not wrong, f"Look again at {', '.join(wrong)}."
+# %% [markdown]
+# | what you see | what it is | what to do |
+# |---|---|---|
+# | L0 near 0, reconstruction bad, most latents dead or nearly | too much sparsity: being silent is cheaper than being right | lower `sparsity_coef`, or raise it slowly from 0 |
+# | L0 too high, reconstruction nearly perfect | too little sparsity: it explains hidden states as it likes | raise `sparsity_coef` |
+# | curves jump, latents die in numbers from the first steps on | the learning rate is too high | lower it, or let it rise slowly (warm up) |
+# | curves still fall at the end | the learning rate is too low, or the run too short | raise it, train longer |
+# | L0 and reconstruction fine, but dead latents stay | they can't come back by themselves | resample |
+#
+# The second row is the dangerous one. By the reconstruction alone you would have called that run the best of all six,
+# for its error is close to zero. How many features did it find?
+# %% result
+# of each run, how many of the sixteen SAEs found every feature: what you can't know of a real model.
+for letter, cause in truth.items():
+    found = compute_recovery(trained[letter].W_dec.detach(), toy.W.detach()) > FOUND
+    print(f"{letter}  {cause:23} {int(found.all(dim=1).sum()):2} of {N_SAES}")
+say_if_tiny()
+
+
+# %% [markdown]
+# ## 9. Shrinkage, and gates
+#
+# *About 60 minutes of exercises. You see what L1 does to the latents that are right, and write gated autoencoders,
+# which do without it.*
+#
+# With resampling nearly every SAE has found every feature. Are we done? Their directions are right. But look at *how
+# strongly* latents are active.
+#
+# L1 pushes every active latent down, also one that is exactly right. How far? Take a hidden state that is $x$ times a
+# direction, and the latent $z$ that belongs to it. Its loss is
+#
+# $$\frac{(x - z)^2}{d_{in}} + \lambda z$$
+#
+# Before you read on: which $z$ makes this smallest? Set the slope to zero.
+#
+# <details>
+# <summary>Answer</summary>
+#
+# The slope is $-2(x - z)/d_{in} + \lambda$, and it's zero at $z = x - \lambda d_{in} / 2$. With $\lambda = 0.2$ and
+# $d_{in} = 2$ every latent is 0.2 too small, and a feature weaker than 0.2 isn't seen at all. It has nothing to do
+# with how the SAE is trained: the loss itself wants it.
+#
+# </details>
+#
+# This is called **shrinkage** ([Wright and Sharkey
+# 2024](https://www.alignmentforum.org/posts/3JuSjTZyMzaSeTxKk/addressing-feature-suppression-in-saes)). You can't see
+# it in the directions, but the reconstruction is systematically too short.
+# %%
+@torch.no_grad()
+def measure(sae):
+    """Of the SAE with the lowest loss: its index, L0, squared error, and the length of the reconstruction along h."""
+    h = sae.generate_batch(20_000, torch.Generator().manual_seed(9))
+    terms, loss, latents, recon = sae(h)
+    best = int(loss.mean(dim=0).argmin())
+    return {
+        "best": best,
+        "L0": (latents[:, best] > 0).float().sum(dim=-1).mean().item(),
+        "squared error": terms["reconstruction"][:, best].mean().item(),
+        "length": ((recon * h)[:, best].sum() / h[:, best].pow(2).sum()).item(),
+    }
+
+
+STRENGTHS = torch.linspace(0, 1.1, 23)
+
+
+@torch.no_grad()
+def respond(sae):
+    """What the best SAE's latents say of single features of these strengths: a mean over the five features."""
+    best = measure(sae)["best"]
+    directions = normalize_decoder(toy.W[:1].mT)[0].detach()  # "n_feats d_in"
+    h = STRENGTHS[:, None, None] * directions
+    latents = sae(h.flatten(0, 1)[:, None].expand(-1, N_SAES, -1))[2][:, best].unflatten(0, h.shape[:2])
+    partners = (directions @ sae.W_dec_normalized[best].T).argmax(dim=-1)
+    return latents[:, range(5), partners].mean(dim=1)
+
+
+# %% result
+# how strong latents are, against how strong the feature is. The prediction is the formula's, cut off at zero.
+answers = {"exact": STRENGTHS, "L1": respond(saes["advanced"]), "predicted for L1": (STRENGTHS - 0.2).clamp(min=0)}
+print(f"the reconstruction has {measure(saes['advanced'])['length']:.0%} of the length that it should have")
+say_if_tiny()
+plots.lines(answers, x=STRENGTHS, x_title="strength of the feature", y_title="latent", title="Shrinkage")
+# %% [markdown]
+# Strong features are where the formula says, 0.2 too small. Weak ones are hit harder: the one bias that a latent has
+# must also keep it silent when a neighbour is present, as you saw in part 6.
+#
+# ### Two questions, two paths
+#
+# A latent answers two questions at once. *Is the feature present?* And: *how strongly?* Only the first has to do with
+# sparsity. In a ReLU both answers come from one number, so L1 makes the second wrong while it pushes on the first. A
+# **gated SAE** ([Rajamanoharan et al. 2024](https://arxiv.org/abs/2404.16014)) gives each question a path of its own:
+#
+# $$\pi_{gate} = (h - b_{dec}) W_{gate} + b_{gate} \qquad \pi_{mag} = (h - b_{dec}) W_{mag} + b_{mag}$$
+#
+# $$z = \text{ReLU}(\pi_{mag}) \text{ where } \pi_{gate} > 0, \text{ and } 0 \text{ elsewhere}$$
+#
+# Two encoders would be twice the work. But both look for the same direction, so they share it: $W_{mag}$ is
+# $W_{gate}$ with each latent's column times a positive factor of its own, $e^{r}$. ($r$ is `r_mag` in code, one
+# number for each latent. The exponential keeps the factor positive whatever $r$ is.)
+# %% exercise="tie_magnitudes" title="One direction, two sizes" difficulty=2 importance=2 minutes=5
+# hint: One factor for each latent. Which axis of W_gate counts the latents?
+# hint: r_mag is "n_inst d_sae", W_gate "n_inst d_in d_sae": one axis is missing in between.
+# hint: W_gate * r_mag.exp()[:, None]
+# %% exercise="gate_latents" title="Open or shut" difficulty=1 importance=4 minutes=10
+# hint: Two conditions must hold for a latent to be above zero. Which number decides what it is then?
+# hint: The gate only asks whether pre_gate is above 0. Its size plays no part.
+# hint: torch.where(pre_gate > 0, torch.relu(pre_mag), 0.0)
+# %% [markdown]
+# Now L1 can act on the gate alone: on $\text{ReLU}(\pi_{gate})$. The magnitudes aren't punished for being large.
+#
+# But there is a gap. The gate is a step, and a step has no slope: the reconstruction tells the gate nothing. All that
+# the gate would hear is L1, which says "shut". So a second reconstruction is made from $\text{ReLU}(\pi_{gate})$, *as
+# if* those were the latents. Its error is the **auxiliary loss**. It says to the gate: open where it would help.
+#
+# That second reconstruction shrinks, of course. So it mustn't have a say in anything else. The decoder is **frozen**
+# in it: its numbers are used, and no gradient flows into them.
+# %% exercise="compute_auxiliary_loss" title="Give the gate a reason" difficulty=2 importance=3 minutes=15
+# hint: It's the reconstruction loss that you know, of other latents, with a decoder that mustn't learn from it.
+# hint: tensor.detach() is the same numbers without a history.
+# hint: compute_reconstruction_loss(decode(torch.relu(pre_gate), W_dec.detach(), b_dec.detach()), h)
+# %% [markdown]
+# Three terms make the loss; only the sparsity has a weight:
+#
+# $$\text{loss} = \text{reconstruction} + \lambda \cdot \text{L1 of ReLU}(\pi_{gate}) + \text{auxiliary}$$
+#
+# In the dictionary they are called `"reconstruction"`, `"sparsity"` and `"auxiliary"`. `GatedToySAE` is a `ToySAE`
+# with other parameters; batches, resampling and the normalised decoder it has from there. You write the property
+# `W_mag` and `forward`.
+# %% exercise="gated_toy_sae" title="The gated autoencoder" difficulty=4 importance=4 minutes=30
+# hint: Two pre-activations of the same h, then your gate_latents, then decode. Which of the three terms looks at
+#       what?
+# hint: pre_gate = compute_pre_acts(h, self.W_gate, self.b_gate, self.b_dec), and the same for the magnitudes with
+#       W_mag and b_mag. Sparsity and auxiliary loss look at pre_gate, the reconstruction at the latents.
+# hint: Take W_dec = self.W_dec_normalized once. terms["sparsity"] = compute_l1_loss(torch.relu(pre_gate));
+#       terms["auxiliary"] = compute_auxiliary_loss(h, pre_gate, W_dec, self.b_dec).
+# %% result
+# the gated SAE beside the one with L1. Where its gates are open, its latents are right.
+saes["gated"] = GatedToySAE(ToySAEConfig(**config_fields(sparsity_coef=0.3)), toy, torch.Generator().manual_seed(1))
+histories["gated"] = train(saes["gated"], resampling="advanced")
+n_complete["gated"] = int((compute_recovery(saes["gated"].W_dec.detach(), toy.W.detach()) > FOUND).all(dim=1).sum())
+print(f"{n_complete['gated']} of {N_SAES} gated SAEs found every feature")
+for name in ("advanced", "gated"):
+    measured = measure(saes[name])
+    print(f"{name:9} L0 {measured['L0']:.2f}   length of the reconstruction {measured['length']:.0%}")
+say_if_tiny()
+plots.lines(
+    {"exact": STRENGTHS, "L1": answers["L1"], "gated": respond(saes["gated"])},
+    x=STRENGTHS,
+    x_title="strength of the feature",
+    y_title="latent",
+    title="Gates don't shrink",
+)
+# %% [markdown]
+# ## 10. Thresholds
+#
+# *About 85 minutes of exercises. You give a step a gradient, write JumpReLU autoencoders, and compare all three kinds
+# fairly.*
+#
+# Once gate and magnitude share a direction, the gate says no more than this: is the pre-activation above some
+# **threshold**? So the same can be had with one path. **JumpReLU** leaves a number $z$ as it is if it lies above
+# $\theta$, and makes 0 of it otherwise:
+#
+# $$\text{JumpReLU}(z) = z \cdot H(z - \theta), \qquad H(x) = 1 \text{ where } x > 0, \text{ else } 0$$
+#
+# $H$ is the **Heaviside** step. Each latent has a threshold of its own, and learns it. And since nothing shrinks now,
+# why punish sizes at all? We can punish what we mean, the number of active latents, $\text{L0} = \sum_i H(z_i -
+# \theta_i)$. That is the **JumpReLU SAE** of [Rajamanoharan et al. 2024](https://arxiv.org/abs/2407.14435).
+#
+# ### A step with a gradient
+#
+# One thing stands in the way: gradients. Raise a threshold by a tiny bit, and for nearly every example nothing
+# changes. For a few the output jumps. So autograd finds the slope 0 everywhere, and the threshold never moves.
+#
+# But training doesn't care about single examples. It wants the *mean* loss to fall, and the mean has a slope. Raise
+# $\theta$ a bit, and the share of examples that lie above it falls a bit: by as many as lie just there. If $p$ is the
+# density of $z$, that is
+#
+# $$\frac{\partial}{\partial \theta}\, \mathbb{E}\big[H(z - \theta)\big] = -p(\theta)$$
+#
+# And a density can be estimated from a batch: count the examples in a narrow window of width $\epsilon$ around
+# $\theta$, and divide by $\epsilon$. In a formula, with the **kernel** $K$, which is 1 from $-\frac12$ to $\frac12$
+# and 0 outside:
+#
+# $$p(\theta) \approx \text{mean of } \frac{1}{\epsilon} K\Big(\frac{z - \theta}{\epsilon}\Big)$$
+# %% exercise="rectangle" title="A window" difficulty=1 importance=3 minutes=5
+# hint: Where is the distance from zero less than a half?
+# hint: A comparison gives True and False; numbers are wanted.
+# hint: (x.abs() < 0.5).to(x.dtype)
+# %% [markdown]
+# So we make a gradient by hand. Forwards the step stays sharp. Backwards, each example that lies in the window says
+# $-1/\epsilon$, and all others say nothing. Such a made-up gradient is called a **straight-through estimator**
+# ([Bengio et al. 2013](https://arxiv.org/abs/1308.3432)); this one is honest, since its mean is nearly the slope of
+# the mean.
+#
+# For $z$ the step gets the gradient 0. (One could treat $z$ like $\theta$, with the opposite sign. The paper doesn't:
+# only thresholds are moved by the window.) Both are multiplied by `grad_output`, the gradient of whatever comes
+# after: that is the chain rule.
+# %% exercise="heaviside_gradients" title="What a step says to its threshold" difficulty=2 importance=4 minutes=15
+# hint: Two tensors in the shape of z. Which one is easy?
+# hint: For theta: who lies in the window? It speaks with -1 / eps, times grad_output. Don't sum over examples yet.
+# hint: -rectangle((z - theta) / eps) / eps * grad_output
+# %% [markdown]
+# For JumpReLU there are two differences. At the threshold its output jumps not from 0 to 1 but from 0 to $\theta$, so
+# the window's gradient is $\theta$ times as large. And above the threshold the output is $z$ itself, so there the
+# gradient passes on to $z$.
+# %% exercise="jumprelu_gradients" title="What a jump says" difficulty=2 importance=4 minutes=10
+# hint: How high is the jump, and what is the slope for z on either side of it?
+# hint: For z: grad_output where z > theta, else 0. For theta: as before, times theta.
+# hint: (z > theta) * grad_output, -theta * rectangle((z - theta) / eps) / eps * grad_output
+# %% [markdown]
+# A `torch.autograd.Function` puts them to use. `forward` computes the output, and keeps in `ctx` what `backward` will
+# need. `backward` gets the gradient of the output and returns one for each argument of `forward`, in their order:
+# `z`, `theta`, `eps`. A number that needs no gradient gets `None`. A threshold serves all examples, so its gradients
+# are summed over them: `sum_to_size(theta.shape)` does that.
+# %% exercise="heaviside" title="A step that learns" difficulty=3 importance=3 minutes=15
+# hint: forward is one comparison, in the dtype of z. What does heaviside_gradients need that only forward has?
+# hint: ctx.save_for_backward(z, theta) for tensors, ctx.eps = eps for the number; in backward z, theta =
+#       ctx.saved_tensors.
+# hint: grad_z, grad_theta = heaviside_gradients(z, theta, ctx.eps, grad_outputs[0]), then return grad_z,
+#       grad_theta.sum_to_size(theta.shape), None.
+# %% exercise="jumprelu" title="A jump that learns" difficulty=2 importance=3 minutes=10
+# hint: Only two lines differ from the step.
+# hint: forward keeps z where it is above theta; backward asks jumprelu_gradients.
+# hint: torch.where(z > theta, z, 0.0)
+# %% result
+# what the threshold hears, against what is true. 2,000 numbers z, from a normal distribution; the true slope of the mean of
+# H(z - theta) is minus their density. A wide window blurs it, a narrow one is noisy.
+numbers = torch.randn(2_000, 1, 1, generator=torch.Generator().manual_seed(0))
+places = torch.linspace(-3, 3, 61)
+
+
+def slope_at(theta, eps):
+    """The gradient of the mean step at this threshold, as your function has it."""
+    threshold = torch.full((1, 1), float(theta), requires_grad=True)
+    Heaviside.apply(numbers, threshold, eps).mean().backward()
+    return threshold.grad.item()
+
+
+slopes = {f"window {eps}": [slope_at(theta, eps) for theta in places] for eps in (2.0, 0.5, 0.05)}
+slopes["true slope"] = -torch.exp(-(places**2) / 2) / math.sqrt(2 * math.pi)
+plots.lines(slopes, x=places, x_title="threshold", y_title="gradient for the threshold", title="A gradient for a step")
+# %% [markdown]
+# ### The JumpReLU autoencoder
+#
+# With this, L0 is a loss like any other.
+# %% exercise="compute_l0_loss" title="Count, with a gradient" difficulty=1 importance=4 minutes=5
+# hint: One step for each latent, and then?
+# hint: A plain comparison would count, too, but no threshold would learn from it. You have a function that does.
+# hint: Heaviside.apply(pre_acts, theta, eps).sum(dim=-1)
+# %% [markdown]
+# A threshold must stay above 0. So the parameter is its logarithm, `log_theta`, which may be any number. The rest is
+# as in `ToySAE`: pre-activations, latents, reconstruction, and two terms, of which `"sparsity"` is L0 now. You write
+# the property `theta` and `forward`. The width of the window is `self.cfg.ste_eps`.
+# %% exercise="jumprelu_toy_sae" title="The JumpReLU autoencoder" difficulty=3 importance=4 minutes=25
+# hint: Compare with ToySAE.forward: another activation function, another sparsity term. What goes into the sparsity
+#       term, what comes before the jump or what comes after?
+# hint: pre_acts = compute_pre_acts(...); latents = JumpReLU.apply(pre_acts, theta, self.cfg.ste_eps). What lies just
+#       below a threshold must be seen by L0, so it gets pre_acts.
+# hint: theta = self.log_theta.exp(); terms["sparsity"] = compute_l0_loss(pre_acts, theta, self.cfg.ste_eps).
+# %% result
+# a JumpReLU SAE on the same hidden states, beside the other two.
+# Newcomers get a longer encoder here (resample_scale): with a short one they'd never reach their threshold.
+fields = config_fields(theta_init=0.1, ste_eps=0.1, sparsity_coef=0.05)
+saes["JumpReLU"] = JumpReLUToySAE(JumpReLUToySAEConfig(**fields), toy, torch.Generator().manual_seed(1))
+histories["JumpReLU"] = train(saes["JumpReLU"], resampling="advanced", resample_scale=2.0)
+n_complete["JumpReLU"] = int(
+    (compute_recovery(saes["JumpReLU"].W_dec.detach(), toy.W.detach()) > FOUND).all(dim=1).sum()
+)
+print(f"{n_complete['JumpReLU']} of {N_SAES} JumpReLU SAEs found every feature")
+say_if_tiny()
+plots.lines(
+    {"exact": STRENGTHS, "L1": answers["L1"], "gated": respond(saes["gated"]), "JumpReLU": respond(saes["JumpReLU"])},
+    x=STRENGTHS,
+    x_title="strength of the feature",
+    y_title="latent",
+    title="Three kinds of latents",
+)
+# %% [markdown]
+# The JumpReLU's latents are 0 up to their threshold, and nearly right above it. But only six of its sixteen SAEs
+# found every feature. What do the others do?
+# %% result
+# a row for each SAE, the lowest loss first; a column for each feature: how many latents are active when it's present alone.
+_, losses, *_ = saes["JumpReLU"](saes["JumpReLU"].generate_batch(20_000, torch.Generator().manual_seed(9)))
+by_loss = losses.mean(dim=0).argsort()
+alone = normalize_decoder(toy.W[:1].mT)[0].detach()[:, None].expand(-1, N_SAES, -1)  # each feature by itself
+n_answers = (saes["JumpReLU"](alone)[2] > 0).sum(dim=-1).T[by_loss]
+jump_recovery = compute_recovery(saes["JumpReLU"].W_dec.detach(), toy.W.detach())[by_loss]
+say_if_tiny()
+plots.matrix(
+    n_answers.float(),
+    rows=[
+        f"{'all found' if found else 'one missed'} {i}" for i, found in enumerate((jump_recovery > FOUND).all(dim=1))
+    ],
+    columns=[f"feature {i}" for i in range(5)],
+    quantity="active latents",
+    title="How many latents answer to a feature",
+)
+# %% [markdown]
+# In the SAEs that are wrong, one feature has no latent of its own: *two* others are active when it's present, and
+# their directions add up to its own. For L1 that would be expensive, 3.24 instead of 1, as you computed in part 6. L0
+# only counts: two instead of one, and that for one feature of five. So an SAE gets stuck there easily, and nothing
+# pulls it away. But the six that are right have the six lowest losses, and a loss can be seen without the truth. So
+# train several, and keep the best.
+#
+# ### Which one is better?
+#
+# A comparison of two SAEs at one setting each says little. The one with more active latents always reconstructs
+# better. What must be compared is a **curve**: the error against L0, for several weights of the sparsity term. Only
+# at equal L0 is a lower error an advantage. Of each sixteen runs we take the one with the lowest loss.
+# %%
+SWEEP = {  # weights of the sparsity term
+    "L1": [0.1, 0.2, 0.3, 0.5],
+    "gated": [0.2, 0.3, 0.5],
+    "JumpReLU": [0.03, 0.05, 0.15],
+}
+
+
+def make_kind(kind, sparsity_coef):
+    """An SAE of this kind with this weight on its sparsity term."""
+    if kind == "JumpReLU":
+        fields = config_fields(theta_init=0.1, ste_eps=0.1, sparsity_coef=sparsity_coef)
+        return JumpReLUToySAE(JumpReLUToySAEConfig(**fields), toy, torch.Generator().manual_seed(1))
+    cls = ToySAE if kind == "L1" else GatedToySAE
+    return cls(ToySAEConfig(**config_fields(sparsity_coef=sparsity_coef)), toy, torch.Generator().manual_seed(1))
+
+
+# %% result
+# error against L0. Lower is better; compare at equal L0, not point with point.
+at_hand = {("L1", 0.2): saes["advanced"], ("gated", 0.3): saes["gated"], ("JumpReLU", 0.05): saes["JumpReLU"]}
+swept = {}
+for kind, coefs in SWEEP.items():
+    for coef in coefs:
+        sae = at_hand.get((kind, coef))
+        if sae is None:
+            sae = make_kind(kind, coef)
+            train(sae, resampling="advanced", resample_scale=2.0 if kind == "JumpReLU" else 0.5)
+        swept[kind, coef] = measure(sae)
+say_if_tiny()
+plots.scatter(
+    {
+        kind: ([swept[kind, coef]["L0"] for coef in coefs], [swept[kind, coef]["squared error"] for coef in coefs])
+        for kind, coefs in SWEEP.items()
+    },
+    x_title="L0",
+    y_title="squared error",
+    title="Three kinds at several weights of sparsity",
+)
+# %% [markdown]
+# At equal L0 both newer kinds leave less than a third of the error that L1 leaves. Most of L1's error isn't a lack of
+# understanding: it's shrinkage. Between gates and thresholds there is little in it, here as in the papers.
 #
 # ## What you have learned
 #
@@ -686,12 +1531,21 @@ phase_diagram(panels, probabilities.tolist(), second_importances.tolist(), title
 # - A ReLU in the hidden layer makes neurons of dimensions. Neurons hold one feature while features are frequent, and
 #   many when they are rare; they can even compute that way.
 # - Superposition begins at once, and where it begins can be computed.
+# - A hidden state with few features can be written in many ways. The sparsest is nearly always the true one, and an
+#   SAE finds it with nothing to go by but hidden states.
+# - Directions are learned by reconstructing, with few latents: L1 says "few" with a gradient, and pays for it with
+#   shrinkage.
+# - Latents die, and are given another start where the reconstruction is bad.
+# - Good reconstruction proves nothing by itself. Look at L0 and at dead latents, too, and compare at equal L0.
+# - Gates ask "whether" and "how strongly" apart; a threshold does the same in one step, if one gives the step a
+#   gradient.
 #
 # ## What comes next
 #
-# If features lie in superposition, can they be found again, by somebody who sees only the hidden state? A sparse
-# autoencoder tries that: it writes each hidden state as a sum of few directions. `arena_lib.saes.toy` has such
-# autoencoders for the models of this section, and `arena_lib.saes` for language models.
+# In section 1.3.3 the hidden states are those of a language model. Nobody hands you the features there. Everything
+# else is as here: encoder, decoder, loss, dead latents, curves. New questions come up: what does a latent stand for,
+# and who checks it? There you also meet the kinds of SAEs that are used most today. TopK simply keeps the `k` largest
+# latents, so L0 needs no term in the loss.
 #
 # ## On your own
 #
@@ -699,16 +1553,25 @@ phase_diagram(panels, probabilities.tolist(), second_importances.tolist(), title
 #   descent](https://transformer-circuits.pub/2023/toy-double-descent/index.html)) train the model of
 #   [arXiv:2209.10652](https://arxiv.org/abs/2209.10652) on few examples, again and again. It stores examples instead
 #   of features, until there are enough of them. Draw the loss on fresh examples over their number.
-# - **A third kind of pair.** Make pairs in which the second feature is present only if the first is, and then half of
-#   the time. Guess their geometry first. Which of the two is stored better?
-# - **Other shapes.** Train forty features in eight dimensions as in part 5, with other learning rates and starts. Can
-#   you find triangles or tetrahedra? A feature's dimensionality tells you where to look, and $W^T W$ whom it lies
-#   with.
+# - **Features that go together.** Train SAEs on a toy model with correlated pairs (part 3), and on one whose second
+#   features are present only if the first is, and then half of the time. When does a pair get one latent, and when
+#   two? Compare L1 with L0, and say what "the true features" are when two of them always come together.
+# - **A better start.** Only six of sixteen JumpReLU SAEs found every feature. Raise the weight of L0 slowly from
+#   zero, as the paper does; begin with an encoder that is the decoder's transpose; give them more latents than
+#   features; use a smoother kernel. Which of these helps, over ten seeds, and by how much?
 #
 # ## Reading
 #
-# - [Elhage et al. 2022, Toy models of superposition](https://arxiv.org/abs/2209.10652): the paper behind this section.
+# - [Elhage et al. 2022, Toy models of superposition](https://arxiv.org/abs/2209.10652): the paper behind parts 1 to
+#   5.
 # - [Henighan et al. 2023, Superposition, memorization and double
 #   descent](https://transformer-circuits.pub/2023/toy-double-descent/index.html): what few examples do.
 # - [Scherlis et al. 2022, Polysemanticity and capacity in neural networks](https://arxiv.org/abs/2210.01892): shares
 #   of a dimension, as a budget.
+# - [Bricken et al. 2023, Towards monosemanticity](https://transformer-circuits.pub/2023/monosemantic-features): SAEs
+#   on a small language model, with the recipe of parts 6 to 8 in its appendix.
+# - [Cunningham et al. 2023](https://arxiv.org/abs/2309.08600): the same idea at the same time, in fewer pages.
+# - [Rajamanoharan et al. 2024](https://arxiv.org/abs/2404.16014): gated SAEs; section 3 is part 9.
+# - [Rajamanoharan et al. 2024](https://arxiv.org/abs/2407.14435): JumpReLU SAEs; the appendix derives the gradients
+#   of part 10.
+# - [Gao et al. 2024](https://arxiv.org/abs/2406.04093): TopK, and how SAEs behave as they grow.

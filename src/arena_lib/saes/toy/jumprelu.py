@@ -8,7 +8,7 @@ Raises:  ConfigError for a threshold or a window that can't be.
 Source:  Rajamanoharan et al. 2024b, arXiv:2407.14435, section 3 (activation, loss) and equations 11 and 12
          (pseudo-derivatives).
 Differs: the decoder's bias is taken from the input first; squared errors are means over d_in; in the paper's code a ReLU
-         comes before the threshold, which changes nothing as thresholds are above zero.
+         comes before the threshold, which changes nothing while thresholds are above half a window.
 """
 
 from dataclasses import dataclass
@@ -156,7 +156,7 @@ class JumpReLUToySAE(ToySAE):
     cfg: JumpReLUToySAEConfig
 
     def __init__(self, cfg: JumpReLUToySAEConfig, model: ToyModel, generator: torch.Generator | None = None) -> None:
-        if not isinstance(cfg, JumpReLUToySAEConfig):
+        if not hasattr(cfg, "theta_init"):  # asked by its fields: a notebook may define the class anew
             raise ConfigError(
                 f"JumpReLUToySAE needs a JumpReLUToySAEConfig, which has theta_init and ste_eps: got {type(cfg).__name__}. "
                 "Make one of those."

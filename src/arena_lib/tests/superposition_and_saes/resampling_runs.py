@@ -1,0 +1,77 @@
+"""What the judges of both ways to resample share: cases with dead latents, and what became of the weights.
+
+Shapes:  frac_active_in_window "window n_inst d_sae"; W_enc "n_inst d_in d_sae", W_dec "n_inst d_sae d_in"
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from arena_lib.checking import Case
+from arena_lib.checking.observing import Observations
+from arena_lib.saes.toy.sae import ToySAEConfig
+from arena_lib.tests.superposition_and_saes.toy_sae_parts import draw_weights, own_parameters
+
+__test__ = False
+
+LIVING = "living latents have learned something: only the dead ones start again"
+NEVER = "a latent is dead if it was never active in the whole window"
+
+
+def make_window(share: float, n_inst: int, d_sae: int, generator: torch.Generator) -> Tensor:
+    """Shares of activity over four updates, in which a latent is dead with probability `share`, others now and then."""
+    is_dead = torch.rand(n_inst, d_sae, generator=generator) < share
+    window = torch.rand(4, n_inst, d_sae, generator=generator) * (
+        torch.rand(4, n_inst, d_sae, generator=generator) < 0.5
+    )
+    window[2] = window[2].clamp(min=1e-6)
+    return window * ~is_dead
+
+
+def resampling_case(
+    label: str, generator: torch.Generator, share: float, sizes: tuple[int, int, int], call: str, **given: Any
+) -> Case:
+    """A case with a window, and weights of which none is special."""
+    n_inst, d_in, d_sae = sizes
+    shapes = {"W_enc": (n_inst, d_in, d_sae), "W_dec": (n_inst, d_sae, d_in), "b_enc": (n_inst, d_sae)}
+    weights = draw_weights(shapes | {"b_dec": (n_inst, d_in)}, generator)
+    window = make_window(share, n_inst, d_sae, generator)
+    cfg = ToySAEConfig(n_inst=n_inst, d_in=d_in, d_sae=d_sae)
+    axes = {"returned": "n_inst d_sae"}
+    return Case(
+        label=label,
+        call=f"ToySAE(...).{call}   # window: {tuple(window.shape)}",
+        given={"settings": cfg, "weights": weights, "window": window} | given,
+        axes=axes,
+    )
+
+
+def afterwards(made: Any, case: Case, is_dead: Tensor, before: dict[str, Tensor]) -> Observations:
+    """What became of living latents, and lengths and directions of those that were dead."""
+    own = {name: parameter.detach() for name, parameter in own_parameters(made).items()}
+    by_latent = {"W_enc": own["W_enc"].mT, "W_dec": own["W_dec"], "b_enc": own["b_enc"]}
+    old = {"W_enc": before["W_enc"].mT, "W_dec": before["W_dec"], "b_enc": before["b_enc"]}
+    enc, dec = by_latent["W_enc"][is_dead], by_latent["W_dec"][is_dead]
+    lengths = enc.norm(dim=-1)
+    return {
+        "living latents that changed": [
+            name for name, tensor in by_latent.items() if not torch.equal(tensor[~is_dead], old[name][~is_dead])
+        ],
+        "b_dec changed": not torch.equal(own["b_dec"], before["b_dec"]),
+        "lengths of new decoder directions": dec.norm(dim=-1),
+        "lengths of new encoder directions": lengths,
+        "encoder directions are the decoder's": torch.allclose(enc, lengths[:, None] * dec, atol=1e-4),
+        "new b_enc": by_latent["b_enc"][is_dead],
+        "are trained": all(
+            parameter.requires_grad and parameter.is_leaf for parameter in own_parameters(made).values()
+        ),
+    }
+
+
+def resampled(case: Case, made: Any, generator: torch.Generator, *arguments: Any) -> tuple[Any, dict[str, Tensor]]:
+    """What the case's method returns, and the weights before."""
+    before = {name: parameter.detach().clone() for name, parameter in own_parameters(made).items()}
+    window = case.given["window"].clone()
+    method = made.resample_advanced if arguments else made.resample_simple
+    return method(window, case.given["scale"], *arguments, generator), before
