@@ -22,6 +22,11 @@ def test_levels_are_named_lines():
     assert figure.layout.annotations[0].text == "triangle 0.667"
 
 
+def test_names_of_lines_that_nearly_touch_move_apart():
+    figure = dimensionality([1.0], [[0.5]], levels={"pentagon": 0.4, "antiprism": 0.375, "alone": 1.0})
+    assert [annotation.yshift for annotation in figure.layout.annotations] == [6, -6, 0]
+
+
 def test_each_instance_needs_a_place():
     with pytest.raises(ShapeError, match="got 1 for 2"):
         dimensionality([1.0], [[0.5], [0.5]])

@@ -15,6 +15,11 @@ from arena_lib.errors import ShapeError
 from arena_lib.plots.arrays import with_axes
 from arena_lib.plots.style import SEQUENCE, escape, finish
 
+NEAR = 0.04
+"""Lines nearer than this have names that would overlap."""
+LABEL_SHIFT = 6
+"""Pixels by which such a name moves away."""
+
 
 def dimensionality(
     inverse_density: Any,
@@ -55,15 +60,23 @@ def dimensionality(
                 x=x, y=heights, name="d_hidden / ||W||_F^2", mode="lines", line={"color": SEQUENCE[1], "width": 2}
             )
         )
-    for name, height in (levels or {}).items():
+    _add_levels(figure, levels or {})
+    figure.update_xaxes(type="log", title_text="1 / (1 - S), sparser to the right")
+    figure.update_yaxes(title_text="dimensionality of a feature", range=[-0.03, 1.08])
+    figure.update_layout(legend={"x": 0.66, "y": 0.93})
+    finish(figure, title, width=900, height=560)
+    return figure.update_layout(margin={"r": 190})
+
+
+def _add_levels(figure: go.Figure, levels: Mapping[str, float]) -> None:
+    """Dotted lines with their names beside them; the names of two that nearly touch move apart."""
+    heights = np.array(list(levels.values()))
+    for name, height in levels.items():
+        is_crowded = [bool(((0 < side) & (side < NEAR)).any()) for side in (heights - height, height - heights)]
         figure.add_hline(
             y=height,
             line={"color": "#555555", "width": 1, "dash": "dot"},
             annotation_text=escape(f"{name} {height:.3g}"),
             annotation_position="right",
+            annotation_yshift=LABEL_SHIFT * (is_crowded[1] - is_crowded[0]),
         )
-    figure.update_xaxes(type="log", title_text="1 / (1 - S), sparser to the right")
-    figure.update_yaxes(title_text="dimensionality of a feature", range=[-0.03, 1.08])
-    figure.update_layout(legend={"x": 0.7, "y": 0.98})
-    finish(figure, title, width=900, height=560)
-    return figure.update_layout(margin={"r": 190})
