@@ -72,7 +72,7 @@ def _add_levels(figure: go.Figure, levels: Mapping[str, float]) -> None:
     """Dotted lines with their names beside them; the names of two that nearly touch move apart."""
     heights = np.array(list(levels.values()))
     for name, height in levels.items():
-        is_crowded = [bool(((0 < side) & (side < NEAR)).any()) for side in (heights - height, height - heights)]
+        is_crowded = [bool(((side > 0) & (side < NEAR)).any()) for side in (heights - height, height - heights)]
         figure.add_hline(
             y=height,
             line={"color": "#555555", "width": 1, "dash": "dot"},

@@ -18,7 +18,7 @@ N_POINTS = (3, 5, 8, 15, 30, 60, 100, 200, 400, 600, 800, 1_200, 1_600)
 
 
 def train_by_points(
-    n_points: Sequence[int] = N_POINTS, n_feats: int = 1_000, n_inst: int = 2, n_steps: int = 2_000, seed: int = 0
+    n_points: Sequence[int] = N_POINTS, n_feats: int = 1_000, n_inst: int = 1, n_steps: int = 1_500, seed: int = 0
 ) -> list[DoubleDescentRun]:
     """One run of `n_inst` models for each number of examples."""
     return [
