@@ -1103,8 +1103,8 @@ draw_recovery(
 )
 # %% [markdown]
 # From four of sixteen to fifteen. Both ways do equally well here, since in two dimensions a random direction is never
-# far from a feature. In a thousand dimensions it would be. The sixteenth is stuck without a dead latent: two of its
-# latents share a feature, and no resampling helps against that. Its loss says that it's wrong.
+# far from a feature. In a thousand dimensions it would be. The sixteenth is stuck without a dead latent, so no
+# resampling helps it. Its loss says that it's wrong.
 #
 # ### Is this run all right?
 #
@@ -1450,8 +1450,8 @@ plots.lines(
     title="Three kinds of latents",
 )
 # %% [markdown]
-# The JumpReLU's latents are 0 up to their threshold, and nearly right above it. But only six of its sixteen SAEs
-# found every feature. What do the others do?
+# The JumpReLU's latents are 0 up to their threshold, and nearly right above it. But in our run only six of its
+# sixteen SAEs found every feature. What do the others do?
 # %% result
 # a row for each SAE, the lowest loss first; a column for each feature: how many latents are active when it's present alone.
 _, losses, *_ = saes["JumpReLU"](saes["JumpReLU"].generate_batch(20_000, torch.Generator().manual_seed(9)))
@@ -1556,7 +1556,8 @@ plots.scatter(
 # - **Features that go together.** Train SAEs on a toy model with correlated pairs (part 3), and on one whose second
 #   features are present only if the first is, and then half of the time. When does a pair get one latent, and when
 #   two? Compare L1 with L0, and say what "the true features" are when two of them always come together.
-# - **A better start.** Only six of sixteen JumpReLU SAEs found every feature. Raise the weight of L0 slowly from
+# - **A better start.** With the coefficient, threshold and window of part 10, six of sixteen JumpReLU SAEs found every
+#   feature; with those that `JumpReLUToySAEConfig` has by default, many more do. Why? Raise the weight of L0 slowly from
 #   zero, as the paper does; begin with an encoder that is the decoder's transpose; give them more latents than
 #   features; use a smoother kernel. Which of these helps, over ten seeds, and by how much?
 #
