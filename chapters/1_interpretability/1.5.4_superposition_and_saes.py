@@ -610,15 +610,19 @@ dimensionality(1 / by_sparsity, shares_of_features, levels=SHAPES, title="Forty 
 # %% [markdown]
 # A dot at 0 is a feature that isn't stored. Look at the left half. There is no smooth slide as features become rarer:
 # over a wide range the models do exactly the same, sixteen features in eight antipodal pairs, at 1/2, and nothing of
-# the other
-# 24. Antipodal pairs are *sticky*. Then the pattern breaks, and more and more features come in. If $n$ of them are
-#     stored,
-# each has about $8/n$ of a dimension.
+# the other twenty-four. Antipodal pairs are *sticky*. Then the pattern breaks, and more and more features come in. If
+# $n$ of them are stored, each has about $8/n$ of a dimension.
 #
-# With more features, more dimensions and more patience, [Elhage et al.](https://arxiv.org/abs/2209.10652) see the
-# features gather at other shares, too: triangles, tetrahedra, pentagons, square antiprisms. That was the surprise of
-# their paper. Nobody asked for regular shapes. They are what gradient descent finds, as soon as features are packed as
-# far apart as possible.
+# With 200 features in 20 dimensions training takes minutes, so here is a picture of it. The orange line is hidden
+# dimensions for each stored feature, $d / \|W\|_F^2$. (`arena saes figures --only dimensionality` makes it.)
+#
+# ![Each feature's share of a dimension, by sparsity: a plateau at one half](figures/dimensionality.png)
+#
+# Again there is a plateau at 1/2. Before it a few features stand near 2/3, the share of a triangle; after it some are at
+# 2/5, a pentagon's. With more features and more patience, [Elhage et al.](https://arxiv.org/abs/2209.10652) see them
+# gather at these and other shares, too: tetrahedra, square antiprisms. That was the surprise of their paper. Nobody
+# asked for regular shapes. They are what gradient descent finds, as soon as features are packed as far apart as
+# possible.
 #
 # ### When does it begin?
 #

@@ -63,7 +63,7 @@ def dimensionality(
     _add_levels(figure, levels or {})
     figure.update_xaxes(type="log", title_text="1 / (1 - S), sparser to the right")
     figure.update_yaxes(title_text="dimensionality of a feature", range=[-0.03, 1.08])
-    figure.update_layout(legend={"x": 0.66, "y": 0.93})
+    figure.update_layout(legend={"x": 0.66, "y": 0.9})
     finish(figure, title, width=900, height=560)
     return figure.update_layout(margin={"r": 190})
 

@@ -4,7 +4,7 @@ Shapes:  losses "n_logged n_inst"
 Raises:  ConfigError for a configuration that can't work; TrainingError for a loss that isn't finite.
 Source:  Elhage et al. 2022, arXiv:2209.10652 (Adam on fresh batches); Loshchilov and Hutter 2017, arXiv:1608.03983,
          equation 5 without restarts (cosine).
-Differs: 256 examples for each step rather than 1,024.
+Differs: 256 examples for each step rather than 1,024; docs/superposition_figures.md says how they compare.
 """
 
 import math

@@ -134,7 +134,7 @@ class JumpReLUToySAEConfig(ToySAEConfig):
     theta_init: float = 0.3
     """Every latent's threshold at first."""
     ste_eps: float = 0.3
-    """Width of the window around a threshold in which examples move it; with 0.1 few SAEs find every feature."""
+    """Width of the window around a threshold in which examples move it; magnitudes here are up to about 1."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

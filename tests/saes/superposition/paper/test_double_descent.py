@@ -20,4 +20,4 @@ def test_losses_are_means_over_instances(runs):
 def test_geometry_has_features_above_and_examples_below(runs):
     figure = draw_geometry(runs, [0, 1])
     names = [annotation.text for annotation in figure.layout.annotations]
-    assert names == ["3 examples: features", "6 examples: features", "3 examples: examples", "6 examples: examples"]
+    assert names == ["features, 3", "features, 6", "examples, 3", "examples, 6"]

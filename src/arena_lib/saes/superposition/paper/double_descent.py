@@ -50,10 +50,10 @@ def draw_losses(runs: Sequence[DoubleDescentRun]) -> go.Figure:
 def draw_geometry(runs: Sequence[DoubleDescentRun], places: Sequence[int]) -> go.Figure:
     """For the runs at `places`, what is stored: directions of features above, hidden states of examples below."""
     chosen = [runs[place] for place in places]
-    panels = {f"{run.n_points} examples: features": _scaled(run.W[0]) for run in chosen}
-    panels |= {f"{run.n_points} examples: examples": _scaled(run.hidden[0]) for run in chosen}
+    panels = {f"features, {run.n_points}": _scaled(run.W[0]) for run in chosen}
+    panels |= {f"examples, {run.n_points}": _scaled(run.hidden[0]) for run in chosen}
     return feature_directions(
-        panels, columns=len(chosen), title="What is stored: features (above) or examples (below), each scaled to fit"
+        panels, columns=len(chosen), title="What is stored after training on so many examples (scaled to fit)"
     )
 
 

@@ -38,7 +38,8 @@ def draw_double_descent(seed: int = 0, **settings: Any) -> list[go.Figure]:
     """Both pictures of double descent; `settings` are those of `train_by_points`."""
     runs = train_by_points(seed=seed, **settings)
     last = len(runs) - 1
-    return [draw_losses(runs), draw_geometry(runs, sorted({last // 5, last // 2, last}))]
+    worst = max(range(len(runs)), key=lambda place: runs[place].test_losses.mean().item())
+    return [draw_losses(runs), draw_geometry(runs, sorted({last // 5, last // 2, worst, last}))]
 
 
 FIGURES = {

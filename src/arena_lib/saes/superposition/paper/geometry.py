@@ -76,7 +76,7 @@ def draw_gram_matrices(n_feats: int = 20, d_hidden: int = 5, n_steps: int = 3_00
 
 
 def draw_dimensionality(
-    n_feats: int = 200, d_hidden: int = 20, n_inst: int = 20, n_steps: int = 8_000, seed: int = 0
+    n_feats: int = 200, d_hidden: int = 20, n_inst: int = 20, n_steps: int = 5_000, seed: int = 0
 ) -> go.Figure:
     """Equally important features, from dense to sparse: each one's share of a dimension sits at few levels."""
     probability = densities(n_inst, 0.05)
