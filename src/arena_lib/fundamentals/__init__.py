@@ -1,0 +1,8 @@
+"""What everything else stands on, built once from first principles.
+
+Each subpackage is a section of chapter 0, and knows nothing of the others.
+"""
+
+from arena_lib.core.subpackages import load_on_demand
+
+__getattr__, __dir__ = load_on_demand(__name__)
