@@ -6,8 +6,12 @@ from tests.saes.training.toys import D_MLP, D_MODEL, N_LAYERS, SEQ, TOKENS, make
 
 from arena_lib import zoo
 from arena_lib.core.batches import Batch
-from arena_lib.errors import ConfigError, ShapeError, UnknownNameError
+from arena_lib.errors import ArenaError, ConfigError, ShapeError, UnknownNameError
+from arena_lib.saes.training.evaluation import evaluate_sae
 from arena_lib.saes.training.reading import ActivationReader, attend, merge_heads, read_batch
+from arena_lib.saes.training.splicing import run_with_sae
+from arena_lib.saes.training.store import ActivationStore
+from arena_lib.saes.training.variants import make_sae
 from arena_lib.transformer.fast.padding import pad_left
 
 HOOKS = (
@@ -89,13 +93,46 @@ def test_a_bridge_is_read_too_also_after_its_last_layer():
 
 def test_batches_are_tokens_with_or_without_a_mask():
     mask = torch.ones(2, SEQ, dtype=torch.bool)
-    assert read_batch(TOKENS[:2])[1] is None
-    assert read_batch((TOKENS[:2], mask))[1] is mask
-    assert read_batch(Batch(TOKENS[:2], mask))[1] is mask
+    for whole in (TOKENS[:2], (TOKENS[:2], None), (TOKENS[:2], mask), Batch(TOKENS[:2], mask)):
+        assert read_batch(whole)[1] is None  # nothing is padding
+    mask[1, 4:] = False
+    for part in ((TOKENS[:2], mask), (TOKENS[:2], mask.int()), Batch(TOKENS[:2], mask)):
+        torch.testing.assert_close(read_batch(part)[1], mask)
     with pytest.raises(ShapeError, match=r"token ids with the axes 'batch seq': got str\. .* let TextBatches do it"):
         read_batch("Mary gave")
     with pytest.raises(ShapeError, match=r"got shape \(2, 7\) of torch.float32"):
         read_batch(TOKENS[:2].float())
+
+
+HOLE = torch.tensor([[1, 0, 1, 1, 1, 1, 1]] * 2)
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        (HOLE, "must stand side by side: got padding between them in row 0"),
+        (HOLE[:1], r"here \(2, 7\): got a tensor of shape \(1, 7\)"),
+        (HOLE[:, 1:], r"here \(2, 7\): got a tensor of shape \(2, 6\)"),
+        (HOLE.float(), "must hold booleans or whole numbers"),
+        (HOLE.tolist(), "must be a tensor with the tokens' axes 'batch seq': got list"),
+    ],
+)
+def test_a_mask_that_does_not_belong_to_the_tokens_is_refused(mask, message):
+    with pytest.raises(ArenaError, match=message):
+        read_batch((TOKENS[:2], mask))
+
+
+def test_a_mask_with_a_hole_is_refused_wherever_it_is_passed():
+    model, tokens, name = make_model(), TOKENS[:2], "blocks.1.hook_resid_post"
+    sae = make_sae("topk", d_in=model.cfg.d_model, d_sae=12, settings={"k": 2})
+    for use in (
+        lambda: ActivationReader(model, name).read(tokens, HOLE),
+        lambda: ActivationStore(model, name, lambda generator: (tokens, HOLE))(torch.Generator()),
+        lambda: evaluate_sae(model, sae, tokens, name, attention_mask=HOLE),
+        lambda: run_with_sae(model, sae, tokens, name, attention_mask=HOLE),
+    ):
+        with pytest.raises(ShapeError, match="padding between them in row 0"):
+            use()
 
 
 def test_a_hook_that_is_not_there_is_refused():

@@ -24,7 +24,7 @@ from arena_lib.interp.hooking import hooked
 from arena_lib.interp.models import HookedLM
 from arena_lib.saes.autoencoders.base import SAE
 from arena_lib.saes.training import metrics
-from arena_lib.saes.training.reading import attend, merge_heads
+from arena_lib.saes.training.reading import attend, merge_heads, read_batch
 from arena_lib.saes.training.splicing import find_hook_names, replace_positions, splicing_hooks
 from arena_lib.saes.training.store import pick_positions
 from arena_lib.transformer.activations.hooks import HookSpec
@@ -198,7 +198,7 @@ def _split(
     skip_tokens: tuple[int, ...],
     batch_size: int,
 ) -> Iterator[Part]:
-    mask = None if attention_mask is None else attention_mask.bool()
+    tokens, mask = read_batch((tokens, attention_mask))
     is_picked = pick_positions(tokens, mask, skip_first=skip_first, skip_tokens=skip_tokens)
     for start in range(0, len(tokens), batch_size):
         rows = slice(start, start + batch_size)

@@ -6,7 +6,8 @@
 A hook with an axis of heads, such as `blocks.2.attn.hook_z`, gives all heads side by side.
 
 Shapes:  tokens "batch seq", attention_mask "batch seq" -> for each hook "batch seq d_in"
-Raises:  UnknownNameError for a hook that the model doesn't have; ShapeError for tokens that aren't "batch seq".
+Raises:  UnknownNameError for a hook that the model doesn't have; ShapeError for tokens that aren't "batch seq", and for a
+         mask of another shape, without a real token in a row, or with padding between real tokens.
 Differs: the model stops at the end of the hook's layer, not in the middle of it.
 """
 
@@ -16,7 +17,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from arena_lib.core.batches import Batch
@@ -25,7 +26,7 @@ from arena_lib.interp.bridge_models import BridgeLM
 from arena_lib.interp.hooking import hooked, padded
 from arena_lib.interp.models import HookedLM
 from arena_lib.transformer.activations.hooks import HookSpec
-from arena_lib.transformer.fast.padding import Mask
+from arena_lib.transformer.fast.padding import Mask, read_mask
 
 TokenBatch = Int[Tensor, "batch seq"] | Batch | tuple[Int[Tensor, "batch seq"], Mask]
 """Tokens, alone or with a mask that is True at real tokens and False at padding; `to_padded_tokens` gives such a pair."""
@@ -34,10 +35,10 @@ TokenSource = Callable[[torch.Generator], TokenBatch]
 `state_dict` and `load_state_dict` with JSON-able data, as the batches of `core.batches` have."""
 
 
-def read_batch(batch: Any) -> tuple[Int[Tensor, "batch seq"], Mask | None]:
-    """The tokens of a batch and their mask, None where no token is padding."""
+def read_batch(batch: Any) -> tuple[Int[Tensor, "batch seq"], Bool[Tensor, "batch seq"] | None]:
+    """The tokens of a batch and which of them are real, None where no token is padding."""
     if isinstance(batch, Batch):
-        return batch.tokens, batch.mask
+        batch = batch.tokens, batch.mask
     tokens, mask = batch if isinstance(batch, tuple | list) and len(batch) == 2 else (batch, None)
     if not isinstance(tokens, Tensor) or tokens.ndim != 2 or tokens.is_floating_point():
         got = f"shape {tuple(tokens.shape)} of {tokens.dtype}" if isinstance(tokens, Tensor) else type(tokens).__name__
@@ -45,7 +46,14 @@ def read_batch(batch: Any) -> tuple[Int[Tensor, "batch seq"], Mask | None]:
             f"a batch of tokens must be token ids with the axes 'batch seq': got {got}. Make texts into "
             "tokens with model.to_padded_tokens(texts), or let TextBatches do it."
         )
-    return tokens, mask
+    if mask is None:
+        return tokens, None
+    if not isinstance(mask, Tensor):
+        raise ShapeError(
+            f"the mask of a batch must be a tensor with the tokens' axes 'batch seq': got {type(mask).__name__}. Pass "
+            "what model.to_padded_tokens(texts) gives."
+        )
+    return tokens, read_mask(mask, len(tokens), tokens.shape[1], mask.device)
 
 
 def attend(lm: HookedLM, attention_mask: Mask | None) -> HookedLM:
@@ -79,6 +87,7 @@ class ActivationReader:
         self, tokens: Int[Tensor, "batch seq"], attention_mask: Mask | None = None
     ) -> tuple[Float[Tensor, "batch seq d_in"], ...]:
         """The activations of each hook, in the order of the hooks' names."""
+        tokens, attention_mask = read_batch((tokens, attention_mask))
         seen: dict[str, Tensor] = {}
         entering = f"blocks.{self.stop_at_layer}.hook_resid_pre"  # what a run gives back if it stops there
         hooks: list[HookSpec] = [(name, partial(_keep, seen)) for name in self.hook_names if name != entering]

@@ -22,7 +22,7 @@ from torch import Tensor
 from arena_lib.errors import ConfigError, ShapeError
 from arena_lib.interp.hooking import hooked
 from arena_lib.saes.autoencoders.base import SAE
-from arena_lib.saes.training.reading import attend, merge_heads
+from arena_lib.saes.training.reading import attend, merge_heads, read_batch
 from arena_lib.transformer.activations.hooks import HookSpec
 from arena_lib.transformer.fast.padding import Mask
 
@@ -117,4 +117,5 @@ def run_with_sae(
 ) -> Float[Tensor, "batch seq d_vocab"]:
     """The model's logits with the autoencoder spliced in; `splicing_hooks` says what the arguments do."""
     hooks = splicing_hooks(sae, hook_name, hook_name_out, is_spliced=is_spliced, keeps_error=keeps_error, change=change)
-    return attend(hooked(model), attention_mask).run(tokens, hooks)
+    tokens, mask = read_batch((tokens, attention_mask))
+    return attend(hooked(model), mask).run(tokens, hooks)
