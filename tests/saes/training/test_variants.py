@@ -1,7 +1,9 @@
 """Variants by name."""
 
 import pytest
+import torch
 
+from arena_lib.core.seeds import make_generator
 from arena_lib.errors import ConfigError, UnknownNameError
 from arena_lib.saes.training.variants import VARIANTS, has_weighed_sparsity, list_fields, make_sae, suggest_settings
 
@@ -39,3 +41,21 @@ def test_names_and_settings_that_are_not_there_are_refused():
     with pytest.raises(ConfigError, match="must know how wide its target is"):
         make_sae("transcoder", **SIZES)
     assert "d_in" not in list_fields("topk")
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_each_variant_trains_in_bfloat16_as_in_float32(name):
+    d_out = 48 if name in NEED_TARGET else None
+    sae = make_sae(name, d_in=64, d_sae=256, d_out=d_out)
+    acts, target = (torch.randn(128, width, generator=make_generator(1)) for width in (64, d_out or 1))
+    dead = torch.arange(256) < 40  # so that the auxiliary loss, where there is one, has work
+    gradients = {}
+    for is_narrow in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=is_narrow):
+            losses = sae.compute_loss(acts, target if d_out else None, dead=dead)
+        weights = dict(sae.named_parameters())
+        gradients[is_narrow] = torch.autograd.grad(losses.total, list(weights.values()))
+    assert losses.total.dtype == torch.float32
+    for weight, expected, actual in zip(weights, gradients[False], gradients[True], strict=True):
+        assert actual.dtype == torch.float32
+        assert torch.cosine_similarity(expected.flatten(), actual.flatten(), dim=0) > 0.99, weight

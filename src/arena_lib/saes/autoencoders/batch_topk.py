@@ -84,7 +84,7 @@ class BatchTopKSAE(TopKSAE):
 
         No value leaves the device, so nothing waits for it.
         """
-        smallest = torch.where(latents > 0, latents, torch.inf).amin()
+        smallest = torch.where(latents > 0, latents, torch.inf).amin().to(self.threshold.dtype)
         lr = torch.where(self.threshold > 0, self.cfg.threshold_lr, 1.0)  # the first batch stands alone
         moved = self.threshold.lerp(smallest, lr.to(smallest.dtype))
         self.threshold.copy_(torch.where(smallest.isfinite(), moved, self.threshold))

@@ -111,7 +111,7 @@ class SparseReconstruction(torch.autograd.Function):
         """Encode, keep the k largest, decode."""
         centered = acts - b_dec if subtract_b_dec else acts
         values, indices = find_top_k(compute_pre_acts(centered, W_enc, b_enc), k)
-        values.relu_()
+        values = values.to(W_dec.dtype).relu_()  # autocast may have narrowed them
         ctx.save_for_backward(centered, W_enc, W_dec, values, indices)
         ctx.subtract_b_dec = subtract_b_dec
         ctx.mark_non_differentiable(values, indices)
