@@ -14,10 +14,11 @@ from arena_lib.core.checkpoints import (
     has_checkpoint,
     load_checkpoint,
     remove_checkpoint,
+    restoring,
     save_checkpoint,
     write_atomically,
 )
-from arena_lib.errors import CheckpointError
+from arena_lib.errors import CheckpointError, ConfigError
 
 
 def save(folder, value=1.0, **state):
@@ -125,7 +126,7 @@ def test_a_disk_that_is_really_full_is_said(tmp_path):
     program = """
         import resource, sys, torch
         from arena_lib.core.checkpoints import load_checkpoint, save_checkpoint
-        from arena_lib.errors import CheckpointError
+        from arena_lib.errors import CheckpointError, ConfigError
         save_checkpoint(sys.argv[1], tensors={"w": torch.zeros(10)}, state={"step": 1})
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
         try:
@@ -196,3 +197,14 @@ def test_a_file_that_is_not_safetensors_is_named(tmp_path):
     change_state(tmp_path, sha256=hashlib.sha256(b"no tensors").hexdigest())
     with pytest.raises(CheckpointError, match="must be a safetensors file"):
         load_checkpoint(tmp_path)
+
+
+def test_what_fits_no_more_is_an_error_of_checkpoints_and_our_own_errors_pass(tmp_path):
+    for error in (KeyError("rng"), RuntimeError("size mismatch"), ValueError("three values")):
+        with pytest.raises(CheckpointError, match=r"written by another version") as caught, restoring(tmp_path):
+            raise error
+        assert caught.value.__cause__ is error
+    with pytest.raises(ConfigError, match="as it is"), restoring(tmp_path):
+        raise ConfigError("as it is")
+    with pytest.raises(ZeroDivisionError), restoring(tmp_path):
+        raise ZeroDivisionError

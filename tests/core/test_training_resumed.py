@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from arena_lib.core.batches import ShuffledBatches, random_windows
-from arena_lib.core.checkpoints import load_checkpoint
+from arena_lib.core.checkpoints import load_checkpoint, save_checkpoint
 from arena_lib.core.manifest import find_commit
 from arena_lib.core.training import Trainer, next_token_loss
 from arena_lib.errors import CheckpointError, TrainingError
@@ -44,6 +44,15 @@ def quiet(monkeypatch):
 
 
 # Stopping and going on
+
+
+@pytest.mark.parametrize("missing", ["config", "random", "metrics", "n_summed"])
+def test_a_checkpoint_of_another_version_is_refused_by_the_name_of_what_it_lacks(tmp_path, missing):
+    make_trainer(tmp_path).train()
+    tensors, state = load_checkpoint(tmp_path)
+    save_checkpoint(tmp_path, tensors=tensors, state={key: state[key] for key in state if key != missing})
+    with pytest.raises(CheckpointError, match=rf"goes on from: KeyError\('{missing}'\).*resume=False"):
+        make_trainer(tmp_path).train()
 
 
 @pytest.fixture(scope="module")

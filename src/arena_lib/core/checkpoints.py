@@ -9,10 +9,12 @@ Raises:  CheckpointError if it cannot be written (no space, no rights) or read (
 Source:  own derivation; rename over a file is atomic on POSIX and, by `os.replace`, on Windows.
 """
 
+import contextlib
 import hashlib
 import json
 import os
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from arena_lib.core.files import NO_SPACE, write_atomically
-from arena_lib.errors import CheckpointError
+from arena_lib.errors import ArenaError, CheckpointError
 
 FORMAT = 1
 """Version of the layout above; a reader refuses newer ones."""
@@ -95,6 +97,23 @@ def load_checkpoint(folder: str | os.PathLike[str]) -> tuple[dict[str, Tensor], 
         return safetensors.torch.load(data), state
     except SafetensorError as error:
         raise CheckpointError(f"{path / record['tensors']} must be a safetensors file: {error}. {advice}") from error
+
+
+@contextlib.contextmanager
+def restoring(folder: str | os.PathLike[str]) -> Iterator[None]:
+    """Around code that puts a checkpoint's content back: what isn't there, or doesn't fit, becomes a CheckpointError.
+
+    A checkpoint is whole, and yet of another version of the code that kept other things.
+    """
+    try:
+        yield
+    except ArenaError:
+        raise
+    except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(
+            f"the checkpoint in {folder} must hold what this version of the code goes on from: {error!r}. It was probably "
+            "written by another version; use that one, give another folder, or pass resume=False to start over there."
+        ) from error
 
 
 def _apart(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

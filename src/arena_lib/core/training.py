@@ -35,7 +35,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from arena_lib.core.batches import Batch, Batches, as_batch, split_state
-from arena_lib.core.checkpoints import has_checkpoint, load_checkpoint, remove_checkpoint, save_checkpoint
+from arena_lib.core.checkpoints import has_checkpoint, load_checkpoint, remove_checkpoint, restoring, save_checkpoint
 from arena_lib.core.manifest import find_commit, find_versions, make_manifest, read_manifest, write_manifest
 from arena_lib.core.metrics import MetricsLog
 from arena_lib.core.optimization import AUTOCAST_DTYPES, TrainingConfig, compute_lr, make_optimizer
@@ -217,21 +217,9 @@ class Trainer:
         """Go to the checkpoint in `folder`; CheckpointError names what differs if it is of another configuration."""
         assert self.folder is not None
         tensors, state = load_checkpoint(self.folder)
-        self._require_same(state)
-        groups: defaultdict[str, dict[str, Tensor]] = defaultdict(dict)
-        for name, tensor in tensors.items():
-            kind, _, rest = name.partition(".")
-            groups[kind][rest] = tensor
-        self.model.load_state_dict(groups["model"])
-        self._load_optimizer(groups["optimizer"])
-        set_random_states(groups["random"], state["random"])
-        self.generator.set_state(tensors["data.generator"])
-        if hasattr(self.batches, "load_state_dict"):
-            self.batches.load_state_dict({**state["batches"], **groups["batches"]})
-        self.load_extra_state(groups["extra"])
-        self.step, self.metrics, self._n_summed = state["step"], state["metrics"], state["n_summed"]
-        sums = {name.removesuffix("_sum"): total for name, total in tensors.items() if "." not in name}
-        self._sums = {name: total.to(self.device) for name, total in sums.items()}
+        with restoring(self.folder):
+            self._require_same(state)
+            self._set_state(tensors, state)
 
     def start(self, resume: bool) -> bool:
         """Restore or seed, write the manifest, and say whether the run goes on from a checkpoint."""
@@ -321,6 +309,23 @@ class Trainer:
             name, _, key = path.rpartition("/")
             # The copy is on the parameter's device, as `fused` wants for `step` too.
             self.optimizer.state[parameters[name]][key] = tensor.to(parameters[name].device)
+
+    def _set_state(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
+        """Put everything back that `save` kept."""
+        groups: defaultdict[str, dict[str, Tensor]] = defaultdict(dict)
+        for name, tensor in tensors.items():
+            kind, _, rest = name.partition(".")
+            groups[kind][rest] = tensor
+        self.model.load_state_dict(groups["model"])
+        self._load_optimizer(groups["optimizer"])
+        set_random_states(groups["random"], state["random"])
+        self.generator.set_state(tensors["data.generator"])
+        if hasattr(self.batches, "load_state_dict"):
+            self.batches.load_state_dict({**state["batches"], **groups["batches"]})
+        self.load_extra_state(groups["extra"])
+        self.step, self.metrics, self._n_summed = state["step"], state["metrics"], state["n_summed"]
+        sums = {name.removesuffix("_sum"): total for name, total in tensors.items() if "." not in name}
+        self._sums = {name: total.to(self.device) for name, total in sums.items()}
 
     def _describe_model(self) -> dict[str, Any]:
         """Describe what a checkpoint's model must share with this one: class, config, shapes."""

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from arena_lib.core.checkpoints import save_checkpoint
+from arena_lib.core.checkpoints import load_checkpoint, save_checkpoint
 from arena_lib.core.manifest import read_manifest
 from arena_lib.core.metrics import read_metrics
 from arena_lib.errors import CheckpointError, ConfigError, UnknownNameError
@@ -150,6 +150,15 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path, settings, message):
     Toy().train(folder=tmp_path, n_steps=20)
     with pytest.raises(CheckpointError, match=message):
         Toy(**settings).train(folder=tmp_path, n_steps=20)
+
+
+@pytest.mark.parametrize("name", ["weight", "generator"])
+def test_a_checkpoint_of_another_version_is_refused_by_the_name_of_what_it_lacks(tmp_path, name):
+    Toy().train(folder=tmp_path, n_steps=20)
+    tensors, state = load_checkpoint(tmp_path)
+    save_checkpoint(tmp_path, tensors={key: tensors[key] for key in tensors if key != name}, state=state)
+    with pytest.raises(CheckpointError, match=f"goes on from: KeyError\\('{name}'\\).*resume=False"):
+        Toy().train(folder=tmp_path, n_steps=20)
 
 
 def test_another_kind_of_checkpoint_is_refused(tmp_path):

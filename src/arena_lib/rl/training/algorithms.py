@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from arena_lib.core import configs
+from arena_lib.core.checkpoints import restoring
 from arena_lib.errors import UnknownNameError
 from arena_lib.rl.training.runs import read_run
 
@@ -92,7 +93,8 @@ def load_trainer(folder: str | os.PathLike[str]) -> tuple[Any, Any]:
     }
     config = make_config(name, settings)
     trainer = make_trainer(name, config)
-    trainer.set_state(tensors, state)
+    with restoring(folder):
+        trainer.set_state(tensors, state)
     return trainer, config
 
 

@@ -30,7 +30,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from torch import Tensor
 
-from arena_lib.core.checkpoints import has_checkpoint, load_checkpoint, remove_checkpoint, save_checkpoint
+from arena_lib.core.checkpoints import has_checkpoint, load_checkpoint, remove_checkpoint, restoring, save_checkpoint
 from arena_lib.core.manifest import find_commit, find_versions, make_manifest, read_manifest, write_manifest
 from arena_lib.core.metrics import MetricsLog, check_trackers
 from arena_lib.core.progress import progress
@@ -206,10 +206,11 @@ class Run:
 
     def _restore(self, folder: Path) -> None:
         tensors, state = load_checkpoint(folder)
-        require_same_run(self.description, state, folder)
-        self.trainer.set_state(tensors, state["trainer"])
-        self.step, self.metrics = state["step"], state["metrics"]
-        self.episodes = [(step, total, length) for step, total, length in state["episodes"]]
+        with restoring(folder):
+            require_same_run(self.description, state, folder)
+            self.trainer.set_state(tensors, state["trainer"])
+            self.step, self.metrics = state["step"], state["metrics"]
+            self.episodes = [(step, total, length) for step, total, length in state["episodes"]]
         self.trainer.stepper.n_steps = self.step
         self.trainer.stepper.restart(seed_after(self.description["config"]["seed"], self.step))
 
