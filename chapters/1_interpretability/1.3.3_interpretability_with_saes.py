@@ -40,7 +40,7 @@
 # | 7. Is the name right? | 25 |
 # | 8. What does the model do with it? | 50 |
 # | 9. Steering, and asking the model itself | 20 |
-# | 10. Explained by a machine | 20 |
+# | 10. Explained by a machine | 45 |
 # | 11. Narrow and wide | 20 |
 #
 # These are minutes of exercises; the rest of the ten hours is for reading, training and looking.
@@ -955,24 +955,42 @@ for latent_idx in by_margin[1:6]:
 #
 # ## 10. Explained by a machine
 #
-# *About 20 minutes of exercises. You prepare examples for a model that explains latents, and score what it
-# says.*
+# *About 45 minutes of exercises. You prepare examples for a model that explains latents, read what a judge
+# answers, and score the explanation by it.*
 #
 # Nobody reads the examples of a million latents. So let a language model do it (Bills et al. 2023, [Language
 # models can explain neurons](https://openaipublic.blob.core.windows.net/neuron-explainer/paper/index.html);
 # Paulo et al. 2024, [Automatically interpreting millions of features](https://arxiv.org/abs/2410.13928)): show
-# it the max-activating examples with the active tokens marked, and ask for one sentence. `create_prompt` of
-# `arena_lib.saes.analysis.autointerp.explaining` writes the whole prompt. Its heart is the marking: " a<< red
-# kite>>." where " red" and " kite" are active.
+# it the max-activating examples with the active tokens marked, and ask for one sentence. First the marking:
+# " a<< red kite>>." where " red" and " kite" are active.
 # %% exercise="mark_tokens" title="Marks for the explainer" difficulty=2 importance=2 minutes=10
 # hint: Where does a pair of marks begin, and where does it end?
 # hint: A token opens a pair if it's marked and the token before it isn't (or there is none). For the end it's the same with the token after it.
 # hint: begins = marked and (i == 0 or not is_marked[i - 1]); i - 1 is -1 for the first token, which Python takes for the last.
 # %% [markdown]
+# Chat models take a conversation: messages, each with the role of who says it. The `system` message says what
+# the task is, the `user`'s brings the texts. A third trick: write the beginning of the `assistant`'s answer
+# yourself. A model that has to go on from "This latent is active on" can't begin with "Sure! Let's look at
+# these fascinating examples". `EXPLAINER` and `BEGINNING` of the set-up cell are the task and the beginning;
+# print them. (This builds on your `mark_tokens`.)
+# %% exercise="create_prompt" title="What the explainer is told" difficulty=2 importance=2 minutes=10
+# hint: Which tokens of an example are marked? You have its position.
+# hint: Mark each example with mark_tokens, then write one line for each: its number, a full stop, a space, and the text with its line breaks replaced.
+# hint: marked = [mark_tokens(words, [i == at for i in range(len(words))]) for _, words, at in examples]; then "\n".join(f"{i}. " + text.replace("\n", "⏎") for i, text in enumerate(marked, start=1)).
+# %% [markdown]
 # An explanation that sounds good needn't be. So **score** it. In **detection** a judge (another model, or the
 # same) gets the explanation and some new texts, numbered from 1. In some of them the latent is active, in the
 # others it isn't. The judge names those in which it should be. If the explanation is right, the judge will be.
 #
+# The judge is asked to answer with numbers alone. Most of the time language models do. Sometimes they write
+# "Texts 2, 5 and 7 fit", "1-3", "None of the 9 texts", or that they'd rather not say. A program that reads such
+# answers decides what a score means, and errors in it look like results. So be strict about one thing: an answer
+# that can't be read isn't an answer that names nothing.
+# %% exercise="parse_predictions" title="Read what the judge says" difficulty=3 importance=2 minutes=15
+# hint: In which order do you have to ask your questions? When does "none" count more than the numbers after it, and when less?
+# hint: Module `re` finds whole numbers: a pattern of digits, with no digit or point before it, and no digit after it, nor a point with a digit. Find ranges with that pattern twice; keep what lies from 1 to n_examples.
+# hint: number = r"(?<![\d.])(\d+)(?!\d|\.\d)"; re.findall(number, words) for numbers, re.findall(rf"{number} *(?:-|–|to) *{number}", words) for ranges; re.match(r"none\b", words) first, re.search(r"\bnone\b", words) last.
+# %% [markdown]
 # With more texts of one kind than of the other, a judge who always says "none" may have a high accuracy. So
 # take the share that is judged right among the texts where the latent *is* active, and the share among those
 # where it *isn't*, and their mean: **balanced accuracy**. Guessing gets 0.5.

@@ -10,8 +10,10 @@ from arena_lib.tests.interpretability_with_saes.examples import (
     test_find_top_positions,
 )
 from arena_lib.tests.interpretability_with_saes.explaining import (
+    test_create_prompt,
     test_hook_fn_patch_scoping,
     test_mark_tokens,
+    test_parse_predictions,
     test_score_predictions,
 )
 from arena_lib.tests.interpretability_with_saes.interventions import (
@@ -57,6 +59,7 @@ __all__ = [
     "test_compute_l0",
     "test_compute_loss_recovered",
     "test_compute_scale",
+    "test_create_prompt",
     "test_decode_latents",
     "test_fetch_max_activating_examples",
     "test_find_children",
@@ -67,6 +70,7 @@ __all__ = [
     "test_keep_top_k",
     "test_mark_tokens",
     "test_mix_halves",
+    "test_parse_predictions",
     "test_pick_positions",
     "test_project_to_logits",
     "test_remove_radial_gradient",

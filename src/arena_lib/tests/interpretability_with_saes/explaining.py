@@ -3,6 +3,7 @@
 Shapes:  activations "batch seq d_model"; latent_vector "d_model"; texts
 """
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -152,6 +153,244 @@ test_mark_tokens = exercise(
                 "OPENING * begins + token.strip() + CLOSING * ends": ("takes spaces away", "tokens stay as they are"),
                 "CLOSING * begins + token + OPENING * ends": ("turns the marks round", "<< opens, and >> closes"),
                 "token + OPENING * begins + CLOSING * ends": ("opens after the token", "<< stands before it"),
+            },
+        ),
+    ],
+)
+
+# -- create_prompt ------------------------------------------------------------------------------------
+
+
+def prompt_cases(generator: torch.Generator) -> list[Case]:
+    """One example and several, the marked token in the middle and at both ends, line breaks, ten and more."""
+    kite = (3.5, [" Anna", " gave", " a", " kite", "."], 3)
+    first, last = (2.5, ["Otto", " sat", " down"], 0), (2.0, [" the", " old", " boat"], 2)
+    broken = (1.5, [" end", ".\n", "It", " rained", "\n\n"], 2)
+    marked_break = (1.2, [" over", "\n", " and"], 1)
+    again = (1.0, [" a", " kite", " a", " kite"], 1)
+    calls = {
+        "one example": [kite],
+        "marks at both ends": [first, last],
+        "line breaks": [kite, broken, marked_break],
+        "the same token twice": [again, kite],
+        "eleven examples": [kite, first, last, broken, again] * 2 + [last],
+        "not in order of their activations": [again, last, kite],
+    }
+    return [Case(label=label, args=(examples,)) for label, examples in calls.items()]
+
+
+def read_prompt(function: Callable[..., Any], case: Case) -> Observations:
+    """Who says what; of the user's message the numbered lines and what stands after them."""
+    prompt = function(*case.args)
+    lines = str(prompt["user"]).splitlines()
+    begin = next((i for i, line in enumerate(lines) if re.match(r"\d+\.", line)), len(lines))
+    return {
+        "roles": list(prompt),
+        "the user's lines, from the first numbered one": lines[begin:],
+        "system": prompt["system"],
+        "assistant": prompt["assistant"],
+    }
+
+
+def prompt_by_hand(examples: Sequence[tuple[float, list[str], int]]) -> dict[str, str]:
+    """Line by line."""
+    lines = []
+    for number, (_, words, at) in enumerate(examples, 1):
+        line = "".join([*words[:at], f"<<{words[at]}>>", *words[at + 1 :]]).replace("\n", "⏎")
+        lines.append(f"{number}. {line}")
+    user = "Here are some texts.\n" + "\n".join(lines) + "\n"
+    return {"system": explaining.EXPLAINER, "user": user, "assistant": explaining.BEGINNING}
+
+
+test_create_prompt = exercise(
+    reference=explaining.create_prompt,
+    cases=prompt_cases,
+    observe=read_prompt,
+    accepts=[prompt_by_hand],
+    mistakes=[
+        *instead_of(
+            "[i == position for i in range(len(str_tokens))]",
+            {
+                "[True for i in range(len(str_tokens))]": ("marks every token", "the token itself, and no other"),
+                "[False for i in range(len(str_tokens))]": ("marks nothing", "the token itself is marked"),
+                "[i == position + 1 for i in range(len(str_tokens))]": (
+                    "marks the token after it",
+                    "positions count from 0",
+                ),
+                "[token == str_tokens[position] for token in str_tokens]": (
+                    "marks the same word elsewhere, too",
+                    "only the token at the position was looked at",
+                ),
+            },
+        ),
+        *instead_of(
+            "number_texts(marked)",
+            {
+                'number_texts(marked).replace("⏎", "\\n")': (
+                    "keeps line breaks",
+                    "a line break becomes ⏎, so that an example stays on its line",
+                ),
+                '"\\n".join(text.replace("\\n", "⏎") for text in marked)': (
+                    "leaves out the numbers",
+                    "each line begins with its number",
+                ),
+                '"\\n".join(f"{i}. {text}" for i, text in enumerate(t.replace("\\n", "⏎") for t in marked))': (
+                    "numbers from 0",
+                    "the first is number 1",
+                ),
+                "number_texts([text.strip() for text in marked])": (
+                    "takes spaces away",
+                    "a text keeps the space that it begins with",
+                ),
+                "number_texts(sorted(marked))": ("sorts the examples", "they stay in their order"),
+            },
+        ),
+        *instead_of(
+            'return {"system": EXPLAINER, "user": "The texts:\\n\\n" + number_texts(marked), "assistant": BEGINNING}',
+            {
+                'return {"system": EXPLAINER, "user": "The texts:\\n\\n" + number_texts(marked), "assistant": EXPLAINER}': (
+                    "lets the assistant begin with the task",
+                    "the assistant begins with BEGINNING",
+                ),
+                'return {"system": BEGINNING, "user": "The texts:\\n\\n" + number_texts(marked), "assistant": BEGINNING}': (
+                    "leaves out the task",
+                    "the system message is EXPLAINER",
+                ),
+                'return {"user": "The texts:\\n\\n" + number_texts(marked), "assistant": BEGINNING, "system": EXPLAINER}': (
+                    "puts the system message last",
+                    "system, user, assistant: a conversation is read in this order",
+                ),
+            },
+        ),
+    ],
+)
+
+# -- parse_predictions --------------------------------------------------------------------------------
+
+
+def answer_cases(generator: torch.Generator) -> list[Case]:
+    """Plain answers, talkative ones, ranges, numbers that name no text, "none" in several places, and no answer."""
+    calls = {
+        "plain": ("2, 5", 9),
+        "in words": ("Texts 4 and 7, and also 9.", 9),
+        "twice the same": ("3: yes. So 3.", 5),
+        "numbers that no text has": ("0, 3, 12 and 40", 12),
+        "nothing but such": ("13", 12),
+        "two digits": ("11 and 1", 14),
+        "a confidence": ("Text 6, I am 0.9 sure.", 9),
+        "a sentence ends with a number": ("It is 3. Not 2.5", 9),
+        "a range": ("2-4, 7", 9),
+        "a range in words": ("1 to 3 and 8", 9),
+        "a range with a long dash": ("Texts 3–5", 6),
+        "a range with spaces": ("Texts 2 - 4", 6),
+        "a range that is too long": ("7-99", 8),
+        "a list with bullets": ("- 1\n- 4\n- 6", 7),
+        "none": ("None", 4),
+        "none, with spaces before it": ("  None of 1 to 4.", 4),
+        "none of so many": ("None of the 9 texts fits.", 9),
+        "none at the end": ("I would say: none", 6),
+        "some, and none of the others": ("1 and 4, none of the others", 6),
+        "a longer word": ("Nonetheless I can't say.", 6),
+        "no answer": ("", 3),
+    }
+    return [Case(label=label, args=args) for label, args in calls.items()]
+
+
+def parse_by_words(answer: str, n_examples: int) -> set[int] | None:
+    """Word by word, without a pattern for the whole."""
+    text = answer.lower().strip()
+    if text.startswith("none") and not text[4:5].isalnum():
+        return set()
+    found: set[int] = set()
+    for line in text.splitlines():
+        line = re.sub(r"\d*\.\d+", " x ", line)
+        tokens = re.findall(r"\d+|[a-z]+|[^\sa-z\d]", line)
+        for i, token in enumerate(tokens):
+            if token.isdigit():
+                found.add(int(token))
+                if i >= 2 and tokens[i - 1] in ("-", "–", "to") and tokens[i - 2].isdigit():
+                    found.update(range(int(tokens[i - 2]), min(int(token), n_examples) + 1))
+    found = {i for i in found if 0 < i <= n_examples}
+    if found or "none" in re.findall(r"[a-z]+", text):
+        return found
+    return None
+
+
+NUMBERS = "a text's number is a whole number from 1 to n_examples"
+NONE_FIRST = "an answer that begins with none names no text"
+
+test_parse_predictions = exercise(
+    reference=scoring.parse_predictions,
+    cases=answer_cases,
+    observe=outputs,
+    accepts=[parse_by_words],
+    mistakes=[
+        *instead_of(
+            'if re.match(r"none\\b", words):',
+            {
+                'if re.match(r"none", words):': (
+                    "takes any word that begins with none",
+                    "the word is none: nonetheless is another one",
+                ),
+                'if re.search(r"none\\b", words):': (
+                    "takes none anywhere for the whole answer",
+                    "none counts for the whole only where the answer begins with it",
+                ),
+                'if re.match(r"none$", words):': ("reads the numbers after none", NONE_FIRST),
+            },
+        ),
+        *instead_of(
+            "words = answer.strip().lower()",
+            {
+                "words = answer.strip()": ("sees small letters only", "None and none are one word"),
+                "words = answer.lower()": ("stumbles over a space at the beginning", "spaces around it don't count"),
+            },
+        ),
+        *instead_of(
+            'number = r"(?<![\\d.])(\\d+)(?!\\d|\\.\\d)"',
+            {
+                'number = r"(\\d+)"': ("takes decimals for texts", "a number with a decimal point names no text"),
+                'number = r"(\\d)"': ("reads digits", "11 is one number"),
+                'number = r"(?<![\\d.])(\\d+)(?!\\d|\\.)"': (
+                    "overlooks a number at the end of a sentence",
+                    "a full stop after a number is no decimal point",
+                ),
+            },
+        ),
+        *instead_of(
+            "named &= set(range(1, n_examples + 1))",
+            {
+                "named &= set(range(n_examples + 1))": ("takes 0 for a text", NUMBERS),
+                "named &= set(range(1, n_examples))": ("leaves out the last text", NUMBERS),
+                "named &= set(range(1, 10**6))": ("keeps numbers that no text has", NUMBERS),
+            },
+        ),
+        *instead_of(
+            'rf"{number} *(?:-|–|to) *{number}"',
+            {
+                'rf"{number}(?:-|–|to){number}"': (
+                    "reads ranges without spaces only",
+                    "there may be spaces around the dash",
+                ),
+                'rf"{number} *(?:-) *{number}"': ("knows one kind of dash", '"-", "–" and "to" make a range'),
+                'rf"{number}\\s*(?:-|–|to)\\s*{number}"': (
+                    "takes a list with bullets for a range",
+                    "a range stands on one line",
+                ),
+                'rf"{number}x{number}"': ("takes a range for two numbers", "2-4 names 3 as well"),
+            },
+        ),
+        *instead_of(
+            'return named if named or re.search(r"\\bnone\\b", words) else None',
+            {
+                "return named": (
+                    "gives an empty set for an answer that it can't read",
+                    "None says that an answer can't be read",
+                ),
+                "return named or None": (
+                    "can't read none at the end",
+                    "no number, and the word none: an empty set",
+                ),
             },
         ),
     ],

@@ -61,6 +61,17 @@ def test_the_question_is_in_the_protocols_form(server, monkeypatch):
     assert "Authorization" not in server.asked[2][1]
 
 
+def test_an_answer_that_was_begun_is_asked_for_in_the_question(server):
+    server.answers += [(200, GOOD), (200, GOOD)]
+    begun = [*MESSAGES, {"role": "assistant", "content": "Tina is"}]
+    make_endpoint(server)(begun)
+    question = {"role": "user", "content": "Where is Tina?\n\nBegin your answer with: Tina is"}
+    assert server.asked[0][2]["messages"] == [MESSAGES[0], question]
+    alone = [{"role": "assistant", "content": "Tina is"}]
+    make_endpoint(server)(alone)
+    assert server.asked[1][2]["messages"] == alone
+
+
 def test_a_key_is_never_shown():
     assert "secret" not in repr(EndpointConfig(base_url="http://localhost/v1", model="m", api_key="secret"))
 

@@ -77,6 +77,8 @@ def test_wrong_explanations_score_half_or_less(llama, known, texts):
         assert found["balanced_accuracy"] == expected
     found = interpret(llama, known, texts, judge=lambda messages: "I don't know").run()[TOKEN]
     assert (found["balanced_accuracy"], found["is_readable"], found["predicted"]) == (0.5, False, [])
+    found = interpret(llama, known, texts, judge=lambda messages: "<think>1? 2?</think>\nNone").run()[TOKEN]
+    assert (found["is_readable"], found["predicted"]) == (True, [])
 
 
 def test_the_judge_sees_no_answers_and_the_explainer_no_test(llama, known, texts):
@@ -104,6 +106,18 @@ def test_the_judge_sees_no_answers_and_the_explainer_no_test(llama, known, texts
     assert result["truth"] == truth
     for text in texts_shown:
         assert re.search(r"<< w[37]>>", text)
+
+
+def test_a_text_on_which_all_is_active_is_marked_rightly_in_fuzzing(llama, known):
+    """Three texts are active throughout, and are the right ones, whatever the draw; five have one active token."""
+    active, mixed = [PAD, 3, 3, 3], [PAD, 4, 7, 5]
+    tokens = torch.tensor([active] * 3 + [mixed] * 9)
+    run = interpret(llama, known, tokens, sizes={"task": "fuzzing", "n_shown": 4, "buffer": 3})
+    acts = collect_activations(llama, known, tokens[:, 1:], [TOKEN])[TOKEN]
+    for seed in range(5):
+        gathered = run.gather_examples(acts, make_generator(seed))
+        assert gathered is not None
+        assert sum(not example.is_right for example in gathered[1]) == SIZES["n_inactive"]
 
 
 @pytest.mark.parametrize("task", ["detection", "fuzzing"])
@@ -146,6 +160,11 @@ def test_scores_by_hand():
         ("", None),
         ("12.5 or 3", {3}),
         ("0, 1", {1}),
+        ("None of the 9 texts", set()),
+        ("2, none of the others", {2}),
+        ("1-3, 5 to 6, 8 – 9", {1, 2, 3, 5, 6, 8, 9}),
+        ("7-" + "9" * 30, {7, 8, 9, 10, 11, 12}),
+        ("- 2\n- 4", {2, 4}),
     ],
 )
 def test_answers_are_read_for_their_numbers(answer, numbers):

@@ -90,7 +90,7 @@ class Endpoint:
         cfg = self.cfg
         body = {
             "model": cfg.model,
-            "messages": messages,
+            "messages": end_with_question(messages),
             "temperature": cfg.temperature,
             "max_tokens": cfg.max_tokens,
         }
@@ -159,6 +159,17 @@ class LocalModel:
             return text, text.startswith(getattr(tokenizer, "bos_token", None) or "\0")
         lines = [message["content"] if message["role"] == "system" else _spoken(message) for message in messages]
         return "\n\n".join(lines) + ("" if goes_on else "\n\nAnswer:"), False
+
+
+def end_with_question(messages: Messages) -> Messages:
+    """The conversation with how the answer is to begin asked for in the question, where the assistant had begun it.
+
+    Many endpoints refuse a conversation whose last message is the assistant's, or answer it anew.
+    """
+    if [message["role"] for message in messages[-2:]] != ["user", "assistant"]:
+        return messages
+    question, beginning = messages[-2]["content"], messages[-1]["content"]
+    return [*messages[:-2], {"role": "user", "content": f"{question}\n\nBegin your answer with: {beginning}"}]
 
 
 class _BusyError(Exception):

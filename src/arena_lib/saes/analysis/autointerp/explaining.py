@@ -36,6 +36,7 @@ EXPLAINER = (
 """What the explaining model is told first."""
 BEGINNING = "This latent is active on"
 """How its answer begins."""
+END_OF_THINKING = "</think>"
 
 
 def mark_tokens(str_tokens: Sequence[str], is_marked: Sequence[bool]) -> str:
@@ -52,30 +53,17 @@ def mark_tokens(str_tokens: Sequence[str], is_marked: Sequence[bool]) -> str:
     return text
 
 
-def create_prompt(
-    model: Any,
-    sae: SAE,
-    tokens: Texts,
-    latent_idx: int,
-    total_batches: int = 100,
-    k: int = 15,
-    buffer: int = 10,
-    *,
-    hook_name: str | None = None,
-) -> dict[Role, str]:
-    """What an explaining model is told: the `system` message, the texts as the `user`'s, and how the answer begins.
+def create_prompt(examples: Sequence[tuple[float, list[str], int]]) -> dict[Role, str]:
+    r"""What an explaining model is told, by the role of who says it: `system`, `user` and `assistant`, in this order.
 
-    The texts are the latent's `k` most activating examples, with `buffer` tokens on each side, that don't overlap; each on
-    a line of its own, as "1. text", with the token itself marked by `mark_tokens`. Line breaks in texts become "⏎".
+    `examples` are as `fetch_max_activating_examples` gives them: (activation, tokens as text, which of them it is). The
+    `system` message is `EXPLAINER`. The `user`'s has each example on a line of its own, numbered from 1, with the token
+    itself marked, such as "1. the red<< kite>> is". A line break in an example becomes "⏎", so that it stays on its line.
+    Lines before the first example are free. The `assistant`'s is `BEGINNING`, with which the answer is to begin.
+
+    >>> create_prompt([(2.0, [" red", " kite", "\n"], 1), (1.0, [" a", " kite"], 1)])["user"].splitlines()[-2:]
+    ['1.  red<< kite>>⏎', '2.  a<< kite>>']
     """
-    examples = fetch_max_activating_examples(
-        model, sae, tokens, latent_idx, total_batches, k, buffer, hook_name=hook_name, may_overlap=False
-    )
-    if not examples:
-        raise ConfigError(
-            f"a latent must be active to be explained: got latent {latent_idx}, which isn't on any of these texts. Take "
-            "another latent, or more texts."
-        )
     marked = [
         mark_tokens(str_tokens, [i == position for i in range(len(str_tokens))]) for _, str_tokens, position in examples
     ]
@@ -95,14 +83,22 @@ def get_autointerp_explanation(
     ask: Ask,
     hook_name: str | None = None,
 ) -> list[str]:
-    """`n_completions` explanations of a latent, each asked for by itself with what `create_prompt` says.
+    """`n_completions` explanations of a latent from its `k` most activating examples, each asked for by itself.
 
-    Spaces around an answer are taken away, and the prompt's beginning of the answer, where it repeats that.
+    The examples have `buffer` tokens on each side and don't overlap; `create_prompt` shows them. Of an answer,
+    `read_explanation` says what is kept.
     """
     if n_completions < 1:
         raise ConfigError(f"n_completions must be at least 1: got {n_completions}. Ask for one.")
-    prompt = create_prompt(model, sae, tokens, latent_idx, total_batches, k, buffer, hook_name=hook_name)
-    messages = to_messages(prompt)
+    examples = fetch_max_activating_examples(
+        model, sae, tokens, latent_idx, total_batches, k, buffer, hook_name=hook_name, may_overlap=False
+    )
+    if not examples:
+        raise ConfigError(
+            f"a latent must be active to be explained: got latent {latent_idx}, which isn't on any of these texts. Take "
+            "another latent, or more texts."
+        )
+    messages = to_messages(create_prompt(examples))
     return [read_explanation(ask(messages)) for _ in range(n_completions)]
 
 
@@ -112,8 +108,17 @@ def to_messages(prompt: dict[Role, str]) -> Messages:
 
 
 def read_explanation(answer: str) -> str:
-    """An answer without spaces around it and without the beginning that it was given."""
-    return answer.strip().removeprefix(BEGINNING).strip()
+    """An answer without the model's thinking, spaces around it, and the beginning that it was given."""
+    return remove_thinking(answer).strip().removeprefix(BEGINNING).strip()
+
+
+def remove_thinking(answer: str) -> str:
+    """What stands after the thinking that some models write first, between <think> and </think>.
+
+    >>> remove_thinking("<think>Is it 1 or 2? It's 2.</think>2")
+    '2'
+    """
+    return answer.rpartition(END_OF_THINKING)[2]
 
 
 def number_texts(texts: Sequence[str]) -> str:

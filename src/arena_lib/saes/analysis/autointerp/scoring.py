@@ -38,6 +38,7 @@ from arena_lib.saes.analysis.autointerp.explaining import (
     mark_tokens,
     number_texts,
     read_explanation,
+    remove_thinking,
     to_messages,
 )
 from arena_lib.saes.analysis.places import check_latents, token_texts
@@ -113,16 +114,27 @@ def score_predictions(predicted: set[int], truth: Sequence[bool]) -> dict[str, f
 
 
 def parse_predictions(answer: str, n_examples: int) -> set[int] | None:
-    """The numbers from 1 to `n_examples` in a judge's answer; None if it has no such number and doesn't say "none".
+    """The numbers of the texts, from 1 to `n_examples`, that a judge's answer names; None where it can't be read.
 
-    >>> parse_predictions("Texts 2, 5 and 40.", 9), parse_predictions("none", 9), parse_predictions("I can't say.", 9)
-    ({2, 5}, set(), None)
+    An answer that begins with the word "none", in small or capital letters, names no text, whatever follows. In any
+    other answer each whole number from 1 to `n_examples` names a text. "2-4", "2–4" and "2 to 4" on one line, with or
+    without spaces, name 3 as well. A number with a decimal point, such as 0.5, isn't the number of a text. If no text is
+    named, the word "none" anywhere in the answer means an empty set, and without it the answer can't be read.
+
+    >>> parse_predictions("Texts 2, 5 and 40.", 9), parse_predictions("1 to 3", 9)
+    ({2, 5}, {1, 2, 3})
+    >>> parse_predictions("None of the 9 texts.", 9), parse_predictions("I can't say.", 9)
+    (set(), None)
     """
-    numbers = {int(number) for number in re.findall(r"(?<![\d.])\d+(?![\d]|\.\d)", answer)}
-    inside = {number for number in numbers if 1 <= number <= n_examples}
-    if inside:
-        return inside
-    return set() if re.search(r"\bnone\b", answer, re.IGNORECASE) else None
+    words = answer.strip().lower()
+    if re.match(r"none\b", words):
+        return set()
+    number = r"(?<![\d.])(\d+)(?!\d|\.\d)"
+    named = {int(digits) for digits in re.findall(number, words)}
+    for first, last in re.findall(rf"{number} *(?:-|–|to) *{number}", words):
+        named |= set(range(int(first), min(int(last), n_examples) + 1))
+    named &= set(range(1, n_examples + 1))
+    return named if named or re.search(r"\bnone\b", words) else None
 
 
 class AutoInterp:
@@ -189,6 +201,7 @@ class AutoInterp:
             return None
         examples = [acts.example(i, cfg.buffer) for i in judged]
         if cfg.task == "fuzzing":
+            examples.sort(key=_has_inactive)  # where all tokens are active, only the right ones can be marked
             scoring = [_mark_active(example) for example in examples[: cfg.n_active]]
             scoring += [_mark_elsewhere(example, generator) for example in examples[cfg.n_active :]]
         else:
@@ -209,7 +222,7 @@ class AutoInterp:
         explanation = read_explanation(self.explainer(asked))
         scoring = self.get_scoring_prompts(explanation, judged)
         answer = self.judge(scoring)
-        predicted = parse_predictions(answer, len(judged))
+        predicted = parse_predictions(remove_thinking(answer), len(judged))
         truth = [example.is_right for example in judged]
         result: dict[str, Any] = {
             "explanation": explanation,
@@ -257,6 +270,10 @@ def _mark_active(example: Example) -> ScoringExample:
     """The text, marked at its own token."""
     is_marked = [i == example.position for i in range(len(example.str_tokens))]
     return ScoringExample(mark_tokens(example.str_tokens, is_marked), True)
+
+
+def _has_inactive(example: Example) -> bool:
+    return min(example.activations) <= 0
 
 
 def _mark_elsewhere(example: Example, generator: torch.Generator) -> ScoringExample:
