@@ -474,7 +474,7 @@ for quantity in ("FVU", "L0", "dead"):
 # through them batch by batch. Each batch has `tokens`, the latent as `latents` "batch seq 1", the same as
 # `counted` with 0 where a token doesn't count (padding, and the token that begins a text), and `is_real`, False
 # at padding. `find_place(model, sae, hook_name)` makes the place, and `token_texts(place.lm, ids)` says what
-# tokens are as text. `Example` is a record that may help, and tuples will do as well.
+# tokens are as text. On the way, a record such as `Example` may help; what you give back are tuples.
 #
 # Around each token, its **context**: up to `buffer` tokens on each side, fewer where the text ends. (This
 # builds on your `find_top_positions`. Not written yet? Take the library's: `from
@@ -550,7 +550,7 @@ show_activation_histogram(model, sae, held, SHOWN[1])
 from arena_lib.saes.analysis.directions.logits import show_top_logits
 
 for latent_idx in SHOWN[:2]:
-    print(latent_idx, "likelier:", [token for token, _ in find_top_logits(model, sae, latent_idx, 5).top])
+    print(latent_idx, "likelier:", [token for token, _ in find_top_logits(model, sae, latent_idx, 5)[0]])
     show_top_logits(model, sae, latent_idx, k=8).show()
 # %% [markdown]
 # For some latents both sides fit together: one that is active on a name at the beginning of a text makes " and"
@@ -772,7 +772,7 @@ def show_effects(tokens, metric, at, title):
     """Print the strongest latents, and draw all of them."""
     chosen, predicted, measured = effects_of_latents(tokens, metric, at)
     for i in sorted(range(len(chosen)), key=lambda i: -abs(measured[i]))[:6]:
-        raised = [token for token, _ in find_top_logits(model, sae, chosen[i], 4, hook_name=HOOK).top]
+        raised = [token for token, _ in find_top_logits(model, sae, chosen[i], 4, hook_name=HOOK)[0]]
         print(f"latent {chosen[i]:4d}: ablation {measured[i]:6.2f}, attribution {predicted[i]:6.2f}; raises {raised}")
     correlation = torch.corrcoef(torch.tensor([predicted, measured]))[0, 1]
     print(f"{len(chosen)} latents; correlation of attribution and ablation: {correlation:.2f}")
@@ -1062,10 +1062,10 @@ print(
 )
 print(f"{n_children.count(0)} none; {D_SAE - sum(n_children)} of {D_SAE} wide latents are new")
 for parent in sorted(range(len(families)), key=lambda parent: -n_children[parent])[:4]:
-    raised = [token for token, _ in find_top_logits(model, narrow, parent, 4).top]
+    raised = [token for token, _ in find_top_logits(model, narrow, parent, 4)[0]]
     print(f"narrow latent {parent}, which raises {raised}:")
     for child in families[parent][:4]:
-        print(f"    {child}: {[token for token, _ in find_top_logits(model, sae, child, 4).top]}")
+        print(f"    {child}: {[token for token, _ in find_top_logits(model, sae, child, 4)[0]]}")
 # %% result
 # a map of the decoder directions of both, by their two principal components; hover over a point to see what it raises.
 # With the extra `maps` installed, `project=project_umap` keeps neighbours together, which a plane cannot.

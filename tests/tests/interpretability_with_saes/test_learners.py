@@ -5,6 +5,8 @@ import torch
 from torch import nn
 
 from arena_lib.checking import run
+from arena_lib.saes.analysis.activations.examples import Example, fetch_max_activating_examples
+from arena_lib.saes.truth.scoring import score
 from arena_lib.tests import interpretability_with_saes as judges
 
 
@@ -86,3 +88,41 @@ def test_the_name_that_learners_know_covers_top_and_bottom_tokens():
     assert run(judges.test_show_top_logits, judges.test_find_top_logits.accepts[0]).status == "passed"
     wrong = judges.test_find_top_logits.mistakes[0].build(judges.test_find_top_logits.reference)
     assert run(judges.test_show_top_logits, wrong).status == "failed"
+
+
+def grow_from_the_best(candidates, features, label, largest=5):
+    fires = {candidate: candidate.fires(features) for candidate in candidates}
+    union, says, reached = [], torch.zeros_like(label), -1.0
+    while len(union) < largest:
+        best = max(candidates, key=lambda candidate: score(says | fires[candidate], label))
+        if score(says | fires[best], label) <= reached:
+            break
+        says = says | fires[best]
+        union, reached = [*union, best], score(says, label)
+    return union
+
+
+def test_a_union_may_begin_with_nothing_since_the_best_candidate_joins_first():
+    assert run(judges.test_grow_union, grow_from_the_best).status == "passed"
+
+
+def test_a_mask_of_numbers_gives_yes_and_no_all_the_same():
+    def pick(tokens, attention_mask, *, skip_first, skip_tokens):
+        picked = torch.ones_like(tokens).bool() if attention_mask is None else attention_mask.clone()
+        if skip_first:
+            picked &= picked.cumsum(dim=1) != 1
+        for token in skip_tokens:
+            picked &= tokens != token
+        return picked
+
+    assert "keeps the mask's dtype" in run(judges.test_pick_positions, pick).message
+
+
+def test_records_in_place_of_tuples_are_said_to_be_the_wrong_kind():
+    def fetch(*args, **kwargs):
+        return [Example(*entry, []) for entry in fetch_max_activating_examples(*args, **kwargs)]
+
+    assert (
+        "must be (activation, tokens, which of them): got Example"
+        in run(judges.test_fetch_max_activating_examples, fetch).message
+    )

@@ -96,10 +96,14 @@ def grow_union(
     label: Bool[Tensor, " n_tokens"],
     largest: int = LARGEST_UNION,
 ) -> list[Detector]:
-    """Start from the best candidate and add whichever raises F1 most, as long as one does, up to `largest`."""
+    """Start from the best candidate and add whichever raises F1 most, as long as one does, up to `largest`.
+
+    The best is the one with the largest F1 by itself. Of equal ones the first is taken, then and later.
+    """
     fires = [candidate.fires(features) for candidate in candidates]
-    chosen, says = [0], fires[0]
-    reached = score(says, label)
+    alone = [score(fired, label) for fired in fires]
+    first = max(range(len(fires)), key=alone.__getitem__)
+    chosen, says, reached = [first], fires[first], alone[first]
     while len(chosen) < largest:
         gains = [score(says | fired, label) for fired in fires]
         best = max(range(len(fires)), key=gains.__getitem__)

@@ -1,5 +1,9 @@
 """Judges of section 1.3.3, Interpretability with SAEs."""
 
+from arena_lib.tests.interpretability_with_saes.attribution import (
+    test_attribute_ablations,
+    test_attribute_to_sources,
+)
 from arena_lib.tests.interpretability_with_saes.directions import (
     test_find_top_logits,
     test_project_to_logits,
@@ -13,14 +17,10 @@ from arena_lib.tests.interpretability_with_saes.explaining import (
     test_create_prompt,
     test_hook_fn_patch_scoping,
     test_mark_tokens,
-    test_parse_predictions,
-    test_score_predictions,
 )
 from arena_lib.tests.interpretability_with_saes.interventions import (
     test_ablate_sae_latent,
     test_apply_latent_change,
-    test_attribute_ablations,
-    test_attribute_to_sources,
     test_steering_hook,
 )
 from arena_lib.tests.interpretability_with_saes.metrics import (
@@ -31,6 +31,7 @@ from arena_lib.tests.interpretability_with_saes.metrics import (
     test_replace_positions,
 )
 from arena_lib.tests.interpretability_with_saes.naming import test_compute_f1, test_grow_union
+from arena_lib.tests.interpretability_with_saes.scoring import test_parse_predictions, test_score_predictions
 from arena_lib.tests.interpretability_with_saes.splitting import test_compute_cosines, test_find_children
 from arena_lib.tests.interpretability_with_saes.stream import (
     test_compute_scale,

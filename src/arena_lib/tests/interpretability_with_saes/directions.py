@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from arena_lib.checking import Case, Mistake, exercise, instead_of, outputs_and_gradients
+from arena_lib.checking import Case, Mistake, Unfit, exercise, instead_of, outputs_and_gradients
 from arena_lib.checking.observing import Observations
 from arena_lib.saes.analysis.directions import logits
 from arena_lib.tests.interpretability_with_saes.small_models import GPT, LLAMA, RESID, make_model, make_sae
@@ -76,6 +76,10 @@ test_project_to_logits = exercise(
             "directions - directions.mean(dim=-1, keepdim=True)",
             {
                 "directions": ("never centres the directions", "a LayerNorm takes each vector's mean away"),
+                "directions - (directions * gain).mean(dim=-1, keepdim=True) / gain": (
+                    "centres after the gain",
+                    "a LayerNorm takes the mean away first, and multiplies by its gain then",
+                ),
                 "directions - directions.mean(dim=0, keepdim=True)": (
                     "takes the mean of all directions",
                     "a LayerNorm takes away the mean over d_model",
@@ -105,9 +109,11 @@ def top_cases(generator: torch.Generator) -> list[Case]:
 
 
 def both_ends(function: Callable[..., Any], case: Case) -> Observations:
-    """The tokens of both ends with their numbers, from an object with `top` and `bottom`, or from a pair."""
-    effects = function(*case.args, **case.kwargs)
-    top, bottom = (effects.top, effects.bottom) if hasattr(effects, "top") else effects
+    """The tokens of both ends with their numbers; any pair of lists will do."""
+    ends = function(*case.args, **case.kwargs)
+    if not isinstance(ends, (tuple, list)) or len(ends) != 2:
+        raise Unfit(f"find_top_logits must return two lists, TokenEffects(top, bottom): got {type(ends).__name__}.")
+    top, bottom = ends
     return {
         "tokens at the top": [token for token, _ in top],
         "numbers at the top": torch.tensor([float(number) for _, number in top]),
@@ -136,6 +142,17 @@ def ends_of_encoder(model: Any, sae: Any, latent_idx: int, k: int = 10, *, hook_
     return logits.list_ends(place, logits.project_to_logits(direction, model.W_U, gain, is_centred)[0], k)
 
 
+def ends_of_the_largest(model: Any, sae: Any, latent_idx: int, k: int = 10, *, hook_name: str | None = None) -> Any:
+    """The mistake of taking the k largest sizes, whatever their sign."""
+    place = logits.find_place(model, sae, hook_name)
+    values = logits.compute_latent_logits(model, sae, [latent_idx], hook_name=hook_name)[0]
+    ids = values.abs().argsort(descending=True)[:k].tolist()
+    pairs = list(zip(logits.token_texts(place.lm, ids), values[ids].tolist(), strict=True))
+    return [pair for pair in pairs if pair[1] > 0], [pair for pair in pairs if pair[1] <= 0]
+
+
+ENDS = "the k that are raised most, the most raised first; then the k that are lowered most, the most lowered first"
+
 test_find_top_logits = exercise(
     reference=logits.find_top_logits,
     cases=top_cases,
@@ -163,6 +180,20 @@ test_find_top_logits = exercise(
                 ),
             },
         ),
+        *instead_of(
+            "return list_ends(place, compute_latent_logits(model, sae, [latent_idx], hook_name=hook_name)[0], k)",
+            {
+                "top, bottom = list_ends(place, compute_latent_logits(model, sae, [latent_idx], hook_name=hook_name)[0], k)\n"
+                "    return TokenEffects(bottom, top)": ("puts the lowered ones first", ENDS),
+                "top, bottom = list_ends(place, compute_latent_logits(model, sae, [latent_idx], hook_name=hook_name)[0], k)\n"
+                "    return TokenEffects(top, bottom[::-1])": ("lists the most lowered last", ENDS),
+                "return list_ends(place, compute_latent_logits(model, sae, [latent_idx], hook_name=hook_name)[0], 10)": (
+                    "ignores k",
+                    ENDS,
+                ),
+            },
+        ),
+        Mistake("takes the k largest sizes", function=ends_of_the_largest, why=ENDS),
         Mistake(
             "takes the encoder's direction", function=ends_of_encoder, why="a latent writes along its row of W_dec"
         ),

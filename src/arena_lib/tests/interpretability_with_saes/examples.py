@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from arena_lib.checking import Case, Mistake, exercise, instead_of, outputs
+from arena_lib.checking import Case, Mistake, Unfit, exercise, instead_of, outputs
 from arena_lib.checking.observing import Observations
 from arena_lib.saes.analysis.activations import examples
 from arena_lib.tests.interpretability_with_saes.small_models import (
@@ -96,6 +96,10 @@ test_find_top_positions = exercise(
             "acts.flatten().argsort(descending=True, stable=True)",
             {
                 "acts.flatten().argsort(stable=True)": ("begins with the smallest", "the largest comes first"),
+                "acts.flatten().argsort(descending=True, stable=True)[:k]": (
+                    "looks at the k largest alone",
+                    "for each one that is left out because of its neighbour the next largest comes in",
+                ),
                 "acts.flatten().abs().argsort(descending=True, stable=True)": (
                     "sorts by absolute value",
                     "a latent is active where it's above 0",
@@ -106,11 +110,18 @@ test_find_top_positions = exercise(
                 ),
             },
         ),
-        Mistake(
-            "gives position and row",
-            "found.append((row, position))",
-            "found.append((position, row))",
-            why="first the text, then the position in it",
+        *instead_of(
+            "torch.tensor(found, dtype=torch.long).reshape(-1, 2)",
+            {
+                "torch.tensor(found, dtype=torch.long).reshape(-1, 2).flip(1)": (
+                    "gives position and row",
+                    "first the text, then the position in it",
+                ),
+                "torch.tensor(found)": (
+                    "gives no second axis where nothing is active",
+                    "a result without rows still has the axis of row and position: reshape(-1, 2), and whole numbers",
+                ),
+            },
         ),
     ],
     equivalent={
@@ -168,11 +179,14 @@ def _busiest(model: Any, sae: Any, texts: Tensor) -> int:
 
 def rows_of_examples(function: Callable[..., Any], case: Case) -> Observations:
     """Activations, words and places, each in the order of the examples."""
-    found = function(*case.args, **case.kwargs)
+    found = list(function(*case.args, **case.kwargs))
+    for entry in found:
+        if not isinstance(entry, (tuple, list)) or len(entry) != 3:
+            raise Unfit(f"Each entry must be (activation, tokens, which of them): got {type(entry).__name__}.")
     return {
-        "activations": torch.tensor([float(entry[0]) for entry in found]),
-        "words": [list(entry[1]) for entry in found],
-        "which word": [int(entry[2]) for entry in found],
+        "activations": torch.tensor([float(activation) for activation, _, _ in found]),
+        "words": [list(words) for _, words, _ in found],
+        "which word": [int(position) for _, _, position in found],
     }
 
 
@@ -207,6 +221,7 @@ def fetch_by_hand(
     return active[:k]
 
 
+APART = "only where they may not overlap must they be apart"
 WINDOW = "the window has up to `buffer` tokens on each side, and is cut where the text begins and ends"
 
 test_fetch_max_activating_examples = exercise(
@@ -264,13 +279,18 @@ test_fetch_max_activating_examples = exercise(
                 ),
             },
         ),
-        Mistake(
-            "looks for distant examples by default",
+        *instead_of(
             "0 if may_overlap else buffer",
-            "buffer if may_overlap else 0",
-            why="only where they may not overlap must they be apart",
+            {
+                "buffer if may_overlap else 0": ("looks for distant examples by default", APART),
+                "0": ("ignores may_overlap", APART),
+                "buffer": ("never lets examples overlap", APART),
+            },
         ),
         Mistake("reads every batch", "total_batches=total_batches", "total_batches=None", why="total_batches are read"),
+        Mistake(
+            "ignores skip", "skip=skip", "skip=None", why="tokens of skip are never chosen, and no others if it's given"
+        ),
     ],
     equivalent={"acts = batch.counted[..., 0] -> acts = batch.counted[..., -1]": "one latent was asked for"},
 )

@@ -1,6 +1,6 @@
-"""Judges of what a model does with a latent: ablation, attribution, sources, steering; section 1.3.3.
+"""Judges of what a model does with a latent that is changed: ablation and steering; section 1.3.3.
 
-Shapes:  latents "batch seq d_sae"; acts and gradient "batch seq d_out"; W_dec "d_sae d_out"; v "seq n_heads d_head"
+Shapes:  latents "batch seq d_sae"; acts "batch seq d_out"; W_dec "d_sae d_out"
 """
 
 from collections.abc import Callable
@@ -11,8 +11,7 @@ from torch import Tensor
 
 from arena_lib.checking import Case, Mistake, exercise, instead_of, outputs, outputs_and_gradients
 from arena_lib.checking.observing import Observations
-from arena_lib.saes.analysis.activations import attention
-from arena_lib.saes.analysis.interventions import ablation, attribution, steering
+from arena_lib.saes.analysis.interventions import ablation, steering
 from arena_lib.tests.interpretability_with_saes.small_models import make_sae
 
 __test__ = False
@@ -75,14 +74,19 @@ test_ablate_sae_latent = exercise(
             "ablated = sae_acts",
             why="sae_acts stays as it is: make a copy",
         ),
-        Mistake(
-            "takes latent 0 for None",
+        *instead_of(
             "slice(None) if latent_idx is None else latent_idx",
-            "latent_idx or slice(None)",
-            why=NONE_IS_ALL,
+            {
+                "latent_idx or slice(None)": ("takes latent 0 for None", NONE_IS_ALL),
+                "slice(0) if latent_idx is None else latent_idx": ("takes None for no latent", NONE_IS_ALL),
+            },
         ),
-        Mistake(
-            "takes position 0 for None", "slice(None) if seq_pos is None", "slice(None) if not seq_pos", why=NONE_IS_ALL
+        *instead_of(
+            "slice(None) if seq_pos is None",
+            {
+                "slice(None) if not seq_pos": ("takes position 0 for None", NONE_IS_ALL),
+                "slice(0) if seq_pos is None": ("takes None for no position", NONE_IS_ALL),
+            },
         ),
     ],
 )
@@ -123,7 +127,12 @@ test_apply_latent_change = exercise(
             "acts + (changed - latents) @ W_dec",
             {
                 "changed @ W_dec": ("forgets the error", ERROR_STAYS),
+                "(changed - latents) @ W_dec": ("gives the change alone", "the change is added to the activations"),
                 "acts - latents @ W_dec": ("takes out every latent", ERROR_STAYS),
+                "acts.add_((changed - latents) @ W_dec)": (
+                    "writes into the activations",
+                    "they stay as they are: make a new tensor",
+                ),
                 "acts + changed @ W_dec": ("doesn't take the old latents out", "the change is changed less latents"),
                 "acts + (latents - changed) @ W_dec": ("turns the change round", "the change is changed less latents"),
                 "changed @ W_dec + (acts - changed @ W_dec)": (
@@ -141,126 +150,6 @@ test_apply_latent_change = exercise(
                 "acts + (changed - latents) @ (W_dec / W_dec.norm(dim=-1, keepdim=True))": (
                     "normalises the directions",
                     "W_dec is used as it is",
-                ),
-            },
-        ),
-    ],
-)
-
-# -- attribute_ablations ------------------------------------------------------------------------------
-
-
-def gradient_cases(generator: torch.Generator) -> list[Case]:
-    """Sparse latents, gradients of both signs; encoder and decoder would have different shapes."""
-    cases = []
-    for label, batch, seq, d_sae, d_out in (
-        ("two texts", 2, 3, 5, 4),
-        ("one text", 1, 4, 3, 6),
-        ("one token", 1, 1, 6, 2),
-    ):
-        latents = torch.randn(batch, seq, d_sae, generator=generator).relu()
-        gradient = torch.randn(batch, seq, d_out, generator=generator)
-        W_dec = torch.randn(d_sae, d_out, generator=generator)
-        cases.append(Case(label=label, args=(latents, gradient, W_dec), axes={"output": "batch seq d_sae"}))
-    return cases
-
-
-def attribute_by_loop(latents: Tensor, gradient: Tensor, W_dec: Tensor) -> Tensor:
-    """One latent after the other."""
-    effects = [-latents[..., i] * (gradient * direction).sum(dim=-1) for i, direction in enumerate(W_dec)]
-    return torch.stack(effects, dim=-1)
-
-
-FORMULA = "minus the latent, times the dot product of its direction with the gradient"
-
-test_attribute_ablations = exercise(
-    reference=attribution.attribute_ablations,
-    cases=gradient_cases,
-    observe=outputs_and_gradients,
-    accepts=[attribute_by_loop],
-    mistakes=[
-        *instead_of(
-            "-latents * (gradient @ W_dec.T)",
-            {
-                "latents * (gradient @ W_dec.T)": ("forgets the minus", "ablating takes the latent away"),
-                "-(gradient @ W_dec.T)": ("leaves out the latent", FORMULA + ": a silent latent has no effect"),
-                "-(latents > 0).to(latents) * (gradient @ W_dec.T)": ("counts active latents as 1", FORMULA),
-                "-latents * gradient.sum(dim=-1, keepdim=True)": ("multiplies by the gradient's sum", FORMULA),
-                "-latents * gradient.norm(dim=-1, keepdim=True)": ("forgets the decoder", FORMULA),
-                "-latents * (gradient @ W_dec.T).abs()": ("takes absolute values", "effects have a sign"),
-                "-latents.square() * (gradient @ W_dec.T)": ("multiplies by the latent twice", FORMULA),
-                "(-latents * (gradient @ W_dec.T)).sum(dim=1, keepdim=True).expand_as(latents)": (
-                    "sums over positions",
-                    "each latent has an effect at each position by itself",
-                ),
-                "-latents * (gradient.mean(dim=1, keepdim=True) @ W_dec.T)": (
-                    "takes one gradient for all positions",
-                    "each position has its own gradient",
-                ),
-                "-latents * (gradient @ (W_dec / W_dec.norm(dim=-1, keepdim=True)).T)": (
-                    "normalises the directions",
-                    "W_dec is used as it is",
-                ),
-            },
-        ),
-    ],
-)
-
-# -- attribute_to_sources -----------------------------------------------------------------------------
-
-
-def source_cases(generator: torch.Generator) -> list[Case]:
-    """Heads that look at different places; as many heads as positions never."""
-    cases = []
-    for label, seq, n_heads, d_head in (("a text", 6, 3, 4), ("a single position", 1, 2, 3), ("one head", 5, 1, 2)):
-        pattern = torch.randn(n_heads, seq, generator=generator).mul(2).softmax(dim=-1)
-        v, encoder = (
-            torch.randn(seq, n_heads, d_head, generator=generator),
-            torch.randn(n_heads, d_head, generator=generator),
-        )
-        cases.append(Case(label=label, args=(v, pattern, encoder), axes={"output": "seq n_heads"}))
-    return cases
-
-
-def sources_by_einsum(v: Tensor, pattern: Tensor, encoder: Tensor) -> Tensor:
-    """Says which axis goes."""
-    return torch.einsum("shd,hs,hd->sh", v, pattern, encoder)
-
-
-test_attribute_to_sources = exercise(
-    reference=attention.attribute_to_sources,
-    cases=source_cases,
-    observe=outputs_and_gradients,
-    accepts=[sources_by_einsum],
-    mistakes=[
-        *instead_of(
-            "pattern.T * (v * encoder).sum(dim=-1)",
-            {
-                "(v * encoder).sum(dim=-1)": ("forgets the pattern", "a value counts as much as the head looks at it"),
-                "pattern.T * v.sum(dim=-1)": (
-                    "forgets the encoder",
-                    "values count along the latent's encoder direction",
-                ),
-                "pattern.T * (v * encoder).mean(dim=-1)": ("takes the mean over d_head", "a dot product is a sum"),
-                "pattern.T * (v * encoder[:1]).sum(dim=-1)": (
-                    "uses the first head's encoder for all",
-                    "each head has its own part of the encoder direction",
-                ),
-                "pattern.mean(dim=0)[:, None] * (v * encoder).sum(dim=-1)": (
-                    "takes the mean pattern of all heads",
-                    "each head looks elsewhere",
-                ),
-                "pattern.T * (v * encoder).sum(dim=-1).abs()": (
-                    "takes absolute values",
-                    "a source may speak against it",
-                ),
-                "pattern.T * (v[-1] * encoder).sum(dim=-1)": (
-                    "takes the last position's values",
-                    "each source position has values of its own",
-                ),
-                "(pattern.T > 0.2) * (v * encoder).sum(dim=-1)": (
-                    "counts only what a head looks at most",
-                    "every position counts as much as the head looks at it",
                 ),
             },
         ),
@@ -337,6 +226,13 @@ test_steering_hook = exercise(
                     "the row is used as it is",
                 ),
             },
+        ),
+        Mistake(
+            "doesn't split the direction into heads",
+            "sae.W_dec[latent_idx].view(activations.shape[2:])",
+            "sae.W_dec[latent_idx]",
+            why="at hooks by head, each head gets its part of the direction: give it the shape of the last two axes",
+            raises="RuntimeError",
         ),
         *instead_of(
             "return activations + steering_coefficient * direction.to(activations)",

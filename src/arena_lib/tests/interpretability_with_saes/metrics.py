@@ -94,6 +94,10 @@ test_compute_frequencies = exercise(
                     "divides by the mean over latents",
                     "a share of all rows",
                 ),
+                "(latents > 0).float().sum(dim=0) / (latents > 0).sum()": (
+                    "gives shares of all activity",
+                    "a share of all rows: shares of several latents needn't add up to 1",
+                ),
                 "(latents > 0).float().sum(dim=0) / (latents > 0).any(dim=-1).sum()": (
                     "leaves out rows in which nothing is active",
                     "a share of all rows",
@@ -139,6 +143,10 @@ test_compute_fvu = exercise(
                 "(recon - recon.mean(dim=0)).square().sum()": ("takes the reconstruction's variance", THE_MEAN),
                 "(recon - acts.mean(dim=0)).square().sum()": ("compares the reconstruction with the mean", THE_MEAN),
                 "acts.var(dim=0).sum()": ("divides a sum by a mean", "both are sums over all rows, or both are means"),
+                "(acts.var(dim=0).sum() * len(acts))": (
+                    "divides by n - 1 within the variance",
+                    "the mean is over n rows above and below; for Tensor.var that's correction=0",
+                ),
             },
         ),
         *instead_of(
@@ -152,11 +160,26 @@ test_compute_fvu = exercise(
                 ),
             },
         ),
-        Mistake(
-            "takes the ratio for each entry, then their mean",
+        *instead_of(
             "(recon - acts).square().sum() / (acts - acts.mean(dim=0)).square().sum()",
-            "((recon - acts).square().sum(dim=0) / (acts - acts.mean(dim=0)).square().sum(dim=0)).mean()",
-            why="sums over all entries first, so that an entry counts as much as it varies",
+            {
+                "((recon - acts).square().sum(dim=0) / (acts - acts.mean(dim=0)).square().sum(dim=0)).mean()": (
+                    "takes the ratio for each entry, then their mean",
+                    "sums over all entries first, so that an entry counts as much as it varies",
+                ),
+                "((recon - acts).square().sum(dim=1) / (acts - acts.mean(dim=0)).square().sum(dim=1)).mean()": (
+                    "takes the ratio for each row, then their mean",
+                    "one sum over all rows above and one below, then their ratio",
+                ),
+                "(recon - acts).norm(dim=1).sum() / (acts - acts.mean(dim=0)).norm(dim=1).sum()": (
+                    "doesn't square the distances",
+                    "variance is made of squares",
+                ),
+                "((recon - acts).square().sum() / (acts - acts.mean(dim=0)).square().sum()).sqrt()": (
+                    "takes a root",
+                    "variance is made of squares",
+                ),
+            },
         ),
     ],
 )
@@ -189,6 +212,12 @@ def replace_by_indexing(acts: Tensor, replacement: Tensor, is_spliced: Tensor | 
     chosen = torch.ones(acts.shape[:2], dtype=torch.bool) if is_spliced is None else is_spliced
     out[chosen] = replacement[chosen].unflatten(-1, acts.shape[2:]).to(acts.dtype)
     return out
+
+
+def replace_the_stream(acts: Tensor, replacement: Tensor, is_spliced: Tensor | None = None) -> Tensor:
+    """The mistake of taking every hook for the residual stream."""
+    replacement = replacement.to(acts.dtype)
+    return replacement if is_spliced is None else torch.where(is_spliced[..., None], replacement, acts)
 
 
 ONLY_THERE = "positions where is_spliced is False keep the model's own activations"
@@ -232,6 +261,12 @@ test_replace_positions = exercise(
                 ),
             },
         ),
+        Mistake(
+            "doesn't give heads an axis of their own",
+            function=replace_the_stream,
+            why="at a hook by head the activations have four axes: give the replacement their shape",
+            raises="RuntimeError",
+        ),
     ],
 )
 
@@ -260,6 +295,7 @@ test_compute_loss_recovered = exercise(
             "(ablated - spliced) / (ablated - clean)",
             {
                 "(spliced - clean) / (ablated - clean)": ("gives the share that is lost", "1 is all of it, 0 none"),
+                "(spliced - ablated) / (ablated - clean)": ("turns the sign round", "1 is all of it, 0 none"),
                 "(ablated - clean) / (ablated - spliced)": ("turns the fraction round", "1 is all of it, 0 none"),
                 "(ablated - spliced) / ablated": (
                     "divides by the ablated loss",

@@ -88,19 +88,25 @@ def union_cases(generator: torch.Generator) -> list[Case]:
     parts = torch.randint(0, 4, (60,), generator=generator)
     columns = [label & (parts == part) for part in range(4)]
     columns += [label & (parts < 2), torch.rand(60, generator=generator) < 0.3]
-    strengths = 1 + torch.rand(60, 6, generator=generator)
+    columns += [label & ((parts == 0) | ((parts == 2) & (torch.arange(60) % 2 == 0)))]
+    columns += [label | (torch.rand(60, generator=generator) < 0.2) for _ in range(2)]
+    strengths = 1 + torch.rand(60, len(columns), generator=generator)
     features = torch.stack(columns, dim=1) * strengths
-    noise = 0.6 * (torch.rand(60, 6, generator=generator) < 0.15)
+    noise = 0.6 * (torch.rand(60, len(columns), generator=generator) < 0.15)
     detectors = [Detector(feature, 0.8) for feature in (4, 2, 3, 0, 1, 5)]
     low = [Detector(feature, 0.0) for feature in (4, 5, 2, 3)]
     repeated = [Detector(4, 0.8), Detector(4, 0.9), Detector(0, 0.8)]
     everywhere = torch.cat([features, torch.ones(60, 1)], dim=1)
-    greedy = [Detector(4, 0.8), Detector(6, 0.5), Detector(2, 0.8), Detector(5, 0.8), Detector(3, 0.8)]
+    last = [Detector(feature, 0.8) for feature in (2, 6, 5, 0, 3, 4)]
+    greedy = [Detector(4, 0.8), Detector(len(columns), 0.5), Detector(2, 0.8), Detector(5, 0.8), Detector(3, 0.8)]
+    tainted = [Detector(feature, 0.8) for feature in (5, 7, 8)]
     return [
         Case(label="parts of one label", args=(detectors, features + noise, label, 5)),
         Case(label="a union of two at most", args=(detectors, features + noise, label, 2)),
         Case(label="one alone", args=(detectors, features, label, 1)),
         Case(label="thresholds that let noise through", args=(low, features + noise, label, 4)),
+        Case(label="the best comes last", args=(last, features + noise, label, 3)),
+        Case(label="whose noise differs", args=(tainted, features, label, 3)),
         Case(label="one that says yes everywhere", args=(greedy, everywhere, label, 4)),
         Case(label="nothing to gain", args=(repeated, features, label, 3)),
     ]
@@ -119,12 +125,25 @@ def union_by_passes(
     def reach(chosen: list[Detector]) -> float:
         return score(torch.stack([d.fires(features) for d in chosen]).any(dim=0), label)
 
-    union = [candidates[0]]
+    union = [max(candidates, key=lambda candidate: reach([candidate]))]
     while len(union) < largest:
         best = max(candidates, key=lambda candidate: reach([*union, candidate]))
         if reach([*union, best]) <= reach(union):
             return union
         union.append(best)
+    return union
+
+
+def grow_in_turn(
+    candidates: Sequence[Detector], features: Tensor, label: Tensor, largest: int = scoring.LARGEST_UNION
+) -> list[Detector]:
+    """The mistake of going through the candidates once, the best first."""
+    union: list[Detector] = []
+    says = torch.zeros_like(label)
+    for candidate in sorted(candidates, key=lambda candidate: -score(candidate.fires(features), label)):
+        joined = says | candidate.fires(features)
+        if not union or (len(union) < largest and score(joined, label) > score(says, label)):
+            union, says = [*union, candidate], joined
     return union
 
 
@@ -160,6 +179,18 @@ test_grow_union = exercise(
                 "if gains[best] <= reached + 0.1:": ("stops too early", AS_LONG),
             },
         ),
+        Mistake(
+            "adds what changes nothing",
+            "best = max(range(len(fires)), key=gains.__getitem__)\n        if gains[best] <= reached:",
+            "best = max(set(range(len(fires))) - set(chosen), key=gains.__getitem__, default=-1)\n"
+            "        if best < 0 or gains[best] < reached:",
+            why=AS_LONG,
+        ),
+        Mistake(
+            "takes whatever helps, the best by itself first",
+            function=grow_in_turn,
+            why="the next one is the one that helps the union most",
+        ),
         Mistake("makes unions of one more", "while len(chosen) < largest", "while len(chosen) <= largest", why=AS_LONG),
         Mistake(
             "never joins what it adds",
@@ -168,14 +199,16 @@ test_grow_union = exercise(
             why="the union says yes wherever one of its members does",
         ),
         Mistake(
-            "begins with nothing",
-            "chosen, says = [0], fires[0]",
-            "chosen, says = [], fires[0] & ~fires[0]",
-            why="the best candidate, which is the first, begins the union",
+            "begins with the first candidate",
+            "max(range(len(fires)), key=alone.__getitem__)",
+            "0",
+            why="the union begins with the candidate that has the largest F1 by itself",
         ),
     ],
     equivalent={
-        "reached = score(says, label) -> reached = score(label, says)": "F1 is the same both ways",
+        "alone = [score(fired, label) for fired in fires] -> alone = [score(label, fired) for fired in fires]": (
+            "F1 is the same both ways"
+        ),
         "gains = [score(says | fired, label) for fired in fires] -> gains = [score(label, says | fired) for fired in fires]": (
             "F1 is the same both ways"
         ),

@@ -93,6 +93,11 @@ def children_by_loop(cosines: Tensor, threshold: float = 0.7) -> list[list[int]]
     return [[latent for _, latent in sorted(group)] for group in children]
 
 
+def children_of_all(cosines: Tensor, threshold: float = splitting.NEAR) -> list[list[int]]:
+    """The mistake of looking at each narrow latent by itself."""
+    return [[i for i in row.argsort(descending=True).tolist() if row[i] >= threshold] for row in cosines]
+
+
 ONE_PARENT = "each wide latent belongs to one narrow latent at most, the nearest"
 
 test_find_children = exercise(
@@ -105,6 +110,7 @@ test_find_children = exercise(
             "if best[latent] >= threshold:",
             {
                 "if best[latent] > threshold:": ("leaves out a cosine of exactly the threshold", "at least threshold"),
+                "if best[latent] >= NEAR:": ("ignores threshold", "at least threshold, which may be given"),
                 "if best[latent].abs() >= 0:": ("gives every latent a parent", "at least threshold"),
                 "if best[latent] <= threshold:": ("keeps what is far", "at least threshold"),
             },
@@ -126,12 +132,7 @@ test_find_children = exercise(
                 "best, parents = cosines.min(dim=0)": ("takes the farthest parent", ONE_PARENT),
             },
         ),
-        Mistake(
-            "gives a latent to every parent that is near",
-            "children[int(parents[latent])].append(latent)",
-            "[group.append(latent) for group, near in zip(children, cosines[:, latent] >= threshold) if near]",
-            why=ONE_PARENT,
-        ),
+        Mistake("gives a latent to every parent that is near", function=children_of_all, why=ONE_PARENT),
     ],
     equivalent={
         "best.argsort(descending=True, stable=True).tolist() -> best.argsort(descending=True).tolist()": (

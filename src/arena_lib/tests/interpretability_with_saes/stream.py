@@ -78,6 +78,7 @@ test_pick_positions = exercise(
                     "a position must meet every condition: padding stays out",
                 ),
                 "is_picked &= tokens != skip_tokens[0]": ("leaves out the first of them only", "all of skip_tokens go"),
+                "is_picked &= tokens != skip_tokens[-1]": ("leaves out the last of them only", "all of skip_tokens go"),
             },
         ),
         *instead_of(
@@ -85,11 +86,20 @@ test_pick_positions = exercise(
             {
                 "~attention_mask.bool()": ("picks the padding", "the mask is True at real tokens"),
                 "torch.ones_like(tokens, dtype=torch.bool)": ("ignores the mask", "padding isn't part of a text"),
+                "attention_mask.clone()": ("keeps the mask's dtype", "each position is True or False"),
                 "attention_mask.bool()": (
                     "writes into the mask",
                     "the mask belongs to the caller: make a new tensor",
                 ),
             },
+        ),
+        Mistake(
+            "leaves out the first of those that remain",
+            "if skip_first:\n        is_picked &= is_picked.cumsum(dim=1) != 1\n"
+            "    for token in skip_tokens:\n        is_picked &= tokens != token\n",
+            "for token in skip_tokens:\n        is_picked &= tokens != token\n"
+            "    if skip_first:\n        is_picked &= is_picked.cumsum(dim=1) != 1\n",
+            why=FIRST_REAL + ", also where that is one of skip_tokens",
         ),
     ],
 )
@@ -147,6 +157,12 @@ test_compute_scale = exercise(
             "acts.shape[-1] ** 0.5 / acts.float().norm(dim=-1).mean()",
             "acts.float().norm(dim=-1).mean() / acts.shape[-1] ** 0.5",
             why="activations are multiplied by the result, so long ones need a small number",
+        ),
+        Mistake(
+            "takes the mean of each row's own scale",
+            "acts.shape[-1] ** 0.5 / acts.float().norm(dim=-1).mean()",
+            "(acts.shape[-1] ** 0.5 / acts.float().norm(dim=-1)).mean()",
+            why="one number for all rows: the mean norm comes first",
         ),
     ],
 )
@@ -219,6 +235,16 @@ test_mix_halves = exercise(
                 "chunk[split][order]": ("serves the new chunk alone", "half of what is served was held back before"),
             },
         ),
-        Mistake("holds back the old half again", "[order], later", "[order], held", why="the new half is held back"),
+        *instead_of(
+            "[order], later",
+            {
+                "[order], held": ("holds back the old half again", "the new half is held back"),
+                "[order], now": ("holds back what is served", "each row is served once"),
+                "[order], chunk[len(held) :]": (
+                    "holds back rows as they were read",
+                    "split says which rows are held back, too: the second half of chunk[split]",
+                ),
+            },
+        ),
     ],
 )

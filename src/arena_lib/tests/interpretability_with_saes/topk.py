@@ -59,6 +59,13 @@ def keep_of_the_batch(pre_acts: Tensor, k: int) -> Tensor:
     return torch.zeros_like(flat).scatter(0, indices, values.relu()).view_as(pre_acts)
 
 
+def keep_along_axis_1(pre_acts: Tensor, k: int) -> Tensor:
+    """The mistake of choosing along the second axis, which is the last one of a batch alone."""
+    dim = min(1, pre_acts.ndim - 1)
+    values, indices = pre_acts.topk(k, dim=dim)
+    return torch.zeros_like(pre_acts).scatter(dim, indices, values.relu())
+
+
 EACH_EXAMPLE = "every example keeps its own k: pick along the last axis"
 
 test_keep_top_k = exercise(
@@ -83,6 +90,7 @@ test_keep_top_k = exercise(
                     "keeps k + 1",
                     "at most k latents are active",
                 ),
+                "pre_acts.topk(k - 1, dim=-1, sorted=False)": ("keeps k - 1", "the k-th largest stays, too"),
                 "pre_acts.topk(k, dim=-1, largest=False, sorted=False)": ("keeps the k smallest", "the largest stay"),
                 "(pre_acts.gather(-1, pre_acts.abs().topk(k, dim=-1).indices), pre_acts.abs().topk(k, dim=-1).indices)": (
                     "chooses by absolute value",
@@ -91,6 +99,7 @@ test_keep_top_k = exercise(
             },
         ),
         Mistake("keeps each latent's k largest examples", function=keep_for_each_latent, why=EACH_EXAMPLE),
+        Mistake("chooses along axis 1", function=keep_along_axis_1, why=EACH_EXAMPLE),
         Mistake("keeps the largest of the whole batch", function=keep_of_the_batch, why=EACH_EXAMPLE),
     ],
     equivalent={
@@ -167,6 +176,15 @@ test_decode_latents = exercise(
                     "activations may be negative: only latents may not",
                 ),
                 "latents @ W_dec / len(W_dec) + b_dec": ("takes the mean over latents", "the directions are summed"),
+                "latents @ W_dec / (latents > 0).sum(dim=-1, keepdim=True).clamp(min=1) + b_dec": (
+                    "takes the mean over active latents",
+                    "the directions are summed",
+                ),
+                "torch.addmm(b_dec, latents, W_dec)": (
+                    "asks for two axes",
+                    "there may be any number of axes before the last one: @ takes them all",
+                    "RuntimeError",
+                ),
                 "(latents + b_dec.mean()) @ W_dec": (
                     "adds the bias before the product",
                     "b_dec has d_out entries and is added to the reconstruction",
@@ -223,6 +241,10 @@ test_compute_aux_error = exercise(
                     "k_aux dead latents explain each example, so that each learns something of its own",
                 ),
                 "pre_acts": ("takes the pre-activations for latents", "only the k_aux largest count, and none below 0"),
+                "(keep_top_k(pre_acts - pre_acts.min() + 1, min(k_aux, pre_acts.shape[-1])) > 0) * pre_acts": (
+                    "decodes negative pre-activations",
+                    "a latent is never negative: among the k_aux largest, too, what is below 0 becomes 0",
+                ),
                 "keep_top_k(pre_acts, k_aux)": (
                     "always asks for k_aux latents",
                     "where fewer latents are dead, all of them are used",
@@ -311,6 +333,10 @@ test_remove_radial_gradient = exercise(
                 "gradient - (gradient * W_dec).sum(dim=0, keepdim=True) * W_dec": (
                     "takes the dot product over the latents",
                     "a latent's direction is a row of W_dec: sum over d_out",
+                ),
+                "gradient.sub_((gradient * W_dec).sum(dim=-1, keepdim=True) * W_dec)": (
+                    "writes into the gradient",
+                    "it belongs to the caller: make a new tensor",
                 ),
                 "gradient - (gradient * W_dec).sum() * W_dec": (
                     "takes one dot product for all latents",

@@ -42,6 +42,8 @@ END_OF_THINKING = "</think>"
 def mark_tokens(str_tokens: Sequence[str], is_marked: Sequence[bool]) -> str:
     """The text with marks around its marked tokens; neighbours that are both marked share one pair of marks.
 
+    What the tokens themselves hold stays as it is, also where that looks like marks.
+
     >>> mark_tokens([" a", " red", " kite", "."], [False, True, True, False])
     ' a<< red kite>>.'
     """

@@ -19,8 +19,7 @@ Differs: the final norm's gain is multiplied in, and the mean over d_model taken
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 import torch
@@ -34,8 +33,7 @@ from arena_lib.saes.analysis.places import Place, check_latents, find_place, tok
 from arena_lib.saes.autoencoders.base import SAE
 
 
-@dataclass(frozen=True)
-class TokenEffects:
+class TokenEffects(NamedTuple):
     """The tokens at both ends of a list, with their numbers."""
 
     top: list[tuple[str, float]]
