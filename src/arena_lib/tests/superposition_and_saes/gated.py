@@ -13,11 +13,7 @@ from arena_lib.checking import Case, exercise, instead_of
 from arena_lib.checking.observing import Observations
 from arena_lib.saes.toy import gated
 from arena_lib.saes.toy.sae import ToySAEConfig
-from arena_lib.tests.superposition_and_saes.toy_sae_parts import (
-    build_sae,
-    draw_weights,
-    forward_seen,
-)
+from arena_lib.tests.superposition_and_saes.toy_sae_parts import build_sae, forward_seen, in_weighing, sae_case
 
 __test__ = False
 
@@ -29,17 +25,18 @@ def gated_cases(generator: torch.Generator) -> list[Case]:
         "one instance": (4, {"n_inst": 1, "d_in": 3, "d_sae": 7, "sparsity_coef": 2.0}),
         "one example, and a large eps": (1, {"n_inst": 2, "d_in": 3, "d_sae": 4, "weight_normalize_eps": 0.5}),
     }
-    cases = []
-    for label, (batch, fields) in settings.items():
-        cfg = ToySAEConfig(**fields)
-        n_inst, d_in, d_sae = cfg.n_inst, cfg.d_in, cfg.d_sae
-        shapes = {"W_gate": (n_inst, d_in, d_sae), "W_dec": (n_inst, d_sae, d_in), "b_dec": (n_inst, d_in)}
-        weights = draw_weights(shapes | dict.fromkeys(("b_gate", "b_mag", "r_mag"), (n_inst, d_sae)), generator)
-        h = torch.randn(batch, n_inst, d_in, generator=generator)
-        axes = {"latents": "batch n_inst d_sae", "recon": "batch n_inst d_in", "loss": "batch n_inst"}
-        given = {"settings": cfg, "weights": weights, "h": h}
-        cases.append(Case(label=label, call="GatedToySAE(...)(h)", given=given, axes=axes))
-    return cases
+    return [
+        sae_case(
+            label,
+            generator,
+            batch,
+            "GatedToySAE(...)(h)",
+            ToySAEConfig(**fields),
+            encoder="W_gate",
+            of_latents=("b_gate", "b_mag", "r_mag"),
+        )
+        for label, (batch, fields) in settings.items()
+    ]
 
 
 def forward_of_gated(cls: Any, case: Case) -> Observations:
@@ -119,16 +116,13 @@ test_gated_toy_sae = exercise(
             },
             within="GatedToySAE.forward",
         ),
+        *in_weighing(GATED_LOSS, "GatedToySAE.forward", default=0.2),
         *instead_of(
             GATED_LOSS,
             {
                 'terms["reconstruction"] + self.cfg.sparsity_coef * terms["sparsity"]': (
                     "leaves out the auxiliary loss",
                     "without it no gradient but L1's reaches the gate, and every gate shuts",
-                ),
-                'terms["reconstruction"] + terms["sparsity"] + terms["auxiliary"]': (
-                    "leaves out sparsity_coef",
-                    "the sparsity term counts sparsity_coef",
                 ),
                 'terms["reconstruction"] + self.cfg.sparsity_coef * (terms["sparsity"] + terms["auxiliary"])': (
                     "weighs the auxiliary loss too",
@@ -189,6 +183,14 @@ test_gated_toy_sae = exercise(
                 "return self.W_gate": (
                     "returns W_gate for W_mag",
                     "W_mag is W_gate with each latent's column times exp(r_mag)",
+                ),
+                "return self.W_gate * self.r_mag[:, None]": (
+                    "forgets exp",
+                    "the factor must be positive, or the two paths would point in opposite directions: exp(r_mag)",
+                ),
+                "return self.W_gate * (1 + self.r_mag)[:, None]": (
+                    "takes 1 + r_mag",
+                    "the factor is exp(r_mag), which is never negative",
                 ),
                 "return tie_magnitudes(self.W_gate, self.r_mag.detach())": (
                     "detaches r_mag",

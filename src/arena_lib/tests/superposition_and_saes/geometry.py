@@ -154,6 +154,10 @@ OF_OVERLAPS = [
     ),
 ]
 """What goes wrong between two features, in both measures."""
+ONE_FOR_ITSELF = (
+    "takes 1 away for the feature itself",
+    "its own share is ||W_i||^2, which is 1 for a feature of length 1 alone",
+)
 OTHERS = "feature i doesn't disturb itself: the sum is over j != i"
 
 test_compute_interference = exercise(
@@ -166,10 +170,8 @@ test_compute_interference = exercise(
             "overlaps.sum(dim=-1) - overlaps.diagonal(dim1=-2, dim2=-1)",
             {
                 "overlaps.sum(dim=-1)": ("counts the feature itself", OTHERS),
-                "overlaps.sum(dim=-1) - 1": (
-                    "takes 1 away for the feature itself",
-                    "its own share is ||W_i||^2, which is 1 for a feature of length 1 alone",
-                ),
+                "overlaps.sum(dim=-1) - 1": ONE_FOR_ITSELF,
+                "(overlaps.sum(dim=-1) - 1) * W.any(dim=1)": ONE_FOR_ITSELF,
                 "(overlaps.sum(dim=-1) - overlaps.diagonal(dim1=-2, dim2=-1)).sqrt()": (
                     "takes the root of the sum",
                     "the sum of the squares is the result",
@@ -210,6 +212,12 @@ def dimensionality_by_interference(W: Tensor) -> Tensor:
 
 RATIO = "compute_feature_norms(W).pow(2) / _squared_overlaps(W).sum(dim=-1).clamp(min=TINY**2)"
 
+WITHOUT_ITSELF = ("leaves the feature itself out of the sum", "the sum counts j = i too: so a feature alone has 1")
+ONE_FOR_ITS_LENGTH = (
+    "takes every feature's length for 1",
+    "a feature's own part is ||W_i||^2, above and below the line: directions have any length",
+)
+
 test_compute_dimensionality = exercise(
     reference=geometry.compute_dimensionality,
     cases=dimensionality_cases,
@@ -229,10 +237,11 @@ test_compute_dimensionality = exercise(
                     "forgets the square of the length",
                     "the numerator is ||W_i||^2: with it a feature alone has 1, however long it is",
                 ),
-                "compute_feature_norms(W).pow(2) / compute_interference(W).clamp(min=TINY**2)": (
-                    "leaves the feature itself out of the sum",
-                    "the sum counts j = i too: so a feature alone has 1",
-                ),
+                "compute_feature_norms(W).pow(2) / compute_interference(W).clamp(min=TINY**2)": WITHOUT_ITSELF,
+                "compute_feature_norms(W).pow(2) / compute_interference(W).clamp(min=TINY)": WITHOUT_ITSELF,
+                "compute_feature_norms(W).pow(2) / compute_interference(W)": WITHOUT_ITSELF,
+                "1 / (1 + compute_interference(W))": ONE_FOR_ITS_LENGTH,
+                "W.any(dim=1) / (1 + compute_interference(W))": ONE_FOR_ITS_LENGTH,
                 "compute_feature_norms(W).pow(2) / _squared_overlaps(W).sum(dim=-1)": (
                     "divides by a length of 0",
                     "where ||W_i|| is 0 the result is 0, not NaN",

@@ -13,7 +13,14 @@ from arena_lib.checking import Case, exercise, instead_of
 from arena_lib.checking.observing import Observations
 from arena_lib.saes.toy import jumprelu
 from arena_lib.saes.toy.jumprelu import Heaviside, JumpReLU, JumpReLUToySAEConfig
-from arena_lib.tests.superposition_and_saes.toy_sae_parts import build_sae, draw_weights, forward_seen
+from arena_lib.tests.superposition_and_saes.toy_sae_parts import (
+    LOSS,
+    build_sae,
+    forward_seen,
+    in_decoding,
+    in_weighing,
+    sae_case,
+)
 
 __test__ = False
 
@@ -28,15 +35,11 @@ def jumprelu_sae_cases(generator: torch.Generator) -> list[Case]:
     cases = []
     for label, (batch, fields) in settings.items():
         cfg = JumpReLUToySAEConfig(**fields)
-        n_inst, d_in, d_sae = cfg.n_inst, cfg.d_in, cfg.d_sae
-        shapes = {"W_enc": (n_inst, d_in, d_sae), "W_dec": (n_inst, d_sae, d_in), "b_dec": (n_inst, d_in)}
-        weights = draw_weights(shapes | dict.fromkeys(("b_enc", "log_theta"), (n_inst, d_sae)), generator)
+        case = sae_case(label, generator, batch, "JumpReLUToySAE(...)(h)", cfg, of_latents=("b_enc", "log_theta"))
         # Every threshold is above half a window, so that a ReLU before it changes nothing.
-        weights["log_theta"] = 0.4 * weights["log_theta"].abs() - 0.6
-        h = 2 * torch.randn(batch, n_inst, d_in, generator=generator)
-        axes = {"latents": "batch n_inst d_sae", "recon": "batch n_inst d_in", "loss": "batch n_inst"}
-        given = {"settings": cfg, "weights": weights, "h": h}
-        cases.append(Case(label=label, call="JumpReLUToySAE(...)(h)", given=given, axes=axes))
+        case.given["weights"]["log_theta"].abs_().mul_(0.4).sub_(0.6)
+        case.given["h"].mul_(2)
+        cases.append(case)
     return cases
 
 
@@ -68,6 +71,8 @@ class JumpReLUAfterReLU(jumprelu.JumpReLUToySAE):
         )
 
 
+WIDTH = "its width is a setting: self.cfg.ste_eps"
+
 test_jumprelu_toy_sae = exercise(
     name="jumprelu_toy_sae",
     reference=jumprelu.JumpReLUToySAE,
@@ -87,6 +92,10 @@ test_jumprelu_toy_sae = exercise(
                 "return self.log_theta": (
                     "forgets exp",
                     "log_theta is the logarithm: the threshold is its exponential",
+                ),
+                "return torch.full_like(self.log_theta, self.cfg.theta_init)": (
+                    "always takes theta_init",
+                    "that is where thresholds begin: they are learned, as log_theta",
                 ),
                 "return self.log_theta.exp().detach()": ("detaches the thresholds", "they are learned"),
                 "return torch.relu(self.log_theta)": (
@@ -108,10 +117,7 @@ test_jumprelu_toy_sae = exercise(
                     "subtracts theta",
                     "above theta a latent stays as it is: that is what keeps JumpReLU from shrinking",
                 ),
-                "latents = JumpReLU.apply(pre_acts, theta, 0.01)": (
-                    "always takes a window of 0.01",
-                    "its width is a setting: self.cfg.ste_eps",
-                ),
+                "latents = JumpReLU.apply(pre_acts, theta, 0.3)": ("always takes a window of 0.3", WIDTH),
                 "latents = Heaviside.apply(pre_acts, theta, self.cfg.ste_eps)": (
                     "says only which latents are active",
                     "above theta a latent stays as it is",
@@ -134,36 +140,11 @@ test_jumprelu_toy_sae = exercise(
                     "counts the latents instead of what comes before",
                     "what lies just below the threshold is 0 in the latents, and must be seen: pre_acts",
                 ),
-                "compute_l0_loss(pre_acts, theta, 0.01)": (
-                    "counts with a window of 0.01",
-                    "its width is a setting: self.cfg.ste_eps",
-                ),
+                "compute_l0_loss(pre_acts, theta, 0.3)": ("always counts with a window of 0.3", WIDTH),
             },
             within="JumpReLUToySAE.forward",
         ),
-        *instead_of(
-            "decode(latents, self.W_dec_normalized, self.b_dec)",
-            {
-                "decode(latents, self.W_dec, self.b_dec)": (
-                    "decodes with W_dec as it is",
-                    "the directions have length 1: decode with W_dec_normalized",
-                ),
-            },
-            within="JumpReLUToySAE.forward",
-        ),
-        *instead_of(
-            'terms["reconstruction"] + self.cfg.sparsity_coef * terms["sparsity"]',
-            {
-                'terms["reconstruction"] + terms["sparsity"]': (
-                    "leaves out sparsity_coef",
-                    "the sparsity term counts sparsity_coef",
-                ),
-                'terms["reconstruction"]': (
-                    "leaves out the sparsity term",
-                    "without it nothing makes the latents sparse",
-                ),
-            },
-            within="JumpReLUToySAE.forward",
-        ),
+        *in_decoding("JumpReLUToySAE.forward"),
+        *in_weighing(LOSS, "JumpReLUToySAE.forward", default=0.3),
     ],
 )

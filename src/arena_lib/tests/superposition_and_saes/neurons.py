@@ -34,7 +34,7 @@ from arena_lib.tests.superposition_and_saes.toy_batches import (
     is_off,
     statistics_cases,
 )
-from arena_lib.tests.superposition_and_saes.toy_model import build, losses_seen, signed_loss_cases
+from arena_lib.tests.superposition_and_saes.toy_model import ONE_PLACE, build, losses_seen, signed_loss_cases
 
 __test__ = False
 
@@ -99,10 +99,8 @@ test_neuron_model = exercise(
                     "takes the absolute value of the neurons",
                     TWO_RELUS,
                 ),
-                "reconstruct(torch.relu(compress(features, self.W)).detach(), self.W, self.b_final)": (
-                    "cuts the gradient at the neurons",
-                    "W learns from both of its places: nothing is detached",
-                ),
+                "reconstruct(torch.relu(compress(features, self.W.detach())), self.W, self.b_final)": ONE_PLACE,
+                "reconstruct(torch.relu(compress(features, self.W)), self.W.detach(), self.b_final)": ONE_PLACE,
                 "reconstruct(torch.nn.functional.gelu(compress(features, self.W)), self.W, self.b_final)": (
                     "uses GELU",
                     TWO_RELUS,
@@ -194,7 +192,7 @@ def computation_cases(generator: torch.Generator) -> list[Case]:
         replace(case, label=f"the loss, {case.label}")
         for case in signed_loss_cases(neurons.NeuronComputationModel, generator)
     ]
-    batches = statistics_cases(neurons.NeuronComputationModel)[::2]
+    batches = statistics_cases(neurons.NeuronComputationModel)[:3:2]
     return [*forward, *losses, *(replace(case, label=f"batches, {case.label}") for case in batches)]
 
 
@@ -271,6 +269,16 @@ test_neuron_computation_model = exercise(
             within=FORWARD,
         ),
         *instead_of(
+            "hidden, self.W2, ",
+            {
+                "hidden, self.W1.mT, ": (
+                    "reads the output with W1",
+                    "W2 goes from neurons to the output: the two matrices are not tied",
+                ),
+            },
+            within=FORWARD,
+        ),
+        *instead_of(
             "torch.relu(scores + self.b_final)",
             {
                 "scores + self.b_final": ("forgets the ReLU at the output", "out = ReLU(W2 hidden + b_final)"),
@@ -298,6 +306,10 @@ test_neuron_computation_model = exercise(
                 "with_random_signs(features, draws[:, :1].expand_as(draws))": (
                     "gives all instances the same signs",
                     "each feature of each instance has a sign of its own",
+                ),
+                "with_random_signs(features, draws[:1].expand_as(draws))": (
+                    "gives all examples the same signs",
+                    "each feature of each example has a sign of its own",
                 ),
                 "with_random_signs(features, draws**2)": (
                     "makes negative features more frequent",

@@ -78,6 +78,7 @@ def replace_by_data(W_enc: Tensor, W_dec: Tensor, is_dead: Tensor, directions: T
 
 DEC = "W_dec.copy_(torch.where(is_dead[..., None], directions, W_dec))"
 ENC = "W_enc.copy_(torch.where(is_dead[:, None], new_enc, W_enc))"
+ONE_LENGTH = ("takes one length for all instances", "enc_norm has a length for each instance")
 LIVING = "living latents have learned something: only the dead ones get a new direction"
 
 test_replace_latents = exercise(
@@ -130,10 +131,8 @@ test_replace_latents = exercise(
             "enc_norm[:, None, None] * einops",
             {
                 "einops": ("leaves out the encoder's length", "the column of W_enc has length enc_norm"),
-                "enc_norm.mean() * einops": (
-                    "takes one length for all instances",
-                    "enc_norm has a length for each instance",
-                ),
+                "enc_norm.mean() * einops": ONE_LENGTH,
+                "enc_norm[0] * einops": ONE_LENGTH,
                 "1 / enc_norm[:, None, None] * einops": (
                     "divides by the encoder's length",
                     "the direction has length 1, so times enc_norm it has that length",

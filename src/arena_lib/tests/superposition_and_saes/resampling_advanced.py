@@ -15,9 +15,11 @@ from arena_lib.core.seeds import make_generator
 from arena_lib.saes.superposition.model import ToyModel, ToyModelConfig
 from arena_lib.saes.toy import sae
 from arena_lib.tests.superposition_and_saes.resampling_runs import (
-    LIVING,
-    NEVER,
+    HANDED_IN,
+    IN_REVIVING,
     afterwards,
+    in_finding,
+    in_returning,
     resampled,
     resampling_case,
 )
@@ -72,7 +74,7 @@ def resampled_by_examples(cls: Any, case: Case) -> Observations:
     """What became of the weights, and which hidden states the new directions are."""
     is_dead, batch = (case.given["window"] == 0).all(dim=0), case.given["batch"]
     rounds, seen = [], {}
-    for run, seed in enumerate(SEEDS if is_dead.sum() > 100 else SEEDS[:2]):
+    for run, seed in enumerate(SEEDS if is_dead.sum() > 100 or batch == 1 else SEEDS[:2]):
         made = build_sae(cls, case.given["settings"], case.given["weights"], make_model_with_few_states())
         generator = make_generator(seed)
         returned, before = resampled(case, made, generator, batch)
@@ -87,10 +89,11 @@ def resampled_by_examples(cls: Any, case: Case) -> Observations:
         return seen
     frequencies = torch.stack(rounds[1:])
     seen["every direction is an example less b_dec"] = torch.allclose(frequencies.sum(dim=-1), torch.ones(1))
-    if len(rounds) == len(SEEDS):
-        seen["how often each hidden state was taken"] = frequencies.mean(dim=0)
     if batch == 1:
         seen["most directions in an instance"] = int((frequencies[0] > 0).sum(dim=-1).max())
+        seen["other generators give other batches"] = not (frequencies == frequencies[0]).all()
+    elif len(rounds) == len(SEEDS):
+        seen["how often each hidden state was taken"] = frequencies.mean(dim=0)
     return seen
 
 
@@ -133,18 +136,7 @@ test_resample_advanced = exercise(
     # Eight runs of 240 draws: two such means differ with a spread of at most 0.017.
     tolerance={"how often each hidden state was taken": Tolerance(rtol=0.0, atol=0.11)},
     mistakes=[
-        *instead_of(
-            "is_dead = find_dead(frac_active_in_window)",
-            {
-                "is_dead = torch.ones_like(frac_active_in_window[0], dtype=torch.bool)": (
-                    "resamples all latents",
-                    LIVING,
-                ),
-                "is_dead = find_dead(frac_active_in_window[-1:])": ("looks at the last update only", NEVER),
-                "is_dead = frac_active_in_window.mean(dim=0) < 0.01": ("takes rare latents for dead", NEVER),
-            },
-            within="ToySAE.resample_advanced",
-        ),
+        *in_finding("resample_advanced"),
         *instead_of(
             NORM,
             {
@@ -194,6 +186,27 @@ test_resample_advanced = exercise(
                     "draws by the sparsity loss",
                     BADLY,
                 ),
+                "probabilities = resampling_probabilities(self(h)[1])": (
+                    "draws by the whole loss",
+                    "sparsity doesn't say what is missing: an example with many active latents may be reconstructed well",
+                ),
+                'probabilities = (terms["reconstruction"] == terms["reconstruction"].amax(dim=0)).to(h.dtype)': (
+                    "always takes the worst example",
+                    "worse examples are likelier, and none is certain: draw",
+                ),
+            },
+            within="ToySAE.resample_advanced",
+        ),
+        *instead_of(
+            "probabilities, self.cfg.d_sae, generator)",
+            {"probabilities, self.cfg.d_sae, torch.default_generator)": ("ignores the generator", HANDED_IN)},
+            within="ToySAE.resample_advanced",
+        ),
+        *instead_of(
+            "h = self.generate_batch(batch_size, generator)",
+            {
+                "h = self.generate_batch(batch_size, torch.default_generator)": ("ignores the generator", HANDED_IN),
+                "h = self.generate_batch(batch_size, make_generator(0))": ("makes a generator of its own", HANDED_IN),
             },
             within="ToySAE.resample_advanced",
         ),
@@ -211,15 +224,7 @@ test_resample_advanced = exercise(
             },
             within="ToySAE.resample_advanced",
         ),
-        *instead_of(
-            "zero_latents(self.b_enc, is_dead)",
-            {
-                "pass": (
-                    "leaves the biases as they were",
-                    "with its old bias a latent may be silent again: it becomes 0",
-                )
-            },
-            within="ToySAE.revive",
-        ),
+        *in_returning("resample_advanced"),
+        *IN_REVIVING,
     ],
 )

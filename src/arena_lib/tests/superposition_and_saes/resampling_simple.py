@@ -13,9 +13,11 @@ from arena_lib.checking.observing import Observations
 from arena_lib.core.seeds import make_generator
 from arena_lib.saes.toy import sae
 from arena_lib.tests.superposition_and_saes.resampling_runs import (
-    LIVING,
-    NEVER,
+    HANDED_IN,
+    IN_REVIVING,
     afterwards,
+    in_finding,
+    in_returning,
     resampled,
     resampling_case,
 )
@@ -93,23 +95,7 @@ test_resample_simple = exercise(
     },
     equivalent={"torch.full_like(directions[:, 0, 0], resample_scale)": "any entry of an instance has the right form"},
     mistakes=[
-        *instead_of(
-            "is_dead = find_dead(frac_active_in_window)",
-            {
-                "is_dead = torch.ones_like(frac_active_in_window[0], dtype=torch.bool)": (
-                    "resamples all latents",
-                    LIVING,
-                ),
-                "is_dead = ~find_dead(frac_active_in_window)": ("resamples the living latents", LIVING),
-                "is_dead = find_dead(frac_active_in_window[-1:])": ("looks at the last update only", NEVER),
-                "is_dead = frac_active_in_window.mean(dim=0) < 0.01": ("takes rare latents for dead", NEVER),
-                "is_dead = (frac_active_in_window == 0).any(dim=0)": (
-                    "takes a latent for dead that was quiet once",
-                    NEVER,
-                ),
-            },
-            within="ToySAE.resample_simple",
-        ),
+        *in_finding("resample_simple"),
         *instead_of(
             DIRECTIONS,
             {
@@ -129,9 +115,17 @@ test_resample_simple = exercise(
                     "gives all dead latents the same direction",
                     "each dead latent gets a direction of its own",
                 ),
+                "draw_directions(1, self.cfg.d_sae, self.cfg.d_in, generator).expand(self.cfg.n_inst, -1, -1)": (
+                    "gives all instances the same directions",
+                    "each dead latent gets a direction of its own",
+                ),
                 "draw_directions(self.cfg.n_inst, self.cfg.d_sae, self.cfg.d_in, make_generator(0))": (
                     "makes a generator of its own",
-                    "the generator that was given decides, and goes on from call to call",
+                    HANDED_IN,
+                ),
+                "draw_directions(self.cfg.n_inst, self.cfg.d_sae, self.cfg.d_in, torch.default_generator)": (
+                    "ignores the generator",
+                    HANDED_IN,
                 ),
             },
             within="ToySAE.resample_simple",
@@ -150,38 +144,7 @@ test_resample_simple = exercise(
             },
             within="ToySAE.resample_simple",
         ),
-        *instead_of(
-            "return is_dead",
-            {
-                "return None": ("returns nothing", "return which latents were dead"),
-                "return is_dead.nonzero()": ("returns places", "a mask over all latents is asked for"),
-            },
-            within="ToySAE.resample_simple",
-        ),
-        *instead_of(
-            "zero_latents(self.b_enc, is_dead)",
-            {
-                "pass": (
-                    "leaves the biases as they were",
-                    "with its old bias a latent may be silent again: it becomes 0",
-                ),
-                "zero_latents(self.b_enc, torch.ones_like(is_dead))": ("sets every bias to 0", LIVING),
-            },
-            within="ToySAE.revive",
-        ),
-        *instead_of(
-            "replace_latents(self.encoder, self.W_dec, is_dead, directions, enc_norm)",
-            {
-                "replace_latents(self.encoder.detach().clone(), self.W_dec, is_dead, directions, enc_norm)": (
-                    "leaves W_enc as it is",
-                    "with its old encoder a dead latent would stay dead",
-                ),
-                "replace_latents(self.encoder, self.W_dec.detach().clone(), is_dead, directions, enc_norm)": (
-                    "leaves W_dec as it is",
-                    "encoder and decoder of a latent get the same direction",
-                ),
-            },
-            within="ToySAE.revive",
-        ),
+        *in_returning("resample_simple"),
+        *IN_REVIVING,
     ],
 )

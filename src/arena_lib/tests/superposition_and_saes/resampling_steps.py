@@ -78,7 +78,7 @@ test_find_dead = exercise(
 
 
 def loss_cases(generator: torch.Generator) -> list[Case]:
-    """Losses of several sizes; an instance without any loss; one example."""
+    """Losses of several sizes, small ones too; an instance without any loss; one example."""
     losses = torch.rand(7, 3, generator=generator)
     with_zeros = torch.rand(5, 4, generator=generator)
     with_zeros[:, 1] = 0.0
@@ -88,6 +88,7 @@ def loss_cases(generator: torch.Generator) -> list[Case]:
         Case(label="a batch", args=(losses,), axes=axes),
         Case(label="an instance without any loss", args=(with_zeros,), axes=axes),
         Case(label="one instance, large losses", args=(50 * torch.rand(6, 1, generator=generator),), axes=axes),
+        Case(label="small losses", args=(1e-3 * torch.rand(4, 2, generator=generator),), axes=axes),
         Case(label="one example", args=(torch.tensor([[0.3, 2.0, 0.0]]),), axes=axes),
     ]
 
@@ -123,6 +124,10 @@ test_resampling_probabilities = exercise(
                     "squares make badly reconstructed examples far likelier than the others",
                 ),
                 "weights = losses.double().sqrt()": ("takes the root of the losses", "the losses are squared"),
+                "weights = losses.double().pow(2) + 1e-6": (
+                    "adds something to every square",
+                    "only where all losses of an instance are 0 is each example as likely as the next: small losses count too",
+                ),
                 "weights = losses.double().exp()": (
                     "uses a softmax",
                     "probabilities are in proportion to the squared losses",
@@ -271,6 +276,10 @@ test_draw_examples = exercise(
             {
                 "h = h.roll(1, dims=1)\n    by_instance = einops": (
                     "takes the examples of another instance",
+                    "instance i draws among h[:, i]",
+                ),
+                "h = h[:, :1].expand_as(h)\n    by_instance = einops": (
+                    "takes the first instance's examples for all",
                     "instance i draws among h[:, i]",
                 ),
             },

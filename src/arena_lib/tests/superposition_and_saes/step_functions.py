@@ -18,22 +18,23 @@ __test__ = False
 
 
 def step_cases(generator: torch.Generator) -> list[Case]:
-    """Any number of leading axes; windows of several widths; examples at the threshold."""
+    """Any number of leading axes; windows of several widths; examples at the threshold; both precisions."""
     cases = []
     sizes = (
-        ("a batch", (12,), 2, 5, 0.8),
-        ("a narrow window", (30,), 1, 3, 0.3),
-        ("one example", (), 3, 6, 1.5),
-        ("two leading axes", (4, 3), 2, 3, 0.6),
+        ("a batch", (12,), 2, 5, 0.8, torch.float32),
+        ("a narrow window", (30,), 1, 3, 0.3, torch.float32),
+        ("one example", (), 3, 6, 1.5, torch.float32),
+        ("two leading axes", (4, 3), 2, 3, 0.6, torch.float32),
+        ("double precision", (6,), 2, 4, 0.5, torch.float64),
     )
-    for label, leading, n_inst, d_sae, eps in sizes:
-        theta = 0.3 + torch.rand(n_inst, d_sae, generator=generator)
-        z = theta + eps * torch.randn(*leading, n_inst, d_sae, generator=generator)
+    for label, leading, n_inst, d_sae, eps, dtype in sizes:
+        theta = 0.3 + torch.rand(n_inst, d_sae, generator=generator, dtype=dtype)
+        z = theta + eps * torch.randn(*leading, n_inst, d_sae, generator=generator, dtype=dtype)
         if leading:
             z[0] = theta
         axes = {"output": " ".join(["batch", "seq"][: len(leading)]) + " n_inst d_sae"}
         axes["gradient of z"] = axes["output"]
-        tensors = {"z": z, "theta": theta, "grad_output": torch.randn(z.shape, generator=generator)}
+        tensors = {"z": z, "theta": theta, "grad_output": torch.randn(z.shape, generator=generator, dtype=dtype)}
         cases.append(Case(label=label, call=f"z, theta, {eps}", given={"tensors": tensors, "eps": eps}, axes=axes))
     return cases
 
@@ -59,11 +60,11 @@ class StepByHand(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, z: Tensor, theta: Tensor, eps: float) -> Tensor:
         ctx.is_near, ctx.eps = (z - theta).abs() < eps / 2, eps
-        return torch.where(z > theta, 1.0, 0.0)
+        return torch.ones_like(z).masked_fill(z <= theta, 0.0)
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> Any:
-        weighted = torch.where(ctx.is_near, grad_outputs[0], torch.tensor(0.0)) / ctx.eps
+        weighted = torch.where(ctx.is_near, grad_outputs[0], 0.0) / ctx.eps
         return torch.zeros_like(weighted), -weighted.reshape(-1, *weighted.shape[-2:]).sum(dim=0), None
 
 
@@ -81,6 +82,7 @@ def in_backward(cls: str, gradients: str) -> tuple[Mistake, ...]:
                     "takes the mean over the examples",
                     SUM,
                 ),
+                "grad_theta.sum(dim=0), None": ("sums over the first axis alone", SUM, "RuntimeError"),
                 "-grad_theta.sum_to_size(theta.shape), None": (
                     "turns the sign of theta's gradient round",
                     f"{gradients} has the minus sign already",
@@ -118,6 +120,7 @@ test_heaviside = exercise(
             {
                 "return (z >= theta).to(z.dtype)": ("counts z = theta as active", "1 only where z lies above theta"),
                 "return (z < theta).to(z.dtype)": ("turns the step round", "1 where z lies above theta"),
+                "return (z > theta).float()": ("always returns float32", "the step has z's dtype"),
                 "return (z > 0).to(z.dtype)": ("puts the step at zero", "the step is at theta"),
                 "return torch.where(z > theta, z, 0.0)": ("keeps z above theta", "above theta the step is 1"),
                 "return torch.sigmoid((z - theta) / eps)": (
@@ -133,6 +136,13 @@ test_heaviside = exercise(
             "return (z > theta) * grad_outputs[0],",
             within="Heaviside.backward",
             why="the step is flat on both sides: z gets zeros",
+        ),
+        Mistake(
+            "multiplies theta's gradient by theta",
+            "return grad_z, grad_theta.",
+            "return grad_z, (theta * grad_theta).",
+            within="Heaviside.backward",
+            why="the step has height 1, not theta",
         ),
         *in_backward("Heaviside", "heaviside_gradients"),
     ],
@@ -192,12 +202,23 @@ test_jumprelu = exercise(
                     "passes the whole gradient on to z",
                     "below theta the output is 0 whatever z is: no gradient there",
                 ),
+                "return (z > 0) * grad_outputs[0],": (
+                    "takes the gradient of ReLU",
+                    "between 0 and theta the output is 0, so nothing flows there",
+                ),
                 "return torch.zeros_like(z),": (
                     "gives z no gradient",
                     "above theta the output is z itself: the gradient passes on",
                 ),
             },
             within="JumpReLU.backward",
+        ),
+        Mistake(
+            "leaves theta out of its gradient",
+            "return grad_z, grad_theta.",
+            "return grad_z, (grad_theta / theta).",
+            within="JumpReLU.backward",
+            why="at the threshold the output jumps by theta, not by 1",
         ),
         *in_backward("JumpReLU", "jumprelu_gradients"),
     ],

@@ -43,7 +43,7 @@ RANGE, EQUAL, ANEW, GLOBAL = (
 
 
 def statistics_cases(toy: type[ToyModel]) -> list[Case]:
-    """Probabilities that differ by instance and feature, another range of magnitudes, pairs before the others."""
+    """Probabilities that differ by instance and feature, another range of magnitudes, pairs with and without others."""
 
     def case(label: str, probability: list[list[float]], **options: Any) -> Case:
         given = torch.tensor(probability)
@@ -57,6 +57,7 @@ def statistics_cases(toy: type[ToyModel]) -> list[Case]:
         case("one instance, one feature", [[0.25]]),
         case("magnitude_low is 0.5, magnitude_high is 2", [[0.3, 0.8, 0.6]], magnitude_low=0.5, magnitude_high=2.0),
         case("one pair of each kind before the others", [[0.2, 0.2, 0.4, 0.4, 0.9, 0.6, 0.15]], **pairs),
+        case("one pair of each kind, and no others", [[0.3, 0.3, 0.2, 0.2]], **pairs),
     ]
 
 
@@ -196,6 +197,10 @@ test_generate_batch = exercise(
                 "self.feature_probability[:, :n_uncorrelated]": (
                     "uses the probabilities of the first features",
                     "pairs come first, so the probabilities of the uncorrelated features are the last columns",
+                ),
+                "self.feature_probability[:, -n_uncorrelated:]": (
+                    "takes every feature's probability where no feature is uncorrelated",
+                    "-0 is 0, so [:, -0:] is everything: count from the front, n_feats - n_uncorrelated",
                 ),
                 "self.feature_probability[:1, self.cfg.n_feats - n_uncorrelated :]": (
                     "uses the first instance's probabilities for all",

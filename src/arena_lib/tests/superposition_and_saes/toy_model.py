@@ -74,6 +74,10 @@ class ModelByGram(ToyModel):
 
 SCORES = 'einops.einsum({hidden}, self.W, "... n_inst d_hidden, n_inst d_hidden n_feats -> ... n_inst n_feats") + self.b_final'
 PLAIN = SCORES.format(hidden="compress(features, self.W)")
+ONE_PLACE = (
+    "lets W learn from one of its two places",
+    "W squeezes features and reads them off: it gets a gradient from both",
+)
 LINEAR = "the hidden state is linear in the features: the only ReLU is at the output"
 
 test_model = exercise(
@@ -108,10 +112,8 @@ test_model = exercise(
                     "subtracts the bias",
                     "the bias is added",
                 ),
-                "reconstruct(compress(features, self.W.detach()), self.W, self.b_final)": (
-                    "lets W learn from one of its two places",
-                    "W squeezes features and reads them off: it gets a gradient from both",
-                ),
+                "reconstruct(compress(features, self.W.detach()), self.W, self.b_final)": ONE_PLACE,
+                "reconstruct(compress(features, self.W), self.W.detach(), self.b_final)": ONE_PLACE,
                 "features * (reconstruct(compress(features, self.W), self.W, self.b_final) > 0)": (
                     "hands the features through",
                     "what comes out must have gone through the hidden state",

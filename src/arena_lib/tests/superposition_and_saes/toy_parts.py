@@ -21,6 +21,7 @@ SIZES = [
 ]
 """Of the cases: label, leading axes, n_inst, d_hidden, n_feats."""
 EACH_ITS_OWN = "each instance has a W of its own"
+ONE_IS_AN_AXIS = "only the axis that the product added goes, with squeeze(dim): a single instance keeps its axis"
 
 
 def compress_cases(generator: torch.Generator) -> list[Case]:
@@ -75,6 +76,10 @@ test_compress = exercise(
                 'einops.einsum(features, W, "... n_inst n_feats, n_inst d_hidden n_feats -> ... d_hidden")': (
                     "adds up all instances",
                     "no instance sees what another one holds",
+                ),
+                "(W @ features.unsqueeze(-1)).squeeze()": (
+                    "drops every axis of length 1",
+                    ONE_IS_AN_AXIS,
                 ),
                 "(W @ features.detach().unsqueeze(-1)).squeeze(-1)": (
                     "cuts the gradient to the features",
@@ -135,6 +140,7 @@ test_reconstruct = exercise(
                     "each instance has biases of its own",
                 ),
                 "torch.sigmoid(scores + b_final)": ("uses a sigmoid", BELOW_ZERO),
+                "torch.relu(scores + b_final).squeeze()": ("drops every axis of length 1", ONE_IS_AN_AXIS),
                 "(scores + b_final).abs()": ("takes the absolute value", BELOW_ZERO),
                 "torch.nn.functional.leaky_relu(scores + b_final)": ("uses a leaky ReLU", BELOW_ZERO),
                 "torch.nn.functional.gelu(scores + b_final)": ("uses GELU", BELOW_ZERO),
@@ -241,6 +247,10 @@ test_importance_weighted_losses = exercise(
                 "(importance * (batch - out).pow(2)).mean(dim=2).sum(dim=0)": ("adds up the examples", MEAN_OVER_BOTH),
                 "(importance * (batch - out).pow(2)).sum(dim=(0, 2))": ("adds up everything", MEAN_OVER_BOTH),
                 "(importance * (batch - out).pow(2)).mean()": ("takes the mean over instances, too", MEAN_OVER_BOTH),
+                "(importance * (batch - out).pow(2)).mean().expand(len(importance))": (
+                    "takes the mean over instances, too",
+                    MEAN_OVER_BOTH,
+                ),
                 "(importance * (batch - out).pow(2)).mean(dim=(0, 1))": (
                     "keeps the features and averages over instances",
                     MEAN_OVER_BOTH,

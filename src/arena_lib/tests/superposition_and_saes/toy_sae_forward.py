@@ -9,19 +9,23 @@ import einops
 import torch
 from torch import Tensor
 
-from arena_lib.checking import Case, Mistake, Unfit, exercise, instead_of
+from arena_lib.checking import Case, Mistake, exercise, instead_of
 from arena_lib.checking.observing import Observations
 from arena_lib.core.seeds import make_generator
 from arena_lib.saes.toy import sae
 from arena_lib.saes.toy.sae import ToySAEConfig
 from arena_lib.tests.superposition_and_saes.toy_sae_parts import (
+    LOSS,
     build_sae,
+    construct,
     forward_seen,
-    make_toy_model,
-    settings_case,
+    in_decoding,
+    in_weighing,
+    sae_case,
 )
 
 __test__ = False
+
 
 KEPT = ["__init__", "encoder", "revive", "resample_simple", "resample_advanced"]
 """What a learner gets, or writes in part 8."""
@@ -43,10 +47,7 @@ def batch_cases(generator: torch.Generator) -> list[Case]:
 
 def batch_seen(cls: Any, case: Case) -> Observations:
     """A batch, a second one, and whether gradients were recorded, though the model's weights would take them."""
-    if not isinstance(cls, type):
-        raise Unfit(f"This test takes the class itself: got {type(cls).__name__}. Pass the class, without calling it.")
-    cfg, generator = case.given["settings"], make_generator(4)
-    made = cls(cfg, make_toy_model(cfg.n_inst, cfg.d_in), make_generator(2))
+    made, generator = construct(cls, case.given["settings"], 2), make_generator(4)
     made.model.requires_grad_(True)
     output = made.generate_batch(case.given["batch"], generator)
     return {
@@ -92,6 +93,10 @@ test_sae_generate_batch = exercise(
                     "returns the model's output",
                     "the SAE reads the hidden state, before the model reads the features off again",
                 ),
+                "compress(self.model(self.model.generate_batch(batch_size, generator)), self.model.W)": (
+                    "squeezes the model's output",
+                    "the SAE reads the hidden state of the features themselves, before the model reads them off again",
+                ),
                 "torch.relu(compress(self.model.generate_batch(batch_size, generator), self.model.W))": (
                     "applies a ReLU to the hidden state",
                     "the hidden state of a toy model is linear: W @ features",
@@ -99,6 +104,10 @@ test_sae_generate_batch = exercise(
                 "compress(self.model.generate_batch(batch_size, generator), self.model.W[:1].expand_as(self.model.W))": (
                     "takes the first instance's W for all",
                     "each instance has a toy model of its own",
+                ),
+                "compress(self.model.generate_batch(batch_size, generator), self.model.W / self.model.W.norm(dim=1, keepdim=True))": (
+                    "gives every direction length 1",
+                    "the hidden state is the toy model's own: W @ features, whatever the lengths",
                 ),
                 "compress(self.model.generate_batch(batch_size, make_generator(0)), self.model.W)": (
                     "makes a generator of its own",
@@ -117,14 +126,15 @@ test_sae_generate_batch = exercise(
 
 def forward_cases(generator: torch.Generator) -> list[Case]:
     """Other sizes, coefficients and eps."""
-    call = "ToySAE(...)(h)"
+    settings: dict[str, tuple[int, dict[str, Any]]] = {
+        "three instances": (6, {"n_inst": 3, "d_in": 2, "d_sae": 5, "sparsity_coef": 0.3}),
+        "one instance": (4, {"n_inst": 1, "d_in": 3, "d_sae": 7, "sparsity_coef": 2.0}),
+        "no weight on sparsity": (3, {"n_inst": 2, "d_in": 4, "d_sae": 3, "sparsity_coef": 0.0}),
+        "one example, and a large eps": (1, {"n_inst": 2, "d_in": 3, "d_sae": 4, "weight_normalize_eps": 0.5}),
+    }
     return [
-        settings_case("three instances", generator, 6, call, n_inst=3, d_in=2, d_sae=5, sparsity_coef=0.3),
-        settings_case("one instance", generator, 4, call, n_inst=1, d_in=3, d_sae=7, sparsity_coef=2.0),
-        settings_case("no weight on sparsity", generator, 3, call, n_inst=2, d_in=4, d_sae=3, sparsity_coef=0.0),
-        settings_case(
-            "one example, and a large eps", generator, 1, call, n_inst=2, d_in=3, d_sae=4, weight_normalize_eps=0.5
-        ),
+        sae_case(label, generator, batch, "ToySAE(...)(h)", ToySAEConfig(**fields))
+        for label, (batch, fields) in settings.items()
     ]
 
 
@@ -144,7 +154,6 @@ class ForwardInOnePiece(sae.ToySAE):
         return terms, terms["reconstruction"] + terms["sparsity"] * self.cfg.sparsity_coef, latents, recon
 
 
-LOSS = 'terms["reconstruction"] + self.cfg.sparsity_coef * terms["sparsity"]'
 WEIGHTED = "the terms are there to look at: they have no weights, the loss has them"
 
 test_sae_forward = exercise(
@@ -160,32 +169,7 @@ test_sae_forward = exercise(
         ),
     },
     mistakes=[
-        *instead_of(
-            "recon = decode(latents, self.W_dec_normalized, self.b_dec)",
-            {
-                "recon = decode(latents, self.W_dec, self.b_dec)": (
-                    "decodes with W_dec as it is",
-                    "with longer rows the latents could shrink at no cost: decode with W_dec_normalized",
-                ),
-                "recon = decode(latents, self.W_dec_normalized, 0 * self.b_dec)": (
-                    "does not add b_dec back",
-                    "the encoder took b_dec away, so the decoder adds it",
-                ),
-                "recon = decode(latents, self.W_dec_normalized.detach(), self.b_dec)": (
-                    "detaches the decoder",
-                    "the decoder learns from the reconstruction",
-                ),
-                "recon = decode(latents, self.W_enc.mT, self.b_dec)": (
-                    "decodes with the encoder's weights",
-                    "the decoder has a matrix of its own",
-                ),
-                "recon = decode(latents.detach(), self.W_dec_normalized, self.b_dec)": (
-                    "detaches the latents before decoding",
-                    "the encoder learns from the reconstruction",
-                ),
-            },
-            within="ToySAE.forward",
-        ),
+        *in_decoding("ToySAE.forward"),
         *instead_of(
             "latents = encode(h, self.W_enc, self.b_enc, self.b_dec)",
             {
@@ -200,36 +184,21 @@ test_sae_forward = exercise(
             },
             within="ToySAE.forward",
         ),
+        *in_weighing(LOSS, "ToySAE.forward", default=0.2),
         *instead_of(
             LOSS,
             {
-                'terms["reconstruction"] + terms["sparsity"]': (
-                    "leaves out sparsity_coef",
-                    "the sparsity term counts sparsity_coef",
-                ),
-                'terms["reconstruction"]': (
-                    "leaves out the sparsity term",
-                    "without it nothing makes the latents sparse",
-                ),
-                'terms["reconstruction"] - self.cfg.sparsity_coef * terms["sparsity"]': (
-                    "subtracts the sparsity term",
-                    "both terms are to be made small, so both are added",
-                ),
                 'self.cfg.sparsity_coef * terms["reconstruction"] + terms["sparsity"]': (
                     "weighs the reconstruction instead of the sparsity",
                     "sparsity_coef is the weight of the sparsity term",
                 ),
-                'self.cfg.sparsity_coef * (terms["reconstruction"] + terms["sparsity"])': (
-                    "weighs both terms",
-                    "sparsity_coef is the weight of the sparsity term alone",
-                ),
-                '(terms["reconstruction"] + self.cfg.sparsity_coef * terms["sparsity"]).mean(dim=0).sum()': (
-                    "makes one number of the loss",
-                    "each example of each instance has a loss of its own: the training loop takes mean and sum",
-                ),
                 'terms["reconstruction"] + self.cfg.sparsity_coef * terms["sparsity"].detach()': (
                     "detaches the sparsity term",
                     "latents become sparse by its gradient",
+                ),
+                'self.cfg.sparsity_coef * (terms["reconstruction"] + terms["sparsity"])': (
+                    "weighs both terms",
+                    "sparsity_coef is the weight of the sparsity term alone",
                 ),
             },
             within="ToySAE.forward",
@@ -251,7 +220,10 @@ test_sae_forward = exercise(
         *instead_of(
             "compute_l1_loss(latents),",
             {
-                "self.cfg.sparsity_coef * compute_l1_loss(latents),": ("weighs the sparsity term twice", WEIGHTED),
+                "self.cfg.sparsity_coef * compute_l1_loss(latents),": (
+                    "weighs the sparsity term in the dictionary",
+                    WEIGHTED,
+                ),
                 "compute_l1_loss(recon),": ("takes the L1 of the reconstruction", "the latents are to be sparse"),
                 "compute_l1_loss(latents) / latents.shape[-1],": (
                     "takes the mean over latents",

@@ -111,6 +111,10 @@ test_compute_l1_loss = exercise(
                 "latents.abs().sum(dim=1)": ("sums over the instances", EACH),
                 "latents.abs().sum()": ("sums over everything", EACH),
                 "latents.abs().sum(dim=-1).mean(dim=0)": ("takes the mean over the batch too", EACH),
+                "latents.abs().sum(dim=-1).mean(dim=0).expand(len(latents), -1)": (
+                    "gives every example the batch's mean",
+                    EACH,
+                ),
                 "latents.sum(dim=-1)": (
                     "leaves out the absolute value",
                     "negative numbers must cost as much as positive ones",
@@ -198,6 +202,10 @@ test_compute_recovery = exercise(
                 "latents = W_dec": (
                     "does not normalise the latents' directions",
                     "a cosine is the product of two vectors of length 1",
+                ),
+                "latents = normalize_decoder(W_dec[:1].expand_as(W_dec))": (
+                    "looks for every instance among the first one's latents",
+                    "each instance has latents of its own",
                 ),
                 "latents = normalize_decoder(W_dec.mT).mT": (
                     "normalises the decoder over the latents",

@@ -10,6 +10,7 @@ from torch import Tensor
 from arena_lib.checking import Case, exercise, instead_of, outputs_and_gradients
 from arena_lib.checking.observing import Observations, Observer, outputs
 from arena_lib.saes.toy import functions
+from arena_lib.tests.superposition_and_saes.toy_parts import ONE_IS_AN_AXIS
 
 __test__ = False
 
@@ -80,6 +81,10 @@ test_compute_pre_acts = exercise(
         *instead_of(
             "return einops",
             {
+                "return (centered[..., None, :] @ W_enc).squeeze() + b_enc\n    return einops": (
+                    "drops every axis of length 1",
+                    ONE_IS_AN_AXIS,
+                ),
                 "W_enc = W_enc[:1].expand_as(W_enc)\n    return einops": (
                     "takes the first instance's W_enc for all",
                     OWN_WEIGHTS,
@@ -208,6 +213,10 @@ test_decode = exercise(
         *instead_of(
             "return einops",
             {
+                "return (latents[..., None, :] @ W_dec).squeeze() + b_dec\n    return einops": (
+                    "drops every axis of length 1",
+                    ONE_IS_AN_AXIS,
+                ),
                 "W_dec = normalize_decoder(W_dec)\n    return einops": (
                     "normalises the decoder",
                     "decode takes the matrix as it is given; whoever calls it normalises it first",
@@ -235,7 +244,7 @@ test_decode = exercise(
 
 
 def row_cases(generator: torch.Generator) -> list[Case]:
-    """Rows of many lengths, a row of zeros, and an eps that can be seen."""
+    """Rows of many lengths, a row of zeros, and an eps that can be seen, longer than some rows."""
     lengths = torch.tensor([1e-3, 0.5, 1.0, 3.0, 200.0])[:, None]
     rows = lengths * torch.randn(3, 5, 4, generator=generator)
     with_zeros = torch.randn(2, 3, 4, generator=generator)
@@ -245,7 +254,7 @@ def row_cases(generator: torch.Generator) -> list[Case]:
         Case(label="rows of many lengths", args=(rows,), axes=axes),
         Case(label="one number in each row", args=(torch.randn(2, 5, 1, generator=generator),), axes=axes),
         Case(label="a row of zeros", args=(with_zeros,), axes=axes, given={"gradients": False}),
-        Case(label="a large eps", args=(torch.randn(3, 2, 6, generator=generator), 0.5), axes=axes),
+        Case(label="a large eps", args=(0.2 * torch.randn(3, 2, 6, generator=generator), 0.5), axes=axes),
     ]
 
 
@@ -292,6 +301,7 @@ test_normalize_decoder = exercise(
                     "leaves out eps",
                     "without it a row of zeros is divided by zero, and becomes NaN",
                 ),
+                "W_dec.norm(dim=-1, keepdim=True) + 1e-8": ("always takes 1e-8 for eps", "eps is an argument"),
                 "W_dec.norm(dim=-1, keepdim=True).clamp(min=eps)": (
                     "divides by the larger of length and eps",
                     "eps is added to the length",

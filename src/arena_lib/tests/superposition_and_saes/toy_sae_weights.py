@@ -10,17 +10,17 @@ from torch import Tensor, nn
 
 from arena_lib.checking import Case, Tolerance, Unfit, exercise, instead_of
 from arena_lib.checking.observing import Observations
-from arena_lib.core.seeds import make_generator
 from arena_lib.saes.toy import sae
 from arena_lib.saes.toy.sae import ToySAEConfig
 from arena_lib.tests.superposition_and_saes.toy_sae_parts import (
     build_sae,
-    make_toy_model,
+    construct,
     own_parameters,
-    settings_case,
+    sae_case,
 )
 
 __test__ = False
+
 
 KEPT = ["__init__", "encoder", "revive", "resample_simple", "resample_advanced"]
 """What a learner gets, or writes in part 8."""
@@ -41,12 +41,8 @@ def init_cases(generator: torch.Generator) -> list[Case]:
 
 def parameters_made(cls: Any, case: Case) -> Observations:
     """Names, shapes, and statistics of two constructions from equal generators."""
-    if not isinstance(cls, type):
-        raise Unfit(f"This test takes the class itself: got {type(cls).__name__}. Pass the class, without calling it.")
     cfg = case.given["settings"]
-    first, again, later = (
-        own_parameters(cls(cfg, make_toy_model(cfg.n_inst, cfg.d_in), make_generator(seed))) for seed in (7, 7, 8)
-    )
+    first, again, later = (own_parameters(construct(cls, cfg, seed)) for seed in (7, 7, 8))
     seen: Observations = {
         "parameters": {name: tuple(parameter.shape) for name, parameter in sorted(first.items())},
         "dtypes": sorted({str(parameter.dtype) for parameter in first.values()}),
@@ -174,18 +170,10 @@ test_sae_init = exercise(
 
 def decoder_cases(generator: torch.Generator) -> list[Case]:
     """The usual eps, and one that can be seen."""
+    usual, large = ToySAEConfig(n_inst=3), ToySAEConfig(n_inst=2, d_in=4, d_sae=3, weight_normalize_eps=0.4)
     return [
-        settings_case("the usual eps", generator, 1, "ToySAE(...).W_dec_normalized", n_inst=3, d_in=2, d_sae=5),
-        settings_case(
-            "a large eps",
-            generator,
-            1,
-            "ToySAE(...).W_dec_normalized",
-            n_inst=2,
-            d_in=4,
-            d_sae=3,
-            weight_normalize_eps=0.4,
-        ),
+        sae_case(label, generator, 1, "ToySAE(...).W_dec_normalized", cfg)
+        for label, cfg in {"the usual eps": usual, "a large eps": large}.items()
     ]
 
 
