@@ -144,6 +144,14 @@ def test_later_exercise_says_how_to_go_on_without_the_earlier_one(section):
     assert "from littlecourse.library import plus" in render(section, format="py")
 
 
+def test_a_class_that_is_written_in_several_exercises_is_named_once():
+    cells = build_cells(load_catalog().section("1.5.4"), kind="exercises")
+    summary = next(cell.source for cell in cells if cell.id == "about-jumprelu_toy_sae").partition("builds on your ")[2]
+    names = summary.partition(". Not")[0].split(", ")
+    assert {"ToyModel", "ToySAE", "JumpReLU"} <= set(names)
+    assert len(names) == len(set(names))
+
+
 def test_a_script_says_how_a_plain_file_is_checked_and_a_notebook_speaks_of_its_cells(section):
     script, notebook = by_id(section, has_folds=False), by_id(section)
     for words in ("`arena check FILE`", "`--watch`", "`arena hint ID`", "such as VS Code"):

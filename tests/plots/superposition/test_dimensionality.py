@@ -16,6 +16,12 @@ def test_every_feature_is_a_dot_near_its_instance():
     assert figure.data[1].y.tolist() == [0.1, 0.2, 0.3]
 
 
+def test_places_on_the_axis_are_whole_numbers():
+    axis = dimensionality([1.5, 20.0], [[0.5], [0.5]]).layout.xaxis
+    assert axis.ticktext[:6] == ("1", "2", "5", "10", "20", "50")
+    assert axis.tickvals[4] == 20
+
+
 def test_levels_are_named_lines():
     figure = dimensionality([1.0], [[0.5]], levels={"triangle": 2 / 3})
     assert figure.layout.shapes[0].y0 == 2 / 3

@@ -47,6 +47,14 @@ def test_the_legend_names_each_kind_once():
     ]
 
 
+def test_panels_have_the_names_that_are_given():
+    figure = recovery(FEATURES, DECODERS, ACTIVE, [5, 10, 15], names=["best", "worst"])
+    assert [title.text for title in figure.layout.annotations] == ["best", "worst"]
+    assert [title.text for title in make().layout.annotations] == ["instance 0", "instance 1"]
+    with pytest.raises(ShapeError, match="got 1 for 2"):
+        recovery(FEATURES, DECODERS, ACTIVE, [5, 10, 15], names=["best"])
+
+
 def test_the_parts_must_be_of_one_run():
     with pytest.raises(ShapeError, match="Take them from one run"):
         recovery(FEATURES, DECODERS, ACTIVE[:2], [5, 10, 15])

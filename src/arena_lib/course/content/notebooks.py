@@ -188,8 +188,9 @@ def _fold(summary: str, text: str) -> list[str]:
 
 
 def _fallback(earlier: list[ExerciseEntry], *, is_script: bool) -> tuple[str, str]:
-    names = ", ".join(f"{entry.object_name}" for entry in earlier)
-    missing = "one of them" if len(earlier) > 1 else "it"
+    objects = list(dict.fromkeys(entry.object_name for entry in earlier))  # a class may be written in several exercises
+    names = ", ".join(objects)
+    missing = "one of them" if len(objects) > 1 else "it"
     code = f"\n\n```python\n{fallback_imports(earlier)}\n```"
     if is_script:
         return (

@@ -5,6 +5,7 @@ Raises:  ShapeError for shapes that don't fit.
 Source:  Elhage et al. 2022, arXiv:2209.10652, section "The Geometry of Superposition" (the picture with its lines).
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -61,11 +62,18 @@ def dimensionality(
             )
         )
     _add_levels(figure, levels or {})
-    figure.update_xaxes(type="log", title_text="1 / (1 - S), sparser to the right")
+    figure.update_xaxes(type="log", title_text="1 / (1 - S), sparser to the right", **_ticks(x.min(), x.max()))
     figure.update_yaxes(title_text="dimensionality of a feature", range=[-0.03, 1.08])
     figure.update_layout(legend={"x": 0.66, "y": 0.9})
     finish(figure, title, width=900, height=560)
     return figure.update_layout(margin={"r": 190})
+
+
+def _ticks(low: float, high: float) -> dict[str, Any]:
+    """1, 2, 5 and their tenfolds: on a logarithmic axis plotly writes 20 as a small 2."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    values = [digit * 10**power for power in powers for digit in (1, 2, 5)]
+    return {"tickvals": values, "ticktext": [f"{value:g}" for value in values]}
 
 
 def _add_levels(figure: go.Figure, levels: Mapping[str, float]) -> None:

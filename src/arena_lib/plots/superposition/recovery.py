@@ -20,10 +20,19 @@ PANEL = 190
 """Pixels of one panel."""
 
 
-def recovery(features: Any, decoders: Any, frac_active: Any, steps: Sequence[int], *, title: str = "") -> go.Figure:
+def recovery(
+    features: Any,
+    decoders: Any,
+    frac_active: Any,
+    steps: Sequence[int],
+    *,
+    names: Sequence[str] | None = None,
+    title: str = "",
+) -> go.Figure:
     """True features in grey, and in each frame the latents' decoder directions: solid while active, dotted while dead.
 
-    The figure shows the last frame; it plays from the first. `steps` are the updates made at each frame.
+    The figure shows the last frame; it plays from the first. `steps` are the updates made at each frame, `names` the
+    titles of the panels, one for each instance.
 
     >>> figure = recovery([[[1.0], [0.0]]], [[[[0.0, 1.0]]], [[[1.0, 0.0]]]], [[[0.0]], [[0.5]]], [10, 20])
     >>> [frame.name for frame in figure.frames]
@@ -36,9 +45,12 @@ def recovery(features: Any, decoders: Any, frac_active: Any, steps: Sequence[int
             'recovery needs features "n_inst 2 n_feats", decoders "n_frames n_inst d_sae 2" and frac_active '
             f'"n_frames n_inst d_sae": got {W.shape}, {directions.shape} and {active.shape}. Take them from one run.'
         )
-    figure, places = make_panels(
-        [f"instance {i}" for i in range(n_inst)], horizontal_spacing=0.02, vertical_spacing=0.08
-    )
+    names = [f"instance {i}" for i in range(n_inst)] if names is None else names
+    if len(names) != n_inst:
+        raise ShapeError(
+            f"names must be one for each instance: got {len(names)} for {n_inst}. Leave them out to count."
+        )
+    figure, places = make_panels(names, horizontal_spacing=0.02, vertical_spacing=0.08)
     for i, (row, column) in enumerate(places):
         unit = W[i].T / np.linalg.norm(W[i], axis=0)[:, None].clip(1e-12)
         true = go.Scatter(**_spokes(1.25 * unit), line={"color": "#bbbbbb", "width": 6}, name="true feature")

@@ -19,6 +19,8 @@ PANEL = 250
 ONE, SEVERAL = SEQUENCE[0], SEQUENCE[1]
 SMALLEST = 0.05
 """Weights below this share of the largest are left out: they would be hairlines."""
+SMALLEST_NUMBER = 10
+"""Height in pixels below which a feature's number can't be read: its block then has none."""
 SECOND = 0.2
 """A neuron stands for several features if its second largest weight has this share of its largest."""
 
@@ -27,7 +29,7 @@ def stacked_weights(panels: Mapping[str, Any], *, title: str = "") -> go.Figure:
     """One panel for each instance, one column for each neuron: its weights, stacked up from zero and down.
 
     A neuron is blue where one feature has most of its weight, and orange where a second one has more than a fifth of
-    the first's. The number on a block is its feature.
+    the first's. The number on a block is its feature; blocks too small for it have none.
 
     >>> figure = stacked_weights({"two neurons": [[1.0, 0.0], [1.0, -1.0]]})
     >>> [(bar.x.tolist(), bar.y.tolist(), bar.text) for bar in figure.data]
@@ -37,7 +39,7 @@ def stacked_weights(panels: Mapping[str, Any], *, title: str = "") -> go.Figure:
     for (row, column), W in zip(places, panels.values(), strict=True):
         for layer in _layers(with_axes(W, "d_hidden n_feats")):
             figure.add_trace(layer, row=row, col=column)
-    figure.update_layout(barmode="relative", uniformtext={"minsize": 7, "mode": "hide"})
+    figure.update_layout(barmode="relative", uniformtext={"minsize": SMALLEST_NUMBER, "mode": "hide"})
     figure.update_xaxes(title_text="neuron", showgrid=False)
     figure.update_yaxes(title_text="weights", col=1)
     n_rows = places[-1][0]

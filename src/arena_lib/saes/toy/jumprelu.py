@@ -130,7 +130,8 @@ class JumpReLUToySAEConfig(ToySAEConfig):
     """The sizes of a toy SAE, the weight of its L0, and its thresholds."""
 
     sparsity_coef: float = 0.3
-    """Weight of the number of active latents beside the squared error."""
+    """Weight of the number of active latents beside the squared error. Alone, a feature is worth a latent from a strength
+    of sqrt(sparsity_coef * d_in) on: a high weight finds directions reliably, and leaves weak features unheard."""
     theta_init: float = 0.3
     """Every latent's threshold at first."""
     ste_eps: float = 0.3

@@ -22,6 +22,7 @@ from arena_lib.saes.toy.gated import GatedToySAE
 from arena_lib.saes.toy.jumprelu import JumpReLUToySAE, JumpReLUToySAEConfig
 from arena_lib.saes.toy.sae import ToySAE, ToySAEConfig, compute_recovery
 from arena_lib.saes.toy.training import Resampling, ToySAETrainingConfig, train_toy_sae
+from arena_lib.wording import counted
 
 FOUND = 0.95
 """A feature is found if some latent's direction has at least this cosine similarity with it."""
@@ -120,8 +121,8 @@ def draw_recovery(
         name: study_recovery(name, range(seed, seed + n_seeds), n_inst, n_steps, n_toy_steps) for name in VARIANTS
     }
     shares = {
-        "all SAEs": [study.is_complete.double().mean().item() for study in studies.values()],
-        "the SAE of lowest loss, by seed": [
+        "of all SAEs": [study.is_complete.double().mean().item() for study in studies.values()],
+        "of each seed's SAE of lowest loss": [
             study.is_best_complete.double().mean().item() for study in studies.values()
         ],
     }
@@ -130,7 +131,7 @@ def draw_recovery(
             shares,
             list(studies),
             y_title="share that found all five features",
-            title=f"{n_seeds} seeds with {n_inst} SAEs each, as many latents as features",
+            title=f"{counted(n_seeds, 'seed')} with {counted(n_inst, 'SAE')} each, as many latents as features",
         ),
         draw_run(n_steps=n_steps, n_toy_steps=n_toy_steps, seed=seed),
     ]
