@@ -1590,7 +1590,7 @@ plots.scatter(
     title="Three kinds at several weights of sparsity",
 )
 # %% [markdown]
-# At equal L0 both newer kinds leave less than a third of the error that L1 leaves. Most of L1's error isn't a lack of
+# At equal L0 both newer kinds leave a third of the error that L1 leaves, or less. Most of L1's error isn't a lack of
 # understanding: it's shrinkage. Between gates and thresholds there is little in it, here as in the papers.
 #
 # ## What you have learned
