@@ -12,6 +12,7 @@
     token_probabilities  the likeliest next tokens, as bars
     token_effects        the tokens that something favours, and those it works against
     comparison           expected, actual and difference, with numbers and marks
+    tensors              cells of small tensors, and tensors that are images
     coloured_text        tokens with a number each (HTML)
     save_html, to_png    a figure as a file that needs no network, or as an image
 
