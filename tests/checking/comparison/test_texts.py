@@ -32,7 +32,7 @@ def test_quote_escapes():
     ("axis", "word"),
     [
         ("n_layers", "layer"), ("n_heads", "head"), ("n_kv_heads", "kv head"), ("n_comp", "component"),
-        ("d_vocab", "token"), ("seq", "position"), ("component", "component"),
+        ("n_classes", "class"), ("d_vocab", "token"), ("seq", "position"), ("component", "component"),
         ("d_model", None), ("batch", None), ("seq_k", None), ("axis 1", None), ("seq-1", None), ("n_", None),
     ],
 )  # fmt: skip

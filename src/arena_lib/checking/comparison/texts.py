@@ -16,6 +16,7 @@ THINGS = {
     "n_feats": "feature",
     "n_inst": "instance",
     "n_envs": "environment",
+    "n_classes": "class",
 }
 """What an axis counts, where its name doesn't say so; an axis `n_layers` counts layers."""
 
