@@ -1,6 +1,8 @@
 """What everything else stands on, built once from first principles.
 
 Each subpackage is a section of chapter 0, and knows nothing of the others.
+
+    puzzles  small tensor puzzles, predictions of shapes and times, and questions that say where to begin
 """
 
 from arena_lib.core.subpackages import load_on_demand
