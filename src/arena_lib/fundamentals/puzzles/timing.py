@@ -161,7 +161,7 @@ def predict_seconds(seconds: int | float, function: Callable[[], Any]) -> TimePr
 def in_words(seconds: float) -> str:
     """A time in the unit that suits it, with two digits.
 
-    >>> in_words(0.0000042), in_words(0.0256), in_words(61)
+    >>> in_words(0.0000042), in_words(0.0256), in_words(61.0)
     ('4.2 µs', '26 ms', '61 s')
     """
     for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
