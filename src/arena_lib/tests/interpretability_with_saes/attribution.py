@@ -6,7 +6,7 @@ Shapes:  latents "batch seq d_sae"; gradient "batch seq d_out"; W_dec "d_sae d_o
 import torch
 from torch import Tensor
 
-from arena_lib.checking import Case, exercise, instead_of, outputs_and_gradients
+from arena_lib.checking import Case, Mistake, exercise, instead_of, outputs_and_gradients
 from arena_lib.saes.analysis.activations import attention
 from arena_lib.saes.analysis.interventions import attribution
 
@@ -46,34 +46,35 @@ test_attribute_ablations = exercise(
     accepts=[attribute_by_loop],
     mistakes=[
         *instead_of(
-            "-latents * (gradient @ W_dec.T)",
+            "-latents *",
             {
-                "latents * (gradient @ W_dec.T)": ("forgets the minus", "ablating takes the latent away"),
-                "-(gradient @ W_dec.T)": ("leaves out the latent", FORMULA + ": a silent latent has no effect"),
-                "-(latents > 0).to(latents) * (gradient @ W_dec.T)": ("counts active latents as 1", FORMULA),
-                "-latents * gradient.sum(dim=-1, keepdim=True)": ("multiplies by the gradient's sum", FORMULA),
-                "-latents * gradient.norm(dim=-1, keepdim=True)": ("forgets the decoder", FORMULA),
-                "-latents * (gradient @ W_dec.T).abs()": ("takes absolute values", "effects have a sign"),
-                "-latents.square() * (gradient @ W_dec.T)": ("multiplies by the latent twice", FORMULA),
-                "(-latents * (gradient @ W_dec.T)).sum(dim=1, keepdim=True).expand_as(latents)": (
-                    "sums over positions",
-                    "each latent has an effect at each position by itself",
-                ),
-                "-latents * (gradient.mean(dim=1, keepdim=True) @ W_dec.T)": (
-                    "takes one gradient for all positions",
-                    OWN,
-                ),
-                "-latents * (gradient.sum(dim=1, keepdim=True) @ W_dec.T)": (
-                    "takes one gradient for all positions",
-                    OWN,
-                ),
-                "-latents * (gradient.mean(dim=0) @ W_dec.T)": ("takes one gradient for all texts", OWN),
-                "-latents * (gradient.sum(dim=0) @ W_dec.T)": ("takes one gradient for all texts", OWN),
-                "-latents * (gradient @ (W_dec / W_dec.norm(dim=-1, keepdim=True)).T)": (
+                "latents *": ("forgets the minus", "ablating takes the latent away"),
+                "-1 *": ("leaves out the latent", FORMULA + ": a silent latent has no effect"),
+                "-(latents > 0).to(latents) *": ("counts active latents as 1", FORMULA),
+                "-latents.square() *": ("multiplies by the latent twice", FORMULA),
+            },
+        ),
+        *instead_of(
+            "(gradient @ W_dec.T)",
+            {
+                "gradient.sum(dim=-1, keepdim=True)": ("multiplies by the gradient's sum", FORMULA),
+                "gradient.norm(dim=-1, keepdim=True)": ("forgets the decoder", FORMULA),
+                "(gradient @ W_dec.T).abs()": ("takes absolute values", "effects have a sign"),
+                "(gradient.mean(dim=1, keepdim=True) @ W_dec.T)": ("takes one gradient for all positions", OWN),
+                "(gradient.sum(dim=1, keepdim=True) @ W_dec.T)": ("takes one gradient for all positions", OWN),
+                "(gradient.mean(dim=0) @ W_dec.T)": ("takes one gradient for all texts", OWN),
+                "(gradient.sum(dim=0) @ W_dec.T)": ("takes one gradient for all texts", OWN),
+                "(gradient @ (W_dec / W_dec.norm(dim=-1, keepdim=True)).T)": (
                     "normalises the directions",
                     "W_dec is used as it is",
                 ),
             },
+        ),
+        Mistake(
+            "sums over positions",
+            "-latents * (gradient @ W_dec.T)",
+            "(-latents * (gradient @ W_dec.T)).sum(dim=1, keepdim=True).expand_as(latents)",
+            why="each latent has an effect at each position by itself",
         ),
     ],
 )
@@ -99,6 +100,8 @@ def sources_by_einsum(v: Tensor, pattern: Tensor, encoder: Tensor) -> Tensor:
     return torch.einsum("shd,hs,hd->sh", v, pattern, encoder)
 
 
+OWN_PART = "each head has its own part of the encoder direction"
+
 test_attribute_to_sources = exercise(
     reference=attention.attribute_to_sources,
     cases=source_cases,
@@ -106,50 +109,45 @@ test_attribute_to_sources = exercise(
     accepts=[sources_by_einsum],
     mistakes=[
         *instead_of(
-            "pattern.T * (v * encoder).sum(dim=-1)",
+            "pattern.T *",
             {
-                "(v * encoder).sum(dim=-1)": ("forgets the pattern", "a value counts as much as the head looks at it"),
-                "pattern.T * v.sum(dim=-1)": (
-                    "forgets the encoder",
-                    "values count along the latent's encoder direction",
-                ),
-                "pattern.reshape(v.shape[:2]) * (v * encoder).sum(dim=-1)": (
+                "1 *": ("forgets the pattern", "a value counts as much as the head looks at it"),
+                "pattern.reshape(v.shape[:2]) *": (
                     "reshapes the pattern",
                     "its axes change places: that's a transpose, pattern.T; a reshape mixes up heads and positions",
                 ),
-                "pattern.T * v.sum(dim=-1) * encoder.sum(dim=-1)": (
+                "pattern.mean(dim=0)[:, None] *": ("takes the mean pattern of all heads", "each head looks elsewhere"),
+                "(pattern.T > 0.2) *": (
+                    "counts only what a head looks at most",
+                    "every position counts as much as the head looks at it",
+                ),
+            },
+        ),
+        *instead_of(
+            "(v * encoder).sum(dim=-1)",
+            {
+                "v.sum(dim=-1)": ("forgets the encoder", "values count along the latent's encoder direction"),
+                "v.sum(dim=-1) * encoder.sum(dim=-1)": (
                     "sums before it multiplies",
                     "a dot product multiplies entry by entry, then sums",
                 ),
-                "pattern.T * (v * encoder.sum(dim=0)).sum(dim=-1)": (
-                    "adds up the heads' parts of the encoder",
-                    "each head has its own part of the encoder direction",
+                "(v * encoder).mean(dim=-1)": ("takes the mean over d_head", "a dot product is a sum"),
+                "(v * encoder[:1]).sum(dim=-1)": ("uses the first head's encoder for all", OWN_PART),
+                "(v * encoder.sum(dim=0)).sum(dim=-1)": ("adds up the heads' parts of the encoder", OWN_PART),
+                "(v * encoder).sum(dim=-1).abs()": ("takes absolute values", "a source may speak against it"),
+                "(v[-1] * encoder).sum(dim=-1)": (
+                    "takes the last position's values",
+                    "each source position has values of its own",
                 ),
+            },
+        ),
+        *instead_of(
+            "pattern.T * (v * encoder).sum(dim=-1)",
+            {
                 "(pattern.T * (v * encoder).sum(dim=-1)).softmax(dim=0)": ("gives shares", "what each adds, as it is"),
                 "pattern.T * (v * encoder).sum(dim=-1) / (pattern.T * (v * encoder).sum(dim=-1)).sum()": (
                     "gives shares",
                     "what each adds, as it is",
-                ),
-                "pattern.T * (v * encoder).mean(dim=-1)": ("takes the mean over d_head", "a dot product is a sum"),
-                "pattern.T * (v * encoder[:1]).sum(dim=-1)": (
-                    "uses the first head's encoder for all",
-                    "each head has its own part of the encoder direction",
-                ),
-                "pattern.mean(dim=0)[:, None] * (v * encoder).sum(dim=-1)": (
-                    "takes the mean pattern of all heads",
-                    "each head looks elsewhere",
-                ),
-                "pattern.T * (v * encoder).sum(dim=-1).abs()": (
-                    "takes absolute values",
-                    "a source may speak against it",
-                ),
-                "pattern.T * (v[-1] * encoder).sum(dim=-1)": (
-                    "takes the last position's values",
-                    "each source position has values of its own",
-                ),
-                "(pattern.T > 0.2) * (v * encoder).sum(dim=-1)": (
-                    "counts only what a head looks at most",
-                    "every position counts as much as the head looks at it",
                 ),
             },
         ),

@@ -69,6 +69,14 @@ test_compute_f1 = exercise(
                     "divides 0 by 0",
                     "where nothing is said and nothing is true, F1 is 0",
                 ),
+                "torch.where(n_said + n_true == 0, 1.0, 2 * true_positives / (n_said + n_true).clamp(min=1))": (
+                    "gives 1 where there is nothing to find",
+                    "where nothing is said and nothing is true, F1 is 0",
+                ),
+                "true_positives / torch.maximum(n_said, n_true).clamp(min=1)": (
+                    "takes the smaller of precision and recall",
+                    BOTH,
+                ),
                 "2 * true_positives // (n_said + n_true).clamp(min=1)": ("rounds down", "F1 lies between 0 and 1"),
             },
         ),

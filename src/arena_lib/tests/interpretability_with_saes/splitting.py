@@ -63,6 +63,16 @@ test_compute_cosines = exercise(
                     "for a direction of length 0 the cosine is 0",
                 ),
                 "(normalize_decoder(directions) @ normalize_decoder(others).T).acos()": ("gives angles", LENGTHS),
+                "1 - normalize_decoder(directions) @ normalize_decoder(others).T": ("gives distances", LENGTHS),
+                "directions @ others.T / (directions.norm() * others.norm())": (
+                    "divides by the lengths of all together",
+                    "each direction has its own length",
+                ),
+                "normalize_decoder(directions) / directions.norm(dim=1, keepdim=True).clamp(min=1e-12) @ "
+                "(normalize_decoder(others) / others.norm(dim=1, keepdim=True)).T": (
+                    "divides by squared lengths",
+                    "a length is the root of a sum of squares",
+                ),
             },
         ),
     ],

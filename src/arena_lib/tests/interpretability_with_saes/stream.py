@@ -147,6 +147,8 @@ test_compute_scale = exercise(
                     "it's the mean of norms: the root comes before the mean",
                 ),
                 "acts.float().square().sum(dim=-1).mean()": ("takes squared norms", "a norm has a root"),
+                "acts.float().norm(dim=-1).median()": ("takes the median", "the mean of the norms"),
+                "acts.float().norm(dim=-1).max()": ("takes the largest norm", "the mean of the norms"),
                 "acts.float().norm(dim=-1).sum()": ("sums the norms", "the mean of the norms"),
                 "acts.float().abs().sum(dim=-1).mean()": ("sums absolute values", "a norm is a root of squares"),
                 "acts.float().mean(dim=0).norm()": ("takes the norm of the mean", "norms first, then their mean"),

@@ -158,36 +158,51 @@ test_decode_latents = exercise(
     accepts=[decode_by_einsum, decode_by_rows],
     mistakes=[
         *instead_of(
-            "latents @ W_dec + b_dec",
+            " + b_dec",
             {
-                "latents @ W_dec": ("forgets b_dec", "the bias is part of every reconstruction"),
-                "latents @ W_dec - b_dec": ("subtracts b_dec", "the encoder took it away, so the decoder adds it"),
-                "latents @ W_dec + b_dec.detach()": ("detaches b_dec", "b_dec is learned too"),
-                "(latents > 0).to(latents) @ W_dec + b_dec": (
+                "": ("forgets b_dec", "the bias is part of every reconstruction"),
+                " - b_dec": ("subtracts b_dec", "the encoder took it away, so the decoder adds it"),
+                " + b_dec.detach()": ("detaches b_dec", "b_dec is learned too"),
+                " + b_dec.sum()": ("adds one number for b_dec", "each of the d_out entries has its own bias"),
+                " + b_dec * (latents > 0).sum(dim=-1, keepdim=True)": (
+                    "adds b_dec for each active latent",
+                    "the bias is added once",
+                ),
+            },
+        ),
+        *instead_of(
+            "latents @ W_dec",
+            {
+                "(latents > 0).to(latents) @ W_dec": (
                     "adds each active direction once",
                     "a direction counts as much as its latent is large",
                 ),
-                "latents @ (W_dec / W_dec.norm(dim=-1, keepdim=True)) + b_dec": (
+                "latents @ (W_dec / W_dec.norm(dim=-1, keepdim=True))": (
                     "normalises the directions",
                     "the matrix is used as it is; keeping its rows at length 1 is training's job",
                 ),
+                "latents @ W_dec / len(W_dec)": ("takes the mean over latents", "the directions are summed"),
+                "latents @ W_dec / (latents > 0).sum(dim=-1, keepdim=True).clamp(min=1)": (
+                    "takes the mean over active latents",
+                    "the directions are summed",
+                ),
+            },
+        ),
+        *instead_of(
+            "latents @ W_dec + b_dec",
+            {
                 "(latents @ W_dec + b_dec).relu()": (
                     "applies a ReLU to the reconstruction",
                     "activations may be negative: only latents may not",
                 ),
-                "latents @ W_dec / len(W_dec) + b_dec": ("takes the mean over latents", "the directions are summed"),
-                "latents @ W_dec / (latents > 0).sum(dim=-1, keepdim=True).clamp(min=1) + b_dec": (
-                    "takes the mean over active latents",
-                    "the directions are summed",
+                "(latents + b_dec.mean()) @ W_dec": (
+                    "adds the bias before the product",
+                    "b_dec has d_out entries and is added to the reconstruction",
                 ),
                 "torch.addmm(b_dec, latents, W_dec)": (
                     "asks for two axes",
                     "there may be any number of axes before the last one: @ takes them all",
                     "RuntimeError",
-                ),
-                "(latents + b_dec.mean()) @ W_dec": (
-                    "adds the bias before the product",
-                    "b_dec has d_out entries and is added to the reconstruction",
                 ),
             },
         ),
