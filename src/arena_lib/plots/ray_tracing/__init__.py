@@ -1,0 +1,1 @@
+"""Figures of ray tracing: rays and segments, distances, lit pictures, and films of them."""
