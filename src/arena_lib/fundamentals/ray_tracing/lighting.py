@@ -22,7 +22,7 @@ def triangle_normals(triangles: Float[Tensor, "n_triangles 3 3"]) -> Float[Tenso
     """The direction in which each triangle faces: perpendicular to it, of length 1.
 
     It is (B - A) x (C - A), divided by its length. So it points to the side from which A, B, C are seen to go round
-    counterclockwise. A triangle without area faces nowhere: its normal is zero.
+    counterclockwise. Where (B - A) x (C - A) is zero the triangle has no area and faces nowhere: its normal is zero.
 
     >>> triangle_normals(torch.tensor([[[0.0, 0.0, 0.0], [2.0, 0.0, 0.0], [0.0, 2.0, 0.0]]]))
     tensor([[0., 0., 1.]])

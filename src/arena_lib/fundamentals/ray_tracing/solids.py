@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from arena_lib.errors import ConfigError, ShapeError
+from arena_lib.fundamentals.ray_tracing.systems import PARALLEL
 
 PAWN = (
     (0.0, -1.0), (0.6, -1.0), (0.62, -0.86), (0.5, -0.78), (0.52, -0.7), (0.36, -0.55), (0.24, -0.2), (0.2, 0.16),
@@ -92,7 +93,8 @@ def make_solid_of_revolution(
     points = torch.stack([radius * angles.cos(), height.expand(-1, n_around), radius * angles.sin()], dim=-1)
     triangles = _tile(points, is_closed=False)
     A, B, C = triangles.unbind(dim=1)
-    return triangles[torch.linalg.cross(B - A, C - A).norm(dim=-1) > 0]
+    e1, e2 = B - A, C - A
+    return triangles[torch.linalg.cross(e1, e2).norm(dim=-1) > PARALLEL * e1.norm(dim=-1) * e2.norm(dim=-1)]
 
 
 def _tile(points: Float[Tensor, "rows columns 3"], *, is_closed: bool) -> Float[Tensor, "n_triangles 3 3"]:

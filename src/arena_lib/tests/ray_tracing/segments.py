@@ -9,7 +9,7 @@ from arena_lib.tests.ray_tracing.watching import truth
 
 __test__ = False
 
-Point = tuple[float, float]
+Point = tuple[int | float, int | float]
 
 
 def flat(first: Point, second: Point) -> Tensor:

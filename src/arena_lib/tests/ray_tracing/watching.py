@@ -72,10 +72,10 @@ def in_chunks(function: Callable[..., Any], case: Case) -> Observations:
     return {**seen, SMALL: largest.n_bytes <= max(allowed, case.given["mesh_bytes"])}
 
 
-def rays_through(*points: tuple[float, float, float], origin: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> Tensor:
-    """Rays from one origin, each with the direction to its point."""
-    O, through = torch.tensor(origin), torch.tensor(points)
-    return torch.stack([O.expand_as(through), through - O], dim=1)
+def rays_through(*points: tuple[int | float, ...]) -> Tensor:
+    """Rays from (0, 0, 0), each with the direction to its point."""
+    directions = torch.tensor(points, dtype=torch.float32)
+    return torch.stack([torch.zeros_like(directions), directions], dim=1)
 
 
 def random_scene(generator: torch.Generator, n_rays: int, n_triangles: int) -> tuple[Tensor, Tensor]:
