@@ -2,7 +2,8 @@
 
 Each subpackage is a section of chapter 0, and knows nothing of the others.
 
-    puzzles  small tensor puzzles, predictions of shapes and times, and questions that say where to begin
+puzzles      small tensor puzzles, predictions of shapes and times, and questions that say where to begin
+ray_tracing  rays, triangles and meshes: from one ray and one segment to a mesh that is lit and turns
 """
 
 from arena_lib.core.subpackages import load_on_demand
