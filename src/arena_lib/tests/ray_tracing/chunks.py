@@ -36,7 +36,7 @@ def chunk_cases(generator: torch.Generator) -> list[Case]:
 
     inside = ON_EDGES[-1:]
     layers = torch.stack([BACKWARDS, WALL + 5, WALL, BEFORE, BACKWARDS + 1])
-    double = (part.double() for part in random_scene(generator, 6, 5))
+    double_rays, double_triangles = (part.double() for part in random_scene(generator, 6, 5))
     return [
         case("many triangles, two at a time", *random_scene(generator, 7, 41), 2),
         case("the last chunk is smaller", *random_scene(generator, 5, 13), 4),
@@ -47,7 +47,7 @@ def chunk_cases(generator: torch.Generator) -> list[Case]:
         case("nothing is hit", BESIDE, torch.stack([WALL, WALL, NEEDLE]), 2),
         case("one ray, one triangle", inside, WALL[None], 1),
         case("without chunk_size", *random_scene(generator, 3, 300)),
-        case("in double precision", *double, 2),
+        case("in double precision", double_rays, double_triangles, 2),
     ]
 
 

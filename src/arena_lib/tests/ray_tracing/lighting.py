@@ -194,7 +194,7 @@ def lit_cases(generator: torch.Generator) -> list[Case]:
     dim = WALL[[0, 2, 1]] + torch.tensor([1.0, 0.0, 0.0])
     layers = torch.stack([BACKWARDS, dim, WALL, BACKWARDS + 1])
     rays = torch.cat([ON_EDGES[-1:], BESIDE])
-    double = (part.double() for part in random_scene(generator, 5, 4))
+    double_rays, double_triangles = (part.double() for part in random_scene(generator, 5, 4))
     return [
         case("scattered", *random_scene(generator, 15, 6), [-0.5, 0.75, 0.25], 0.25),
         case("the nearest in the middle, lit from the front", rays, layers, [-0.5, 0.25, 0.5], 0.125),
@@ -202,7 +202,7 @@ def lit_cases(generator: torch.Generator) -> list[Case]:
         case("more triangles than a chunk", *random_scene(generator, 6, 140), [-1.0, 0.25, 0.5], 0.1),
         case("nothing is hit", BESIDE, torch.stack([WALL, NEEDLE]), [1.0, 2.0, 3.0], 0.5),
         case("no light from all sides", *random_scene(generator, 7, 3), [-2.0, -1.0, 1.0], 0.0),
-        case("in double precision", *double, [-0.5, 0.5, 1.0], 0.75),
+        case("in double precision", double_rays, double_triangles, [-0.5, 0.5, 1.0], 0.75),
     ]
 
 

@@ -148,7 +148,8 @@ def many_rays_cases(generator: torch.Generator) -> list[Case]:
 
 def many_by_loop(rays: Tensor, triangle: Tensor) -> Tensor:
     """Ray by ray."""
-    return torch.tensor([reference.triangle_ray_intersects(*triangle, O, D) for O, D in rays])
+    A, B, C = triangle
+    return torch.tensor([reference.triangle_ray_intersects(A, B, C, O, D) for O, D in rays])
 
 
 def many_by_products(rays: Tensor, triangle: Tensor) -> Tensor:
