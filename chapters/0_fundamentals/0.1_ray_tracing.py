@@ -39,8 +39,8 @@
 # coordinates for each point. (The annotations such as `Float[Tensor, "n_rays 2 3"]` say the same of arguments and
 # results. Nothing happens if they are wrong.)
 #
-# The set-up cell above imports what the stubs mention. `check_rays` and the other functions whose names begin with
-# `check_` serve only to refuse bad arguments in the library's own solutions; no exercise needs them. `PARALLEL` and
+# The set-up cell above imports what the stubs mention. The functions whose names begin with `check_` serve only to
+# refuse bad arguments in the library's own solutions; no exercise needs them. `PARALLEL` and
 # `CHUNK_SIZE` are numbers, `pick_device()` names the fastest device of this machine, and `tests` holds the judges.
 #
 # | part | minutes |
@@ -205,7 +205,7 @@ rays_1d(fan, walls, hits=intersect_rays_1d(fan, walls), title="Four walls")
 # after row, the lowest first. A picture is made by reshaping what the rays have seen.
 # %% exercise="make_rays_2d" title="A camera with rows and columns" difficulty=3 importance=3 minutes=15
 # hint: Every y goes together with every z, and z changes fastest.
-# hint: einops.repeat(y, "y -> (y z)", z=num_pixels_z) and the like for z; or torch.cartesian_prod, which gives all combinations in this order.
+# hint: y.repeat_interleave(num_pixels_z) and z.repeat(num_pixels_y) have an entry for each pixel; or torch.cartesian_prod, which gives all combinations in this order.
 # hint: pixels = torch.cartesian_prod(torch.ones(1), y, z); torch.stack([torch.zeros_like(pixels), pixels], dim=1)
 # %% [markdown]
 # Nearly everything that is drawn by computers is made of triangles. A triangle with the corners $A$, $B$ and $C$ is flat
