@@ -1,29 +1,26 @@
 """The nearest triangle of each ray: by matrix products, beside solving a system for each pair.
 
 "linalg-solve" makes a 3 x 3 system of every ray with every triangle and hands them to torch.linalg.solve_ex (some are
-singular, which solve would refuse), chunk by chunk, so that it fits into memory. "solve-or-nan" is the lesson's plain form in
-chunks, and "moller-trumbore" the lesson's cross products. What is compared is the distance of each ray; a few rays
-may pass an edge within rounding.
+singular, which solve would refuse), chunk by chunk, so that it fits into memory. "moller-trumbore" is the lesson's form, by
+cross products in chunks of the same size. What is compared is the distance of each ray; a few rays may pass an edge
+within rounding.
 """
-
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from arena_lib.fundamentals.ray_tracing import (
-    intersect_triangles,
     make_rays_2d,
     make_torus_knot,
     raytrace_by_products,
     raytrace_in_chunks,
 )
-from benchmarks.harness.declaring import Benchmark, Disagreement, Goal, Place, Run, Workload
+from benchmarks.harness.declaring import Benchmark, Disagreement, Goal, Place, Workload
 
 SIZES = {"tiny": (12, 9, 4), "cpu": (256, 64, 8), "gpu": (256, 64, 8)}
 """Pixels along a side of the screen; parts of the knot along and around, two triangles for each pair of them."""
 CHUNK_SIZE = 16
-"""Triangles at a time for what solves: matrices of 64k rays then take 38 MB."""
+"""Triangles at a time for both peers: matrices of 64k rays then take 38 MB."""
 MOST_ON_EDGES = 1e-3
 """The share of rays that may pass an edge within rounding, and so hit on one side of it and miss on the other."""
 ROUNDING = 1e-3
@@ -39,8 +36,7 @@ def make(place: Place) -> Workload:
     return Workload(
         ours=lambda: raytrace_by_products(rays, triangles)[0],
         peers={
-            "linalg-solve": lambda: in_chunks(solve_pairs, rays, triangles),
-            "solve-or-nan": lambda: in_chunks(intersect_triangles, rays, triangles),
+            "linalg-solve": lambda: lambda: solve_in_chunks(rays, triangles),
             "moller-trumbore": lambda: lambda: raytrace_in_chunks(rays, triangles, CHUNK_SIZE)[0],
         },
         agree=compare_distances,
@@ -57,16 +53,12 @@ def solve_pairs(rays: Tensor, triangles: Tensor) -> Tensor:
     return torch.where((u >= 0) & (v >= 0) & (w >= 0) & (v + w <= 1), u, torch.inf)
 
 
-def in_chunks(intersect: Callable[[Tensor, Tensor], Tensor], rays: Tensor, triangles: Tensor) -> Run:
-    """The nearest of all triangles, some at a time."""
-
-    def run() -> Tensor:
-        nearest = torch.full_like(rays[:, 0, 0], torch.inf)
-        for chunk in triangles.split(CHUNK_SIZE):
-            nearest = torch.minimum(nearest, intersect(rays, chunk).amin(dim=1))
-        return nearest
-
-    return run
+def solve_in_chunks(rays: Tensor, triangles: Tensor) -> Tensor:
+    """The distance to the nearest of all triangles, some at a time."""
+    nearest = torch.full_like(rays[:, 0, 0], torch.inf)
+    for chunk in triangles.split(CHUNK_SIZE):
+        nearest = torch.minimum(nearest, solve_pairs(rays, chunk).amin(dim=1))
+    return nearest
 
 
 def compare_distances(ours: Tensor, theirs: Tensor) -> float:
@@ -88,6 +80,6 @@ BENCHMARK = Benchmark(
     unit="pairs",
     make=make,
     dtypes={"cpu": ("float32",), "cuda": ("float32",)},
-    peers=("linalg-solve", "solve-or-nan", "moller-trumbore"),
+    peers=("linalg-solve", "moller-trumbore"),
     goals=(Goal("knot", "linalg-solve", 10.0, on="cpu"), Goal("knot", "linalg-solve", 20.0, on="cuda")),
 )

@@ -420,8 +420,7 @@ brightness(lit, title="Lit")
 # hint: (triangles - center) @ rotation_matrix(theta).T + center
 # %% result
 # your film. Press play.
-# Each frame turns the knot a little further and traces it anew. It plays once when it appears; the slider stops it at any
-# angle.
+# Each frame turns the knot a little further and traces it anew. With the slider you stop it at any angle.
 n_frames, film_side = (4, 20) if SCALE == "tiny" else (24, 60)
 degrees = [360 * i // n_frames for i in range(n_frames)]
 film_screen = make_rays_2d(film_side, film_side, 0.5, 0.5)
