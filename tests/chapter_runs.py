@@ -4,6 +4,7 @@ import linecache
 import re
 from typing import Literal
 
+import jaxtyping
 import plotly.graph_objects as go
 import pytest
 import torch
@@ -29,6 +30,8 @@ def run_solutions(
     names: dict = {}
     with pytest.MonkeyPatch.context() as patch, torch.enable_grad():  # which also brings back what a cell switches off
         patch.setattr(go.Figure, "show", lambda self: None)
+        # As for learners: their own classes stand where a library's annotation has the reference.
+        patch.setattr(jaxtyping.config, "jaxtyping_disable", True)
         cells = build_cells(section, kind="solutions", scale=scale)
         end = next((i for i, cell in enumerate(cells) if f"\n## {part}. " in f"\n{cell.source}"), len(cells))
         for cell in cells[:end]:
