@@ -15,7 +15,7 @@
 # error: an axis is summed that should have been kept, two matrices of the same size are confused, and a number comes
 # out that looks fine. This section trains the eyes for that, in small puzzles of two to ten minutes.
 #
-# You will turn six digits into rows, grids and wallpaper, write softmax so that no number is too large for it, and
+# You will turn six digits into rows, grids and a poster, write softmax so that no number is too large for it, and
 # say how long a product of matrices takes before it runs.
 #
 # ### How to work through this
@@ -331,7 +331,7 @@ pictures(
 # hint: Split height and width on the left, and leave the small parts out on the right.
 # hint: einops.reduce(image, "channel (height down) (width along) -> channel height width", "mean", down=factor, along=factor)
 # %% result
-# reduced and repeated. Shrinking is what the average pooling layers of section 0.2 do.
+# reduced and repeated. Shrinking is what average pooling does in networks that look at images.
 pictures(
     {
         "target: to_grey": targets.to_grey(digits)[5],

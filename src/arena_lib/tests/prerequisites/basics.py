@@ -1,5 +1,6 @@
 """Judges of Python in small steps: a comprehension, a generator, a class, a dataclass."""
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -75,13 +76,18 @@ test_count_words = exercise(
 
 
 class Watched(list[int]):
-    """A list that counts how often it was cut."""
+    """A list that counts how many of its items were read."""
 
-    n_cuts = 0
+    n_read = 0
 
     def __getitem__(self, index: Any) -> Any:
-        self.n_cuts += 1
+        self.n_read += len(range(*index.indices(len(self)))) if isinstance(index, slice) else 1
         return super().__getitem__(index)
+
+    def __iter__(self) -> Iterator[int]:
+        for item in super().__iter__():
+            self.n_read += 1
+            yield item
 
 
 def items_cases(generator: torch.Generator) -> list[Case]:
@@ -98,14 +104,32 @@ def items_cases(generator: torch.Generator) -> list[Case]:
 
 
 def pieces(function: Callable[..., Any], case: Case) -> dict[str, Any]:
-    """All pieces, and how far it has got when the first one is there."""
+    """All pieces, and how far it has read when the first one is there."""
     items, size = Watched(case.args[0]), case.args[1]
     made = function(items, size)
-    seen: dict[str, Any] = {"it is an iterator": isinstance(made, Iterator), "cut before it is asked": items.n_cuts}
-    first = [list(piece) for piece in [next(iter(made), None)] if piece is not None]
-    seen["it has cut all when the first piece is there"] = items.n_cuts > 1 and len(items) > 2 * size
-    rest = [list(piece) for piece in made] if seen["it is an iterator"] else []
-    return seen | {"pieces": first + rest}
+    n_before = items.n_read
+    if not isinstance(made, Iterator):
+        raise Unfit(
+            f"in_batches must give its pieces one at a time: got {type(made).__name__}. Write yield, not return."
+        )
+    first = [list(piece) for piece in itertools.islice(made, 1)]
+    return {
+        "items read before a piece is asked for": n_before,
+        "the first piece reads no further than it must": items.n_read <= size + 1,
+        "pieces": first + [list(piece) for piece in made],
+    }
+
+
+def by_appending(items: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    """Item by item."""
+    piece: list[int] = []
+    for item in items:
+        piece.append(item)
+        if len(piece) == size:
+            yield piece
+            piece = []
+    if piece:
+        yield piece
 
 
 def by_index(items: Sequence[int], size: int) -> Iterator[Sequence[int]]:
@@ -120,7 +144,7 @@ test_in_batches = exercise(
     reference=python_basics.in_batches,
     cases=items_cases,
     observe=pieces,
-    accepts=[by_index, lambda items, size: (items[i : i + size] for i in range(0, len(items), size))],
+    accepts=[by_index, by_appending, lambda items, size: (items[i : i + size] for i in range(0, len(items), size))],
     mistakes=[
         *instead_of(
             "range(0, len(items), size)",
@@ -159,7 +183,8 @@ def numbers_cases(generator: torch.Generator) -> list[Case]:
     """Numbers of both signs, one, many equal ones."""
     numbers = {"both signs": [1.0, 4.0, -2.5, 0.5], "one number": [3.0], "large numbers": [1e6, 1e6 + 1, 0.0]}
     return [
-        Case(label=label, given={"numbers": n}, call=f"add({', '.join(map(str, n))})") for label, n in numbers.items()
+        Case(label=label, given={"numbers": n}, call=f"RunningMean(), then add each of {n}")
+        for label, n in numbers.items()
     ]
 
 
