@@ -9,7 +9,7 @@ from arena_lib.fundamentals.ray_tracing import rays
 
 __test__ = False
 
-RAYS = {"output": "n_rays points dims"}
+RAYS = {"output": "n_rays point dim"}
 
 
 def point_cases(generator: torch.Generator) -> list[Case]:
@@ -19,7 +19,7 @@ def point_cases(generator: torch.Generator) -> list[Case]:
         return Case(
             label=label,
             args=(torch.randn(2, 3, generator=generator, dtype=u.dtype), u),
-            axes={"output": "n_points dims"},
+            axes={"output": "n_points dim"},
         )
 
     return [

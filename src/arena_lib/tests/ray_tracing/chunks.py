@@ -27,7 +27,7 @@ def chunk_cases(generator: torch.Generator) -> list[Case]:
         return Case(
             label=label,
             args=(rays, triangles, *chunk_size),
-            axes={"output[0]": "n_rays", "output[1]": "n_rays"},
+            axes={"output": "n_rays"},
             given={
                 "chunk_size": (*chunk_size, meshes.CHUNK_SIZE)[0],
                 "mesh_bytes": triangles.numel() * triangles.element_size(),

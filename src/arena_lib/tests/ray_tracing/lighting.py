@@ -24,7 +24,7 @@ def normal_cases(generator: torch.Generator) -> list[Case]:
     """Scattered triangles, some without area, small ones, one, as many as dimensions, double precision."""
 
     def case(label: str, triangles: Tensor) -> Case:
-        return Case(label=label, args=(triangles,), axes={"output": "n_triangles dims"})
+        return Case(label=label, args=(triangles,), axes={"output": "n_triangles dim"})
 
     scattered = torch.randn(4, 3, 3, generator=generator)
     return [

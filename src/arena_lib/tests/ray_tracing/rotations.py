@@ -23,8 +23,7 @@ DEGREES = "theta is in radians, as cos and sin take it"
 def angle_cases(generator: torch.Generator) -> list[Case]:
     """Angles of either sign, none, more than one turn; double precision."""
     cases = [
-        Case(label=label, args=(torch.tensor(angle),), axes={"output": "rows columns"})
-        for label, angle in ANGLES.items()
+        Case(label=label, args=(torch.tensor(angle),), axes={"output": "row column"}) for label, angle in ANGLES.items()
     ]
     return [*cases, Case(label="in double precision", args=(torch.tensor(0.7, dtype=torch.float64),))]
 
@@ -101,7 +100,7 @@ def turn_cases(generator: torch.Generator) -> list[Case]:
     def case(label: str, n_triangles: int, theta: float, center: list[float], dtype: torch.dtype) -> Case:
         triangles = torch.randn(n_triangles, 3, 3, generator=generator, dtype=dtype)
         arguments = (triangles, torch.tensor(theta, dtype=dtype), torch.tensor(center, dtype=dtype))
-        return Case(label=label, args=arguments, axes={"output": "n_triangles corners dims"})
+        return Case(label=label, args=arguments, axes={"output": "n_triangles corner dim"})
 
     return [
         case("about a center", 4, 0.4, [2.0, 1.0, -0.5], torch.float32),

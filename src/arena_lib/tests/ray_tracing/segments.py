@@ -158,7 +158,7 @@ FIRST_SCENE = torch.stack([flat((1, -12), (1, -6)), flat((0.5, 0.1), (0.5, 1.15)
 
 def system_cases(generator: torch.Generator) -> list[Case]:
     """Scattered rays and segments, of which there are more or fewer; one of each; double precision."""
-    axes = {"output[0]": "n_rays n_segments equations unknowns", "output[1]": "n_rays n_segments equations"}
+    axes = {"output": "n_rays n_segments equation unknown"}
     sizes = {"several": (5, 3), "as many segments as rays": (4, 4), "one ray": (1, 4), "one segment": (3, 1)}
     cases = [Case(label=label, args=scattered(generator, *size), axes=axes) for label, size in sizes.items()]
     double = tuple(tensor.double() for tensor in scattered(generator, 2, 3))
