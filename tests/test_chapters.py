@@ -123,6 +123,17 @@ def ioi_section():
     return run_solutions("1.4.1")
 
 
+def test_what_the_text_of_0_0_says_of_its_pictures_is_so():
+    _, names = run_solutions("0.0", "tiny")
+    cosines = names["cos_sim_matrix"]((names["ink"] > 0).float().flatten(1)).fill_diagonal_(0)
+    assert sorted(divmod(int(cosines.argmax()), 10)) == [3, 8], "the digits that share most of their ink"
+    assert names["plan"].n_steps == names["n_done"] == 12
+    scores = names["attention_scores"](names["vectors_of_banana"], names["vectors_of_banana"])[0, 0]
+    assert scores[1].nonzero().flatten().tolist() == [1, 3, 5], "each a finds the other two, and itself"
+    throws = names["count_values"](names["two_dice"], 13)
+    assert throws.argmax() == 7
+
+
 def test_the_numbers_of_1_2_are_those_that_its_cells_make(heads_section):
     section, names = heads_section
     prose = read_prose(section)

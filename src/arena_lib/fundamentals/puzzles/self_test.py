@@ -187,8 +187,8 @@ class Advice:
         score = f"{self.n_right} of {counted(len(QUESTIONS), 'question')} right."
         if not self.read_first:
             return (
-                f"{score} You know what this section teaches: do the exercises that look fun, and go on. Section 1.1 builds "
-                "a transformer, section 2.1 begins with reinforcement learning."
+                f"{score} You know what this section teaches: do the exercises that look fun, and go on. Section 0.1 makes "
+                "pictures with rays of light, section 1.1 builds a transformer, section 2.1 begins with reinforcement learning."
             )
         parts = {question.name: question.part for question in QUESTIONS}
         lines = [f"{score} Of section 0.0 work through:"]
