@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 import torch
 from sklearn.metrics import f1_score
@@ -26,15 +28,18 @@ def test_score_is_scikit_learns(generator):
 
 
 def test_every_pair_is_scored_as_if_alone(generator, monkeypatch):
-    monkeypatch.setattr(scoring, "CHUNK", 64)
-    features = torch.randn(150, 5, generator=generator)
-    labels = torch.rand(150, 3, generator=generator) < 0.3
-    counted = torch.rand(150, generator=generator) < 0.7
+    monkeypatch.setattr(scoring, "FEATURES_AT_ONCE", 2)
+    features = torch.randn(150, 5, generator=generator).mul(4).round()  # many equal values
+    features[:, 3] = -1.0  # never active
+    labels = torch.rand(150, 4, generator=generator) < 0.3
+    counted = torch.rand(150, 2, generator=generator)[:, [0, 1, 1, 0]] < 0.7
     thresholds = find_thresholds(features)
     scores = score_every_pair(features, labels, counted, thresholds)
-    for t, label, feature in ((0, 0, 0), (4, 2, 3), (8, 1, 4)):
-        says = features[counted, feature] > thresholds[t, feature]
-        assert scores[t, label, feature] == pytest.approx(score(says, labels[counted, label]))
+    assert scores.shape == (9, 4, 5)
+    for t, label, feature in itertools.product(range(9), range(4), range(5)):
+        counts = counted[:, label]
+        says = features[counts, feature] > thresholds[t, feature]
+        assert scores[t, label, feature] == pytest.approx(score(says, labels[counts, label]))
 
 
 def test_thresholds_are_quantiles_of_positive_values():
@@ -49,7 +54,7 @@ def test_the_best_detector_is_found_with_its_threshold(generator):
     noise = torch.rand(400, 6, generator=generator)
     noise[:, 2] = torch.where(label, 2.0 + noise[:, 2], noise[:, 2])
     thresholds = find_thresholds(noise)
-    scores = score_every_pair(noise, label[:, None], torch.ones(400, dtype=torch.bool), thresholds)
+    scores = score_every_pair(noise, label[:, None], torch.ones(400, 1, dtype=torch.bool), thresholds)
     best = choose_detectors(scores, thresholds)[0][0]
     assert best.feature == 2
     assert score(best.fires(noise), label) > 0.85

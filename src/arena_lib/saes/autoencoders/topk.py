@@ -22,7 +22,7 @@ from arena_lib.saes.autoencoders.functions import (
     compute_squared_error,
     keep_top_k,
 )
-from arena_lib.saes.autoencoders.topk_sparse import SparseReconstruction
+from arena_lib.saes.autoencoders.topk_sparse import SparseReconstruction, find_top_k
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +78,10 @@ class TopKSAE(UnitNormSAE):
 
     def encode(self, acts: Float[Tensor, "*batch d_in"]) -> Float[Tensor, "*batch d_sae"]:
         """The k largest of each example's latents."""
-        return keep_top_k(self.compute_pre_acts(acts), self.cfg.k)
+        pre_acts = self.compute_pre_acts(acts)
+        rows = pre_acts.detach().reshape(-1, self.cfg.d_sae)
+        indices = find_top_k(rows, self.cfg.k)[1].reshape(*pre_acts.shape[:-1], self.cfg.k)
+        return torch.zeros_like(pre_acts).scatter(-1, indices, pre_acts.gather(-1, indices).relu())
 
     def compute_loss(
         self,

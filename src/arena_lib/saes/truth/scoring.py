@@ -7,17 +7,20 @@ Shapes:  features "n_tokens n_features" (latents, neurons, directions), labels "
 Source:  own derivation; F1 = 2 TP / (2 TP + FP + FN).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.995)
 """Thresholds that are tried: these quantiles of a feature's positive values."""
 CHUNK = 16_384
 """Tokens at once."""
+FEATURES_AT_ONCE = 64
+"""Features whose values are brought together at once."""
 N_CANDIDATES = 20
 """Best features by themselves, of which unions are made."""
 LARGEST_UNION = 5
@@ -51,31 +54,46 @@ def score(says: Bool[Tensor, " n_tokens"], label: Bool[Tensor, " n_tokens"]) -> 
 
 def find_thresholds(features: Float[Tensor, "n_tokens n_features"]) -> Float[Tensor, "n_thresholds n_features"]:
     """Thresholds to try for each feature: quantiles of its positive values; 0 first."""
-    values = features.clamp(min=0).sort(dim=0).values
-    n_positive = (values > 0).sum(0)
-    first = len(values) - n_positive
-    rows = [(first + (n_positive * quantile).long()).clamp(max=len(values) - 1) for quantile in QUANTILES[1:]]
-    return torch.stack([torch.zeros_like(values[0]), *(values.gather(0, row[None])[0] for row in rows)])
+    quantiles = torch.tensor(QUANTILES[1:])
+    thresholds = torch.zeros(len(QUANTILES), features.shape[1])
+    for idx, (values, _) in enumerate(_iterate_positive(features)):
+        if len(values) > 0:
+            thresholds[1:, idx] = values[(len(values) * quantiles).long().clamp(max=len(values) - 1)]
+    return thresholds
 
 
 def score_every_pair(
     features: Float[Tensor, "n_tokens n_features"],
     labels: Bool[Tensor, "n_tokens n_labels"],
-    is_counted: Bool[Tensor, " n_tokens"],
+    is_counted: Bool[Tensor, "n_tokens n_labels"],
     thresholds: Float[Tensor, "n_thresholds n_features"],
 ) -> Float[Tensor, "n_thresholds n_labels n_features"]:
-    """F1 of every feature at every threshold for every label, over the tokens that count."""
-    true_positives = torch.zeros(len(thresholds), labels.shape[1], features.shape[1])
-    n_said = torch.zeros(len(thresholds), features.shape[1])
-    for part in torch.arange(len(features)).split(CHUNK):
-        counted = part[is_counted[part]]
-        values, truth = features[counted], labels[counted].float()
-        for idx, threshold in enumerate(thresholds):
-            says = (values > threshold).float()
-            true_positives[idx] += truth.T @ says
-            n_said[idx] += says.sum(0)
-    n_true = labels[is_counted].sum(0)
-    return compute_f1(true_positives, n_said[:, None], n_true[None, :, None])
+    """F1 of every feature at every threshold for every label, over the tokens that count for that label.
+
+    A feature's tokens are sorted by its value, so that each threshold cuts off the end of a list. What lies between two
+    thresholds is counted once, and sums from the top give the counts above each.
+    """
+    counted, of_label = is_counted.unique(dim=1, return_inverse=True)  # many labels count the same tokens
+    rows = torch.cat([labels & is_counted, counted], dim=1).float()
+    counts = torch.zeros(len(thresholds), rows.shape[1], features.shape[1])
+    for idx, (values, tokens) in enumerate(_iterate_positive(features)):
+        starts = torch.searchsorted(values, thresholds[:, idx].contiguous(), right=True)
+        between = F.embedding_bag(tokens[starts[0] :], rows, starts - starts[0], mode="sum")
+        counts[:, :, idx] = between.flip(0).cumsum(0).flip(0)
+    true_positives, n_said = counts.split([labels.shape[1], counted.shape[1]], dim=1)
+    n_true = (labels & is_counted).sum(0)
+    return compute_f1(true_positives, n_said[:, of_label], n_true[None, :, None])
+
+
+def _iterate_positive(
+    features: Float[Tensor, "n_tokens n_features"],
+) -> Iterator[tuple[Float[Tensor, " n_positive"], Int[Tensor, " n_positive"]]]:
+    """Each feature's positive values in rising order, and at which tokens they are."""
+    for block in features.split(FEATURES_AT_ONCE, dim=1):
+        for column in block.T.contiguous():
+            tokens = (column > 0).nonzero().squeeze(1)
+            values, order = column[tokens].sort()
+            yield values, tokens[order]
 
 
 def choose_detectors(

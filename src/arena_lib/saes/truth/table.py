@@ -15,7 +15,7 @@ Raises:  UnknownNameError for a hook that the model lacks; ConfigError where not
 Source:  own derivation.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -25,16 +25,16 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from arena_lib.errors import ConfigError
-from arena_lib.interp.hooking import hooked
+from arena_lib.saes.training.reading import ActivationReader
 from arena_lib.saes.truth.labels import VARIABLES, LabelledRows, Tier, Variable, iterate_labels, make_labelled_rows
 from arena_lib.saes.truth.probe import MultinomialProbe
 from arena_lib.saes.truth.scoring import (
     CHUNK,
     Detector,
     choose_detectors,
+    compute_f1,
     find_thresholds,
     grow_union,
-    says_any,
     score,
     score_every_pair,
 )
@@ -92,38 +92,69 @@ class LabelScore:
     """Of the best union of up to five."""
     detectors: tuple[Detector, ...]
     """That union, best first."""
+    precision: float
+    """Of the best single detector: where it says yes, how often it is so."""
+    recall: float
+    """Of the best single detector: where it is so, how often it says yes."""
+    union_precision: float
+    """Of the union."""
+    union_recall: float
+    """Of the union."""
 
 
-class _Split:
-    """Rows of one set with their activations, flat over tokens."""
+class Split:
+    """Rows of one set, and where each label holds, flat over tokens."""
 
     def __init__(self, rows: LabelledRows) -> None:
         self.rows = rows
         self.variables = {variable.name: variable for variable in rows.variables}
 
-    def counted(self, variable: str) -> Bool[Tensor, " n_tokens"]:
-        return self.variables[variable].is_counted.flatten()
+    def counted(self, labels: Sequence[Label]) -> Bool[Tensor, "n_tokens n_labels"]:
+        """Where each of these labels is scored."""
+        return torch.stack([self.variables[label.variable].is_counted.flatten() for label in labels], dim=1)
 
-    def labels(self, names: set[str]) -> dict[str, Bool[Tensor, " n_tokens"]]:
+    def holds(self, labels: Sequence[Label]) -> Bool[Tensor, "n_tokens n_labels"]:
         """Where each of these labels holds."""
-        every = (pair for variable in self.rows.variables for pair in iterate_labels(variable))
-        return {name: holds.flatten() for name, holds in every if name in names}
+        every = {name: holds for variable in self.rows.variables for name, holds in iterate_labels(variable)}
+        return torch.stack([every[label.name].flatten() for label in labels], dim=1)
+
+
+@dataclass(frozen=True)
+class Worlds:
+    """The three sets of rows; benches of several hooks may share them."""
+
+    fit: Split
+    validation: Split
+    test: Split
+
+
+def make_worlds(config: TruthConfig) -> Worlds:
+    """Tell the worlds of this configuration, and label every token."""
+    sizes = (config.n_fit, config.n_validation, config.n_test)
+    return Worlds(
+        *(
+            Split(make_labelled_rows(n_rows, config.seq, seed=3 * config.seed + idx, variables=config.variables))
+            for idx, n_rows in enumerate(sizes)
+        )
+    )
 
 
 class TruthBench:
     """Worlds, activations and probes, made once; `score` may then be asked of any features."""
 
     def __init__(
-        self, model: Any, hook_name: str, *, neuron_hook: str | None = None, config: TruthConfig | None = None
+        self,
+        model: Any,
+        hook_name: str,
+        *,
+        neuron_hook: str | None = None,
+        config: TruthConfig | None = None,
+        worlds: Worlds | None = None,
     ) -> None:
         self.config = config or TruthConfig()
         self.hook_name, self.neuron_hook = hook_name, neuron_hook
-        sizes = (self.config.n_fit, self.config.n_validation, self.config.n_test)
-        seeds = (3 * self.config.seed, 3 * self.config.seed + 1, 3 * self.config.seed + 2)
-        self.fit, self.validation, self.test = (
-            _Split(make_labelled_rows(n_rows, self.config.seq, seed=seed, variables=self.config.variables))
-            for n_rows, seed in zip(sizes, seeds, strict=True)
-        )
+        worlds = worlds or make_worlds(self.config)
+        self.fit, self.validation, self.test = worlds.fit, worlds.validation, worlds.test
         names = [hook_name] if neuron_hook is None else [hook_name, neuron_hook]
         self._acts = {
             split: collect_activations(model, split.rows.tokens, names) for split in (self.validation, self.test)
@@ -149,13 +180,14 @@ class TruthBench:
         """
         hook = of or self.hook_name
         chosen = self._choose(featurise, hook)
-        says = self._say(featurise, hook, chosen)
-        truth = self.test.labels({label.name for label in self.labels})
+        counted, holds = self.test.counted(self.labels), self.test.holds(self.labels)
         scores = []
-        for label in self.labels:
-            counted = self.test.counted(label.variable)
-            single, union = (score(said[counted], truth[label.name][counted]) for said in says[label.name])
-            scores.append(LabelScore(label, single, union, tuple(chosen[label.name])))
+        for idx, says in enumerate(self._say(featurise, hook, chosen)):
+            counts = counted[:, idx]
+            single, union = (_compute_rates(said[counts], holds[counts, idx]) for said in says)
+            scores.append(
+                LabelScore(self.labels[idx], single[0], union[0], tuple(chosen[idx]), *single[1:], *union[1:])
+            )
         return scores
 
     @cached_property
@@ -172,12 +204,12 @@ class TruthBench:
     def _probe(self, variable: Variable, acts: Float[Tensor, "n_tokens d_in"]) -> None:
         """Fit a probe for a variable and sort its labels into those that are linearly there and the others."""
         counted, values = variable.is_counted.flatten(), variable.values.flatten()
-        counted_test = self.test.counted(variable.name)
+        test = self.test.variables[variable.name]
+        counted_test = test.is_counted.flatten()
         if len(values[counted].unique()) < 2:
             return
         probe = MultinomialProbe(acts[counted], values[counted], len(variable.classes))
         predicted = probe.predict(self._acts[self.test][self.hook_name][counted_test])
-        test = self.test.variables[variable.name]
         for idx, (name, holds) in enumerate(iterate_labels(test)):
             truth = holds.flatten()[counted_test]
             n_fitted, n_positive = int((values[counted] == idx).sum()), int(truth.sum())
@@ -186,49 +218,49 @@ class TruthBench:
             is_there = reached >= self.config.min_f1 and min(n_fitted, n_positive) >= self.config.min_positive
             (self.labels if is_there else self.left_out).append(label)
 
-    def _choose(self, featurise: Featurise, hook: str) -> dict[str, list[Detector]]:
+    def _choose(self, featurise: Featurise, hook: str) -> list[list[Detector]]:
         """For each label, the union that is best on the validation set."""
         features = featurise(self._acts[self.validation][hook])
         thresholds = find_thresholds(features)
-        chosen: dict[str, list[Detector]] = {}
-        for variable in {label.variable: None for label in self.labels}:
-            names = [label.name for label in self.labels if label.variable == variable]
-            truth, counted = self.validation.labels(set(names)), self.validation.counted(variable)
-            labels = torch.stack([truth[name] for name in names], dim=1)
-            scores = score_every_pair(features, labels, counted, thresholds)
-            for name, candidates in zip(names, choose_detectors(scores, thresholds), strict=True):
-                columns = features[:, [candidate.feature for candidate in candidates]][counted]
-                local = [Detector(idx, candidate.threshold) for idx, candidate in enumerate(candidates)]
-                union = grow_union(local, columns, truth[name][counted])
-                chosen[name] = [candidates[detector.feature] for detector in union]
+        holds, counted = self.validation.holds(self.labels), self.validation.counted(self.labels)
+        scores = score_every_pair(features, holds, counted, thresholds)
+        chosen = []
+        for idx, candidates in enumerate(choose_detectors(scores, thresholds)):
+            columns = features[:, [candidate.feature for candidate in candidates]]
+            is_said = columns > torch.tensor([candidate.threshold for candidate in candidates])
+            matters = counted[:, idx] & (holds[:, idx] | is_said.any(1))  # the others change no count
+            local = [Detector(column, candidate.threshold) for column, candidate in enumerate(candidates)]
+            union = grow_union(local, columns[matters], holds[matters, idx])
+            chosen.append([candidates[detector.feature] for detector in union])
         return chosen
 
     def _say(
-        self, featurise: Featurise, hook: str, chosen: dict[str, list[Detector]]
-    ) -> dict[str, tuple[Bool[Tensor, " n_tokens"], Bool[Tensor, " n_tokens"]]]:
-        """Where the best detector, and where the union, says yes on the test set."""
-        acts = self._acts[self.test][hook]
-        says = {
-            name: (torch.zeros(len(acts), dtype=torch.bool), torch.zeros(len(acts), dtype=torch.bool))
-            for name in chosen
-        }
-        for start in range(0, len(acts), CHUNK):
-            part = slice(start, start + CHUNK)
-            features = featurise(acts[part])
-            for name, detectors in chosen.items():
-                single, union = says[name]
-                single[part], union[part] = detectors[0].fires(features), says_any(detectors, features)
-        return says
+        self, featurise: Featurise, hook: str, chosen: list[list[Detector]]
+    ) -> list[tuple[Bool[Tensor, " n_tokens"], Bool[Tensor, " n_tokens"]]]:
+        """Where the best detector, and where the union, says yes on the test set, for each label."""
+        every = [detector for detectors in chosen for detector in detectors]
+        columns = torch.tensor([detector.feature for detector in every])
+        thresholds = torch.tensor([detector.threshold for detector in every])
+        is_said = torch.cat(
+            [featurise(part).index_select(1, columns) > thresholds for part in self._acts[self.test][hook].split(CHUNK)]
+        )
+        of_labels = is_said.split([len(detectors) for detectors in chosen], dim=1)
+        return [(says[:, 0], says.any(1)) for says in of_labels]
+
+
+def _compute_rates(says: Bool[Tensor, " n_tokens"], label: Bool[Tensor, " n_tokens"]) -> tuple[float, float, float]:
+    """F1, precision and recall of one yes or no for each token."""
+    both, n_said, n_true = (says & label).sum(), says.sum(), label.sum()
+    rates = compute_f1(both, n_said, n_true), both / n_said.clamp(min=1), both / n_true.clamp(min=1)
+    f1, precision, recall = (float(rate) for rate in rates)
+    return f1, precision, recall
 
 
 def collect_activations(model: Any, tokens: Tensor, hook_names: list[str]) -> dict[str, Float[Tensor, "n_tokens d_in"]]:
     """The activations at these hooks for every token, flat, in the order of the rows."""
-    lm = hooked(model)
-    names = [lm.check_hook(name) for name in hook_names]
-    kept: dict[str, list[Tensor]] = {name: [] for name in names}
-    with torch.inference_mode():
-        for batch in tokens.split(BATCH):
-            _, cache = lm.run_with_cache(batch, lambda name: name in names)
-            for name in names:
-                kept[name].append(cache[name].flatten(0, 1))
+    reader = ActivationReader(model, *hook_names)
+    kept: dict[str, list[Tensor]] = {name: [] for name in reader.hook_names}
+    for batch in tokens.split(BATCH):
+        for name, acts in zip(reader.hook_names, reader.read(batch), strict=True):
+            kept[name].append(acts.flatten(0, 1))
     return {name: torch.cat(parts).clone() for name, parts in kept.items()}
