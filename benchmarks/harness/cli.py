@@ -1,4 +1,4 @@
-"""The command `python -m benchmarks`: run, report, compare, study.
+"""The command `python -m benchmarks`: run, report, compare, study, truth.
 
 Exit codes: 0 all well, 1 a row failed or a path got slower, 2 usage, 130 stopped.
 """
@@ -131,6 +131,38 @@ def study(name: str | None, seeds: str, folder: Path | None, table: bool) -> Non
     if table:
         DOCUMENT.write_text(make_table(known, folder or STORED), encoding="utf-8")
         show(f"The table is in {DOCUMENT}.")
+
+
+@benchmarks.command("truth")
+@click.option("--search", is_flag=True, help="Score every setting that was tried, on worlds of the search.")
+@click.option("--seeds", help="Score the chosen settings with these seeds, as in 0-4; those stored are left alone.")
+@click.option("--folder", type=click.Path(path_type=Path), help="Where figures are stored; benchmarks/results/studies.")
+@click.option("--table", is_flag=True, help="Write docs/sae_truth.md and its figure from what is stored.")
+@verb
+def truth(search: bool, seeds: str | None, folder: Path | None, table: bool) -> None:
+    """Score sparse autoencoders against what is true in Storyworld.
+
+    Everything takes about an hour on one core.
+    """
+    from arena_lib.plots import to_png
+    from benchmarks.studies.running import STORED, read_seeds
+    from benchmarks.studies.truth.declaring import FINAL_WORLDS, SEARCH_SEED, SEARCH_WORLDS
+    from benchmarks.studies.truth.running import Study, read_record, run_settings
+    from benchmarks.studies.truth.settings import FINAL, SEARCH
+    from benchmarks.studies.truth.table import DOCUMENT, FIGURE, make_document, make_figure
+
+    folder = folder or STORED
+    if search:
+        run_settings("search", SEARCH, [SEARCH_SEED], Study(SEARCH_WORLDS), folder)
+    if seeds is not None:
+        run_settings("final", FINAL, read_seeds(seeds), Study(FINAL_WORLDS), folder)
+    if table:
+        record = read_record(folder)
+        if record is None:
+            raise UsageError(f"figures must be stored: got none in {folder}. Run: benchmarks truth --search --seeds 0-4")
+        DOCUMENT.write_text(make_document(record), encoding="utf-8")
+        to_png(make_figure(record), FIGURE)
+        show(f"The table is in {DOCUMENT}, the figure in {FIGURE}.")
 
 
 def _make_job(names: Sequence[str], device: str, size: str | None, environment: str, strict: bool) -> Job:
