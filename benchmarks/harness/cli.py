@@ -159,7 +159,9 @@ def truth(search: bool, seeds: str | None, folder: Path | None, table: bool) -> 
     if table:
         record = read_record(folder)
         if record is None:
-            raise UsageError(f"figures must be stored: got none in {folder}. Run: benchmarks truth --search --seeds 0-4")
+            raise UsageError(
+                f"figures must be stored: got none in {folder}. Run: benchmarks truth --search --seeds 0-4"
+            )
         DOCUMENT.write_text(make_document(record), encoding="utf-8")
         to_png(make_figure(record), FIGURE)
         show(f"The table is in {DOCUMENT}, the figure in {FIGURE}.")

@@ -4,6 +4,8 @@ A variable's F1 is the mean over its labels, a tier's the mean over the tier's l
 over the three tiers.
 """
 
+import itertools
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,15 +16,27 @@ import numpy as np
 import plotly.graph_objects as go
 
 from arena_lib.plots import bars
-from benchmarks.studies.truth.declaring import SEARCH_SEED
+from arena_lib.saes.truth import TruthConfig
+from benchmarks.studies.truth.declaring import SEARCH_SEED, resid
 from benchmarks.studies.truth.running import RATES
-from benchmarks.studies.truth.text import ENDING, HEAD, MEANING
+from benchmarks.studies.truth.settings import END_TO_END, LAYER, LAYERS, TRANSCODER, WIDE
+from benchmarks.studies.truth.text import HEAD, MEANING
 
 ROOT = Path(__file__).parents[3]
 DOCUMENT = ROOT / "docs" / "sae_truth.md"
 FIGURE = ROOT / "chapters" / "1_interpretability" / "figures" / "sae_truth.png"
-TIERS = ("token", "local", "carried")
 ALWAYS, PROBE = "always yes", "probe"
+QUOTED = {"names": "name", "stop": "full stop", "answer": "the next word is an answer", "kind": "kind of text"}
+FEATURES = {
+    "topk": "topk", "narrow": "matryoshka", "wide": WIDE, "neurons": "neurons", "random": "random", "probe": PROBE,
+}  # fmt: skip
+"""What the document's words call variables and features."""
+RECOVERED = 0.8
+"""An F1 above it counts as recovered."""
+TIERS = ("token", "local", "carried")
+MIN_F1 = TruthConfig().min_f1
+MOST_LISTED = 12
+"""Labels of a variable that are left out one by one."""
 Scores = Mapping[str, Sequence[float]]
 
 
@@ -44,9 +58,14 @@ class Hook:
     @property
     def untrained(self) -> dict[str, Scores]:
         """Columns that need no seeds: always yes, the residual basis, neurons of both signs, the probe."""
-        always = {label[0]: [label[5], 0, 0, label[5]] for label in self.stored["labels"]}
-        probe = {label[0]: [label[4], 0, 0, label[4]] for label in self.stored["labels"]}
+        always = {label[0]: _f1_alone(label[5]) for label in self.stored["labels"]}
+        probe = {label[0]: _f1_alone(label[4]) for label in self.stored["labels"]}
         return {ALWAYS: always, **self.stored["baselines"], PROBE: probe}
+
+
+def _f1_alone(f1: float) -> list[float]:
+    """Rates of what has no detectors: its F1 stands for the union's, too."""
+    return [f1 if rate.endswith("f1") else math.nan for rate in RATES]
 
 
 @dataclass(frozen=True)
@@ -85,11 +104,62 @@ def make_document(record: Mapping[str, Any]) -> str:
     """The whole document."""
     final, search = record["final"], record["search"]
     hooks = [Hook(name, stored) for name, stored in final["hooks"].items()]
-    lines = [HEAD, f"![F1 by variable](../{FIGURE.relative_to(ROOT).as_posix()})", "", MEANING.format(**numbers(record))]
+    lines = [HEAD, f"![F1 by variable](../{FIGURE.relative_to(ROOT).as_posix()})", ""]
+    lines.append(MEANING.format(**find_numbers(record)))
     for hook in hooks:
         lines += ["", f"## `{hook.name}`", "", *describe_hook(final, hook)]
-    lines += ["", "## Every setting that was tried", "", *_search_table(search), "", ENDING]
+    lines += ["", "## Every setting that was tried", "", *_search_table(search), ""]
     return "\n".join(lines)
+
+
+def find_numbers(record: Mapping[str, Any]) -> dict[str, str]:
+    """What the document's words quote: F1 by variable and features, of the final worlds and of the search."""
+    final, search = record["final"], record["search"]
+    hook = Hook(resid(LAYER), final["hooks"][resid(LAYER)])
+    rows = {row.name: row for group in list_rows(final, hook) for row in group}
+    variables = hook.group("variable")
+    numbers = {"n_names": str(len(variables["name"]))}
+    for (said, variable), (features, name), rate in itertools.product(QUOTED.items(), FEATURES.items(), RATES):
+        numbers[f"{said}_{features}_{rate}"] = f"{rows[name].reach(variables[variable], rate).mean():.2f}"
+    for features in ("narrow", "wide"):
+        row = rows[FEATURES[features]]
+        f1, precision, recall = (
+            np.array([row.reach([label], rate).mean() for label in variables["name"]])
+            for rate in ("f1", "precision", "recall")
+        )
+        numbers[f"n_recovered_{features}"] = str((f1 > RECOVERED).sum())
+        numbers[f"n_shared_{features}"] = str(((precision < 0.5) & (recall >= 0.5)).sum())
+    for layer in (0, 1, 2):
+        at = Hook(resid(layer), search["hooks"][resid(layer)])
+        names = at.group("variable")["name"]
+        numbers[f"names_layer_{layer}"] = f"{_find_trial(search, LAYERS[layer].name).reach(names).mean():.2f}"
+        for plain in ("neurons", PROBE):
+            numbers[f"names_{plain}_{layer}"] = (
+                f"{Row('', '', [{'scores': at.untrained[plain]}]).reach(names).mean():.2f}"
+            )
+    before, after = _find_trial(search, LAYERS[1].name), _find_trial(search, END_TO_END.name)
+    return numbers | {
+        "end_to_end_steps": str(END_TO_END.end_to_end_steps),
+        "loss_before": before.mean("added_loss"),
+        "loss_after": after.mean("added_loss"),
+        "names_end_to_end": f"{after.reach(variables['name']).mean():.2f}",
+        **_find_transcoders_numbers(search),
+    }
+
+
+def _find_transcoders_numbers(search: Mapping[str, Any]) -> dict[str, str]:
+    at = Hook(TRANSCODER.hook, search["hooks"][TRANSCODER.hook])
+    row, variables = _find_trial(search, TRANSCODER.name), at.group("variable")
+    neurons = Row("", "", [{"scores": at.untrained["neurons"]}])
+    return {
+        "answer_transcoder": f"{row.reach(variables[QUOTED['answer']]).mean():.2f}",
+        "answer_transcoder_neurons": f"{neurons.reach(variables[QUOTED['answer']]).mean():.2f}",
+        "names_transcoder": f"{row.reach(variables[QUOTED['names']]).mean():.2f}",
+    }
+
+
+def _find_trial(search: Mapping[str, Any], name: str) -> Row:
+    return Row(name, "", list(search["settings"][name]["seeds"].values()))
 
 
 def describe_hook(part: Mapping[str, Any], hook: Hook) -> list[str]:
@@ -139,15 +209,24 @@ def _rates_table(part: Mapping[str, Any], hook: Hook) -> Iterator[str]:
 
 
 def _left_out(hook: Hook) -> Iterator[str]:
-    """Labels that are not linearly there, and those that are too rare."""
-    rare = Counter(label[2] for label in hook.stored["left_out"] if label[4] >= 0.8)
-    absent = [label for label in hook.stored["left_out"] if label[4] < 0.8]
-    yield "Not linearly there, with the probe's F1 and the tokens of the test set at which it holds: " + (
-        "; ".join(f"{name} {probe:.2f} ({n:,})" for name, _, _, n, probe, _ in absent) or "none"
-    ) + "."
-    if rare:
-        yield ""
-        yield "Read by the probe, yet too rare to be scored: " + ", ".join(f"{n} of {name}" for name, n in rare.items()) + "."
+    """Labels that are not linearly there, and those that are too rare; a variable with many of them in one line."""
+    yield "Not linearly there, with the probe's F1 and the tokens of the test set at which it holds:"
+    yield ""
+    absent, rare = [], Counter[str]()
+    for label in hook.stored["left_out"]:
+        if label[4] < MIN_F1:
+            absent.append(label)
+        else:
+            rare[label[2]] += 1
+    for variable, group in itertools.groupby(absent, key=lambda label: label[2]):
+        labels = list(group)
+        if len(labels) > MOST_LISTED:
+            f1 = [label[4] for label in labels]
+            yield f"- {variable}, {len(labels)} labels: {min(f1):.2f} to {max(f1):.2f}, {np.mean(f1):.2f} in the mean"
+        else:
+            yield "- " + "; ".join(f"{name} {f1:.2f} ({n_positive:,})" for name, _, _, n_positive, f1, _ in labels)
+    for variable, n_labels in rare.items():
+        yield f"- read by the probe, yet too rare to be scored: {n_labels} of {variable}"
 
 
 def _search_table(search: Mapping[str, Any]) -> Iterator[str]:
@@ -160,9 +239,12 @@ def _search_table(search: Mapping[str, Any]) -> Iterator[str]:
         hook = Hook(kept["setting"]["hook"], search["hooks"][kept["setting"]["hook"]])
         row = Row(name, hook.name, list(kept["seeds"].values()))
         neurons = Row("neurons", hook.name, [{"scores": hook.stored["baselines"]["neurons"]}])
+        tiers = hook.group("tier")
         cells = [
-            f"{_reach(row, labels, spread=False)} ({_reach(neurons, labels, spread=False)})"
-            for labels in hook.group("tier").values()
+            f"{_reach(row, tiers[tier], spread=False)} ({_reach(neurons, tiers[tier], spread=False)})"
+            if tier in tiers
+            else ""
+            for tier in TIERS
         ]
         cost = [row.mean(field) for field in ("l0", "added_loss", "dead_share")]
         yield _cells(name, kept["setting"]["why"], *cost, *cells)

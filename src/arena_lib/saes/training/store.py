@@ -21,7 +21,7 @@ Differs: two thirds of the buffer are refilled at a time, not half of it: rows n
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
@@ -83,6 +83,33 @@ class Activations:
         """The batch on `device`."""
         target = None if self.target is None else self.target.to(device, non_blocking=True)
         return Activations(self.acts.to(device, non_blocking=True), target)
+
+
+@runtime_checkable
+class ActivationSource(Protocol):
+    """What a trainer asks of a store: batches, where they are from, and how they were scaled."""
+
+    @property
+    def hook_name(self) -> str: ...  # noqa: D102
+
+    @property
+    def hook_name_out(self) -> str: ...  # noqa: D102
+
+    @property
+    def d_in(self) -> int: ...  # noqa: D102
+
+    @property
+    def d_out(self) -> int | None: ...  # noqa: D102
+
+    @property
+    def scale(self) -> Float[Tensor, ""]: ...  # noqa: D102
+
+    @property
+    def scale_out(self) -> Float[Tensor, ""]: ...  # noqa: D102
+
+    def __call__(self, generator: torch.Generator) -> Activations: ...  # noqa: D102
+
+    def check_finite(self) -> None: ...  # noqa: D102
 
 
 def pick_positions(

@@ -33,7 +33,7 @@ from arena_lib.saes.training import distributed
 from arena_lib.saes.training.config import SAETrainingConfig, compute_sparsity_scale
 from arena_lib.saes.training.reading import TokenSource
 from arena_lib.saes.training.splicing import find_hook_names
-from arena_lib.saes.training.store import Activations, ActivationStore, StoreConfig
+from arena_lib.saes.training.store import Activations, ActivationSource, ActivationStore, StoreConfig
 
 RESAMPLING = {"simple": resample_simple, "advanced": resample_advanced}
 SAE_FOLDER = "sae"
@@ -51,12 +51,12 @@ class SAETrainer(Trainer):
 
     config: SAETrainingConfig
     model: SAE
-    batches: ActivationStore
+    batches: ActivationSource
 
     def __init__(
         self,
         sae: SAE,
-        store: ActivationStore,
+        store: ActivationSource,
         config: SAETrainingConfig,
         evaluate: Callable[[SAE], Mapping[str, float]] | None = None,
         folder: str | os.PathLike[str] | None = None,
@@ -168,7 +168,7 @@ def start_bias(sae: SAE, batch: Activations) -> None:
     sae.b_dec.copy_(distributed.average(target.mean(dim=0)))
 
 
-def check_widths(sae: SAE, store: ActivationStore) -> None:
+def check_widths(sae: SAE, store: ActivationSource) -> None:
     """Raise ShapeError unless the autoencoder has the widths of the store's hooks."""
     for field, width, hook_name in (
         ("d_in", store.d_in, store.hook_name),

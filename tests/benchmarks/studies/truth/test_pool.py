@@ -28,8 +28,8 @@ def test_an_epoch_has_every_activation_once_with_its_target(pool):
     epoch = [batches(generator) for _ in range(4)]
     acts = torch.cat([batch.acts for batch in epoch]) / batches.scale
     target = torch.cat([batch.target for batch in epoch]) / batches.scale_out
-    places = torch.cdist(acts, pool.acts[READ].float()).argmin(1)
-    assert sorted(places.tolist()) == list(range(80))
+    torch.testing.assert_close(acts.sort(0).values, pool.acts[READ].float().sort(0).values)
+    places = torch.cdist(acts, pool.acts[READ].float()).argmin(1)  # where rows begin alike, any of them
     torch.testing.assert_close(target, pool.acts[WRITTEN].float()[places])
     assert batches.d_in == batches.d_out == 128
     assert not torch.equal(batches(generator).acts, epoch[0].acts)  # another order

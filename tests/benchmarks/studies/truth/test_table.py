@@ -52,8 +52,8 @@ def test_the_tables_say_mean_spread_and_union(part):
     assert "| variable | labels | always yes | residual basis | neurons | probe | random | good | poor |" in text
     assert "| name | 2 | 0.10 / 0.10 | 0.20 / 0.30 |" in text
     assert "| kind | 0.60 | 0.70 | 0.50 | 0.80 |" in text
-    assert "at which it holds: mood 0.50 (900)." in text
-    assert "too rare to be scored: 1 of name." in text
+    assert "- mood 0.50 (900)" in text
+    assert "- read by the probe, yet too rare to be scored: 1 of name" in text
 
 
 def make_tables(part):
