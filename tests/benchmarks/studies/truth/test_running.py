@@ -25,14 +25,12 @@ SETTINGS = (
 )
 
 
-@pytest.fixture(autouse=True)
-def quick_probes(monkeypatch):
-    monkeypatch.setattr(probe, "MIN_STEPS", 60)
-
-
-@pytest.fixture
+@pytest.fixture(scope="module")
 def study():
-    return Study(WORLDS, n_rows=20)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(probe, "MIN_STEPS", 40)
+        patch.setattr(running, "EVALUATION_ROWS", 2)
+        yield Study(WORLDS, n_rows=20)
 
 
 def test_every_setting_is_scored_once_beside_what_needs_no_training(study, tmp_path, monkeypatch):
