@@ -29,6 +29,7 @@ ALWAYS, PROBE = "always yes", "probe"
 QUOTED = {"names": "name", "stop": "full stop", "answer": "the next word is an answer", "kind": "kind of text"}
 FEATURES = {
     "topk": "topk", "narrow": "matryoshka", "wide": WIDE, "neurons": "neurons", "random": "random", "probe": PROBE,
+    "basis": "residual basis",
 }  # fmt: skip
 """What the document's words call variables and features."""
 RECOVERED = 0.8
@@ -122,13 +123,9 @@ def find_numbers(record: Mapping[str, Any]) -> dict[str, str]:
     for (said, variable), (features, name), rate in itertools.product(QUOTED.items(), FEATURES.items(), RATES):
         numbers[f"{said}_{features}_{rate}"] = f"{rows[name].reach(variables[variable], rate).mean():.2f}"
     for features in ("narrow", "wide"):
-        row = rows[FEATURES[features]]
-        f1, precision, recall = (
-            np.array([row.reach([label], rate).mean() for label in variables["name"]])
-            for rate in ("f1", "precision", "recall")
-        )
-        numbers[f"n_recovered_{features}"] = str((f1 > RECOVERED).sum())
-        numbers[f"n_shared_{features}"] = str(((precision < 0.5) & (recall >= 0.5)).sum())
+        f1, precision, recall = _by_seed(rows[FEATURES[features]], variables["name"])
+        numbers[f"n_recovered_{features}"] = f"{(f1 > RECOVERED).sum(0).mean():.0f}"
+        numbers[f"n_shared_{features}"] = f"{((precision < 0.5) & (recall >= 0.5)).sum(0).mean():.0f}"
     for layer in (0, 1, 2):
         at = Hook(resid(layer), search["hooks"][resid(layer)])
         names = at.group("variable")["name"]
@@ -145,6 +142,11 @@ def find_numbers(record: Mapping[str, Any]) -> dict[str, str]:
         "names_end_to_end": f"{after.reach(variables['name']).mean():.2f}",
         **_find_transcoders_numbers(search),
     }
+
+
+def _by_seed(row: Row, labels: Sequence[str]) -> tuple[np.ndarray, ...]:
+    """F1, precision and recall of single features: labels by seeds."""
+    return tuple(np.array([row.reach([label], rate) for label in labels]) for rate in ("f1", "precision", "recall"))
 
 
 def _find_transcoders_numbers(search: Mapping[str, Any]) -> dict[str, str]:

@@ -28,11 +28,12 @@ MEANING = """## What it means
 
 **Names are recovered where they still stand, if the dictionary is wide enough.** After layer 1 the best latent of a name has
 an F1 of {names_wide_f1} with 2,048 latents (Matryoshka; mean over {n_names} names and over seeds), where the best neuron has
-{names_neurons_f1}, and an autoencoder that learned nothing {names_random_f1}. {n_recovered_wide} of the {n_names} names are
-above 0.8. With 512 latents it is {names_narrow_f1}, with {n_recovered_narrow} above 0.8, and what fails is precision
-({names_narrow_precision}; recall {names_narrow_recall}): the best latent of {n_shared_narrow} names is active at half of their
-tokens or more, and wrong more than half of the time. Such a latent stands for several names at once. That's the opposite of
-splitting, so a union can't help ({names_narrow_union_f1}). A wider dictionary does: {n_shared_wide} names are left like that.
+{names_neurons_f1}, and an autoencoder that learned nothing {names_random_f1}. In the mean over seeds {n_recovered_wide} of
+the {n_names} names are above 0.8. With 512 latents it is {names_narrow_f1}, with {n_recovered_narrow} names above 0.8, and
+what fails is precision ({names_narrow_precision}; recall {names_narrow_recall}): the best latent of {n_shared_narrow} names is
+active at half of their tokens or more, and wrong more than half of the time. So it stands for more than this name. That's the
+opposite of splitting, and a union can't help ({names_narrow_union_f1}). A wider dictionary does, with {n_shared_wide} such
+names.
 
 **The layer decides more than anything else.** In the search, with TopK, 512 latents and an L0 of 12, names have
 {names_layer_0} after layer 0, {names_layer_1} after layer 1 and {names_layer_2} after layer 2, while the probe reads
@@ -41,7 +42,8 @@ splitting, so a union can't help ({names_narrow_union_f1}). A wider dictionary d
 by then most of an activation is about the next token, and that an autoencoder spends its few latents on what is large.
 
 **What needs context is split, and dictionaries inside each other are split less.** With TopK, the best latent for "the next
-word is an answer" has {answer_topk_f1}, less than the best neuron ({answer_neurons_f1}). Matryoshka autoencoders of the same
+word is an answer" has {answer_topk_f1}, less than the best neuron ({answer_neurons_f1}) or
+the best axis of the residual stream ({answer_basis_f1}). Matryoshka autoencoders of the same
 width and L0, whose first latents must reconstruct alone, have {answer_narrow_f1}, and {answer_wide_f1} at 2,048. Unions of up
 to five say how much is split: {answer_topk_union_f1} with TopK, {answer_wide_union_f1} with 2,048 latents (neurons
 {answer_neurons_union_f1}, probe {answer_probe_f1}). It's alike for the kind of text, which is carried: {kind_topk_f1} alone and
@@ -49,13 +51,13 @@ to five say how much is split: {answer_topk_union_f1} with TopK, {answer_wide_un
 {kind_wide_union_f1} with 2,048 latents, {kind_neurons_f1} and {kind_neurons_union_f1} for neurons. The
 highest F1 of a single latent for answers to come was that of a skip transcoder, which reads what the MLP reads and writes what
 it writes: {answer_transcoder} in the search, on worlds where that MLP's neurons have {answer_transcoder_neurons}; for names it
-has {names_transcoder}. So in both tiers latents find more than neurons do, and neither tier is recovered: no setting that we
-tried reaches a mean of 0.8, not even in unions.
+has {names_transcoder}. So in both tiers unions of latents find more than those of neurons, and neither tier is recovered: no
+setting that we tried reaches a mean of 0.8, not even in unions.
 
 **The loss says little about it.** {end_to_end_steps} steps on the model's own predictions took the added loss of a TopK
 autoencoder from {loss_before} to {loss_after} nats, and its F1 for names from {names_layer_1} to {names_end_to_end}.
 
-**A random autoencoder is no straw man.** It has {stop_random_f1} for the full stop and {answer_random_f1} for answers to come.
-What lies in a large direction is found by chance; it's names that training earns.
+**A random autoencoder is no straw man.** It has {stop_random_f1} for the full stop and {answer_random_f1} for answers to come,
+and for names more than the best neuron. What lies in a large direction is found by chance; the rest, training earns.
 """
 """Numbers are filled in from what is stored."""
