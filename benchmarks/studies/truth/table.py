@@ -105,8 +105,9 @@ def make_document(record: Mapping[str, Any]) -> str:
     """The whole document."""
     final, search = record["final"], record["search"]
     hooks = [Hook(name, stored) for name, stored in final["hooks"].items()]
-    lines = [HEAD, f"![F1 by variable](../{FIGURE.relative_to(ROOT).as_posix()})", ""]
-    lines.append(MEANING.format(**find_numbers(record)))
+    numbers = find_numbers(record)
+    lines = [HEAD.format(**numbers), f"![F1 by variable](../{FIGURE.relative_to(ROOT).as_posix()})", ""]
+    lines.append(MEANING.format(**numbers))
     for hook in hooks:
         lines += ["", f"## `{hook.name}`", "", *describe_hook(final, hook)]
     lines += ["", "## Every setting that was tried", "", *_search_table(search), ""]
@@ -119,7 +120,10 @@ def find_numbers(record: Mapping[str, Any]) -> dict[str, str]:
     hook = Hook(resid(LAYER), final["hooks"][resid(LAYER)])
     rows = {row.name: row for group in list_rows(final, hook) for row in group}
     variables = hook.group("variable")
-    numbers = {"n_names": str(len(variables["name"]))}
+    numbers = {
+        "n_names": str(len(variables["name"])),
+        "n_seeds": str(min(len(row.seeds) for row in list_rows(final, hook)[1])),
+    }
     for (said, variable), (features, name), rate in itertools.product(QUOTED.items(), FEATURES.items(), RATES):
         numbers[f"{said}_{features}_{rate}"] = f"{rows[name].reach(variables[variable], rate).mean():.2f}"
     for features in ("narrow", "wide"):

@@ -17,7 +17,7 @@ against a story. A latent and a threshold say yes or no at each token; F1 says h
 - **Beside them**: saying yes everywhere; a random autoencoder (TopK with the same k, random directions of equal length,
   not trained); the residual stream's own axes and the neurons of the layer's MLP, both signs of each; and the probe.
 - **Chosen apart.** Settings were chosen on worlds of their own, with seed 100. What is reported is from worlds that chose
-  no setting, with seeds 0 to 4, which decide the weights at the start and the order of the data. Weights of sparsity were
+  no setting, with {n_seeds} seeds from 0 on, which decide the weights at the start and the order of the data. Weights of sparsity were
   chosen for an L0 of 12, within a tenth; tables say what it is.
 - All autoencoders of a hook learn from the same activations, at a million tokens of Storyworld: 1,200 updates of 512 in the
   final table, of 1,024 in the search unless said otherwise.

@@ -6,6 +6,7 @@ from benchmarks.studies.truth.table import ROOT, find_numbers
 
 CHAPTER = ROOT / "chapters" / "1_interpretability" / "1.3.3_interpretability_with_saes.py"
 QUOTED = (
+    "scored what was chosen over {n_seeds} seeds on worlds that had chosen nothing.",
     "the best latent of a name has an F1 of {names_layer_2} after layer 2, on average, though a probe reads them with "
     "{names_probe_2}. After layer 1 it has {names_layer_1}, and in a Matryoshka SAE with 2,048 latents {names_wide_f1}, "
     "where the best neuron has {names_neurons_f1}.",
