@@ -22,8 +22,7 @@ from arena_lib.saes.training.config import SAETrainingConfig
 from arena_lib.saes.training.evaluation import evaluate_sae
 from arena_lib.saes.training.trainer import SAETrainer, start_bias
 from arena_lib.saes.training.variants import WARMUP_SHARE, has_weighed_sparsity, make_sae
-from arena_lib.saes.truth import LabelScore, TruthBench, TruthConfig
-from arena_lib.saes.truth.table import Worlds, make_worlds
+from arena_lib.saes.truth import LabelScore, TruthBench, TruthConfig, Worlds, make_worlds
 from arena_lib.storyworld import make_rows
 from arena_lib.zoo.recipes.saes.running import EVALUATION_SEED, make_batches
 from benchmarks.studies.running import STORED

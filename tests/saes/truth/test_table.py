@@ -4,7 +4,7 @@ import torch.nn.functional as F
 
 from arena_lib import zoo
 from arena_lib.errors import ConfigError, UnknownNameError
-from arena_lib.saes.truth import TruthBench, TruthConfig, collect_activations
+from arena_lib.saes.truth import TruthBench, TruthConfig, collect_activations, make_worlds
 
 ASKED = ("full stop", "mood word", "after a name", "kind of text")
 SMALL = TruthConfig(n_fit=120, n_validation=80, n_test=100, seq=64, min_positive=60, variables=ASKED)
@@ -18,7 +18,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def bench(model):
-    return TruthBench(model, HOOK, neuron_hook=NEURONS, config=SMALL)
+    return TruthBench(model, HOOK, neuron_hook=NEURONS, config=SMALL, worlds=make_worlds(SMALL))
 
 
 def test_labels_are_kept_only_where_a_probe_reads_them(bench):
@@ -44,9 +44,16 @@ def test_features_that_are_the_truth_score_one_and_noise_does_not(bench):
     assert all(score.f1 <= score.label.always_f1 + 0.05 for score in noise)
 
 
+def harmonic_mean(precision, recall):
+    return 2 * precision * recall / max(precision + recall, 1e-9)
+
+
 def test_baselines_read_their_own_hook(bench):
     for featurise, hook in bench.baselines.values():
         scores = bench.score(featurise, of=hook)
+        for entry in scores:
+            assert entry.f1 == pytest.approx(harmonic_mean(entry.precision, entry.recall), abs=1e-5)
+            assert entry.union_f1 == pytest.approx(harmonic_mean(entry.union_precision, entry.union_recall), abs=1e-5)
         assert len(scores) == len(bench.labels)
         assert all(0 <= score.f1 <= 1 and score.union_f1 >= 0 for score in scores)
 

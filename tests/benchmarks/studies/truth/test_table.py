@@ -1,6 +1,8 @@
 import pytest
+from benchmarks.harness.cli import benchmarks
 from benchmarks.studies.truth.running import read_record
 from benchmarks.studies.truth.table import DOCUMENT, FIGURE, Hook, list_rows, make_document, make_figure
+from click.testing import CliRunner
 
 RECORD = read_record()
 LABELS = [
@@ -69,6 +71,12 @@ def test_the_figure_has_a_bar_for_each_variable(part):
         "always yes", "residual basis", "neurons", "random", "good", "good, up to five", "probe",
     ]  # fmt: skip
     assert list(figure.data[4].y) == pytest.approx([0.75, 0.3, 0.5])
+
+
+def test_a_table_needs_stored_figures(tmp_path):
+    result = CliRunner().invoke(benchmarks, ["truth", "--table", "--folder", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "figures must be stored: got none in" in " ".join(result.output.split())
 
 
 @pytest.mark.skipif(RECORD is None or not DOCUMENT.exists(), reason="docs/ is not here")
