@@ -38,7 +38,7 @@
 # | 7. Maths in small steps | 50 |
 # | 8. How long will it take? | 25 |
 #
-# The parts hardly depend on each other. You don't have to do all of them: the questions below say which.
+# The parts don't depend on each other, so you don't have to do all of them: the questions below say which.
 #
 # ### Where to begin
 #
@@ -54,6 +54,19 @@ print(questions_as_text())
 # %%
 my_answers = {}
 where_to_begin(my_answers)
+# %% [markdown]
+# Wherever you begin, run this cell first. It has what the pictures and predictions below need.
+# %%
+import torch
+
+from arena_lib import plots
+from arena_lib.fundamentals.puzzles import pictures as targets
+from arena_lib.fundamentals.puzzles.drawings import draw
+from arena_lib.fundamentals.puzzles.predicting import predict_shape
+from arena_lib.fundamentals.puzzles.timing import measure_machine, predict_seconds
+from arena_lib.plots.tensors import cells, pictures
+
+digits = draw("012345")
 # %% [markdown]
 # ## 1. Python in small steps
 #
@@ -165,10 +178,6 @@ print(
 # %% result
 # where each number went: a text of two tokens, cut into three heads.
 # The first two numbers of each vector are in head [0], the next two in head [1].
-import torch
-
-from arena_lib.plots.tensors import cells, pictures
-
 two_tokens = torch.arange(12.0).reshape(1, 2, 6)
 cells({"vectors": two_tokens[0], "heads": split_heads(two_tokens, 3)[0]}, title="split_heads")
 # %% [markdown]
@@ -177,10 +186,7 @@ cells({"vectors": two_tokens[0], "heads": split_heads(two_tokens, 3)[0]}, title=
 # Before you run a line, say which shape comes out. It takes a second, and when you are wrong you have found a bug or learned
 # something. `predict_shape` compares: it takes your prediction and the code, which runs only afterwards.
 # %%
-from arena_lib.fundamentals.puzzles.predicting import predict_shape
-
-images_of_digits = torch.zeros(6, 3, 10, 8)
-predict_shape((6, 3, 8, 10), lambda: images_of_digits.transpose(-1, -2))
+predict_shape((6, 3, 8, 10), lambda: digits.transpose(-1, -2))
 # %% exercise="predict_shapes" title="Say the shape first" difficulty=2 importance=5 minutes=5
 # hint: A sum removes its axis; with keepdim=True the axis stays, with size 1. Stacking adds an axis, joining (cat) doesn't.
 # hint: An index with a number removes the axis, a slice keeps it. -1 in reshape stands for whatever is left.
@@ -219,10 +225,6 @@ assert all(comparison.is_right for comparison in compared.values()), "\n".join(
 # Six digits, drawn by a small program of ours. Each is an image of 10 by 8 pixels with three channels: red, green and
 # blue, from 0 (dark) to 1. The batch has the shape `(6, 3, 10, 8)`.
 # %%
-from arena_lib.fundamentals.puzzles import pictures as targets
-from arena_lib.fundamentals.puzzles.drawings import draw
-
-digits = draw("012345")
 pictures({f"digits[{i}]": digit for i, digit in enumerate(digits)}, title="The batch, image by image")
 # %% [markdown]
 # These are your first targets. The shape stands above each picture. Before you write a pattern, ask two questions: which
@@ -414,8 +416,6 @@ cells({"down": down[:, None], "along": along[None, :], "table": addition_table(d
 # %% result
 # three weeks, of which each is warmer than the one before.
 # The differences show the warm weekends, whatever the week. (The temperatures are made up.)
-from arena_lib import plots
-
 warm_weekends = torch.tensor([0.0, 0, 1, 0, 1, 3, 4]).repeat(3) + torch.tensor([5.0, 12.0, 20.0]).repeat_interleave(7)
 plots.lines(
     {
@@ -443,7 +443,7 @@ plots.lines(
 # %% result
 # how alike the drawings of ten digits are, as rows of 80 pixels.
 # 1 on the diagonal. Look for the darkest place beside it: 3 and 8 share most of their ink.
-ink = 1 - to_grey(draw("0123456789"))
+ink = 1 - draw("0123456789").mean(dim=1)
 names_of_digits = list("0123456789")
 plots.matrix(
     cos_sim_matrix((ink > 0).float().flatten(1)),
@@ -603,7 +603,7 @@ plots.bars(
 # one head looks for equal tokens: where query and key are the same one-hot vector, the score is 1.
 # The text is "b a n a n a". Each "a" finds the other two, and itself.
 tokens_of_banana = torch.tensor([1, 0, 2, 0, 2, 0])
-vectors_of_banana = one_hot(tokens_of_banana, 3)[None, :, None, :]
+vectors_of_banana = torch.eye(3)[tokens_of_banana][None, :, None, :]
 plots.matrix(
     attention_scores(vectors_of_banana, vectors_of_banana)[0, 0],
     rows=[f"{letter} {i}" for i, letter in enumerate("banana")],
@@ -706,7 +706,7 @@ torch.manual_seed(0)
 loaded = torch.tensor([0.05, 0.1, 0.1, 0.1, 0.15, 0.5])
 throws = sample_distribution(loaded, 10_000)
 plots.bars(
-    {"probability": loaded, "share of throws": count_values(throws, 6) / 10_000},
+    {"probability": loaded, "share of throws": torch.bincount(throws, minlength=6) / 10_000},
     [str(face) for face in range(1, 7)],
     title=f"A loaded die, entropy {entropy(loaded[None]).item():.2f} nats",
 )
@@ -730,8 +730,6 @@ plots.bars(
 # How fast is *this* machine? Three numbers say it: operations in a second, bytes in a second, and the time of a call that
 # does next to nothing. `measure_machine()` measures them in about a second.
 # %%
-from arena_lib.fundamentals.puzzles.timing import in_words, measure_machine, predict_seconds
-
 this_machine = measure_machine()
 print(this_machine)
 # %% exercise="estimate_seconds" title="The slower one decides" difficulty=2 importance=4 minutes=8
