@@ -16,6 +16,7 @@ ORDINARY_BASES = {
     "TokenError": ValueError,
     "ConfigError": ValueError,
     "EnvError": ValueError,
+    "GradientError": AssertionError,
     "UnknownNameError": LookupError,
     "FetchError": errors.ZooError,
     "HashError": errors.ZooError,

@@ -10,6 +10,7 @@
     ├── UnknownNameError       no such section, exercise, model, hook ... (also LookupError)
     │   └── MissingWeightError a weight that a model's form does not have (also AttributeError)
     ├── TrainingError          a loss or gradient that isn't finite
+    ├── GradientError          a gradient that isn't what trying gives (also AssertionError)
     ├── EnvError               an environment that breaks what it declares (also ValueError)
     ├── CheckpointError        a checkpoint that does not fit or cannot be read
     ├── ZooError               a model or data set that isn't available
@@ -174,6 +175,10 @@ class MissingWeightError(UnknownNameError, AttributeError):  # type: ignore[misc
 
 class TrainingError(ArenaError):
     """A training run that cannot go on: its loss or its gradients aren't finite."""
+
+
+class GradientError(ArenaError, AssertionError):
+    """A gradient that finite differences contradict."""
 
 
 class EnvError(ArenaError, ValueError):

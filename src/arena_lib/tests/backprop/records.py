@@ -1,0 +1,462 @@
+"""Judges of functions of tensors: one of one argument, one of two, and what makes such functions."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from arena_lib.checking import Case, Mistake, exercise, instead_of
+from arena_lib.checking.observing import Observations
+from arena_lib.fundamentals.backprop import recording
+from arena_lib.fundamentals.backprop.arrays import sum_array
+from arena_lib.fundamentals.backprop.grad_mode import is_grad_enabled, no_grad
+from arena_lib.fundamentals.backprop.tensors import Recipe, Tensor
+from arena_lib.tests.backprop.watching import describe_recipe, describe_tensor, draw
+
+__test__ = False
+
+FUNC = "recipe.func is the function of numpy"
+UNCHANGED = "arguments are as before"
+
+
+def watch_call(function: Callable[..., Any], numpy_func: Callable[..., Any], case: Case, **kwargs: Any) -> Observations:
+    """The result of one call on new tensors, its recipe, and whether the arguments are as before."""
+    args = tuple(_new_tensor(*arg) if isinstance(arg, tuple) else arg for arg in case.given["args"])
+    before = [np.array(arg.array) if isinstance(arg, Tensor) else arg for arg in args]
+    if case.given.get("no_grad"):
+        with no_grad():
+            result = function(*args, **kwargs)
+    else:
+        result = function(*args, **kwargs)
+    seen = describe_tensor(result) | describe_recipe(result, args)
+    if seen["has a recipe"]:
+        seen[FUNC] = result.recipe.func is numpy_func
+    kept = [
+        isinstance(arg, Tensor) and arg.grad is None and arg.recipe is None and np.array_equal(arg.array, old)
+        if isinstance(old, np.ndarray)
+        else arg == old
+        for arg, old in zip(args, before, strict=True)
+    ]
+    return seen | {UNCHANGED: all(kept)}
+
+
+def _new_tensor(array: np.ndarray, requires_grad: bool) -> Tensor:
+    return Tensor(array.copy(), requires_grad)
+
+
+def tensor_case(label: str, *args: Any, written: str, no_grad: bool = False, **given: Any) -> Case:
+    """Arguments that are numbers, or an array with whether its tensor requires a gradient."""
+    return Case(label=label, given={"args": args, "no_grad": no_grad, **given}, call=written)
+
+
+def log_cases(generator: torch.Generator) -> list[Case]:
+    """Tensors that require a gradient and others, and a place where nothing is recorded."""
+    rng = np.random.default_rng(12)
+    row, table, number = (np.asarray(rng.uniform(0.2, 3.0, shape)) for shape in ((4,), (2, 3), ()))
+    return [
+        tensor_case("requires a gradient", (row, True), written="x"),
+        tensor_case("a table", (table, True), written="x"),
+        tensor_case("no axes", (number, True), written="x"),
+        tensor_case("no gradient is wanted", (table, False), written="x, whose requires_grad is False"),
+        tensor_case("no_grad: nothing is recorded", (row, True), written="x, inside no_grad()", no_grad=True),
+    ]
+
+
+def watch_log(function: Callable[..., Any], case: Case) -> Observations:
+    """What the logarithm of a tensor is."""
+    return watch_call(function, np.log, case)
+
+
+def log_by_wrapping(x: Tensor) -> Tensor:
+    """With the general form."""
+    return recording.wrap_forward_fn(np.log)(x)
+
+
+def log_with_one_decision(x: Tensor) -> Tensor:
+    """Decides first."""
+    wants_grad = x.requires_grad and is_grad_enabled()
+    result = Tensor(np.log(x.array), wants_grad)
+    result.recipe = Recipe(np.log, (x.array,), {}, {0: x}) if wants_grad else None
+    return result
+
+
+def log_in_place(x: Tensor) -> Tensor:
+    """Into the tensor that was given."""
+    result = recording.log_forward(x)
+    x.array = result.array
+    return result
+
+
+WRONG_PARENTS = (
+    "keeps the array as the parent",
+    "a parent is the tensor itself, so that its gradient can be found",
+)
+NO_ENABLED = (
+    "records inside no_grad too",
+    "nothing is recorded where is_grad_enabled() is False",
+)
+
+test_log_forward = exercise(
+    reference=recording.log_forward,
+    cases=log_cases,
+    observe=watch_log,
+    accepts=[log_by_wrapping, log_with_one_decision],
+    mistakes=[
+        *instead_of(
+            "if is_grad_enabled() and x.requires_grad:",
+            {
+                "if x.requires_grad:": NO_ENABLED,
+                "if is_grad_enabled():": (
+                    "records whatever x requires",
+                    "nothing is recorded where x requires no gradient",
+                ),
+                "if False:": ("records nothing", "without a recipe nobody can find the way back"),
+                "if is_grad_enabled() or x.requires_grad:": (
+                    "records where either condition holds",
+                    "both must hold: x requires a gradient, and is_grad_enabled()",
+                ),
+            },
+        ),
+        *instead_of(
+            "args=(x.array,)",
+            {
+                "args=(x,)": ("keeps the tensor among the args", "args holds arrays, as np.log was called with them"),
+                "args=(result.array,)": ("keeps the output among the args", "args holds the input of np.log"),
+                "args=()": ("forgets the args", "the backward function will need x: args is (x.array,)"),
+            },
+        ),
+        *instead_of(
+            "parents={0: x}",
+            {
+                "parents={0: x.array}": WRONG_PARENTS,
+                "parents={1: x}": ("counts positions from 1", "positions are counted from 0"),
+                "parents={}": ("forgets the parent", "the gradient is passed on to the parents: {0: x}"),
+                "parents={0: result}": (
+                    "is its own parent",
+                    "the parent is the tensor that the result was made from",
+                ),
+            },
+        ),
+        *instead_of(
+            "result.requires_grad = True",
+            {
+                "pass": (
+                    "forgets requires_grad",
+                    "the result requires a gradient if x does, else nothing flows through it",
+                ),
+            },
+        ),
+        *instead_of(
+            "func=np.log",
+            {
+                "func=log_forward": (
+                    "keeps the function of tensors",
+                    "func is np.log, the function of arrays: by it the backward function is found",
+                ),
+            },
+        ),
+        Mistake(
+            "returns an array",
+            "return result",
+            "return result.array",
+            why="the result is a Tensor",
+        ),
+        Mistake("changes x", function=log_in_place, why="x stays as it is: the result is a new tensor"),
+    ],
+)
+
+
+def multiply_cases(generator: torch.Generator) -> list[Case]:
+    """Either factor may require a gradient, be a number, or be broadcast; one tensor may be both."""
+    rng = np.random.default_rng(13)
+    row, table = draw(rng, 3), draw(rng, 2, 3)
+    return [
+        tensor_case("both require a gradient", (table, True), (row, True), written="a, b"),
+        tensor_case("a alone requires one", (row, True), (table, False), written="a, b"),
+        tensor_case("b alone requires one", (table, False), (table + 1, True), written="a, b"),
+        tensor_case("neither requires one", (row, False), (table, False), written="a, b"),
+        tensor_case("b is a number", (row, True), 2.5, written="a, 2.5"),
+        tensor_case("a is a whole number", -3, (row, True), written="-3, b"),
+        tensor_case("a is a number", 0.5, (table, True), written="0.5, b"),
+        tensor_case("a number, and no gradient is wanted", (row, False), 4, written="a, 4"),
+        tensor_case("no_grad: nothing is recorded", (table, True), (row, True), written="a, b", no_grad=True),
+    ]
+
+
+def watch_multiply(function: Callable[..., Any], case: Case) -> Observations:
+    """What the product of tensors is."""
+    return watch_call(function, np.multiply, case)
+
+
+def multiply_by_wrapping(a: Tensor | int | float, b: Tensor | int | float) -> Tensor:
+    """With the general form."""
+    return recording.wrap_forward_fn(np.multiply)(a, b)
+
+
+def multiply_by_cases(a: Tensor | int | float, b: Tensor | int | float) -> Tensor:
+    """Case by case."""
+    is_a, is_b = isinstance(a, Tensor), isinstance(b, Tensor)
+    array_a, array_b = a.array if is_a else a, b.array if is_b else b  # type: ignore[union-attr]
+    result = Tensor(np.multiply(array_a, array_b))
+    wants_a, wants_b = is_a and a.requires_grad, is_b and b.requires_grad  # type: ignore[union-attr]
+    if is_grad_enabled() and (wants_a or wants_b):
+        parents: dict[int, Any] = {}
+        if is_a:
+            parents[0] = a
+        if is_b:
+            parents[1] = b
+        result.requires_grad = True
+        result.recipe = Recipe(np.multiply, (array_a, array_b), {}, parents)
+    return result
+
+
+def multiply_of_tensors(a: Any, b: Any) -> Tensor:
+    """Makes tensors of numbers."""
+    return multiply_by_wrapping(*(arg if isinstance(arg, Tensor) else Tensor(arg) for arg in (a, b)))
+
+
+test_multiply_forward = exercise(
+    reference=recording.multiply_forward,
+    cases=multiply_cases,
+    observe=watch_multiply,
+    accepts=[multiply_by_wrapping, multiply_by_cases],
+    mistakes=[
+        *instead_of(
+            "any(parent.requires_grad for parent in parents.values())",
+            {
+                "all(parent.requires_grad for parent in parents.values())": (
+                    "asks that all require a gradient",
+                    "one tensor that requires a gradient is enough",
+                ),
+                "getattr(a, 'requires_grad', False)": (
+                    "looks at a alone",
+                    "b may be the one that requires a gradient",
+                ),
+                "True": ("records whatever the factors require", "at least one tensor must require a gradient"),
+            },
+        ),
+        *instead_of(
+            "is_grad_enabled() and",
+            {"True and": NO_ENABLED},
+        ),
+        *instead_of(
+            "parents = {position: arg for position, arg in enumerate((a, b)) if isinstance(arg, Tensor)}",
+            {
+                "parents = {i: arg for i, arg in enumerate(arg for arg in (a, b) if isinstance(arg, Tensor))}": (
+                    "counts positions among the tensors alone",
+                    "a position is that among all arguments: with a number first, b is at 1",
+                ),
+                "parents = {1 - i: arg for i, arg in enumerate((a, b)) if isinstance(arg, Tensor)}": (
+                    "swaps the parents",
+                    "a is at position 0, b at position 1",
+                ),
+            },
+        ),
+        *instead_of(
+            "func=np.multiply, args=args",
+            {
+                "func=np.multiply, args=(a, b)": (
+                    "keeps tensors among the args",
+                    "args holds arrays and numbers, as np.multiply was called with them",
+                ),
+                "func=np.multiply, args=args[::-1]": ("swaps the args", "args come in the order of the call"),
+                "func=multiply_forward, args=args": (
+                    "keeps the function of tensors",
+                    "func is np.multiply, the function of arrays: by it the backward function is found",
+                ),
+            },
+        ),
+        *instead_of(
+            "np.multiply(*args)",
+            {"np.add(*args)": ("adds", "np.multiply multiplies entry by entry")},
+        ),
+        Mistake(
+            "makes tensors of numbers",
+            function=multiply_of_tensors,
+            why="a number has no gradient: it stays as it is among the args, and is no parent",
+        ),
+    ],
+)
+
+
+def wrap_cases(generator: torch.Generator) -> list[Case]:
+    """One argument, two, three; arguments by name; functions without a gradient."""
+    rng = np.random.default_rng(14)
+    row, table = draw(rng, 3), draw(rng, 2, 3)
+    mask = table > 0
+
+    def case(label: str, func: Callable[..., Any], *args: Any, written: str, **given: Any) -> Case:
+        return tensor_case(label, *args, written=written, func=func, **given)
+
+    return [
+        case("one argument", np.exp, (table, True), written="np.exp"),
+        case("two tensors", np.subtract, (table, True), (row, True), written="np.subtract"),
+        case("the second alone requires a gradient", np.add, (row, False), (table, True), written="np.add"),
+        case("a number first", np.true_divide, 2.0, (row, True), written="np.true_divide"),
+        case("three arguments", np.where, mask, (table, True), 0.5, written="np.where"),
+        case("arguments by name", sum_array, (table, True), written="sum_array", kwargs={"dim": 0, "keepdim": True}),
+        case("no gradient is wanted", np.maximum, (row, False), (table, False), written="np.maximum"),
+        case("not differentiable", np.equal, (table, True), (table, True), written="np.equal", differentiable=False),
+        case("not differentiable, floats", np.floor, (row, True), written="np.floor", differentiable=False),
+        case("no_grad: nothing is recorded", np.multiply, (row, True), 3.0, written="np.multiply", no_grad=True),
+    ]
+
+
+def watch_wrapped(wrap: Callable[..., Any], case: Case) -> Observations:
+    """What a wrapped function gives, and how often it calls numpy."""
+    calls: list[int] = []
+    numpy_func = case.given["func"]
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        calls.append(len(args))
+        return numpy_func(*args, **kwargs)
+
+    options = {} if case.given.get("differentiable", True) else {"is_differentiable": False}
+    function = wrap(counted, **options)
+    if not callable(function):
+        return {"type of what is returned": type(function).__name__}
+    seen = {"type of what is returned": "a function"}
+    seen |= watch_call(function, counted, case, **case.given.get("kwargs", {}))
+    return seen | {"calls of numpy's function": len(calls)}
+
+
+class Wrapped:
+    """A function that is an object."""
+
+    def __init__(self, numpy_func: Callable[..., Any], is_differentiable: bool = True) -> None:
+        self.numpy_func, self.is_differentiable = numpy_func, is_differentiable
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
+        plain = [arg.array if isinstance(arg, Tensor) else arg for arg in args]
+        tensors = {i: arg for i, arg in enumerate(args) if isinstance(arg, Tensor)}
+        wants_grad = self.is_differentiable and is_grad_enabled() and any(t.requires_grad for t in tensors.values())
+        result = Tensor(self.numpy_func(*plain, **kwargs), wants_grad)
+        if wants_grad:
+            result.recipe = Recipe(self.numpy_func, tuple(plain), kwargs, tensors)
+        return result
+
+
+def wrap_in_a_class(numpy_func: Callable[..., Any], is_differentiable: bool = True) -> Callable[..., Tensor]:
+    """By an object that can be called."""
+    return Wrapped(numpy_func, is_differentiable)
+
+
+def wrap_with_loop(numpy_func: Callable[..., Any], is_differentiable: bool = True) -> Callable[..., Tensor]:
+    """Argument by argument."""
+
+    def tensor_func(*args: Any, **kwargs: Any) -> Tensor:
+        arrays: list[Any] = []
+        parents: dict[int, Tensor] = {}
+        for i, arg in enumerate(args):
+            if isinstance(arg, Tensor):
+                parents[i] = arg
+                arrays.append(arg.array)
+            else:
+                arrays.append(arg)
+        result = Tensor(numpy_func(*arrays, **kwargs))
+        if is_differentiable and is_grad_enabled():
+            for parent in parents.values():
+                result.requires_grad = result.requires_grad or parent.requires_grad
+        if result.requires_grad:
+            result.recipe = Recipe(numpy_func, tuple(arrays), kwargs, parents)
+        return result
+
+    return tensor_func
+
+
+test_wrap_forward_fn = exercise(
+    reference=recording.wrap_forward_fn,
+    cases=wrap_cases,
+    observe=watch_wrapped,
+    accepts=[wrap_in_a_class, wrap_with_loop],
+    mistakes=[
+        *instead_of(
+            "if is_differentiable and is_grad_enabled() and wants_grad:",
+            {
+                "if is_grad_enabled() and wants_grad:": (
+                    "ignores is_differentiable",
+                    "through a function that isn't differentiable no gradient flows: nothing is recorded",
+                ),
+                "if is_differentiable and wants_grad:": NO_ENABLED,
+                "if is_differentiable and is_grad_enabled():": (
+                    "records whatever the arguments require",
+                    "at least one tensor must require a gradient",
+                ),
+            },
+        ),
+        *instead_of(
+            "any(parent.requires_grad for parent in parents.values())",
+            {
+                "all(parent.requires_grad for parent in parents.values())": (
+                    "asks that all require a gradient",
+                    "one tensor that requires a gradient is enough",
+                ),
+                "parents.get(0) is not None and parents[0].requires_grad": (
+                    "looks at the first argument alone",
+                    "any of the arguments may be the one that requires a gradient",
+                ),
+            },
+        ),
+        *instead_of(
+            "{position: arg for position, arg in enumerate(args) if isinstance(arg, Tensor)}",
+            {
+                "dict(enumerate(arg for arg in args if isinstance(arg, Tensor)))": (
+                    "counts positions among the tensors alone",
+                    "a position is that among all arguments, numbers included",
+                ),
+            },
+        ),
+        *instead_of(
+            "kwargs=kwargs",
+            {
+                "kwargs={}": (
+                    "forgets the arguments by name",
+                    "the backward function will need them: they go into the recipe",
+                )
+            },
+        ),
+        *instead_of(
+            "args=arrays",
+            {
+                "args=args": (
+                    "keeps tensors among the args",
+                    "args holds arrays and numbers, as numpy_func was called with them",
+                ),
+            },
+        ),
+        *instead_of(
+            "Tensor(numpy_func(*arrays, **kwargs))",
+            {
+                "(numpy_func(*arrays, **kwargs), Tensor(numpy_func(*arrays, **kwargs)))[1]": (
+                    "calls the function twice",
+                    "numpy_func is called once",
+                ),
+            },
+        ),
+        Mistake(
+            "forgets requires_grad",
+            "result.requires_grad = True",
+            "pass",
+            why="the result requires a gradient too, else nothing flows through it",
+        ),
+    ],
+)
+
+test_log_no_grad = test_log_forward.part("no_grad")
+test_multiply_no_grad = test_multiply_forward.part("no_grad")
+test_multiply_float = test_multiply_forward.part("b is a number")
+test_eq = test_wrap_forward_fn.part("not differentiable")
+test_sum = test_wrap_forward_fn.part("arguments by name")
+
+
+def test_log(log_forward: Callable[..., Any]) -> None:
+    """The logarithm of tensors, under the name by which other notebooks call its test."""
+    __tracebackhide__ = True
+    test_log_forward(log_forward)
+
+
+def test_multiply(multiply_forward: Callable[..., Any]) -> None:
+    """The product of tensors, under the name by which other notebooks call its test."""
+    __tracebackhide__ = True
+    test_multiply_forward(multiply_forward)
