@@ -95,8 +95,8 @@ def check_gradient(
     for position in checked:
 
         def weigh(x: Arr, position: int = position) -> float:
-            moved = [Tensor(arg) if other in checked else arg for other, arg in enumerate(args)]
-            moved[position] = Tensor(x)
+            moved = [Tensor(arg, requires_grad=True) if other in checked else arg for other, arg in enumerate(args)]
+            moved[position] = Tensor(x, requires_grad=True)  # for a function that takes gradients itself
             return float((function(*moved).array * weights).sum())
 
         name, grad = _name(function, position), tensors[position].grad
@@ -161,7 +161,7 @@ def _is_float(arg: Any) -> bool:
 def _draw_weights(shape: tuple[int, ...]) -> np.ndarray:
     """What each output counts: no two the same, and none near 0."""
     rng = np.random.default_rng(WEIGHTS_SEED)
-    return rng.uniform(0.5, 1.5, shape) * rng.choice([-1.0, 1.0], shape)
+    return np.asarray(rng.uniform(0.5, 1.5, shape) * rng.choice([-1.0, 1.0], shape))
 
 
 def _name(function: Callable[..., Any], position: int) -> str:

@@ -3,7 +3,7 @@
 Importing this module teaches `Tensor` its operators: each function of numpy gets its recording form in `FORWARD_FUNCS`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,8 +42,8 @@ COMPARISONS = (np.equal, np.not_equal, np.greater, np.greater_equal, np.less, np
 """Their results jump, or stay as they are: no gradient flows through them."""
 
 
-def _transpose(a: Tensor, axes: tuple[int, ...] | None = None) -> Tensor:
-    return permute(a, axes=tuple(range(a.ndim))[::-1] if axes is None else tuple(axes))
+def _transpose(a: Tensor, axes: Sequence[Any] | None = None) -> Tensor:
+    return permute(a, axes=tuple(range(a.ndim))[::-1] if axes is None else tuple(map(int, axes)))
 
 
 def _sum(a: Tensor, axis: Axes = None, *, keepdims: bool = False) -> Tensor:
