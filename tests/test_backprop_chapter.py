@@ -1,7 +1,7 @@
 """What the text of 0.4 says of its runs is what they give."""
 
 import numpy as np
-from chapter_runs import run_solutions
+from tests.chapter_runs import run_solutions
 
 
 def test_what_the_text_of_0_4_says_of_its_runs_is_so():

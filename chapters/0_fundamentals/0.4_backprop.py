@@ -547,7 +547,13 @@ plots.bars(
 # %% result
 # what the network will see, one column for each digit.
 # Can you read them all? Some are hard, and the best a network does will have something to do with that.
-from arena_lib.fundamentals.backprop.classifier import ImageData, compute_accuracy, make_digits, predict, train_classifier
+from arena_lib.fundamentals.backprop.classifier import (
+    ImageData,
+    compute_accuracy,
+    make_digits,
+    predict,
+    train_classifier,
+)
 from arena_lib.plots.backprop.image_rows import image_rows
 
 data = make_digits(600, 300) if SCALE == "tiny" else make_digits(4000, 1000)

@@ -3,6 +3,7 @@
 from arena_lib.tests.backprop.broadcasting import test_unbroadcast
 from arena_lib.tests.backprop.by_hand import test_forward_and_back
 from arena_lib.tests.backprop.by_trying import test_numerical_gradient
+from arena_lib.tests.backprop.descent import test_sgd
 from arena_lib.tests.backprop.graphs import (
     test_topological_sort,
     test_topological_sort_branching,
@@ -11,7 +12,8 @@ from arena_lib.tests.backprop.graphs import (
     test_topological_sort_rejoining,
 )
 from arena_lib.tests.backprop.higher import test_compute_gradients, test_hessian_vector_product
-from arena_lib.tests.backprop.layers import test_cross_entropy, test_linear, test_sgd
+from arena_lib.tests.backprop.layers import test_linear
+from arena_lib.tests.backprop.losses import test_cross_entropy
 from arena_lib.tests.backprop.maxima import (
     test_maximum,
     test_maximum_back0,
@@ -35,7 +37,6 @@ from arena_lib.tests.backprop.products import (
     test_true_divide_back1,
 )
 from arena_lib.tests.backprop.records import (
-    test_eq,
     test_log,
     test_log_forward,
     test_log_no_grad,
@@ -43,8 +44,6 @@ from arena_lib.tests.backprop.records import (
     test_multiply_float,
     test_multiply_forward,
     test_multiply_no_grad,
-    test_sum,
-    test_wrap_forward_fn,
 )
 from arena_lib.tests.backprop.shapes import (
     test_matmul2d,
@@ -60,6 +59,7 @@ from arena_lib.tests.backprop.shapes import (
 )
 from arena_lib.tests.backprop.steps import test_training_step
 from arena_lib.tests.backprop.tables import test_backward_func_lookup
+from arena_lib.tests.backprop.wrapping import test_eq, test_sum, test_wrap_forward_fn
 
 __test__ = False
 

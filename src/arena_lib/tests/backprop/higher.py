@@ -87,7 +87,7 @@ def gradients_by_recursion(output: Tensor, inputs: Any) -> list[Tensor]:
     totals: dict[Tensor, Tensor] = {}
     for node in higher_derivatives.topological_sort(output, higher_derivatives.get_parents)[::-1]:
         first, *others = shares.pop(node)
-        totals[node] = sum(others, start=first)  # type: ignore[assignment]
+        totals[node] = sum(others, start=first)
         if node.recipe is None:
             continue
         args = list(node.recipe.args)

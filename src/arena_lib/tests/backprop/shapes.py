@@ -40,7 +40,7 @@ def reshape_cases(generator: torch.Generator) -> list[Case]:
 def reshape_by_filling(grad_out: np.ndarray, out: np.ndarray, x: np.ndarray, new_shape: Any) -> np.ndarray:
     """Fills an array in x's shape, entry by entry."""
     gradient = np.empty(x.shape)
-    gradient.flat = grad_out.flat
+    gradient.ravel()[:] = grad_out.ravel()
     return gradient
 
 

@@ -27,7 +27,7 @@ def table_cases(generator: torch.Generator) -> list[Case]:
     """Two arguments of one function, several functions, one that is replaced, and what was never added."""
 
     def case(label: str, *added: Added) -> Case:
-        call = "; ".join(f"add_back_func({fn.__name__}, {i}, {back.__name__})" for fn, i, back in added)
+        call = "; ".join(f"add_back_func({_name(fn)}, {i}, {_name(back)})" for fn, i, back in added)
         return Case(label=label, given={"added": added}, call=call)
 
     return [
@@ -46,13 +46,24 @@ def what_is_found(cls: Any, case: Case) -> Observations:
     table, other = cls(), cls()
     returned = [table.add_back_func(*added) for added in case.given["added"]]
     other.add_back_func(np.exp, 0, elementwise_back.exp_back)
-    places = [(np.log, 0), (np.multiply, 0), (np.multiply, 1), (sum_array, 0), (np.exp, 0), (np.log, 1)]
+    places: list[tuple[Callable[..., Any], int]] = [
+        (np.log, 0),
+        (np.multiply, 0),
+        (np.multiply, 1),
+        (sum_array, 0),
+        (np.exp, 0),
+        (np.log, 1),
+    ]
     seen: Observations = {"add_back_func returns": returned}
     for name, asked in (("", table), (" of another table", other)):
         for forward_fn, position in places:
-            place = f"argument {position} of {forward_fn.__name__}{name}"
+            place = f"argument {position} of {_name(forward_fn)}{name}"
             seen[place] = _ask(asked, forward_fn, position)
     return seen
+
+
+def _name(function: Any) -> str:
+    return getattr(function, "__name__", type(function).__name__)
 
 
 def _ask(table: Any, forward_fn: Callable[..., Any], position: int) -> str:
@@ -60,7 +71,7 @@ def _ask(table: Any, forward_fn: Callable[..., Any], position: int) -> str:
         back_fn = table.get_back_func(forward_fn, position)
     except LookupError:
         return "a LookupError"
-    return getattr(back_fn, "__name__", type(back_fn).__name__)
+    return _name(back_fn)
 
 
 class LookupByFunction:

@@ -5,6 +5,7 @@ Raises:  TrainingError for a loss that isn't finite; ConfigError for settings th
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -17,7 +18,7 @@ from arena_lib.fundamentals.backprop.grad_mode import no_grad
 from arena_lib.fundamentals.backprop.tensors import Tensor
 
 Step = Callable[
-    [Module, SGD, Float[np.ndarray, "batch height width"], Int[np.ndarray, " batch"]],
+    [Module, Any, Float[np.ndarray, "batch height width"], Int[np.ndarray, " batch"]],
     float,
 ]
 """One step of training, such as `training_step`."""
@@ -71,7 +72,7 @@ def training_step(
 
 def train_classifier(
     model: Module,
-    optimizer: SGD,
+    optimizer: Any,
     data: ImageData,
     *,
     n_epochs: int,
@@ -83,7 +84,7 @@ def train_classifier(
 
     Args:
         model: is changed.
-        optimizer: knows its parameters.
+        optimizer: an SGD, or what `step` takes in its place; it knows the model's parameters.
         data: any pictures with labels.
         n_epochs: how often every picture is seen.
         batch_size: pictures in one step; what is left at the end of an epoch is a smaller batch.
