@@ -121,13 +121,14 @@ class ToyZoo:
         (self.weights / name / "model.safetensors").write_bytes(b"x")
         self.forget()
 
-    def add_sae(self, name: str) -> None:
-        """The card of a sparse autoencoder, with a weight file that holds nothing."""
-        self.add_card(name, form="sae")
+    def add_sae(self, name: str, *, source: str = "bundled") -> None:
+        """The card of a sparse autoencoder; a bundled one has a weight file that holds nothing."""
+        self.add_card(name, form="sae", source=source)
         with (self.cards / f"{name}.toml").open("a") as file:
             file.write(SAE)
-        (self.weights / name).mkdir()
-        (self.weights / name / "sae_weights.safetensors").write_bytes(b"x")
+        if source == "bundled":
+            (self.weights / name).mkdir()
+            (self.weights / name / "sae_weights.safetensors").write_bytes(b"x")
         self.forget()
 
     @staticmethod

@@ -87,7 +87,7 @@ def test_a_fetched_card_has_its_download(tmp_path):
             'form = "rnn"',
             "form of toy.toml must be one of gpt2, llama, attention-only, policy, sae, texts: got 'rnn'",
         ),
-        ('"bundled"', '"stolen"', "source of toy.toml must be one of bundled, fetched: got 'stolen'"),
+        ('"bundled"', '"stolen"', "source of toy.toml must be one of bundled, fetched, trained: got 'stolen'"),
         (
             '"bundled"',
             '"fetched"',

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from arena_lib import zoo
-from arena_lib.errors import HashError, UnknownNameError, ZooError
-from arena_lib.saes.formats.saelens import load_sae
+from arena_lib.errors import FetchError, HashError, UnknownNameError, ZooError
+from arena_lib.saes.autoencoders.topk import TopKSAE, TopKSAEConfig
+from arena_lib.saes.formats.saelens import load_sae, save_sae
 from arena_lib.saes.training.variants import VARIANTS
 from arena_lib.storyworld import make_rows
 from arena_lib.zoo.recipes.saes.running import measure
@@ -23,7 +24,7 @@ def load_recipe(name: str):
 
 
 def test_these_ship_and_stay_small():
-    assert set(zoo.sae_names()) == set(SAES)
+    assert {name for name in zoo.sae_names() if zoo.info(name).source == "bundled"} == set(SAES)
     for name in SAES:
         assert sum(file.stat().st_size for file in zoo.path(name).iterdir()) < MOST_BYTES
 
@@ -31,7 +32,8 @@ def test_these_ship_and_stay_small():
 @pytest.mark.parametrize("name", SAES)
 def test_an_autoencoder_reaches_what_its_card_says(name):
     facts, expected = zoo.info(name).sae, zoo.info(name).reached
-    reached = measure(zoo.load_sae(name), n_rows=facts.evaluation_rows, seed=facts.evaluation_seed)
+    recipe = load_recipe(name).RECIPE
+    reached = measure(zoo.load_sae(name), recipe, n_rows=facts.evaluation_rows, seed=facts.evaluation_seed)
     assert reached.keys() == expected.keys()
     for figure, value in reached.items():
         assert value == pytest.approx(expected[figure], abs=facts.tolerance * max(1, abs(expected[figure]))), figure
@@ -39,15 +41,22 @@ def test_an_autoencoder_reaches_what_its_card_says(name):
     assert expected["dead_share"] < MOST_DEAD
 
 
-@pytest.mark.parametrize("name", SAES)
+@pytest.mark.parametrize("name", zoo.sae_names())
 def test_a_card_says_how_the_autoencoder_was_trained(name):
-    card, recipe, sae = zoo.info(name), load_recipe(name).RECIPE, zoo.load_sae(name)
+    card, recipe = zoo.info(name), load_recipe(name).RECIPE
     facts = card.sae
     assert card.recipe == f"arena zoo train {name}"
     assert card.description == load_recipe(name).DESCRIPTION
     assert (facts.model, facts.hook, facts.variant) == (recipe.model, recipe.hook, recipe.variant)
     assert (facts.steps, card.seed) == (recipe.training.n_steps, recipe.training.seed)
     assert facts.settings == list_settings(recipe)
+    assert facts.evaluation_rows == recipe.evaluation_rows
+    assert bool(facts.cost) == (card.source == "trained")
+
+
+@pytest.mark.parametrize("name", SAES)
+def test_an_autoencoder_is_of_the_kind_that_its_card_says(name):
+    facts, recipe, sae = zoo.info(name).sae, load_recipe(name).RECIPE, zoo.load_sae(name)
     assert type(sae) is VARIANTS[facts.variant]
     assert (sae.cfg.model_name, sae.cfg.hook_name, sae.cfg.d_sae) == (facts.model, facts.hook, recipe.d_sae)
 
@@ -84,7 +93,9 @@ def test_an_autoencoder_is_no_language_model(zoo_folder, load):
 def test_an_autoencoder_is_no_policy_and_a_language_model_no_autoencoder():
     with pytest.raises(ZooError, match=r"'sae-tiny-llama-topk' is a sparse autoencoder\. Use zoo\.load_sae\("):
         zoo.load_policy("sae-tiny-llama-topk")
-    with pytest.raises(ZooError, match="must be one of sae-tiny-llama-jumprelu, sae-tiny-llama-topk: 'tiny-gpt' is of"):
+    with pytest.raises(
+        ZooError, match=r"must be one of sae-tiny-llama-jumprelu, sae-tiny-llama-topk, .*: 'tiny-gpt' is of"
+    ):
         zoo.load_sae("tiny-gpt")
     with pytest.raises(UnknownNameError, match=r"no sparse autoencoder is called 'sae-tiny-lama-topk'\. Did you mean"):
         zoo.load_sae("sae-tiny-lama-topk")
@@ -123,3 +134,28 @@ def test_the_card_of_an_autoencoder_is_read_whole(zoo_folder):
         zoo_folder.forget()
         with pytest.raises(ZooError, match=message):
             zoo.info("toy")
+
+
+def test_what_is_trained_here_is_kept_whole_and_found_by_its_name(zoo_folder, tmp_path):
+    zoo_folder.add_sae("toy", source="trained")
+    with pytest.raises(FetchError, match=r"toy must be trained before it is loaded: .* Run: arena zoo train toy"):
+        zoo.load_sae("toy")
+    assert not zoo.is_available("toy")
+    for k in (2, 3):  # the second takes the first one's place
+        save_sae(TopKSAE(TopKSAEConfig(d_in=5, d_sae=9, k=k)), tmp_path / f"made-{k}")
+        assert zoo.keep_trained("toy", tmp_path / f"made-{k}") == zoo.path("toy") == zoo_folder.cache / "toy"
+        assert zoo.load_sae("toy").cfg.k == k
+    assert zoo.is_available("toy")
+    assert sorted(file.name for file in zoo_folder.cache.iterdir() if not file.is_file()) == ["toy"]
+    (zoo.path("toy") / "sae_weights.safetensors").write_bytes(b"y")
+    with pytest.raises(HashError, match=r"Run: arena zoo train toy"):
+        zoo.load_sae("toy")
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not zoo.is_available("sae-smollm2-l12"), reason="run: arena zoo train sae-smollm2-l12")
+def test_an_autoencoder_of_smollm2_reaches_about_what_its_card_says():
+    facts, expected = zoo.info("sae-smollm2-l12").sae, zoo.info("sae-smollm2-l12").reached
+    reached = measure(zoo.load_sae("sae-smollm2-l12"), load_recipe("sae-smollm2-l12").RECIPE)
+    for figure, value in reached.items():
+        assert value == pytest.approx(expected[figure], abs=facts.tolerance * max(1, abs(expected[figure]))), figure

@@ -19,7 +19,7 @@ Importing this package loads no torch; loading a model does.
 
 from arena_lib.zoo.cards import Card, Download, PolicyFacts, SAEFacts, TextSet, info, names
 from arena_lib.zoo.datasets import LabelledText, dataset_info, dataset_names, load_dataset
-from arena_lib.zoo.fetching import fetch
+from arena_lib.zoo.fetching import fetch, keep_trained
 from arena_lib.zoo.loading import load, load_bridge, load_nnsight, load_tokenizer
 from arena_lib.zoo.places import cache_folder, is_available, path
 from arena_lib.zoo.policies import load_policy, plot_curve, policy_names
@@ -38,6 +38,7 @@ __all__ = [
     "fetch",
     "info",
     "is_available",
+    "keep_trained",
     "load",
     "load_bridge",
     "load_dataset",

@@ -4,7 +4,7 @@ A card is one TOML file, `zoo/cards/<name>.toml`:
 
     name = "tiny-gpt"             # the file's name
     form = "gpt2"                 # gpt2, llama or attention-only; policy for agents, sae for sparse autoencoders, texts
-    source = "bundled"            # bundled (in the wheel) or fetched (`arena zoo fetch`)
+    source = "bundled"            # bundled (in the wheel), fetched (`arena zoo fetch`) or trained (`arena zoo train`)
     description = "..."
     data = "..."                  # what it was trained on
     licence = "MIT"               # of weights and data
@@ -22,12 +22,15 @@ A card is one TOML file, `zoo/cards/<name>.toml`:
     [policy]                      # policies only: where, how and how long it was trained, and what it brings
     environment = "..."           # with algorithm, settings, steps, returns, random_returns, tolerance, versions, curve
     [sae]                         # sparse autoencoders only: of which model and hook, and how it was trained
-    model = "..."                 # with hook, variant, settings, steps, evaluation_seed, evaluation_rows, tolerance, versions
+    model = "..."                 # with hook, variant, settings, steps, evaluation_seed, evaluation_rows, tolerance, versions, cost
 
 The weight file of a bundled model is `model.safetensors` in its folder, of a sparse
 autoencoder `sae_weights.safetensors` beside SAELens's `cfg.json`; that of a fetched one is the `member` of the wheel, and what is made from it carries its
 own hashes (`fetching.py`). Of texts, `member` is the folder of their files, and
 `size` and `sha256` are those of all the files, one after the other.
+
+What is trained on the user's machine comes out a little different on each: `sha256` is that of the file on which the
+figures were measured, and only says which card a folder was made for.
 
 Raises: ZooError if a card breaks this format; UnknownNameError for a name without a card.
 Source: own format, after Mitchell et al. 2019, "Model Cards for Model Reporting", arXiv:1810.03993.
@@ -46,7 +49,7 @@ CARDS = Path(__file__).parent / "cards"
 TEXTS, POLICY, SAE = "texts", "policy", "sae"
 LANGUAGE_MODELS = ("gpt2", "llama", "attention-only")
 FORMS = (*LANGUAGE_MODELS, POLICY, SAE, TEXTS)
-SOURCES = ("bundled", "fetched")
+BUNDLED, FETCHED, TRAINED = SOURCES = ("bundled", "fetched", "trained")
 FREE_LICENCES = ("Apache-2.0", "CC BY 4.0", "CC BY-SA 3.0", "CC0 1.0", "MIT")
 """Texts under these may be used for anything, commercial work included; some ask for credit or the same licence."""
 NON_COMMERCIAL_LICENCES = ("CC BY-NC 3.0", "CC BY-NC 4.0", "CC BY-NC-SA 4.0")
@@ -155,13 +158,15 @@ class SAEFacts:
     steps: int
     """Updates of the weights."""
     evaluation_seed: int
-    """Decides the Storyworld rows that the figures are measured on, none of which were trained on."""
+    """Decides the rows that the figures are measured on, none of which were trained on."""
     evaluation_rows: int
     """How many rows of 128 tokens they are."""
     tolerance: float | int
     """By how much a figure may differ where versions or processors do."""
     versions: dict[str, str]
     """Of the packages that the figures were measured with."""
+    cost: dict[str, Any] = field(default_factory=dict)
+    """What a training on the user's machine takes, as we measured it; of what ships nothing is said."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -307,7 +312,7 @@ def _check_values(card: Card, where: str) -> None:
         _reject(where, "form", f"one of {', '.join(FORMS)}", card.form)
     if card.source not in SOURCES:
         _reject(where, "source", f"one of {', '.join(SOURCES)}", card.source)
-    if (card.download is not None) != (card.source == "fetched"):
+    if (card.download is not None) != (card.source == FETCHED):
         _reject(where, "[download]", "there for fetched models and only for them", card.download)
     if (card.form == TEXTS) != (card.parameters is None):
         _reject(where, "parameters", "there for models and only for them", card.parameters)

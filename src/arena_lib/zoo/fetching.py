@@ -7,6 +7,8 @@ appears by one rename, so an interrupted fetch leaves at most the whole wheel,
 which the next one uses. One fetch runs at a time; it begins by removing what
 killed ones left.
 
+What a recipe trained on this machine is kept beside it, under the same manifest.
+
 Raises:  FetchError without pip, network or disk; HashError for other bytes than the card's;
          MissingDependencyError without the extra `real`.
 Differs: an interrupted download of the wheel itself starts again.
@@ -34,7 +36,7 @@ from filelock import FileLock, Timeout
 from arena_lib.core.files import NO_SPACE
 from arena_lib.errors import FetchError, HashError, ZooError
 from arena_lib.zoo import datasets, smollm2
-from arena_lib.zoo.cards import TEXTS, Card, Download, info
+from arena_lib.zoo.cards import SAE, TEXTS, Card, Download, info
 from arena_lib.zoo.places import (
     CONVERSION,
     MANIFEST,
@@ -72,6 +74,29 @@ def fetch(name: str, *, force: bool = False) -> Path:
         _unpack(card, card.download, wheel)
         wheel.unlink(missing_ok=True)
     return path(name)
+
+
+def keep_trained(name: str, folder: Path) -> Path:
+    """Copy what a recipe left in `folder` to where `path` finds it by its name, and return that folder."""
+    card = info(name)
+    target = fetched_folder(name)
+    with (
+        _disk_errors(card),
+        _only_fetch(),
+        TemporaryDirectory(dir=cache_folder(), prefix=f".{name}-", ignore_cleanup_errors=True) as scratch,
+    ):
+        new_folder = Path(scratch) / name
+        shutil.copytree(folder, new_folder)
+        _write_manifest(card, new_folder)
+        _put(new_folder, target)
+    return path(name)
+
+
+def _put(new_folder: Path, target: Path) -> None:
+    """Move a finished folder to its place; what was there goes into the folder beside it, which is about to vanish."""
+    if target.exists():
+        target.replace(new_folder.parent / "replaced")
+    new_folder.replace(target)
 
 
 def _require_packages(card: Card) -> None:
@@ -181,9 +206,7 @@ def _unpack(card: Card, download: Download, wheel: Path) -> None:
         else:
             _unpack_model(card, download, wheel, new_folder)
         _write_manifest(card, new_folder)
-        if target.exists():
-            target.replace(Path(scratch) / "replaced")
-        new_folder.replace(target)
+        _put(new_folder, target)
 
 
 def _unpack_model(card: Card, download: Download, wheel: Path, folder: Path) -> None:
@@ -208,7 +231,9 @@ def _write_manifest(card: Card, folder: Path) -> None:
     for file in sorted(folder.iterdir()):
         with file.open("rb") as stream:
             files[file.name] = hashlib.file_digest(stream, "sha256").hexdigest()
-    used = ("arena-lib", "zstandard") if card.form == TEXTS else ("arena-lib", "gguf", "safetensors", "numpy")
+    used = {TEXTS: ("arena-lib", "zstandard"), SAE: ("arena-lib", "torch")}.get(
+        card.form, ("arena-lib", "gguf", "safetensors", "numpy")
+    )
     versions = {package: version(package) for package in used}
     manifest = {"sha256": card.sha256, "conversion": CONVERSION, "files": files, "versions": versions}
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")

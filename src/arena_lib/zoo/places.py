@@ -1,7 +1,7 @@
 """Where the models and data sets of the zoo are, and whether the files there are what their cards say.
 
-A bundled model is in the package, a fetched one in `zoo/` of the user's cache folder (the environment variable
-ARENA_CACHE names another folder), one of the Hugging Face hub in the cache of its client. A name of the hub has a
+A bundled model is in the package, what was fetched or trained is in `zoo/` of the user's cache folder (the environment
+variable ARENA_CACHE names another folder), one of the Hugging Face hub in the cache of its client. A name of the hub has a
 slash, `EleutherAI/pythia-70m`, or is one of the old short ones, `gpt2`.
 
 Raises:  UnknownNameError for other names; HashError for other bytes than the card's; ZooError for a folder that is
@@ -19,7 +19,7 @@ from pathlib import Path
 from arena_lib.core.files import user_cache_folder
 from arena_lib.errors import FetchError, HashError, UnknownNameError, ZooError
 from arena_lib.wording import counted
-from arena_lib.zoo.cards import LANGUAGE_MODELS, Card, info, names
+from arena_lib.zoo.cards import BUNDLED, LANGUAGE_MODELS, TRAINED, Card, info, names
 
 MANIFEST = "arena_manifest.json"
 CONVERSION = 1  # raised when the conversion changes, so that older folders are made again
@@ -29,19 +29,19 @@ HUB_FILES = ("*config.json", "model*.safetensors*", "tokenizer*", "vocab*", "mer
 
 
 def cache_folder() -> Path:
-    """Where fetched models and data sets are kept."""
+    """Where fetched models and data sets, and what was trained on this machine, are kept."""
     return user_cache_folder() / "zoo"
 
 
 def fetched_folder(name: str) -> Path:
-    """The folder of one fetched model or data set, whether it is there or not."""
+    """The folder of what was fetched or trained under this name, whether it is there or not."""
     return cache_folder() / name
 
 
 def is_available(name: str) -> bool:
     """Say whether the model or data set of this card is on this machine, whole."""
     card = info(name)
-    return is_whole(card) if card.source == "fetched" else (WEIGHTS / name / card.weight_file).exists()
+    return (WEIGHTS / name / card.weight_file).exists() if card.source == BUNDLED else is_whole(card)
 
 
 def path(name: str) -> Path:
@@ -54,7 +54,7 @@ def path(name: str) -> Path:
     if is_hub_name(name):
         return _download_from_hub(name)
     card = _find_card(name)
-    if card.source == "fetched":
+    if card.source != BUNDLED:
         verify_fetched(card)
         return fetched_folder(name)
     advice = "Reinstall arena-lib (in a checkout: git checkout src/arena_lib/zoo/weights)."
@@ -77,15 +77,16 @@ def is_whole(card: Card) -> bool:
 
 
 def verify_fetched(card: Card) -> None:
-    """Check a fetched folder against its manifest and its card."""
+    """Check a fetched or trained folder against its manifest and its card."""
     folder = fetched_folder(card.name)
-    again = f"Run: arena zoo fetch {card.name}"
+    verb = "train" if card.source == TRAINED else "fetch"
+    again = f"Run: arena zoo {verb} {card.name}"
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         files, origin = dict(manifest["files"]), (manifest["sha256"], manifest["conversion"])
     except FileNotFoundError:
         raise FetchError(
-            f"{card.name} must be fetched before it is loaded: {folder} does not have it. {again}"
+            f"{card.name} must be {verb}ed before it is loaded: {folder} does not have it. {again}"
         ) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ZooError(f"{folder / MANIFEST} must be readable: {error!r}. {again}") from error

@@ -5,8 +5,10 @@
     _, cache = model.run_with_cache(tokens)
     latents = sae.encode(cache[sae.cfg.hook_name])
 
+One that is too large to ship is trained on the user's machine, by `arena zoo train NAME`, and then loads as the others do.
+
 Raises:  ZooError for anything else of the zoo; UnknownNameError for a name without a card; what `places.path` raises for
-         files that aren't what their card says.
+         files that aren't what their card says, or that aren't there.
 """
 
 from __future__ import annotations

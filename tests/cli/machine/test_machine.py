@@ -2,10 +2,13 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from arena_lib import zoo
 from arena_lib.cli import VERBS
 from arena_lib.cli.support.output import exit_code
 from arena_lib.course import health
@@ -21,6 +24,9 @@ from arena_lib.errors import (
     ProgressError,
     UnknownNameError,
 )
+from arena_lib.saes.autoencoders.topk import TopKSAE, TopKSAEConfig
+from arena_lib.saes.formats.saelens import save_sae
+from arena_lib.zoo.recipes.saes import sae_tiny_llama_jumprelu
 
 
 def test_doctor_finds_this_machine_well(arena):
@@ -111,11 +117,31 @@ def test_zoo_lists_and_describes_autoencoders(arena):
 
 def test_an_autoencoder_is_trained_by_its_own_recipe(arena, monkeypatch):
     monkeypatch.setenv("ARENA_QUIET", "1")
-    monkeypatch.setattr("arena_lib.zoo.recipes.saes.running.EVALUATION_ROWS", 2)
+    monkeypatch.setattr(sae_tiny_llama_jumprelu, "RECIPE", replace(sae_tiny_llama_jumprelu.RECIPE, evaluation_rows=2))
     done = arena("zoo", "train", "sae-tiny-llama-jumprelu", "--steps", "3", "--json")
     assert done.code == 0, done.err
     assert {"added_loss", "dead_share", "l0"} <= done.json["reached"].keys()
     assert Path("output/zoo/sae-tiny-llama-jumprelu/model/cfg.json").exists()
+
+
+def test_what_does_not_ship_is_kept_once_its_whole_recipe_has_run(arena, monkeypatch, tmp_path):
+    monkeypatch.setenv("ARENA_CACHE", str(tmp_path / "cache"))
+    toy = SimpleNamespace(train=lambda folder, steps, **options: make_sae_folder(folder / "model"))
+    monkeypatch.setitem(sys.modules, "arena_lib.zoo.recipes.saes.sae_smollm2_l12", toy)
+    assert "arena zoo train sae-smollm2-l12" in arena("zoo", "list").out
+    short = arena("zoo", "train", "sae-smollm2-l12", "--steps", "2")
+    assert short.code == 0, short.err
+    assert short.out.splitlines()[-1] == "sae-smollm2-l12 is in output/zoo/sae-smollm2-l12."
+    assert not zoo.is_available("sae-smollm2-l12")
+    done = arena("zoo", "train", "sae-smollm2-l12", "--json")
+    assert done.json["path"] == str(tmp_path / "cache" / "zoo" / "sae-smollm2-l12")
+    assert zoo.load_sae("sae-smollm2-l12").cfg.d_sae == 6
+
+
+def make_sae_folder(folder):
+    """What a recipe leaves."""
+    save_sae(TopKSAE(TopKSAEConfig(d_in=4, d_sae=6, k=2)), folder)
+    return {"l0": 2.0}
 
 
 @pytest.mark.parametrize("words", [("info", "tiny-gtp"), ("fetch", "smollm"), ("train", "nothing")])

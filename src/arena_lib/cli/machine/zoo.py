@@ -65,7 +65,8 @@ def _licence(card: Card) -> str:
 def _presence(card: Card, is_here: bool) -> str:
     if is_here:
         return "here"
-    return f"arena zoo fetch {card.name}" if card.source == "fetched" else "missing: reinstall arena-lib"
+    commands = {"fetched": f"arena zoo fetch {card.name}", "trained": f"arena zoo train {card.name}"}
+    return commands.get(card.source, "missing: reinstall arena-lib")
 
 
 @zoo.command("info")
@@ -135,16 +136,16 @@ def fetch(name: str, force: bool, as_json: bool) -> None:
 @json_option
 @verb
 def train(name: str, folder: Path, steps: int | None, device: str, fresh: bool, as_json: bool) -> None:
-    """Train a bundled model, policy or autoencoder again by its recipe.
+    """Train a model, policy or autoencoder by its recipe.
 
-    A run that was stopped continues.
+    A run that was stopped continues. What doesn't ship is kept in the cache once it's trained, where zoo.load_sae finds it.
     """
     import importlib
 
     from arena_lib import zoo
     from arena_lib.core.device import pick_device
 
-    if zoo.info(name).source != "bundled":
+    if zoo.info(name).source == "fetched":
         raise UsageError(
             f"a model must be one of ours to be trained: got {name!r}. Bring it with: arena zoo fetch {name}"
         )
@@ -153,8 +154,11 @@ def train(name: str, folder: Path, steps: int | None, device: str, fresh: bool, 
     package = "arena_lib.zoo.recipes" + {"policy": ".policies", "sae": ".saes"}.get(zoo.info(name).form, "")
     recipe = importlib.import_module(f"{package}.{name.replace('-', '_')}")
     figures = recipe.train(folder / name, steps=steps, device=device, resume=not fresh)
+    made = folder / name
+    if zoo.info(name).source == "trained" and steps is None:
+        made = zoo.keep_trained(name, folder / name / "model")
     if as_json:
-        print_json({"name": name, "path": str(folder / name), "reached": figures})
+        print_json({"name": name, "path": str(made), "reached": figures})
         return
     print_table([[figure, f"{value:.4g}"] for figure, value in figures.items()])
-    show(f"{name} is in {folder / name}.")
+    show(f"{name} is in {made}.")

@@ -1,5 +1,6 @@
 """The recipe of sae-tiny-llama-topk: what it starts from, and a run of a few updates."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -19,7 +20,7 @@ def test_it_starts_as_the_variant_of_its_sizes():
 
 def test_a_short_run_leaves_an_autoencoder_of_its_hook(tmp_path: Path, monkeypatch):
     monkeypatch.setenv("ARENA_QUIET", "1")
-    monkeypatch.setattr("arena_lib.zoo.recipes.saes.running.EVALUATION_ROWS", 2)
+    monkeypatch.setattr(recipe, "RECIPE", replace(recipe.RECIPE, evaluation_rows=2))
     figures = recipe.train(tmp_path, steps=2)
     sae = load_sae(tmp_path / "model")
     assert (type(sae), sae.cfg.hook_name, sae.cfg.model_name) == (TopKSAE, recipe.RECIPE.hook, "tiny-llama")

@@ -25,7 +25,7 @@ RECIPE = SAERecipe(
 
 
 def test_a_shipped_autoencoder_is_one_of_the_zoo_with_its_figures_on_the_card(tmp_path, monkeypatch):
-    monkeypatch.setattr(shipping, "measure", lambda sae: {"l0": 3.0, "added_loss": 0.123456})
+    monkeypatch.setattr(shipping, "measure", lambda sae, recipe: {"l0": 3.0, "added_loss": 0.123456})
     sae = RECIPE.make_sae()
     sae.cfg = replace(sae.cfg, hook_name=RECIPE.hook)
     save_sae(sae.bfloat16(), tmp_path / "run" / "model")
@@ -52,6 +52,19 @@ def test_a_shipped_autoencoder_is_one_of_the_zoo_with_its_figures_on_the_card(tm
     finally:
         cards.names.cache_clear()
         cards.info.cache_clear()
+
+
+def test_what_does_not_ship_gets_a_card_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(shipping, "measure", lambda sae, recipe: {"l0": 3.0})
+    of_texts = replace(RECIPE, texts=("fruit", "mood"), evaluation_rows=9)
+    save_sae(of_texts.make_sae().bfloat16(), tmp_path / "run" / "model")
+    cost = {"tokens": 70, "minutes": 1.5}
+    shipping.ship("mini", tmp_path / "run", of_texts, "A toy.", weights=None, cards=tmp_path, cost=cost)
+    card = cards.read_card(tmp_path / "mini.toml")
+    assert (card.source, card.sae.cost, card.sae.evaluation_rows) == ("trained", cost, 9)
+    assert card.data == "activations of tiny-llama at blocks.1.hook_resid_post on the texts of fruit, mood"
+    assert card.licence.startswith("made by you")
+    assert list(tmp_path.glob("*/sae_weights.safetensors")) == []
 
 
 @pytest.mark.parametrize("field", ["seed", "n_steps"])
