@@ -37,18 +37,19 @@
 # | 4. Train one, and see when it goes wrong | 15 |
 # | 5. Where is a latent active? | 35 |
 # | 6. What does a latent write? | 25 |
-# | 7. Is the name right? | 25 |
-# | 8. What does the model do with it? | 50 |
+# | 7. Is the name right? | 40 |
+# | 8. What does the model do with it? | 70 |
 # | 9. Steering, and asking the model itself | 20 |
 # | 10. Explained by a machine | 45 |
 # | 11. Narrow and wide | 20 |
+# | 12. A real model | 0 |
 #
 # These are minutes of exercises; the rest of the ten hours is for reading, training and looking.
 #
 # ### The model
 #
 # Everything runs on `tiny-llama`, four layers of width 128. The library's functions take any model that
-# `hooked` takes, so what you write works on larger ones too; the last pages say how to begin with SmolLM2.
+# `hooked` takes, so what you write works on larger ones too; part 12 reads SmolLM2 with them.
 # %%
 import torch
 
@@ -366,6 +367,8 @@ for name, value in numbers.items():
 # latents (**L1**) that makes them sparse. Look at the curves before you read on. Each shows three numbers as
 # training goes on: FVU, L0 and the share of latents that are dead.
 # %%
+import zlib
+
 from arena_lib.saes.autoencoders.relu import ReLUSAE, ReLUSAEConfig
 
 N_SHORT = 24 if SCALE == "tiny" else 240
@@ -427,22 +430,20 @@ for quantity in ("FVU", "L0", "dead"):
 # hint: With TopK, L0 can't be above k, and is below it only where too few latents are positive. What do dead latents say?
 # hint: A low FVU isn't good by itself. Look at it together with L0: who pays for it?
 # hint: Two runs have an L0 that isn't near 12: one far above, one at about 1. Of the other three one has many dead latents, and one has an FVU that hardly moves.
+# Write `diagnoses`, a dictionary from the name of each run, "A" to "E", to one of the five texts.
 # region solution
-# diagnoses = {
-#     "A": "learning rate too low",
-#     "B": "sparsity counts too little",
-#     "C": "healthy",
-#     "D": "sparsity counts too much",
-#     "E": "learning rate too high",
-# }
-# assert sorted(diagnoses) == list("ABCDE"), "give each of the five runs a diagnosis"
-# assert len(set(diagnoses.values())) == 5, "each diagnosis is right for one run"
-# assert diagnoses["C"] == "healthy", "the healthy run has an L0 of about k, a falling FVU, and hardly any dead latents"
-# assert diagnoses["A"] == "learning rate too low", "with a learning rate that is too low, FVU hardly moves and nothing dies"
-# assert diagnoses["E"] == "learning rate too high", "with a learning rate that is too high, latents die in the first steps"
-# assert diagnoses["D"] == "sparsity counts too much", "where sparsity counts too much, L0 falls to about 1 and FVU rises"
-# assert diagnoses["B"] == "sparsity counts too little", "where it counts too little, L0 rises while FVU falls to nothing"
+diagnoses = {
+    "A": "learning rate too low",
+    "B": "sparsity counts too little",
+    "C": "healthy",
+    "D": "sparsity counts too much",
+    "E": "learning rate too high",
+}
 # endregion
+# The answers stand here as checksums, so that nobody reads them by accident.
+ANSWERS = {"A": 1018497251, "B": 1959682738, "C": 2141961704, "D": 63232743, "E": 1769601433}
+wrong = [run for run in ANSWERS if zlib.crc32(diagnoses.get(run, "").encode()) != ANSWERS[run]]
+assert not wrong, f"look again at {', '.join(wrong)}: FVU, L0 and dead latents must all fit the diagnosis"
 # %% [markdown]
 # What to do in each case:
 #
@@ -494,17 +495,18 @@ SHOWN = [by_frequency[int(share * D_SAE)] for share in (0.03, 0.15, 0.35)]
 # %% result
 # three latents, from frequent to rare, each with its best examples.
 # Read them before you go on: what would you call each of them? The text between >> and << is the token itself.
-def show_examples(latent_idx, k=6, buffer=8):
+def show_examples(model, sae, texts, latent_idx, k=6, buffer=8, skip=None):
     """Print a latent's best examples."""
-    print(f"latent {latent_idx}: active on {stats.active_share[latent_idx]:.1%} of tokens")
     for activation, words, at in fetch_max_activating_examples(
-        model, sae, held, latent_idx, k=k, buffer=buffer, may_overlap=False
+        model, sae, texts, latent_idx, k=k, buffer=buffer, may_overlap=False, skip=skip
     ):
-        print(f"  {activation:5.1f} ", "".join(words[:at]) + f" >>{words[at]}<<" + "".join(words[at + 1 :]))
+        line = "".join(words[:at]) + f" >>{words[at]}<<" + "".join(words[at + 1 :])
+        print(f"  {activation:5.1f} ", line.replace("\n", "⏎"))
 
 
 for latent_idx in SHOWN:
-    show_examples(latent_idx)
+    print(f"latent {latent_idx}: active on {stats.active_share[latent_idx]:.1%} of tokens")
+    show_examples(model, sae, held, latent_idx)
 # %% result
 # how strongly one of them is active, where it's active at all.
 # Many small values and few large ones: the examples that you read are from the right end, and may be about something else than the rest.
@@ -560,7 +562,7 @@ for latent_idx in SHOWN[:2]:
 # %% [markdown]
 # ## 7. Is the name right?
 #
-# *About 25 minutes of exercises. You measure how well a latent says what you think it says, and compare with
+# *About 40 minutes of exercises. You measure how well a latent says what you think it says, and compare with
 # neurons and with a probe.*
 #
 # A name is a claim: "this latent is active exactly where the token is *Betty*". In Storyworld we know where
@@ -578,12 +580,86 @@ for latent_idx in SHOWN[:2]:
 # hint: The function gets the three counts. Which two of them stand in the denominator?
 # hint: Counts are tensors of whole numbers. Where nothing is said and nothing true, the result should be 0, not NaN.
 # hint: 2 * true_positives / (n_said + n_true).clamp(min=1).
+# %% [markdown]
+# ### A page for a latent
+#
+# Whoever publishes an SAE puts what is known of a latent on one page, a **dashboard**: how often it's active
+# and how strongly, its best examples, examples from *all* of its range, the tokens that it makes likelier, and the
+# latents nearest to it. So you can read the strong and the weak side by side.
+#
+# An SAE for `tiny-llama` comes with the library. It reads at the same place as yours, has 1,024 latents, of
+# which 8 are active at a token, and was trained for twice as long. The cell shows the page of one of its latents, and
+# writes it to a file that any browser opens. Read from top to bottom, and look at the weaker examples above all.
+# %%
+from arena_lib.saes.dashboards import collect_dashboards, save_dashboard, show_dashboard
+
+shipped = zoo.load_sae("sae-tiny-llama-topk").requires_grad_(False)
+LATENT = 959
+N_PAGE = 100 if SCALE == "tiny" else 300
+page_texts = make_labelled_rows(N_PAGE, 128, seed=5, variables=["full stop"]).tokens
+(dashboard,) = collect_dashboards(model, shipped, page_texts, [LATENT])
+print("written to", save_dashboard(dashboard, f"latent_{LATENT}.html"))
+show_dashboard(dashboard)
+# %% exercise="name_a_latent" title="Read the page, and name it" difficulty=2 importance=4 minutes=15
+# hint: Which token is framed in all examples? Is every such token marked, in the texts that you see?
+# hint: What stands before the framed token, in the strong examples and in the weaker ones?
+# hint: The token is " to", after " wanted". Is it active on " to" after " loved", too? Try both.
+from arena_lib.saes.truth import collect_activations
+
+fresh = make_labelled_rows(N_PAGE, 128, seed=6, variables=["full stop"]).tokens  # texts that the page doesn't show
+texts = [model.to_str_tokens(row) for row in fresh]
+is_active = shipped.encode(collect_activations(model, fresh, [HOOK])[HOOK])[:, LATENT] > 0
+
+
+def count_claim(claim):
+    """Precision, recall and F1 of "the latent is active exactly where the claim holds", on texts that are new."""
+    holds = torch.tensor([claim(words, i) for words in texts for i in range(len(words))])
+    n_right, n_said, n_true = (is_active & holds).sum(), is_active.sum(), holds.sum()
+    return float(n_right / n_said), float(n_right / n_true.clamp(min=1)), float(compute_f1(n_right, n_said, n_true))
+
+
+# Give the latent a name that a program can check: a function my_claim(words, i) that is True where the latent should be
+# active. `words` are the tokens of a text as strings, and i is a position: words[i] == " kite" claims "the token is kite".
+# region solution
+def my_claim(words, i):
+    return i > 0 and words[i - 1] == " wanted" and words[i] == " to"
+
+
+# endregion
+precision, recall, f1 = count_claim(my_claim)
+print(f"precision {precision:.2f}, recall {recall:.2f}, F1 {f1:.2f}")
+assert f1 > 0.6, f"an F1 of {f1:.2f}: with a low precision the claim is too narrow, with a low recall too wide"
+# %% result
+# your name beside three that sound as good after a look at the best examples alone, and where the latent is active against your name.
+names_of_latent = {
+    "yours": my_claim,
+    'the token is " to"': lambda words, i: words[i] == " to",
+    '" to" after wanted or loved': lambda words, i: (
+        i > 0 and words[i - 1] in (" wanted", " loved") and words[i] == " to"
+    ),
+    "somebody wants something": lambda words, i: " wanted" in words[max(i - 4, 0) : i + 1],
+}
+for name, claim in names_of_latent.items():
+    print(f"{name:>28}: precision {{:.2f}}, recall {{:.2f}}, F1 {{:.2f}}".format(*count_claim(claim)))
+places = [divmod(place, fresh.shape[1]) for place in is_active.nonzero().flatten().tolist()]
+for row, i in [(row, i) for row, i in places if not my_claim(texts[row], i)][:6]:
+    print("".join(texts[row][max(i - 6, 0) : i]) + f" >>{texts[row][i]}<<" + "".join(texts[row][i + 1 : i + 4]))
+# %% [markdown]
+# The best examples suggest " to", or wanting something. Both have a recall near 0: the latent is silent on most
+# " to", and on most words of a wish. With " to" after " wanted" recall is 1.00 and precision 0.72: it never misses
+# one, and sometimes it's active where nobody wanted anything. Some of that is " to" after " loved", which looks like a
+# better name for a moment, "what one likes to do". But it's active on a part of those only: precision rises to
+# 0.85, recall falls to 0.66, F1 from 0.84 to 0.74. So the simple name is the better one, and it isn't the whole truth.
+# Of 1,024 latents this is one of those with the clearest names.
+#
+# ### A name that the truth doesn't bear out
+#
+# Now a latent of yours, and a claim of another kind.
 # %% result
 # a latent whose most raised token is a name, by far: what is it about?
 # It looks like "the token is this name". Five claims are counted on 400 new rows, each at several thresholds (0, then quantiles of its activations).
 from arena_lib import storyworld
 from arena_lib.saes.analysis.directions.logits import compute_latent_logits
-from arena_lib.saes.truth import collect_activations
 from arena_lib.storyworld import lexicon
 
 NAME_IDS = torch.tensor([storyworld.encode_words([name])[0] for name in lexicon.ALL_NAMES])
@@ -615,13 +691,12 @@ label_latents = sae.encode(label_acts)
 active = label_latents[:, NAMED]
 positive = active[active > 0] if (active > 0).any() else torch.zeros(1)
 thresholds = [0.0, *(float(positive.quantile(q)) for q in (0.5, 0.9))]
+f1_of_claims = {}
 for claim, holds in claims.items():
     holds = holds.flatten()
-    scores = []
-    for threshold in thresholds:
-        says = active > threshold
-        scores.append(float(compute_f1((says & holds).sum(), says.sum(), holds.sum())))
-    print(f"{claim:>40}: " + "  ".join(f"{score:.2f}" for score in scores))
+    said = [active > threshold for threshold in thresholds]
+    f1_of_claims[claim] = [float(compute_f1((says & holds).sum(), says.sum(), holds.sum())) for says in said]
+    print(f"{claim:>40}: " + "  ".join(f"{f1:.2f}" for f1 in f1_of_claims[claim]))
 # %% [markdown]
 # Most people would have called it by its name and gone on. In our run 154 of 512 latents raise a name most, by
 # up to 13 logits. For one of the clearest of them, which raises Betty, the claim "the token is Betty" has an F1
@@ -712,7 +787,7 @@ plots.bars(
 #
 # ## 8. What does the model do with it?
 #
-# *About 50 minutes of exercises. You take latents away, predict from one gradient what that does, and follow an
+# *About 70 minutes of exercises. You take latents away, predict from one gradient what that does, and follow an
 # attention latent to its sources.*
 #
 # Being active is one thing, being *used* is another. To find out, intervene: set a latent to 0, and see what
@@ -765,16 +840,17 @@ def logit_difference(logits):
 N_EFFECTS = 20 if SCALE == "tiny" else 60  # latents that are ablated, those of the largest predicted effect
 
 
-def effects_of_latents(tokens, metric, at):
+def effects_of_latents(model, sae, tokens, metric, at):
     """For each latent that is active at these positions: its number, what attribution predicts, what ablation does."""
-    lm = hooked(model)
+    lm, hook_name = hooked(model), sae.cfg.hook_name
     with torch.no_grad():
-        _, cache = model.run_with_cache(tokens, HOOK)
-        acts = cache[HOOK]
+        _, cache = model.run_with_cache(tokens, hook_name)
+        acts = cache[hook_name]
         latents = sae.encode(acts)
     leaf = acts.clone().requires_grad_()
-    before = metric(lm.run(tokens, [(HOOK, lambda tensor, hook: leaf)]))
+    before = metric(lm.run(tokens, [(hook_name, lambda tensor, hook: leaf)]))
     (gradient,) = torch.autograd.grad(before, leaf)
+    before = before.detach()
     predicted = attribute_ablations(latents, gradient, sae.W_dec)[at].sum(dim=0)
     strongest = predicted.abs().argsort(descending=True)[:N_EFFECTS].tolist()
     chosen = [latent_idx for latent_idx in strongest if latents[at][:, latent_idx].any()]
@@ -783,16 +859,16 @@ def effects_of_latents(tokens, metric, at):
         ablated = torch.where(at[..., None], ablate_sae_latent(latents, None, latent_idx), latents)
         replaced = apply_latent_change(acts, latents, ablated, sae.W_dec)
         with torch.no_grad():
-            after = metric(lm.run(tokens, [(HOOK, lambda tensor, hook, replaced=replaced: replaced)]))
+            after = metric(lm.run(tokens, [(hook_name, lambda tensor, hook, replaced=replaced: replaced)]))
         measured.append(float(after - before))
     return chosen, predicted[chosen].tolist(), measured
 
 
-def show_effects(tokens, metric, at, title):
+def show_effects(model, sae, tokens, metric, at, title):
     """Print the strongest latents, and draw all of them."""
-    chosen, predicted, measured = effects_of_latents(tokens, metric, at)
+    chosen, predicted, measured = effects_of_latents(model, sae, tokens, metric, at)
     for i in sorted(range(len(chosen)), key=lambda i: -abs(measured[i]))[:6]:
-        raised = [token for token, _ in find_top_logits(model, sae, chosen[i], 4, hook_name=HOOK)[0]]
+        raised = [token for token, _ in find_top_logits(model, sae, chosen[i], 4)[0]]
         print(f"latent {chosen[i]:4d}: ablation {measured[i]:6.2f}, attribution {predicted[i]:6.2f}; raises {raised}")
     correlation = torch.corrcoef(torch.tensor([predicted, measured]))[0, 1]
     print(f"{len(chosen)} latents; correlation of attribution and ablation: {correlation:.2f}")
@@ -811,7 +887,7 @@ with torch.no_grad():
     )
 at_end = torch.zeros_like(tokens, dtype=torch.bool)
 at_end[:, -1] = True
-show_effects(tokens, logit_difference, at_end, "Latents at the last token, and the indirect object")
+show_effects(model, sae, tokens, logit_difference, at_end, "Latents at the last token, and the indirect object")
 # %% [markdown]
 # First: the task survives. With the reconstruction in place of the activations the logit difference is 11.1,
 # where the model has 11.7. Then: one latent has twice the effect of any other, and raises no name in
@@ -823,39 +899,137 @@ show_effects(tokens, logit_difference, at_end, "Latents at the last token, and t
 # a large step goes beyond where the gradient is right. So use attribution to find candidates among many, and
 # ablation to say how large an effect is.
 #
-# The same for another behaviour. In Storyworld people who hold nothing may become gloomy, and stay so until the
-# story ends. So at "Vera cried and was" the model has to know Vera's mood. The cell takes places in new stories
-# where a word of bad mood follows, and asks which latents make the model prefer bad moods to good ones there.
-# %% result
-# sentiment through latents: what makes the model go on with a bad mood?
+# ### Sentiment
+#
+# Does every behaviour sit in a few latents? Take another one. In Storyworld people who hold nothing may become
+# gloomy, and stay so until the story ends. So at "Vera cried and was" the model has to know Vera's mood. The
+# cell finds places in new stories where a word of bad mood follows, and others where a good one does. The
+# **gap** is how much more the model favours bad moods over good ones at the first kind of place than at the
+# second: if it knew nothing of the mood, it would be 0. Here everybody reads the same latents, those of the SAE
+# that comes with the library.
+#
+# `gap_without` sets latents to 0 at every token of the texts, and keeps the error in, by your formula.
+# %%
 GOOD, BAD = (
     torch.tensor([storyworld.encode_words([word])[0] for word in words])
     for words in (lexicon.GOOD_MOODS, lexicon.BAD_MOODS)
 )
-stories = make_labelled_rows(60 if SCALE == "tiny" else 200, 128, seed=11, variables=["kind of text"])
-kind = stories.variables[0]
-follows = torch.isin(stories.tokens[:, 1:], BAD) & (kind.values[:, :-1] == kind.classes.index("story"))
-follows = torch.cat([follows, follows[:, :1] & False], dim=1)
-is_used = follows.any(dim=1)
-moody, follows = stories.tokens[is_used], follows[is_used]
+stories = make_labelled_rows(300 if SCALE == "tiny" else 1500, 64, seed=11, variables=["kind of text"])
+(kind,) = stories.variables
+is_story = kind.values == kind.classes.index("story")
 
 
-def gloom(logits):
-    """How much more the model favours bad moods than good ones, where a bad one follows."""
-    last = logits[follows]
-    return (last[:, BAD].mean(dim=-1) - last[:, GOOD].mean(dim=-1)).mean()
+def find_places(moods):
+    """Where a word of these moods follows in a story, "n_rows seq"."""
+    follows = torch.isin(stories.tokens[:, 1:], moods) & is_story[:, :-1]
+    return torch.cat([follows, follows[:, :1] & False], dim=1)
+
+
+before_bad, before_good = find_places(BAD), find_places(GOOD)
+has_place = (before_bad | before_good).any(dim=1)
+moody, before_bad, before_good = stories.tokens[has_place], before_bad[has_place], before_good[has_place]
+
+
+def gloom(logits, at):
+    """How much more the model favours bad moods than good ones at these places."""
+    return logits[at][:, BAD].mean() - logits[at][:, GOOD].mean()
+
+
+def run_from(mood_acts):
+    """The model's logits with these activations at HOOK."""
+    return hooked(model).run(moody, [(HOOK, lambda acts, hook: mood_acts)])
+
+
+def mood_gap(logits):
+    """The gap of gloom between the two kinds of places."""
+    return gloom(logits, before_bad) - gloom(logits, before_good)
+
+
+@torch.no_grad()
+def gap_without(latent_idxs):
+    """The gap once these latents are 0 at every token."""
+    left = mood_latents.clone()
+    left[..., latent_idxs] = 0
+    return float(mood_gap(run_from(apply_latent_change(mood_acts, mood_latents, left, shipped.W_dec))))
 
 
 with torch.no_grad():
-    print(f"{int(follows.sum())} places; the model favours bad moods there by {gloom(model(moody)):.2f}")
-show_effects(moody, gloom, follows, "Latents where a bad mood follows")
+    mood_logits, cache = model.run_with_cache(moody, HOOK)
+    mood_acts = cache[HOOK]
+    mood_latents = shipped.encode(mood_acts)
+    gap_of_recon = float(mood_gap(run_from(shipped.decode(mood_latents))))
+leaf = mood_acts.clone().requires_grad_()
+(mood_gradient,) = torch.autograd.grad(mood_gap(run_from(leaf)), leaf)  # of the gap, "n_rows seq d_model"
+of_bad, of_good = (float(gloom(mood_logits, at)) for at in (before_bad, before_good))
+print(f"{int(before_bad.sum())} places before bad moods: the model favours bad ones by {of_bad:.2f}")
+print(f"{int(before_good.sum())} places before good moods: it favours good ones by {-of_good:.2f}")
+print(f"the gap is {of_bad - of_good:.2f}; with the reconstruction in place of the activations {gap_of_recon:.2f}")
+# %% exercise="rank_by_three" title="Which latents carry sentiment?" difficulty=3 importance=3 minutes=20
+# hint: For each method: what number does it give to a latent, and does a large or a small one mean "carries the gap"?
+# hint: attribute_ablations gives a change for each token: add up over texts and positions; the gap should fall. For the logit lens, compute_latent_logits(model, shipped, range(shipped.cfg.d_sae), hook_name=HOOK) says what each direction writes, "d_sae d_vocab".
+# hint: push = logits[:, BAD].mean(dim=-1) - logits[:, GOOD].mean(dim=-1), times the difference of the latents' means before bad and before good moods. compute_frequencies(mood_latents[before_bad | before_good]) for activity.
+# Write `orders`: for each of three methods a list of all latents' numbers, the one first whose removal should close the
+# gap most.
+#     "attribution"   by what one gradient predicts for the gap, once the latent is 0 at every token
+#     "logit lens"    by how much more its direction raises BAD than GOOD, times how much larger it is, on average, before
+#                     bad moods than before good ones: what it writes to the gap *directly*
+#     "activity"      by the share of both kinds of places at which it's active
+# region solution
+predicted_change = attribute_ablations(mood_latents, mood_gradient, shipped.W_dec).sum(dim=(0, 1))
+written = compute_latent_logits(model, shipped, range(shipped.cfg.d_sae), hook_name=HOOK)
+push = written[:, BAD].mean(dim=-1) - written[:, GOOD].mean(dim=-1)
+is_larger_by = mood_latents[before_bad].mean(dim=0) - mood_latents[before_good].mean(dim=0)
+activity = compute_frequencies(mood_latents[before_bad | before_good])
+orders = {
+    "attribution": predicted_change.argsort().tolist(),
+    "logit lens": (is_larger_by * push).argsort(descending=True).tolist(),
+    "activity": activity.argsort(descending=True).tolist(),
+}
+# endregion
+for method in ("attribution", "logit lens", "activity"):
+    assert sorted(orders[method]) == list(range(shipped.cfg.d_sae)), f"{method}: each latent must be in its list once"
+assert gap_without(orders["attribution"][:4]) < gap_without([]), (
+    "without the first four by attribution the gap is smaller"
+)
+assert orders["logit lens"][0] == orders["activity"][0], "the latent that is active most often also writes the most"
+# %% result
+# the gap, as more and more latents are removed in each order, and in a random order of those that are active at the places.
+# Before you run it: how many latents do you think it takes to halve the gap?
+N_REMOVED = [0, 1, 4, 16, 64]
+is_used = (mood_latents[before_bad | before_good] > 0).float().mean(dim=0) > 0.02
+used = is_used.nonzero().flatten()
+shuffled = used[torch.randperm(len(used), generator=make_generator(0))].tolist()
+gaps = {
+    method: [gap_without(order[:n]) for n in N_REMOVED] for method, order in (orders | {"random": shuffled}).items()
+}
+for method in orders:
+    first = [(i, [token for token, _ in find_top_logits(model, shipped, i, 3)[0]]) for i in orders[method][:3]]
+    print(f"{method:>11}: " + ", ".join(f"{i} raises {raised}" for i, raised in first))
+print(
+    f"{len(used)} latents are active at more than 2 % of the places; the gap without the first {N_REMOVED} of each order:"
+)
+for method, values in gaps.items():
+    print(f"{method:>11}: " + "  ".join(f"{value:5.2f}" for value in values))
+plots.lines(
+    gaps, x=N_REMOVED, x_title="latents removed", y_title="gap (logits)", title="How many latents carry sentiment?"
+).show()
 # %% [markdown]
-# A handful of latents do nearly all of it, and the strongest of them speak *against* the bad mood: without
-# latent 10 of our run the model would prefer gloom still more, by 2.0 on top of 3.1. A latent that "is about
-# sentiment" needn't push the way that you expect. Look at both signs.
+# The model knows the mood: the gap is 5.66, and the reconstruction keeps 5.21 of it, so the latents hold it. But no
+# few of them do, whichever way you look for them.
 #
-# Here attribution gets the sizes right, too (2.02 for 2.00). Whether it does can't be known beforehand: measure
-# it for a few latents before you trust it for all.
+# - The **logit lens** and **activity** begin with the same latent, 641, which raises " angry". That must be it? Without
+#   it the gap is *larger*, 6.46. It writes moods directly, yes; but the last layer reads it, too, and takes back
+#   more than it writes.
+# - **Attribution** begins with latents that close the gap, by a little each. Its first 16 leave 4.29, its first 64
+#   still leave 3.72. It ranks small steps, and the removal of 64 latents is no small step.
+# - Only where nearly everything that is active at these places is gone, is the gap gone: the 64 most active latents leave
+#   0.22, and the 56 that are active at more than 2 % of the places, in any order, 0.33. Of these, the first 16 at random
+#   change nothing (5.86).
+#
+# So here is what holds: in this autoencoder sentiment has no latent of its own. It's spread over most of those that are
+# active, where for the indirect object a single one did twice as much as any other. Three methods gave three different
+# "sentiment latents", each of which would have made a fine picture on its own. Before you say "the latent for X",
+# remove it, and see what is left.
 #
 # ### Where an attention latent comes from
 #
@@ -1035,7 +1209,7 @@ for latent_idx, found in results.items():
     mine = score_predictions(set(found["predicted"]), is_active)
     print(f"latent {latent_idx:4d}: {mine['balanced_accuracy']:.2f}  {found['explanation'][:110]}")
 # %% [markdown]
-# Where the script found something simple, it predicts new texts well: "what follows a, an, the" gets 0.86,
+# In our run the script predicts new texts well where it found something simple: "what follows a, an, the" gets 0.86,
 # "had, owned, holding" and the comma 0.79. Where it could only list names, it is near 0.5, which is guessing:
 # the latent of names at the beginning of a text gets 0.57, since the script doesn't see that it is *where* they
 # stand that matters. You did. The test is hard, too: the judged examples are drawn from *all* of a latent's
@@ -1088,6 +1262,7 @@ for parent in sorted(range(len(families)), key=lambda parent: -n_children[parent
         print(f"    {child}: {[token for token, _ in find_top_logits(model, sae, child, 4)[0]]}")
 # %% result
 # a map of the decoder directions of both, by their two principal components; hover over a point to see what it raises.
+# How to read it: a point is a latent, and latents that write alike are near. The reverse needn't hold: two components keep a small part of 128.
 # With the extra `maps` installed, `project=project_umap` keeps neighbours together, which a plane cannot.
 from arena_lib.saes.analysis.directions.maps import compute_sae_umap_data
 
@@ -1099,6 +1274,77 @@ compute_sae_umap_data({D_SAE // 4: narrow, D_SAE: sae}, model=model).show()
 # found isn't in the wide one at all. An SAE isn't *the* list of a model's features. It's one way to cut them,
 # among many; another width, or another seed, cuts in other places. Larger SAEs that are trained for longer
 # agree more.
+#
+# ## 12. A real model
+#
+# *No exercises. You look at latents of SmolLM2 with what you wrote.*
+#
+# All of your functions take a model and an SAE. Put another name here, and the cells below read latents of
+# SmolLM2, a real language model with 30 layers of width 576. Its autoencoder is too large to come with the
+# library, so you train it: `arena zoo fetch smollm2` and `arena zoo fetch sae-probes` bring the model and the
+# texts (93 and 45 MB), and `arena zoo train sae-smollm2-l12` makes it. A run of 400
+# updates takes about ten minutes on one core (we timed the first 304: 7.6 minutes) and 1.8 GB of memory.
+# %%
+from dataclasses import replace  # a copy with one field changed
+
+from arena_lib.interp.ioi import ENGLISH, STORYWORLD, keep_single_tokens
+
+MODEL = "tiny-llama"  # "smollm2" takes one to two minutes of one core, and 2 GB of memory
+
+subject = zoo.load(MODEL)
+if MODEL == "smollm2":
+    from arena_lib.zoo.recipes.saes import running, sae_smollm2_l12
+
+    its_sae = zoo.load_sae("sae-smollm2-l12").requires_grad_(False)
+    its_texts = running.make_evaluation_rows(sae_smollm2_l12.RECIPE, 32)  # texts that it wasn't trained on
+    its_texts[:, 0] = sae_smollm2_l12.END_OF_TEXT  # activations at a row's first token are a hundred times too long
+    skip = [sae_smollm2_l12.END_OF_TEXT]
+else:
+    its_sae, its_texts, skip = shipped, held, None
+its_stats = compute_activation_stats(subject, its_sae, its_texts, skip=skip)
+its_order = its_stats.active_share.argsort(descending=True).tolist()
+n_alive = int((its_stats.active_share > 0).sum())
+print(f"{MODEL}: {n_alive} of {its_sae.cfg.d_sae} latents are active somewhere on {its_texts.numel():,} tokens")
+# %% result
+# four latents from frequent to rare, each with its best examples. Name them, as in part 5.
+for share in (0.02, 0.1, 0.15, 0.3):
+    latent_idx = its_order[int(share * n_alive)]
+    raised = [token for token, _ in find_top_logits(subject, its_sae, latent_idx, 4)[0]]
+    print(f"latent {latent_idx}: active on {its_stats.active_share[latent_idx]:.2%} of tokens, raises {raised}")
+    show_examples(subject, its_sae, its_texts, latent_idx, k=4, buffer=7, skip=skip)
+# %% result
+# the indirect object through its latents, as in part 8.
+source = ENGLISH if MODEL == "smollm2" else STORYWORLD
+its_prompts = make_ioi_dataset(
+    subject,
+    8 if SCALE == "tiny" else 24,
+    generator=make_generator(0),
+    words=replace(source, names=keep_single_tokens(subject, source.names)),  # answers must be single tokens
+    prepend_bos=MODEL != "smollm2",  # its first token begins a message of a chat
+)
+
+
+def its_logit_difference(logits):
+    """How much more the model favours the indirect object than the subject, on average."""
+    chosen = logits[:, -1].gather(-1, its_prompts.answer_tokens)
+    return (chosen[:, 0] - chosen[:, 1]).mean()
+
+
+its_end = torch.zeros_like(its_prompts.toks, dtype=torch.bool)
+its_end[:, -1] = True
+with torch.no_grad():
+    print(f"logit difference: {its_logit_difference(subject(its_prompts.toks)):.2f}")
+show_effects(subject, its_sae, its_prompts.toks, its_logit_difference, its_end, f"{MODEL}: latents at the last token")
+# %% [markdown]
+# SmolLM2's autoencoder explains less of its activations than those of `tiny-llama`: 32 latents a token leave 22 % of
+# the variance, and putting the reconstruction in costs 0.20 nats. Its texts have about 340,000 tokens;
+# published ones read billions. And yet three of the first six that we looked at had an obvious name, of a kind that
+# Storyworld doesn't have. One is active on pieces of words that read "Mon" ("Monkton", "Montedoro", " Monash", but also
+# " monomers"), one on "Joh" of "Johann" and "Johannes", one on " New" in names of places. A fourth was active on
+# " carbon" and " charcoal", and on " red" in "red algae". The tokens that they raise look random: 17 more layers are
+# to come, so the logit lens says little there.
+#
+# Are these names right? Nobody can count it here, as we could above. That is what part 7 is for.
 #
 # ## What you have learned
 #
