@@ -768,7 +768,7 @@ plots.bars(
 # ### Another layer, and more latents
 #
 # Is that true of SAEs, or of this one? We searched other layers, widths, objectives and variants in the same
-# way, and scored what was chosen over 3 seeds on worlds that had chosen nothing. The whole table is
+# way, and scored what was chosen over 5 seeds on worlds that had chosen nothing. The whole table is
 # `docs/sae_truth.md` in the repository, and `python -m benchmarks truth` makes it again.
 #
 # ![F1 by variable after layer 1: untrained features, latents alone and in unions, and the probe](figures/sae_truth.png)
