@@ -1344,6 +1344,10 @@ show_effects(subject, its_sae, its_prompts.toks, its_logit_difference, its_end, 
 # " carbon" and " charcoal", and on " red" in "red algae". The tokens that they raise look random: 17 more layers are
 # to come, so the logit lens says little there.
 #
+# And the indirect object? SmolLM2 prefers the right name by 5.02, but no latent at the last token changes that by more than
+# 0.21. The heads that bring the name are in layers 19 to 24 (section 1.4.1): after layer 12 it isn't there yet. Here
+# attribution gets the small effects right in size, too.
+#
 # Are these names right? Nobody can count it here, as we could above. That is what part 7 is for.
 #
 # ## What you have learned
