@@ -45,7 +45,8 @@ def test_it_acts_as_its_trainer_says_before_and_after_saving(env_id, tmp_path):
     assert isinstance(loaded, PPOPolicyCts) == isinstance(trainer, PPOTrainerCts)
     assert not loaded.training
     for policy in (saved, loaded):
-        assert np.array_equal(policy(obs), trainer.policy()(obs))
+        # Where weights lie in memory decides how a product is summed, and so the last digit.
+        np.testing.assert_allclose(policy(obs), trainer.policy()(obs), rtol=1e-5, atol=1e-6)
     drawn = trainer.policy(greedy=False)(obs)
     assert np.array_equal(saved(obs, greedy=False), drawn)
     assert not np.array_equal(saved(obs, greedy=False), drawn), "each call draws anew"
