@@ -353,7 +353,7 @@ numbers = measure(sae)
 for name, value in numbers.items():
     print(f"{name:>15} {value:6.2f}")
 # %% [markdown]
-# We got an FVU of 0.10, an added loss of 0.08 nats on a loss of 1.68, and 0.98 of the loss recovered, with no
+# We got an FVU of 0.10, an added loss of 0.09 nats on a loss of 1.68, and 0.98 of the loss recovered, with no
 # dead latent at all. So this SAE takes the activations apart into twelve pieces each, out of 512, and the model
 # hardly notices.
 #
@@ -698,10 +698,10 @@ for claim, holds in claims.items():
     f1_of_claims[claim] = [float(compute_f1((says & holds).sum(), says.sum(), holds.sum())) for says in said]
     print(f"{claim:>40}: " + "  ".join(f"{f1:.2f}" for f1 in f1_of_claims[claim]))
 # %% [markdown]
-# Most people would have called it by its name and gone on. In our run 154 of 512 latents raise a name most, by
-# up to 13 logits. For one of the clearest of them, which raises Betty, the claim "the token is Betty" has an F1
-# of 0.18 at best. "The next token is Betty" reaches 0.33, at the highest threshold, and "the sentence's subject
-# is Betty" 0.26. Nothing comes near 1. A direction that *writes* a name isn't the same as a latent that says
+# Most people would have called it by its name and gone on. In our run 150 of 512 latents raise a name most, by
+# up to 13 logits. For one of the clearest of them, which raises Susan, the claim "the token is Susan" has an F1
+# of 0.13 at best. "The next token is Susan" reaches 0.39, at the highest threshold, and "the sentence's subject
+# is Susan" 0.19. Nothing comes near 1. A direction that *writes* a name isn't the same as a latent that says
 # where it is: at small values these latents are active on all kinds of tokens. They are part of how the model
 # *gets ready to say* a name, and that's spread over many tokens.
 #
@@ -1066,8 +1066,9 @@ for latent_idx in (z_order[WIDTH // 10], z_order[WIDTH // 5]):
         comes_from = "".join(example.str_toks_src[max(source - 2, 0) : source]) + f" >>{example.str_toks_src[source]}<<"
         print(f"  {example.act:4.1f} {active_on}   from {comes_from} ({example.share:.0%}, head 1.{example.head})")
 # %% [markdown]
-# In our run one latent was active on "dear" in "In the barn was a dear", and 59 % of it came from "was";
-# another one was active on the comma after "cruel: crueller", and 80 % of that came from the colon. This is
+# In our run one latent was active on "hard" in "clean, tall: short, hard", and 68 % of it came from the colon;
+# another one was active on the comma after "cruel: crueller", and 80 % of that came from the colon, through another
+# head. This is
 # what an attention latent can tell you and a latent of the stream can't: not only *that* something is known at
 # a token, but who brought it, and from where.
 #
@@ -1076,7 +1077,7 @@ for latent_idx in (z_order[WIDTH // 10], z_order[WIDTH // 5]):
 # *About 20 minutes of exercises. You make the model write what a latent stands for, and let it explain a latent
 # in its own words.*
 #
-# If a latent's direction means "it's about Betty", adding it should make the model write about Betty. That is
+# If a latent's direction means "it's about Susan", adding it should make the model write about Susan. That is
 # **steering**: while the model writes, add a multiple of the direction at every position. With $c$ the
 # coefficient, $x' = x + c\, W_{dec}[i]$.
 # %% exercise="steering_hook" title="Push" difficulty=2 importance=4 minutes=10
@@ -1104,9 +1105,9 @@ for coefficient in (0.0, 3.0, 6.0, 10.0, 20.0):
         )
     print(f"{coefficient:5.1f}: {text}")
 # %% [markdown]
-# At 0 the model writes its own story. Near the latent's own size the person that it names enters, and acts as a
-# person should: in our run, at 6, "Betty was a singer. Betty passed a white necklace to Nancy." Harder, and
-# she is everywhere; harder still, and the text falls apart. So this direction does stand for Betty, *when the
+# At 0 the model writes its own story. With a push below the latent's own size the person that it names enters, and acts
+# as a person should: in our run, at 3, "Susan bought a camera for Brian", where Nancy had bought it before. Harder, and
+# she is everywhere; harder still, and the text falls apart. So this direction does stand for Susan, *when the
 # model writes*, though the latent's activation was a poor sign of her in part 7. Reading and writing are
 # different tests, and a latent can pass one of them.
 #
@@ -1141,8 +1142,8 @@ for latent_idx in by_margin[1:6]:
     print(f"latent {latent_idx:4d}, which raises{raised}: {said}")
 # %% [markdown]
 # In our run one of five works: from a length of 40 on, the model says " Susan" for the latent that raises
-# Susan. For the others it answers with a full stop or a colon, whatever stands in place of the "?". That isn't
-# a failure of your hook. `tiny-llama` has four layers and has only ever read stories; it never learned to look
+# Susan. (It says " Robert" for another one, at 80; but Robert stands in the prompt, so that proves nothing.) For the
+# others it answers with a full stop or a colon, whatever stands in place of the "?". That isn't a failure of your hook. `tiny-llama` has four layers and has only ever read stories; it never learned to look
 # at a word and say what it is, and the direction comes from layer 2, while the prompt is patched in layer 1.
 # The paper's models are a thousand times larger or more. A method that works for large models may say little
 # about small ones, and an answer that is the same for all latents is no answer.
@@ -1209,10 +1210,10 @@ for latent_idx, found in results.items():
     mine = score_predictions(set(found["predicted"]), is_active)
     print(f"latent {latent_idx:4d}: {mine['balanced_accuracy']:.2f}  {found['explanation'][:110]}")
 # %% [markdown]
-# In our run the script predicts new texts well where it found something simple: "what follows a, an, the" gets 0.86,
-# "had, owned, holding" and the comma 0.79. Where it could only list names, it is near 0.5, which is guessing:
-# the latent of names at the beginning of a text gets 0.57, since the script doesn't see that it is *where* they
-# stand that matters. You did. The test is hard, too: the judged examples are drawn from *all* of a latent's
+# In our run the script predicts new texts well where it found something simple: the token " the" gets 0.86, names of
+# countries 0.79. Elsewhere it is nearer to 0.5, which is guessing. The three latents of part 5 get 0.57 to 0.64: their
+# best examples stand in lists of words that have nothing to do with one another, and the script writes the words down, where
+# a reader asks what is special about their *place*. The test is hard, too: the judged examples are drawn from *all* of a latent's
 # activations, not from the largest, which the explainer saw.
 #
 # To let a real model explain, hand in another explainer, and nothing else changes.
@@ -1269,8 +1270,8 @@ from arena_lib.saes.analysis.directions.maps import compute_sae_umap_data
 compute_sae_umap_data({D_SAE // 4: narrow, D_SAE: sae}, model=model).show()
 # %% [markdown]
 # In our run two of 128 were split. One of them raises "Who", "Then", "The", "It", words that begin a sentence.
-# It became two latents, and both are among the four that made "full stop" together in part 7: the feature was
-# split, and a union puts it together again. 28 have one child, and 98 none. So most of what the narrow SAE
+# It became two latents that raise the same words: the feature was split, and a union of the two, as in part 7, would
+# put it together again. 25 have one child, and 101 none. So most of what the narrow SAE
 # found isn't in the wide one at all. An SAE isn't *the* list of a model's features. It's one way to cut them,
 # among many; another width, or another seed, cuts in other places. Larger SAEs that are trained for longer
 # agree more.
