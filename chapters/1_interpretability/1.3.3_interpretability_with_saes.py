@@ -698,12 +698,12 @@ for claim, holds in claims.items():
     f1_of_claims[claim] = [float(compute_f1((says & holds).sum(), says.sum(), holds.sum())) for says in said]
     print(f"{claim:>40}: " + "  ".join(f"{f1:.2f}" for f1 in f1_of_claims[claim]))
 # %% [markdown]
-# Most people would have called it by its name and gone on. In our run 150 of 512 latents raise a name most, by
-# up to 13 logits. For one of the clearest of them, which raises Susan, the claim "the token is Susan" has an F1
-# of 0.13 at best. "The next token is Susan" reaches 0.39, at the highest threshold, and "the sentence's subject
-# is Susan" 0.19. Nothing comes near 1. A direction that *writes* a name isn't the same as a latent that says
-# where it is: at small values these latents are active on all kinds of tokens. They are part of how the model
-# *gets ready to say* a name, and that's spread over many tokens.
+# Most people would have called it by its name and gone on. In our run 150 of 512 latents raise a name most, by up
+# to 13 logits. For one of the clearest of them, which raises Susan, the claim "the token is Susan" has an F1 of
+# 0.13 at best. "The next token is Susan" reaches 0.39, at the highest threshold, and "the sentence's subject is
+# Susan" 0.19. Nothing comes near 1. A direction that *writes* a name isn't the same as a latent that says where
+# it is: at small values these latents are active on all kinds of tokens. They are part of how the model *gets
+# ready to say* a name, and that's spread over many tokens.
 #
 # ### More than one
 #
@@ -1067,10 +1067,9 @@ for latent_idx in (z_order[WIDTH // 10], z_order[WIDTH // 5]):
         print(f"  {example.act:4.1f} {active_on}   from {comes_from} ({example.share:.0%}, head 1.{example.head})")
 # %% [markdown]
 # In our run one latent was active on "hard" in "clean, tall: short, hard", and 68 % of it came from the colon;
-# another one was active on the comma after "cruel: crueller", and 80 % of that came from the colon, through another
-# head. This is
-# what an attention latent can tell you and a latent of the stream can't: not only *that* something is known at
-# a token, but who brought it, and from where.
+# another one was active on the comma after "cruel: crueller", and 80 % of that came from the colon, through
+# another head. This is what an attention latent can tell you and a latent of the stream can't: not only *that*
+# something is known at a token, but who brought it, and from where.
 #
 # ## 9. Steering, and asking the model itself
 #
@@ -1105,11 +1104,11 @@ for coefficient in (0.0, 3.0, 6.0, 10.0, 20.0):
         )
     print(f"{coefficient:5.1f}: {text}")
 # %% [markdown]
-# At 0 the model writes its own story. With a push below the latent's own size the person that it names enters, and acts
-# as a person should: in our run, at 3, "Susan bought a camera for Brian", where Nancy had bought it before. Harder, and
-# she is everywhere; harder still, and the text falls apart. So this direction does stand for Susan, *when the
-# model writes*, though the latent's activation was a poor sign of her in part 7. Reading and writing are
-# different tests, and a latent can pass one of them.
+# At 0 the model writes its own story. With a push below the latent's own size the person that it names enters,
+# and acts as a person should: in our run, at 3, "Susan bought a camera for Brian", where Nancy had bought it
+# before. Harder, and she is everywhere; harder still, and the text falls apart. So this direction does stand for
+# Susan, *when the model writes*, though the latent's activation was a poor sign of her in part 7. Reading and
+# writing are different tests, and a latent can pass one of them.
 #
 # ### Patchscopes
 #
@@ -1141,12 +1140,13 @@ for latent_idx in by_margin[1:6]:
     raised = model.tokenizer.decode([int(best_tokens.indices[latent_idx, 0])])
     print(f"latent {latent_idx:4d}, which raises{raised}: {said}")
 # %% [markdown]
-# In our run one of five works: from a length of 40 on, the model says " Susan" for the latent that raises
-# Susan. (It says " Robert" for another one, at 80; but Robert stands in the prompt, so that proves nothing.) For the
-# others it answers with a full stop or a colon, whatever stands in place of the "?". That isn't a failure of your hook. `tiny-llama` has four layers and has only ever read stories; it never learned to look
-# at a word and say what it is, and the direction comes from layer 2, while the prompt is patched in layer 1.
-# The paper's models are a thousand times larger or more. A method that works for large models may say little
-# about small ones, and an answer that is the same for all latents is no answer.
+# In our run one of five works: from a length of 40 on, the model says " Susan" for the latent that raises Susan.
+# (It says " Robert" for another one, at 80; but Robert stands in the prompt, so that proves nothing.) For the
+# others it answers with a full stop or a colon, whatever stands in place of the "?". That isn't a failure of your
+# hook. `tiny-llama` has four layers and has only ever read stories; it never learned to look at a word and say
+# what it is, and the direction comes from layer 2, while the prompt is patched in layer 1. The paper's models are
+# a thousand times larger or more. A method that works for large models may say little about small ones, and an
+# answer that is the same for all latents is no answer.
 #
 # ## 10. Explained by a machine
 #
@@ -1210,11 +1210,11 @@ for latent_idx, found in results.items():
     mine = score_predictions(set(found["predicted"]), is_active)
     print(f"latent {latent_idx:4d}: {mine['balanced_accuracy']:.2f}  {found['explanation'][:110]}")
 # %% [markdown]
-# In our run the script predicts new texts well where it found something simple: the token " the" gets 0.86, names of
-# countries 0.79. Elsewhere it is nearer to 0.5, which is guessing. The three latents of part 5 get 0.57 to 0.64: their
-# best examples stand in lists of words that have nothing to do with one another, and the script writes the words down, where
-# a reader asks what is special about their *place*. The test is hard, too: the judged examples are drawn from *all* of a latent's
-# activations, not from the largest, which the explainer saw.
+# In our run the script predicts new texts well where it found something simple: the token " the" gets 0.86, names
+# of countries 0.79. Elsewhere it is nearer to 0.5, which is guessing. The three latents of part 5 get 0.57 to
+# 0.64: their best examples stand in lists of words that have nothing to do with one another, and the script
+# writes the words down, where a reader asks what is special about their *place*. The test is hard, too: the
+# judged examples are drawn from *all* of a latent's activations, not from the largest, which the explainer saw.
 #
 # To let a real model explain, hand in another explainer, and nothing else changes.
 # `Endpoint(EndpointConfig(base_url="http://localhost:8000/v1", model="..."))` of
@@ -1269,12 +1269,11 @@ from arena_lib.saes.analysis.directions.maps import compute_sae_umap_data
 
 compute_sae_umap_data({D_SAE // 4: narrow, D_SAE: sae}, model=model).show()
 # %% [markdown]
-# In our run two of 128 were split. One of them raises "Who", "Then", "The", "It", words that begin a sentence.
-# It became two latents that raise the same words: the feature was split, and a union of the two, as in part 7, would
-# put it together again. 25 have one child, and 101 none. So most of what the narrow SAE
-# found isn't in the wide one at all. An SAE isn't *the* list of a model's features. It's one way to cut them,
-# among many; another width, or another seed, cuts in other places. Larger SAEs that are trained for longer
-# agree more.
+# In our run two of 128 were split. One of them raises "Who", "Then", "The", "It", words that begin a sentence. It
+# became two latents that raise the same words: the feature was split, and a union of the two, as in part 7, would
+# put it together again. 25 have one child, and 101 none. So most of what the narrow SAE found isn't in the wide
+# one at all. An SAE isn't *the* list of a model's features. It's one way to cut them, among many; another width,
+# or another seed, cuts in other places. Larger SAEs that are trained for longer agree more.
 #
 # ## 12. A real model
 #
