@@ -755,8 +755,8 @@ plots.bars(
 # %% [markdown]
 # This is the sober picture. The probe, which was *told* what to look for, reads all of these nearly perfectly,
 # so it's all there, linearly. The best single latent isn't better than the best single neuron, on average. In
-# unions latents gain more than neurons do: "full stop" goes from 0.70 to 0.90 with four latents (neurons: 0.69
-# to 0.79), the kinds of text from 0.47 to 0.67 on average (neurons: 0.49 to 0.59).
+# unions latents gain more than neurons do: "full stop" goes from 0.69 to 0.90 (neurons: 0.69
+# to 0.79), the kinds of text from 0.47 to 0.68 on average (neurons: 0.49 to 0.59).
 #
 # And yet this SAE recovers 98 % of the loss. Both are true. *Faithful* means that the sum of twelve pieces is
 # right. It doesn't mean that each piece is one of the things that **we** have a word for. Some are; most cut
