@@ -26,7 +26,9 @@ ROOT = Path(__file__).parents[3]
 DOCUMENT = ROOT / "docs" / "sae_truth.md"
 FIGURE = ROOT / "chapters" / "1_interpretability" / "figures" / "sae_truth.png"
 ALWAYS, PROBE = "always yes", "probe"
-QUOTED = {"names": "name", "stop": "full stop", "answer": "the next word is an answer", "kind": "kind of text"}
+QUOTED = {
+    "names": "name", "moods": "mood word", "stop": "full stop", "answer": "the next word is an answer", "kind": "kind of text",
+}  # fmt: skip
 FEATURES = {
     "topk": "topk", "narrow": "matryoshka", "wide": WIDE, "neurons": "neurons", "random": "random", "probe": PROBE,
     "basis": "residual basis",

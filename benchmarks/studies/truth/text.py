@@ -35,6 +35,11 @@ active at half of their tokens or more, and wrong more than half of the time. So
 opposite of splitting, and a union can't help ({names_narrow_union_f1}). A wider dictionary does, with {n_shared_wide} such
 names.
 
+**A kind of words is not.** Five words are of good mood and five of bad, and these two labels are of the token tier, too: the
+probe reads them with {moods_probe_f1}. The best latent has {moods_wide_f1} with 2,048 latents, and a union of up to five
+{moods_wide_union_f1} (neurons {moods_neurons_f1} and {moods_neurons_union_f1}). Precision is {moods_wide_precision} and recall
+{moods_wide_recall}: the best latent is active at few of these words, and at others, too.
+
 **The layer decides more than anything else.** In the search, with TopK, 512 latents and an L0 of 12, names have
 {names_layer_0} after layer 0, {names_layer_1} after layer 1 and {names_layer_2} after layer 2, while the probe reads
 {names_probe_0}, {names_probe_1} and {names_probe_2}, and the best neurons have {names_neurons_0}, {names_neurons_1} and
