@@ -782,7 +782,7 @@ plots.bars(
 # What needs context is another matter. With the same 2,048 latents "the next word is an answer" has 0.54
 # (neurons 0.51, an axis of the residual stream 0.56), and the kinds of text 0.47 (neurons 0.41). In unions
 # it's 0.68 and 0.66. That is more than unions of neurons find, and far from what the probe reads, 0.82 and
-# 0.90. And the loss tells nothing of all this: 200 more steps on the model's own predictions took a TopK
+# 0.91. And the loss tells nothing of all this: 200 more steps on the model's own predictions took a TopK
 # SAE's added loss from 0.443 to 0.262 nats, and its F1 for names from 0.76 to 0.76.
 #
 # ## 8. What does the model do with it?
