@@ -774,7 +774,7 @@ plots.bars(
 # ![F1 by variable after layer 1: untrained features, latents alone and in unions, and the probe](figures/sae_truth.png)
 #
 # Names first. With the settings of part 4 the best latent of a name has an F1 of 0.07 after layer 2, on
-# average, though a probe reads them with 0.93. After layer 1 it has 0.76, and in a Matryoshka SAE with 2,048
+# average, though a probe reads them with 0.95. After layer 1 it has 0.76, and in a Matryoshka SAE with 2,048
 # latents 0.91, where the best neuron has 0.07. So names *are* recovered, by a latent each, where the model
 # still keeps them apart and where there are latents enough. With too few, one latent stands for more than one
 # thing: recall is high, and precision fails.
