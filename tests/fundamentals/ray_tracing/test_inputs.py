@@ -74,3 +74,10 @@ def test_a_screen_has_two_pixels_and_a_width():
     for limit in (0.0, -1.0, float("inf"), float("nan")):
         with pytest.raises(ConfigError, match="z_limit must be finite and above 0"):
             rt.make_rays_2d(3, 4, 1.0, limit)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("function", ON_A_MESH, ids=lambda function: function.__name__)
+def test_half_precision_is_refused_where_it_would_lose_hits(function, dtype):
+    with pytest.raises(DtypeError, match=r"rays must be float32 or float64: got torch\.b?float16"):
+        function(RAYS.to(dtype), TRIANGLES.to(dtype))

@@ -41,11 +41,16 @@ def check_mesh(triangles: Tensor) -> None:
 
 
 def check_numbers(**tensors: Tensor) -> None:
-    """Refuse tensors of whole numbers, and tensors of different dtypes; each under its own name."""
+    """Refuse tensors of whole numbers, of half precision and of different dtypes; each under its own name.
+
+    Three digits are too few: a ray that meets a triangle near its edge would pass it without a word.
+    """
     first, *_ = tensors
     for name, tensor in tensors.items():
         if not tensor.is_floating_point():
             raise DtypeError(f"{name} must be floating-point numbers: got {tensor.dtype}. Use {name}.float().")
+        if tensor.dtype.itemsize < 4:
+            raise DtypeError(f"{name} must be float32 or float64: got {tensor.dtype}. Use {name}.float().")
         if tensor.dtype != tensors[first].dtype:
             raise DtypeError(
                 f"{first} and {name} must have one dtype: got {tensors[first].dtype} and {tensor.dtype}. "
