@@ -3,7 +3,8 @@
 Raises:  ConfigError for a tensor that nothing was recorded for, ShapeError for a gradient of another shape.
 Source:  Rumelhart, Hinton, Williams 1986, doi:10.1038/323533a0; Baydin et al. 2018, arXiv:1502.05767, section 3.2.
 Differs: from PyTorch, where a tensor with several entries can't be the end without a gradient. Here it begins with ones, as
-         if its entries were added up.
+         if its entries were added up. And PyTorch refuses a tensor that was changed in place after it was used; an array of
+         numpy doesn't count its changes, so here the gradient is that of its new numbers: change none before the way back.
 """
 
 import numpy as np
