@@ -352,7 +352,6 @@ figure.add_scatter(x=x.array[::5], y=tried[::5], mode="markers", name="slope by 
 # |---|---|---|
 # | gradient of relu at 0 | 0.5, for `maximum` shares ties | 0 (but its `maximum` shares ties, too) |
 # | backward from a tensor with several entries | begins with ones | refused unless a gradient is given |
-# | an array that is changed in place after it was used | its new numbers are taken, and the gradient is wrong without a word | refused: a tensor counts its changes |
 # | the call | `backprop(loss)` | `loss.backward()` |
 # | numbers from a list | float64 | float32 |
 # | `cross_entropy` (part 5) | one loss for each example | the mean |
