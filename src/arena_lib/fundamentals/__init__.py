@@ -5,6 +5,7 @@ Each subpackage is a section of chapter 0, and knows nothing of the others.
 puzzles      small tensor puzzles, predictions of shapes and times, and questions that say where to begin
 ray_tracing  rays, triangles and meshes: from one ray and one segment to a mesh that is lit and turns
 backprop     an autograd engine on numpy, checked by finite differences, that trains a classifier
+generative   transposed convolutions, and functions that bend numbers, for networks that draw
 """
 
 from arena_lib.core.subpackages import load_on_demand

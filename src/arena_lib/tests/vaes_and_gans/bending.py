@@ -1,0 +1,221 @@
+"""Judges of the functions that bend numbers."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from arena_lib.checking import Case, Mistake, exercise, instead_of
+from arena_lib.fundamentals.generative import activations
+from arena_lib.tests.vaes_and_gans.watching import built_outputs_and_gradients, draw
+
+__test__ = False
+
+
+def entry_cases(generator: torch.Generator, name: str, **given: Any) -> list[Case]:
+    """Rows, a batch of pictures, one number, float64, and numbers of which exp is inf."""
+
+    def case(label: str, x: Tensor, **more: Any) -> Case:
+        return Case(label=label, args=(x,), given={"name": name, **given, **more}, call=f"{name}()(x)")
+
+    large = torch.tensor([-1000.0, -100.0, 100.0, 1000.0])
+    return [
+        case("a row", 2 * draw(generator, 7)),
+        case("pictures", 3 * draw(generator, 2, 1, 4, 3)),
+        case("a single number, 0", torch.tensor(0.0)),
+        case("float64", draw(generator, 3, 5, dtype=torch.float64)),
+        case("numbers of which exp is inf", large, **{"values only": True}),
+    ]
+
+
+class TanhBySigmoid(nn.Module):
+    """tanh(x) = 2 sigmoid(2x) - 1."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 / (1 + torch.exp(-2 * x)) - 1
+
+
+class TanhOfTorch(nn.Module):
+    """PyTorch's."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.tanh(x)
+
+
+test_Tanh = exercise(  # noqa: N816 -- the name that learners know
+    reference=activations.Tanh,
+    cases=lambda generator: entry_cases(generator, "Tanh"),
+    observe=built_outputs_and_gradients,
+    accepts=[TanhBySigmoid, TanhOfTorch],
+    mistakes=[
+        Mistake(
+            "gives nan for large numbers",
+            "x = x.clamp(-TANH_IS_ONE, TANH_IS_ONE)",
+            "pass",
+            within="Tanh.forward",
+            why="exp(100) is inf, and inf / inf is nan: clamp x first, or write it with exp(-2 * x) alone",
+        ),
+        *instead_of(
+            "(up - down) / (up + down)",
+            {
+                "(up + down) / (up - down)": ("swaps numerator and denominator", "the difference is on top"),
+                "(down - up) / (up + down)": ("has the sign wrong", "tanh of a positive number is positive"),
+                "up / (up + down)": (
+                    "gives numbers from 0 to 1",
+                    "that is sigmoid(2x); the numerator of tanh is exp(x) - exp(-x)",
+                ),
+                "(up - down) / 2": ("gives sinh", "the denominator is exp(x) + exp(-x)"),
+                "((up - down) / (up + down)).detach()": (
+                    "lets no gradient through",
+                    "a network learns by gradients: no detach",
+                ),
+            },
+            within="Tanh.forward",
+        ),
+    ],
+)
+
+
+class SigmoidByTanh(nn.Module):
+    """sigmoid(x) = (tanh(x / 2) + 1) / 2."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (torch.tanh(x / 2) + 1) / 2
+
+
+class SigmoidPlain(nn.Module):
+    """1 / inf is 0, as it should be."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (1 + (-x).exp()) ** -1
+
+
+test_Sigmoid = exercise(  # noqa: N816 -- the name that learners know
+    reference=activations.Sigmoid,
+    cases=lambda generator: entry_cases(generator, "Sigmoid"),
+    observe=built_outputs_and_gradients,
+    accepts=[SigmoidByTanh, SigmoidPlain],
+    mistakes=[
+        *instead_of(
+            "1 / (1 + torch.exp(-x.clamp(min=SIGMOID_IS_ZERO)))",
+            {
+                "1 / (1 + torch.exp(x.clamp(max=-SIGMOID_IS_ZERO)))": (
+                    "has the sign of x wrong",
+                    "a large x gives a probability near 1",
+                ),
+                "torch.exp(x) / (1 + torch.exp(x))": (
+                    "gives nan for large numbers",
+                    "exp(100) is inf, and inf / inf is nan: 1 / (1 + exp(-x)) has no such trouble",
+                ),
+                "1 / torch.exp(-x.clamp(min=SIGMOID_IS_ZERO)).add(1).square()": (
+                    "squares the denominator",
+                    "sigmoid(x) = 1 / (1 + exp(-x))",
+                ),
+                "1 / (1 + torch.exp(-2 * x.clamp(min=SIGMOID_IS_ZERO / 2)))": (
+                    "is twice as steep",
+                    "that is the one inside tanh; sigmoid has exp(-x)",
+                ),
+                "(1 / (1 + torch.exp(-x.clamp(min=SIGMOID_IS_ZERO)))).detach()": (
+                    "lets no gradient through",
+                    "a network learns by gradients: no detach",
+                ),
+            },
+            within="Sigmoid.forward",
+        ),
+    ],
+)
+
+
+def leaky_cases(generator: torch.Generator) -> list[Case]:
+    """The default slope and others; both signs; 0 as a value."""
+
+    def case(label: str, x: Tensor, *init: float, **more: Any) -> Case:
+        given = {"name": "LeakyReLU", "init": init, "attributes": ("negative_slope",), **more}
+        return Case(label=label, args=(x,), given=given, call=f"LeakyReLU({', '.join(map(str, init))})(x)")
+
+    return [
+        case("the default slope", 50 * draw(generator, 9)),
+        case("the slope of a discriminator", draw(generator, 2, 3, 4), 0.2),
+        case("no leak at all", draw(generator, 5, 2), 0.0),
+        case("float64", draw(generator, 3, 4, dtype=torch.float64), 0.35),
+        case("zeros among the numbers", torch.tensor([-2.0, 0.0, 1.0, -0.5]), 0.1, **{"values only": True}),
+    ]
+
+
+class LeakyByMaximum(nn.Module):
+    """For slopes up to 1, the larger of the two."""
+
+    def __init__(self, negative_slope: float = 0.01) -> None:
+        super().__init__()
+        self.negative_slope = negative_slope
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.maximum(x, self.negative_slope * x)
+
+    def extra_repr(self) -> str:
+        return "negative_slope=" + str(self.negative_slope)
+
+
+class LeakyByParts(LeakyByMaximum):
+    """The part above 0 and the part below."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.clamp(min=0) + self.negative_slope * x.clamp(max=0)
+
+
+class LeakyInPlace(LeakyByMaximum):
+    """Writes into its input."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            x.copy_(torch.where(x > 0, x, self.negative_slope * x))
+        return x
+
+
+test_LeakyReLU = exercise(  # noqa: N816 -- the name that learners know
+    reference=activations.LeakyReLU,
+    cases=leaky_cases,
+    observe=built_outputs_and_gradients,
+    accepts=[LeakyByMaximum, LeakyByParts],
+    mistakes=[
+        *instead_of(
+            "self.negative_slope * x",
+            {
+                "0.0 * x": ("doesn't leak", "below 0 the result is negative_slope * x"),
+                "0.01 * x": ("ignores negative_slope", "the slope is the argument of __init__, not always 0.01"),
+                "self.negative_slope + 0.0 * x": (
+                    "gives the slope itself below 0",
+                    "below 0 the result is negative_slope times x",
+                ),
+                "-self.negative_slope * x": ("has the sign wrong below 0", "a negative number stays negative"),
+            },
+            within="LeakyReLU.forward",
+        ),
+        *instead_of(
+            "negative_slope: float = 0.01",
+            {
+                "negative_slope: float = 0.1": ("has 0.1 for a default", "the default is 0.01, as PyTorch's"),
+                "negative_slope: float = 0.2": (
+                    "has 0.2 for a default",
+                    "the default is 0.01; a discriminator passes 0.2 itself",
+                ),
+            },
+            within="LeakyReLU.__init__",
+        ),
+        *instead_of(
+            'f"negative_slope={self.negative_slope}"',
+            {
+                '""': ("prints nothing of itself", "extra_repr gives negative_slope= and its value"),
+                "str(self.negative_slope)": (
+                    "prints the value without its name",
+                    "extra_repr gives negative_slope= and its value",
+                ),
+            },
+            within="LeakyReLU.extra_repr",
+        ),
+        Mistake("writes into its input", function=LeakyInPlace, why="x stays unchanged: others may need it still"),
+    ],
+    equivalent={
+        "return torch.where(x > 0, x, self.negative_slope * x) -> return torch.where(x >= 0, x, self.negative_slope * x)": "at 0 both give 0, and which slope counts there is free"
+    },
+)

@@ -1,0 +1,78 @@
+"""What a learner of 0.5 reads of likely mistakes, and styles that pass."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from arena_lib.checking import run
+from arena_lib.tests import vaes_and_gans as tests
+
+
+def said(test, thing):
+    result = run(test, thing)
+    assert result.status == "failed"
+    return str(result.message)
+
+
+def test_kernels_that_are_not_turned_around_are_named():
+    def conv_transpose1d_minimal(x, weights):
+        reach = weights.shape[-1] - 1
+        return F.conv1d(F.pad(x, (reach, reach)), weights.transpose(0, 1))
+
+    message = said(tests.test_conv_transpose1d_minimal, conv_transpose1d_minimal)
+    assert "Looks like: doesn't turn the kernels around" in message
+
+
+def test_one_stride_for_both_directions_is_named():
+    def fractional_stride_2d(x, stride_h, stride_w):
+        out = torch.zeros(*x.shape[:2], stride_h * (x.shape[2] - 1) + 1, stride_h * (x.shape[3] - 1) + 1).to(x)
+        out[..., ::stride_h, ::stride_h] = x
+        return out
+
+    assert "one stride for both directions" in said(tests.test_fractional_stride_2d, fractional_stride_2d)
+
+
+def test_a_slope_that_is_ignored_is_named():
+    class LeakyReLU(nn.Module):
+        def __init__(self, negative_slope=0.01):
+            super().__init__()
+            self.negative_slope = negative_slope
+
+        def forward(self, x):
+            return F.leaky_relu(x)
+
+        def extra_repr(self):
+            return f"negative_slope={self.negative_slope}"
+
+    assert "Looks like: ignores negative_slope" in said(tests.test_LeakyReLU, LeakyReLU)
+
+
+def test_an_instance_in_place_of_the_class_is_said():
+    message = said(tests.test_Tanh, nn.Tanh())
+    assert "takes a class" in message and "without" in message
+
+
+class Tanh(nn.Module):
+    def forward(self, x):
+        return (x.exp() - (-x).exp()) / (x.exp() + (-x).exp())
+
+
+def test_the_formula_as_it_stands_gives_nan_and_is_told_so():
+    assert "gives nan for large numbers" in said(tests.test_Tanh, Tanh)
+
+
+@pytest.mark.parametrize(
+    ("test", "thing"),
+    [
+        (tests.test_Tanh, nn.Tanh),
+        (tests.test_Sigmoid, nn.Sigmoid),
+        (tests.test_LeakyReLU, nn.LeakyReLU),
+        (tests.test_conv_transpose2d, F.conv_transpose2d),
+    ],
+)
+def test_what_pytorch_has_passes(test, thing):
+    def conv_transpose2d(x, weights, stride=1, padding=0):
+        return F.conv_transpose2d(x, weights, stride=stride, padding=padding)
+
+    assert run(test, conv_transpose2d if thing is F.conv_transpose2d else thing).status == "passed"
