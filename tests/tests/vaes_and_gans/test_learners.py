@@ -50,7 +50,8 @@ def test_a_slope_that_is_ignored_is_named():
 
 def test_an_instance_in_place_of_the_class_is_said():
     message = said(tests.test_Tanh, nn.Tanh())
-    assert "takes a class" in message and "without" in message
+    assert "takes a class" in message
+    assert "without" in message
 
 
 class Tanh(nn.Module):
