@@ -1,8 +1,9 @@
 """What everything else stands on, built once from first principles.
 
-Each subpackage is a section of chapter 0, and knows nothing of the others.
+Each subpackage is a section of chapter 0, and knows nothing of the others; `images` is what several learn on.
 
 puzzles      small tensor puzzles, predictions of shapes and times, and questions that say where to begin
+images       small labelled images to learn on: 7,000 of Fashion-MNIST ship, others are read from a folder
 ray_tracing  rays, triangles and meshes: from one ray and one segment to a mesh that is lit and turns
 backprop     an autograd engine on numpy, checked by finite differences, that trains a classifier
 generative   transposed convolutions, and functions that bend numbers, for networks that draw
