@@ -31,7 +31,7 @@
 # | 3. Acting, and what is kept | 60 |
 # | 4. The objective | 60 |
 # | 5. Learning | 65 |
-# | 6. You get what you pay for | 35 |
+# | 6. You get what you pay for | 60 |
 # | 7. Pictures | 40 |
 # | 8. Continuous actions | 70 |
 #
@@ -456,7 +456,7 @@ compare("The discount", {f"gamma {v}": {"gamma": v} for v in (0.5, 0.98, 1.0)})
 #
 # ## 6. You get what you pay for
 #
-# *About 35 minutes of exercises. You change a reward, and watch the agent take you at your word.*
+# *About 60 minutes of exercises. You change a reward, and watch the agent take you at your word.*
 #
 # CartPole pays 1 for each step, wherever the cart is. So the trained agent may drift slowly to the edge: nobody told it
 # that the middle is nicer. To say so is **reward shaping**: a reward that is larger the better things are.
@@ -551,11 +551,49 @@ for name, agent, cart in [("paid for the middle", steady, EasyCart), ("paid for 
 # for each way back. The cart goes along, and mostly it runs off the track before the 500 steps are over.
 #
 # There was no bug: what was paid for was optimised. This is **reward hacking** (or specification gaming), and it's
-# worth remembering in chapters 3 and 4, where what is rewarded is a human's approval. The cure for this case is known:
-# pay for progress *and* charge for the way back, in full. Then the payments along any path depend only on where it
-# begins and ends, and the best policy stays the best ([Ng et al.
-# 1999](https://people.eecs.berkeley.edu/~russell/papers/icml99-shaping.pdf), who also say how to do it with a
-# discount).
+# worth remembering in chapters 3 and 4, where what is rewarded is a human's approval.
+#
+# ### Paying both ways
+#
+# For this case a cure is known: pay for progress *and* charge for the way back, in full. Say how good it is to be in a
+# state by one number, the state's **potential** $\Phi(s)$, and pay each step for what it gained:
+#
+# $$r' = r + \gamma\,\Phi(s_{\text{after}}) - \Phi(s_{\text{before}})$$
+#
+# Add up these payments over an episode, each discounted as usual, and almost everything cancels: what one step pays
+# for a state, the next one charges. Only the beginning and the end are left, and at a real end the potential is 0. So
+# whatever the agent does, shaping adds the same to its return: $-\Phi(s_0)$. Rocking back and forth earns nothing
+# any more, and the best policy stays the best, for *every* potential that you can think of ([Ng et al.
+# 1999](https://people.eecs.berkeley.edu/~russell/papers/icml99-shaping.pdf)). What changes is how soon a step's reward says
+# whether it was a good one.
+#
+# In gymnasium such a change is a **wrapper**: an environment around another one, which hands everything on and changes
+# what it wants to.
+# %% exercise="potential_shaping" title="Pay both ways" difficulty=3 importance=4 minutes=25
+# hint: A step needs two potentials. The one before it is known already: it's the one after the step before.
+# hint: reset keeps the potential of the first observation in an attribute, and each step keeps its own for the next.
+# hint: potential = 0.0 if terminated else self.potential(obs), whatever truncated says.
+# %% result
+# the same progress, paid both ways: the pole is held still again. Compare the last two lines with those above.
+from gymnasium.envs.classic_control.cartpole import CartPoleEnv
+
+
+def both_ways(**kwargs):
+    """CartPole with what ProgressCart pays for, and charged for the way out."""
+    return PotentialShaping(CartPoleEnv(**kwargs), lambda obs: -50.0 * abs(float(obs[2])), gamma=SMALL["gamma"])
+
+
+balancer, _ = train_paid_by(both_ways)
+watch(balancer, both_ways)
+# %% result
+# how much the pole moves when progress is paid one way, and both ways.
+say_if_tiny()
+for name, agent, cart in [("one way", rocker, ProgressCart), ("both ways", balancer, both_ways)]:
+    speed, length = mean_speed(agent.policy(), cart)
+    print(f"{name:22} {speed:.2f} rad/s over {length} steps")
+# %% [markdown]
+# So is shaping by a potential safe? It can't change what is best, but it isn't free. A potential that points the wrong
+# way is paid back only at the end of an episode, and until then it misleads an agent that looks only a few steps ahead.
 #
 # ## 7. Pictures
 #

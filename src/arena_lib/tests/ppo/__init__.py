@@ -38,6 +38,9 @@ from arena_lib.tests.ppo.objectives import (
     test_calc_entropy_bonus,
     test_compute_approx_kl,
 )
+from arena_lib.tests.ppo.potentials import (
+    test_potential_shaping,
+)
 from arena_lib.tests.ppo.rollouts import (
     test_finish_rollout,
 )
@@ -74,6 +77,7 @@ __all__ = [
     "test_get_actor_and_critic_classic",
     "test_get_actor_and_critic_minatar",
     "test_get_minibatch_indices",
+    "test_potential_shaping",
     "test_ppo_agent",
     "test_ppo_agent_cts",
     "test_ppo_scheduler",
