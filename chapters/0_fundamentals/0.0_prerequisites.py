@@ -135,7 +135,8 @@ print(
 # *About 25 minutes of exercises. You make tensors, give them axes, merge and split axes, and begin to predict shapes.*
 #
 # A tensor's **shape** lists the sizes of its axes. In memory its numbers lie in one long row; the last axis moves
-# fastest. `torch.arange(6).reshape(2, 3)` fills the first row of three, then the second.
+# fastest. `torch.arange(6)` has the six numbers 0 to 5, and `torch.arange(3, 6)` has 3, 4 and 5: as everywhere in Python,
+# the end isn't included. `torch.arange(6).reshape(2, 3)` fills the first row of three, then the second.
 # %% exercise="count_up" title="Fill the rows" difficulty=1 importance=3 minutes=3
 # hint: How many numbers are there, and in what order do they lie?
 # hint: torch.arange(n) gives 0 to n - 1 in one row; reshape gives it rows and columns.
@@ -185,6 +186,10 @@ cells({"vectors": two_tokens[0], "heads": split_heads(two_tokens, 3)[0]}, title=
 #
 # Before you run a line, say which shape comes out. It takes a second, and when you are wrong you have found a bug or learned
 # something. `predict_shape` compares: it takes your prediction and the code, which runs only afterwards.
+#
+# What you need to know for the exercise: `sum(dim=1)` adds along the axis with the number 1 and removes that axis;
+# `keepdim=True` leaves it, with size 1. In `reshape`, -1 stands for whatever size is left over. `torch.stack` puts tensors
+# along a *new* first axis, and `torch.cat` makes the first axis that they have longer.
 # %%
 predict_shape((6, 3, 8, 10), lambda: digits.transpose(-1, -2))
 # %% exercise="predict_shapes" title="Say the shape first" difficulty=2 importance=5 minutes=5
@@ -400,7 +405,9 @@ cells({"down": down[:, None], "along": along[None, :], "table": addition_table(d
 # %% [markdown]
 # ### By week
 #
-# A year's temperatures lie in one long vector. Weeks are hidden in it: `(week day)`.
+# A year's temperatures lie in one long vector, day after day: seven numbers of the first week, seven of the second, and so on.
+# In the words of einops that one axis is `(week day)`. Take it apart, and you have an axis for the weeks and one for the
+# days of a week.
 # %% exercise="temperatures_average" title="Each week's mean" difficulty=1 importance=3 minutes=4
 # hint: Split the days into weeks, and let the days disappear.
 # hint: einops.reduce can split and average in one step.
@@ -430,8 +437,10 @@ plots.lines(
 # %% [markdown]
 # ### Every row with every row
 #
-# Much in interpretability asks how alike two directions are. The cosine of the angle between them is the dot product
-# of the two at length 1. It's 1 for the same direction, 0 for a right angle and -1 for the opposite direction.
+# Much in interpretability asks how alike two directions are. The **dot product** of two vectors is the sum of the products of
+# their entries: the first times the first, the second times the second, all added up. Of two vectors that both have
+# length 1 it is the cosine of the angle between them: 1 for the same direction, 0 for a right angle, and -1 for the
+# opposite direction. So there are two steps: make every row as long as 1, then take all dot products.
 # %% exercise="normalize_rows" title="Rows of length 1" difficulty=2 importance=5 minutes=5
 # hint: Each row has a length. What shape must the lengths have, so that each row is divided by its own?
 # hint: (n_rows, 1). Without keepdim the lengths would lie along a row, and in a square matrix nobody would notice.
@@ -449,21 +458,41 @@ plots.matrix(
     cos_sim_matrix((ink > 0).float().flatten(1)),
     rows=names_of_digits,
     columns=names_of_digits,
+    row_title="digit",
+    column_title="digit",
     quantity="cosine",
     title="Cosines between digits",
 )
+# %% [markdown]
+# Two sets of points, and every distance between them, is the same table once more. Only that each entry is now made of whole
+# rows: point i has its coordinates, and so has point j. So there are three axes at first, for i, for j and for the coordinates, and
+# the last one is summed away.
 # %% exercise="distance_matrix" title="How far apart?" difficulty=3 importance=4 minutes=7
 # hint: All differences at once have three axes: which point of the first set, which of the second, and which coordinate.
 # hint: first[:, None, :] - second[None, :, :] has the shape (n_first, n_second, dim).
 # hint: (differences**2).sum(dim=-1).sqrt()
+# %% result
+# a map with three towns, dark where the nearest one is near.
+# The bright ridges between them are borders: there two towns are equally far.
+places = torch.cartesian_prod(torch.arange(24.0), torch.arange(36.0))
+towns = torch.tensor([[5.0, 6.0], [17.0, 14.0], [8.0, 29.0]])
+to_nearest = distance_matrix(places, towns).amin(dim=1)
+pictures({"how far to the nearest town": (to_nearest / to_nearest.max()).reshape(1, 24, 36)})
 # %% [markdown]
 # ### Comparing makes masks
 #
 # Comparisons broadcast too. A column of numbers compared with a row of numbers is a table of True and False.
+#
+# The first use: a network has an output for each class, and a label is a single number. To compare the two, the label
+# becomes a row with a 1 in its own column, which is called **one-hot**.
 # %% exercise="one_hot" title="A one for each label" difficulty=2 importance=4 minutes=5
 # hint: Each entry answers a question: is this row's label this column's number?
 # hint: labels[:, None] is a column. Compare it with the row torch.arange(n_classes).
 # hint: (labels[:, None] == torch.arange(n_classes)).float()
+# %% [markdown]
+# The second use: a language model learns to predict each token of a text from those before it. So a position mustn't look at
+# what comes after it. A mask says for each pair of positions whether one may look at the other. Some models also limit
+# how far back they look: to a **window**.
 # %% exercise="can_see" title="Who may look at whom" difficulty=3 importance=5 minutes=6
 # hint: How many steps back is position k from position q?
 # hint: positions[:, None] - positions[None, :] holds q - k. It must be at least 0, and below the window.
@@ -485,8 +514,12 @@ cells({"window of three": can_see(6, 3), "no limit": can_see(6, 6)}, title="can_
 # | `x[indexes]` | the entries with these numbers, in this order |
 # | `x[rows, columns]` | for each pair of numbers, one entry |
 #
-# The last line is the one that people get wrong. Two tensors of numbers go along **together**, like the two hands of a
-# clock: `x[[0, 1], [2, 0]]` has two entries, `x[0, 2]` and `x[1, 0]`, and no square of four.
+# The last line is the one that people get wrong. Two tensors of numbers go along **together**, in pairs:
+# `x[[0, 1], [2, 0]]` has two entries, `x[0, 2]` and `x[1, 0]`, and no square of four.
+#
+# Whatever can be read by an index can be written by it: `x[mask] = 0` changes `x` itself. That is called **in place**, and
+# whoever else uses `x` sees the change. `y = x` makes no copy, only a second name for the same tensor; `x.clone()` is a
+# copy.
 # %% exercise="collect_rows" title="These rows" difficulty=1 importance=3 minutes=2
 # hint: A tensor of whole numbers is an index.
 # hint: In brackets after the matrix, it picks along the first axis.
@@ -536,6 +569,9 @@ cells(
 # hint: Each column of coords belongs to one axis of the matrix.
 # hint: An index in brackets may be a tuple, with a tensor of numbers for each axis: matrix[rows, columns] is matrix[(rows, columns)].
 # hint: matrix[tuple(coords.T)]
+# %% [markdown]
+# The texts of a batch rarely have the same length, but a tensor has straight edges. So shorter texts are filled up at the end with
+# tokens that mean nothing, the **padding**. Often one wants what a model computed at the last real token.
 # %% exercise="last_vectors" title="The last real token" difficulty=3 importance=5 minutes=8
 # hint: Text i has its last token at position lengths[i] - 1.
 # hint: Two tensors of numbers that go along together: which text, and which position.
@@ -595,6 +631,10 @@ plots.bars(
 # hint: The batch is shared and kept.
 # hint: It has one name on both sides of the comma, and stands on the right.
 # hint: "batch rows inner, batch inner columns -> batch rows columns"
+# %% [markdown]
+# The last one has four axes, and is the heart of a transformer. Each position of a text asks for something: that is a vector,
+# its **query**. Each position also says what it has to offer: its **key**. How well the two fit is their dot product. It is
+# computed for several heads at once, which don't mix, just as the texts of a batch don't.
 # %% exercise="attention_scores" title="Queries and keys" difficulty=3 importance=5 minutes=6
 # hint: What do a query and a key share? The text, the head, and d_head.
 # hint: Only d_head is summed over. Queries and keys have positions of their own: seq_q and seq_k.
@@ -673,6 +713,11 @@ plots.lines(
 # hint: The log of a quotient is a difference. Don't take the log of a softmax: what was rounded to 0 is lost.
 # hint: log softmax(x) = x - logsumexp(x), row by row. It's more exact if the row's largest entry is taken from x first.
 # hint: shifted = matrix - matrix.max(dim=1, keepdim=True).values; shifted - batched_logsumexp(shifted)[:, None]
+# %% [markdown]
+# How wrong is a model? It gave a probability to each class, and then the true label turned up. Its **loss** is its surprise, minus
+# the logarithm of the probability of that label. That is 0 if it was certain and right, 0.69 for a probability of one half, and
+# grows without end as the probability goes to 0. The mean of this over many examples, the **cross-entropy**, is what
+# language models are trained on.
 # %% exercise="batched_cross_entropy_loss" title="How surprised?" difficulty=3 importance=5 minutes=7
 # hint: The loss of an example is minus the log-probability of its true label.
 # hint: From each row of log-probabilities pick one entry, as in last_vectors or gather_2d.
@@ -696,6 +741,10 @@ plots.bars(
 # hint: Each outcome has a surprise, -log p, and happens with probability p. What of an outcome with p = 0?
 # hint: 0 * log(0) is NaN for a computer, and 0 in truth. Put another number in place of 0 before the log.
 # hint: logs = torch.where(probs > 0, probs, 1.0).log(); (-probs * logs).sum(dim=1)
+# %% [markdown]
+# To draw from a distribution, lay the probabilities end to end: (0.5, 0.2, 0.3) cuts the line from 0 to 1 at 0.5 and 0.7. A random
+# place on that line, which `torch.rand` gives, falls into piece i with the probability of i. (PyTorch has a
+# function for the whole, too.)
 # %% exercise="sample_distribution" title="Throw a loaded die" difficulty=3 importance=4 minutes=10
 # hint: Cut the line from 0 to 1 into pieces as long as the probabilities. A random point falls into one of them.
 # hint: probs.cumsum(dim=0) holds the ends of the pieces. How many of them does the point lie beyond?
@@ -708,6 +757,7 @@ throws = sample_distribution(loaded, 10_000)
 plots.bars(
     {"probability": loaded, "share of throws": torch.bincount(throws, minlength=6) / 10_000},
     [str(face) for face in range(1, 7)],
+    y_title="probability, or share",
     title=f"A loaded die, entropy {entropy(loaded[None]).item():.2f} nats",
 )
 # %% [markdown]

@@ -111,6 +111,7 @@ rays_1d(make_rays_1d(9, 10.0), title="A camera with nine pixels")
 # $$\begin{pmatrix} D_x & (L_1 - L_2)_x \\ D_y & (L_1 - L_2)_y \end{pmatrix} \begin{pmatrix} u \\ v \end{pmatrix} =
 # \begin{pmatrix} (L_1 - O)_x \\ (L_1 - O)_y \end{pmatrix}$$
 #
+# `torch.stack([a, b], dim=1)` makes a matrix whose columns are the vectors `a` and `b`, and
 # `torch.linalg.solve(matrix, vector)` gives $u$ and $v$. This finds where the two *lines* meet. The ray meets the segment
 # only if, besides, $u \ge 0$ (not behind the eye) and $0 \le v \le 1$ (not beyond an end).
 #
@@ -155,8 +156,9 @@ rays_1d(camera, wall[None], hits=[intersect_ray_1d(ray, wall) for ray in camera]
 # 2. do the calculation for all of its entries,
 # 3. reduce the axes that the answer doesn't have, here with *any* over the segments.
 #
-# The first step is broadcasting. If `D` has the shape `(n_rays, 1, 2)` and `L_1` the shape `(1, n_segments, 2)`, then
-# whatever they do together has the shape `(n_rays, n_segments, 2)`.
+# The first step is broadcasting. If `D` has the shape `(n_rays, 1, 2)` and `L_1` the shape `(1, n_segments, 2)`, then their
+# sum, difference or product has the shape `(n_rays, n_segments, 2)`. One function that you need doesn't broadcast:
+# `torch.stack` wants equal shapes. `torch.broadcast_tensors(a, b)` brings both into their common shape first.
 # %% exercise="make_systems_1d" title="Every ray with every segment" difficulty=3 importance=4 minutes=15
 # hint: Give the rays' parts an axis of length 1 for the segments, and the segments' parts one for the rays.
 # hint: rays[:, None, 0, :2] are the origins with the shape (n_rays, 1, 2). Stacked tensors need equal shapes: torch.broadcast_tensors makes them equal.
@@ -227,7 +229,7 @@ rays_1d(fan, walls, hits=intersect_rays_1d(fan, walls), title="Four walls")
 # hint: matrix = torch.stack([-D, B - A, C - A], dim=1); u, v, w = torch.linalg.solve(matrix, O - A); all of u, v, w at least 0, and v + w at most 1.
 # %% [markdown]
 # And at once for all rays. There is only one triangle, so `B - A` has the shape `(3,)` while `-D` has the shape
-# `(n_rays, 3)`.
+# `(n_rays, 3)`: once more they must have one shape before they are stacked.
 # %% exercise="raytrace_triangle" title="All rays, one triangle" difficulty=3 importance=4 minutes=15
 # hint: The matrices must have the shape (n_rays, 3, 3), and a stack needs columns of equal shapes.
 # hint: torch.broadcast_tensors(-D, B - A, C - A) makes the shapes equal. Then solve_or_nan, and the same four conditions with &.
@@ -297,6 +299,9 @@ distances(raytrace_mesh(screen, pawn).reshape(side, side), title=f"A pawn of {le
 # Take $v$ as an example. Its column $e_1$ is replaced by $T$, so what stands above is the determinant of $-D$, $T$, $e_2$.
 # Swap the first two, and the minus is gone: $T \cdot (D \times e_2) = T \cdot P$.
 #
+# `torch.linalg.cross(a, b)` takes the last axis for the three coordinates and broadcasts the others. A dot product of
+# many vectors at once is `(a * b).sum(dim=-1)`.
+#
 # Where the determinant is 0 we divide by 0. That raises no error: it gives infinity or NaN, which the mask must catch.
 # %% exercise="moller_trumbore" title="Two cross products" difficulty=4 importance=3 minutes=25
 # hint: Compute the vectors in the order of the docstring, each with an axis for the rays and one for the triangles.
@@ -329,6 +334,9 @@ print(f"largest difference   {(solved - crossed).abs().max():.1e}")
 # cache.
 #
 # While we are at it: let the function also say *which* triangle is the nearest. For light we need to know.
+#
+# Two tools: `distances.min(dim=1)` gives the smallest distance of each ray, and at which place it stands.
+# `torch.where(is_nearer, new, old)` takes what is new where `is_nearer` is True, and keeps what is old elsewhere.
 # %% exercise="raytrace_in_chunks" title="The best so far" difficulty=3 importance=5 minutes=20
 # hint: At first nothing is hit: what are the distance and the triangle then? Each chunk improves them for some of the rays.
 # hint: moller_trumbore(rays, chunk).min(dim=1) gives distances and places in the chunk. Compare with the nearest so far before you overwrite it.

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from arena_lib.checking.observing import Observations
+from arena_lib.checking.observing import CHANGED, Observations
 from arena_lib.errors import AuthoringError
 
 
@@ -94,6 +94,15 @@ def stops_with(text: str) -> Callable[[Sequence[Observations]], bool]:
     True
     """
     return lambda seen: any(text in getattr(shown.get("raised"), "text", "") for shown in seen)
+
+
+def changes_an_argument(seen: Sequence[Observations]) -> bool:
+    """For `Mistake(shows=...)`: whether a call changed what was handed in, whatever else it did.
+
+    >>> changes_an_argument([{"arguments changed in place": []}, {"arguments changed in place": ["matrix"]}])
+    True
+    """
+    return any(shown.get(CHANGED) for shown in seen)
 
 
 def build_both(first: Mistake, second: Mistake, reference: Callable[..., Any]) -> Any:

@@ -12,6 +12,20 @@ def whole_at_once(rays, triangles, chunk_size=64):
     return distances, torch.where(distances.isfinite(), triangle_idx, -1)
 
 
+def rays_in_chunks(rays, triangles, chunk_size=64):
+    pieces = [whole_at_once(piece, triangles) for piece in rays.split(chunk_size)]
+    return tuple(torch.cat(parts) for parts in zip(*pieces, strict=True))
+
+
+def best_so_far_in_float32(rays, triangles, chunk_size=64):
+    nearest, which = torch.full((len(rays),), torch.inf), torch.full((len(rays),), -1)
+    for start in range(0, len(triangles), chunk_size):
+        distances, idx = moller_trumbore(rays, triangles[start : start + chunk_size]).min(dim=1)
+        is_nearer = distances < nearest
+        nearest[is_nearer], which[is_nearer] = distances[is_nearer], start + idx[is_nearer]
+    return nearest, which
+
+
 def lit_by_mask(rays, triangles, light, ambient_intensity, device="cpu"):
     """Writes into the hits alone, which can't be traced on a device without values."""
     distances, idx = raytrace_in_chunks(rays.to(device), triangles.to(device))
@@ -32,6 +46,17 @@ def cpu_inside(rays, triangles, device="cpu"):
 def test_all_at_once_is_told_about_memory():
     message = run(tests.test_raytrace_in_chunks, whole_at_once).message
     assert "takes more than chunk_size triangles at a time" in message
+
+
+def test_chunks_of_rays_are_told_about_memory():
+    """Memory then grows with the mesh."""
+    message = run(tests.test_raytrace_in_chunks, rays_in_chunks).message
+    assert "takes more than chunk_size triangles at a time" in message
+
+
+def test_numbers_of_torchs_own_type_are_enough():
+    """Nobody has said that a mesh may be in double precision."""
+    assert run(tests.test_raytrace_in_chunks, best_so_far_in_float32).passed
 
 
 def test_a_mask_that_needs_values_is_no_fault():

@@ -5,7 +5,7 @@ import torch
 
 from arena_lib.checking import run
 from arena_lib.errors import CheckFailed
-from arena_lib.fundamentals.ray_tracing import intersect_ray_1d, intersect_rays_1d
+from arena_lib.fundamentals.ray_tracing import intersect_ray_1d, intersect_rays_1d, is_singular
 from arena_lib.tests import ray_tracing as tests
 
 
@@ -23,6 +23,34 @@ def zeros_for_parallels(rays, segments):
     matrices[torch.linalg.det(matrices).abs() < 1e-8] = torch.eye(2, dtype=rays.dtype)
     u, v = torch.linalg.solve(matrices, L_1 - O).unbind(dim=-1)
     return ((u >= 0) & (v >= 0) & (v <= 1)).any(dim=1)
+
+
+def exact_zero(ray, segment):
+    (O, D), (L_1, L_2) = ray[:, :2], segment[:, :2]
+    matrix = torch.stack([D, L_1 - L_2], dim=1)
+    if torch.linalg.det(matrix) == 0:
+        return False
+    u, v = torch.linalg.solve(matrix, L_1 - O)
+    return bool(u >= 0 and 0 <= v <= 1)
+
+
+def identity_in_float32(rays, segments):
+    O, D = rays[:, None, 0, :2], rays[:, None, 1, :2]
+    L_1, L_2 = segments[:, 0, :2], segments[:, 1, :2]
+    matrices = torch.stack(torch.broadcast_tensors(D, L_1 - L_2), dim=-1)
+    singular = is_singular(matrices)
+    matrices[singular] = torch.eye(2)
+    u, v = torch.linalg.solve(matrices, L_1 - O).unbind(dim=-1)
+    return ((u >= 0) & (v >= 0) & (v <= 1) & ~singular).any(dim=1)
+
+
+def test_a_determinant_that_rounding_made_small_is_no_hit():
+    message = run(tests.test_intersect_ray_1d, exact_zero).message
+    assert "looks for a determinant of exactly 0" in message
+
+
+def test_the_identity_of_torchs_own_type_is_enough():
+    assert run(tests.test_intersect_rays_1d, identity_in_float32).passed
 
 
 def test_the_special_cases_have_a_test_of_their_own():

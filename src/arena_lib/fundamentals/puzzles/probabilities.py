@@ -24,7 +24,7 @@ def batched_logsumexp(matrix: Float[Tensor, "batch n_classes"]) -> Float[Tensor,
     """For each row the logarithm of the sum of exp of its entries, for entries of any size.
 
     exp(1000) is infinite and exp(-1000) is 0. So take the row's largest entry m out first: log sum exp(x) is
-    m + log sum exp(x - m), where no exponential is above 1. The entries are finite.
+    m + log sum exp(x - m), where no exponential is above 1. The entries are finite. Gradients flow through it.
 
     >>> batched_logsumexp(torch.tensor([[0.0, 0.0], [1000.0, 1000.0]])).round(decimals=2)
     tensor([6.9000e-01, 1.0007e+03])
@@ -36,7 +36,8 @@ def batched_logsumexp(matrix: Float[Tensor, "batch n_classes"]) -> Float[Tensor,
 def batched_softmax(matrix: Float[Tensor, "batch n_classes"]) -> Float[Tensor, "batch n_classes"]:
     """For each row its probabilities: exp of each entry, divided by the sum over the row; for entries of any size.
 
-    Taking the same number from all entries of a row changes nothing, so take its largest entry from it first.
+    Taking the same number from all entries of a row changes nothing, so take its largest entry from it first. Gradients
+    flow through it.
 
     >>> batched_softmax(torch.tensor([[0.0, 0.0], [1000.0, 0.0]]))
     tensor([[0.5000, 0.5000],
@@ -50,6 +51,7 @@ def batched_logsoftmax(matrix: Float[Tensor, "batch n_classes"]) -> Float[Tensor
     """For each row the logarithms of its softmax: each entry less the row's logsumexp; for entries of any size.
 
     As with softmax, take each row's largest entry from it first: a difference of large numbers would lose digits.
+    Gradients flow through it.
 
     >>> batched_logsoftmax(torch.tensor([[1000.0, 0.0]]))
     tensor([[    0., -1000.]])
@@ -62,6 +64,8 @@ def batched_cross_entropy_loss(
     logits: Float[Tensor, "batch n_classes"], true_labels: Int[Tensor, " batch"]
 ) -> Float[Tensor, " batch"]:
     """For each example minus the log-probability, by softmax, of its true label: a loss for each, no mean.
+
+    Gradients flow through it, so that a model can be trained by it.
 
     >>> batched_cross_entropy_loss(torch.tensor([[0.0, 0.0], [5.0, 0.0]]), torch.tensor([1, 0])).round(decimals=4)
     tensor([0.6931, 0.0067])

@@ -26,7 +26,7 @@ def count_words(text: str) -> dict[str, int]:
 def in_batches(items: Sequence[int], size: int) -> Iterator[Sequence[int]]:
     """Gives the items in pieces of `size`, one piece at a time, in order; the last piece may be shorter.
 
-    It is a generator: nothing is cut before it is asked for. Each piece is a slice of `items`, so a list gives lists.
+    It is a generator: nothing is cut before it is asked for. The pieces of a list are lists.
 
     >>> list(in_batches([5, 6, 7, 8, 9], size=2))
     [[5, 6], [7, 8], [9]]

@@ -35,7 +35,7 @@ def make_rays_1d(num_pixels: int, y_limit: float) -> Float[Tensor, "n_rays 2 3"]
     """The rays of a camera in a flat world: from the origin through each pixel of a screen, all with z = 0.
 
     The screen stands at x = 1. Its pixels lie evenly from y = -y_limit to y = y_limit, both included, and the rays come in
-    this order. Each ray begins in (0, 0, 0), and its direction is the pixel itself, (1, y, 0).
+    this order. Each ray begins in (0, 0, 0), and its direction is the pixel itself, (1, y, 0). All numbers are float32.
 
     >>> make_rays_1d(3, 2.0)[:, 1]
     tensor([[ 1., -2.,  0.],
@@ -54,7 +54,7 @@ def make_rays_2d(num_pixels_y: int, num_pixels_z: int, y_limit: float, z_limit: 
 
     Pixels lie evenly from y = -y_limit to y = y_limit and from z = -z_limit to z = z_limit, ends included. There are
     num_pixels_y * num_pixels_z rays: first all z of the lowest y, then all z of the next y, and so on. Each ray begins in
-    (0, 0, 0), and its direction is the pixel itself, (1, y, z).
+    (0, 0, 0), and its direction is the pixel itself, (1, y, z). All numbers are float32.
 
     >>> make_rays_2d(2, 3, 1.0, 4.0)[:, 1]
     tensor([[ 1., -1., -4.],

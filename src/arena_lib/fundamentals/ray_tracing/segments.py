@@ -25,7 +25,8 @@ def intersect_ray_1d(ray: Float[Tensor, "2 3"], segment: Float[Tensor, "2 3"]) -
 
     The ray is O + u D and the segment L_1 + v (L_2 - L_1). Solve u D + v (L_1 - L_2) = L_1 - O, and return True if u >= 0
     and 0 <= v <= 1: an end of the segment counts, and so does the ray's origin. A ray that is parallel to the segment
-    never meets it, not even where it runs along it (`is_singular` tells). The result is a bool of Python.
+    never meets it, not even where it runs along it (`is_singular` tells). The result is True or False; a tensor with one
+    of them will do.
 
     >>> ray = torch.tensor([[0.0, 0.0, 0.0], [1.0, 0.5, 0.0]])
     >>> intersect_ray_1d(ray, torch.tensor([[2.0, 0.0, 0.0], [2.0, 4.0, 0.0]]))

@@ -29,7 +29,8 @@ def triangle_ray_intersects(
 
     Solve -u D + v (B - A) + w (C - A) = O - A, and return True if u >= 0, v >= 0, w >= 0 and v + w <= 1: edges and
     corners count, and a triangle behind the origin doesn't. A ray parallel to the triangle never meets it, and nothing
-    meets a triangle whose corners lie in one line (`is_singular` tells both). The result is a bool of Python.
+    meets a triangle whose corners lie in one line (`is_singular` tells both). The result is True or False; a tensor with
+    one of them will do.
 
     >>> A, B, C = torch.tensor([[2.0, 0.0, 0.0], [2.0, 1.0, 0.0], [2.0, 0.0, 1.0]])
     >>> triangle_ray_intersects(A, B, C, O=torch.zeros(3), D=torch.tensor([1.0, 0.125, 0.125]))

@@ -3,8 +3,6 @@
 from arena_lib.tests.prerequisites.basics import (
     test_count_words,
     test_in_batches,
-    test_running_mean,
-    test_schedule,
 )
 from arena_lib.tests.prerequisites.broadcasting import (
     test_addition_table,
@@ -19,6 +17,10 @@ from arena_lib.tests.prerequisites.chances import (
     test_entropy,
     test_numerical_derivative,
     test_sample_distribution,
+)
+from arena_lib.tests.prerequisites.classes import (
+    test_running_mean,
+    test_schedule,
 )
 from arena_lib.tests.prerequisites.einsum import (
     test_attention_scores,

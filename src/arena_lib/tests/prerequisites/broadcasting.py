@@ -200,6 +200,18 @@ test_distance_matrix = exercise(
             },
         ),
         Mistake("adds the points", "first[:, None, :] - second", "first[:, None, :] + second", why="differences count"),
+        Mistake(
+            "takes the largest difference",
+            "(differences**2).sum(dim=-1).sqrt()",
+            "differences.abs().amax(dim=-1)",
+            why="all differences count: the root of the sum of their squares",
+        ),
+        Mistake(
+            "forgets the 2 in a² - 2ab + b²",
+            "(differences**2).sum(dim=-1).sqrt()",
+            "(first.square().sum(1)[:, None] + second.square().sum(1) - first @ second.T).sqrt()",
+            why="the product of the two points counts twice",
+        ),
     ],
 )
 
@@ -300,6 +312,18 @@ test_can_see = exercise(
                 "((steps_back >= 0) & (steps_back < window)).float()": (
                     "returns floats",
                     "the entries are True or False",
+                ),
+                "steps_back.abs() < window": (
+                    "sees as far forwards as back",
+                    "a position sees itself and those before it, none after it",
+                ),
+                "(steps_back > 0) & (steps_back <= window)": (
+                    "begins one position before itself",
+                    "a position sees itself: the steps back are 0 to window - 1",
+                ),
+                "(steps_back >= 0) | (steps_back < window)": (
+                    "asks for one of the two conditions",
+                    "both must hold: &, not |",
                 ),
                 "~((steps_back >= 0) & (steps_back < window))": (
                     "marks what it can't see",

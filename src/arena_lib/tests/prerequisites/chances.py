@@ -4,7 +4,9 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from arena_lib.checking import Case, Mistake, Tolerance, exercise, instead_of
 from arena_lib.fundamentals.puzzles import probabilities
@@ -105,6 +107,11 @@ test_entropy = exercise(
     ],
     mistakes=[
         Mistake(
+            "takes a softmax of the probabilities",
+            function=lambda probs: probabilities.entropy(probs.softmax(dim=1)),
+            why="probs are probabilities already: they sum to one",
+        ),
+        Mistake(
             "gives NaN where a probability is 0",
             LOGS,
             "probs.log()",
@@ -114,6 +121,10 @@ test_entropy = exercise(
             LOGS,
             {
                 f"{LOGS[:-6]}.log2()": ("measures in bits", "nats are asked for: the natural logarithm"),
+                f"{LOGS[:-6]}.log10()": (
+                    "takes the logarithm to base 10",
+                    "nats are asked for: the natural logarithm, torch.log",
+                ),
                 "(probs + 0.01).log()": (
                     "adds a small number to every probability",
                     "only a probability of 0 needs care: the others stay as they are",
@@ -128,6 +139,8 @@ test_entropy = exercise(
                 "(-probs * logs).mean(dim=1)": ("takes the mean", "the terms are added: they are weighted already"),
                 "-logs.mean(dim=1)": ("weights all alike", "each logarithm is weighted by its probability"),
                 "(-probs * logs).sum(dim=1).exp()": ("takes exp", "the entropy itself is asked for"),
+                "-logs.sum(dim=1)": ("weights all alike", "each logarithm is weighted by its probability"),
+                "(-probs * logs).sum()": ("sums over everything", "each row has an entropy: sum over dim=1"),
             },
         ),
     ],
@@ -177,6 +190,12 @@ def frequencies(function: Callable[..., Any], case: Case) -> dict[str, Any]:
     }
 
 
+def drawn_by_numpy(probs: Tensor, n: int) -> Tensor:
+    """Whatever torch.manual_seed was given."""
+    chances = probs.double().numpy()
+    return torch.from_numpy(np.random.default_rng().choice(len(chances), n, p=chances / chances.sum()))
+
+
 DRAW = "torch.searchsorted(edges, torch.rand(n), right=True)"
 ON_AN_EDGE = "a draw that is equal to an edge hardly ever comes"
 
@@ -215,6 +234,27 @@ test_sample_distribution = exercise(
                     "the draws come from torch's global generator",
                 ),
                 "probs.argmax().expand(n).clone()": ("takes the likeliest", "each number is drawn at random"),
+                "torch.searchsorted(edges, (torch.arange(n) + 0.5) / n, right=True)": (
+                    "shares the numbers out in order",
+                    "each number is drawn at random: torch.rand",
+                ),
+                "torch.searchsorted(edges, torch.rand(n), right=True) + 1": (
+                    "counts from 1",
+                    "the first number is 0: number i has the probability probs[i]",
+                ),
+                "torch.multinomial(probs.softmax(0), n, replacement=True)": (
+                    "takes a softmax of the probabilities",
+                    "probs are probabilities already: they sum to one",
+                ),
+                "(torch.rand(n)[:, None] > probs).sum(dim=1).clamp(max=len(probs) - 1)": (
+                    "compares with the probabilities themselves",
+                    "number i belongs to the piece of length probs[i] between 0 and 1: compare with their running sums",
+                ),
+                "torch.multinomial(probs, n)": (
+                    "draws without replacement",
+                    "a number may come again: replacement=True",
+                    "RuntimeError",
+                ),
                 "torch.searchsorted(edges, torch.rand(n), right=True).float()": (
                     "returns floats",
                     "the numbers are whole: int64",
@@ -224,6 +264,12 @@ test_sample_distribution = exercise(
                     "torch.rand gives each place between 0 and 1 the same chance, torch.randn doesn't",
                 ),
             },
+        ),
+        Mistake(
+            "draws from another generator than torch's",
+            function=drawn_by_numpy,
+            why="the draws come from torch's global generator: torch.rand, or torch.multinomial",
+            shows=lambda seen: not all(case.get("equal seeds give equal draws", True) for case in seen),
         ),
     ],
     equivalent={

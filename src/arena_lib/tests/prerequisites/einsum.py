@@ -298,6 +298,34 @@ test_attention_scores = exercise(
                 "-> batch seq_q n_heads seq_k": ("leaves the heads third", "the heads' axis is the second"),
             },
         ),
-        Mistake("scales the scores", "q, k,", "q / q.shape[-1] ** 0.5, k,", why="nothing is scaled here"),
+        *instead_of(
+            "q, k,",
+            {
+                "q / q.shape[-1] ** 0.5, k,": ("scales the scores", "nothing is scaled here"),
+                "q / q.norm(dim=-1, keepdim=True), k / k.norm(dim=-1, keepdim=True),": (
+                    "makes queries and keys as long as 1",
+                    "the dot product of the vectors as they are is asked for",
+                ),
+            },
+        ),
+        Mistake(
+            "reshapes instead of moving the heads",
+            function=lambda q, k: (
+                q.reshape(len(q), q.shape[2], q.shape[1], -1) @ k.reshape(len(k), k.shape[2], k.shape[1], -1).mT
+            ),
+            why="reshape keeps the numbers in their order, and mixes positions with heads: use transpose(1, 2), or names",
+        ),
+        Mistake(
+            "takes the softmax",
+            function=lambda q, k: products.attention_scores(q, k).softmax(dim=-1),
+            why="the scores themselves are asked for; their softmax is the pattern",
+        ),
+        Mistake(
+            "sums over the heads",
+            function=lambda q, k: (
+                products.attention_scores(q, k).sum(dim=1, keepdim=True).expand(-1, q.shape[2], -1, -1)
+            ),
+            why="each head has scores of its own: n_heads stands on the right as well",
+        ),
     ],
 )

@@ -173,6 +173,14 @@ test_integer_array_indexing = exercise(
                     "turns the order of the places round",
                     "entry i belongs to row i of coords",
                 ),
+                "matrix[coords[:, 0], coords[:, 1]]": (
+                    "takes two axes for granted",
+                    "matrix may have any number of axes: tuple(coords.T) has an index for each",
+                ),
+                "matrix[tuple(coords.T.flip(0))]": (
+                    "turns the order of the axes round",
+                    "the first number of a place counts along the first axis",
+                ),
                 "matrix.reshape(-1)[coords.sum(dim=1)]": (
                     "adds the numbers of a place",
                     "each number counts along an axis of its own",
@@ -224,9 +232,29 @@ test_last_vectors = exercise(
                     "takes the position after the last",
                     "a text of n tokens ends at position n - 1",
                 ),
+                "vectors[torch.arange(len(vectors)), lengths]": (
+                    "takes the position after the last",
+                    "a text of n tokens ends at position n - 1",
+                ),
+                "vectors[torch.arange(len(vectors)), lengths.clamp(max=vectors.shape[1] - 1)]": (
+                    "takes the position after the last",
+                    "a text of n tokens ends at position n - 1",
+                ),
                 "vectors[torch.arange(len(vectors)), lengths - 2]": (
                     "takes the last position but one",
                     "a text of n tokens ends at position n - 1",
+                ),
+                "vectors[torch.arange(len(vectors)), -lengths]": (
+                    "counts from the end",
+                    "padding follows the text: its last token is at lengths - 1 from the beginning",
+                ),
+                "vectors[:, lengths[0] - 1]": (
+                    "takes the first text's length for all",
+                    "each text has a length of its own: lengths goes along with torch.arange(batch)",
+                ),
+                "torch.stack([text[:n].mean(dim=0) for text, n in zip(vectors, lengths)])": (
+                    "averages the real tokens",
+                    "only the last token's vector is asked for",
                 ),
                 "vectors[:, lengths - 1]": (
                     "takes every length in every text",

@@ -152,6 +152,10 @@ test_zero_outliers = exercise(
                 "x.clamp(-limit, limit)": ("cuts off at the limit", "an outlier becomes 0"),
                 "torch.where(x.abs() > limit, x, 0.0)": ("keeps the outliers alone", "the outliers become 0"),
                 "x[x.abs() <= limit]": ("leaves the outliers out", "the result is as long as x, with zeros"),
+                "torch.where((x < 0) | (x > limit), 0.0, x)": (
+                    "zeroes every negative number",
+                    "a small negative number is no outlier: the size counts, x.abs()",
+                ),
                 "x.masked_fill_(x.abs() > limit, 0.0)": (
                     "changes x itself",
                     "x stays as it is: write into a copy, or use torch.where",
@@ -275,6 +279,14 @@ test_count_values = exercise(
                 "(values[:, None] == torch.arange(n_values)).float().mean(dim=0).nan_to_num()": (
                     "gives shares",
                     "counts are whole numbers",
+                ),
+                "(values[:, None] == torch.arange(n_values)).float().sum(dim=0)": (
+                    "returns floats",
+                    "counts are whole numbers, int64",
+                ),
+                "values.unique(return_counts=True)[1]": (
+                    "leaves out what does not occur",
+                    "there are n_values counts, with 0 for what doesn't occur",
                 ),
                 "torch.bincount(values)": (
                     "ends at the largest number that occurs",

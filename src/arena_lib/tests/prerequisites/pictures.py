@@ -142,11 +142,25 @@ test_arrange_in_grid = exercise(
                     "weaves the columns of pixels",
                     f"{ORDER}: (columns width) keeps an image's columns together",
                 ),
+                GRID.replace("(rows height) (columns width)", "(height rows) (width columns)"): (
+                    "weaves the pixels of all images",
+                    f"{ORDER}: (rows height) and (columns width) keep an image's pixels together",
+                ),
                 GRID.replace("-> channel (rows height) (columns width)", "-> (rows height) (columns width) channel"): (
                     "puts the channels last",
                     "the channels stay the first axis",
                 ),
             },
+        ),
+        Mistake(
+            "puts the last row on top",
+            function=lambda images, n_rows: pictures.arrange_in_grid(torch.cat(images.chunk(n_rows)[::-1]), n_rows),
+            why="one reads from the top: the first images are in the top row",
+        ),
+        Mistake(
+            "reshapes without moving an axis",
+            function=lambda images, n_rows: images.reshape(images.shape[1], n_rows * images.shape[2], -1),
+            why="reshape keeps the numbers in their order: rows, channels, heights have to change places first",
         ),
     ],
 )
@@ -183,6 +197,12 @@ test_turn_right = exercise(
                     "a turn by a quarter swaps height and width",
                 )
             },
+        ),
+        Mistake(
+            "reshapes without moving an axis",
+            'einops.rearrange(image, "channel height width -> channel width height")',
+            "image.reshape(image.shape[0], image.shape[2], image.shape[1])",
+            why="reshape keeps the numbers in their order: swap height and width instead",
         ),
     ],
 )

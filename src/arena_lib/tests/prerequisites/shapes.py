@@ -242,6 +242,10 @@ test_split_heads = exercise(
                     "swaps positions and d_head",
                     "d_head is the last axis",
                 ),
+                '"batch seq (d_head n_heads) -> batch d_head seq n_heads"': (
+                    "cuts pieces of n_heads numbers",
+                    "n_heads is how many pieces there are: each has d_model / n_heads numbers",
+                ),
             },
         ),
         Mistake(

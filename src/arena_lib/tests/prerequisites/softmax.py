@@ -1,12 +1,13 @@
 """Judges of logsumexp, softmax, their logarithms and the loss made of them, for numbers of any size."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from arena_lib.checking import Case, Mistake, Tolerance, exercise, instead_of, outputs_and_gradients
+from arena_lib.checking.mistakes import changes_an_argument
 from arena_lib.checking.observing import Observations
 from arena_lib.fundamentals.puzzles import probabilities
 from arena_lib.tests.prerequisites.tensors import calls, floats, whole
@@ -44,6 +45,41 @@ def overflows(seen: Sequence[Observations]) -> bool:
 OVERFLOW = "exp of a large number is infinite: take the largest entry of the row out first"
 EACH_ROW = "each row is by itself: dim=1 is the axis that is summed over"
 
+
+def taken_from(matrix: Tensor) -> Tensor:
+    """Each row's largest entry, which is taken from the matrix in place."""
+    largest = matrix.detach().max(dim=1, keepdim=True).values
+    matrix -= largest
+    return largest
+
+
+def logsumexp_in_place(matrix: Tensor) -> Tensor:
+    """Writes into the argument."""
+    return taken_from(matrix)[:, 0] + matrix.exp().sum(dim=1).log()
+
+
+def softmax_in_place(matrix: Tensor) -> Tensor:
+    """Writes into the argument."""
+    taken_from(matrix)
+    return matrix.exp() / matrix.exp().sum(dim=1, keepdim=True)
+
+
+def logsoftmax_in_place(matrix: Tensor) -> Tensor:
+    """Writes into the argument."""
+    taken_from(matrix)
+    return matrix - matrix.exp().sum(dim=1, keepdim=True).log()
+
+
+def changes_the_matrix(wrong: Callable[[Tensor], Tensor]) -> Mistake:
+    """That a learner takes the largest entries off with -=."""
+    return Mistake(
+        "changes the matrix itself",
+        function=wrong,
+        why="the caller's matrix stays as it is: matrix - m makes a new one, matrix -= m doesn't",
+        shows=changes_an_argument,
+    )
+
+
 test_batched_logsumexp = exercise(
     reference=probabilities.batched_logsumexp,
     cases=rows_cases,
@@ -70,8 +106,24 @@ test_batched_logsumexp = exercise(
                 "largest.squeeze(1) + (matrix - largest).exp().mean(dim=1).log()": ("takes the mean", "exps are added"),
                 "largest.squeeze(1) + (matrix - largest).exp().sum(dim=1)": ("forgets the log", "the log comes last"),
                 "largest.squeeze(1)": ("returns the largest entry", "the other entries count too"),
+                "largest + (matrix - largest).exp().sum(dim=1, keepdim=True).log()": (
+                    "keeps an axis of size 1",
+                    "there is one number for each row: a result without the axis that was summed over",
+                ),
+                "largest + (matrix - largest).exp().sum(dim=1).log()": (
+                    "adds a column to a row",
+                    "largest has the shape (batch, 1) and the logs (batch,), which makes a matrix: squeeze largest first",
+                ),
             },
         ),
+        Mistake("goes through the columns", function=lambda matrix: matrix.logsumexp(dim=0), why=EACH_ROW),
+        Mistake(
+            "takes the mean out, not the largest entry",
+            "matrix.max(dim=1, keepdim=True).values",
+            "matrix.mean(dim=1, keepdim=True)",
+            why="where one entry is far above the mean, its exp is still infinite",
+        ),
+        changes_the_matrix(logsumexp_in_place),
         Mistake(
             "takes the largest entry of the whole matrix out",
             "matrix.max(dim=1, keepdim=True).values",
@@ -91,6 +143,7 @@ test_batched_softmax = exercise(
     mistakes=[
         Mistake("overflows for large numbers", EXPS, "matrix.exp()", why=OVERFLOW, shows=overflows),
         Mistake("takes the softmax of columns", function=lambda matrix: matrix.softmax(dim=0), why=EACH_ROW),
+        changes_the_matrix(softmax_in_place),
         *instead_of(
             "exps / exps.sum(dim=1, keepdim=True)",
             {
@@ -150,6 +203,7 @@ test_batched_logsoftmax = exercise(
             },
         ),
         Mistake("takes the softmax of columns", function=lambda matrix: matrix.log_softmax(dim=0), why=EACH_ROW),
+        changes_the_matrix(logsoftmax_in_place),
         Mistake(
             "takes the log of a probability that was rounded to 0",
             "shifted - batched_logsumexp(shifted)[:, None]",

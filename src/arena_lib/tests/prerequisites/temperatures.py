@@ -1,10 +1,13 @@
 """Judges of temperatures by week: averages, differences, and differences over the spread."""
 
+from collections.abc import Callable
+
 import einops
 import torch
 from torch import Tensor
 
 from arena_lib.checking import Case, Mistake, exercise, instead_of
+from arena_lib.checking.mistakes import changes_an_argument
 from arena_lib.fundamentals.puzzles import broadcasting
 from arena_lib.tests.prerequisites.tensors import calls, floats
 
@@ -55,6 +58,22 @@ def days_cases(generator: torch.Generator) -> list[Case]:
     return temps_cases(generator)
 
 
+def by_other_days(compare: Callable[[Tensor, int], Tensor]) -> list[Mistake]:
+    """What compares each day with others than its week's; `compare` compares along an axis."""
+    return [
+        Mistake(
+            "compares with the same day of other weeks",
+            function=lambda temps: compare(temps.reshape(-1, 7), 0).flatten(),
+            why="a day is compared with the seven days of its own week: the axis of the days, dim=1",
+        ),
+        Mistake(
+            "puts days of different weeks together",
+            function=lambda temps: compare(temps.reshape(7, -1), 0).flatten(),
+            why=OF_EACH_WEEK,
+        ),
+    ]
+
+
 def differences_by_loop(temps: Tensor) -> Tensor:
     """Week by week."""
     return torch.cat([week - week.mean() for week in temps.split(7)])
@@ -90,6 +109,7 @@ test_temperatures_differences = exercise(
                 ),
             },
         ),
+        *by_other_days(lambda days, dim: days - days.mean(dim, keepdim=True)),
     ],
 )
 
@@ -99,6 +119,14 @@ def normalised_by_rows(temps: Tensor) -> Tensor:
     weeks = einops.rearrange(temps, "(week day) -> week day", day=7)
     scaled = (weeks - weeks.mean(1, keepdim=True)) / weeks.std(1, keepdim=True)
     return einops.rearrange(scaled, "week day -> (week day)")
+
+
+def scaled_in_place(temps: Tensor) -> Tensor:
+    """Writes into a view of the argument."""
+    weeks = temps.view(-1, 7)
+    weeks -= weeks.mean(dim=1, keepdim=True)
+    weeks /= weeks.std(dim=1, keepdim=True)
+    return weeks.flatten()
 
 
 test_temperatures_normalized = exercise(
@@ -131,5 +159,12 @@ test_temperatures_normalized = exercise(
             '"week -> (day week)"',
             why="a week's spread belongs to seven neighbours: (week day), with day last",
         ),
+        Mistake(
+            "changes the temperatures themselves",
+            function=scaled_in_place,
+            why="the caller's tensor stays as it is: x - y makes a new one",
+            shows=changes_an_argument,
+        ),
+        *by_other_days(lambda days, dim: (days - days.mean(dim, keepdim=True)) / days.std(dim, keepdim=True)),
     ],
 )

@@ -113,6 +113,19 @@ test_estimate_seconds = exercise(
                 ),
                 "n_operations / machine.operations_per_second": ("forgets the bytes", "numbers have to be moved too"),
                 "n_bytes / machine.bytes_per_second": ("forgets the operations", "numbers have to be computed too"),
+                "max(n_operations // machine.operations_per_second, n_bytes // machine.bytes_per_second)": (
+                    "rounds down to whole seconds",
+                    "most calls take far less than a second: /, not //",
+                ),
+                "max(n_operations * machine.operations_per_second, n_bytes * machine.bytes_per_second)": (
+                    "multiplies with the speeds",
+                    "time is an amount over a speed: divide",
+                ),
+                "(n_operations / machine.operations_per_second if n_operations > n_bytes"
+                " else n_bytes / machine.bytes_per_second)": (
+                    "compares the amounts, not the times",
+                    "operations and bytes have different speeds: compare the seconds",
+                ),
                 "max(n_operations / machine.bytes_per_second, n_bytes / machine.operations_per_second)": (
                     "swaps the two speeds",
                     "operations go with operations_per_second, bytes with bytes_per_second",

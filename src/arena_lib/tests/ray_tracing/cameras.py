@@ -13,12 +13,12 @@ RAYS = {"output": "n_rays point dim"}
 
 
 def point_cases(generator: torch.Generator) -> list[Case]:
-    """Points before, in and behind the origin; as many points as there are dimensions; one point; double precision."""
+    """Points before, in and behind the origin; as many points as there are dimensions; one point."""
 
     def case(label: str, u: Tensor) -> Case:
         return Case(
             label=label,
-            args=(torch.randn(2, 3, generator=generator, dtype=u.dtype), u),
+            args=(torch.randn(2, 3, generator=generator), u),
             axes={"output": "n_points dim"},
         )
 
@@ -27,7 +27,6 @@ def point_cases(generator: torch.Generator) -> list[Case]:
         case("points behind the origin", torch.tensor([-1.0, -0.25, 3.0, 0.0])),
         case("three points", torch.tensor([1.5, -2.0, 0.5])),
         case("one point", torch.tensor([2.5])),
-        case("in double precision", torch.tensor([0.1, 0.7], dtype=torch.float64)),
     ]
 
 
@@ -116,6 +115,10 @@ test_make_rays_1d = exercise(
                     "leaves the last end out",
                     "both ends of the screen have a pixel",
                 ),
+                "(torch.arange(num_pixels) + 0.5) / num_pixels * 2 * y_limit - y_limit": (
+                    "takes the middles of equal pieces",
+                    "both ends of the screen have a pixel: torch.linspace has both ends",
+                ),
                 "torch.linspace(-1, 1, num_pixels)": ("ignores y_limit", "the screen goes from -y_limit to y_limit"),
                 "torch.linspace(-y_limit / 2, y_limit / 2, num_pixels)": (
                     "makes the screen half as wide",
@@ -132,6 +135,12 @@ test_make_rays_1d = exercise(
                     "each ray begins in (0, 0, 0), and its direction has x = 1",
                 ),
             },
+        ),
+        Mistake(
+            "returns float64",
+            "torch.zeros(num_pixels, 2, 3)",
+            "torch.zeros(num_pixels, 2, 3, dtype=torch.float64)",
+            why="the numbers are float32, which is what torch makes; numpy makes float64",
         ),
         Mistake(
             "puts the pixels on the z axis",
@@ -200,6 +209,18 @@ test_make_rays_2d = exercise(
                     "swaps y and z",
                     "a direction is (1, y, z): y is its second entry",
                 ),
+                "torch.cartesian_prod(torch.ones(1), y, z)[:, [0, 2, 1]]": (
+                    "swaps y and z",
+                    "a direction is (1, y, z): y is its second entry",
+                ),
+                "torch.stack([torch.ones(len(y) * len(z)), y.repeat(len(z)), z.repeat(len(y))], dim=1)": (
+                    "moves along y and z at once",
+                    "each y comes with all z: y is repeated by repeat_interleave, z by repeat",
+                ),
+                "torch.stack([torch.ones(len(y) * len(z)), y.repeat_interleave(len(z)), z.repeat_interleave(len(y))], 1)": (
+                    "moves along y and z at once",
+                    "each y comes with all z: y is repeated by repeat_interleave, z by repeat",
+                ),
                 "torch.cartesian_prod(torch.zeros(1), y, z)": (
                     "forgets the x of the directions",
                     "the screen stands at x = 1",
@@ -223,9 +244,28 @@ test_make_rays_2d = exercise(
                 ),
                 "torch.linspace(0, z_limit, num_pixels_z)": (
                     "begins in the middle of the screen",
-                    "z goes from -z_limit to z_limit",
+                    "the screen goes from minus the limit to the limit, along y and along z",
                 ),
             },
+        ),
+        *instead_of(
+            "torch.linspace(-y_limit, y_limit, num_pixels_y)",
+            {
+                "torch.linspace(-z_limit, z_limit, num_pixels_y)": (
+                    "takes the limit of z for y",
+                    "y goes from -y_limit to y_limit",
+                ),
+                "torch.linspace(0, y_limit, num_pixels_y)": (
+                    "begins in the middle of the screen",
+                    "the screen goes from minus the limit to the limit, along y and along z",
+                ),
+            },
+        ),
+        Mistake(
+            "keeps rows and columns apart",
+            "dim=1)",
+            "dim=1).unflatten(0, (num_pixels_y, num_pixels_z))",
+            why="the rays are one long list, row after row: n_rays is the first axis",
         ),
         Mistake(
             "begins on the screen",

@@ -11,6 +11,7 @@ from arena_lib.tests.ray_tracing.watching import (
     BESIDE,
     NEEDLE,
     ON_EDGES,
+    SMALL,
     WALL,
     in_chunks,
     on_a_device,
@@ -36,9 +37,8 @@ def chunk_cases(generator: torch.Generator) -> list[Case]:
 
     inside = ON_EDGES[-1:]
     layers = torch.stack([BACKWARDS, WALL + 5, WALL, BEFORE, BACKWARDS + 1])
-    double_rays, double_triangles = (part.double() for part in random_scene(generator, 6, 5))
     return [
-        case("many triangles, two at a time", *random_scene(generator, 7, 41), 2),
+        case("many triangles, eight at a time", *random_scene(generator, 9, 60), 8),
         case("the last chunk is smaller", *random_scene(generator, 5, 13), 4),
         case("one triangle at a time", torch.cat([inside, BESIDE]), layers, 1),
         case("chunks that fit", *random_scene(generator, 9, 12), 3),
@@ -47,7 +47,6 @@ def chunk_cases(generator: torch.Generator) -> list[Case]:
         case("nothing is hit", BESIDE, torch.stack([WALL, WALL, NEEDLE]), 2),
         case("one ray, one triangle", inside, WALL[None], 1),
         case("without chunk_size", *random_scene(generator, 3, 300)),
-        case("in double precision", double_rays, double_triangles, 2),
     ]
 
 
@@ -61,7 +60,7 @@ def chunks_by_split(rays: Tensor, triangles: Tensor, chunk_size: int = meshes.CH
 
 def chunks_in_place(rays: Tensor, triangles: Tensor, chunk_size: int = meshes.CHUNK_SIZE) -> tuple[Tensor, Tensor]:
     """Writes into the best so far, by solving."""
-    nearest = torch.full((len(rays),), torch.inf, dtype=rays.dtype)
+    nearest = torch.full((len(rays),), torch.inf)
     which = torch.full((len(rays),), -1)
     start = 0
     while start < len(triangles):
@@ -97,23 +96,24 @@ test_raytrace_in_chunks = exercise(
                 ),
             },
         ),
-        *instead_of(
-            "triangles[start : start + chunk_size]",
-            {
-                "triangles[start:]": (
-                    "takes more than chunk_size triangles at a time",
-                    "a chunk has chunk_size triangles: only so memory stays small",
-                ),
-                "triangles[start : start + CHUNK_SIZE]": (
-                    "takes more than chunk_size triangles at a time",
-                    "a chunk has chunk_size triangles: only so memory stays small",
-                ),
-            },
+        *(
+            Mistake(
+                "takes more than chunk_size triangles at a time",
+                "triangles[start : start + chunk_size]",
+                wrong,
+                why="a chunk has chunk_size triangles: only so memory stays small",
+                shows=lambda seen: not all(case.get(SMALL, True) for case in seen),
+            )
+            for wrong in ("triangles[start:]", "triangles[start : start + CHUNK_SIZE]")
         ),
         *instead_of(
             "distances < nearest",
             {
                 "distances <= nearest": (
+                    "takes the last of equal triangles",
+                    "of triangles at the same distance the first one counts: distances < nearest",
+                ),
+                "(distances <= nearest) & (distances < torch.inf)": (
                     "takes the last of equal triangles",
                     "of triangles at the same distance the first one counts: distances < nearest",
                 ),
@@ -132,6 +132,10 @@ test_raytrace_in_chunks = exercise(
                     "min says where in the chunk: add the chunk's start",
                 ),
                 "start * chunk_size + idx": ("multiplies the start", "start counts triangles already, not chunks"),
+                "start // chunk_size + idx": (
+                    "adds the number of the chunk",
+                    "idx counts from the chunk's first triangle: add that one's number, start",
+                ),
             },
         ),
         *instead_of(
@@ -151,6 +155,12 @@ test_raytrace_in_chunks = exercise(
             why="a ray that meets nothing has the triangle -1",
         ),
         Mistake(
+            "writes -1 for the distance of a miss",
+            "return nearest,",
+            "return nearest.nan_to_num(posinf=-1.0),",
+            why="a ray that meets nothing has the distance infinity; -1 is its triangle",
+        ),
+        Mistake(
             "begins with the distance 0",
             "rays.new_full((len(rays),), torch.inf)",
             "rays.new_full((len(rays),), 0.0)",
@@ -165,7 +175,7 @@ test_raytrace_in_chunks = exercise(
 
 
 def device_cases(generator: torch.Generator) -> list[Case]:
-    """Fewer and more triangles than a chunk has; hits and misses; double precision."""
+    """Fewer and more triangles than a chunk has; hits and misses."""
 
     def case(label: str, rays: Tensor, triangles: Tensor) -> Case:
         return Case(label=label, args=(rays, triangles), axes={"output": "n_rays"})
@@ -174,7 +184,6 @@ def device_cases(generator: torch.Generator) -> list[Case]:
         case("a few triangles", *random_scene(generator, 7, 5)),
         case("more triangles than a chunk", *random_scene(generator, 4, 150)),
         case("edges, misses and a triangle without area", torch.cat([ON_EDGES, BESIDE]), torch.stack([NEEDLE, WALL])),
-        case("in double precision", *(part.double() for part in random_scene(generator, 3, 4))),
     ]
 
 
@@ -202,10 +211,6 @@ test_raytrace_mesh_gpu = exercise(
                 "distances": (
                     "leaves the result on the device",
                     "whoever called has everything where rays is: move the result back with .to(rays.device)",
-                ),
-                "distances.to(rays.device).float()": (
-                    "returns float32 whatever the dtype of the rays",
-                    "a move to a device keeps the dtype",
                 ),
                 "distances.to(rays.device).nan_to_num(posinf=0)": ("writes 0 for a miss", "a miss stays infinity"),
             },

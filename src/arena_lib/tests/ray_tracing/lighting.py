@@ -21,7 +21,7 @@ __test__ = False
 
 
 def normal_cases(generator: torch.Generator) -> list[Case]:
-    """Scattered triangles, some without area, small ones, one, as many as dimensions, double precision."""
+    """Scattered triangles, some without area, small ones, one, as many as dimensions."""
 
     def case(label: str, triangles: Tensor) -> Case:
         return Case(label=label, args=(triangles,), axes={"output": "n_triangles dim"})
@@ -32,7 +32,6 @@ def normal_cases(generator: torch.Generator) -> list[Case]:
         case("some without area", torch.stack([scattered[0], NEEDLE, scattered[1], POINT])),
         case("as many as dimensions", torch.randn(3, 3, 3, generator=generator)),
         case("one, and small", 1e-4 * torch.randn(1, 3, 3, generator=generator)),
-        case("in double precision", torch.randn(2, 3, 3, generator=generator, dtype=torch.float64)),
     ]
 
 
@@ -51,6 +50,15 @@ def normals_by_loop(triangles: Tensor) -> Tensor:
             normals[i] = normal / normal.norm()
     return normals
 
+
+def normals_of_unit_edges(triangles: Tensor) -> Tensor:
+    """Divides too early."""
+    A, B, C = triangles.unbind(dim=1)
+    normalize = torch.nn.functional.normalize
+    return torch.linalg.cross(normalize(B - A, dim=-1), normalize(C - A, dim=-1))
+
+
+TOO_SHORT = "that makes normals of small triangles too short: take care of length 0 alone"
 
 test_triangle_normals = exercise(
     reference=lighting.triangle_normals,
@@ -80,9 +88,12 @@ test_triangle_normals = exercise(
                     "gives NaN for a triangle without area",
                     "0 / 0 is NaN: where the length is 0 the normal is zero",
                 ),
-                "normals / (lengths + 1e-4)": (
-                    "adds a number to the length",
-                    "that makes normals of small triangles too short: take care of length 0 alone",
+                "normals / (lengths + 1e-4)": ("adds a number to the length", TOO_SHORT),
+                "normals / (lengths + 1e-6)": ("adds a number to the length", TOO_SHORT),
+                "normals / (lengths + 1e-8)": ("adds a number to the length", TOO_SHORT),
+                "torch.where(lengths > 0, normals.abs() / lengths, 0)": (
+                    "drops the signs",
+                    "a normal may point to any side: its entries have signs",
                 ),
                 "torch.where(lengths > 0, normals / lengths.square(), 0)": (
                     "divides by the squared length",
@@ -90,11 +101,27 @@ test_triangle_normals = exercise(
                 ),
             },
         ),
+        *instead_of(
+            "normals.norm(dim=-1, keepdim=True)",
+            {
+                "normals.norm(dim=0, keepdim=True)": (
+                    "measures over the triangles",
+                    "each normal has a length of its own: that of its three entries, dim=-1",
+                ),
+                "normals.norm()": (
+                    "measures all normals together",
+                    "each normal has a length of its own: that of its three entries, dim=-1",
+                ),
+                "normals.abs().sum(dim=-1, keepdim=True)": (
+                    "adds the entries up",
+                    "a length is the root of the sum of the squares",
+                ),
+            },
+        ),
         Mistake(
-            "measures over the triangles",
-            "norm(dim=-1, keepdim=True)",
-            "norm(dim=0, keepdim=True)",
-            why="each normal has a length of its own: that of its three entries, dim=-1",
+            "makes the edges as long as 1, not the normal",
+            function=normals_of_unit_edges,
+            why="the cross product of two vectors of length 1 is as long as the sine of their angle: divide it by its length",
         ),
     ],
 )
@@ -188,21 +215,20 @@ def lit_cases(generator: torch.Generator) -> list[Case]:
     """Scattered triangles; layers of which the nearest counts; more than a chunk; misses; the last triangle; no area."""
 
     def case(label: str, rays: Tensor, triangles: Tensor, light: list[float], ambient_intensity: float) -> Case:
-        light_tensor = torch.tensor(light, dtype=rays.dtype)
-        return Case(label=label, args=(rays, triangles, light_tensor, ambient_intensity), axes={"output": "n_rays"})
+        return Case(
+            label=label, args=(rays, triangles, torch.tensor(light), ambient_intensity), axes={"output": "n_rays"}
+        )
 
     dim = WALL[[0, 2, 1]] + torch.tensor([1.0, 0.0, 0.0])
     layers = torch.stack([BACKWARDS, dim, WALL, BACKWARDS + 1])
     rays = torch.cat([ON_EDGES[-1:], BESIDE])
-    double_rays, double_triangles = (part.double() for part in random_scene(generator, 5, 4))
     return [
         case("scattered", *random_scene(generator, 15, 6), [-0.5, 0.75, 0.25], 0.25),
-        case("the nearest in the middle, lit from the front", rays, layers, [-0.5, 0.25, 0.5], 0.125),
+        case("the nearest in the middle, lit from the front", rays, layers, [-1.5, 0.25, 0.5], 0.125),
         case("the nearest in the middle, lit from behind", rays, layers, [0.75, 0.0, 0.5], 0.125),
         case("more triangles than a chunk", *random_scene(generator, 6, 140), [-1.0, 0.25, 0.5], 0.1),
         case("nothing is hit", BESIDE, torch.stack([WALL, NEEDLE]), [1.0, 2.0, 3.0], 0.5),
         case("no light from all sides", *random_scene(generator, 7, 3), [-2.0, -1.0, 1.0], 0.0),
-        case("in double precision", double_rays, double_triangles, [-0.5, 0.5, 1.0], 0.75),
     ]
 
 
@@ -274,6 +300,10 @@ test_raytrace_mesh_lambert = exercise(
                     "lights the wrong side",
                     "triangle_normals points outwards, and light to where the light comes from: both stay as they are",
                 ),
+                "(triangle_normals(triangles), torch.nn.functional.normalize(light.to(device), dim=0), ambient_intensity)": (
+                    "makes the light as long as 1",
+                    "the length of light is how strong it is",
+                ),
                 "(triangle_normals(triangles), light.to(device), 0.0)": (
                     "forgets the ambient light",
                     "every triangle gets ambient_intensity",
@@ -286,6 +316,27 @@ test_raytrace_mesh_lambert = exercise(
                 "(triangle_normals(triangles), light, ambient_intensity)": (
                     "leaves the light where it is",
                     "all that meets in an operation must be on one device: move the light too",
+                ),
+            },
+        ),
+        *instead_of(
+            f"lambert_intensity{ORDER}",
+            {
+                "ambient_intensity + (triangle_normals(triangles) @ light.to(device)).abs()": (
+                    "lights the back as well",
+                    "a triangle that faces away from the light gets nothing of it",
+                ),
+                "(ambient_intensity + triangle_normals(triangles) @ light.to(device)).clamp(min=0)": (
+                    "adds the ambient light before it cuts off",
+                    "the light gives nothing or more; the ambient light is added to that",
+                ),
+                "ambient_intensity + triangle_normals(triangles) @ light.to(device)": (
+                    "lets the light take brightness away",
+                    "a triangle that faces away gets nothing of the light, not less than nothing",
+                ),
+                f"lambert_intensity{ORDER}.clamp(max=1)": (
+                    "cuts bright light off",
+                    "a strong light may give more than 1",
                 ),
             },
         ),

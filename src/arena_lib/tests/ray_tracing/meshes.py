@@ -8,7 +8,7 @@ from torch import Tensor
 
 from arena_lib.checking import Case, Mistake, exercise, instead_of, outputs
 from arena_lib.fundamentals.ray_tracing import cross_products, meshes
-from arena_lib.tests.ray_tracing.triangles import ASKEW, BEGINS, EDGES, INSIDE
+from arena_lib.tests.ray_tracing.triangles import ALONG_EDGES, ASKEW, BEGINS, EDGES, IN_ORDER, INSIDE, NO_END
 from arena_lib.tests.ray_tracing.watching import (
     ALONG_IT,
     BEHIND,
@@ -50,21 +50,20 @@ def scenes(generator: torch.Generator, axes: str) -> list[Case]:
         case("one ray", *random_scene(generator, 1, 4)),
         case("as many rays as triangles", *random_scene(generator, 3, 3)),
         case("in a small unit", tiny_rays, tiny_triangles),
-        case("in double precision", *(part.double() for part in random_scene(generator, 4, 6))),
     ]
 
 
 def nearly_parallel() -> tuple[Tensor, Tensor]:
-    """Rays that meet the point (2, 1, 1) at u = 1, nearly along x = 2, and triangles around it; all of uneven lengths."""
-    directions = torch.tensor([[5e-7, 1.0, 0.0], [4e-6, 0.0, 1.0]], dtype=torch.float64)
+    """Rays that meet the point (0, 1, 1) at u = 1, nearly along x = 0, and triangles around it; all of uneven lengths."""
+    directions = torch.tensor([[5e-7, 1.0, 0.0], [4e-6, 0.0, 1.0]])
     directions = torch.cat([1e3 * directions, 1e-3 * directions])
-    point = torch.tensor([2.0, 1.0, 1.0], dtype=torch.float64)
+    point = torch.tensor([0.0, 1.0, 1.0])
     corners = [
-        [[2.0, 0.0, 0.0], [2.0, 40.0, 0.0], [2.0, 0.0, 4.0]],
-        [[2.0, 0.0, 0.0], [2.0, 4.0, 0.0], [2.0, 0.0, 40.0]],
-        [[2.0, 0.9, 0.9], [2.0, 1.3, 0.9], [2.0, 0.9, 1.3]],
+        [[0.0, 0.0, 0.0], [0.0, 40.0, 0.0], [0.0, 0.0, 4.0]],
+        [[0.0, 0.0, 0.0], [0.0, 4.0, 0.0], [0.0, 0.0, 40.0]],
+        [[0.0, 0.5, 0.5], [0.0, 2.0, 0.5], [0.0, 0.5, 2.0]],
     ]
-    return torch.stack([point - directions, directions], dim=1), torch.tensor(corners, dtype=torch.float64)
+    return torch.stack([point - directions, directions], dim=1), torch.tensor(corners)
 
 
 def pair_cases(generator: torch.Generator) -> list[Case]:
@@ -103,12 +102,13 @@ def pairs_by_repeating(rays: Tensor, triangles: Tensor) -> Tensor:
     matrices = torch.stack([-D, B - A, C - A], dim=-1)
     lengths = matrices.norm(dim=-2).prod(dim=-1)
     singular = torch.linalg.det(matrices).abs() <= 1e-6 * lengths
-    matrices[singular] = torch.eye(3, dtype=rays.dtype)
+    matrices[singular] = torch.eye(3)
     u, v, w = torch.linalg.solve(matrices, O - A).unbind(dim=-1)
     u[~((u >= 0) & (v >= 0) & (w >= 0) & (v + w <= 1) & ~singular)] = float("inf")
     return u
 
 
+QUOTIENT = "u, v and w are quotients: the determinant stands below each"
 LAST = "torch.where(is_hit, u, torch.inf)"
 FARTHEST = "a miss is infinity, so that the nearest of several is the smallest number"
 
@@ -125,7 +125,13 @@ def wrong_pairs() -> tuple[Mistake, ...]:
                     "takes the triangles for parallelograms",
                     "v + w is at most 1: beyond that lies the other half of the parallelogram",
                 ),
+                "(u >= 0) & (v >= 0) & (w >= 0)": ("takes the triangles for whole corners of the plane", INSIDE),
                 "(u >= 0) & (v + w <= 1)": ("forgets that v and w aren't negative", INSIDE),
+                "(u >= 0) & (v >= 0) & (v + w <= 1)": ("forgets that w isn't negative", INSIDE),
+                "(u >= 0) & (w >= 0) & (v + w <= 1)": ("forgets that v isn't negative", INSIDE),
+                "(u >= 0) & (v >= 0) & (w >= 0) & (u + v + w <= 1)": ("adds u to v + w", ALONG_EDGES),
+                "(u >= 0) & (v >= 0) & (w >= 0) & (u + v <= 1)": ("adds u and v", ALONG_EDGES),
+                "(u >= 0) & (u <= 1) & (v >= 0) & (w >= 0) & (v + w <= 1)": ("ends the rays at the screen", NO_END),
                 "(u >= 0) & (v > 0) & (w > 0) & (v + w < 1)": ("leaves edges and corners out", EDGES),
                 "(u > 0) & (v >= 0) & (w >= 0) & (v + w <= 1)": (
                     "leaves the rays' origins out",
@@ -138,6 +144,11 @@ def wrong_pairs() -> tuple[Mistake, ...]:
             {
                 "torch.where(is_hit, u, 0)": ("writes 0 for a miss", FARTHEST),
                 "torch.where(is_hit, u, -1)": ("writes -1 for a miss", FARTHEST),
+                "torch.where(is_hit, v, torch.inf)": ("returns v", "the distance along the ray is u"),
+                "torch.where(is_hit, u, torch.inf).amin(dim=1)": (
+                    "gives the nearest triangle alone",
+                    "every ray has a number for every triangle: which is nearest comes later",
+                ),
                 "torch.where(is_hit, u, torch.nan)": ("writes NaN for a miss", FARTHEST),
                 "u": ("gives distances of misses too", FARTHEST),
                 "torch.where(is_hit, u, torch.inf).T": (
@@ -168,7 +179,28 @@ test_intersect_triangles = exercise(
                     "u D stands on the other side of the equation: its column is -D",
                 ),
                 "torch.broadcast_tensors(-D, B, C)": ("forgets to subtract A from B and C", ASKEW),
+                "torch.broadcast_tensors(-D, B - A, C - B)": ("takes the edge from B to C", ASKEW),
             },
+        ),
+        *instead_of(
+            "O - A)",
+            {
+                "A - O)": ("has the sign of the right side wrong", "the right side is O - A"),
+                "0 * O - A)": ("forgets the origin", "the right side is O - A"),
+            },
+        ),
+        Mistake("takes the unknowns in another order", "u, v, w = solve", "v, w, u = solve", why=IN_ORDER),
+        Mistake(
+            "puts the columns into rows",
+            "dim=-1), O",
+            "dim=-2), O",
+            why="-D, B - A and C - A are columns: their entries lie along the axis before the last",
+        ),
+        Mistake(
+            "counts NaN as a hit",
+            "(u >= 0) & (v >= 0) & (w >= 0) & (v + w <= 1)",
+            "~((u < 0) | (v < 0) | (w < 0) | (v + w > 1))",
+            why="NaN compares False with everything: ask what must hold, not what must not",
         ),
         Mistake(
             "solves for parallel rays too",
@@ -251,8 +283,7 @@ def products_by_determinants(rays: Tensor, triangles: Tensor) -> Tensor:
         answers.append(torch.linalg.det(replaced) / whole)
     u, v, w = answers
     is_regular = whole.abs() > 1e-6 * matrix.norm(dim=-2).prod(dim=-1)
-    small = 1e-6 if rays.dtype == torch.float32 else 1e-12
-    is_inside = (v >= -small) & (w >= -small) & (v + w <= 1 + small)
+    is_inside = (v >= -1e-6) & (w >= -1e-6) & (v + w <= 1 + 1e-6)
     return torch.where(is_regular & is_inside & (u >= 0), u, torch.inf)
 
 
@@ -287,15 +318,29 @@ test_moller_trumbore = exercise(
                     "divides by the determinant's size",
                     "its sign belongs to it: triangles are seen from both sides",
                 ),
-                "(T * P).sum(dim=-1)": ("forgets to divide", "v is a quotient of determinants"),
+                "(T * P).sum(dim=-1)": ("forgets to divide", QUOTIENT),
+                "(T * Q).sum(dim=-1) / determinant": ("takes Q for v", "v = T . P / determinant"),
             },
         ),
+        Mistake("forgets to divide", "(e2 * Q).sum(dim=-1) / determinant", "(e2 * Q).sum(dim=-1)", why=QUOTIENT),
+        Mistake("forgets to divide", "(D * Q).sum(dim=-1) / determinant", "(D * Q).sum(dim=-1)", why=QUOTIENT),
+        Mistake("takes e1 for u", "(e2 * Q)", "(e1 * Q)", why="u = e2 . Q / determinant"),
+        Mistake("takes P for w", "(D * Q)", "(D * P)", why="w = D . Q / determinant"),
+        Mistake("takes the edge from B to C", "C - A, O", "C - B, O", why="both edges begin in A: e2 = C - A"),
         *instead_of(
             "determinant.abs() <= PARALLEL * D.norm(dim=-1) * e1.norm(dim=-1) * e2.norm(dim=-1)",
             {
                 "determinant <= PARALLEL * D.norm(dim=-1) * e1.norm(dim=-1) * e2.norm(dim=-1)": (
                     "sees triangles from one side only",
                     "a negative determinant is no miss: the ray meets the triangle from its other side",
+                ),
+                "determinant.abs() <= PARALLEL * D.norm(dim=-1) * e1.norm(dim=-1)": (
+                    "leaves an edge out of the limit",
+                    "a determinant of three columns is at most the product of all three lengths",
+                ),
+                "determinant == 0": (
+                    "looks for a determinant of exactly 0",
+                    "rounding makes it some number near 0: compare with PARALLEL times the product of the lengths",
                 ),
                 "determinant.abs() <= PARALLEL": (
                     "compares the determinant with a fixed number",

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from arena_lib.checking import Case, Mistake, exercise, instead_of, outputs
+from arena_lib.checking.mistakes import changes_an_argument
 from arena_lib.fundamentals.ray_tracing import rotations
 
 __test__ = False
@@ -97,17 +98,17 @@ test_rotation_matrix = exercise(
 def turn_cases(generator: torch.Generator) -> list[Case]:
     """Meshes away from their center and around it, centers at other heights, angles of either sign."""
 
-    def case(label: str, n_triangles: int, theta: float, center: list[float], dtype: torch.dtype) -> Case:
-        triangles = torch.randn(n_triangles, 3, 3, generator=generator, dtype=dtype)
-        arguments = (triangles, torch.tensor(theta, dtype=dtype), torch.tensor(center, dtype=dtype))
+    def case(label: str, n_triangles: int, theta: float, center: list[float]) -> Case:
+        triangles = torch.randn(n_triangles, 3, 3, generator=generator)
+        arguments = (triangles, torch.tensor(theta), torch.tensor(center))
         return Case(label=label, args=arguments, axes={"output": "n_triangles corner dim"})
 
     return [
-        case("about a center", 4, 0.4, [2.0, 1.0, -0.5], torch.float32),
-        case("about the origin", 2, -1.1, [0.0, 0.0, 0.0], torch.float32),
-        case("as many triangles as corners", 3, 2.5, [3.0, -2.0, 1.5], torch.float32),
-        case("one triangle, a quarter of a turn", 1, math.pi / 2, [4.0, 0.0, 0.0], torch.float32),
-        case("in double precision", 5, 0.9, [-1.0, 0.5, 2.0], torch.float64),
+        case("about a center", 4, 0.4, [2.0, 1.0, -0.5]),
+        case("about the origin", 2, -1.1, [0.0, 0.0, 0.0]),
+        case("as many triangles as corners", 3, 2.5, [3.0, -2.0, 1.5]),
+        case("one triangle, a quarter of a turn", 1, math.pi / 2, [4.0, 0.0, 0.0]),
+        case("about a point below", 5, 0.9, [-1.0, -2.5, 2.0]),
     ]
 
 
@@ -122,6 +123,12 @@ def turn_by_coordinates(triangles: Tensor, theta: Tensor, center: Tensor) -> Ten
     x, y, z = (triangles - center).unbind(dim=-1)
     cos, sin = math.cos(float(theta)), math.sin(float(theta))
     return torch.stack([cos * x + sin * z, y, cos * z - sin * x], dim=-1) + center
+
+
+def turned_one_by_one(triangles: Tensor, theta: Tensor, center: Tensor) -> Tensor:
+    """About another line for each triangle."""
+    middles = triangles.mean(dim=1, keepdim=True)
+    return (triangles - middles) @ rotations.rotation_matrix(theta).T + middles
 
 
 test_rotate_mesh = exercise(
@@ -157,11 +164,33 @@ test_rotate_mesh = exercise(
                     "turns corners into each other",
                     "the matrix belongs to x, y and z, the last axis: (triangles - center) @ matrix.T",
                 ),
-                "(triangles.sub_(center)) @ rotation_matrix(theta).T + center": (
-                    "changes the mesh that was given",
-                    "triangles - center makes a new tensor: the next frame turns the same mesh again",
+                "(triangles + center) @ rotation_matrix(theta).T - center": (
+                    "adds the center before the turn",
+                    "subtract the center before the turn, and add it afterwards",
+                ),
+                "(triangles - center) @ rotation_matrix(theta * torch.pi / 180).T + center": (
+                    "takes degrees",
+                    DEGREES,
                 ),
             },
+        ),
+        Mistake(
+            "turns about the mesh's own middle",
+            "(triangles - center) @ rotation_matrix(theta).T + center",
+            "(triangles - triangles.mean(dim=(0, 1))) @ rotation_matrix(theta).T + triangles.mean(dim=(0, 1))",
+            why="the line that it turns about goes through center",
+        ),
+        Mistake(
+            "turns each triangle about its own middle",
+            function=turned_one_by_one,
+            why="the whole mesh turns about one line, that through center",
+        ),
+        Mistake(
+            "changes the mesh that was given",
+            "triangles - center)",
+            "triangles.sub_(center))",
+            why="triangles - center makes a new tensor: the next frame turns the same mesh again",
+            shows=changes_an_argument,
         ),
     ],
 )

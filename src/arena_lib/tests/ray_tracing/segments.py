@@ -1,10 +1,13 @@
 """Judges of rays and segments in the plane."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from arena_lib.checking import Case, Mistake, exercise, instead_of, outputs
 from arena_lib.fundamentals.ray_tracing import segments as reference
+from arena_lib.fundamentals.ray_tracing.systems import is_singular
 from arena_lib.tests.ray_tracing.watching import truth
 
 __test__ = False
@@ -48,9 +51,18 @@ def ray_cases(generator: torch.Generator) -> list[Case]:
         case("special case: parallel, the other way round", FROM_ORIGIN, flat((4, 1), (2, 0))),
         case("special case: along the ray", FROM_ORIGIN, flat((2, 1), (4, 2))),
         case("special case: a segment that is one point", FROM_ORIGIN, flat((2, 1), (2, 1))),
+        *(case(f"special case: along the ray up to rounding, {i}", *pair) for i, pair in enumerate(nearly_along(), 1)),
         case("with z, which doesn't matter", *tilted),
-        case("in double precision", FROM_ORIGIN.double(), UP.double()),
+        case("a miss, but a hit if z were y", *torch.tensor([[[0.0, 0, 0], [1, 3, 0.5]], [[2, -10, 0], [2, -12, 4]]])),
+        case("a miss, but a hit without x", *torch.tensor([[[0.0, 0, 0], [1, 3, 0.5]], [[-9, 6, 0], [-8, 6.5, 4]]])),
     ]
+
+
+def nearly_along() -> list[tuple[Tensor, Tensor]]:
+    """A ray and segments along it, whose determinant is rounded to a small number that isn't 0."""
+    end = torch.tensor([0.9, 0.4, 0.0])
+    ray = torch.stack([torch.zeros(3), end])
+    return [(ray, torch.stack([first * end, last * end])) for first, last in ((1.3, 3.0), (1.5, 7.0), (3.0, 5.0))]
 
 
 def ray_by_cramer(ray: Tensor, segment: Tensor) -> Tensor:
@@ -58,24 +70,29 @@ def ray_by_cramer(ray: Tensor, segment: Tensor) -> Tensor:
     (o_x, o_y, _), (d_x, d_y, _) = ray
     (a_x, a_y, _), (b_x, b_y, _) = segment
     determinant = d_x * (a_y - b_y) - d_y * (a_x - b_x)
-    if determinant == 0:
+    if determinant.abs() <= 1e-6 * torch.hypot(d_x, d_y) * torch.hypot(a_x - b_x, a_y - b_y):
         return torch.tensor(False)
     u = ((a_x - o_x) * (a_y - b_y) - (a_y - o_y) * (a_x - b_x)) / determinant
     v = (d_x * (a_y - o_y) - d_y * (a_x - o_x)) / determinant
     return (u >= 0) & (v >= 0) & (v <= 1)
 
 
-def ray_by_trying(ray: Tensor, segment: Tensor) -> bool:
-    """Lets solve fail."""
+def ray_by_inverse(ray: Tensor, segment: Tensor) -> bool:
+    """Inverts the matrix, and compares numbers of Python."""
     O, D, L_1, L_2 = ray[0, :2], ray[1, :2], segment[0, :2], segment[1, :2]
-    try:
-        solution = torch.linalg.solve(torch.stack([D, L_1 - L_2], dim=-1), L_1 - O)
-    except RuntimeError:
+    matrix = torch.column_stack([D, L_1 - L_2])
+    if is_singular(matrix):
         return False
-    u, v = solution.tolist()
+    u, v = (torch.linalg.inv(matrix) @ (L_1 - O)).tolist()
     return u >= 0.0 and 0.0 <= v <= 1.0
 
 
+def on_other_axes(*axes: int) -> Callable[[Tensor, Tensor], bool]:
+    """The reference with other coordinates in the place of x and y."""
+    return lambda ray, segment: reference.intersect_ray_1d(ray[:, axes], segment[:, axes])
+
+
+FIRST_TWO = "the plane is that of x and y: the first two entries"
 PARALLEL_NEVER = "a ray that is parallel to the segment never meets it: there is nothing to solve"
 BEGINS = "the ray begins in O: points with a negative u lie behind it"
 ENDS = "the segment's ends belong to it: v may be 0 and 1"
@@ -85,7 +102,7 @@ test_intersect_ray_1d = exercise(
     reference=reference.intersect_ray_1d,
     cases=ray_cases,
     observe=truth,
-    accepts=[ray_by_cramer, ray_by_trying],
+    accepts=[ray_by_cramer, ray_by_inverse],
     mistakes=[
         *instead_of(
             "u >= 0 and v >= 0 and v <= 1",
@@ -100,6 +117,7 @@ test_intersect_ray_1d = exercise(
                 ),
                 "u >= 0 and v > 0 and v <= 1": ("leaves the first end out", ENDS),
                 "u >= 0 and v >= 0 and v < 1": ("leaves the second end out", ENDS),
+                "u >= 0 and v > 0 and v < 1": ("leaves both ends out", ENDS),
                 "u >= 0 and u <= 1 and v >= 0 and v <= 1": (
                     "ends the ray at the screen",
                     "a ray has no end: u may be as large as it likes",
@@ -130,6 +148,10 @@ test_intersect_ray_1d = exercise(
             {
                 "L_1)": ("forgets the origin", "the right side is L_1 - O"),
                 "O - L_1)": ("has the sign of the right side wrong", "u D + v (L_1 - L_2) = L_1 - O"),
+                "L_2 - O)": (
+                    "starts from the second end",
+                    "the segment is L_1 + v (L_2 - L_1): the right side is L_1 - O",
+                ),
             },
         ),
         *instead_of(
@@ -139,10 +161,14 @@ test_intersect_ray_1d = exercise(
                 "pass": ("solves for parallel rays too", PARALLEL_NEVER),
             },
         ),
-        *instead_of(
-            "ray[:, :2]",
-            {"ray[:, 1:]": ("looks at y and z", "the plane is that of x and y: the first two entries")},
+        Mistake(
+            "looks for a determinant of exactly 0",
+            "is_singular(matrix)",
+            "torch.linalg.det(matrix) == 0",
+            why="rounding makes it some number near 0: is_singular takes care of that",
         ),
+        Mistake("looks at y and z", function=on_other_axes(1, 2, 0), why=FIRST_TWO),
+        Mistake("looks at x and z", function=on_other_axes(0, 2, 1), why=FIRST_TWO),
     ],
 )
 test_intersect_ray_1d_special_case = test_intersect_ray_1d.part("special case")
@@ -157,12 +183,10 @@ FIRST_SCENE = torch.stack([flat((1, -12), (1, -6)), flat((0.5, 0.1), (0.5, 1.15)
 
 
 def system_cases(generator: torch.Generator) -> list[Case]:
-    """Scattered rays and segments, of which there are more or fewer; one of each; double precision."""
+    """Scattered rays and segments, of which there are more or fewer; one of each."""
     axes = {"output": "n_rays n_segments equation unknown"}
     sizes = {"several": (5, 3), "as many segments as rays": (4, 4), "one ray": (1, 4), "one segment": (3, 1)}
-    cases = [Case(label=label, args=scattered(generator, *size), axes=axes) for label, size in sizes.items()]
-    double = tuple(tensor.double() for tensor in scattered(generator, 2, 3))
-    return [*cases, Case(label="in double precision", args=double, axes=axes)]
+    return [Case(label=label, args=scattered(generator, *size), axes=axes) for label, size in sizes.items()]
 
 
 def systems_by_loops(rays: Tensor, segments: Tensor) -> tuple[Tensor, Tensor]:
@@ -235,7 +259,7 @@ test_make_systems_1d = exercise(
 
 
 def rays_cases(generator: torch.Generator) -> list[Case]:
-    """The camera's rays; scattered ones; ends, parallels and points among others; one of each; double precision."""
+    """The camera's rays; scattered ones; ends, parallels and points among others; one of each."""
 
     def case(label: str, rays: Tensor, segments: Tensor) -> Case:
         return Case(label=label, args=(rays, segments), axes={"output": "n_rays"})
@@ -257,7 +281,7 @@ def rays_cases(generator: torch.Generator) -> list[Case]:
         case("special case: parallels and a point", fan, with_parallels),
         case("special case: nothing but parallels", fan[:1], with_parallels),
         case("special case: parallels among others", fan, torch.cat([with_parallels, UP[None]])),
-        case("in double precision", *(tensor.double() for tensor in scattered(generator, 7, 3))),
+        case("special case: along a segment up to rounding", *map(torch.stack, zip(*nearly_along(), strict=True))),
     ]
 
 
@@ -274,7 +298,8 @@ def rays_by_cramer(rays: Tensor, segments: Tensor) -> Tensor:
         return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
 
     determinant = cross(D, L_1 - L_2)
-    is_parallel = determinant.abs() < 1e-8
+    lengths = D[..., :2].norm(dim=-1) * (L_1 - L_2)[..., :2].norm(dim=-1)
+    is_parallel = determinant.abs() <= 1e-6 * lengths
     determinant = determinant.masked_fill(is_parallel, 1.0)
     u, v = cross(L_1 - O, L_1 - L_2) / determinant, cross(D, L_1 - O) / determinant
     return ((u >= 0) & (v >= 0) & (v <= 1) & ~is_parallel).max(dim=1).values
@@ -297,6 +322,16 @@ test_intersect_rays_1d = exercise(
                     "u may be 0: the origin belongs to the ray",
                 ),
                 "(u >= 0) & (v > 0) & (v < 1)": ("leaves the ends out", ENDS),
+                "(u >= 0) & (v > 0) & (v <= 1)": ("leaves the first ends out", ENDS),
+                "(u >= 0) & (v >= 0) & (v < 1)": ("leaves the second ends out", ENDS),
+                "(v >= 0) & (u >= 0) & (u <= 1)": (
+                    "swaps u and v",
+                    "the first unknown is u, that of the first column D",
+                ),
+                "(u >= 0) & (v >= 0) | (v <= 1)": (
+                    "is content with one of the conditions",
+                    "all of them must hold: &, not |",
+                ),
                 "~((u < 0) | (v < 0) | (v > 1))": (
                     "counts NaN as a hit",
                     "NaN compares False with everything: ask what must hold, not what must not",
@@ -318,6 +353,12 @@ test_intersect_rays_1d = exercise(
                 "[:, 0]": ("looks at the first segment alone", "any of the segments counts"),
                 ".sum(dim=1)": ("counts the segments", "the answer is True or False: any(dim=1)"),
             },
+        ),
+        Mistake(
+            "lets each condition hold for another segment",
+            "((u >= 0) & (v >= 0) & (v <= 1)).any(dim=1)",
+            "(u >= 0).any(dim=1) & ((v >= 0) & (v <= 1)).any(dim=1)",
+            why="one segment must meet all conditions: any comes last",
         ),
         Mistake(
             "solves for parallel rays too",

@@ -1,9 +1,13 @@
 """Judges of singular matrices, and of a batch of systems some of which have no solution."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from arena_lib.checking import Case, Mistake, exercise, instead_of, outputs
+from arena_lib.checking.mistakes import changes_an_argument
+from arena_lib.checking.observing import Observations
 from arena_lib.fundamentals.ray_tracing import systems
 
 __test__ = False
@@ -25,9 +29,9 @@ def by_rounding(generator: torch.Generator) -> Tensor:
 def singular_cases(generator: torch.Generator) -> list[Case]:
     """Exactly singular, singular up to rounding, in other units, with columns of very different lengths."""
     two = torch.tensor([[[1.0, 2.0], [2.0, 4.0]], [[3.0, 1.0], [0.0, 2.0]], [[0.0, 1.0], [0.0, 2.0]]])
-    near = torch.tensor([[1.0, 1.0], [0.0, 1.0]], dtype=torch.float64).repeat(4, 1, 1)
-    near[:, 1, 1] = torch.tensor([5e-7, 4e-6, -5e-7, -4e-6])
-    uneven = torch.tensor([[[1e3, 1e3], [0.0, 1e-4]], [[100.0, 0.0], [0.0, 1e-7]]], dtype=torch.float64)
+    near = torch.tensor([[1.0, 1.0], [0.0, 1.0]]).repeat(5, 1, 1)
+    near[:, 1, 1] = torch.tensor([5e-7, 4e-6, -5e-7, -4e-6, 1.7e-6])
+    uneven = torch.tensor([[[1e3, 1e3], [0.0, 1e-4]], [[100.0, 0.0], [0.0, 1e-7]]])
     small = 1e-3 * torch.cat([regular(generator, 3, 3, 3), by_rounding(generator)])
     axes = {"output": "batch"}
     return [
@@ -95,6 +99,23 @@ test_is_singular = exercise(
                     "adds the lengths up",
                     "the largest value of a determinant is the product of the lengths",
                 ),
+                "torch.linalg.det(matrices).abs() <= PARALLEL * torch.linalg.matrix_norm(matrices)": (
+                    "measures the whole matrix",
+                    "each column has a length, and the largest value of a determinant is their product",
+                ),
+                "(matrices[..., 0, 0] * matrices[..., 1, 1] - matrices[..., 0, 1] * matrices[..., 1, 0]).abs()"
+                " <= PARALLEL * lengths.prod(dim=-1)": (
+                    "takes every matrix for one of two columns",
+                    "a larger determinant has more terms: torch.linalg.det knows them",
+                ),
+                "torch.linalg.matrix_rank(matrices) < matrices.shape[-1]": (
+                    "asks for the rank",
+                    "its limit is another one: compare |determinant| with PARALLEL times the product of the lengths",
+                ),
+                "(torch.linalg.det(matrices).abs() <= PARALLEL * lengths.prod(dim=-1)).any()": (
+                    "gives one answer for the whole batch",
+                    "each matrix has an answer of its own",
+                ),
             },
         ),
         Mistake(
@@ -114,10 +135,10 @@ test_is_singular = exercise(
 
 
 def solve_cases(generator: torch.Generator) -> list[Case]:
-    """All regular; some singular, exactly or up to rounding; small units; batches of other shapes; double precision."""
+    """All regular; some singular, exactly or up to rounding; small units; batches of other shapes."""
 
     def case(label: str, matrices: Tensor, axes: str = "batch n") -> Case:
-        vectors = torch.randn(matrices.shape[:-1], generator=generator, dtype=matrices.dtype)
+        vectors = torch.randn(matrices.shape[:-1], generator=generator)
         return Case(label=label, args=(matrices, vectors), axes={"output": axes})
 
     mixed = regular(generator, 5, 2, 2)
@@ -133,7 +154,6 @@ def solve_cases(generator: torch.Generator) -> list[Case]:
         case("in a small unit", small),
         case("a batch with two axes, half of it singular up to rounding", pairs, "batch_1 batch_2 n"),
         case("a single matrix", regular(generator, 2, 2), "n"),
-        case("in double precision", regular(generator, 2, 3, 3).double()),
     ]
 
 
@@ -149,10 +169,27 @@ def solve_by_inverse(matrices: Tensor, vectors: Tensor) -> Tensor:
     """Overwrites a copy with the identity, and inverts."""
     singular = systems.is_singular(matrices)
     matrices = matrices.clone()
-    matrices[singular] = torch.eye(matrices.shape[-1], dtype=matrices.dtype)
+    matrices[singular] = torch.eye(matrices.shape[-1])
     solutions = (torch.linalg.inv(matrices) @ vectors[..., None])[..., 0]
     solutions[singular] = torch.nan
     return solutions
+
+
+def solve_in_place(matrices: Tensor, vectors: Tensor) -> Tensor:
+    """Writes the identity into the argument."""
+    singular = systems.is_singular(matrices)
+    matrices[singular] = torch.eye(matrices.shape[-1])
+    return torch.where(singular[..., None], torch.nan, torch.linalg.solve(matrices, vectors))
+
+
+def solve_nearly(matrices: Tensor, vectors: Tensor) -> Tensor:
+    """What comes nearest to a solution."""
+    return (torch.linalg.pinv(matrices) @ vectors[..., None])[..., 0]
+
+
+def has_no_nan(seen: Sequence[Observations]) -> bool:
+    """Whether every call gave numbers throughout."""
+    return all(not bool(torch.as_tensor(shown["output"]).isnan().any()) for shown in seen)
 
 
 test_solve_or_nan = exercise(
@@ -208,6 +245,18 @@ test_solve_or_nan = exercise(
             "is_singular(matrices)",
             "(torch.linalg.det(matrices) == 0)",
             why="rounding makes it some number near 0: is_singular takes care of that",
+        ),
+        Mistake(
+            "changes the matrices that were given",
+            function=solve_in_place,
+            why="the caller's matrices stay as they are: write the identity into a copy, matrices.clone()",
+            shows=changes_an_argument,
+        ),
+        Mistake(
+            "gives numbers where there is no solution",
+            function=solve_nearly,
+            why="where a matrix is singular all of the solution is NaN, whatever comes near to one",
+            shows=has_no_nan,
         ),
     ],
     equivalent={

@@ -106,6 +106,9 @@ ALONG_IT = torch.tensor(
     [[[0.0, 1.0, 1.0], [0.0, 1.0, 0.5]], [[2.0, 1.0, 1.0], [0.0, 0.5, 1.0]], [[2.0, -1.0, 1.0], [0.0, 2.0, 0.0]]]
 )
 """Rays parallel to WALL; two of them lie in its plane."""
+NEARLY_ALONG = torch.tensor([[-0.5, -0.9, 0.5], [-0.4, -0.5, 0.9], [-0.3, -1.1, 0.8]])
+"""A triangle in whose plane the next ray lies, up to rounding."""
+NEARLY_ALONG_RAY = torch.tensor([[[-0.282, -1.188, 0.792], [-0.11, 0.26, -0.09]]])
 NEEDLE = torch.tensor([[2.0, 0.0, 0.0], [2.0, 1.0, 1.0], [2.0, 2.0, 2.0]])
 """A triangle whose corners lie in one line, and so without area."""
 POINT = torch.full((3, 3), 2.0)
