@@ -6,7 +6,7 @@ puzzles      small tensor puzzles, predictions of shapes and times, and question
 images       small labelled images to learn on: 7,000 of Fashion-MNIST ship, others are read from a folder
 ray_tracing  rays, triangles and meshes: from one ray and one segment to a mesh that is lit and turns
 backprop     an autograd engine on numpy, checked by finite differences, that trains a classifier
-generative   transposed convolutions, and functions that bend numbers, for networks that draw
+generative   networks that draw: transposed convolutions, an autoencoder, a VAE and a GAN
 """
 
 from arena_lib.core.subpackages import load_on_demand

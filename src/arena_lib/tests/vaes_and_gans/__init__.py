@@ -1,6 +1,14 @@
 """Judges of section 0.5, VAEs and GANs."""
 
 from arena_lib.tests.vaes_and_gans.bending import test_LeakyReLU, test_Sigmoid, test_Tanh
+from arena_lib.tests.vaes_and_gans.clouds import (
+    test_compute_elbo,
+    test_interpolate,
+    test_kl_to_standard_normal,
+    test_log_likelihood,
+    test_reparameterise,
+)
+from arena_lib.tests.vaes_and_gans.folding import test_autoencoder, test_make_decoder, test_make_encoder
 from arena_lib.tests.vaes_and_gans.planes import (
     test_conv_transpose2d,
     test_ConvTranspose2d,
@@ -12,18 +20,30 @@ from arena_lib.tests.vaes_and_gans.rows import (
     test_fractional_stride_1d,
     test_stamp_kernel,
 )
+from arena_lib.tests.vaes_and_gans.trainers import test_AutoencoderTrainer, test_vae, test_VAETrainer
 
 __test__ = False
 
 __all__ = [
+    "test_AutoencoderTrainer",
     "test_ConvTranspose2d",
     "test_LeakyReLU",
     "test_Sigmoid",
     "test_Tanh",
+    "test_VAETrainer",
+    "test_autoencoder",
+    "test_compute_elbo",
     "test_conv_transpose1d",
     "test_conv_transpose1d_minimal",
     "test_conv_transpose2d",
     "test_fractional_stride_1d",
     "test_fractional_stride_2d",
+    "test_interpolate",
+    "test_kl_to_standard_normal",
+    "test_log_likelihood",
+    "test_make_decoder",
+    "test_make_encoder",
+    "test_reparameterise",
     "test_stamp_kernel",
+    "test_vae",
 ]

@@ -1,0 +1,474 @@
+"""Judges of draws with gradients, of the distance from the standard normal distribution, and of the ELBO."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.distributions import Normal, kl_divergence
+
+from arena_lib.checking import Case, Mistake, Tolerance, exercise, instead_of, outputs_and_gradients
+from arena_lib.checking.observing import Observations
+from arena_lib.fundamentals.generative import gaussians, vae
+from arena_lib.tests.vaes_and_gans.watching import draw
+
+__test__ = False
+
+N_DRAWS = 20_000
+"""Rows of the cases that look at statistics: a mean of so many varies by 0.007."""
+
+
+def draw_cases(generator: torch.Generator) -> list[Case]:
+    """Every row alike, rows that differ, small and large deviations, float64."""
+
+    def case(label: str, mu: Tensor, logsigma: Tensor) -> Case:
+        return Case(label=label, args=(mu, logsigma), call="mu, logsigma, generator")
+
+    ones = torch.ones(N_DRAWS, 1)
+    spread = draw(generator, N_DRAWS, 3)
+    return [
+        case("every row alike", ones * torch.tensor([2.0, -1.0, 0.5]), ones * torch.tensor([-0.7, 0.4, 1.2])),
+        case("rows that differ", 2 * spread, 0.5 * draw(generator, N_DRAWS, 3) - 0.5),
+        case("float64", 3 * draw(generator, N_DRAWS, 2).double(), torch.full((N_DRAWS, 2), -1.5).double()),
+    ]
+
+
+def draws_seen(function: Any, case: Case) -> Observations:
+    """What the noise is like, once mu and exp(logsigma) are taken away; what two calls share; which gradients arrive."""
+    mu, logsigma = (value.clone().requires_grad_() for value in case.args)
+    generators = [torch.Generator().manual_seed(5) for _ in "ab"]
+    torch.manual_seed(6)
+    before = torch.get_rng_state()
+    z, again = (function(mu, logsigma, generator) for generator in generators)
+    anew = function(mu, logsigma, generators[0])
+    untouched = torch.equal(before, torch.get_rng_state())
+    without = [function(mu, logsigma) for _ in "ab"]
+    seen: Observations = {
+        "dtype": z.dtype,
+        "shape": tuple(z.shape),
+        "equal generators give equal draws": torch.equal(z, again),
+        "a second call draws anew": not torch.equal(z, anew),
+        "global random state untouched where a generator is given": untouched,
+        "without a generator each call draws anew": not torch.equal(*without),
+        "result has a gradient": z.requires_grad,
+    }
+    if z.shape != mu.shape:
+        return seen
+    noise = ((z - mu) * torch.exp(-logsigma)).detach()
+    seen["mean of the noise in each dimension"] = noise.mean(dim=0).clamp(-9, 9)
+    seen["deviation of the noise in each dimension"] = noise.std(dim=0).clamp(max=9)
+    centred = noise - noise.mean(dim=0)
+    sizes = centred.norm(dim=0) + 1e-9
+    seen["correlation of the first two dimensions"] = float(
+        (centred[:, 0] * centred[:, 1]).sum() / (sizes[0] * sizes[1])
+    )
+    seen["share of noise within one deviation"] = float((noise.abs() < 1).double().mean())
+    if z.requires_grad:
+        slopes = torch.autograd.grad(z.sum(), (mu, logsigma), allow_unused=True)
+        expected = (torch.ones_like(mu), (z - mu).detach())
+        for name, slope, right in zip(("mu", "logsigma"), slopes, expected, strict=True):
+            is_right = slope is not None and torch.allclose(slope, right, rtol=1e-3, atol=1e-4)
+            seen[f"gradient of {name} is right"] = is_right
+    return seen
+
+
+def draws_by_normal(mu: Tensor, logsigma: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """The noise by torch.normal, a dimension after another."""
+    noise = torch.normal(0.0, 1.0, (mu.shape[1], mu.shape[0]), generator=generator).T.to(mu.dtype)
+    return logsigma.exp().mul(noise).add(mu)
+
+
+def draws_by_filling(mu: Tensor, logsigma: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """The noise filled into an empty tensor, with the sign turned."""
+    return mu - logsigma.exp() * torch.empty_like(mu).normal_(generator=generator)
+
+
+def draws_of_one_seed(mu: Tensor, logsigma: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """The same noise in every call."""
+    fixed = torch.Generator().manual_seed(0)
+    return mu + logsigma.exp() * torch.randn(mu.shape, generator=fixed, dtype=mu.dtype)
+
+
+def draws_without_gradient(mu: Tensor, logsigma: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """By torch.normal with tensors, which no gradient passes."""
+    return torch.normal(mu, logsigma.exp(), generator=generator).detach()
+
+
+CLOSE = Tolerance(rtol=0.0, atol=0.06)
+
+test_reparameterise = exercise(
+    reference=gaussians.reparameterise,
+    cases=draw_cases,
+    observe=draws_seen,
+    tolerance={
+        "mean of the noise in each dimension": CLOSE,
+        "deviation of the noise in each dimension": CLOSE,
+        "correlation of the first two dimensions": CLOSE,
+        "share of noise within one deviation": Tolerance(rtol=0.0, atol=0.03),
+    },
+    accepts=[draws_by_normal, draws_by_filling],
+    mistakes=[
+        *instead_of(
+            "torch.randn(mu.shape, generator=generator, dtype=mu.dtype, device=mu.device)",
+            {
+                "torch.randn(len(mu), 1, generator=generator, dtype=mu.dtype, device=mu.device)": (
+                    "draws one number for all dimensions of an example",
+                    "each dimension has noise of its own: draw as many numbers as mu has",
+                ),
+                "torch.randn(1, mu.shape[1], generator=generator, dtype=mu.dtype, device=mu.device)": (
+                    "draws one number for all examples",
+                    "each example has noise of its own: draw as many numbers as mu has",
+                ),
+                "torch.randn(1, generator=generator, dtype=mu.dtype, device=mu.device)": (
+                    "draws a single number for everything",
+                    "each example and each dimension has noise of its own",
+                ),
+                "torch.rand(mu.shape, generator=generator, dtype=mu.dtype, device=mu.device)": (
+                    "draws from 0 to 1",
+                    "the noise is normal, with mean 0: torch.randn, not torch.rand",
+                ),
+                "torch.randn(mu.shape, dtype=mu.dtype, device=mu.device)": (
+                    "ignores the generator",
+                    "the noise is drawn from the generator that was given",
+                ),
+            },
+        ),
+        *instead_of(
+            "torch.exp(logsigma) * noise",
+            {
+                "logsigma * noise": ("takes logsigma for sigma", "sigma is exp(logsigma)"),
+                "torch.exp(logsigma / 2) * noise": (
+                    "takes logsigma for the logarithm of the variance",
+                    "logsigma is the logarithm of the deviation: exp(logsigma), without a half",
+                ),
+                "torch.exp(2 * logsigma) * noise": (
+                    "multiplies by the variance",
+                    "the noise is multiplied by the deviation, exp(logsigma)",
+                ),
+                "torch.exp(logsigma).detach() * noise": (
+                    "lets no gradient through to logsigma",
+                    "the width of a cloud is learned, too: no detach",
+                ),
+                "0.0 * noise": ("gives the mean alone", "z is mu and exp(logsigma) times noise"),
+                "torch.exp(logsigma)": ("adds no noise", "exp(logsigma) is multiplied by the noise"),
+            },
+        ),
+        Mistake(
+            "draws the same noise in every call",
+            function=draws_of_one_seed,
+            why="a second call draws anew: no seed is set inside",
+        ),
+        Mistake(
+            "lets no gradient through",
+            function=draws_without_gradient,
+            why="write the draw as mu + exp(logsigma) * noise, so that gradients pass it",
+        ),
+    ],
+    equivalent={
+        "return mu + torch.exp(logsigma) * noise -> return mu - torch.exp(logsigma) * noise": (
+            "noise is as likely as its opposite"
+        ),
+        "torch.randn(mu.shape, generator=generator, dtype=mu.dtype, device=mu.device) -> "
+        "torch.randn(mu.shape, generator=generator, device=mu.device)": "the sum has the dtype of mu all the same",
+    },
+)
+
+
+def latent_cases(generator: torch.Generator) -> list[Case]:
+    """Several sizes, the standard normal itself, narrow and wide clouds."""
+    axes = {"output": "batch"}
+
+    def case(label: str, mu: Tensor, logsigma: Tensor) -> Case:
+        return Case(label=label, args=(mu, logsigma), axes=axes, call="mu, logsigma")
+
+    return [
+        case("four examples", draw(generator, 4, 3), 0.7 * draw(generator, 4, 3)),
+        case("one example, one dimension", draw(generator, 1, 1), draw(generator, 1, 1)),
+        case("the standard normal itself", torch.zeros(2, 5), torch.zeros(2, 5)),
+        case("narrow clouds", draw(generator, 3, 2), torch.full((3, 2), -4.0)),
+        case("float64", draw(generator, 2, 6).double(), draw(generator, 2, 6).double()),
+    ]
+
+
+def kl_by_torch(mu: Tensor, logsigma: Tensor) -> Tensor:
+    """By torch.distributions."""
+    standard = Normal(torch.zeros_like(mu), torch.ones_like(mu))
+    return kl_divergence(Normal(mu, logsigma.exp()), standard).sum(-1)
+
+
+def kl_by_variance(mu: Tensor, logsigma: Tensor) -> Tensor:
+    """The usual formula of the variance."""
+    logvar = 2 * logsigma
+    return -0.5 * torch.sum(1 + logvar - mu.pow(2) - logvar.exp(), dim=1)
+
+
+KL_ADVICE = "each dimension has (sigma^2 + mu^2 - 1) / 2 - logsigma nats"
+
+test_kl_to_standard_normal = exercise(
+    reference=gaussians.kl_to_standard_normal,
+    cases=latent_cases,
+    observe=outputs_and_gradients,
+    accepts=[kl_by_torch, kl_by_variance],
+    mistakes=[
+        *instead_of(
+            "((torch.exp(2 * logsigma) + mu**2 - 1) / 2 - logsigma).sum(dim=1)",
+            {
+                "((torch.exp(2 * logsigma) + mu**2 - 1) / 2 - logsigma).mean(dim=1)": (
+                    "takes the mean over dimensions",
+                    "the nats of an example's dimensions are added up",
+                ),
+                "((torch.exp(2 * logsigma) + mu**2 - 1) / 2 - logsigma).sum(dim=0)": (
+                    "adds up over the batch",
+                    "there's one number for each example: the sum is over dimensions",
+                ),
+                "((torch.exp(2 * logsigma) + mu**2 - 1) / 2 - logsigma).sum()": (
+                    "adds up everything",
+                    "there's one number for each example",
+                ),
+                "-((torch.exp(2 * logsigma) + mu**2 - 1) / 2 - logsigma).sum(dim=1)": (
+                    "has the sign wrong",
+                    "a KL divergence is never negative",
+                ),
+                "(torch.exp(2 * logsigma) + mu**2 - 1 - 2 * logsigma).sum(dim=1)": ("forgets the half", KL_ADVICE),
+                "((torch.exp(2 * logsigma) + mu**2 - 1) / 2 + logsigma).sum(dim=1)": (
+                    "adds logsigma",
+                    "a narrow cloud is far away: logsigma is subtracted",
+                ),
+                "((torch.exp(2 * logsigma) + mu**2 - 1) / 2 - 2 * logsigma).sum(dim=1)": (
+                    "subtracts logsigma twice",
+                    KL_ADVICE,
+                ),
+                "((torch.exp(logsigma) + mu**2 - 1) / 2 - logsigma).sum(dim=1)": (
+                    "forgets to square sigma",
+                    "sigma^2 is exp(2 logsigma)",
+                ),
+                "((torch.exp(logsigma) + mu**2 - 1 - logsigma) / 2).sum(dim=1)": (
+                    "takes logsigma for the logarithm of the variance",
+                    "logsigma is the logarithm of the deviation",
+                ),
+                "((torch.exp(2 * logsigma) + mu - 1) / 2 - logsigma).sum(dim=1)": (
+                    "forgets to square mu",
+                    KL_ADVICE,
+                ),
+                "((torch.exp(2 * logsigma) + mu**2) / 2 - logsigma).sum(dim=1)": (
+                    "isn't 0 for the standard normal itself",
+                    "a distribution's divergence from itself is 0: 1 is subtracted",
+                ),
+            },
+        ),
+    ],
+)
+
+
+def likelihood_cases(generator: torch.Generator) -> list[Case]:
+    """Pictures and rows, several deviations."""
+    sizes = [
+        ("pictures", (3, 1, 4, 5), 0.2),
+        ("rows", (2, 7), 1.0),
+        ("one pixel", (1, 1), 0.5),
+        ("noisy", (4, 2, 3), 3.0),
+    ]
+    return [
+        Case(
+            label=label,
+            args=(draw(generator, *shape), draw(generator, *shape), noise),
+            axes={"output": "batch"},
+            call=f"x, recon, noise={noise}",
+        )
+        for label, shape, noise in sizes
+    ]
+
+
+def likelihood_by_torch(x: Tensor, recon: Tensor, noise: float) -> Tensor:
+    """By torch.distributions."""
+    return Normal(recon, noise).log_prob(x).reshape(len(x), -1).sum(-1)
+
+
+def likelihood_by_counting(x: Tensor, recon: Tensor, noise: float) -> Tensor:
+    """The constant once for all pixels."""
+    squares = (recon - x).square().flatten(1)
+    constant = squares.shape[1] * torch.log(torch.tensor(2 * torch.pi * noise**2)) / 2
+    return -squares.sum(1) / (2 * noise**2) - constant
+
+
+test_log_likelihood = exercise(
+    reference=gaussians.log_likelihood,
+    cases=likelihood_cases,
+    observe=outputs_and_gradients,
+    accepts=[likelihood_by_torch, likelihood_by_counting],
+    mistakes=[
+        *instead_of(
+            "-((x - recon) ** 2) / (2 * noise**2) - math.log(2 * math.pi * noise**2) / 2",
+            {
+                "((x - recon) ** 2) / (2 * noise**2) - math.log(2 * math.pi * noise**2) / 2": (
+                    "has the sign of the squares wrong",
+                    "what is far from recon is less likely",
+                ),
+                "-((x - recon) ** 2) / noise**2 - math.log(2 * math.pi * noise**2) / 2": (
+                    "forgets the 2 below the squares",
+                    "the squares are divided by 2 noise^2",
+                ),
+                "-((x - recon) ** 2) / (2 * noise) - math.log(2 * math.pi * noise**2) / 2": (
+                    "forgets to square the noise",
+                    "the squares are divided by 2 noise^2",
+                ),
+                "-((x - recon) ** 2) / (2 * noise**2)": (
+                    "leaves out the constant",
+                    "a density adds up to 1 over all x: that's what log(2 pi noise^2) / 2 is for",
+                ),
+                "-((x - recon) ** 2) / (2 * noise**2) - math.log(2 * math.pi * noise**2)": (
+                    "forgets the half of the constant",
+                    "the constant is log(2 pi noise^2) / 2",
+                ),
+                "-((x - recon) ** 2) / (2 * noise**2) - math.log(2 * math.pi) / 2": (
+                    "forgets the noise in the constant",
+                    "the constant is log(2 pi noise^2) / 2",
+                ),
+            },
+        ),
+        *instead_of(
+            ".sum(dim=1)",
+            {
+                ".mean(dim=1)": ("takes the mean over pixels", "the nats of all pixels are added up"),
+                ".sum()": ("adds up over the batch too", "there's one number for each example"),
+            },
+        ),
+    ],
+)
+
+
+def elbo_cases(generator: torch.Generator) -> list[Case]:
+    """Pictures with latents of several sizes; the noise given and left out."""
+
+    def case(label: str, shape: tuple[int, ...], d_latent: int, *noise: float) -> Case:
+        pictures = [draw(generator, *shape) for _ in "xr"]
+        latents = [0.7 * draw(generator, shape[0], d_latent) for _ in "ml"]
+        named = "".join(f", noise={value}" for value in noise)
+        return Case(
+            label=label,
+            args=(*pictures, *latents, *noise),
+            axes={"output": "batch"},
+            call=f"x, recon, mu, logsigma{named}",
+        )
+
+    return [
+        case("pictures", (3, 1, 4, 5), 2, 0.5),
+        case("little noise", (2, 1, 3, 3), 4, 0.1),
+        case("one example", (1, 6), 3, 1.5),
+        case("noise left out", (4, 1, 2, 3), 5),
+    ]
+
+
+def elbo_by_torch(x: Tensor, recon: Tensor, mu: Tensor, logsigma: Tensor, noise: float = 0.2) -> Tensor:
+    """Both parts by torch.distributions."""
+    return likelihood_by_torch(x, recon, noise) - kl_by_torch(mu, logsigma)
+
+
+test_compute_elbo = exercise(
+    reference=gaussians.compute_elbo,
+    cases=elbo_cases,
+    observe=outputs_and_gradients,
+    accepts=[elbo_by_torch],
+    mistakes=[
+        *instead_of(
+            "log_likelihood(x, recon, noise) - kl_to_standard_normal(mu, logsigma)",
+            {
+                "log_likelihood(x, recon, noise) + kl_to_standard_normal(mu, logsigma)": (
+                    "adds the KL divergence",
+                    "what the latents cost is subtracted",
+                ),
+                "kl_to_standard_normal(mu, logsigma) - log_likelihood(x, recon, noise)": (
+                    "gives minus the ELBO",
+                    "larger is better: the loss, not the ELBO, has a minus",
+                ),
+                "log_likelihood(x, recon, noise)": (
+                    "leaves out the KL divergence",
+                    "what the latents cost is subtracted",
+                ),
+                "(log_likelihood(x, recon, noise) - kl_to_standard_normal(mu, logsigma)).mean()": (
+                    "takes the mean over the batch",
+                    "there's one number for each example",
+                ),
+                "log_likelihood(x, recon, noise) - 0.1 * kl_to_standard_normal(mu, logsigma)": (
+                    "weighs the KL divergence by 0.1",
+                    "both parts are nats, and count alike",
+                ),
+                "log_likelihood(x, recon, noise) - kl_to_standard_normal(logsigma, mu)": (
+                    "swaps mu and logsigma",
+                    "kl_to_standard_normal takes mu first",
+                ),
+                "log_likelihood(recon.detach(), x, noise) - kl_to_standard_normal(mu, logsigma)": (
+                    "lets no gradient through to the decoder",
+                    "the decoder learns from the first part",
+                ),
+            },
+        ),
+    ],
+    equivalent={
+        "log_likelihood(x, recon, noise) -> log_likelihood(recon, x, noise)": (
+            "the squared error of two pictures is the same either way round"
+        )
+    },
+)
+
+
+def walk_cases(generator: torch.Generator) -> list[Case]:
+    """Short and long walks."""
+    exact = tuple(draw(generator, 4, dtype=torch.float64) for _ in "se")
+    return [
+        Case(label="float64", args=(*exact, 4), axes={"output": "n_steps d_latent"}, call="start, end, 4"),
+        *_walks(generator),
+    ]
+
+
+def _walks(generator: torch.Generator) -> list[Case]:
+    return [
+        Case(
+            label=label,
+            args=(draw(generator, d_latent), draw(generator, d_latent), n_steps),
+            axes={"output": "n_steps d_latent"},
+            call=f"start, end, {n_steps}",
+        )
+        for label, d_latent, n_steps in [
+            ("seven places", 5, 7),
+            ("the two ends alone", 3, 2),
+            ("one latent", 1, 4),
+        ]
+    ]
+
+
+def walk_by_lerp(start: Tensor, end: Tensor, n_steps: int) -> Tensor:
+    """Place by place."""
+    return torch.stack([torch.lerp(start, end, i / (n_steps - 1)) for i in range(n_steps)])
+
+
+test_interpolate = exercise(
+    reference=vae.interpolate,
+    cases=walk_cases,
+    observe=outputs_and_gradients,
+    accepts=[walk_by_lerp],
+    mistakes=[
+        Mistake(
+            "walks backwards",
+            "(1 - share) * start + share * end",
+            "share * start + (1 - share) * end",
+            why="the first row is start, the last one end",
+        ),
+        *instead_of(
+            "torch.linspace(0, 1, n_steps, dtype=start.dtype, device=start.device)[:, None]",
+            {
+                "torch.arange(n_steps, dtype=start.dtype, device=start.device)[:, None] / n_steps": (
+                    "stops before the end",
+                    "the last row is end: the steps are 1 / (n_steps - 1) wide",
+                ),
+                "torch.linspace(0, 1, n_steps + 2, dtype=start.dtype, device=start.device)[1:-1, None]": (
+                    "leaves out start and end",
+                    "both ends are rows of the result",
+                ),
+                "torch.linspace(0, 1, n_steps + 1, dtype=start.dtype, device=start.device)[:, None]": (
+                    "counts the steps in place of the places",
+                    "n_steps is the number of rows",
+                ),
+            },
+        ),
+    ],
+)
