@@ -1,13 +1,8 @@
 """Judges of section 0.5, VAEs and GANs."""
 
 from arena_lib.tests.vaes_and_gans.bending import test_LeakyReLU, test_Sigmoid, test_Tanh
-from arena_lib.tests.vaes_and_gans.clouds import (
-    test_compute_elbo,
-    test_interpolate,
-    test_kl_to_standard_normal,
-    test_log_likelihood,
-    test_reparameterise,
-)
+from arena_lib.tests.vaes_and_gans.bounds import test_compute_elbo, test_interpolate, test_log_likelihood
+from arena_lib.tests.vaes_and_gans.clouds import test_kl_to_standard_normal, test_reparameterise
 from arena_lib.tests.vaes_and_gans.folding import test_autoencoder, test_make_decoder, test_make_encoder
 from arena_lib.tests.vaes_and_gans.planes import (
     test_conv_transpose2d,
@@ -20,7 +15,8 @@ from arena_lib.tests.vaes_and_gans.rows import (
     test_fractional_stride_1d,
     test_stamp_kernel,
 )
-from arena_lib.tests.vaes_and_gans.trainers import test_AutoencoderTrainer, test_vae, test_VAETrainer
+from arena_lib.tests.vaes_and_gans.trainers import test_AutoencoderTrainer, test_VAETrainer
+from arena_lib.tests.vaes_and_gans.variational import test_vae
 
 __test__ = False
 
