@@ -2,13 +2,14 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 
 from arena_lib.checking import run
 from arena_lib.checking.cases import Case
 from arena_lib.checking.comparison.comparing import Raised, Tolerance
-from arena_lib.checking.evidence.diagnosing import Sighting, diagnose, same_observations
+from arena_lib.checking.evidence.diagnosing import Sighting, _forms, diagnose, same_observations
 from arena_lib.checking.evidence.expectations import cases_of, observe_or_raised, raised
 from arena_lib.checking.mistakes import Mistake, build_both_alone, stops_with
 from arena_lib.checking.modules import Unfit
@@ -199,6 +200,19 @@ def test_pairs_that_can_have_the_shape_that_was_seen_are_tried_first(toy, monkey
     seen = observe(test, lambda x, weight: (x * weight)[None] + x.detach())
     assert name_of(test, seen) == "does not halve; and it adds an axis"
     assert {halves, keeps} not in [{first, second} for first, second, _ in built]
+
+
+def test_arrays_are_told_apart_by_shape_and_type_and_never_written_out():
+    """To write large arrays out took half a minute where a learner waited for a verdict."""
+
+    class Unwritable(np.ndarray):
+        def __repr__(self):
+            raise AssertionError("written out")
+
+    wide, other = (np.zeros((3, 4)).view(Unwritable) for _ in "ab")
+    assert _forms({"output": wide}) == _forms({"output": other + 1})
+    assert _forms({"output": wide}) != _forms({"output": wide.T})
+    assert _forms({"output": wide}) != _forms({"output": wide.astype(int)})
 
 
 def test_pairs_are_looked_for_within_their_time(toy, monkeypatch):

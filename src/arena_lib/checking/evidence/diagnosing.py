@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -142,6 +143,8 @@ def _pairs(sighting: Sighting, case_idx: int) -> list[tuple[Mistake, Mistake]]:
             alone[index] = expectations.of_mistake(index, case_idx)
     agrees = {index: same_observations(test, shown, seen) for index, shown in alone.items()}
     is_silent = {index: same_observations(test, shown, right) for index, shown in alone.items()}
+    forms = {index: _forms(shown) for index, shown in alone.items()}
+    forms_right, forms_seen = _forms(right), _forms(seen)
     nearness = {index: _share_of_equal_entries(shown, seen) for index, shown in alone.items()}
 
     def rank(pair: tuple[int, int]) -> tuple[int, float]:
@@ -149,8 +152,8 @@ def _pairs(sighting: Sighting, case_idx: int) -> list[tuple[Mistake, Mistake]]:
             return 0, 0.0
         if any(is_silent[index] for index in pair):
             return 2, 0.0
-        changed = [forms for forms in map(_forms, (alone[index] for index in pair)) if forms != _forms(right)]
-        can_be = len(changed) == 2 or _forms(seen) == (changed or [_forms(right)])[0]
+        changed = [forms[index] for index in pair if forms[index] != forms_right]
+        can_be = len(changed) == 2 or forms_seen == (changed or [forms_right])[0]
         return (1 if can_be else 3), -sum(nearness[index] for index in pair)
 
     pairs = sorted(itertools.combinations(alone, 2), key=rank)
@@ -174,10 +177,10 @@ def _share_of_equal_entries(shown: Observations, seen: Observations) -> float:
 
 
 def _forms(observations: Observations) -> dict[str, Any]:
-    """What is coarse in observations: shapes and types of tensors, and everything that isn't a number."""
+    """What is coarse in observations: shapes and types of tensors and arrays, and everything that isn't a number."""
     return {
-        name: (value.shape, value.dtype)
-        if isinstance(value, Tensor)
+        name: (tuple(value.shape), value.dtype)
+        if isinstance(value, Tensor | np.ndarray)
         else type(value)
         if isinstance(value, float)
         else repr(value)

@@ -30,7 +30,7 @@ def unbroadcast(broadcasted: Arr, original: Arr) -> Arr:
     """Add up what belongs to one entry of `original`, of which broadcasting has made copies.
 
     `broadcasted` has the shape that `original` was broadcast to; the result has the shape of `original`. Broadcasting
-    compares shapes from the right. It puts new axes on the left, and it stretches axes of length 1 to any length. Each
+    compares shapes from the right. It puts new axes on the left, and it stretches axes of length 1 to any greater one. Each
     entry of the result is the sum of the entries of `broadcasted` at all places that numpy would have filled with a copy
     of it. Neither argument is changed, and only the shape of `original` matters.
 

@@ -3,6 +3,7 @@
 from arena_lib.tests.backprop.broadcasting import test_unbroadcast
 from arena_lib.tests.backprop.by_hand import test_forward_and_back
 from arena_lib.tests.backprop.by_trying import test_numerical_gradient
+from arena_lib.tests.backprop.curvature import test_hessian_vector_product
 from arena_lib.tests.backprop.descent import test_sgd
 from arena_lib.tests.backprop.graphs import (
     test_topological_sort,
@@ -11,7 +12,7 @@ from arena_lib.tests.backprop.graphs import (
     test_topological_sort_linked_list,
     test_topological_sort_rejoining,
 )
-from arena_lib.tests.backprop.higher import test_compute_gradients, test_hessian_vector_product
+from arena_lib.tests.backprop.higher import test_compute_gradients
 from arena_lib.tests.backprop.layers import test_linear
 from arena_lib.tests.backprop.losses import test_cross_entropy
 from arena_lib.tests.backprop.maxima import (
@@ -58,12 +59,14 @@ from arena_lib.tests.backprop.shapes import (
     test_sum_nonscalar_grad_out,
 )
 from arena_lib.tests.backprop.steps import test_training_step
+from arena_lib.tests.backprop.sums import test_add_broadcasted, test_subtract_broadcasted, test_truedivide_broadcasted
 from arena_lib.tests.backprop.tables import test_backward_func_lookup
 from arena_lib.tests.backprop.wrapping import test_eq, test_sum, test_wrap_forward_fn
 
 __test__ = False
 
 __all__ = [
+    "test_add_broadcasted",
     "test_backprop",
     "test_backprop_branching",
     "test_backprop_float_arg",
@@ -102,6 +105,7 @@ __all__ = [
     "test_relu",
     "test_reshape_back",
     "test_sgd",
+    "test_subtract_broadcasted",
     "test_sum",
     "test_sum_back",
     "test_sum_dim_none",
@@ -115,6 +119,7 @@ __all__ = [
     "test_topological_sort_rejoining",
     "test_training_step",
     "test_true_divide_back1",
+    "test_truedivide_broadcasted",
     "test_unbroadcast",
     "test_wrap_forward_fn",
 ]

@@ -113,6 +113,83 @@ def unbroadcast_all_but_one(broadcasted: np.ndarray, original: np.ndarray) -> np
     return result
 
 
+def unbroadcast_means_of_new(broadcasted: np.ndarray, original: np.ndarray) -> np.ndarray:
+    """The mean over new axes, the sum over stretched ones."""
+    n_new = broadcasted.ndim - original.ndim
+    return elementwise_back.unbroadcast(broadcasted.mean(axis=tuple(range(n_new))), original)
+
+
+def unbroadcast_means_of_stretched(broadcasted: np.ndarray, original: np.ndarray) -> np.ndarray:
+    """The sum over new axes, the mean over stretched ones."""
+    result = broadcasted.sum(axis=tuple(range(broadcasted.ndim - original.ndim)))
+    for axis, wanted in enumerate(original.shape):
+        if wanted == 1:
+            result = result.mean(axis=axis, keepdims=True)
+    return result
+
+
+def unbroadcast_new_alone(broadcasted: np.ndarray, original: np.ndarray) -> np.ndarray:
+    """Adds up new axes, and leaves the stretched ones as long as they are."""
+    result = broadcasted
+    while result.ndim > original.ndim:
+        result = result.sum(axis=0)
+    return result
+
+
+def unbroadcast_stretched_alone(broadcasted: np.ndarray, original: np.ndarray) -> np.ndarray:
+    """Counts axes from the left, and leaves the new ones."""
+    result = broadcasted
+    for axis, wanted in enumerate(original.shape):
+        if wanted == 1:
+            result = result.sum(axis=axis, keepdims=True)
+    return result
+
+
+def unbroadcast_one_new_axis(broadcasted: np.ndarray, original: np.ndarray) -> np.ndarray:
+    """Adds up the first new axis, if there is one."""
+    result = broadcasted.sum(axis=0) if broadcasted.ndim > original.ndim else broadcasted
+    return unbroadcast_stretched_alone(result, original)
+
+
+def unbroadcast_keeping_new(broadcasted: np.ndarray, original: np.ndarray) -> np.ndarray:
+    """Leaves new axes there with length 1."""
+    n_new = broadcasted.ndim - original.ndim
+    axes = (*range(n_new), *(n_new + axis for axis, length in enumerate(original.shape) if length == 1))
+    return broadcasted.sum(axis=axes, keepdims=True)
+
+
+def unbroadcast_keeping_new_in_steps(broadcasted: np.ndarray, original: np.ndarray) -> np.ndarray:
+    """Leaves new axes there with length 1, and takes them for the original's."""
+    result = broadcasted.sum(axis=tuple(range(broadcasted.ndim - original.ndim)), keepdims=True)
+    return unbroadcast_stretched_alone(result, original)
+
+
+def unbroadcast_losing_axes(broadcasted: np.ndarray, original: np.ndarray) -> np.ndarray:
+    """Without keepdims."""
+    result = broadcasted.sum(axis=tuple(range(broadcasted.ndim - original.ndim)))
+    for axis, wanted in enumerate(original.shape):
+        if wanted == 1:
+            result = result.sum(axis=axis)
+    return result
+
+
+def unbroadcast_stretched_first(broadcasted: np.ndarray, original: np.ndarray) -> np.ndarray:
+    """Counts stretched axes from the left while the new ones are still there."""
+    result = unbroadcast_stretched_alone(broadcasted, original)
+    while result.ndim > original.ndim:
+        result = result.sum(axis=0)
+    return result
+
+
+def unbroadcast_padded_on_the_right(broadcasted: np.ndarray, original: np.ndarray) -> np.ndarray:
+    """Compares lengths from the left."""
+    padded = original.shape + (1,) * (broadcasted.ndim - original.ndim)
+    axes = tuple(
+        axis for axis, (wide, length) in enumerate(zip(broadcasted.shape, padded, strict=True)) if wide != length
+    )
+    return broadcasted.sum(axis=axes).reshape(original.shape)
+
+
 def unbroadcast_times_original(broadcasted: np.ndarray, original: np.ndarray) -> np.ndarray:
     """Weighs with the original's values."""
     return elementwise_back.unbroadcast(broadcasted, original) * original
@@ -124,6 +201,25 @@ def unbroadcast_transposed(broadcasted: np.ndarray, original: np.ndarray) -> np.
     return sums.reshape(original.shape)
 
 
+NEW_ALONE = (
+    "adds up new axes alone",
+    "an axis of length 1 that was stretched has copies too: it is added up as well",
+)
+STRETCHED_ALONE = (
+    "adds up stretched axes alone",
+    "axes that are new on the left hold copies too: they are added up as well",
+)
+COUNTS_WITHOUT_NEW = (
+    "counts the stretched axes without the new ones",
+    "new axes come first: axis i of the original is axis n_new + i of what was broadcast",
+)
+FROM_THE_LEFT = (
+    "lines the shapes up from the left",
+    "broadcasting compares shapes from the right: new axes come on the left",
+)
+MEAN = ("takes the mean", "every copy has an influence of its own: they are added up, not averaged")
+KEEPS_NEW = ("leaves new axes there", "the result has the shape of the original: new axes are gone from it")
+
 test_unbroadcast = exercise(
     reference=elementwise_back.unbroadcast,
     cases=unbroadcast_cases,
@@ -133,32 +229,35 @@ test_unbroadcast = exercise(
         *instead_of(
             "axis=(*range(n_new), *stretched)",
             {
-                "axis=tuple(range(n_new))": (
-                    "adds up new axes alone",
-                    "an axis of length 1 that was stretched has copies too: it is added up as well",
-                    "ValueError",
-                ),
-                "axis=tuple(stretched)": (
-                    "adds up stretched axes alone",
-                    "axes that are new on the left hold copies too: they are added up as well",
-                    "ValueError",
-                ),
+                "axis=tuple(range(n_new))": (*NEW_ALONE, "ValueError"),
+                "axis=tuple(stretched)": (*STRETCHED_ALONE, "ValueError"),
             },
         ),
-        *instead_of(
-            "n_new + axis for axis",
-            {
-                "axis for axis": (
-                    "counts the stretched axes without the new ones",
-                    "new axes come first: axis i of the original is axis n_new + i of what was broadcast",
-                    "ValueError",
-                ),
-            },
+        *instead_of("n_new + axis for axis", {"axis for axis": (*COUNTS_WITHOUT_NEW, "ValueError")}),
+        *(
+            Mistake(name, function=wrong, why=why)
+            for wrong, (name, why) in (
+                (unbroadcast_new_alone, NEW_ALONE),
+                (unbroadcast_stretched_alone, STRETCHED_ALONE),
+                (unbroadcast_stretched_first, COUNTS_WITHOUT_NEW),
+                (unbroadcast_from_the_left, FROM_THE_LEFT),
+                (unbroadcast_padded_on_the_right, FROM_THE_LEFT),
+                (unbroadcast_means, MEAN),
+                (unbroadcast_means_of_new, MEAN),
+                (unbroadcast_means_of_stretched, MEAN),
+                (unbroadcast_keeping_new, KEEPS_NEW),
+                (unbroadcast_keeping_new_in_steps, KEEPS_NEW),
+            )
         ),
         Mistake(
-            "lines the shapes up from the left",
-            function=unbroadcast_from_the_left,
-            why="broadcasting compares shapes from the right: new axes come on the left",
+            "loses the axes that it adds up",
+            function=unbroadcast_losing_axes,
+            why="with keepdims=True a stretched axis stays, with length 1, and the later ones stay at their places",
+        ),
+        Mistake(
+            "adds up one new axis alone",
+            function=unbroadcast_one_new_axis,
+            why="there may be several new axes: go on while there are more axes than the original has",
         ),
         Mistake(
             "finds the axes by their lengths",
@@ -171,11 +270,6 @@ test_unbroadcast = exercise(
             why="every copy has an influence of its own: they are added up",
         ),
         Mistake("takes the largest", function=unbroadcast_maxima, why="what belongs to one entry is added up"),
-        Mistake(
-            "takes the mean",
-            function=unbroadcast_means,
-            why="every copy has an influence of its own: they are added up, not averaged",
-        ),
         Mistake(
             "adds up new axes, and one stretched axis alone",
             function=unbroadcast_all_but_one,

@@ -36,6 +36,24 @@ def chain_by_formula(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> tuple[np.nd
     return n / (a * a.size), n / (b * b.size), n / (c * np.log(c) * c.size)
 
 
+def chain_of_products_alone(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """No step adds up what was broadcast."""
+    d, e = a * b, np.log(c)
+    grad_f = 1.0 / (d * e)
+    grad_d, grad_e = grad_f * e, grad_f * d
+    return grad_d * b, grad_d * a, grad_e / c
+
+
+def chain_by_formula_alone(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The formula, as if nothing were ever repeated."""
+    return 1 / a, 1 / b, 1 / (c * np.log(c))
+
+
+NO_ADDING_UP = (
+    "does not add up what was broadcast",
+    "each gradient has the shape of its argument, in every step: multiply_back0 and multiply_back1 see to it",
+)
+
 test_forward_and_back = exercise(
     reference=elementwise_back.forward_and_back,
     cases=chain_cases,
@@ -49,9 +67,14 @@ test_forward_and_back = exercise(
                     "returns the gradients in reverse order",
                     "they are returned as the arguments come: a, b, c",
                 ),
-                "return grad_d * b, grad_d * a, grad_e / c": (
-                    "does not add up what was broadcast",
-                    "each gradient has the shape of its argument, in every step: multiply_back0 and multiply_back1 see to it",
+                "return grad_b, grad_a, grad_c": (
+                    "swaps the gradients of a and b",
+                    "they are returned as the arguments come: a, b, c",
+                ),
+                "return grad_d * b, grad_d * a, grad_e / c": NO_ADDING_UP,
+                "return [grad_a, grad_b, grad_c]": (
+                    "returns a list",
+                    "three gradients are returned as a tuple: return grad_a, grad_b, grad_c",
                 ),
             },
         ),
@@ -59,6 +82,10 @@ test_forward_and_back = exercise(
             "log_back(np.ones_like(g), g, f)",
             {
                 "log_back(g, g, f)": ("begins with g", "the sum of g's entries has the slope 1 for each of them"),
+                "log_back(np.ones_like(g), f, g)": (
+                    "divides by g",
+                    "the derivative of log(f) is 1 / f: f is the input",
+                ),
                 "np.ones_like(g)": (
                     "skips the last logarithm",
                     "f has become g by a logarithm: log_back takes one back",
@@ -87,11 +114,19 @@ test_forward_and_back = exercise(
                     "begins anew at f",
                     "the gradient that arrives at f is grad_f: it is passed on to both factors",
                 ),
+                "grad_e = multiply_back0(grad_f, f, d, e)": (
+                    "uses multiply_back0 for the second factor of f",
+                    "e is the second factor of f: multiply_back1 is for it",
+                ),
             },
         ),
         *instead_of(
             "grad_d = multiply_back0(grad_f, f, d, e)",
             {
+                "grad_d = multiply_back0(grad_f, f, e, d)": (
+                    "swaps the factors of f",
+                    "f is d * e: the arguments of its backward functions come as in the product",
+                ),
                 "grad_d = grad_f": (
                     "skips the product f",
                     "d has become f by a product: multiply_back0 takes one back",
@@ -106,6 +141,19 @@ test_forward_and_back = exercise(
                     "a became d first: its gradient comes from grad_d",
                 ),
             },
+        ),
+        *instead_of(
+            "grad_b = multiply_back1(grad_d, d, a, b)",
+            {
+                "grad_b = multiply_back1(grad_f, d, a, b)": (
+                    "jumps from f to b",
+                    "b became d first: its gradient comes from grad_d",
+                ),
+            },
+        ),
+        *(
+            Mistake(NO_ADDING_UP[0], function=wrong, why=NO_ADDING_UP[1])
+            for wrong in (chain_of_products_alone, chain_by_formula_alone)
         ),
         Mistake(
             "takes the first logarithm of d",

@@ -28,6 +28,11 @@ def first_and_last(x: np.ndarray) -> float:
     return float(x.flat[0] ** 2 - 3 * x.flat[-1])
 
 
+def columns(x: np.ndarray) -> float:
+    """The product of what the columns' cubes add up to: it needs the shape of x."""
+    return float(np.prod((x**3).sum(axis=0)))
+
+
 def nudge_cases(generator: torch.Generator) -> list[Case]:
     """Curved functions, coarse steps, arrays of one entry, without axes, and of whole numbers."""
 
@@ -40,6 +45,7 @@ def nudge_cases(generator: torch.Generator) -> list[Case]:
         case("entries that don't matter", first_and_last, [[[1.0, 5.0]], [[-2.0, 7.0]], [[4.0, 9.0]]], 0.01),
         case("whole numbers", cubes, [2, -1, 3], 0.2),
         case("a number without axes", cubes, 1.5, 0.3),
+        case("a function that needs the shape of x", columns, [[1.0, -2.0, 0.5], [2.0, 0.4, -1.0]], 0.1),
     ]
 
 
@@ -64,11 +70,49 @@ def nudge_along_rows(function: Callable[[np.ndarray], float], x: np.ndarray, eps
 
 def nudge_in_x(function: Callable[[np.ndarray], float], x: np.ndarray, eps: float = 1e-6) -> np.ndarray:
     """Moves the caller's entries, and leaves them there."""
-    gradient = finite_differences.numerical_gradient(function, x, eps)
-    if x.dtype.kind == "f":
-        x += eps
+    gradient = np.zeros(x.shape)
+    for index in np.ndindex(x.shape):
+        x[index] += eps
+        above = function(x)
+        x[index] -= 2 * eps
+        gradient[index] = (above - function(x)) / (2 * eps)
     return gradient
 
+
+def nudge_in_x_and_back(function: Callable[[np.ndarray], float], x: np.ndarray, eps: float = 1e-6) -> np.ndarray:
+    """Moves the caller's entries and moves them back, which leaves rounding in them, and loses eps in whole numbers."""
+    gradient = np.zeros(x.shape)
+    for index in np.ndindex(x.shape):
+        x[index] += eps
+        above = function(x)
+        x[index] -= 2 * eps
+        gradient[index] = (above - function(x)) / (2 * eps)
+        x[index] += eps
+    return gradient
+
+
+def nudge_by_the_usual_step(function: Callable[[np.ndarray], float], x: np.ndarray, eps: float = 1e-6) -> np.ndarray:
+    """Whatever eps is."""
+    return finite_differences.numerical_gradient(function, x)
+
+
+def nudge_rows(function: Callable[[np.ndarray], float], x: np.ndarray, eps: float = 1e-6) -> np.ndarray:
+    """Moves what one index picks: of a table a whole row."""
+    gradient = np.zeros(x.shape)
+    for i in range(len(x)):
+        up, down = x.astype(float), x.astype(float)
+        up[i] += eps
+        down[i] -= eps
+        gradient[i] = (function(up) - function(down)) / (2 * eps)
+    return gradient
+
+
+def nudge_flat(function: Callable[[np.ndarray], float], x: np.ndarray, eps: float = 1e-6) -> np.ndarray:
+    """Hands the function a row of all entries."""
+    return finite_differences.numerical_gradient(function, x.ravel(), eps).reshape(x.shape)
+
+
+CHANGES_X = ("changes x", "x stays as it is: nudge a copy, of floats")
 
 test_numerical_gradient = exercise(
     reference=finite_differences.numerical_gradient,
@@ -123,6 +167,45 @@ test_numerical_gradient = exercise(
                 ),
             },
         ),
-        Mistake("changes x", function=nudge_in_x, why="x stays as it is: nudge a copy"),
+        *instead_of(
+            "down[index] -= eps",
+            {
+                "pass": ("does not lower the entry", "down is x with this entry lowered by eps"),
+                "down -= eps": ("lowers all entries at once", "one entry is moved, all others stay"),
+            },
+        ),
+        *instead_of(
+            "gradient = np.zeros(x.shape)\n    for index in np.ndindex(x.shape):\n        up, down = x.astype(float), x.astype(float)",
+            {
+                "gradient = np.zeros(x.shape)\n    up, down = x.astype(float), x.astype(float)\n    for index in np.ndindex(x.shape):": (
+                    "leaves earlier entries moved",
+                    "each entry is moved alone: begin every time with x as it is",
+                ),
+            },
+        ),
+        Mistake(
+            "keeps the gradient in whole numbers",
+            "gradient = np.zeros(x.shape)",
+            "gradient = np.zeros_like(x)",
+            why="a slope is a float, also where x holds whole numbers",
+        ),
+        Mistake(
+            "returns a row of slopes",
+            "return gradient",
+            "return gradient.ravel()",
+            why="the gradient has the shape of x",
+        ),
+        *(Mistake(CHANGES_X[0], function=wrong, why=CHANGES_X[1]) for wrong in (nudge_in_x, nudge_in_x_and_back)),
+        Mistake("ignores eps", function=nudge_by_the_usual_step, why="eps says how far an entry is moved"),
+        Mistake(
+            "moves whole rows",
+            function=nudge_rows,
+            why="x may have any number of axes, or none: np.ndindex(x.shape) gives the index of every single entry",
+        ),
+        Mistake(
+            "hands the function a flat array",
+            function=nudge_flat,
+            why="the function takes an array in the shape of x",
+        ),
     ],
 )

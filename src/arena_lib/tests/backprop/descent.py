@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from arena_lib.checking import Case, exercise, instead_of
+from arena_lib.checking import Case, Mistake, exercise, instead_of
 from arena_lib.checking.observing import Observations
 from arena_lib.fundamentals.backprop.classifier import networks
 from arena_lib.fundamentals.backprop.tensors import Tensor
@@ -48,16 +48,22 @@ def life_of_an_optimizer(cls: Any, case: Case) -> Observations:
     returned = []
     for n in (1, 2):
         returned.append(optimizer.step())
-        seen[f"after step {n}"] = [np.array(param.array) for param in params]
-    grads = [None if param.grad is None else np.array(param.grad.array) for param in params]
+        seen[f"after step {n}"] = [_plain(param.array) for param in params]
+    grads = [None if param.grad is None else _plain(param.grad.array) for param in params]
     seen["gradients after the steps"] = grads
     seen["old arrays are as before"] = all(np.array_equal(a, b) for a, b in zip(old, before, strict=True))
     seen["leaves"] = [param.is_leaf and param.requires_grad for param in params]
     returned.append(optimizer.zero_grad())
     seen["gradients after zero_grad"] = [None if param.grad is None else "not None" for param in params]
+    if not all(isinstance(param.array, np.ndarray) for param in params):
+        return seen
     optimizer.step()
-    seen["after a step without gradients"] = [np.array(param.array) for param in params]
+    seen["after a step without gradients"] = [_plain(param.array) for param in params]
     return seen | {"what the methods return": returned}
+
+
+def _plain(array: Any) -> Any:
+    return np.array(array) if isinstance(array, np.ndarray | np.generic) else type(array).__name__
 
 
 class SGDByUpdate:
@@ -94,6 +100,30 @@ class SGDOfOneSweep(networks.SGD):
         self.params, self.lr = params, lr  # type: ignore[assignment]
 
 
+class SGDOfNewParameters(networks.SGD):
+    """Puts new parameters into its list."""
+
+    def step(self) -> None:
+        self.params = [
+            param if param.grad is None else networks.Parameter(param.array - self.lr * param.grad.array)
+            for param in self.params
+        ]
+
+
+class SGDThatLeavesRecipes(networks.SGD):
+    """Lets the parameter remember how it was moved."""
+
+    def step(self) -> None:
+        for param in self.params:
+            if param.grad is not None:
+                moved = param - self.lr * param.grad
+                param.array, param.recipe = moved.array, moved.recipe
+
+
+NOTHING_MOVES = (
+    "moves nothing",
+    "the tensor that the model holds must get a new array: assign to its attribute, array",
+)
 STEP = "parameter.array = parameter.array - self.lr * parameter.grad.array"
 
 test_sgd = exercise(
@@ -115,6 +145,27 @@ test_sgd = exercise(
                     "moves by a share of the parameter",
                     "a step is lr times the gradient, whatever the parameter is",
                 ),
+                "parameter = parameter - self.lr * parameter.grad": NOTHING_MOVES,
+                "parameter.array = parameter.array - self.lr * parameter.grad": (
+                    "makes the array a Tensor",
+                    "an array and a Tensor give a Tensor: take the gradient's array",
+                ),
+                "parameter.array = -self.lr * parameter.grad.array": (
+                    "puts the step in place of the parameter",
+                    "the step is subtracted from what was there",
+                ),
+                "parameter.array = parameter.array - self.lr * parameter.grad.array.mean()": (
+                    "takes the mean of the gradient",
+                    "every entry goes by its own slope",
+                ),
+                "parameter.array = parameter.array - self.lr * parameter.grad.array / len(self.params)": (
+                    "divides by the number of parameters",
+                    "every parameter takes the whole step: lr times its gradient",
+                ),
+                "parameter.array = parameter.array - self.lr * np.sign(parameter.grad.array)": (
+                    "goes by the sign of the gradient alone",
+                    "a step is lr times the gradient: longer where it is steeper",
+                ),
                 "parameter.array -= self.lr * parameter.grad.array": (
                     "changes the array in place",
                     "recipes may still hold the old array: the parameter gets a new one",
@@ -133,6 +184,14 @@ test_sgd = exercise(
                     "moves the first parameter alone",
                     "every parameter that has a gradient moves",
                 ),
+                "if True:": (
+                    "forgets that a parameter may have no gradient",
+                    "a parameter whose grad is None stays where it is",
+                ),
+                "if parameter.grad is None:\n                return\n            if True:": (
+                    "stops at the first parameter without a gradient",
+                    "the others still move: go on with the next one",
+                ),
             },
             within="SGD.step",
         ),
@@ -143,9 +202,19 @@ test_sgd = exercise(
                     "leaves zeros in place of gradients",
                     "zero_grad sets every grad to None",
                 ),
+                "parameter.grad = None\n            return": (
+                    "clears the first gradient alone",
+                    "zero_grad sets every grad to None",
+                ),
                 "pass": ("does nothing in zero_grad", "zero_grad sets every grad to None"),
             },
             within="SGD.zero_grad",
+        ),
+        Mistake(NOTHING_MOVES[0], function=SGDOfNewParameters, why=NOTHING_MOVES[1]),
+        Mistake(
+            "leaves a recipe on the parameter",
+            function=SGDThatLeavesRecipes,
+            why="a parameter is a leaf: what it was moved by is no part of the next calculation",
         ),
     ],
 )

@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from arena_lib.checking import Case, Mistake, exercise, instead_of
+from arena_lib.checking import Case, Mistake, exercise, instead_of, stops_with
+from arena_lib.checking.evidence.expectations import RAISED
 from arena_lib.checking.observing import Observations
 from arena_lib.fundamentals.backprop import sorting
+from arena_lib.tests.backprop import wrong_sorts
 
 __test__ = False
 
@@ -188,137 +190,11 @@ def sort_with_sets(node: Any, get_children: Callable[[Any], Sequence[Any]]) -> l
     return order
 
 
-def parents_first(node: Any, get_children: Callable[[Any], Sequence[Any]]) -> list[Any]:
-    """The right order, the other way round."""
-    return sorting.topological_sort(node, get_children)[::-1]
-
-
-def in_the_order_of_meeting(node: Any, get_children: Callable[[Any], Sequence[Any]]) -> list[Any]:
-    """Depth first, where a node is noted when it is met; then reversed."""
-    order = [node]
-    sorting.topological_sort(node, get_children)
-
-    def visit(current: Any) -> None:
-        for child in get_children(current):
-            if not any(child is other for other in order):
-                order.append(child)
-                visit(child)
-
-    visit(node)
-    return order[::-1]
-
-
-def by_breadth(node: Any, get_children: Callable[[Any], Sequence[Any]]) -> list[Any]:
-    """Level by level, reversed."""
-    sorting.topological_sort(node, get_children)
-    order, waiting = [node], [node]
-    while waiting:
-        for child in get_children(waiting.pop(0)):
-            if not any(child is other for other in order):
-                order.append(child)
-                waiting.append(child)
-    return order[::-1]
-
-
-def without_memory(node: Any, get_children: Callable[[Any], Sequence[Any]]) -> list[Any]:
-    """Visits a node as often as it is met."""
-    sorting.topological_sort(node, get_children)
-    return [
-        *(found for child in get_children(node) for found in without_memory(child, get_children)),
-        node,
-    ]
-
-
-def without_the_start(node: Any, get_children: Callable[[Any], Sequence[Any]]) -> list[Any]:
-    """Leaves out the node itself."""
-    return sorting.topological_sort(node, get_children)[:-1]
-
-
-def first_child_alone(node: Any, get_children: Callable[[Any], Sequence[Any]]) -> list[Any]:
-    """Follows one child of each node."""
-    sorting.topological_sort(node, get_children)
-    return sorting.topological_sort(node, lambda current: get_children(current)[:1])
-
-
-def leaves_alone(node: Any, get_children: Callable[[Any], Sequence[Any]]) -> list[Any]:
-    """Leaves, and the node."""
-    return [found for found in sorting.topological_sort(node, get_children) if found is node or not get_children(found)]
-
-
-def blind_to_cycles(node: Any, get_children: Callable[[Any], Sequence[Any]]) -> list[Any]:
-    """Marks a node as done when it is met, so that a cycle looks like a branch."""
-    order: list[Any] = []
-    met: set[int] = set()
-
-    def visit(current: Any) -> None:
-        if id(current) in met:
-            return
-        met.add(id(current))
-        for child in get_children(current):
-            visit(child)
-        order.append(current)
-
-    visit(node)
-    return order
-
-
-def afraid_of_meetings(node: Any, get_children: Callable[[Any], Sequence[Any]]) -> list[Any]:
-    """Takes a node that is met twice for a cycle."""
-    order: list[Any] = []
-    met: set[int] = set()
-
-    def visit(current: Any) -> None:
-        if id(current) in met:
-            raise ValueError("not a DAG")
-        met.add(id(current))
-        for child in get_children(current):
-            visit(child)
-        order.append(current)
-
-    visit(node)
-    return order
-
-
-def cycles_through_the_start(node: Any, get_children: Callable[[Any], Sequence[Any]]) -> list[Any]:
-    """Notices a cycle only if it comes back to the first node."""
-    order = blind_to_cycles(node, get_children)
-    if any(child is node for current in order for child in get_children(current)):
-        raise ValueError("not a DAG")
-    return order
-
-
-def by_equality(node: Any, get_children: Callable[[Any], Sequence[Any]]) -> list[Any]:
-    """Looks in a list, by ==."""
-    order: list[Any] = []
-    path: list[Any] = []
-
-    def visit(current: Any) -> None:
-        if any(current is other for other in path):
-            raise ValueError("not a DAG")
-        if current in order:
-            return
-        path.append(current)
-        for child in get_children(current):
-            visit(child)
-        path.pop()
-        order.append(current)
-
-    visit(node)
-    return order
-
-
-def uses_up_children(node: Any, get_children: Callable[[Any], Sequence[Any]]) -> list[Any]:
-    """Takes children out of the lists."""
-    order = sorting.topological_sort(node, get_children)
-    for current in order:
-        get_children(current).clear()  # type: ignore[attr-defined]
-    return order
-
-
-def by_name(node: Any, get_children: Callable[[Any], Sequence[Any]]) -> list[Any]:
-    """Tells nodes apart by how they are written."""
-    order = sorting.topological_sort(node, get_children)
-    return list({repr(current): current for current in order}.values())
+def refuses_meetings(seen: Sequence[Observations]) -> bool:
+    """Whether every graph in which two ways meet raised an exception, and no chain or tree did."""
+    n_trees = 4
+    meetings = [RAISED in shown for shown in seen[n_trees:13]]
+    return all(meetings) and not any(RAISED in shown for shown in seen[:n_trees])
 
 
 MET_AGAIN = "that one node can be reached in two ways is no cycle: a cycle leads back to a node on the path to it"
@@ -332,49 +208,77 @@ test_topological_sort = exercise(
     mistakes=[
         Mistake(
             "puts parents before their children",
-            function=parents_first,
+            function=wrong_sorts.parents_first,
             why="children come first, and the node where it began comes last",
         ),
-        Mistake(
-            "notes a node when it is met, not when its children are done",
-            function=in_the_order_of_meeting,
-            why="a node is added to the order after all of its children",
+        *(
+            Mistake(
+                "notes a node when it is met, not when its children are done",
+                function=wrong,
+                why="a node is added to the order after all of its children",
+            )
+            for wrong in (wrong_sorts.in_the_order_of_meeting, wrong_sorts.in_the_order_of_a_stack)
+        ),
+        *(
+            Mistake(
+                "goes level by level",
+                function=wrong,
+                why="where a short way and a long one meet, the level of the short one is too early",
+            )
+            for wrong in (wrong_sorts.by_breadth, wrong_sorts.by_breadth_without_cycles)
         ),
         Mistake(
-            "goes level by level",
-            function=by_breadth,
-            why="where a short way and a long one meet, the level of the short one is too early",
+            "notes nodes more than once",
+            function=wrong_sorts.without_memory,
+            why="a node that was noted is not noted again",
         ),
-        Mistake("notes nodes more than once", function=without_memory, why="a node that was noted is not noted again"),
-        Mistake("leaves out the node itself", function=without_the_start, why="the node where it began comes last"),
-        Mistake("follows one child alone", function=first_child_alone, why="all children are followed"),
+        Mistake(
+            "leaves out the node itself",
+            function=wrong_sorts.without_the_start,
+            why="the node where it began comes last",
+        ),
+        Mistake("follows one child alone", function=wrong_sorts.first_child_alone, why="all children are followed"),
         Mistake(
             "keeps leaves and the start alone",
-            function=leaves_alone,
+            function=wrong_sorts.leaves_alone,
             why="the nodes in between belong to the order too",
         ),
         Mistake(
             "does not notice cycles",
-            function=blind_to_cycles,
+            function=wrong_sorts.blind_to_cycles,
             why="a node that is met again while its own children are being worked off closes a cycle: raise an exception",
         ),
-        Mistake("takes a second way to a node for a cycle", function=afraid_of_meetings, why=MET_AGAIN),
         Mistake(
-            "notices cycles through the first node alone",
-            function=cycles_through_the_start,
-            why="a cycle may lie anywhere below the first node",
+            "takes a second way to a node for a cycle",
+            function=wrong_sorts.afraid_of_meetings,
+            shows=refuses_meetings,
+            why=MET_AGAIN,
         ),
         Mistake(
-            "compares nodes with ==",
-            function=by_equality,
-            why="== may mean something else to nodes, as it does to tensors: use `is`, id() or a set",
+            "does not notice a node that is its own child",
+            function=wrong_sorts.blind_to_small_cycles,
+            why="a node that can be reached from itself closes a cycle, also where it takes one step: raise an exception",
+        ),
+        Mistake(
+            "notices cycles through the first node alone",
+            function=wrong_sorts.cycles_through_the_start,
+            why="a cycle may lie anywhere below the first node",
+        ),
+        *(
+            Mistake(
+                "compares nodes with ==",
+                function=wrong,
+                shows=stops_with("truth value of an array"),
+                why="== may mean something else to nodes, as it does to tensors: use `is`, id() or a set",
+            )
+            for wrong in (wrong_sorts.by_equality, wrong_sorts.by_equality_everywhere)
         ),
         Mistake(
             "tells nodes apart by their names",
-            function=by_name,
+            function=wrong_sorts.by_name,
             why="two nodes may look alike: they are the same only if they are one object",
         ),
-        Mistake("empties the lists of children", function=uses_up_children, why="the graph stays as it is"),
+        Mistake("empties the lists of children", function=wrong_sorts.uses_up_children, why="the graph stays as it is"),
         *instead_of(
             "return order",
             {

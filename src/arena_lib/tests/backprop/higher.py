@@ -1,4 +1,4 @@
-"""Judges of gradients of gradients."""
+"""Judge of gradients that have gradients."""
 
 from collections.abc import Callable
 from typing import Any
@@ -64,17 +64,18 @@ def first_and_second(function: Callable[..., Any], case: Case) -> Observations:
     stranger = Tensor(np.array([1.0, 2.0]), requires_grad=True)
     middle = {name: leaf * 1.0 for name, leaf in leaves.items()}
     output = case.given["build"](middle)
-    first = function(output, [*middle.values(), stranger])
+    first = function(output, [*middle.values(), *leaves.values(), stranger])
     seen: Observations = {"type": type(first).__name__, "how many": len(first)}
     seen["types of the gradients"] = sorted({type(gradient).__name__ for gradient in first})
     if seen["types of the gradients"] != ["Tensor"]:
         return seen
-    seen |= {f"gradient of {name}": np.array(g.array) for name, g in zip([*leaves, "another"], first, strict=False)}
-    recorded = [gradient.requires_grad for gradient in first[:-1]]
+    names = [*leaves, *(f"the leaf of {name}" for name in leaves), "another"]
+    seen |= {f"gradient of {name}": np.array(g.array) for name, g in zip(names, first, strict=False)}
+    recorded = [gradient.requires_grad for gradient in first[: len(leaves)]]
     seen["gradients are recorded"] = recorded
-    if all(recorded):
+    if all(recorded) and len(first) == len(names):
         rng = np.random.default_rng(31)
-        combined: Any = sum(((g * draw(rng, *g.shape)).sum() for g in first[:-1]), start=Tensor(0.0))
+        combined: Any = sum(((g * draw(rng, *g.shape)).sum() for g in first[: len(leaves)]), start=Tensor(0.0))
         second = function(combined, [*leaves.values()])
         seen |= {f"second gradient of {name}": np.array(g.array) for name, g in zip(leaves, second, strict=True)}
     written = [tensor for tensor in (*leaves.values(), *middle.values(), output, stranger) if tensor.grad is not None]
@@ -101,6 +102,31 @@ def gradients_by_recursion(output: Tensor, inputs: Any) -> list[Tensor]:
     return [totals[x] if x in totals else Tensor(np.zeros(x.shape)) for x in inputs]
 
 
+def gradients_by_backprop(output: Tensor, inputs: Any) -> list[Tensor]:
+    """What `backprop` writes into grad."""
+    for x in inputs:
+        x.grad = None
+    backprop(output)
+    return [Tensor(np.zeros(x.shape)) if x.grad is None else x.grad for x in inputs]
+
+
+def gradients_of_leaves_alone(output: Tensor, inputs: Any) -> list[Tensor]:
+    """Forgets a node's gradient when it has been passed on."""
+    gradients = higher_derivatives.compute_gradients(output, inputs)
+    return [g if x.is_leaf else Tensor(np.zeros(x.shape)) for g, x in zip(gradients, inputs, strict=True)]
+
+
+def gradients_that_are_kept(output: Tensor, inputs: Any) -> list[Tensor]:
+    """Writes what arrives into grad."""
+    gradients = higher_derivatives.compute_gradients(output, inputs)
+    for x, gradient in zip(inputs, gradients, strict=True):
+        if gradient.array.any():
+            x.grad = gradient
+    return gradients
+
+
+WRITES = ("writes into grad", "the gradients are returned, and no grad is changed")
+UNREACHED = "what the output doesn't depend on gets zeros in its own shape"
 CUTS = (
     "does not record how the gradient depends on its arguments",
     "the arguments of a backward function are tensors too: each parent stands in the place of its array",
@@ -151,125 +177,65 @@ test_compute_gradients = exercise(
                     "returns the gradients of all tensors",
                     "there is one gradient for each input, in their order",
                 ),
+                "[gradients[x] for x in inputs]": (
+                    "does not expect an input that the output doesn't depend on",
+                    UNREACHED,
+                    "KeyError",
+                ),
+                "[gradients.get(x) for x in inputs]": ("gives None for what the output doesn't depend on", UNREACHED),
+                "tuple(gradients.get(x, Tensor(np.zeros_like(x.array))) for x in inputs)": (
+                    "returns a tuple",
+                    "the gradients come in a list",
+                ),
                 "[gradients.get(x, Tensor(0.0)) for x in inputs]": (
                     "gives a single 0 for what the output doesn't depend on",
                     "such an input gets zeros in its own shape",
                 ),
-                "[setattr(x, 'grad', gradients.get(x)) or gradients.get(x, Tensor(np.zeros_like(x.array))) for x in inputs]": (
-                    "writes into grad",
-                    "the gradients are returned, and no grad is changed",
-                ),
+                "[setattr(x, 'grad', gradients.get(x)) or gradients.get(x, Tensor(np.zeros_like(x.array))) for x in inputs]": WRITES,
             },
         ),
-    ],
-)
-
-
-def curve_cases(generator: torch.Generator) -> list[Case]:
-    """Functions with mixed derivatives, a quadratic form that isn't symmetric, a straight line."""
-    rng = np.random.default_rng(32)
-    matrix = draw(rng, 4, 4)
-
-    def case(label: str, function: Callable[[Tensor], Tensor], *shape: int) -> Case:
-        return Case(
-            label=label,
-            given={"function": function, "x": np.abs(draw(rng, *shape)), "v": draw(rng, *shape)},
-            call="function, x, v",
-        )
-
-    return [
-        case("mixed derivatives", lambda x: x[0] * x[1] * x[1] + exp(x[2] * x[0]), 3),
-        case("a quadratic form", lambda x: (x * (x.reshape(1, 4) @ matrix).reshape(4)).sum(), 4),
-        case("a table", lambda x: log((x * x).sum()), 2, 3),
-        case("no axes", lambda x: x * x * x, *()),
-        case("a straight line", lambda x: (x * 3.0).sum(), 3),
-        case("each entry by itself", lambda x: exp(x).sum(), 5),
-    ]
-
-
-def product_with_hessian(function: Callable[..., Any], case: Case) -> Observations:
-    """The product, and whether the point is as before; with a direction that requires a gradient as well."""
-    seen: Observations = {}
-    for name, requires_grad in (("", False), (" with tensors that require a gradient", True)):
-        x, v = Tensor(case.given["x"].copy(), requires_grad), Tensor(case.given["v"].copy(), requires_grad)
-        result = function(case.given["function"], x, v)
-        seen[f"type{name}"] = type(result).__name__
-        seen[f"product{name}"] = np.array(result.array) if isinstance(result, Tensor) else result
-        kept = x.grad is None and v.grad is None and x.requires_grad == requires_grad and x.recipe is None
-        seen[f"x and v are as before{name}"] = kept and bool((x.array == case.given["x"]).all())
-    return seen
-
-
-def product_by_columns(function: Callable[[Tensor], Tensor], x: Tensor, v: Tensor) -> Tensor:
-    """Writes the whole matrix down, a row for each entry of the gradient."""
-    point = Tensor(x.array.copy(), requires_grad=True)
-    (gradient,) = higher_derivatives.compute_gradients(function(point), [point])
-    flat = gradient.reshape(-1)
-    total = np.zeros(x.size)
-    for i in range(x.size):
-        (row,) = higher_derivatives.compute_gradients(flat[i], [point])
-        total += row.array.ravel() * v.array.ravel()[i]
-    return Tensor(total.reshape(x.shape))
-
-
-def product_by_backprop(function: Callable[[Tensor], Tensor], x: Tensor, v: Tensor) -> Tensor:
-    """The second pass by `backprop`, which needs to know that there is something to do."""
-    point = Tensor(x.array, requires_grad=True)
-    (gradient,) = higher_derivatives.compute_gradients(function(point), [point])
-    product = (gradient * v.array).sum()
-    if product.requires_grad:
-        backprop(product)
-    return point.grad if point.grad is not None else Tensor(np.zeros(x.shape))
-
-
-test_hessian_vector_product = exercise(
-    reference=higher_derivatives.hessian_vector_product,
-    cases=curve_cases,
-    observe=product_with_hessian,
-    accepts=[product_by_columns, product_by_backprop],
-    equivalent={
-        "return product.detach() -> return product": "a product that remembers how it was made is right, too",
-        "compute_gradients((gradient * v.detach()).sum(), [point]) -> compute_gradients((gradient * v).sum(), [point])": (
-            "v is no input of the second gradient"
-        ),
-    },
-    mistakes=[
+        Mistake(WRITES[0], function=gradients_that_are_kept, why=WRITES[1]),
         *instead_of(
-            "(gradient * v.detach()).sum()",
+            "{output: Tensor(np.ones_like(output.array))}",
             {
-                "gradient.sum()": ("forgets v", "each row of the matrix is weighed with an entry of v"),
-                "(gradient * gradient).sum()": (
-                    "multiplies by the gradient in place of v",
-                    "the direction is v",
+                "{output: output}": (
+                    "begins with the output itself",
+                    "the sum of the output's entries has the slope 1 for each of them: begin with ones",
                 ),
-                "(gradient.detach() * v.detach()).sum()": (
-                    "cuts the gradient off from x",
-                    "the gradient is differentiated again: keep its recipe",
+                "{output: Tensor(np.ones_like(output.array) / output.size)}": (
+                    "begins with the mean",
+                    "the gradients are those of the sum of the output's entries: begin with ones",
                 ),
             },
         ),
         *instead_of(
-            "return product.detach()",
+            "if node.recipe is None:",
             {
-                "return gradient.detach() * v.detach()": (
-                    "multiplies the gradient itself",
-                    "the product is that of second derivatives: take the gradient once more",
+                "if node.recipe is None or any(node is x for x in inputs):": (
+                    "stops at the inputs",
+                    "an input may lie on the way to another one: the walk goes on to the leaves",
                 ),
-                "return product.detach() * v.detach()": (
-                    "multiplies by v twice",
-                    "v has been counted when the gradient was multiplied by it",
-                ),
-                "return product.sum().detach()": (
-                    "adds up the product",
-                    "the product has the shape of x",
+            },
+        ),
+        *instead_of(
+            "reversed(topological_sort(output, get_parents))",
+            {
+                "topological_sort(output, get_parents)": (
+                    "walks from the leaves to the end",
+                    "gradients begin at the end: the order is read backwards",
+                    "KeyError",
                 ),
             },
         ),
         Mistake(
-            "makes x require a gradient",
-            "Tensor(x.array, requires_grad=True)",
-            "setattr(x, 'requires_grad', True) or x",
-            why="x stays as it is: make a leaf of your own of its array",
+            "gives the gradients of leaves alone",
+            function=gradients_of_leaves_alone,
+            why="an input may be any tensor on the way: keep every node's gradient",
+        ),
+        Mistake(
+            "goes by backprop",
+            function=gradients_by_backprop,
+            why="backprop calculates with arrays, which aren't recorded: walk through the graph with tensors",
         ),
     ],
 )

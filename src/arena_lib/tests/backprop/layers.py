@@ -1,11 +1,13 @@
 """Judge of a linear layer."""
 
+import inspect
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
-from arena_lib.checking import Case, Mistake, Tolerance, exercise, instead_of
+from arena_lib.checking import Case, Mistake, exercise, instead_of
 from arena_lib.checking.observing import Observations
 from arena_lib.fundamentals.backprop.backward_pass import backprop
 from arena_lib.fundamentals.backprop.classifier import networks
@@ -15,9 +17,9 @@ from arena_lib.tests.backprop.watching import describe_tensor, draw, require_cla
 __test__ = False
 
 INSIDE = "entries lie within 1 / sqrt(in_features)"
-DEVIATION = "deviation of the weights, as a multiple of what it should be"
-FAR_TOO_WIDE = 4.0
-"""Beyond it one deviation is as wrong as another."""
+DEVIATION = "deviation of the weights"
+GIVEN = "with equal generators the weights are equal"
+WEIGHT_FIRST = "a generator's first numbers are the weight, those that follow the bias"
 SPREAD = "entries reach beyond 0.9 of that bound, on both sides"
 
 
@@ -43,7 +45,7 @@ def layer_and_gradients(cls: Any, case: Case) -> Observations:
     """A new layer's parameters, and with given ones what it gives and which gradients arrive."""
     require_class(cls, "Linear")
     in_features, out_features, has_bias = case.given["sizes"]
-    # Learners whose Linear has no rng are right as well, so it isn't passed here.
+    # Learners whose Linear has no rng are right as well, so it's passed only where there is one.
     layer, other = (
         cls(in_features, out_features) if has_bias else cls(in_features, out_features, bias=False) for _ in "ab"
     )
@@ -51,8 +53,11 @@ def layer_and_gradients(cls: Any, case: Case) -> Observations:
         "weight.shape": tuple(layer.weight.shape),
         "bias": "None" if layer.bias is None else tuple(layer.bias.shape),
         "parameters": len(list(layer.parameters())) if hasattr(layer, "parameters") else "no method parameters",
-        "weight is a Parameter": isinstance(layer.weight, networks.Parameter),
+        "weight is a Parameter": _is_parameter(layer.weight),
     }
+    if seen["weight.shape"] != (out_features, in_features):
+        return seen
+    seen |= _draws_of_a_generator(cls, in_features, out_features, has_bias)
     bound = 1 / np.sqrt(in_features)
     drawn = [layer.weight.array] if layer.bias is None else [layer.weight.array, layer.bias.array]
     everything = np.concatenate([entries.ravel() for entries in drawn])
@@ -61,13 +66,42 @@ def layer_and_gradients(cls: Any, case: Case) -> Observations:
     # several layers are put together until that is below 1e-9.
     many = [cls(in_features, out_features).weight.array.ravel() for _ in range(1 + 900 // (in_features * out_features))]
     weights = np.concatenate(many)
-    seen[DEVIATION] = min(float(weights.std() * np.sqrt(3) / bound), FAR_TOO_WIDE)
+    # Of 900 entries the deviation is within 0.015 of what it should be in two cases of three.
+    deviation = weights.std() * np.sqrt(3) / bound
+    seen[DEVIATION] = "too small" if deviation < 0.85 else "too large" if deviation > 1.15 else "right"
     seen[SPREAD] = bool(weights.max() > 0.9 * bound and weights.min() < -0.9 * bound)
     if layer.bias is not None:
         biases = np.concatenate([cls(in_features, out_features).bias.array for _ in range(1 + 900 // out_features)])
         seen["bias: " + SPREAD] = bool(biases.max() > 0.9 * bound and biases.min() < -0.9 * bound)
     seen["two layers are equal"] = bool(np.array_equal(layer.weight.array, other.weight.array))
     return seen | _with_known_weights(layer, case)
+
+
+def _draws_of_a_generator(cls: Any, in_features: int, out_features: int, has_bias: bool) -> Observations:
+    """Whether a given generator is what the weight is drawn from, and then the bias."""
+    given, same = np.random.default_rng(26), np.random.default_rng(26)
+    bound = 1 / np.sqrt(in_features)
+    if "rng" not in inspect.signature(cls).parameters:
+        return {GIVEN: True, WEIGHT_FIRST: True}
+    layer = cls(in_features, out_features, has_bias, given)
+    weight = same.uniform(-bound, bound, (out_features, in_features))
+    bias = same.uniform(-bound, bound, out_features)
+    is_first = _are_alike(layer.weight.array, weight)
+    if has_bias and layer.bias is not None and layer.bias.array.any():  # a bias of zeros is another mistake
+        is_first = is_first and _are_alike(layer.bias.array, bias)
+    again = cls(in_features, out_features, has_bias, np.random.default_rng(26))
+    return {GIVEN: bool(np.array_equal(again.weight.array, layer.weight.array)), WEIGHT_FIRST: is_first}
+
+
+def _are_alike(drawn: np.ndarray, expected: np.ndarray) -> bool:
+    """Whether the numbers are the same but for their order and their bound, which are asked about elsewhere."""
+    first, second = (np.sort(entries.ravel()) / max(np.abs(entries).max(), 1e-9) for entries in (drawn, expected))
+    return first.shape == second.shape and bool(np.allclose(first, second, atol=1e-6))
+
+
+def _is_parameter(value: Any) -> bool:
+    """By its name: what a mistake makes is a Parameter of a module of its own, so that isinstance would tell it apart."""
+    return any(cls.__name__ == "Parameter" for cls in type(value).__mro__)
 
 
 def _with_known_weights(layer: Any, case: Case) -> Observations:
@@ -79,11 +113,18 @@ def _with_known_weights(layer: Any, case: Case) -> Observations:
     x = Tensor(case.args[0].array.copy(), requires_grad=True)
     out = layer.forward(x)
     seen = describe_tensor(out)
+    if isinstance(out, Tensor):
+        seen["forward twice gives the same"] = np.array_equal(layer.forward(x).array, out.array)
     if seen.get("requires_grad") and out.shape == case.given["grad"].shape:
         backprop(out, Tensor(case.given["grad"]))
         for name, tensor in (("x", x), ("weight", layer.weight), ("bias", layer.bias)):
             seen[f"{name}.grad"] = None if tensor is None or tensor.grad is None else np.array(tensor.grad.array)
     return seen
+
+
+def forgets_its_weights(seen: Sequence[Observations]) -> bool:
+    """Whether what forward gives has nothing to do with the weights that were put in before."""
+    return all(shown["forward twice gives the same"] is False for shown in seen)
 
 
 class LinearByGlobalDraws(networks.Module):
@@ -102,6 +143,50 @@ class LinearByGlobalDraws(networks.Module):
         return out
 
 
+class LinearOfGlobalNumbers(networks.Linear):
+    """Leaves the generator aside."""
+
+    def __init__(
+        self, in_features: int, out_features: int, bias: bool = True, rng: np.random.Generator | None = None
+    ) -> None:
+        super().__init__(in_features, out_features, bias, np.random.default_rng())
+
+
+class LinearWithBiasFirst(networks.Linear):
+    """Draws the bias before the weight."""
+
+    def __init__(
+        self, in_features: int, out_features: int, bias: bool = True, rng: np.random.Generator | None = None
+    ) -> None:
+        rng = np.random.default_rng() if rng is None else rng
+        bound = 1 / np.sqrt(in_features)
+        self.bias = networks.Parameter(rng.uniform(-bound, bound, out_features)) if bias else None
+        self.weight = networks.Parameter(rng.uniform(-bound, bound, (out_features, in_features)))
+
+
+class LinearOfInputsByOutputs(networks.Linear):
+    """Keeps the weight the other way round."""
+
+    def __init__(
+        self, in_features: int, out_features: int, bias: bool = True, rng: np.random.Generator | None = None
+    ) -> None:
+        super().__init__(in_features, out_features, bias, rng)
+        self.weight = networks.Parameter(self.weight.array.T)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = x @ self.weight
+        return out if self.bias is None else out + self.bias
+
+
+class LinearThatDrawsAgain(networks.Linear):
+    """New weights in every call."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.n_calls = getattr(self, "n_calls", 0) + 1
+        self.weight.array = np.random.default_rng(self.n_calls).uniform(-1, 1, self.weight.shape)
+        return super().forward(x)
+
+
 class LinearOfOneSeed(networks.Linear):
     """Draws the same numbers every time."""
 
@@ -111,12 +196,18 @@ class LinearOfOneSeed(networks.Linear):
         super().__init__(in_features, out_features, bias, np.random.default_rng(0))
 
 
+SAME_EVERY_TIME = (
+    "draws the same weights every time",
+    "without rng a generator is made that gives other numbers every time",
+)
+BIAS_ANYWAY = ("has a bias in any case", "with bias=False there is none: bias is None")
+NO_PARAMETER = ("makes the weight no Parameter", "what is learned is a Parameter, so that parameters() finds it")
+
+
 test_linear = exercise(
     reference=networks.Linear,
     cases=layer_cases,
     observe=layer_and_gradients,
-    # Of 900 entries the deviation is within 0.015 of what it should be in two cases of three.
-    tolerance={DEVIATION: Tolerance(rtol=0.0, atol=0.15)},
     accepts=[LinearByGlobalDraws],
     mistakes=[
         *instead_of(
@@ -154,10 +245,8 @@ test_linear = exercise(
                     "begins with a bias of zeros",
                     "the bias is drawn as the weights are",
                 ),
-                "Parameter(rng.uniform(-bound, bound, out_features))": (
-                    "has a bias in any case",
-                    "with bias=False there is none: bias is None",
-                ),
+                "Parameter(rng.uniform(-bound, bound, out_features))": BIAS_ANYWAY,
+                "Parameter(rng.uniform(-bound, bound, out_features) * bias)": BIAS_ANYWAY,
                 "Tensor(rng.uniform(-bound, bound, out_features)) if bias else None": (
                     "makes the bias no Parameter",
                     "what is learned is a Parameter, so that parameters() finds it",
@@ -166,7 +255,10 @@ test_linear = exercise(
         ),
         *instead_of(
             "out if self.bias is None else out + self.bias",
-            {"out": ("forgets to add the bias", "the bias is added if there is one")},
+            {
+                "out": ("forgets to add the bias", "the bias is added if there is one"),
+                "out if self.bias is None else out - self.bias": ("subtracts the bias", "the bias is added"),
+            },
             within="Linear.forward",
         ),
         *instead_of(
@@ -176,13 +268,54 @@ test_linear = exercise(
                     "calculates with the arrays",
                     "nothing is recorded of what is done to arrays: use the tensors",
                 ),
+                "x @ Tensor(self.weight.array.T)": (
+                    "cuts the weight's gradient off",
+                    "nothing is recorded of what is done to arrays: self.weight.T is a tensor that remembers",
+                ),
+                "Tensor(x.array) @ self.weight.T": (
+                    "cuts the input's gradient off",
+                    "x may have come from another layer, whose gradient flows through x: use the tensor itself",
+                ),
+                "x @ self.weight.reshape(self.weight.shape[1], self.weight.shape[0])": (
+                    "reshapes the weight where it must be transposed",
+                    "reshape leaves the entries in their order: .T swaps the axes",
+                ),
             },
             within="Linear.forward",
         ),
+        *instead_of(
+            "self.weight = Parameter(rng.uniform(-bound, bound, (out_features, in_features)))",
+            {
+                "self.weight = Tensor(rng.uniform(-bound, bound, (out_features, in_features)))": NO_PARAMETER,
+                "self.weight = Tensor(rng.uniform(-bound, bound, (out_features, in_features)), True)": NO_PARAMETER,
+            },
+            within="Linear.__init__",
+        ),
+        *instead_of(
+            "bias: bool = True",
+            {"bias: bool = False": ("has no bias by default", "bias is True where it isn't given")},
+        ),
+        *instead_of(
+            "np.random.default_rng() if rng is None else rng",
+            {"np.random.default_rng(0) if rng is None else rng": SAME_EVERY_TIME},
+        ),
+        Mistake(SAME_EVERY_TIME[0], function=LinearOfOneSeed, why=SAME_EVERY_TIME[1]),
         Mistake(
-            "draws the same weights every time",
-            function=LinearOfOneSeed,
-            why="without rng a generator is made that gives other numbers every time",
+            "ignores rng",
+            function=LinearOfGlobalNumbers,
+            why="the numbers are drawn from rng where it is given, so that they can be drawn again",
+        ),
+        Mistake("draws the bias first", function=LinearWithBiasFirst, why="the weight is drawn first, then the bias"),
+        Mistake(
+            "keeps the weight as inputs by outputs",
+            function=LinearOfInputsByOutputs,
+            why='weight is "out_features in_features", and forward multiplies by its transpose',
+        ),
+        Mistake(
+            "draws new weights in forward",
+            function=LinearThatDrawsAgain,
+            shows=forgets_its_weights,
+            why="weights are drawn once, in __init__: forward uses those that are there",
         ),
     ],
 )

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from arena_lib.checking import Case, exercise, instead_of
+from arena_lib.checking import Case, Mistake, exercise, instead_of
 from arena_lib.checking.observing import Observations
 from arena_lib.fundamentals.backprop.backward_pass import backprop
 from arena_lib.fundamentals.backprop.classifier import networks
@@ -68,6 +68,34 @@ def entropy_row_by_row(logits: Tensor, true_labels: Tensor) -> Tensor:
     return -(shifted[(rows, true_labels.array)] - shifted.exp().sum(1).log())
 
 
+def _probabilities(logits: Tensor) -> Tensor:
+    exps = (logits - logits.array.max(axis=1, keepdims=True)).exp()
+    return exps / exps.sum(dim=1, keepdim=True)
+
+
+def entropy_of_probabilities(logits: Tensor, true_labels: Tensor) -> Tensor:
+    """Probabilities first: those of unlikely classes become 0."""
+    return -_probabilities(logits)[np.arange(len(logits)), true_labels.array].log()
+
+
+def entropy_of_raised_probabilities(logits: Tensor, true_labels: Tensor) -> Tensor:
+    """The same with something small added, so that no logarithm is infinite."""
+    return -(_probabilities(logits)[np.arange(len(logits)), true_labels.array] + 1e-12).log()
+
+
+def one_minus_probability(logits: Tensor, true_labels: Tensor) -> Tensor:
+    """How much is missing to 1."""
+    return 1.0 - _probabilities(logits)[np.arange(len(logits)), true_labels.array]
+
+
+PICKED = "-log_probs[np.arange(len(log_probs)), true_labels.array]"
+BITS = ("counts in bits", "the logarithm is the natural one: the loss is in nats")
+CUT_OFF = ("cuts the gradient off", "gradients flow to the logits: calculate with the tensor itself")
+OF_PROBABILITIES = (
+    "takes the logarithm of a probability that has become 0",
+    "a probability of exp(-1000) is 0 to a computer: subtract log(sum(exp)) from the logit, and divide nothing",
+)
+
 test_cross_entropy = exercise(
     reference=networks.cross_entropy,
     cases=logit_cases,
@@ -89,15 +117,21 @@ test_cross_entropy = exercise(
                     "subtracts the maximum of each class",
                     "the maximum is that of an example's logits, along the classes",
                 ),
-                "shifted = logits.detach() - logits.array.max(axis=1, keepdims=True)": (
-                    "cuts the gradient off",
-                    "gradients flow to the logits: calculate with the tensor itself",
-                ),
+                "shifted = logits.detach() - logits.array.max(axis=1, keepdims=True)": CUT_OFF,
             },
         ),
         *instead_of(
-            "-log_probs[np.arange(len(log_probs)), true_labels.array]",
+            PICKED,
             {
+                f"Tensor({PICKED.replace('log_probs[', 'log_probs.array[')})": CUT_OFF,
+                f"{PICKED} / np.log(2)": BITS,
+                f"({PICKED}).sum()": ("adds the losses up", "every example keeps its own loss"),
+                "-log_probs.sum(dim=1)": ("adds up all classes", "the loss is that of the true label alone"),
+                "-log_probs[:, true_labels.array]": (
+                    "picks a table",
+                    "each example has one label: the pairs (row, label) are picked",
+                ),
+                PICKED.replace("array]", "array - 1]"): ("counts labels from 1", "labels are whole numbers from 0"),
                 "log_probs[np.arange(len(log_probs)), true_labels.array]": (
                     "has the wrong sign",
                     "the loss is minus the log-probability: it's never below 0",
@@ -131,11 +165,29 @@ test_cross_entropy = exercise(
                     "adds up over all examples",
                     "the probabilities of each example add up to 1",
                 ),
-                "shifted.exp().sum(dim=1, keepdim=True).log() / np.log(2)": (
-                    "counts in bits",
-                    "the logarithm is the natural one: the loss is in nats",
+                "shifted.exp().sum(dim=1, keepdim=True).log() / np.log(2)": BITS,
+                "shifted.exp().sum(dim=0, keepdim=True).log()": (
+                    "adds up over the examples",
+                    "the probabilities of each example add up to 1: the sum is over its classes",
+                ),
+                "shifted.exp().sum(dim=1, keepdim=True)": (
+                    "forgets the logarithm of the sum",
+                    "a log-probability is the logit minus the logarithm of the sum",
+                ),
+                "np.log(np.exp(shifted.array).sum(axis=1, keepdims=True))": (
+                    "cuts the gradient off at the sum",
+                    "the sum depends on the logits too: calculate it with tensors",
                 ),
             },
+        ),
+        *(
+            Mistake(OF_PROBABILITIES[0], function=wrong, why=OF_PROBABILITIES[1])
+            for wrong in (entropy_of_probabilities, entropy_of_raised_probabilities)
+        ),
+        Mistake(
+            "takes the probability from 1",
+            function=one_minus_probability,
+            why="the loss is minus the logarithm of the probability",
         ),
     ],
 )

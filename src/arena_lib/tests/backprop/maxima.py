@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from arena_lib.checking import Case, exercise, instead_of
+from arena_lib.checking import Case, Mistake, exercise, instead_of
 from arena_lib.checking.observing import Observations
 from arena_lib.fundamentals.backprop import elementwise_back, operations
 from arena_lib.fundamentals.backprop.backward_pass import backprop
 from arena_lib.fundamentals.backprop.classifier import networks
 from arena_lib.fundamentals.backprop.tensors import Tensor
-from arena_lib.tests.backprop.products import FORGETS_TO_ADD_UP
+from arena_lib.tests.backprop.products import ADDS_UP_FIRST, FORGETS_TO_ADD_UP, KEEPS_WHAT_IS_GIVEN
 from arena_lib.tests.backprop.watching import array_result, describe_tensor, draw
 
 __test__ = False
@@ -87,6 +87,17 @@ def maximum1_by_masks(grad_out: np.ndarray, out: np.ndarray, x: Any, y: np.ndarr
     return maximum0_by_masks(grad_out, out, y, x)
 
 
+def maximum0_in_place(grad_out: np.ndarray, out: np.ndarray, x: np.ndarray, y: Any) -> np.ndarray:
+    """Into the gradient that was given."""
+    grad_out *= (x > y) + 0.5 * (x == y)
+    return elementwise_back.unbroadcast(grad_out, x)
+
+
+def maximum1_in_place(grad_out: np.ndarray, out: np.ndarray, x: Any, y: np.ndarray) -> np.ndarray:
+    """With the arguments swapped."""
+    return maximum0_in_place(grad_out, out, y, x)
+
+
 TIES = "where the two are equal each of them gets half of grad_out"
 LARGER = "the gradient goes to the larger one"
 
@@ -103,6 +114,19 @@ test_maximum_back0 = exercise(
             "unbroadcast(np.where(x == y, grad_out / 2, np.where(x > y, grad_out, 0.0)), x)",
             {
                 "np.where(x == y, grad_out / 2, np.where(x > y, grad_out, 0.0))": FORGETS_TO_ADD_UP,
+                "unbroadcast(grad_out, x) * np.where(x == y, 0.5, np.where(x > y, 1.0, 0.0))": ADDS_UP_FIRST,
+                "unbroadcast(np.where(x == y, grad_out / 2, np.where(x > y, grad_out, 0.0)), np.asarray(y))": (
+                    "adds up to the shape of y",
+                    "the gradient for x has the shape of x",
+                ),
+                "unbroadcast(np.where(x == y, grad_out * 1.5, np.where(x > y, grad_out, 0.0)), x)": (
+                    "gives one and a half where both are equal",
+                    TIES,
+                ),
+                "unbroadcast(np.where(out == y, grad_out / 2, np.where(x > y, grad_out, 0.0)), x)": (
+                    "gives half wherever y is the result",
+                    "half is for ties alone: where y is the larger one, x gets nothing",
+                ),
                 "unbroadcast(np.where(x > y, grad_out, 0.0), x)": ("gives nothing where both are equal", TIES),
                 "unbroadcast(np.where(x >= y, grad_out, 0.0), x)": ("gives all where both are equal", TIES),
                 "unbroadcast(np.where(x == y, grad_out / 2, np.where(x < y, grad_out, 0.0)), x)": (
@@ -123,6 +147,7 @@ test_maximum_back0 = exercise(
                 ),
             },
         ),
+        Mistake("changes grad_out", function=maximum0_in_place, why=KEEPS_WHAT_IS_GIVEN),
     ],
 )
 
@@ -139,6 +164,19 @@ test_maximum_back1 = exercise(
             "unbroadcast(np.where(x == y, grad_out / 2, np.where(x < y, grad_out, 0.0)), y)",
             {
                 "np.where(x == y, grad_out / 2, np.where(x < y, grad_out, 0.0))": FORGETS_TO_ADD_UP,
+                "unbroadcast(grad_out, y) * np.where(x == y, 0.5, np.where(x < y, 1.0, 0.0))": ADDS_UP_FIRST,
+                "unbroadcast(np.where(x == y, grad_out / 2, np.where(x < y, grad_out, 0.0)), np.asarray(x))": (
+                    "adds up to the shape of x",
+                    "the gradient for y has the shape of y",
+                ),
+                "unbroadcast(np.where(x == y, grad_out * 1.5, np.where(x < y, grad_out, 0.0)), y)": (
+                    "gives one and a half where both are equal",
+                    TIES,
+                ),
+                "unbroadcast(np.where(out == x, grad_out / 2, np.where(x < y, grad_out, 0.0)), y)": (
+                    "gives half wherever x is the result",
+                    "half is for ties alone: where x is the larger one, y gets nothing",
+                ),
                 "unbroadcast(np.where(x < y, grad_out, 0.0), y)": ("gives nothing where both are equal", TIES),
                 "unbroadcast(np.where(x <= y, grad_out, 0.0), y)": ("gives all where both are equal", TIES),
                 "unbroadcast(np.where(x == y, grad_out / 2, np.where(x > y, grad_out, 0.0)), y)": (
@@ -151,6 +189,7 @@ test_maximum_back1 = exercise(
                 ),
             },
         ),
+        Mistake("changes grad_out", function=maximum1_in_place, why=KEEPS_WHAT_IS_GIVEN),
     ],
 )
 

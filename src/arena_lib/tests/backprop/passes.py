@@ -10,8 +10,14 @@ from arena_lib.checking import Case, Mistake, exercise, instead_of
 from arena_lib.checking.observing import Observations
 from arena_lib.fundamentals.backprop import backward_pass
 from arena_lib.fundamentals.backprop.grad_mode import is_grad_enabled
-from arena_lib.fundamentals.backprop.operations import log, multiply, sum_
+from arena_lib.fundamentals.backprop.operations import add, log, multiply, sum_
 from arena_lib.fundamentals.backprop.tensors import Tensor
+from arena_lib.tests.backprop.wrong_passes import (
+    backprop_by_level,
+    backprop_by_level_at_once,
+    backprop_from_the_leaves,
+    backprop_to_all,
+)
 
 __test__ = False
 
@@ -48,6 +54,11 @@ def with_numbers(t: Leaves) -> Tensor:
 def sum_of_product(t: Leaves) -> Tensor:
     """A function with arguments by name."""
     return log(sum_(multiply(t["a"], t["b"]), dim=1))
+
+
+def sums(t: Leaves) -> Tensor:
+    """Only additions, whose backward functions hand on the array that they get."""
+    return add(add(t["a"], t["b"]), t["a"])
 
 
 def leaf_alone(t: Leaves) -> Tensor:
@@ -90,6 +101,13 @@ def pass_cases(generator: torch.Generator) -> list[Case]:
             shapes={"a": (3, 3), "b": (3, 1)},
         ),
         case("float arguments", with_numbers, "3.0 * (log(a) * 2.0)", shapes={"a": (2, 3)}),
+        case(
+            "sums: one gradient is handed on to several",
+            sums,
+            "(a + b) + a",
+            shapes={"a": (3,), "b": (3,)},
+            weighed=True,
+        ),
         case("the end is a leaf", leaf_alone, "a", shapes={"a": (2, 3)}, weighed=True),
         case("the end has no axes", log_of_product, "log(a * b)", shapes={"a": (), "b": ()}),
         case("a part is cut off", cut_off, "a * (a * b).detach()"),
@@ -209,47 +227,13 @@ def backprop_path_by_path(end_node: Tensor, end_grad: Tensor | None = None) -> N
     send(end_node, np.ones_like(end_node.array) if end_grad is None else end_grad.array)
 
 
-def _send(node: Tensor, gradient: np.ndarray, sums: dict[Tensor, Any], *, to_all: bool = False) -> list[Tensor]:
-    """Passes a gradient on to a node's parents, and says which these are."""
-    if node.recipe is None:
-        return []
-    parents = {i: parent for i, parent in node.recipe.parents.items() if parent.requires_grad or to_all}
-    for position, parent in parents.items():
-        back = backward_pass.BACK_FUNCS.get_back_func(node.recipe.func, position)
-        share = back(gradient, node.array, *node.recipe.args, **node.recipe.kwargs)
-        sums[parent] = sums.get(parent, 0) + share
-    return list(parents.values())
-
-
-def backprop_by_level(end_node: Tensor, end_grad: Tensor | None = None) -> None:
-    """Visits nodes in the order in which they are met, each once."""
-    if not end_node.requires_grad:
-        raise ValueError("no gradient is wanted")
-    sums: dict[Tensor, Any] = {end_node: np.ones_like(end_node.array) if end_grad is None else end_grad.array}
-    waiting, met = [end_node], {end_node}
-    while waiting:
-        node = waiting.pop(0)
-        for parent in _send(node, sums[node], sums):
-            if parent not in met:
-                met.add(parent)
-                waiting.append(parent)
-    for leaf in [node for node in met if node.is_leaf]:
-        leaf.grad = Tensor(sums[leaf] + (0 if leaf.grad is None else leaf.grad.array))
-
-
-def backprop_to_all(end_node: Tensor, end_grad: Tensor | None = None) -> None:
-    """Goes to every parent."""
-    if not end_node.requires_grad:
-        raise ValueError("no gradient is wanted")
-    order = backward_pass.topological_sort(
-        end_node, lambda node: [*node.recipe.parents.values()] if node.recipe else []
-    )
-    sums: dict[Tensor, Any] = {end_node: np.ones_like(end_node.array) if end_grad is None else end_grad.array}
-    for node in reversed(order):
-        _send(node, sums[node], sums, to_all=True)
-        if node.is_leaf:
-            node.grad = Tensor(sums[node] + (0 if node.grad is None else node.grad.array))
-
+REPLACES = ("replaces gradients that are there", "a new gradient is added to the one that a leaf has already")
+ON_THE_WAY = ("leaves gradients on the tensors on the way", "leaves alone keep a gradient")
+NO_END_GRAD = ("ignores end_grad", "where end_grad is given it is the gradient to begin with")
+FROM_THE_LEAVES = (
+    "walks from the leaves to the end",
+    "gradients begin at the end: the order is read backwards",
+)
 
 test_backprop = exercise(
     reference=backward_pass.backprop,
@@ -264,16 +248,31 @@ test_backprop = exercise(
                     "keeps the last share alone",
                     "what a parent gets from several places is added up",
                 ),
+                "__import__('operator').iadd(gradients[parent], share) if parent in gradients else share": (
+                    "adds to a gradient in place",
+                    "another tensor may be using the same array: write gradients[parent] + share",
+                ),
                 "gradients.get(parent, share)": (
                     "keeps the first share alone",
                     "what a parent gets from several places is added up",
                 ),
             },
         ),
+        *(
+            Mistake(
+                "goes level by level",
+                function=wrong,
+                why="a node's turn comes when all that was calculated from it has been visited: that is a topological order",
+            )
+            for wrong in (backprop_by_level, backprop_by_level_at_once)
+        ),
+        Mistake(FROM_THE_LEAVES[0], function=backprop_from_the_leaves, why=FROM_THE_LEAVES[1]),
         Mistake(
-            "goes level by level",
-            function=backprop_by_level,
-            why="a node's turn comes when all that was calculated from it has been visited: that is a topological order",
+            FROM_THE_LEAVES[0],
+            "reversed(topological_sort(end_node, get_parents))",
+            "topological_sort(end_node, get_parents)",
+            why=FROM_THE_LEAVES[1],
+            raises="KeyError",
         ),
         Mistake(
             "gives a gradient to leaves that require none",
@@ -283,10 +282,8 @@ test_backprop = exercise(
         *instead_of(
             "np.array(gradient) if node.grad is None else node.grad.array + gradient",
             {
-                "gradient": (
-                    "replaces gradients that are there",
-                    "a new gradient is added to the one that a leaf has already",
-                ),
+                "gradient": REPLACES,
+                "np.array(gradient)": REPLACES,
                 "np.asarray(gradient) if node.grad is None else node.grad.array + gradient": (
                     "shares arrays between gradients",
                     "every leaf's gradient has an array of its own: a change of one must not change another",
@@ -300,9 +297,35 @@ test_backprop = exercise(
         *instead_of(
             "if node.recipe is None:",
             {
-                "node.grad = Tensor(np.array(gradient))\n        if node.recipe is None:\n            continue\n        if node.recipe is None:": (
-                    "leaves gradients on the tensors on the way",
-                    "leaves alone keep a gradient",
+                "if node.recipe is not None:\n            node.grad = Tensor(np.array(gradient))\n        if node.recipe is None:": ON_THE_WAY,
+                "node.grad = Tensor(np.array(gradient))\n        if node.recipe is None:\n            continue\n        if node.recipe is None:": ON_THE_WAY,
+            },
+        ),
+        *instead_of(
+            "for position, parent in recipe.parents.items():",
+            {
+                "for parent, position in {tensor: i for i, tensor in recipe.parents.items()}.items():": (
+                    "goes once to a parent that stands at two positions",
+                    "x * x has two backward functions, and x gets a share from each",
+                ),
+            },
+        ),
+        Mistake(
+            "stops at the first leaf",
+            "continue",
+            "return",
+            why="after a leaf the walk goes on: other tensors are waiting for their turn",
+        ),
+        *instead_of(
+            "Tensor(np.array(gradient) if node.grad is None else node.grad.array + gradient)",
+            {
+                "np.array(gradient) if node.grad is None else node.grad + gradient": (
+                    "keeps gradients as arrays",
+                    "grad is a Tensor",
+                ),
+                "Tensor(np.array(gradient) if node.grad is None else node.grad.array + gradient, requires_grad=True)": (
+                    "lets gradients require a gradient",
+                    "grad is a Tensor that requires none itself",
                 ),
             },
         ),
@@ -318,15 +341,28 @@ test_backprop = exercise(
         *instead_of(
             "_first_gradient(end_node, end_grad)",
             {
-                "np.ones_like(end_node.array)": (
-                    "ignores end_grad",
-                    "where end_grad is given it is the gradient to begin with",
+                "_first_gradient(end_node, None)": NO_END_GRAD,
+                "np.ones_like(end_node.array)": NO_END_GRAD,
+                "(np.ones_like(end_node.array) if end_grad is None else end_grad.array)": (
+                    "accepts an end that requires no gradient",
+                    "nothing was recorded of how it was made: raise an exception, or somebody will wait for gradients in vain",
+                ),
+                "(np.array(1.0) if end_node.requires_grad and end_grad is None else _first_gradient(end_node, end_grad))": (
+                    "begins with a 1 without axes",
+                    "the first gradient has the shape of end_node: ones_like",
                 ),
                 "(_first_gradient(end_node, end_grad) if end_grad else end_node.array)": (
                     "begins with the value of the end",
                     "without end_grad it begins with ones",
                 ),
             },
+        ),
+        Mistake(
+            "forgets the node's array",
+            "back_func(gradient, node.array, *recipe.args",
+            "back_func(gradient, *recipe.args",
+            why="a backward function gets the gradient, the node's own array, and then the recipe's arguments",
+            raises="TypeError",
         ),
         Mistake(
             "forgets the arguments by name",

@@ -28,6 +28,7 @@ def product_cases(generator: torch.Generator) -> list[Case]:
         product_case("y was repeated", draw(rng, 4, 3), draw(rng, 3), rng),
         product_case("both were stretched", draw(rng, 4, 1), draw(rng, 1, 3), rng),
         product_case("no axes", draw(rng), draw(rng), rng),
+        product_case("zeros among either", np.array([0.0, 2.0, -1.5, 0.0]), np.array([1.5, 0.0, -2.0, 0.0]), rng),
     ]
 
 
@@ -82,6 +83,10 @@ FORGETS_TO_ADD_UP = (
     "the gradient has the shape of its argument: unbroadcast adds up what belongs to copies of one entry",
 )
 FORGETS_GRAD_OUT = ("forgets grad_out", "the chain rule: the slope times grad_out")
+ADDS_UP_FIRST = (
+    "adds up before it multiplies",
+    "each copy has met another entry of the other factor: multiply first, then add up",
+)
 KEEPS_WHAT_IS_GIVEN = "what is given stays as it is: calculate a new array"
 
 test_multiply_back0 = exercise(
@@ -102,9 +107,15 @@ test_multiply_back0 = exercise(
                     "the chain rule multiplies derivatives",
                 ),
                 "unbroadcast(grad_out / y, x)": ("divides by y", "the slope of x * y for x is y: multiply"),
-                "unbroadcast(grad_out, x) * np.mean(y)": (
-                    "adds up before it multiplies",
-                    "each copy has met another entry of y: multiply first, then add up",
+                "unbroadcast(grad_out, x) * np.mean(y)": ADDS_UP_FIRST,
+                "unbroadcast(grad_out, x) * y": ADDS_UP_FIRST,
+                "unbroadcast(grad_out * y, np.asarray(y))": (
+                    "adds up to the shape of y",
+                    "the gradient for x has the shape of x",
+                ),
+                "unbroadcast(grad_out * out / x, x)": (
+                    "divides the product by x",
+                    "the slope of x * y for x is y: where x is 0, out / x doesn't give it back",
                 ),
             },
         ),
@@ -129,11 +140,18 @@ test_multiply_back1 = exercise(
                     "gives the gradient for x",
                     "this one is for the second argument, y",
                 ),
-                "unbroadcast(grad_out / x, y)": ("divides by x", "the slope of x * y for y is x: multiply"),
-                "unbroadcast(grad_out, y) * np.mean(x)": (
-                    "adds up before it multiplies",
-                    "each copy has met another entry of x: multiply first, then add up",
+                "unbroadcast(grad_out + x, y)": ("adds instead of multiplying", "the chain rule multiplies"),
+                "unbroadcast(grad_out, y) * x": ADDS_UP_FIRST,
+                "unbroadcast(grad_out * x, np.asarray(x))": (
+                    "adds up to the shape of x",
+                    "the gradient for y has the shape of y",
                 ),
+                "unbroadcast(grad_out * out / y, y)": (
+                    "divides the product by y",
+                    "the slope of x * y for y is x: where y is 0, out / y doesn't give it back",
+                ),
+                "unbroadcast(grad_out / x, y)": ("divides by x", "the slope of x * y for y is x: multiply"),
+                "unbroadcast(grad_out, y) * np.mean(x)": ADDS_UP_FIRST,
             },
         ),
         Mistake("changes grad_out", function=multiply1_in_place, why=KEEPS_WHAT_IS_GIVEN),
@@ -164,9 +182,9 @@ def quotient_cases(generator: torch.Generator) -> list[Case]:
 
     return [
         case("equal shapes", draw(rng, 2, 3), draw(rng, 2, 3)),
-        case("x was repeated", draw(rng, 3), draw(rng, 4, 3)),
-        case("y was repeated", draw(rng, 4, 3), draw(rng, 3)),
-        case("both were stretched", draw(rng, 4, 1), draw(rng, 1, 3)),
+        case("broadcasted: x was repeated", draw(rng, 3), draw(rng, 4, 3)),
+        case("broadcasted: y was repeated", draw(rng, 4, 3), draw(rng, 3)),
+        case("broadcasted: both were stretched", draw(rng, 4, 1), draw(rng, 1, 3)),
         case("x is a number", 2.5, draw(rng, 2, 3)),
         case("no axes", draw(rng), draw(rng)),
     ]
@@ -191,6 +209,24 @@ test_true_divide_back1 = exercise(
                 "unbroadcast(grad_out * out / y, y)": ("has the wrong sign", "the larger y, the smaller x / y"),
                 "unbroadcast(grad_out / y, y)": ("gives the slope for x", "1 / y is the slope of x / y for x"),
                 "unbroadcast(-grad_out * x / y, y)": ("divides by y once", "the slope of x / y for y is -x / y**2"),
+                "unbroadcast(-grad_out * x, y)": (
+                    "divides by y and multiplies by it again",
+                    "-x / y * y is -x: what is below the line needs brackets, or y**2",
+                ),
+                "unbroadcast(-grad_out * out / y**2, y)": (
+                    "divides by y once too often",
+                    "out is x / y already: the slope is -x / y**2, or -out / y",
+                ),
+                "unbroadcast(-grad_out * y / x**2, y)": (
+                    "takes x for y",
+                    "the slope of x / y for y is -x / y**2: y is below the line",
+                ),
+                "unbroadcast(grad_out, y) * (-out / y)": ADDS_UP_FIRST,
+                "unbroadcast(grad_out, y) * (-x / y**2)": ADDS_UP_FIRST,
+                "unbroadcast(-grad_out * out / y, np.asarray(x))": (
+                    "adds up to the shape of x",
+                    "the gradient for y has the shape of y",
+                ),
                 "unbroadcast(-grad_out / y**2, y)": ("forgets x", "the slope of x / y for y is -x / y**2"),
                 "unbroadcast(-out / y + 0 * grad_out, y)": FORGETS_GRAD_OUT,
                 "unbroadcast(grad_out * x, y)": ("takes it for a product", "the slope of x / y for y is -x / y**2"),

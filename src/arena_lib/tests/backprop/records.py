@@ -22,7 +22,7 @@ UNCHANGED = "arguments are as before"
 def watch_call(function: Callable[..., Any], numpy_func: Callable[..., Any], case: Case, **kwargs: Any) -> Observations:
     """The result of one call on new tensors, its recipe, and whether the arguments are as before."""
     args = tuple(_new_tensor(*arg) if isinstance(arg, tuple) else arg for arg in case.given["args"])
-    before = [np.array(arg.array) if isinstance(arg, Tensor) else arg for arg in args]
+    before = [(np.array(arg.array), arg.requires_grad) if isinstance(arg, Tensor) else arg for arg in args]
     if case.given.get("no_grad"):
         with no_grad():
             result = function(*args, **kwargs)
@@ -32,9 +32,9 @@ def watch_call(function: Callable[..., Any], numpy_func: Callable[..., Any], cas
     if seen["has a recipe"]:
         seen[FUNC] = result.recipe.func is numpy_func
     kept = [
-        isinstance(arg, Tensor) and arg.grad is None and arg.recipe is None and np.array_equal(arg.array, old)
-        if isinstance(old, np.ndarray)
-        else arg == old
+        arg.grad is None and arg.recipe is None and np.array_equal(arg.array, old[0]) and arg.requires_grad == old[1]
+        if isinstance(arg, Tensor)
+        else arg is old
         for arg, old in zip(args, before, strict=True)
     ]
     return seen | {UNCHANGED: all(kept)}
@@ -87,6 +87,17 @@ def log_in_place(x: Tensor) -> Tensor:
     return result
 
 
+def log_recorded_always(x: Tensor) -> Tensor:
+    """With a recipe in any case, and requires_grad where it is wanted."""
+    result = Tensor(np.log(x.array), x.requires_grad and is_grad_enabled())
+    result.recipe = Recipe(np.log, (x.array,), {}, {0: x})
+    return result
+
+
+ALWAYS_A_RECIPE = (
+    "keeps a recipe in any case",
+    "without a gradient to find there is no recipe: it would only keep the parents in memory",
+)
 WRONG_PARENTS = (
     "keeps the array as the parent",
     "a parent is the tensor itself, so that its gradient can be found",
@@ -161,6 +172,7 @@ test_log_forward = exercise(
             "return result.array",
             why="the result is a Tensor",
         ),
+        Mistake(ALWAYS_A_RECIPE[0], function=log_recorded_always, why=ALWAYS_A_RECIPE[1]),
         Mistake("changes x", function=log_in_place, why="x stays as it is: the result is a new tensor"),
     ],
 )
@@ -215,6 +227,53 @@ def multiply_of_tensors(a: Any, b: Any) -> Tensor:
     return multiply_by_wrapping(*(arg if isinstance(arg, Tensor) else Tensor(arg) for arg in (a, b)))
 
 
+def _record(a: Any, b: Any, parents: dict[int, Any], wants_grad: bool, has_recipe: bool) -> Tensor:
+    args = tuple(arg.array if isinstance(arg, Tensor) else arg for arg in (a, b))
+    result = Tensor(np.multiply(*args), wants_grad)
+    result.recipe = Recipe(np.multiply, args, {}, parents) if has_recipe else None
+    return result
+
+
+def _wants_grad(a: Any, b: Any) -> bool:
+    return is_grad_enabled() and any(isinstance(arg, Tensor) and arg.requires_grad for arg in (a, b))
+
+
+def multiply_if_both_want(a: Any, b: Any) -> Tensor:
+    """Records where both arguments are tensors that require a gradient."""
+    wants = is_grad_enabled() and all(isinstance(arg, Tensor) and arg.requires_grad for arg in (a, b))
+    return _record(a, b, {i: arg for i, arg in enumerate((a, b)) if isinstance(arg, Tensor)}, wants, wants)
+
+
+def multiply_with_numbers_as_parents(a: Any, b: Any) -> Tensor:
+    """Takes every argument for a parent."""
+    return _record(a, b, {0: a, 1: b}, _wants_grad(a, b), _wants_grad(a, b))
+
+
+def multiply_recorded_always(a: Any, b: Any) -> Tensor:
+    """With a recipe in any case, and requires_grad where it is wanted."""
+    parents = {i: arg for i, arg in enumerate((a, b)) if isinstance(arg, Tensor)}
+    return _record(a, b, parents, _wants_grad(a, b), True)
+
+
+def multiply_that_marks(a: Any, b: Any) -> Tensor:
+    """Lets both arguments require a gradient if one does."""
+    result = multiply_by_wrapping(a, b)
+    for arg in (a, b):
+        if isinstance(arg, Tensor) and result.requires_grad:
+            arg.requires_grad = True
+    return result
+
+
+LEAVES_OUT_PARENTS = (
+    "leaves out parents that require no gradient",
+    "parents holds every argument that is a tensor",
+)
+BOTH_MUST = ("asks that all require a gradient", "one tensor that requires a gradient is enough")
+FORGETS_REQUIRES_GRAD = (
+    "forgets requires_grad",
+    "the result requires a gradient too, else nothing flows through it",
+)
+
 test_multiply_forward = exercise(
     reference=recording.multiply_forward,
     cases=multiply_cases,
@@ -224,10 +283,7 @@ test_multiply_forward = exercise(
         *instead_of(
             "any(parent.requires_grad for parent in parents.values())",
             {
-                "all(parent.requires_grad for parent in parents.values())": (
-                    "asks that all require a gradient",
-                    "one tensor that requires a gradient is enough",
-                ),
+                "all(parent.requires_grad for parent in parents.values())": BOTH_MUST,
                 "getattr(a, 'requires_grad', False)": (
                     "looks at a alone",
                     "b may be the one that requires a gradient",
@@ -259,6 +315,10 @@ test_multiply_forward = exercise(
                     "keeps tensors among the args",
                     "args holds arrays and numbers, as np.multiply was called with them",
                 ),
+                "func=np.multiply, args=tuple(np.asarray(arg) for arg in args)": (
+                    "makes arrays of numbers",
+                    "a number stays as it is among the args",
+                ),
                 "func=np.multiply, args=args[::-1]": ("swaps the args", "args come in the order of the call"),
                 "func=multiply_forward, args=args": (
                     "keeps the function of tensors",
@@ -269,6 +329,25 @@ test_multiply_forward = exercise(
         *instead_of(
             "np.multiply(*args)",
             {"np.add(*args)": ("adds", "np.multiply multiplies entry by entry")},
+        ),
+        Mistake(
+            LEAVES_OUT_PARENTS[0],
+            "args=args, kwargs={}, parents=parents",
+            "args=args, kwargs={}, parents={i: arg for i, arg in parents.items() if arg.requires_grad}",
+            why=LEAVES_OUT_PARENTS[1],
+        ),
+        Mistake(FORGETS_REQUIRES_GRAD[0], "result.requires_grad = True", "pass", why=FORGETS_REQUIRES_GRAD[1]),
+        Mistake(BOTH_MUST[0], function=multiply_if_both_want, why=BOTH_MUST[1]),
+        Mistake(ALWAYS_A_RECIPE[0], function=multiply_recorded_always, why=ALWAYS_A_RECIPE[1]),
+        Mistake(
+            "takes numbers for parents",
+            function=multiply_with_numbers_as_parents,
+            why="a number has no gradient: parents holds tensors alone",
+        ),
+        Mistake(
+            "lets its arguments require a gradient",
+            function=multiply_that_marks,
+            why="the arguments stay as they are: the result alone requires a gradient",
         ),
         Mistake(
             "makes tensors of numbers",

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from arena_lib.checking import Case, exercise, instead_of
+from arena_lib.checking import Case, Mistake, exercise, instead_of
 from arena_lib.fundamentals.backprop import arrays, shape_back
 from arena_lib.tests.backprop.watching import array_result, draw
 
@@ -126,6 +126,7 @@ test_permute_back = exercise(
                 ),
                 "grad_out": ("passes grad_out on as it is", "each axis goes back to its place in x"),
                 "np.transpose(x, axes)": ("permutes x", "grad_out is what is passed back"),
+                "np.transpose(x, np.argsort(axes))": ("permutes x", "grad_out is what is passed back"),
             },
         ),
     ],
@@ -178,6 +179,68 @@ def sum_with_repeats(
     return result
 
 
+PutBack = Callable[[np.ndarray, Any, bool], np.ndarray]
+
+
+def sum_by_ones(put_back: PutBack) -> Callable[..., np.ndarray]:
+    """A backward function that repeats by multiplying with ones, which also fits where broadcast_to refuses."""
+
+    def sum_back(
+        grad_out: np.ndarray, out: np.ndarray, x: np.ndarray, dim: Any = None, keepdim: bool = False
+    ) -> np.ndarray:
+        return put_back(grad_out, dim, keepdim) * np.ones(x.shape)
+
+    return sum_back
+
+
+def expand_always(grad_out: np.ndarray, dim: Any, keepdim: bool) -> np.ndarray:
+    """Puts an axis back that was kept, too."""
+    return grad_out if dim is None else np.expand_dims(grad_out, dim)
+
+
+def expand_if_kept(grad_out: np.ndarray, dim: Any, keepdim: bool) -> np.ndarray:
+    """Takes keepdim for its opposite."""
+    return np.expand_dims(grad_out, dim) if keepdim and dim is not None else grad_out
+
+
+def expand_one_by_one(grad_out: np.ndarray, dim: Any, keepdim: bool) -> np.ndarray:
+    """Puts several axes back in the order in which they are named, wherever they belong."""
+    if dim is None or keepdim:
+        return grad_out
+    for axis in [dim] if isinstance(dim, int) else dim:
+        grad_out = np.expand_dims(grad_out, axis)
+    return grad_out
+
+
+def insert_ones(grad_out: np.ndarray, dim: Any, keepdim: bool) -> np.ndarray:
+    """Inserts lengths into a list, where -1 means before the last one."""
+    if dim is None or keepdim:
+        return grad_out
+    shape = list(grad_out.shape)
+    for axis in sorted([dim] if isinstance(dim, int) else dim):
+        shape.insert(axis, 1)
+    return grad_out.reshape(shape)
+
+
+NOT_PUT_BACK = (
+    "does not put the summed axis back",
+    "without keepdim the axis is gone from grad_out: np.expand_dims puts it back at its place",
+)
+KEPT_PUT_BACK = ("puts back an axis that was kept", "with keepdim the axis is there already, with length 1")
+OPPOSITE = (
+    "takes keepdim for its opposite",
+    "with keepdim the axis is there already; without it, it must be put back",
+)
+AT_ITS_PLACE = "the axis goes back to its own place, dim"
+ONE_BY_ONE = (
+    "puts several axes back one by one",
+    "np.expand_dims takes all of them in a tuple, and counts them in the shape that comes out",
+)
+FROM_THE_END = (
+    "puts an axis that is counted from the end before the last one",
+    "-1 stands for the last axis of x: add x.ndim to it, or use np.expand_dims, which counts in the shape that comes out",
+)
+
 test_sum_back = exercise(
     reference=shape_back.sum_back,
     cases=sum_cases,
@@ -187,31 +250,35 @@ test_sum_back = exercise(
         *instead_of(
             "if dim is not None and not keepdim:",
             {
-                "if False:": (
-                    "does not put the summed axis back",
-                    "without keepdim the axis is gone from grad_out: np.expand_dims puts it back at its place",
-                ),
-                "if dim is not None:": (
-                    "puts back an axis that was kept",
-                    "with keepdim the axis is there already, with length 1",
-                    "",
-                ),
-                "if dim is not None and keepdim:": (
-                    "takes keepdim for its opposite",
-                    "with keepdim the axis is there already; without it, it must be put back",
-                ),
+                "if False:": NOT_PUT_BACK,
+                "if dim is not None:": (*KEPT_PUT_BACK, ""),
+                "if dim is not None and keepdim:": OPPOSITE,
             },
+        ),
+        *(
+            Mistake(name, function=sum_by_ones(put_back), why=why)
+            for put_back, (name, why) in (
+                (lambda grad_out, dim, keepdim: grad_out, NOT_PUT_BACK),
+                (expand_always, KEPT_PUT_BACK),
+                (expand_if_kept, OPPOSITE),
+                (expand_one_by_one, ONE_BY_ONE),
+                (insert_ones, FROM_THE_END),
+            )
+        ),
+        *instead_of(
+            "keepdim: bool = False",
+            {"keepdim: bool = True": ("keeps axes by default", "where keepdim isn't given the axes are gone")},
         ),
         *instead_of(
             "np.expand_dims(grad_out, dim)",
             {
                 "np.expand_dims(grad_out, -1 if np.ndim(dim) == 0 else dim)": (
                     "puts the axis back at the end",
-                    "the axis goes back to its own place, dim",
+                    AT_ITS_PLACE,
                 ),
                 "np.expand_dims(grad_out, 0 if np.ndim(dim) == 0 else dim)": (
                     "puts the axis back at the front",
-                    "the axis goes back to its own place, dim",
+                    AT_ITS_PLACE,
                 ),
             },
         ),

@@ -36,10 +36,23 @@ def step_cases(generator: torch.Generator) -> list[Case]:
     ]
 
 
+class WatchedSGD(networks.SGD):
+    """Notes at each step whether there are gradients."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.had_gradients: list[bool] = []
+
+    def step(self) -> None:
+        """As SGD."""
+        self.had_gradients.append(all(parameter.grad is not None for parameter in self.params))
+        super().step()
+
+
 def two_steps(step: Callable[..., Any], case: Case) -> Observations:
     """The losses of two steps on the same batch, and the parameters after each."""
     model = training.MLP(12, 7, 5, np.random.default_rng(29))
-    optimizer = networks.SGD(model.parameters(), case.given["lr"])
+    optimizer = WatchedSGD(model.parameters(), case.given["lr"])
     if "left_over" in case.given:
         for parameter in optimizer.params:
             parameter.grad = Tensor(np.full(parameter.shape, case.given["left_over"]))
@@ -51,7 +64,7 @@ def two_steps(step: Callable[..., Any], case: Case) -> Observations:
         seen[f"loss {n}"] = as_array(loss) if isinstance(loss, float | np.ndarray) else "no float"
         seen[f"weights after step {n}"] = [np.array(parameter.array) for parameter in optimizer.params]
     same = np.array_equal(images, case.given["images"]) and np.array_equal(labels, case.given["labels"])
-    return seen | {"images and labels are as before": same}
+    return seen | {"images and labels are as before": same, "gradients at each step": optimizer.had_gradients}
 
 
 def step_by_sum(model: networks.Module, optimizer: networks.SGD, images: np.ndarray, labels: np.ndarray) -> float:
@@ -73,6 +86,11 @@ def step_by_end_grad(model: networks.Module, optimizer: networks.SGD, images: np
     return float(losses.array.mean())
 
 
+NO_GRADIENTS = (
+    "takes the step when no gradients are there",
+    "a step needs this batch's gradients: zero_grad, then backprop, then step",
+)
+
 test_training_step = exercise(
     reference=training.training_step,
     cases=step_cases,
@@ -86,10 +104,7 @@ test_training_step = exercise(
                     "forgets zero_grad",
                     "gradients add up over steps: zero_grad comes before backprop",
                 ),
-                "optimizer.zero_grad()\n    optimizer.step()\n    backprop(loss)": (
-                    "takes the step before backprop",
-                    "a step needs gradients: backprop comes first",
-                ),
+                "optimizer.zero_grad()\n    optimizer.step()\n    backprop(loss)": NO_GRADIENTS,
                 "optimizer.step()\n    optimizer.zero_grad()\n    backprop(loss)": (
                     "takes the step with the gradients of the batch before",
                     "the step goes by this batch: zero_grad, backprop, step",
@@ -98,6 +113,12 @@ test_training_step = exercise(
                     "takes the step twice",
                     "one step for each batch",
                 ),
+                "backprop(loss)\n    optimizer.zero_grad()\n    optimizer.step()": NO_GRADIENTS,
+                "optimizer.zero_grad()\n    backprop(loss)\n    backprop(loss)\n    optimizer.step()": (
+                    "goes back twice",
+                    "each pass adds its gradients: one pass for each batch",
+                ),
+                "optimizer.zero_grad()\n    backprop(loss)": ("takes no step", "the optimizer's step comes last"),
             },
         ),
         *instead_of(
@@ -116,6 +137,8 @@ test_training_step = exercise(
                     "returns the tensor",
                     "the loss is a float: .item() gives it, and keeps no graph alive",
                 ),
+                "return loss.array": ("returns an array", "the loss is a float: .item() gives it"),
+                "return None": ("returns nothing", "the loss before the step is returned, a float"),
                 "return cross_entropy(model(Tensor(images)), Tensor(labels)).mean().item()": (
                     "returns the loss after the step",
                     "it's the loss before the step, which is known already",

@@ -1,7 +1,7 @@
 """Judge of the table of backward functions."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -16,11 +16,18 @@ __test__ = False
 
 Added = tuple[Callable[..., Any], int, Callable[..., Any]]
 
+
+def log(x: Any) -> Any:
+    """Another function of the name `log`."""
+    return np.log2(x)
+
+
 LOG: Added = (np.log, 0, elementwise_back.log_back)
 TIMES0: Added = (np.multiply, 0, elementwise_back.multiply_back0)
 TIMES1: Added = (np.multiply, 1, elementwise_back.multiply_back1)
 SUM: Added = (sum_array, 0, elementwise_back.negative_back)
 OTHER_LOG: Added = (np.log, 0, elementwise_back.exp_back)
+TWIN: Added = (log, 0, elementwise_back.true_divide_back0)
 
 
 def table_cases(generator: torch.Generator) -> list[Case]:
@@ -36,6 +43,7 @@ def table_cases(generator: torch.Generator) -> list[Case]:
         case("the second argument first", TIMES1, TIMES0),
         case("several functions", SUM, TIMES1, LOG),
         case("the same place twice: the last one counts", LOG, TIMES0, OTHER_LOG),
+        case("two functions of one name", LOG, TWIN),
         case("nothing was added"),
     ]
 
@@ -53,11 +61,13 @@ def what_is_found(cls: Any, case: Case) -> Observations:
         (sum_array, 0),
         (np.exp, 0),
         (np.log, 1),
+        (log, 0),
     ]
     seen: Observations = {"add_back_func returns": returned}
     for name, asked in (("", table), (" of another table", other)):
         for forward_fn, position in places:
-            place = f"argument {position} of {_name(forward_fn)}{name}"
+            of = "another log" if forward_fn is log else _name(forward_fn)
+            place = f"argument {position} of {of}{name}"
             seen[place] = _ask(asked, forward_fn, position)
     return seen
 
@@ -69,8 +79,12 @@ def _name(function: Any) -> str:
 def _ask(table: Any, forward_fn: Callable[..., Any], position: int) -> str:
     try:
         back_fn = table.get_back_func(forward_fn, position)
+    except NotImplementedError:
+        raise
     except LookupError:
         return "a LookupError"
+    except Exception as error:
+        return f"a {type(error).__name__}"
     return _name(back_fn)
 
 
@@ -127,6 +141,62 @@ class LookupWithoutPositions(lookup.BackwardFuncLookup):
         return super().get_back_func(forward_fn, 0)
 
 
+class LookupOfPositions(lookup.BackwardFuncLookup):
+    """Knows one function for each position."""
+
+    def add_back_func(self, forward_fn: Callable[..., Any], arg_position: int, back_fn: Callable[..., Any]) -> None:
+        super().add_back_func(len, arg_position, back_fn)
+
+    def get_back_func(self, forward_fn: Callable[..., Any], arg_position: int) -> Callable[..., Any]:
+        return super().get_back_func(len, arg_position)
+
+
+class LookupByName(lookup.BackwardFuncLookup):
+    """Tells functions apart by their names."""
+
+    def add_back_func(self, forward_fn: Callable[..., Any], arg_position: int, back_fn: Callable[..., Any]) -> None:
+        super().add_back_func(_name(forward_fn), arg_position, back_fn)  # type: ignore[arg-type]
+
+    def get_back_func(self, forward_fn: Callable[..., Any], arg_position: int) -> Callable[..., Any]:
+        return super().get_back_func(_name(forward_fn), arg_position)  # type: ignore[arg-type]
+
+
+class LookupByTurns:
+    """A list for each function, in the order in which its backward functions were added."""
+
+    def __init__(self) -> None:
+        self.lists: dict[Callable[..., Any], list[Callable[..., Any]]] = {}
+
+    def add_back_func(self, forward_fn: Callable[..., Any], arg_position: int, back_fn: Callable[..., Any]) -> None:
+        self.lists.setdefault(forward_fn, []).append(back_fn)
+
+    def get_back_func(self, forward_fn: Callable[..., Any], arg_position: int) -> Callable[..., Any]:
+        return self.lists.get(forward_fn, [])[arg_position]
+
+
+class SharedLookup(lookup.BackwardFuncLookup):
+    """One table for all instances, as where it is written beside `__init__`."""
+
+    shared: ClassVar[dict[Any, Any]] = {}
+
+    def __init__(self) -> None:
+        self.back_funcs = self.shared
+
+
+def is_shared(seen: Sequence[Observations]) -> bool:
+    """Whether a table knows what was added to another one."""
+    return seen[0]["argument 0 of log of another table"] == "log_back"
+
+
+class LookupWithValueError(lookup.BackwardFuncLookup):
+    """Raises another exception."""
+
+    def get_back_func(self, forward_fn: Callable[..., Any], arg_position: int) -> Callable[..., Any]:
+        if (forward_fn, arg_position) not in self.back_funcs:
+            raise ValueError("nothing was added")
+        return super().get_back_func(forward_fn, arg_position)
+
+
 class LookupOfOneFunction(lookup.BackwardFuncLookup):
     """Forgets a function's other arguments when one is added."""
 
@@ -161,6 +231,32 @@ test_backward_func_lookup = exercise(
             "forgets a function's other arguments",
             function=LookupOfOneFunction,
             why="each argument of a function has a backward function of its own, and all are kept",
+        ),
+        Mistake(
+            "does not tell functions apart",
+            function=LookupOfPositions,
+            why="each function has backward functions of its own",
+        ),
+        Mistake(
+            "tells functions apart by their names",
+            function=LookupByName,
+            why="two functions may have one name, as every lambda has: the function itself is the key",
+        ),
+        Mistake(
+            "takes the position for the turn in which functions were added",
+            function=LookupByTurns,
+            why="the second argument's backward function may be added first, or alone",
+        ),
+        Mistake(
+            "keeps one table for all instances",
+            function=SharedLookup,
+            shows=is_shared,
+            why="each instance begins with a table of its own, made in __init__",
+        ),
+        Mistake(
+            "raises another exception",
+            function=LookupWithValueError,
+            why="a place for which nothing was added is a LookupError or KeyError",
         ),
         *instead_of(
             "return self.back_funcs[forward_fn, arg_position]",

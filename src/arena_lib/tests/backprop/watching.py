@@ -3,7 +3,7 @@
 Arrays are copied before each call, so that what a call changes in place is seen and spoils nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,8 @@ def describe_recipe(result: Any, args: tuple[Any, ...]) -> Observations:
     recipe = getattr(result, "recipe", None)
     if recipe is None:
         return {"has a recipe": False}
+    if not isinstance(recipe.parents, Mapping):
+        return {"has a recipe": True, "type of recipe.parents": type(recipe.parents).__name__}
     parents = {
         position: next((f"argument {i} itself" for i, arg in enumerate(args) if arg is parent), type(parent).__name__)
         for position, parent in dict(recipe.parents).items()

@@ -12,7 +12,14 @@ from arena_lib.fundamentals.backprop import recording
 from arena_lib.fundamentals.backprop.arrays import sum_array
 from arena_lib.fundamentals.backprop.grad_mode import is_grad_enabled
 from arena_lib.fundamentals.backprop.tensors import Recipe, Tensor
-from arena_lib.tests.backprop.records import NO_ENABLED, tensor_case, watch_call
+from arena_lib.tests.backprop.records import (
+    BOTH_MUST,
+    FORGETS_REQUIRES_GRAD,
+    LEAVES_OUT_PARENTS,
+    NO_ENABLED,
+    tensor_case,
+    watch_call,
+)
 from arena_lib.tests.backprop.watching import draw
 
 __test__ = False
@@ -54,9 +61,21 @@ def watch_wrapped(wrap: Callable[..., Any], case: Case) -> Observations:
     function = wrap(counted, **options)
     if not callable(function):
         return {"type of what is returned": type(function).__name__}
+    n_calls: list[int] = []
+
+    def called_twice(*args: Any, **kwargs: Any) -> Any:
+        result = function(*args, **kwargs)
+        n_calls.append(len(calls))
+        function(*[Tensor(arg.array + 1, arg.requires_grad) if _has_floats(arg) else arg for arg in args], **kwargs)
+        return result  # looked at after another call
+
     seen = {"type of what is returned": "a function"}
-    seen |= watch_call(function, counted, case, **case.given.get("kwargs", {}))
-    return seen | {"calls of numpy's function": len(calls)}
+    seen |= watch_call(called_twice, counted, case, **case.given.get("kwargs", {}))
+    return seen | {"calls of numpy's function": n_calls}
+
+
+def _has_floats(arg: Any) -> bool:
+    return isinstance(arg, Tensor) and arg.dtype.kind == "f"
 
 
 class Wrapped:
@@ -103,6 +122,20 @@ def wrap_with_loop(numpy_func: Callable[..., Any], is_differentiable: bool = Tru
     return tensor_func
 
 
+def wrap_with_shared_parents(numpy_func: Callable[..., Any], is_differentiable: bool = True) -> Callable[..., Tensor]:
+    """Keeps the parents of all calls in one dictionary."""
+    parents: dict[int, Tensor] = {}
+
+    def tensor_func(*args: Any, **kwargs: Any) -> Tensor:
+        result = recording.wrap_forward_fn(numpy_func, is_differentiable)(*args, **kwargs)
+        parents.update({i: arg for i, arg in enumerate(args) if isinstance(arg, Tensor)})
+        if result.recipe is not None:
+            result.recipe = Recipe(numpy_func, result.recipe.args, kwargs, parents)
+        return result
+
+    return tensor_func
+
+
 test_wrap_forward_fn = exercise(
     reference=recording.wrap_forward_fn,
     cases=wrap_cases,
@@ -126,10 +159,7 @@ test_wrap_forward_fn = exercise(
         *instead_of(
             "any(parent.requires_grad for parent in parents.values())",
             {
-                "all(parent.requires_grad for parent in parents.values())": (
-                    "asks that all require a gradient",
-                    "one tensor that requires a gradient is enough",
-                ),
+                "all(parent.requires_grad for parent in parents.values())": BOTH_MUST,
                 "parents.get(0) is not None and parents[0].requires_grad": (
                     "looks at the first argument alone",
                     "any of the arguments may be the one that requires a gradient",
@@ -146,13 +176,51 @@ test_wrap_forward_fn = exercise(
             },
         ),
         *instead_of(
-            "kwargs=kwargs",
+            "kwargs=kwargs, parents=parents",
             {
-                "kwargs={}": (
+                "kwargs={}, parents=parents": (
                     "forgets the arguments by name",
                     "the backward function will need them: they go into the recipe",
-                )
+                ),
+                "kwargs=kwargs, parents={i: arg for i, arg in parents.items() if arg.requires_grad}": LEAVES_OUT_PARENTS,
+                "kwargs=kwargs, parents=list(parents.values())": (
+                    "keeps the parents in a list",
+                    "parents is a dictionary: for each position its tensor",
+                ),
             },
+        ),
+        *instead_of(
+            "func=numpy_func",
+            {
+                "func=tensor_func": (
+                    "keeps the function of tensors",
+                    "func is numpy_func, the function of arrays: by it the backward function is found",
+                ),
+            },
+        ),
+        *instead_of(
+            "is_differentiable: bool = True",
+            {
+                "is_differentiable: bool = False": (
+                    "takes functions for not differentiable",
+                    "without is_differentiable a function is differentiable: the default is True",
+                ),
+            },
+        ),
+        *instead_of(
+            "return tensor_func",
+            {
+                "return tensor_func()": (
+                    "calls the new function at once",
+                    "the function itself is returned: whoever gets it will call it",
+                    "TypeError",
+                ),
+            },
+        ),
+        Mistake(
+            "keeps the parents of all calls in one dictionary",
+            function=wrap_with_shared_parents,
+            why="each call has a recipe of its own: make the dictionary inside the function that you return",
         ),
         *instead_of(
             "args=arrays",
@@ -166,18 +234,17 @@ test_wrap_forward_fn = exercise(
         *instead_of(
             "Tensor(numpy_func(*arrays, **kwargs))",
             {
+                "Tensor(numpy_func(*arrays))": (
+                    "does not pass the arguments by name on",
+                    "numpy_func gets them too: numpy_func(*arrays, **kwargs)",
+                ),
                 "(numpy_func(*arrays, **kwargs), Tensor(numpy_func(*arrays, **kwargs)))[1]": (
                     "calls the function twice",
                     "numpy_func is called once",
                 ),
             },
         ),
-        Mistake(
-            "forgets requires_grad",
-            "result.requires_grad = True",
-            "pass",
-            why="the result requires a gradient too, else nothing flows through it",
-        ),
+        Mistake(FORGETS_REQUIRES_GRAD[0], "result.requires_grad = True", "pass", why=FORGETS_REQUIRES_GRAD[1]),
     ],
 )
 
