@@ -46,7 +46,8 @@ def product_with_hessian(function: Callable[..., Any], case: Case) -> Observatio
         x, v = Tensor(case.given["x"].copy(), requires_grad), Tensor(case.given["v"].copy(), requires_grad)
         result = function(case.given["function"], x, v)
         seen[f"type{name}"] = type(result).__name__
-        seen[f"product{name}"] = np.array(result.array) if isinstance(result, Tensor) else result
+        if isinstance(result, Tensor):
+            seen[f"product{name}"] = np.array(result.array)
         kept = x.grad is None and v.grad is None and x.requires_grad == requires_grad and x.recipe is None
         seen[f"x and v are as before{name}"] = kept and bool((x.array == case.given["x"]).all())
     return seen

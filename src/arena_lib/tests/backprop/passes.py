@@ -172,6 +172,8 @@ def _tensors_on_the_way(end: Tensor) -> list[Tensor]:
 
 
 def _plain(grad: Any) -> Any:
+    if isinstance(grad, np.ndarray | np.generic):
+        return "an array"
     return np.array(grad.array) if isinstance(grad, Tensor) else grad if grad is None else type(grad).__name__
 
 
