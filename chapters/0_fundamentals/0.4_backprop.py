@@ -28,7 +28,8 @@
 # Each exercise is a function or a class with a gap. The docstring says what must hold. A judge looks at your code and
 # tells you what is wrong. Each exercise has three hints, from the idea to the step.
 #
-# You need numpy's arrays and broadcasting (section 0.0), and from school the derivatives of a product, of log and of exp.
+# You need numpy's arrays and broadcasting (section 0.0), and from school the derivatives of a product, of $1/x$, of
+# log and of exp.
 # In types, `Arr` is an array of numpy. Shapes are written in words: `"batch classes"` is a table with a row for each
 # example and a column for each class.
 #
@@ -244,8 +245,20 @@ BACK_FUNCS.add_back_func(np.multiply, 1, multiply_back1)
 # hint: def tensor_func(*args, **kwargs): is multiply_forward for any number of arguments, with numpy_func in place of np.multiply.
 # hint: Record if is_differentiable and is_grad_enabled() and one of the parents requires a gradient; args=arrays, kwargs=kwargs.
 # %% [markdown]
-# The library has made such a function of each that we will need, and has given them to `Tensor` as operators: `a * b`,
-# `a @ b`, `x.log()`, `x.sum(dim=0)`, and so on. They do what yours do.
+# The library has made such a function of each that we will need. They do what yours do, and you write them as you
+# write them with numpy or PyTorch. From part 4 on you will calculate with tensors yourself, so here they are:
+#
+# | you write | and get |
+# |---|---|
+# | `a + b`, `a - b`, `a * b`, `a / b`, `-a` | what the signs say, entry by entry; one of the two may be a number or an array |
+# | `maximum(a, b)` | the larger of the two, entry by entry |
+# | `x.exp()`, `x.log()` | the function of each entry |
+# | `a @ b`, `a.T` | the product of two matrices; a matrix with its axes swapped |
+# | `x.sum(dim=1, keepdim=True)`, `x.mean()` | the sum or the mean over one axis, or over all |
+# | `x.reshape(2, -1)`, `x.permute(1, 0)` | the same entries in another shape; the axes in another order |
+# | `x[rows, columns]` | some of the entries, picked as numpy picks them |
+#
+# Two things aren't recorded: `x.array` is the plain array, and `x.item()` the plain number of a tensor that has one entry.
 #
 # You can teach it more. Here *your* `wrap_forward_fn` makes a sine and a cosine of tensors, with backward functions of
 # two lines.
@@ -308,11 +321,20 @@ draw_calculation(g, "What g remembers", names)
 # hint: A function visit(node) that calls itself for every child, and then adds the node. A node that was added is skipped.
 # hint: Keep two sets of id(node): those that are done, and those whose children are being visited. To meet one of the second kind again is a cycle.
 # %% [markdown]
+# Does your sort call itself? That's the shortest way to write it, and it will do for every graph of this section. But it
+# goes one call deeper for each arrow, and after about a thousand calls inside each other Python stops with a
+# `RecursionError`. A total that a loop of a thousand turns adds up is such a chain. The library's sort keeps a list of
+# the nodes that it is in the middle of, in place of the calls, so there a graph may be as deep as memory allows.
+#
 # Now everything is there. Keep a dictionary with the gradient of each tensor. It begins with one entry: the end has the
 # gradient 1 (or `end_grad`). Then walk. When a tensor's turn comes its gradient is complete, and
 #
 # - a **leaf** keeps it, in `grad`,
 # - any other tensor passes it on. For each parent, the table has a backward function, and the recipe has its arguments.
+#
+# The sort asks a function for the children of a node. Here an arrow leads from a tensor to what it was made from, and the
+# library has that function: `get_parents(tensor)` gives the parents that require a gradient. All others are left out of
+# the order, so leave them out when you pass a gradient on, too: a recipe's `parents` holds them as well.
 #
 # What a parent gets from several places is added up. Two things are easily missed. First, `gradients[parent] += share`
 # would change an array in place that another tensor may be using as well. Write `gradients[parent] + share`. Second, a
@@ -370,6 +392,9 @@ figure.add_scatter(x=x.array[::5], y=tried[::5], mode="markers", name="slope by 
 # hint: What is the derivative of exp(x)?
 # hint: It's exp(x), and that has been calculated already.
 # hint: return grad_out * out
+# %% [markdown]
+# A quotient $x / y$ is $x$ times $1 / y$. When $y$ grows, $1 / y$ falls, and it falls fastest where $y$ is small: its
+# derivative is $-1 / y^2$. For $x$, above the line, there is nothing new. For $y$ there is.
 # %% exercise="true_divide_back1" title="Below the line" difficulty=3 importance=2 minutes=15
 # hint: x / y is x times 1 / y. What is the derivative of 1 / y?
 # hint: The slope for y is -x / y**2, which is -out / y. Then add up what was broadcast.
@@ -410,7 +435,8 @@ figure.add_scatter(x=x.array[::5], y=tried[::5], mode="markers", name="slope by 
 # hint: Compare with <, and unbroadcast to the shape of y.
 # %% [markdown]
 # Most networks are made of products of matrices with a **relu** in between: what is below 0 becomes 0. You have all that
-# it takes.
+# it takes: `maximum`, from the table in part 2, remembers what it was called with, and its two backward functions are those
+# that you have just written.
 # %% exercise="relu" title="Nothing below zero" difficulty=1 importance=2 minutes=5
 # hint: relu(x) is the larger of two things.
 # hint: maximum is imported above: it takes tensors and numbers, and remembers.
@@ -515,8 +541,9 @@ plots.bars(
 #
 # $$\text{loss} = -\log \frac{e^{z_t}}{\sum_j e^{z_j}} = -\Bigl(z_t - m - \log \sum_j e^{z_j - m}\Bigr)$$
 #
-# A network that knows nothing and gives each of ten classes a tenth has the loss $\log 10 = 2.30$. Why the $m$, which
-# cancels out? Because $e^{1000}$ is more than a computer's float can hold. With the largest logit for $m$, no exponent
+# A network that knows nothing and gives each of ten classes a tenth has the loss $\log 10 = 2.30$. Why the $m$?
+# It changes nothing: to take $m$ away from every logit is to divide by $e^m$, above the line of the fraction and below it.
+# But $e^{1000}$ is more than a computer's float can hold. With the largest logit for $m$, no exponent
 # is above 0. It's a constant: the loss doesn't depend on it, so it needs no gradient, and `logits.array.max(...)` will do.
 # %% exercise="cross_entropy" title="The price of a surprise" difficulty=3 importance=4 minutes=20
 # hint: Log-probabilities first, for all classes. Then pick one in each row.
@@ -617,7 +644,11 @@ image_rows(weights, is_signed=True, title="Weights of hidden neurons")
 # Look at your `log_back`. It returns `grad_out / x`. Given two arrays, that's an array. But what if `grad_out` and `x` were
 # *tensors*? Then `/` is the division that remembers, and the result is a tensor with a recipe. The same goes for
 # `np.where`, `@` and `.sum()`: numpy asks tensors what to do. You have written your backward functions for arrays,
-# and they work for tensors without a single change.
+# and they work for tensors without a single change, if they are made of what tensors can do: the operators and methods of
+# the table in part 2, and `np.where`. Did you write entries into an array, or call something else, such as `np.sign`
+# or `np.einsum`? That's right for arrays, and stops here with an error. Then write that function once more, or put the
+# library's in its place: `BACK_FUNCS.add_back_func(np.maximum, 0, elementwise_back.maximum_back0)`, where
+# `elementwise_back` and `shape_back` are modules of `arena_lib.fundamentals.backprop`.
 #
 # So all that's missing is a walk through the graph that hands them tensors.
 # %% exercise="compute_gradients" title="Backprop that remembers" difficulty=4 importance=4 minutes=30
@@ -649,7 +680,9 @@ plots.lines(
 #
 # $$H v = \nabla\bigl(\nabla f \cdot v\bigr)$$
 #
-# The gradient times $v$, added up, is a number. Its gradient is what we want. Two walks through a graph, no matrix.
+# The gradient times $v$, added up, is a number. Take *its* slope for $x_i$. Since $v$ is a constant, that is
+# $\sum_j \frac{\partial^2 f}{\partial x_i\, \partial x_j} v_j$: row $i$ of the Hessian, times $v$. So the gradient of
+# that number is what we want. Two walks through a graph, no matrix.
 # %% exercise="hessian_vector_product" title="A matrix that is never written down" difficulty=3 importance=4 minutes=20
 # hint: What is a number here, so that it has a gradient?
 # hint: Make a leaf of x's array, call the function on it, take the gradient. Multiply it by v, add up, take the gradient again.
