@@ -15,7 +15,23 @@ from arena_lib.rl.environments.stepping import Transition
 from arena_lib.rl.ppo.discrete import PPOConfig
 from arena_lib.rl.ppo.rollout import Batch
 
-IN_PARTS = ["0.0", "0.1", "0.4", "0.5", "1.1", "1.2", "1.3.1", "1.3.2", "1.3.3", "1.4.1", "1.5.4", "2.1", "2.2", "2.3"]
+IN_PARTS = [
+    "0.0",
+    "0.1",
+    "0.3",
+    "0.4",
+    "0.5",
+    "1.1",
+    "1.2",
+    "1.3.1",
+    "1.3.2",
+    "1.3.3",
+    "1.4.1",
+    "1.5.4",
+    "2.1",
+    "2.2",
+    "2.3",
+]
 """Sections whose parts each say their minutes and what one learns."""
 ENDS = ["What you have learned", "What comes next", "On your own", "Reading"]
 """The headings that close a section, in this order."""

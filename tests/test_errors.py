@@ -15,6 +15,8 @@ ORDINARY_BASES = {
     "DtypeError": TypeError,
     "TokenError": ValueError,
     "ConfigError": ValueError,
+    "DeadlockError": TimeoutError,
+    "ProcessError": RuntimeError,
     "EnvError": ValueError,
     "GradientError": AssertionError,
     "UnknownNameError": LookupError,

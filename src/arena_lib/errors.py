@@ -11,6 +11,8 @@
     │   └── MissingWeightError a weight that a model's form does not have (also AttributeError)
     ├── TrainingError          a loss or gradient that isn't finite
     ├── GradientError          a gradient that isn't what trying gives (also AssertionError)
+    ├── DeadlockError          processes that wait for each other, or too long (also TimeoutError)
+    ├── ProcessError           a process that others needed has failed (also RuntimeError)
     ├── EnvError               an environment that breaks what it declares (also ValueError)
     ├── CheckpointError        a checkpoint that does not fit or cannot be read
     ├── ZooError               a model or data set that isn't available
@@ -179,6 +181,14 @@ class TrainingError(ArenaError):
 
 class GradientError(ArenaError, AssertionError):
     """A gradient that finite differences contradict."""
+
+
+class DeadlockError(ArenaError, TimeoutError):
+    """Processes that wait for each other, or that haven't ended in time."""
+
+
+class ProcessError(ArenaError, RuntimeError):
+    """A process that others needed has failed."""
 
 
 class EnvError(ArenaError, ValueError):

@@ -1,0 +1,353 @@
+"""Judges of training on several processes."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from arena_lib.checking import Case, exercise, instead_of, outputs
+from arena_lib.checking.observing import Observations
+from arena_lib.fundamentals.distributed import data_parallel
+from arena_lib.fundamentals.distributed.collectives import all_reduce
+from arena_lib.tests.optimization.watching import require_class
+from arena_lib.tests.optimization.worlds import run_world
+
+__test__ = False
+
+
+def shard_cases(generator: torch.Generator) -> list[Case]:
+    """First, middle and last parts, labels and pictures, and a batch that can't be cut."""
+
+    def case(label: str, batch: Tensor, rank: int, world_size: int, raises: str = "") -> Case:
+        return Case(label=label, args=(batch, rank, world_size), axes={"output": ""}, raises=raises)
+
+    return [
+        case("the first of two", torch.randn(4, 3, generator=generator), 0, 2),
+        case("labels, the last of three", torch.arange(6), 2, 3),
+        case("pictures, the second of four", torch.randn(8, 1, 2, 3, generator=generator), 1, 4),
+        case("one process", torch.arange(5), 0, 1),
+        case("five examples for two", torch.arange(5), 0, 2, raises="ConfigError"),
+    ]
+
+
+def shard_by_chunk(batch: Tensor, rank: int, world_size: int) -> Tensor:
+    """With chunk."""
+    from arena_lib.errors import ConfigError
+
+    if batch.shape[0] % world_size != 0:
+        raise ConfigError("unequal")
+    return batch.chunk(world_size)[rank]
+
+
+test_shard = exercise(
+    reference=data_parallel.shard,
+    cases=shard_cases,
+    observe=outputs,
+    accepts=[shard_by_chunk],
+    mistakes=[
+        *instead_of(
+            "batch[rank * size : (rank + 1) * size]",
+            {
+                "batch[rank::world_size]": (
+                    "deals examples out like cards",
+                    "the pieces are in order: the first examples to rank 0",
+                ),
+                "batch[:size]": ("gives all ranks the first piece", "rank r gets piece number r"),
+                "batch[rank * world_size : (rank + 1) * world_size]": (
+                    "takes the number of processes for the size of a piece",
+                    "a piece has len(batch) // world_size examples",
+                ),
+                "batch[rank * size :]": (
+                    "takes everything from its piece on",
+                    "a piece ends where the next one begins",
+                ),
+            },
+        ),
+    ],
+)
+
+
+class ShiftsInTraining(nn.Module):
+    """Adds 1 to the first logit, in training mode alone."""
+
+    def forward(self, logits: Tensor) -> Tensor:
+        return logits + torch.tensor([1.0, 0.0]) if self.training else logits
+
+
+def make_model(seed: int) -> nn.Module:
+    """A small network, whose weights depend on the seed alone."""
+    generator = torch.Generator().manual_seed(seed)
+    model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2), ShiftsInTraining())
+    with torch.no_grad():
+        for param in model.parameters():
+            param.copy_(torch.randn(param.shape, generator=generator) / 2)
+    return model
+
+
+def gradient_cases(generator: torch.Generator) -> list[Case]:
+    """Worlds of one to three, with gradients of several shapes, some of which are None."""
+    shapes = ((2, 3), (4,), (), (3, 1))
+
+    def case(label: str, world_size: int, missing: tuple[int, ...] = (), as_generator: bool = False) -> Case:
+        grads = [
+            [None if i in missing else torch.randn(shape, generator=generator) for i, shape in enumerate(shapes)]
+            for _ in range(world_size)
+        ]
+        given = {"grads": grads, "shapes": shapes, "as_generator": as_generator}
+        return Case(label=label, given=given, call=f"params, rank, {world_size}")
+
+    return [
+        case("three processes", 3),
+        case("two processes, a parameter without a gradient", 2, (1,)),
+        case("a generator of parameters", 2, as_generator=True),
+        case("one process", 1),
+    ]
+
+
+def gradients_afterwards(function: Callable[..., Any], case: Case) -> Observations:
+    """Every gradient of every rank, whether it is the same tensor as before, and whether parameters stayed."""
+    worlds = []
+    for grads in case.given["grads"]:
+        params = [torch.ones(shape, requires_grad=True) for shape in case.given["shapes"]]
+        for param, grad in zip(params, grads, strict=True):
+            param.grad = None if grad is None else grad.clone()
+        worlds.append(params)
+    held = [[param.grad for param in params] for params in worlds]
+    n = len(worlds)
+    is_once = case.given["as_generator"]
+    arguments = [((p for p in params) if is_once else params, rank, n) for rank, params in enumerate(worlds)]
+    seen, run = run_world(function, arguments)
+    if run is None:
+        return seen
+    for rank, params in enumerate(worlds):
+        seen[f"gradients of rank {rank}"] = [None if param.grad is None else param.grad.clone() for param in params]
+        same = [param.grad is grad for param, grad in zip(params, held[rank], strict=True)]
+        seen[f"gradients of rank {rank} were changed in place"] = all(same)
+        seen[f"parameters of rank {rank} are as before"] = all(bool((param == 1).all()) for param in params)
+    return seen
+
+
+def average_one_by_one(params: Any, rank: int, world_size: int) -> None:
+    """A message chain for each gradient."""
+    for param in params:
+        if param.grad is not None:
+            all_reduce(param.grad, rank, world_size, "mean")
+
+
+test_average_gradients = exercise(
+    reference=data_parallel.average_gradients,
+    cases=gradient_cases,
+    observe=gradients_afterwards,
+    accepts=[average_one_by_one],
+    mistakes=[
+        *instead_of(
+            'ring_all_reduce(flat, rank, world_size, "mean")',
+            {
+                "ring_all_reduce(flat, rank, world_size)": (
+                    "takes the sum",
+                    "each rank's loss is a mean already: the mean of the ranks' gradients is that of the batch",
+                ),
+                "pass": ("sends nothing", "gradients are averaged over the ranks"),
+            },
+        ),
+        *instead_of(
+            "grad.copy_(piece.reshape(grad.shape))",
+            {
+                "grad.add_(piece.reshape(grad.shape))": ("adds the mean", "the mean takes the gradient's place"),
+            },
+        ),
+        *instead_of(
+            "[param.grad for param in params if param.grad is not None]",
+            {
+                "[param.grad if param.grad is not None else torch.zeros_like(param) for param in params][1:]": (
+                    "leaves out the first",
+                    "every gradient is averaged",
+                ),
+            },
+        ),
+    ],
+)
+
+
+def trainer_cases(generator: torch.Generator) -> list[Case]:
+    """Worlds of one to three processes, several settings."""
+
+    def case(label: str, world_size: int, **settings: Any) -> Case:
+        config = data_parallel.DistTrainingConfig(**settings)
+        train_set = torch.randn(20, 3, generator=generator), torch.randint(2, (20,), generator=generator)
+        test_set = torch.randn(12, 3, generator=generator), torch.randint(2, (12,), generator=generator)
+        given = {"config": config, "world_size": world_size, "train_set": train_set, "test_set": test_set}
+        return Case(label=label, given=given, call=f"config, rank, {world_size}, model, train_set, test_set")
+
+    return [
+        case("two processes", 2, n_epochs=2, batch_size=6, lr=0.5, momentum=0.9),
+        case("three processes, another order", 3, n_epochs=1, batch_size=6, lr=0.2, momentum=0.0, seed=3),
+        case("one process", 1, n_epochs=1, batch_size=8, lr=0.1),
+    ]
+
+
+def life_of_a_trainer(cls: Any, case: Case) -> Observations:
+    """The losses, the weights and the accuracy on every rank, after one step by hand and after a whole training."""
+    require_class(cls)
+    given = case.given
+    world_size = given["world_size"]
+
+    def one_step(rank: int) -> tuple[Any, ...]:
+        trainer = cls(given["config"], rank, world_size, make_model(rank), given["train_set"], given["test_set"])
+        trainer.pre_training_setup()
+        at_first = [param.detach().clone() for param in trainer.model.parameters()]
+        inputs, labels = given["train_set"]
+        loss = trainer.training_step(inputs[:6].clone(), labels[:6].clone())
+        return (
+            at_first,
+            loss.detach(),
+            loss.requires_grad,
+            [param.detach().clone() for param in trainer.model.parameters()],
+        )
+
+    def whole(rank: int) -> tuple[Any, ...]:
+        model = make_model(rank)
+        trainer = cls(given["config"], rank, world_size, model, given["train_set"], given["test_set"])
+        losses = trainer.train()
+        before = [param.detach().clone() for param in model.parameters()]
+        accuracy = trainer.evaluate()
+        stayed = all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+        kinds = sorted({type(value).__name__ for value in (*losses, accuracy)})
+        return torch.tensor([float(loss) for loss in losses]), float(accuracy), model.training, stayed, before, kinds
+
+    seen, run = run_world(one_step, [(rank,) for rank in range(world_size)])
+    if run is None:
+        return seen
+    for rank, (at_first, loss, needs, after) in enumerate(run.results):
+        seen[f"weights of rank {rank} after pre_training_setup"] = at_first
+        seen[f"loss of one step on rank {rank}"] = loss
+        seen[f"loss on rank {rank} needs a gradient"] = needs
+        seen[f"weights of rank {rank} after one step"] = after
+    happened, run = run_world(whole, [(rank,) for rank in range(world_size)])
+    if run is None:
+        return seen | happened
+    for rank, (losses, accuracy, is_training, stayed, weights, kinds) in enumerate(run.results):
+        seen[f"losses on rank {rank}"] = losses
+        seen[f"accuracy on rank {rank}"] = accuracy
+        seen[f"types of losses and accuracy on rank {rank}"] = kinds
+        seen[f"model of rank {rank} trains on after evaluate"] = is_training and stayed
+        seen[f"weights of rank {rank} after training"] = weights
+    return seen
+
+
+class TrainerByHand:
+    """With gradients averaged one by one, and the reference's order of examples."""
+
+    def __init__(self, config, rank, world_size, model, train_set, test_set):  # type: ignore[no-untyped-def]
+        self.args, self.rank, self.n, self.model = config, rank, world_size, model
+        self.data, self.test = train_set, test_set
+
+    def pre_training_setup(self) -> None:
+        with torch.no_grad():
+            for param in self.model.parameters():
+                if self.rank != 0:
+                    param.zero_()
+                all_reduce(param, self.rank, self.n)
+        self.optimizer = torch.optim.SGD(self.model.parameters(), self.args.lr, self.args.momentum)
+
+    def training_step(self, imgs: Tensor, labels: Tensor) -> Tensor:
+        mine = slice(self.rank * len(imgs) // self.n, (self.rank + 1) * len(imgs) // self.n)
+        self.optimizer.zero_grad(set_to_none=False)
+        loss = F.cross_entropy(self.model(imgs[mine]), labels[mine])
+        loss.backward()
+        average_one_by_one(self.model.parameters(), self.rank, self.n)
+        self.optimizer.step()
+        total = loss.detach().clone()
+        all_reduce(total, self.rank, self.n, "mean")
+        return total
+
+    @torch.inference_mode()
+    def evaluate(self) -> float:
+        inputs, labels = self.test
+        right = self.model.eval()(inputs).argmax(1) == labels
+        self.model.train()
+        return right.float().mean().item()
+
+    def train(self) -> list[float]:
+        self.pre_training_setup()
+        generator, size = torch.Generator().manual_seed(self.args.seed), self.args.batch_size
+        n_examples = len(self.data[1])
+        losses = []
+        for _ in range(self.args.n_epochs):
+            order = torch.randperm(n_examples, generator=generator)
+            for i in range(n_examples // size):
+                batch = order[i * size : (i + 1) * size]
+                losses.append(self.training_step(self.data[0][batch], self.data[1][batch]).item())
+        return losses
+
+
+test_dist_trainer = exercise(
+    reference=data_parallel.DistTrainer,
+    cases=trainer_cases,
+    observe=life_of_a_trainer,
+    keep=["__init__"],
+    accepts=[TrainerByHand],
+    mistakes=[
+        *instead_of(
+            "broadcast(param.data, self.rank, self.world_size, 0)",
+            {"pass": ("begins with different weights", "all models must begin as rank 0's: broadcast every parameter")},
+            within="DistTrainer.pre_training_setup",
+        ),
+        *instead_of(
+            "lr=self.config.lr, momentum=self.config.momentum",
+            {"lr=self.config.lr": ("ignores momentum", "the optimizer has the config's lr and momentum")},
+            within="DistTrainer.pre_training_setup",
+        ),
+        *instead_of(
+            "average_gradients(self.model.parameters(), self.rank, self.world_size)",
+            {"pass": ("forgets to average gradients", "without it each model goes its own way")},
+            within="DistTrainer.training_step",
+        ),
+        *instead_of(
+            "self.optimizer.zero_grad()\n",
+            {"pass\n": ("forgets zero_grad", "gradients add up over steps")},
+            within="DistTrainer.training_step",
+        ),
+        *instead_of(
+            'all_reduce(mean_loss, self.rank, self.world_size, "mean")',
+            {
+                "pass": ("returns its own loss", "the loss of the whole batch is the mean of the ranks' losses"),
+                "all_reduce(mean_loss, self.rank, self.world_size)": ("adds up the losses", "it's their mean"),
+            },
+            within="DistTrainer.training_step",
+        ),
+        *instead_of(
+            'all_reduce(n_right, self.rank, self.world_size, "sum")',
+            {
+                "pass": ("counts in its own shard alone", "counts are added up over all ranks"),
+                'all_reduce(n_right, self.rank, self.world_size, "mean")': ("averages counts", "counts are added up"),
+            },
+            within="DistTrainer.evaluate",
+        ),
+        *instead_of(
+            "torch.Generator().manual_seed(self.config.seed)",
+            {
+                "torch.Generator().manual_seed(self.config.seed + self.rank)": (
+                    "gives each rank an order of its own",
+                    "all ranks must cut the same batch into parts: one order for all",
+                ),
+            },
+            within="DistTrainer.train",
+        ),
+        *instead_of(
+            "if len(batch) == self.config.batch_size:",
+            {
+                "if len(batch) >= self.world_size and len(batch) % self.world_size == 0:": (
+                    "takes what is left at the end of an epoch as well",
+                    "whole batches alone",
+                ),
+            },
+            within="DistTrainer.train",
+        ),
+    ],
+    equivalent={
+        "mean_loss = loss.detach().clone() -> mean_loss = loss.detach()": "nobody needs the rank's own loss any more",
+    },
+)
