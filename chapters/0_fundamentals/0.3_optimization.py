@@ -446,7 +446,7 @@ figure.update_xaxes(type="log", exponentformat="power")
 # %% result
 # what a schedule is good for.
 # Three runs at the same full rate, with batches of eight pictures, whose gradients are noisy. A constant rate learns fast at first,
-# and then jumps around: 81 % of the test pictures are right. With the cosine the loss goes on falling while the rate does: 94 %. The
+# and then jumps around: 81 % of the test pictures are right. With the cosine the loss goes on falling while the rate does: about 94 %. The
 # warm-up makes no difference here, since this network is small and momentum has no averages of squares to fill. The deeper a
 # network, and the larger the batches, the more it matters. The last curve is the factor of the rate.
 n_steps = 60 if SCALE == "tiny" else 1500
@@ -606,8 +606,8 @@ plots.lines(
 # %% result
 # one process, and several, train the same network.
 # Everything here is yours, and these are *real* processes, which talk through gloo. Each rank even begins with other weights, until
-# `pre_training_setup` makes them equal. The curves lie on top of each other: the largest difference between any two losses is
-# below 0.0001. It isn't 0, because sums are rounded in another order.
+# `pre_training_setup` makes them equal. The curves lie on top of each other. What is left of a difference is rounding, because
+# sums are taken in another order: it's printed below.
 # (A process takes a few seconds to start. If one hangs, you'd be told after `time_limit` seconds.)
 from arena_lib.fundamentals.distributed import DistTrainingConfig, run_processes
 
