@@ -1,9 +1,10 @@
 # ---
-# arena: {id: "0.5", slug: vaes_and_gans, title: VAEs and GANs, hours: 6}
+# arena: {id: "0.5", slug: vaes_and_gans, title: VAEs and GANs, hours: 9}
 # objectives:
 #   - "Make pictures larger by transposed convolutions, and write these from their definition"
 #   - "Fold pictures into five numbers and unfold them again, by an autoencoder"
 #   - "Turn it into a model of all pictures, a VAE, and know what its loss means in nats"
+#   - "Train a generator against a critic, a GAN, and measure what it draws"
 # ---
 # %% [markdown]
 # ## What you will build
@@ -16,7 +17,8 @@
 # - **transposed convolutions**, the layers that make pictures larger,
 # - **an autoencoder**, which folds a picture into five numbers and unfolds it again,
 # - **a VAE**, in which every place among those five numbers means something, so that you can draw a map of all clothes and
-#   walk from a shoe to a shirt.
+#   walk from a shoe to a shirt,
+# - **a GAN**: a generator that learns to deceive another network, which learns to tell its pictures from real ones.
 #
 # ### How to work through this
 #
@@ -31,8 +33,9 @@
 # | 1. Making pictures larger | 120 |
 # | 2. Folding pictures: an autoencoder | 65 |
 # | 3. Clouds instead of points: a VAE | 105 |
+# | 4. A critic in place of a squared error: a GAN | 165 |
 #
-# These are the minutes of the exercises, nearly five hours together; the rest is for reading and for looking.
+# These are the minutes of the exercises, seven and a half hours together; the rest is for reading and for looking.
 #
 # ## 1. Making pictures larger
 #
@@ -331,8 +334,8 @@ picture_rows(
 # try. As a fair chance, the numbers are normal, with the mean and the deviation that the latents of real pictures have.
 # %% result
 # what the decoder makes of numbers that no picture has.
-# Some look like clothes, many like two at once or like nothing. Nobody told the autoencoder to give a meaning to every place
-# between its latents. Real pictures lie in some places, and what the decoder does elsewhere is left to chance.
+# Count those that could be worn. Nobody told the autoencoder to give a meaning to every place between its latents. Real
+# pictures lie in some places, and what the decoder does elsewhere is left to chance.
 with torch.no_grad():
     latents = autoencoder.encoder(test_images)
     noise = torch.randn(20, 5, generator=torch.Generator().manual_seed(0))
@@ -477,8 +480,9 @@ plots.lines(
 # **principal components**), and see what the decoder makes of each place of that plane.
 # %% result
 # the latent space as a map.
-# There are no gaps: everywhere stands something that could be worn, and neighbours are alike. Follow a row or a column with
-# your eyes: heels grow, sleeves shrink, trousers widen into dresses. Nobody told the network that there are such things.
+# Neighbours are alike, all over the map. When we looked, after two epochs, shoes lay at one side and tops at the other, trousers
+# had a corner of their own, and along an edge shoes grew into tops and tops narrowed into trousers. (Which kind lies where is
+# another matter with each seed.) Nobody told the network that there are kinds.
 from arena_lib.fundamentals.generative.pictures import picture_map
 
 directions = torch.linalg.svd(mu - mu.mean(dim=0), full_matrices=False).Vh[:2]
@@ -519,8 +523,8 @@ walks["faded"] = interpolate(*ends, 12).reshape(-1, 1, 28, 28)
 picture_rows(walks, title="From a shoe to a shirt")
 # %% result
 # new clothes.
-# Now the same test that the autoencoder failed: five normal numbers, and the decoder. Look for pictures that are two
-# things at once: there are fewer. What has stayed is the blur. A squared error forgives it.
+# Now the same test for both: five normal numbers, and the decoder. In which rows are there more that could be worn? And
+# compare with the real ones: the VAE's have no folds, no patterns, no writing. A squared error forgives blur.
 with torch.no_grad():
     vae_samples = vae.decoder(torch.randn(20, 5, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
 picture_rows(
@@ -533,6 +537,200 @@ picture_rows(
     title="Drawn from noise",
 )
 # %% [markdown]
+# ## 4. A critic in place of a squared error: a GAN
+#
+# *About 165 minutes of exercises. You train two networks against each other, and measure what comes out by a third.*
+#
+# Why are the VAE's pictures blurred? Because of what it's told: come near each pixel, on average. If a sleeve may end here or
+# there, the best average is half a sleeve at both places. No person would take that for a photograph. So let a *network* say
+# what looks real, and train it to say so.
+#
+# A **generative adversarial network** has two parts.
+#
+# - The **generator** makes pictures from noise.
+# - The **discriminator** looks at pictures, real ones and generated ones, and says which is which.
+#
+# Both learn at the same time. The discriminator learns to tell them apart; the generator learns to deceive it. The generator
+# never sees a real picture. All that it knows of clothes it has from the discriminator's gradient: *this pixel darker, and I
+# would rather believe you.*
+#
+# ### First weights
+#
+# Two networks that learn against each other lose their balance easily, and how they begin matters. The authors of the DCGAN
+# (Radford et al. 2016) drew all weights from a normal distribution with a deviation of 0.02. Batch norms have a factor for each
+# channel; that one is drawn around 1. With a factor of 0 nothing would pass.
+# %% exercise="initialize_weights" title="First weights" difficulty=2 importance=2 minutes=15
+# hint: How do you reach every layer of a network, also those inside a Sequential inside another?
+# hint: model.modules() goes through all of them. isinstance says which kind it is; nn.init.normal_ and nn.init.zeros_ write in place.
+# hint: nn.init.normal_(module.weight, 0.0, 0.02) for three kinds, nn.init.normal_(module.weight, 1.0, 0.02) for BatchNorm2d; a bias may be None.
+# %% [markdown]
+# ### The two networks
+#
+# The generator is like your decoder: it doubles the height and the width twice. New are **batch norms**, which bring each
+# channel to mean 0 and width 1 over the batch and keep the signal alive in all layers; and a tanh at the end, because the pixels
+# of real pictures will lie between -1 and 1. A layer in front of a batch norm needs no bias: the mean is taken away
+# anyhow. (The DCGAN of the paper has 1024 channels at its widest. Ours has 64, so that a laptop can train it.)
+# %% exercise="make_generator" title="From noise to a picture" difficulty=2 importance=4 minutes=20
+# hint: It's your decoder, with one Linear in place of two, and with batch norms. Which layers have no bias?
+# hint: Linear, Unflatten, BatchNorm2d, ReLU; ConvTranspose2d, BatchNorm2d, ReLU; ConvTranspose2d, Tanh.
+# hint: nn.Linear(d_latent, 2 * n_channels * 7 * 7, bias=False), nn.Unflatten(1, (2 * n_channels, 7, 7)), nn.BatchNorm2d(2 * n_channels), ...
+# %% [markdown]
+# The discriminator is like your encoder, with relus that leak: the generator learns by a gradient that comes through them. Its
+# result is a **logit**, one number for each picture. Sigmoid makes of it the probability that the picture is real.
+# %% exercise="Discriminator" title="From a picture to an opinion" difficulty=2 importance=4 minutes=20
+# hint: It's your encoder with one result, LeakyReLUs, and a batch norm after the second convolution.
+# hint: self.layers = nn.Sequential(Conv2d, LeakyReLU(0.2), Conv2d, BatchNorm2d, LeakyReLU(0.2), Flatten, Linear); the result loses its last axis.
+# hint: return self.layers(x)[:, 0]
+# %% [markdown]
+# ### Two losses
+#
+# The discriminator gives a probability $D(x)$ that $x$ is real. It's right if that is high for real pictures and low for
+# generated ones. The loss is the surprise at the truth, in nats, as in every classifier:
+#
+# $$L_D = -\text{mean} \log D(x_\text{real}) - \text{mean} \log (1 - D(x_\text{fake}))$$
+#
+# A discriminator that has no idea says 0.5 to everything, and its loss is $2 \log 2 \approx 1.39$.
+#
+# Once more, a formula isn't a program. For a logit of -200 the sigmoid is 0 in float32, and the logarithm of 0 is `-inf`. But
+# $-\log \text{sigmoid}(l) = \log(1 + e^{-l})$, which is called **softplus** of $-l$, and PyTorch has a `softplus` that
+# never overflows.
+# %% exercise="discriminator_loss" title="Telling them apart" difficulty=2 importance=4 minutes=15
+# hint: If the logit of a real picture is l, what is -log sigmoid(l) in terms of softplus? And -log(1 - sigmoid(l)) for a generated one?
+# hint: softplus(-l) for real pictures, softplus(l) for generated ones. A mean for each kind, and their sum.
+# hint: return F.softplus(-logits_real).mean() + F.softplus(logits_fake).mean()
+# %% [markdown]
+# The generator wants the opposite. The plain opposite would be to raise $L_D$, so to lower $\log(1 - D(x_\text{fake}))$. But think of the
+# beginning: the generator draws noise, the discriminator is sure, the logit is far below 0. There this function is *flat*.
+# The generator would get no gradient just when it needs one most. It **saturates**. So one takes another function that wants
+# the same and is steep there: $-\log D(x_\text{fake})$.
+# %% exercise="generator_loss" title="Deceiving" difficulty=2 importance=4 minutes=10
+# hint: Which logit does the generator want for its pictures?
+# hint: Its loss for generated pictures is the discriminator's loss for real ones.
+# hint: return F.softplus(-logits_fake).mean()
+# %% result
+# two losses for a generator, and where they are steep.
+# To the left the discriminator is sure that the picture is generated, as it is at first. There the slope of the loss that
+# saturates is nearly 0, and the other's is -1. To the right, where the generator is winning, it's the other way round.
+logits = torch.linspace(-8, 8, 161, requires_grad=True)
+saturating = -torch.nn.functional.softplus(logits)
+ours = torch.stack([generator_loss(logit[None]) for logit in logits])
+both = {"-log D: the one we take": ours, "log(1 - D): saturates": saturating}
+plots.lines(
+    {name: torch.autograd.grad(loss.sum(), logits)[0] for name, loss in both.items()},
+    x=logits,
+    x_title="logit of a generated picture",
+    y_title="slope of the loss",
+    title="Where a generator gets a gradient",
+)
+# %% [markdown]
+# ### A step of each
+#
+# The discriminator's step looks at generated pictures, and these know how they were made: their graph leads back into the generator.
+# This step mustn't go there. It would cost time, leave gradients at the generator that are of no use, and take the graph apart
+# that the generator's own step needs. `img_fake.detach()` is the same picture without a past.
+#
+# In the generator's step it's the opposite. The gradient must go *through* the discriminator and into the generator. It leaves
+# gradients at the discriminator's weights on the way, but only the generator's optimizer takes a step. That's why the
+# discriminator's next step begins with `zero_grad`.
+#
+# Now and then a gradient is so long that one step would throw a network off its course. So the gradient of all of its parameters
+# together is scaled down if it's longer than `clip_grad_norm`: after it has been worked out, and before the step.
+# %% exercise="training_step_discriminator" title="A step of the discriminator" difficulty=3 importance=5 minutes=20
+# hint: Which of the two pictures has a past, and what must become of it?
+# hint: Call the discriminator on each kind by itself, take the loss, zero_grad, backward, clip, step.
+# hint: loss = discriminator_loss(discriminator(img_real), discriminator(img_fake.detach())); nn.utils.clip_grad_norm_(discriminator.parameters(), clip_grad_norm)
+# %% exercise="training_step_generator" title="A step of the generator" difficulty=3 importance=5 minutes=15
+# hint: What does the gradient pass on its way from the loss to the generator's weights? Is anything to be detached?
+# hint: The same five parts, with the generator's loss, optimizer and parameters. Nothing is detached but the loss that is returned.
+# hint: loss = generator_loss(discriminator(img_fake)); ...; nn.utils.clip_grad_norm_(generator.parameters(), clip_grad_norm)
+# %% exercise="DCGANTrainer" title="Taking turns" difficulty=3 importance=5 minutes=30
+# hint: What does one turn need: which pictures, and which two steps in which order?
+# hint: For each epoch and each batch: noise, fakes, the discriminator's step, the generator's step with the same fakes, both losses. After an epoch, samples.
+# hint: img_fake = self.generator(self.draw_noise(len(img_real))); loss_d = training_step_discriminator(self.discriminator, self.optimizer_D, img_real, img_fake, clip)
+# %% [markdown]
+# ### How good is it?
+#
+# There's no held-out loss that says how good a generator is. The discriminator's loss won't do: it says how good the generator is
+# *against this discriminator*. So ask a third network, a plain classifier of clothes, that has nothing to do with either.
+#
+# - **Are all kinds there?** Take the mean of its probabilities over many generated pictures, and the entropy of that mean. If the
+#   generator makes nothing but shirts, it's near 0. If all ten kinds are equally frequent, it's $\log 10 = 2.30$ nats. A generator
+#   that has found one picture that works and makes no other is a common failure, **mode collapse**. This number shows it.
+# - **Is each clearly one kind?** A good picture gives probabilities with a low entropy of their own. The **score** puts the two
+#   together: exp of the first entropy less the mean of the second. It's 10 if each picture is surely of one kind and all kinds
+#   are equally frequent, and 1 if all look alike.
+# %% exercise="class_entropy" title="Are all kinds there?" difficulty=2 importance=3 minutes=10
+# hint: Entropy of what: of each row, or of their mean?
+# hint: The mean over rows, then -sum of p * log(p). What is 0 * log(0) for a computer? torch.special.entr knows better.
+# hint: return torch.special.entr(probs.mean(dim=0)).sum()
+# %% exercise="classifier_score" title="Is each clearly one kind?" difficulty=2 importance=3 minutes=10
+# hint: Which of the two entropies should be large, and which small?
+# hint: exp of the entropy of the mean, less the mean of the entropies of the rows.
+# hint: torch.exp(class_entropy(probs) - torch.special.entr(probs).sum(dim=1).mean())
+# %% result
+# a generator learns, epoch by epoch.
+# Press Play: the same twenty numbers of noise for each picture, after each epoch. What comes first, outlines or shades? Does a
+# picture stay the same piece of clothing to the end? (This is the longest run of the section: at the scale "full" it may take
+# three minutes on two cores, more if they are busy.)
+from arena_lib.fundamentals.generative.gan.dcgan import DCGANArgs
+from arena_lib.fundamentals.generative.gan.training import generate
+from arena_lib.fundamentals.generative.pictures import picture_film
+
+gan_args = DCGANArgs(n_epochs=2) if SCALE == "tiny" else DCGANArgs()
+gan_trainer = DCGANTrainer(gan_args, 2 * images - 1)
+generator = gan_trainer.train()
+picture_film(
+    (torch.stack(gan_trainer.samples) + 1) / 2,
+    list(range(1, gan_args.n_epochs + 1)),
+    title="What the generator makes of the same noise",
+)
+# %% result
+# the contest.
+# At the first dotted line, 1.39, the discriminator has no idea; at the second, 0.69, the generator is taken for real half the
+# time. Don't wait for both curves to fall: each network's task gets harder as the other learns.
+plots.lines(
+    {"discriminator": smooth(gan_trainer.losses_D), "generator": smooth(gan_trainer.losses_G)},
+    x=10 * torch.arange(len(gan_trainer.losses_D) // 10),
+    y_title="loss (nats)",
+    title="Two networks against each other",
+    references={"discriminator without an idea": 2 * np.log(2), "generator that deceives half the time": np.log(2)},
+)
+# %% result
+# real pictures, the VAE's and the GAN's, side by side, and their scores.
+# Look first, then read the numbers: do they agree with your eyes? The judge is a small classifier that is trained here in a moment,
+# so a score of generated pictures means something only beside the score of real ones. The criterion for the GAN is that all
+# kinds are there: a class entropy of at least 2.1 of 2.30 nats. It's printed whether it holds, and not asserted: a GAN may fail
+# with one seed and succeed with the next. In one run of five epochs (seed 0, a judge whose score of real pictures was 7.2)
+# the class entropy was 2.15 and the score 3.7. `python -m benchmarks.studies.generative` of the repository measures five seeds.
+from arena_lib.fundamentals.generative.scores import class_probabilities, train_judge
+
+judge = train_judge(images, labels, n_epochs=1 if SCALE == "tiny" else 4)
+n_rated = 200 if SCALE == "tiny" else 1000
+noise = torch.Generator().manual_seed(0)
+with torch.no_grad():
+    rated = {
+        "real": test_images[:n_rated],
+        "VAE": vae.decoder(torch.randn(n_rated, 5, generator=noise)).clamp(0, 1),
+        "GAN": generate(generator, n_rated, gan_args.d_latent, noise),
+    }
+probs = {name: class_probabilities(judge, pictures) for name, pictures in rated.items()}
+entropies = {name: class_entropy(rows).item() for name, rows in probs.items()}
+ratings = {name: classifier_score(rows).item() for name, rows in probs.items()}
+for name in rated:
+    print(f"{name}: class entropy {entropies[name]:.2f} of {np.log(10):.2f} nats, score {ratings[name]:.1f} of 10")
+print(f"the GAN draws all kinds (class entropy of at least 2.1): {entropies['GAN'] >= 2.1}")
+picture_rows(
+    {
+        f"{name}{more}": pictures[start : start + 12]
+        for name, pictures in rated.items()
+        for start, more in ((0, ""), (12, ", more"))
+    },
+    title="Real, and drawn by two networks",
+).show()
+plots.bars(
+    {"score": list(ratings.values())}, list(ratings), y_title="classifier score (1 to 10)", title="How good are they?"
+)
+# %% [markdown]
 # ## What you have learned
 #
 # A transposed convolution stamps its kernel once for each input, and adds up. It's also a convolution, of an input with
@@ -543,16 +741,20 @@ picture_rows(
 # clouds, pays for these in nats, and so gives a meaning to every place: its ELBO is a lower bound on the logarithm of the
 # density of a picture. Noise that is drawn first and then moved and stretched lets gradients through.
 #
+# A GAN has no density and no bound, and no blur. Its generator learns from the gradient of a critic, which learns from the
+# generator's faults. What it draws must be measured from outside: are all kinds there, and is each clearly one?
+#
 # ## What comes next
 #
-# What draws without blur has no squared error: a generator whose loss is another network, which it must deceive.
+# Section 1.3.3 has autoencoders again, of another kind: with more latents than inputs, most of them 0, and the question what
+# each stands for.
 #
 # ## On your own
 #
 # - **Two latents.** Train a VAE with d_latent=2, and draw the map of its whole latent space, without principal directions. Which
 #   kinds of clothes are neighbours? How many nats does the ELBO lose against five latents?
-# - **A learned deviation.** Make the noise of the pixels a parameter that learns by the ELBO too. Which value does it find, and
-#   why does the ELBO get better while the pictures hardly change?
+# - **A generator that collapses.** Train the GAN with ten times the learning rate for one of the two networks. What happens to
+#   the class entropy, and which of the two losses tells you so first?
 # - **Replicate a paper.** Higgins et al. 2017 weigh the cloud more than the picture, and find latents that each stand for one
 #   thing. Burgess et al. 2018 ([arXiv:1804.03599](https://arxiv.org/abs/1804.03599)) explain why. Train with two, four and eight
 #   times the KL divergence, and change one latent at a time.
@@ -563,4 +765,8 @@ picture_rows(
 #   chapter 4
 # - Odena, Dumoulin and Olah 2016, [Deconvolution and checkerboard artifacts](https://distill.pub/2016/deconv-checkerboard/)
 # - Kingma and Welling 2013, [Auto-encoding variational Bayes](https://arxiv.org/abs/1312.6114), sections 2 and 3
+# - Goodfellow et al. 2014, [Generative adversarial nets](https://arxiv.org/abs/1406.2661)
+# - Radford, Metz and Chintala 2016, [Unsupervised representation learning with deep convolutional generative adversarial
+#   networks](https://arxiv.org/abs/1511.06434), sections 3 and 4
+# - Salimans et al. 2016, [Improved techniques for training GANs](https://arxiv.org/abs/1606.03498), section 4
 # - Kingma and Welling 2019, [An introduction to variational autoencoders](https://arxiv.org/abs/1906.02691), chapter 2

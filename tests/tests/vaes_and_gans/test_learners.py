@@ -77,3 +77,57 @@ def test_what_pytorch_has_passes(test, thing):
         return F.conv_transpose2d(x, weights, stride=stride, padding=padding)
 
     assert run(test, conv_transpose2d if thing is F.conv_transpose2d else thing).status == "passed"
+
+
+def test_one_noise_for_all_latents_of_a_picture_is_named():
+    def reparameterise(mu, logsigma, generator=None):
+        return mu + logsigma.exp() * torch.randn(len(mu), 1, generator=generator)
+
+    message = said(tests.test_reparameterise, reparameterise)
+    assert "Looks like: draws one number for all dimensions of an example" in message
+
+
+def test_a_logarithm_of_the_variance_is_named():
+    def reparameterise(mu, logsigma, generator=None):
+        return mu + (logsigma / 2).exp() * torch.randn(mu.shape, generator=generator, dtype=mu.dtype)
+
+    assert "takes logsigma for the logarithm of the variance" in said(tests.test_reparameterise, reparameterise)
+
+
+def test_pictures_that_are_not_detached_are_named():
+    def training_step_discriminator(discriminator, optimizer, img_real, img_fake, clip_grad_norm=1.0):
+        optimizer.zero_grad()
+        loss = F.softplus(-discriminator(img_real)).mean() + F.softplus(discriminator(img_fake)).mean()
+        loss.backward()
+        nn.utils.clip_grad_norm_(discriminator.parameters(), clip_grad_norm)
+        optimizer.step()
+        return loss.detach()
+
+    message = said(tests.test_training_step_discriminator, training_step_discriminator)
+    assert "Looks like: doesn't detach the generated pictures" in message
+
+
+def test_the_loss_that_saturates_is_named():
+    def generator_loss(logits_fake):
+        return torch.log(1 - torch.sigmoid(logits_fake)).clamp(min=-400).mean()
+
+    assert run(tests.test_generator_loss, generator_loss).status == "failed"
+
+    def another(logits_fake):
+        return F.logsigmoid(-logits_fake).mean()
+
+    another.__name__ = "generator_loss"
+    assert "takes the loss that saturates" in said(tests.test_generator_loss, another)
+
+
+def test_biases_of_batch_norms_that_are_left_are_named():
+    def initialize_weights(model):
+        for module in model.modules():
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+                module.weight.data.normal_(0, 0.02)
+                if module.bias is not None:
+                    module.bias.data.zero_()
+            elif isinstance(module, nn.BatchNorm2d) and module.affine:
+                module.weight.data.normal_(1, 0.02)
+
+    assert "leaves the biases of batch norms" in said(tests.test_initialize_weights, initialize_weights)

@@ -1,0 +1,176 @@
+"""Judge of the loop in which a GAN's networks take turns."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from arena_lib.checking import Case, exercise, instead_of
+from arena_lib.checking.observing import Observations
+from arena_lib.fundamentals.generative.gan import dcgan, training
+
+__test__ = False
+
+
+def trainer_cases(generator: torch.Generator) -> list[Case]:
+    """Batches that come out even and that don't; another norm."""
+
+    def case(label: str, n: int, **settings: Any) -> Case:
+        args = dcgan.DCGANArgs(d_latent=3, n_channels=2, n_shown=2, **settings)
+        words = ", ".join(f"{name}={value}" for name, value in settings.items())
+        images = torch.rand(n, 1, 28, 28, generator=generator) * 2 - 1
+        return Case(label=label, given={"args": args, "images": images}, call=f"DCGANArgs({words}), images")
+
+    return [
+        case("batches that come out even", 6, n_epochs=2, batch_size=3, lr=0.01),
+        case("a smaller batch at the end", 7, n_epochs=1, batch_size=4, lr=0.02, clip_grad_norm=0.001),
+    ]
+
+
+class Watched(torch.optim.SGD):
+    """Plain descent that writes down when it takes a step, and how long the gradient was."""
+
+    def __init__(self, name: str, network: nn.Module, lr: float, log: list[Any]) -> None:
+        super().__init__(network.parameters(), lr=lr)
+        self.name, self.log = name, log
+
+    def step(self, closure: Any = None) -> Any:  # type: ignore[override]
+        squares = [float(p.grad.square().sum()) for p in self.param_groups[0]["params"] if p.grad is not None]
+        self.log.append((self.name, round(sum(squares) ** 0.5, 4) if sum(squares) else 0.0))
+        return super().step()
+
+
+def gan_trainer_seen(cls: Any, case: Case) -> Observations:
+    """A whole run: which network steps when, on which pictures, what is kept, and both networks afterwards."""
+    args, images = case.given["args"], case.given["images"]
+    trainer = cls(args, images)
+    steps: list[Any] = []
+    pictures: list[tuple[Any, ...]] = []
+    trainer.optimizer_D = Watched("discriminator", trainer.discriminator, args.lr, steps)
+    trainer.optimizer_G = Watched("generator", trainer.generator, args.lr, steps)
+    numbers = {float(image.sum()): i for i, image in enumerate(images)}
+    fakes: list[float] = []
+
+    def look_at_fakes(_: nn.Module, __: Any, output: Tensor) -> None:
+        if trainer.generator.training:
+            fakes.append(float(output.sum()))
+
+    def look_at_pictures(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        kinds = [numbers.get(float(image.sum()), -1) for image in inputs[0]]
+        pictures.append(("real", len(kinds)) if min(kinds) >= 0 else ("generated", len(kinds)))
+
+    trainer.generator.register_forward_hook(look_at_fakes)
+    trainer.discriminator.register_forward_pre_hook(look_at_pictures)
+    returned = trainer.train()
+    n_steps = len(trainer.losses_D)
+    return {
+        "which network steps": [name for name, _ in steps],
+        "lengths of the gradients": [length for _, length in steps],
+        "what the discriminator looks at": pictures,
+        "pictures generated in training": len(fakes),
+        "kinds of fakes": len(set(fakes)),
+        "losses of the discriminator": [float(loss) for loss in trainer.losses_D],
+        "losses of the generator": [float(loss) for loss in trainer.losses_G],
+        "losses are floats": all(isinstance(loss, float) for loss in [*trainer.losses_D, *trainer.losses_G]),
+        "steps": n_steps,
+        "sets of samples": len(trainer.samples),
+        "last sample": trainer.samples[-1] if trainer.samples else None,
+        "the generator is returned, in training mode": (returned is trainer.generator, trainer.generator.training),
+    }
+
+
+class TrainerByHand(training.DCGANTrainer):
+    """The loop written another way."""
+
+    def train(self) -> nn.Module:
+        for _ in range(self.args.n_epochs):
+            batches = list(training.minibatches(self.images, self.args.batch_size, self.random))
+            for real in batches:
+                fake = self.generator(self.draw_noise(real.shape[0]))
+                clip = {"clip_grad_norm": self.args.clip_grad_norm}
+                step_d = training.training_step_discriminator(self.discriminator, self.optimizer_D, real, fake, **clip)
+                self.losses_D += [step_d.item()]
+                players = (self.generator, self.discriminator, self.optimizer_G)
+                self.losses_G += [training.training_step_generator(*players, fake, **clip).item()]
+            self.log_samples()
+        return self.generator
+
+
+D_STEP = "loss_d = training_step_discriminator(self.discriminator, self.optimizer_D, img_real, img_fake, clip)"
+G_STEP = "loss_g = training_step_generator(self.generator, self.discriminator, self.optimizer_G, img_fake, clip)"
+BETWEEN = "\n                "
+
+test_DCGANTrainer = exercise(  # noqa: N816 -- the name that learners know
+    reference=training.DCGANTrainer,
+    cases=trainer_cases,
+    observe=gan_trainer_seen,
+    keep=["__init__", "draw_noise", "log_samples"],
+    accepts=[TrainerByHand],
+    mistakes=[
+        *instead_of(
+            D_STEP + BETWEEN + G_STEP,
+            {
+                G_STEP + BETWEEN + D_STEP: (
+                    "lets the generator step first",
+                    "the discriminator steps first: then the generator learns from its newest opinion",
+                ),
+                D_STEP + BETWEEN + "img_fake = self.generator(self.draw_noise(len(img_real)))" + BETWEEN + G_STEP: (
+                    "generates new pictures for the second step",
+                    "both steps use the same pictures, which saves half of the generator's work",
+                ),
+                D_STEP.replace("optimizer_D", "optimizer_G") + BETWEEN + G_STEP: (
+                    "gives the discriminator's step the wrong optimizer",
+                    "each network has its own: optimizer_D knows the discriminator's weights",
+                ),
+                D_STEP + BETWEEN + G_STEP.replace("optimizer_G", "optimizer_D"): (
+                    "gives the generator's step the wrong optimizer",
+                    "each network has its own: optimizer_G knows the generator's weights",
+                ),
+                D_STEP.replace(", clip)", ")") + BETWEEN + G_STEP.replace(", clip)", ")"): (
+                    "forgets clip_grad_norm",
+                    "both steps take clip_grad_norm of args",
+                ),
+            },
+            within="DCGANTrainer.train",
+        ),
+        *instead_of(
+            "self.generator(self.draw_noise(len(img_real)))",
+            {
+                "self.generator(self.draw_noise(self.args.batch_size))": (
+                    "generates batch_size pictures for a smaller batch",
+                    "there are as many generated pictures as real ones",
+                ),
+                "self.generator(self.draw_noise(1).expand(len(img_real), -1))": (
+                    "generates all pictures from one noise",
+                    "each picture has noise of its own",
+                ),
+                "self.generator(self.draw_noise(len(img_real))).detach()": (
+                    "detaches the pictures for both steps",
+                    "the generator's step needs their graph",
+                ),
+            },
+            within="DCGANTrainer.train",
+        ),
+        *instead_of(
+            "            self.log_samples()\n",
+            {
+                "                self.log_samples()\n": (
+                    "keeps samples after every step",
+                    "log_samples is called once after each epoch",
+                ),
+                "": ("keeps no samples", "log_samples is called after each epoch"),
+            },
+            within="DCGANTrainer.train",
+        ),
+        *instead_of(
+            "self.losses_G.append(check_loss(loss_g))",
+            {
+                "self.losses_G.append(check_loss(loss_d))": (
+                    "keeps the discriminator's loss twice",
+                    "losses_G has the generator's",
+                ),
+            },
+            within="DCGANTrainer.train",
+        ),
+    ],
+)
