@@ -656,6 +656,8 @@ plots.lines(
 # - **Are all kinds there?** Take the mean of its probabilities over many generated pictures, and the entropy of that mean. If the
 #   generator makes nothing but shirts, it's near 0. If all ten kinds are equally frequent, it's $\log 10 = 2.30$ nats. A generator
 #   that has found one picture that works and makes no other is a common failure, **mode collapse**. This number shows it.
+#   (Beware: pictures that look like nothing at all leave the classifier unsure, and the mean is even as well. So this number
+#   says something only together with the next.)
 # - **Is each clearly one kind?** A good picture gives probabilities with a low entropy of their own. The **score** puts the two
 #   together: exp of the first entropy less the mean of the second. It's 10 if each picture is surely of one kind and all kinds
 #   are equally frequent, and 1 if all look alike.
@@ -718,7 +720,8 @@ entropies = {name: class_entropy(rows).item() for name, rows in probs.items()}
 ratings = {name: classifier_score(rows).item() for name, rows in probs.items()}
 for name in rated:
     print(f"{name}: class entropy {entropies[name]:.2f} of {np.log(10):.2f} nats, score {ratings[name]:.1f} of 10")
-print(f"the GAN draws all kinds (class entropy of at least 2.1): {entropies['GAN'] >= 2.1}")
+if SCALE == "full":
+    print(f"the GAN draws all kinds (class entropy of at least 2.1): {entropies['GAN'] >= 2.1}")
 picture_rows(
     {
         f"{name}{more}": pictures[start : start + 12]
