@@ -71,7 +71,7 @@
 # the error of a slope by trying, for steps of every size.
 # The function is exp at 1. A step to one side alone ("forward") has an error that shrinks with eps, a central one
 # an error that shrinks with eps squared: its line falls twice as steeply. Towards the left both rise again, for there
-# rounding takes over. The best central steps lie between 1e-6 and 1e-5, and are right to ten digits.
+# rounding takes over. The best central steps lie between 1e-7 and 1e-5, and are right to ten digits.
 import numpy as np
 
 from arena_lib import plots
@@ -293,7 +293,7 @@ def draw_calculation(end, title, names):
 # %% result
 # the chain from part 1, as its tensors remember it.
 # It was calculated by your functions that remember. Nobody has written down the arrows: they follow from the recipes.
-# Leaves are orange squares. Below each name is its value.
+# Leaves are orange squares. Below each name is its value. (A dash tells the second `multiply` from the first one.)
 a, b, c = (Tensor(number, requires_grad=True) for number in (2.0, 4.0, 3.0))
 g = log_forward(multiply_forward(multiply_forward(a, b), log_forward(c)))
 names = {a: "a", b: "b", c: "c", g: "g"}
@@ -313,7 +313,8 @@ draw_calculation(g, "What g remembers", names)
 # every node comes after all nodes that it depends on is called a **topological order**.
 #
 # You will write the sort for any graph, with "children" for the nodes that an arrow leads to. It puts children first.
-# Read backwards, the order begins at the end, and nothing is passed on too early.
+# For backpropagation we turn the arrows of the pictures round: the "children" of a tensor are what it was made from. So
+# leaves come first and the end comes last. Read backwards, the order begins at the end, and nothing is passed on too early.
 #
 # A graph that leads back to where it began has no such order, and must be refused. That two ways meet is no such cycle.
 # %% exercise="topological_sort" title="Children first" difficulty=4 importance=4 minutes=25
@@ -332,9 +333,9 @@ draw_calculation(g, "What g remembers", names)
 # - a **leaf** keeps it, in `grad`,
 # - any other tensor passes it on. For each parent, the table has a backward function, and the recipe has its arguments.
 #
-# The sort asks a function for the children of a node. Here an arrow leads from a tensor to what it was made from, and the
-# library has that function: `get_parents(tensor)` gives the parents that require a gradient. All others are left out of
-# the order, so leave them out when you pass a gradient on, too: a recipe's `parents` holds them as well.
+# The sort asks a function for the children of a node. For a tensor the library has it: `get_parents(tensor)` gives those
+# of its parents that require a gradient. All others are left out of the order, so leave them out when you pass a gradient
+# on, too: a recipe's `parents` holds them as well.
 #
 # What a parent gets from several places is added up. Two things are easily missed. First, `gradients[parent] += share`
 # would change an array in place that another tensor may be using as well. Write `gradients[parent] + share`. Second, a
@@ -593,7 +594,8 @@ image_rows(data.train_images[np.stack(of_each, axis=1).ravel()], title="Three pi
 # it learns.
 # The loss begins near 2.3, as it must, and falls. The accuracy is the share of test pictures, none of which it has
 # learned from, that it reads right. Five networks, each begun from other weights, come out between 94.5 and 95.0 %, in
-# about a second each. (At the scale "tiny" you see one network and fewer pictures.)
+# about a second each. The line is the mean of the five, each point of ten steps, and the band is two standard errors of
+# that mean to either side. (At the scale "tiny" you see one network and fewer pictures.)
 from arena_lib.fundamentals.backprop.classifier import Module
 from arena_lib.plots.rl.mean_curves import mean_curves
 
@@ -689,10 +691,11 @@ plots.lines(
 # hint: (gradient,) = compute_gradients(function(point), [point]); (product,) = compute_gradients((gradient * v.detach()).sum(), [point])
 # %% result
 # what curvature is good for: two ways down a narrow valley.
-# Gradient descent goes straight downhill, which in a narrow valley is mostly across. Newton's method asks how
-# the slope itself changes, and goes where it would be 0 if the valley were a parabola: it solves H step = gradient. The
-# columns of H come from your hessian_vector_product. After seven steps it is at the lowest point to the last digit, while
-# gradient descent is still a ten-thousandth above it after thirty.
+# Gradient descent goes straight downhill, which in a narrow valley is mostly across. Newton's method asks how the slope
+# itself changes, and goes where it would be 0 if the valley were a parabola: it solves H step = gradient. The columns
+# of H come from your hessian_vector_product. Lines join places of one height, and the darker the higher. After seven
+# steps it is at the lowest point to the last digit, while gradient descent is still a ten-thousandth above it after
+# thirty.
 from arena_lib.plots.backprop.paths import paths_over_surface
 
 
