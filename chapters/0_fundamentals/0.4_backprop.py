@@ -694,7 +694,7 @@ plots.lines(
 # Gradient descent goes straight downhill, which in a narrow valley is mostly across. Newton's method asks how the slope
 # itself changes, and goes where it would be 0 if the valley were a parabola: it solves H step = gradient. The columns
 # of H come from your hessian_vector_product. Lines join places of one height, and the darker the higher. After seven
-# steps it is at the lowest point to the last digit, while gradient descent is still a ten-thousandth above it after
+# steps Newton is at the lowest point to the last digit, while gradient descent is still a ten-thousandth above it after
 # thirty.
 from arena_lib.plots.backprop.paths import paths_over_surface
 
