@@ -154,8 +154,8 @@ test_compute_gradients = exercise(
                     "a node's gradient depends on what came before it: pass the tensor itself on",
                 ),
                 "Tensor(back_func(gradients[node].array, node.array, *recipe.args, **recipe.kwargs))": (
-                    "calculates with arrays",
-                    "what is calculated with arrays isn't recorded, and can't be differentiated again",
+                    "returns gradients that are not recorded",
+                    "what is calculated with arrays, inside no_grad() or after detach() can't be differentiated again",
                 ),
                 "back_func(gradients[node], node, *args)": (
                     "forgets the arguments by name",

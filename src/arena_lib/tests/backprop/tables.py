@@ -155,10 +155,11 @@ class LookupByName(lookup.BackwardFuncLookup):
     """Tells functions apart by their names."""
 
     def add_back_func(self, forward_fn: Callable[..., Any], arg_position: int, back_fn: Callable[..., Any]) -> None:
-        super().add_back_func(_name(forward_fn), arg_position, back_fn)  # type: ignore[arg-type]
+        self.named: dict[tuple[str, int], Callable[..., Any]] = getattr(self, "named", {})
+        self.named[_name(forward_fn), arg_position] = back_fn
 
     def get_back_func(self, forward_fn: Callable[..., Any], arg_position: int) -> Callable[..., Any]:
-        return super().get_back_func(_name(forward_fn), arg_position)  # type: ignore[arg-type]
+        return getattr(self, "named", {})[_name(forward_fn), arg_position]  # type: ignore[no-any-return]
 
 
 class LookupByTurns:
