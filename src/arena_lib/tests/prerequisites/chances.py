@@ -140,6 +140,10 @@ test_entropy = exercise(
                 "-logs.mean(dim=1)": ("weights all alike", "each logarithm is weighted by its probability"),
                 "(-probs * logs).sum(dim=1).exp()": ("takes exp", "the entropy itself is asked for"),
                 "-logs.sum(dim=1)": ("weights all alike", "each logarithm is weighted by its probability"),
+                "-probs.clamp(min=1e-12).log().sum(dim=1)": (
+                    "weights all alike",
+                    "each logarithm is weighted by its probability",
+                ),
                 "(-probs * logs).sum()": ("sums over everything", "each row has an entropy: sum over dim=1"),
             },
         ),

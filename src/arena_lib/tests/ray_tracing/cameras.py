@@ -1,10 +1,13 @@
 """Judges of points on a ray, and of cameras."""
 
+from collections.abc import Sequence
+
 import einops
 import torch
 from torch import Tensor
 
 from arena_lib.checking import Case, Mistake, exercise, instead_of, outputs
+from arena_lib.checking.observing import Observations
 from arena_lib.fundamentals.ray_tracing import rays
 
 __test__ = False
@@ -76,6 +79,11 @@ test_points_on_ray = exercise(
 )
 
 
+def is_float64(seen: Sequence[Observations]) -> bool:
+    """Whether every call gave float64, whatever the numbers: numpy's differ from torch's in the last digit."""
+    return all(torch.as_tensor(shown["output"]).dtype == torch.float64 for shown in seen)
+
+
 def rays_1d_cases(generator: torch.Generator) -> list[Case]:
     """Odd and even numbers of pixels, a wide and a narrow screen."""
     sizes = {"nine pixels": (9, 10.0), "four pixels, a narrow screen": (4, 0.5), "two pixels": (2, 3.0)}
@@ -141,6 +149,7 @@ test_make_rays_1d = exercise(
             "torch.zeros(num_pixels, 2, 3)",
             "torch.zeros(num_pixels, 2, 3, dtype=torch.float64)",
             why="the numbers are float32, which is what torch makes; numpy makes float64",
+            shows=is_float64,
         ),
         Mistake(
             "puts the pixels on the z axis",
@@ -260,6 +269,13 @@ test_make_rays_2d = exercise(
                     "the screen goes from minus the limit to the limit, along y and along z",
                 ),
             },
+        ),
+        Mistake(
+            "returns float64",
+            "dim=1)",
+            "dim=1).double()",
+            why="the numbers are float32, which is what torch makes; numpy makes float64",
+            shows=is_float64,
         ),
         Mistake(
             "keeps rows and columns apart",
