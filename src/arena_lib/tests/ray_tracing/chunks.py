@@ -35,7 +35,7 @@ def chunk_cases(generator: torch.Generator) -> list[Case]:
             },
         )
 
-    inside = ON_EDGES[-1:]
+    inside = ON_EDGES[-1:].clone()  # of a slice, the whole storage would count
     layers = torch.stack([BACKWARDS, WALL + 5, WALL, BEFORE, BACKWARDS + 1])
     return [
         case("many triangles, eight at a time", *random_scene(generator, 9, 60), 8),
@@ -96,6 +96,12 @@ test_raytrace_in_chunks = exercise(
                 ),
             },
         ),
+        Mistake(
+            "leaves the last triangle of each chunk out",
+            "triangles[start : start + chunk_size]",
+            "triangles[start : start + chunk_size - 1]",
+            why="a slice ends before its second number, so that start + chunk_size is right",
+        ),
         *(
             Mistake(
                 "takes more than chunk_size triangles at a time",
@@ -146,6 +152,10 @@ test_raytrace_in_chunks = exercise(
                     "by then nearest is the new one: compare before it is overwritten",
                 ),
                 "start + idx": ("takes the last chunk's triangle", "a triangle counts only where its distance does"),
+                "torch.where(distances < torch.inf, start + idx, triangle_idx)": (
+                    "takes the last chunk's triangle",
+                    "a triangle counts only where its distance does",
+                ),
             },
         ),
         Mistake(
