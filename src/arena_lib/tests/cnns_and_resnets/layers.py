@@ -1,0 +1,372 @@
+"""Judges of ReLU, Linear, Flatten and SimpleMLP."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from arena_lib.checking import Case, Mistake, Tolerance, exercise, instead_of
+from arena_lib.checking.observing import Observations, outputs_and_gradients
+from arena_lib.fundamentals.resnets import layers, mlp
+from arena_lib.tests.cnns_and_resnets.watching import call_with_gradients, fill, require_module, shapes_of, spread_of
+
+__test__ = False
+
+STATISTICS = Tolerance(rtol=0.0, atol=0.2)
+"""Of 900 numbers the deviation is within 0.02 of what it should be nearly always."""
+
+
+def relu_cases(generator: torch.Generator) -> list[Case]:
+    """Any number of axes; doubles; large numbers."""
+
+    def case(label: str, *shape: int, dtype: torch.dtype = torch.float32, scale: float = 2.0) -> Case:
+        return Case(label=label, args=(scale * torch.randn(*shape, generator=generator, dtype=dtype),))
+
+    return [
+        case("a row", 7),
+        case("a table", 3, 5),
+        case("pictures", 2, 3, 4, 5),
+        case("doubles", 4, 3, dtype=torch.float64),
+        case("large numbers", 6, scale=1e6),
+        Case(label="by hand", args=(torch.tensor([-1.5, 2.0, -0.25, 0.25]),)),
+    ]
+
+
+def instance_outputs_and_gradients(cls: Any, case: Case) -> Observations:
+    """What an instance gives, made with the arguments in `init`."""
+    require_module(cls, "that you wrote")
+    return outputs_and_gradients(cls(*case.given.get("init", ())), case)
+
+
+class ReLUByMaximum(nn.Module):
+    """The larger of two tensors."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.maximum(x, torch.tensor(0.0))
+
+
+class ReLUByMask(nn.Module):
+    """A product with a mask."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * (x > 0)
+
+
+test_relu = exercise(
+    reference=layers.ReLU,
+    name="relu",
+    cases=relu_cases,
+    observe=instance_outputs_and_gradients,
+    accepts=[ReLUByMaximum, ReLUByMask],
+    mistakes=[
+        *instead_of(
+            "x.clamp(min=0)",
+            {
+                "x.clamp(max=0)": ("keeps what is below 0", "what is above 0 stays, what is below becomes 0"),
+                "x.abs()": ("takes away the sign", "what is below 0 becomes 0"),
+                "(x > 0).to(x.dtype)": ("gives 1 for what is above 0", "what is above 0 stays as it is"),
+                "x.clamp(min=0, max=1)": ("cuts at 1 as well", "there's no upper bound"),
+                "x.clamp_(min=0)": ("changes the input in place", "the input stays as it is: clamp, not clamp_"),
+                "x.detach().clamp(min=0)": ("lets no gradient through", "what is above 0 has the slope 1"),
+                "torch.where(x > 0, x, 0.01 * x)": ("leaks a little below 0", "below 0 the output is 0"),
+                "x[x > 0]": ("leaves out what is below 0", "the shape stays: there are zeros in its place"),
+                "x.float().clamp(min=0)": ("makes single precision of doubles", "the dtype stays as it is"),
+            },
+        ),
+    ],
+)
+
+
+def linear_cases(generator: torch.Generator) -> list[Case]:
+    """Wide and narrow, with a bias and without, several axes before the last and none."""
+
+    def case(label: str, batch: tuple[int, ...], *init: Any) -> Case:
+        x = torch.randn(*batch, init[0], generator=generator)
+        return Case(label=label, args=(x,), given={"init": init}, call=f"Linear{init}(x)")
+
+    return [
+        case("more inputs than outputs", (3,), 50, 7),
+        case("more outputs than inputs", (5,), 6, 40),
+        case("as many outputs as inputs", (2,), 20, 20),
+        case("no bias", (3,), 30, 16, False),
+        case("two axes before the last", (2, 4), 12, 9, True),
+        case("one example without a batch", (), 15, 8),
+    ]
+
+
+def linear_and_gradients(cls: Any, case: Case) -> Observations:
+    """A new layer's names and numbers, and with known ones what it gives."""
+    require_module(cls, "Linear")
+    in_features, out_features, *rest = case.given["init"]
+    has_bias = not rest or rest[0]
+    layer = cls(*case.given["init"])
+    seen: Observations = shapes_of(layer)
+    seen["bias is None"] = layer.bias is None if hasattr(layer, "bias") else "there is no attribute bias"
+    bound = 1 / in_features**0.5
+    text = layer.extra_repr()
+    seen["extra_repr"] = text if not isinstance(text, str) else text.replace(" ", "")
+    seen["sizes"] = [getattr(layer, name, "missing") for name in ("in_features", "out_features")]
+    for name in ("weight", "bias")[: 1 + has_bias]:
+        if name in seen["parameters"]:
+            spread = spread_of(lambda name=name: getattr(cls(*case.given["init"]), name), bound)
+            seen |= {f"new {name}s: {what}": value for what, value in spread.items()}
+    expected = {"weight": (out_features, in_features), "bias": (out_features,)}
+    if seen["parameters"] == {name: expected[name] for name in sorted(expected) if name == "weight" or has_bias}:
+        fill(layer)
+        seen |= call_with_gradients(layer, case.fresh().args[0], "of known weights")
+    return seen
+
+
+class LinearByFunction(nn.Module):
+    """Draws with rand, and calls torch's function."""
+
+    def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
+        super().__init__()
+        self.in_features, self.out_features = in_features, out_features
+        scale = in_features**-0.5
+        self.weight = nn.Parameter(scale * (2 * torch.rand(out_features, in_features) - 1))
+        if bias:
+            self.bias = nn.Parameter(scale * (2 * torch.rand(out_features) - 1))
+        else:
+            self.register_parameter("bias", None)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+
+
+class LinearLikeTorch(nn.Linear):
+    """Torch's own."""
+
+    def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
+        super().__init__(in_features, out_features, bias)
+
+
+DEVIATIONS = {f"new {name}s: deviation, as a multiple of what it should be": STATISTICS for name in ("weight", "bias")}
+
+test_linear = exercise(
+    reference=layers.Linear,
+    cases=linear_cases,
+    observe=linear_and_gradients,
+    tolerance=DEVIATIONS,
+    accepts=[LinearByFunction, LinearLikeTorch],
+    mistakes=[
+        *instead_of(
+            "bound = 1 / math.sqrt(in_features)",
+            {
+                "bound = 1 / in_features": ("divides by in_features itself", "the bound is 1 / sqrt(in_features)"),
+                "bound = 1 / math.sqrt(out_features)": (
+                    "takes the outputs for the inputs",
+                    "a sum over the inputs shall not grow with their number: 1 / sqrt(in_features)",
+                ),
+                "bound = 1.0": ("draws between -1 and 1", "the bound is 1 / sqrt(in_features)"),
+            },
+        ),
+        *instead_of(
+            "torch.empty(out_features, in_features).uniform_(-bound, bound)",
+            {
+                "torch.empty(out_features, in_features).uniform_(0, bound)": (
+                    "draws no weights below 0",
+                    "weights lie on both sides of 0",
+                ),
+                "bound * torch.randn(out_features, in_features)": (
+                    "draws from a normal distribution",
+                    "weights are uniform between -bound and bound",
+                ),
+                "torch.zeros(out_features, in_features)": (
+                    "begins with zeros",
+                    "equal weights get equal gradients, and stay equal: they are drawn",
+                ),
+                "torch.empty(in_features, out_features).uniform_(-bound, bound)": (
+                    "stores the weights the other way round",
+                    "weight has a row for each output: out_features, in_features",
+                ),
+            },
+        ),
+        Mistake(
+            "makes the weights no parameter",
+            "nn.Parameter(torch.empty(out_features, in_features).uniform_(-bound, bound))",
+            "torch.empty(out_features, in_features).uniform_(-bound, bound)",
+            why="what is learned is an nn.Parameter, so that parameters() finds it",
+        ),
+        *instead_of(
+            "nn.Parameter(torch.empty(out_features).uniform_(-bound, bound)) if bias else None",
+            {
+                "nn.Parameter(torch.zeros(out_features)) if bias else None": (
+                    "begins with a bias of zeros",
+                    "the bias is drawn as the weights are",
+                ),
+                "nn.Parameter(torch.empty(out_features).uniform_(-bound, bound))": (
+                    "has a bias in any case",
+                    "with bias=False, bias is None",
+                ),
+                "nn.Parameter(torch.empty(1).uniform_(-bound, bound)) if bias else None": (
+                    "has one bias for all outputs",
+                    "each output has a bias of its own",
+                ),
+            },
+        ),
+        *instead_of(
+            "out if self.bias is None else out + self.bias",
+            {
+                "out": ("forgets to add the bias", "the bias is added if there is one"),
+                "out if self.bias is None else out - self.bias": ("subtracts the bias", "the bias is added"),
+            },
+            within="Linear.forward",
+        ),
+        Mistake(
+            "prints the bias itself",
+            "{self.bias is not None}",
+            "{self.bias}",
+            why="extra_repr says whether there is a bias: True or False",
+        ),
+    ],
+)
+
+
+def flatten_cases(generator: torch.Generator) -> list[Case]:
+    """The defaults, a middle part, negative ends, a single axis."""
+
+    def case(label: str, shape: tuple[int, ...], *init: int) -> Case:
+        x = torch.randn(*shape, generator=generator)
+        return Case(label=label, args=(x,), given={"init": init}, call=f"Flatten{init}(x)")
+
+    return [
+        case("pictures", (2, 3, 4, 5)),
+        case("from the first axis on", (2, 3, 4), 0),
+        case("a part in the middle", (2, 3, 4, 5), 1, 2),
+        case("counted from the end", (2, 3, 4, 5), -3, -2),
+        case("the first two", (4, 2, 3), 0, 1),
+        case("one axis alone", (3, 2, 4), 1, 1),
+        case("nothing to join", (3, 4)),
+    ]
+
+
+class FlattenByTorch(nn.Flatten):
+    """Torch's own."""
+
+
+test_flatten = exercise(
+    reference=layers.Flatten,
+    cases=flatten_cases,
+    observe=instance_outputs_and_gradients,
+    accepts=[FlattenByTorch],
+    mistakes=[
+        *instead_of(
+            "first, last = self.start_dim % x.ndim, self.end_dim % x.ndim",
+            {
+                "first, last = self.start_dim, self.end_dim % x.ndim": (
+                    "takes a negative start as it is",
+                    "-1 is the last axis: start_dim counts from the end too",
+                ),
+                "first, last = self.start_dim % x.ndim, x.ndim - 1": (
+                    "joins all axes to the end",
+                    "the last axis that is joined is end_dim",
+                ),
+                "first, last = 1, self.end_dim % x.ndim": (
+                    "begins with the second axis always",
+                    "the first axis that is joined is start_dim",
+                ),
+                "first, last = 0, self.end_dim % x.ndim": ("joins the batch too", "start_dim is the first axis"),
+            },
+        ),
+        *instead_of(
+            "*x.shape[:first], math.prod(x.shape[first : last + 1]), *x.shape[last + 1 :]",
+            {
+                "*x.shape[:first], -1": ("forgets the axes after end_dim", "axes after end_dim stay"),
+                "-1, *x.shape[last + 1 :]": ("joins the axes before start_dim too", "axes before start_dim stay"),
+            },
+        ),
+        Mistake(
+            "changes the order of the entries",
+            "x.reshape(",
+            "x.transpose(0, -1).reshape(",
+            why="the entries stay in their order: reshape alone",
+        ),
+    ],
+)
+
+
+def simple_mlp_cases(generator: torch.Generator) -> list[Case]:
+    """Batches of several sizes."""
+    return [
+        Case(label=label, args=(torch.rand(batch, 1, 28, 28, generator=generator),), call="SimpleMLP()(images)")
+        for label, batch in (("three pictures", 3), ("one picture", 1), ("eleven pictures", 11))
+    ]
+
+
+EXPECTED = {"linear1.bias": (100,), "linear1.weight": (100, 784), "linear2.bias": (10,), "linear2.weight": (10, 100)}
+
+
+def simple_mlp_and_gradients(cls: Any, case: Case) -> Observations:
+    """Names, and with known weights what it gives."""
+    require_module(cls, "SimpleMLP")
+    model = cls()
+    seen: Observations = shapes_of(model)
+    if seen["parameters"] == EXPECTED:
+        fill(model)
+        seen |= call_with_gradients(model, case.fresh().args[0], "of known weights")
+    return seen
+
+
+class SimpleMLPByFunctions(nn.Module):
+    """Torch's layers and functions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear1 = nn.Linear(784, 100)
+        self.linear2 = nn.Linear(100, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear2(F.relu(self.linear1(x.flatten(1))))
+
+
+test_simple_mlp = exercise(
+    reference=mlp.SimpleMLP,
+    cases=simple_mlp_cases,
+    observe=simple_mlp_and_gradients,
+    accepts=[SimpleMLPByFunctions],
+    mistakes=[
+        *instead_of(
+            "self.linear2(self.relu(self.linear1(self.flatten(x))))",
+            {
+                "self.linear2(self.linear1(self.flatten(x)))": (
+                    "forgets the relu",
+                    "two linear layers without a relu between them are no more than one",
+                ),
+                "self.relu(self.linear2(self.relu(self.linear1(self.flatten(x)))))": (
+                    "puts a relu after the logits",
+                    "a logit may be negative: the relu comes between the two layers",
+                ),
+                "self.relu(self.linear2(self.linear1(self.flatten(x))))": (
+                    "puts the relu after the second layer",
+                    "the relu comes between the two layers",
+                ),
+                "self.linear2(self.relu(self.linear1(self.flatten(x)))).softmax(-1)": (
+                    "gives probabilities",
+                    "logits are asked for: cross_entropy takes the softmax itself",
+                ),
+                "self.linear2(self.linear1(self.relu(self.flatten(x))))": (
+                    "puts the relu before the first layer",
+                    "the relu comes between the two layers",
+                ),
+            },
+            within="SimpleMLP.forward",
+        ),
+        Mistake(
+            "has a hidden layer of another width",
+            "100)\n        self.relu = ReLU()\n        self.linear2 = Linear(100, 10)",
+            "128)\n        self.relu = ReLU()\n        self.linear2 = Linear(128, 10)",
+            why="the hidden layer has 100 numbers",
+        ),
+        Mistake(
+            "has no bias in the last layer",
+            "Linear(100, 10)",
+            "Linear(100, 10, bias=False)",
+            why="both layers have a bias",
+        ),
+    ],
+)
