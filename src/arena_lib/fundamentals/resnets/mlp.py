@@ -5,8 +5,6 @@ Raises:  ConfigError for settings that can't work; ShapeError for pictures of an
 Source:  own derivation; Adam is Kingma and Ba 2014, arXiv:1412.6980.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from functools import partial
 

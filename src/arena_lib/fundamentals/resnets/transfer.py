@@ -5,8 +5,6 @@ Raises:  ConfigError for settings that can't work.
 Source:  Donahue et al. 2013, arXiv:1310.1531 (features of a trained network as the input of a new classifier).
 """
 
-from __future__ import annotations
-
 import copy
 from dataclasses import dataclass, field
 
