@@ -96,8 +96,8 @@ figure.update_yaxes(type="log", exponentformat="power")
 # A linear layer knows nothing of height and width: it reads one row of numbers for each example. `Flatten` makes that row.
 # %% exercise="flatten" title="Many axes become one" difficulty=2 importance=2 minutes=10
 # hint: Which axes come before the joined ones, and which after? How long is the joined one?
-# hint: Bring negative numbers into the range first (-1 % x.ndim is the last axis). The new shape has three parts.
-# hint: x.reshape(*x.shape[:first], math.prod(x.shape[first : last + 1]), *x.shape[last + 1 :])
+# hint: The new shape has three parts. -1 % x.ndim is the number of the last axis, counted from the front.
+# hint: last = self.end_dim % x.ndim; x.reshape(*x.shape[: self.start_dim], math.prod(x.shape[self.start_dim : last + 1]), *x.shape[last + 1 :])
 # %% [markdown]
 # ### A first network
 #
@@ -402,7 +402,7 @@ image_rows(
 blank = ResNet34((1, 1, 1), (16, 32, 64), (1, 2, 2), n_classes=len(SEEN))
 unseen_test = pick(test_set, UNSEEN)
 transfer = {"a trained body": [], "a body that learned nothing": []}
-sizes = (5, 20) if SCALE == "tiny" else (5, 20, 100)
+sizes = (5,) if SCALE == "tiny" else (5, 20, 100)
 for n_per_class in sizes:
     few = pick(train_set, UNSEEN, n_per_class)
     for name, body in zip(transfer, (small, blank)):
@@ -412,7 +412,7 @@ for n_per_class in sizes:
             test_set=unseen_test,
             n_classes=2,
             batch_size=10,
-            epochs=400 // n_per_class if n_per_class < 100 else 10,
+            epochs=max(10, 200 // n_per_class),
             learning_rate=1e-2,
         )
         transfer[name].append(train_resnet(args)[1][-1])

@@ -85,8 +85,9 @@ class Flatten(nn.Module):
 
     def forward(self, x: Shaped[Tensor, "..."]) -> Shaped[Tensor, "..."]:
         """The same entries in the same order, with fewer axes."""
-        first, last = self.start_dim % x.ndim, self.end_dim % x.ndim
-        return x.reshape(*x.shape[:first], math.prod(x.shape[first : last + 1]), *x.shape[last + 1 :])
+        last = self.end_dim % x.ndim
+        joined = math.prod(x.shape[self.start_dim : last + 1])
+        return x.reshape(*x.shape[: self.start_dim], joined, *x.shape[last + 1 :])
 
 
 def check_sizes(**sizes: int) -> None:

@@ -256,28 +256,34 @@ test_flatten = exercise(
     accepts=[FlattenByTorch],
     mistakes=[
         *instead_of(
-            "first, last = self.start_dim % x.ndim, self.end_dim % x.ndim",
+            "last = self.end_dim % x.ndim",
             {
-                "first, last = self.start_dim, self.end_dim % x.ndim": (
-                    "takes a negative start as it is",
-                    "-1 is the last axis: start_dim counts from the end too",
+                "last = x.ndim - 1": ("joins all axes to the end", "the last axis that is joined is end_dim"),
+                "last = (self.end_dim - 1) % x.ndim": ("stops before end_dim", "end_dim is joined too"),
+                "last = self.end_dim % (x.ndim + 1)": (
+                    "counts negative ends from beyond the last axis",
+                    "-1 is the last axis of all",
                 ),
-                "first, last = self.start_dim % x.ndim, x.ndim - 1": (
-                    "joins all axes to the end",
-                    "the last axis that is joined is end_dim",
-                ),
-                "first, last = 1, self.end_dim % x.ndim": (
-                    "begins with the second axis always",
-                    "the first axis that is joined is start_dim",
-                ),
-                "first, last = 0, self.end_dim % x.ndim": ("joins the batch too", "start_dim is the first axis"),
             },
         ),
         *instead_of(
-            "*x.shape[:first], math.prod(x.shape[first : last + 1]), *x.shape[last + 1 :]",
+            "math.prod(x.shape[self.start_dim : last + 1])",
             {
-                "*x.shape[:first], -1": ("forgets the axes after end_dim", "axes after end_dim stay"),
+                "sum(x.shape[self.start_dim : last + 1])": (
+                    "adds the lengths up",
+                    "a table of 3 x 4 has 12 entries: the product",
+                    "RuntimeError",
+                ),
+            },
+        ),
+        *instead_of(
+            "*x.shape[: self.start_dim], joined, *x.shape[last + 1 :]",
+            {
                 "-1, *x.shape[last + 1 :]": ("joins the axes before start_dim too", "axes before start_dim stay"),
+                "*x.shape[:1], -1, *x.shape[last + 1 :]": (
+                    "begins with the second axis always",
+                    "the first axis that is joined is start_dim",
+                ),
             },
         ),
         Mistake(
@@ -293,7 +299,7 @@ test_flatten = exercise(
 def simple_mlp_cases(generator: torch.Generator) -> list[Case]:
     """Batches of several sizes."""
     return [
-        Case(label=label, args=(torch.rand(batch, 1, 28, 28, generator=generator),), call="SimpleMLP()(images)")
+        Case(label=label, args=(torch.randn(batch, 1, 28, 28, generator=generator),), call="SimpleMLP()(images)")
         for label, batch in (("three pictures", 3), ("one picture", 1), ("eleven pictures", 11))
     ]
 

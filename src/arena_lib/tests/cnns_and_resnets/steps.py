@@ -94,10 +94,9 @@ test_training_step = exercise(
                     "gradients add up over steps: zero_grad comes before backward",
                 ),
                 "loss.backward()\n    optimizer.zero_grad()\n    optimizer.step()": (
-                    "clears the gradients before they are used",
-                    "zero_grad comes before backward, the step after it",
+                    "doesn't move the weights",
+                    "optimizer.step() moves them by their gradients, which mustn't be cleared before it",
                 ),
-                "optimizer.zero_grad()\n    loss.backward()": ("takes no step", "optimizer.step() moves the weights"),
                 "optimizer.step()\n    optimizer.zero_grad()\n    loss.backward()": (
                     "takes the step with the gradients of the batch before",
                     "the step goes by this batch: zero_grad, backward, step",
