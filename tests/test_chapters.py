@@ -18,6 +18,7 @@ from arena_lib.rl.ppo.rollout import Batch
 IN_PARTS = [
     "0.0",
     "0.1",
+    "0.2",
     "0.3",
     "0.4",
     "0.5",

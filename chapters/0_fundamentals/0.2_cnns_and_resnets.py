@@ -69,9 +69,10 @@
 # hint: self.weight = nn.Parameter(torch.empty(out_features, in_features).uniform_(-bound, bound)); x @ self.weight.T + self.bias
 # %% result
 # the size of numbers after many layers, for three ways to begin.
-# Each curve is one random input on its way through thirty linear layers of 100 numbers. With a bound of
-# $1/\sqrt{n}$ it shrinks slowly (each layer keeps a third of the variance: that of a uniform number). With twice as much it
-# doubles fourteen times in thirty layers or so, and with half as much it is gone after ten.
+# Each curve is one random input on its way through thirty linear layers of 100 numbers. A uniform number between
+# $-1/\sqrt{n}$ and $1/\sqrt{n}$ has the variance $1/(3n)$, so each layer keeps a third of the variance, and after thirty layers
+# the numbers are ten million times smaller. With $\sqrt{3}$ times as much they keep their size. With three times as much
+# they grow as fast as they shrank before. Few layers don't mind; in part 3 you write a layer that puts an end to this.
 import torch
 from torch import nn
 
@@ -79,7 +80,7 @@ from arena_lib import plots
 
 torch.manual_seed(0)
 sizes = {}
-for name, factor in {"half of it": 0.5, "1 / sqrt(n)": 1.0, "twice as much": 2.0}.items():
+for name, factor in {"1 / sqrt(n)": 1.0, "1.73 / sqrt(n)": 3**0.5, "3 / sqrt(n)": 3.0}.items():
     x = torch.randn(100)
     sizes[name] = [x.std().item()]
     for _ in range(30):
@@ -247,6 +248,8 @@ plots.lines(
     y_title="mean of the output",
     title="One picture at a time, in both modes",
 )
+
+
 # %% [markdown]
 # At the end of a network for pictures, it no longer matters *where* something was seen. The mean over all pixels leaves one
 # number for each channel, however large the picture was.
@@ -278,13 +281,10 @@ plots.lines(
 # hint: Left: conv1, bn1, relu, conv2, bn2. Right: x itself, or self.downsample(x) where channels or size change.
 # hint: left = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x))))); right = x if self.downsample is None else self.downsample(x); return self.relu(left + right)
 # %% result
-# the gradient that arrives at the first of many blocks.
-# Forty blocks with a way around, and forty without it, at the very beginning, before anything was learned. Each bar says how
-# large the gradient of a block's first convolution is. Without the way around it changes a hundredfold and more on its way
-# back through the blocks; with it, it stays alive.
-from torch.nn import functional as F
-
-
+# the gradient that arrives at each of forty blocks.
+# Forty blocks with a way around, and forty without it, before anything was learned. A point says how large the gradient of
+# a block's first convolution is. Read it from right to left, as gradients travel. Without the way around it has grown
+# fifty-thousandfold when it arrives at the first block, so no step suits both ends. With it, it has grown twentyfold.
 class WithoutSkip(ResidualBlock):
     def forward(self, x):
         return self.relu(self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x))))))
@@ -377,11 +377,12 @@ plots.lines({"loss": losses}, title="A small ResNet learns eight kinds", referen
 probabilities, said = predict(small, seen_test.images)
 wrong = (said != seen_test.labels).nonzero()[:, 0]
 worst = wrong[probabilities[wrong].argsort(descending=True)[:10]]
+print("what they are:", ", ".join(SEEN[seen_test.labels[i]] for i in worst))
 image_rows(
     seen_test.images[worst, 0] * 0.353 + 0.286,
-    captions=[f"{SEEN[said[i]]}?<br>{SEEN[seen_test.labels[i]]}" for i in worst],
+    captions=[f"{SEEN[said[i]]}?" for i in worst],
     n_columns=5,
-    title="What it said, and below that what it is",
+    title="What it said, and was sure of",
 )
 # %% exercise="get_resnet_for_feature_extraction" title="Freeze, and replace the head" difficulty=3 importance=3 minutes=15
 # hint: Copy, freeze, replace. What must not be changed along the way?
@@ -433,8 +434,23 @@ plots.bars(
 # The mistakes that cost most here say nothing: a batch norm in the wrong mode, a relu before the sum, a running variance
 # that never moves, gradients that weren't cleared. Now you know where to look.
 #
-# ## Further reading
+# ## What comes next
 #
-# - [Batch normalisation](https://arxiv.org/abs/1502.03167), Ioffe and Szegedy 2015.
-# - [Deep residual learning](https://arxiv.org/abs/1512.03385), He et al. 2015: its figure 1 is the riddle, its figure 2 the answer.
-# - [Fashion-MNIST](https://arxiv.org/abs/1708.07747), Xiao et al. 2017.
+# Your layers call PyTorch's convolution and pooling. Section 0.3 is about optimizers: what Adam did in these loops, and what
+# else there is. Section 0.5 makes pictures instead of reading them.
+#
+# ## On your own
+#
+# - **A batch of two.** Train the small ResNet with batches of 2, 8, 64 and 512 pictures for as many pictures in all. Where
+#   do the running statistics go wrong, and how do you see it in the two modes?
+# - **Without batch norm.** Take the batch norms out of your blocks and train again. How much must you lower the learning rate?
+#   What if each block's last convolution begins with zeros?
+# - **Replicate a paper.** He et al. 2016 ([arXiv:1603.05027](https://arxiv.org/abs/1603.05027)) move the relu and the batch norm
+#   before the convolutions, so that nothing stands in the way around. Build both kinds with 50 blocks and compare.
+#
+# ## Reading
+#
+# - Ioffe and Szegedy 2015, [Batch normalization](https://arxiv.org/abs/1502.03167), sections 3.1 and 3.2
+# - He et al. 2015, [Deep residual learning](https://arxiv.org/abs/1512.03385): its figure 1 is the riddle, its figure 2 the answer
+# - Xiao, Rasul and Vollgraf 2017, [Fashion-MNIST](https://arxiv.org/abs/1708.07747)
+# - Donahue et al. 2013, [DeCAF](https://arxiv.org/abs/1310.1531), on features that serve for other tasks

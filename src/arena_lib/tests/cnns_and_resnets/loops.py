@@ -108,7 +108,7 @@ LOOP = (
         "range(args.epochs)",
         {
             "range(args.epochs + 1)": ("runs one epoch too many", "there are args.epochs epochs"),
-            "range(1, args.epochs)": ("runs one epoch too few", "there are args.epochs epochs", "IndexError"),
+            "range(1, args.epochs)": ("runs one epoch too few", "there are args.epochs epochs"),
         },
     ),
     *instead_of(
