@@ -86,7 +86,6 @@ test_residual_block = exercise(
         *instead_of(
             "return self.relu(left + right)",
             {
-                "return self.relu(left)": ("leaves out the way around", "what went in is added: relu(left + right)"),
                 "return self.relu(right)": ("leaves out the convolutions", "both ways are added: relu(left + right)"),
                 "return self.relu(left) + right": (
                     "takes the relu before the addition",
@@ -99,7 +98,13 @@ test_residual_block = exercise(
                 ),
                 "return self.relu(left - right)": ("subtracts", "the two ways are added"),
                 "return self.relu(left * right)": ("multiplies the two ways", "the two ways are added"),
-                "return 0 * left": ("gives zeros", "relu(left + right)"),
+            },
+        ),
+        *instead_of(
+            "right = x if self.downsample is None else self.downsample(x)\n        return self.relu(left + right)",
+            {
+                "return self.relu(left)": ("leaves out the way around", "what went in is added: relu(left + right)"),
+                "return 0 * left": ("gives zeros", "what comes out is relu(left + right)"),
             },
         ),
         *instead_of(
@@ -403,7 +408,6 @@ test_resnet34 = exercise(
                 'f"group{number}", BlockGroup': (
                     "calls the groups otherwise",
                     "weights are found by their names: layer1, layer2 and so on",
-                    "AttributeError",
                 ),
             },
         ),

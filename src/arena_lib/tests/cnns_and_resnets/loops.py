@@ -361,10 +361,16 @@ test_train_resnet = exercise(
                     "goes on with the old last layer",
                     "fc is a new layer, for n_classes: get_resnet_for_feature_extraction",
                 ),
-                "get_resnet_for_feature_extraction(args.n_classes, args.pretrained).eval().requires_grad_(True)": (
-                    "trains something else than fc alone",
-                    "only fc learns",
+            },
+        ),
+        *instead_of(
+            "torch.optim.Adam(model.fc.parameters()",
+            {
+                "torch.optim.Adam(model.requires_grad_(True).parameters()": (
+                    "trains the whole network",
+                    "only fc learns: the body is frozen",
                 ),
+                "torch.optim.SGD(model.fc.parameters()": ("takes SGD", "Adam is asked for, torch.optim.Adam"),
             },
         ),
     ],
