@@ -342,9 +342,7 @@ plots.bars(counts, parts, y_title="million parameters", title="Where the paramet
 #
 # We make such a network ourselves. A small ResNet (your class, with three groups of one block each) learns eight of the ten
 # kinds. Sneakers and ankle boots are left out.
-# %% result
-# a small ResNet learns eight kinds of clothes.
-# It takes about half a minute on two quiet CPU cores.
+# %%
 from arena_lib.fundamentals.images import LabelledImages
 from arena_lib.fundamentals.resnets import ResNetTrainingArgs, prepare_for_resnet
 
@@ -359,6 +357,9 @@ def pick(labelled, names, n_per_class=None):
     return LabelledImages(prepare_for_resnet(labelled.images[torch.cat(places)]), new_labels, tuple(names))
 
 
+# %% result
+# a small ResNet learns eight kinds of clothes.
+# After three epochs 85 % of the test pictures are right. (At the scale "tiny" it sees fewer pictures, once, and hardly learns.)
 torch.manual_seed(0)
 small = ResNet34((1, 1, 1), (16, 32, 64), (1, 2, 2), n_classes=len(SEEN))
 optimizer = torch.optim.Adam(small.parameters(), lr=1e-3)
