@@ -399,8 +399,10 @@ image_rows(
 # hint: The two loops are those of train; training_step calls the model in the mode it's in, and compute_accuracy puts it back into that.
 # %% result
 # two kinds that it has never seen, from five, twenty or a hundred examples of each.
-# The same last layer learns on two bodies: the one that knows eight other kinds, and one that was never trained. What the
-# first has learned about clothes helps with shoes that it never saw.
+# The same last layer learns on two bodies: the one that knows eight other kinds, and one that was never trained. With
+# five of each, what the first has learned about clothes makes 87 % of 73 %. With twenty and more the two are within three
+# points of each other (88 % and 88 %, then 90 % and 87 %): random features are better than one thinks, if there are examples
+# enough. (At the scale "tiny" the body has hardly learned anything, and there's little to see.)
 blank = ResNet34((1, 1, 1), (16, 32, 64), (1, 2, 2), n_classes=len(SEEN))
 unseen_test = pick(test_set, UNSEEN)
 transfer = {"a trained body": [], "a body that learned nothing": []}
