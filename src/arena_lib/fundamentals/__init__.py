@@ -5,6 +5,7 @@ Each subpackage is a section of chapter 0, and knows nothing of the others; `ima
 puzzles      small tensor puzzles, predictions of shapes and times, and questions that say where to begin
 images       small labelled images to learn on: 7,000 of Fashion-MNIST ship, others are read from a folder
 ray_tracing  rays, triangles and meshes: from one ray and one segment to a mesh that is lit and turns
+resnets      layers, batch normalisation and residual blocks up to ResNet-34, their training and reuse
 optimizers   gradient descent to Muon, on surfaces and in training, with groups and schedules
 distributed  collectives from sends and receives, and training on several processes
 backprop     an autograd engine on numpy, checked by finite differences, that trains a classifier
