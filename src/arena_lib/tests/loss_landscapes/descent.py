@@ -1,0 +1,148 @@
+"""Judge of gradient descent with measurements on its way."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from arena_lib.checking import Case, Mistake, exercise, instead_of
+from arena_lib.checking.observing import Observations
+from arena_lib.fundamentals.landscapes import edge_of_stability
+from arena_lib.fundamentals.landscapes.edge_of_stability import Descent
+from arena_lib.tests.loss_landscapes.curvature import LOSSES, Loss
+from arena_lib.tests.loss_landscapes.watching import draw
+
+__test__ = False
+
+
+def measure_size(loss_fn: Loss, theta: Tensor) -> float:
+    """Not a sharpness, so that only what is handed in gives these numbers."""
+    return loss_fn(theta).item() + theta.norm().item()
+
+
+def descent_cases(generator: torch.Generator) -> list[Case]:
+    """Several settings; one with the usual measure."""
+    settings = {
+        "mixed derivatives": (0.01, 7, 3),
+        "a log of a sum": (0.3, 6, 2),
+        "a quartic": (0.001, 5, 1),
+        "a quadratic form that isn't symmetric": (0.002, 4, 9),
+    }
+    return [
+        Case(
+            label=label,
+            given={
+                "loss": LOSSES[label][0],
+                "theta": draw(generator, LOSSES[label][1]),
+                "settings": numbers,
+                "measure": measure,
+            },
+            call=f"loss_fn, theta, {', '.join(map(str, numbers))}{', measure' * bool(measure)}",
+        )
+        for (label, numbers), measure in zip(
+            settings.items(), ((measure_size,), (measure_size,), (), (measure_size,)), strict=True
+        )
+    ]
+
+
+def way_down(function: Callable[..., Any], case: Case) -> Observations:
+    """All four fields; theta afterwards, which may require a gradient; what the measurements were given."""
+    seen: Observations = {}
+    for name, requires_grad in (("", False), (" with a theta that requires a gradient", True)):
+        theta = case.given["theta"].clone().requires_grad_(requires_grad)
+        result = function(case.given["loss"], theta, *case.given["settings"], *case.given["measure"])
+        seen |= {
+            f"theta at the end{name}": result.theta.detach(),
+            f"it has a history{name}": result.theta.requires_grad,
+            f"losses{name}": [float(loss) for loss in result.losses],
+            f"steps{name}": [int(step) for step in result.steps],
+            f"sharpness{name}": [float(value) for value in result.sharpness],
+            f"theta is as before{name}": torch.equal(theta, case.given["theta"]) and theta.grad is None,
+        }
+    return seen
+
+
+def descend_by_backward(
+    loss_fn: Loss,
+    theta: Tensor,
+    lr: float,
+    n_steps: int,
+    every: int,
+    measure: Any = edge_of_stability.measure_sharpness,
+) -> Descent:
+    """By an optimizer of torch."""
+    point = theta.detach().clone().requires_grad_(True)
+    optimizer = torch.optim.SGD([point], lr=lr)
+    losses, sharpness = [], []
+    for step in range(n_steps):
+        if not step % every:
+            sharpness.append(measure(loss_fn, point.detach().clone()))
+        loss = loss_fn(point)
+        losses.append(loss.item())
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    return Descent(theta=point.detach(), losses=losses, steps=[*range(0, n_steps, every)], sharpness=sharpness)
+
+
+def descend_in_place(
+    loss_fn: Loss,
+    theta: Tensor,
+    lr: float,
+    n_steps: int,
+    every: int,
+    measure: Any = edge_of_stability.measure_sharpness,
+) -> Descent:
+    """Moves the vector that was handed in."""
+    result = edge_of_stability.descend_and_measure(loss_fn, theta, lr, n_steps, every, measure)
+    theta.detach().copy_(result.theta)
+    return result
+
+
+test_descend_and_measure = exercise(
+    reference=edge_of_stability.descend_and_measure,
+    cases=descent_cases,
+    observe=way_down,
+    accepts=[descend_by_backward],
+    equivalent={"place.clone().requires_grad_(True)": "place is new in each step"},
+    mistakes=[
+        *instead_of(
+            "place = place - lr * gradient",
+            {
+                "place = place + lr * gradient": ("goes uphill", "a step goes against the gradient: minus"),
+                "place = place - gradient": ("forgets the learning rate", "a step goes lr times the gradient"),
+                "place = place - lr * gradient / gradient.norm()": (
+                    "divides the gradient by its length",
+                    "plain gradient descent: steep places mean long steps",
+                ),
+                "place = theta.detach() - lr * gradient": (
+                    "begins each step at theta",
+                    "a step begins where the last one ended",
+                ),
+            },
+        ),
+        *instead_of(
+            "if step % every == 0:",
+            {
+                "if (step + 1) % every == 0:": (
+                    "measures before the last of each round",
+                    "measured is before the steps 0, every, 2 * every, ...",
+                ),
+                "if step % every == 0 and step > 0:": ("leaves the start out", "step 0 is measured as well"),
+                "if True:": ("measures before each step", "measured is before every `every`-th step alone"),
+            },
+        ),
+        *instead_of(
+            "measure(loss_fn, place)",
+            {
+                "measure(loss_fn, theta.detach())": (
+                    "always measures at the start",
+                    "it's measured where the step begins",
+                ),
+                "measure_sharpness(loss_fn, place)": ("ignores measure", "what to measure is handed in"),
+            },
+        ),
+        Mistake("changes theta", function=descend_in_place, why="theta stays as it is: the end is in the result"),
+    ],
+)
