@@ -93,7 +93,7 @@ from arena_lib.fundamentals.landscapes import TwoLayers, compute_accuracy, shrin
 digits = make_digits(150, 300) if SCALE == "tiny" else make_digits(400, 1000)
 x, x_test = (shrink_images(torch.tensor(images).double()) for images in (digits.train_images, digits.test_images))
 y, y_test = torch.tensor(digits.train_labels), torch.tensor(digits.test_labels)
-model = TwoLayers(49, 10, 10, "relu", seed=1)
+model = TwoLayers(49, 10, 10, "relu", seed=3)
 
 
 def loss_fn(theta):
@@ -347,7 +347,7 @@ figure.update_yaxes(type="log", exponentformat="power", range=[-6, 2])
 # %% exercise="behavioural_gradient" title="How behaviour moves" difficulty=2 importance=4 minutes=20
 # hint: Each row is the gradient of a single number.
 # hint: Flatten the outputs, and take the gradient of each one. They share a graph, which must survive.
-# hint: rows = [torch.autograd.grad(output, point, retain_graph=True)[0] for output in output_fn(point).flatten()]; torch.stack(rows)
+# hint: outputs = output_fn(point).flatten(); torch.stack([torch.autograd.grad(outputs[i], point, retain_graph=True)[0] for i in range(len(outputs))])
 # %% [markdown]
 # ### How far behaviour moves
 #
@@ -427,7 +427,7 @@ from arena_lib.fundamentals.landscapes import unflatten_parameters as cut
 
 probes = torch.randn(20, len(theta_end), generator=torch.Generator().manual_seed(3), dtype=torch.float64)
 goals = [2.0, 1.0, 0.5, 0.2, 0.1, 0.05, 0.02] if SCALE != "tiny" else [1.0, 0.3, 0.1]
-student = TwoLayers(49, 10, 10, "relu", seed=1)
+student = TwoLayers(49, 10, 10, "relu", seed=3)
 
 
 def logits_fn(theta):
@@ -485,21 +485,27 @@ figure.update_yaxes(rangemode="tozero")
 # left that no row sees.
 #
 # Is that all? Find out. The library gives the other directions in the form of your `scaling_directions`:
-# `shift_directions(params)`, `unused_directions(params, x)` and `linear_directions(params, x)`. Measure the number of
+# `shift_directions(params)`, `unused_directions(params, some)` and `linear_directions(params, some)`. Measure the number of
 # independent directions that leave all *log-probabilities* as they are: the number of parameters, less the rank of the
-# behavioural gradient. And count how many are explained: the rank of all explained directions together.
+# behavioural gradient. And count how many are explained: the rank of all explained directions together. `some` are the
+# first 200 pictures.
 # %% exercise="every_flat_direction" title="Account for every flat direction" difficulty=3 importance=4 minutes=25
 # hint: Two ranks: one of the behavioural gradient of the log-probabilities, one of all explained directions stacked.
-# hint: The output is outputs_at(model, theta, x).log_softmax(dim=-1). A rank needs a tolerance: singular values below 1e-9 of the largest count as zero. torch.linalg.matrix_rank(matrix, rtol=1e-9) does that.
-# hint: explained = torch.cat([scaling_directions(params), shift_directions(params), unused_directions(params, x), linear_directions(params, x)]); n_flat_measured = len(theta_end) - rank of the gradient; n_explained = rank of explained.
+# hint: The output is outputs_at(model, theta, some).log_softmax(dim=-1). A rank needs a tolerance: singular values below 1e-9 of the largest count as zero. torch.linalg.matrix_rank(matrix, rtol=1e-9) does that.
+# hint: explained = torch.cat([scaling_directions(params), shift_directions(params), unused_directions(params, some), linear_directions(params, some)]); n_flat_measured = len(theta_end) - rank of the gradient; n_explained = rank of explained.
 from arena_lib.fundamentals.landscapes import linear_directions, shift_directions, unused_directions
 
-params = unflatten_parameters(theta_end, model)
+params, some = unflatten_parameters(theta_end, model), x[:200]
 # region solution
-log_gradient = behavioural_gradient(lambda theta: outputs_at(model, theta, x).log_softmax(dim=-1), theta_end)
+log_gradient = behavioural_gradient(lambda theta: outputs_at(model, theta, some).log_softmax(dim=-1), theta_end)
 n_flat_measured = len(theta_end) - int(torch.linalg.matrix_rank(log_gradient, rtol=1e-9))
 explained = torch.cat(
-    [scaling_directions(params), shift_directions(params), unused_directions(params, x), linear_directions(params, x)]
+    [
+        scaling_directions(params),
+        shift_directions(params),
+        unused_directions(params, some),
+        linear_directions(params, some),
+    ]
 )
 n_explained = int(torch.linalg.matrix_rank(explained, rtol=1e-9))
 # endregion
@@ -511,8 +517,8 @@ assert n_flat_measured == n_explained, f"{n_flat_measured} directions are flat, 
 reasons = {
     "scaling": len(scaling_directions(params)),
     "shift": len(shift_directions(params)),
-    "never used": len(unused_directions(params, x)),
-    "never bent": len(linear_directions(params, x)),
+    "never used": len(unused_directions(params, some)),
+    "never bent": len(linear_directions(params, some)),
     "all together": n_explained,
     "measured": n_flat_measured,
 }
@@ -581,7 +587,7 @@ plots.lines(through, x=span, x_title="length of the step", y_title="loss (nats)"
 # There is a wall, as high between the network and its own shuffled copy as between two networks that were trained apart.
 # So a wall on the straight line doesn't say that two networks do different things.
 # It may say that their units have other names. Ainsworth et al. (2022) undo that before they look.
-other = TwoLayers(49, 10, 10, "relu", seed=2)
+other = TwoLayers(49, 10, 10, "relu", seed=1)
 train_to_loss(other, x, y, goal=0.1)
 order = torch.randperm(10, generator=torch.Generator().manual_seed(5))
 shuffled = params | {"W_in": params["W_in"][:, order], "b_in": params["b_in"][order], "W_out": params["W_out"][order]}
@@ -609,16 +615,18 @@ plots.lines(
 # Look at it and say what you believe.
 from arena_lib.fundamentals.landscapes import measure_sharpness
 
-gains = [0.5, 2.0, 6.0] if SCALE == "tiny" else [0.5, 1.0, 2.0, 3.0, 4.0, 6.0]
-seeds = [0] if SCALE == "tiny" else [0, 1, 2]
+more = make_digits(150, 300) if SCALE == "tiny" else make_digits(600, 1000)
+x_more, x_new = (shrink_images(torch.tensor(images).double()) for images in (more.train_images, more.test_images))
+y_more, y_new = torch.tensor(more.train_labels), torch.tensor(more.test_labels)
+gains, seeds = ([0.2, 1.0, 1.8], [2]) if SCALE == "tiny" else ([0.2, 0.6, 1.0, 1.4, 1.8], [2, 3])
 networks = [TwoLayers(49, 20, 10, "relu", gain=gain, seed=seed) for gain in gains for seed in seeds]
 for network in networks:
-    train_to_loss(network, x, y, goal=0.05)
+    train_to_loss(network, x_more, y_more, goal=0.05)
 wide = networks[0]
 
 
 def wide_loss(theta):
-    return cross_entropy(outputs_at(wide, theta, x), y)
+    return cross_entropy(outputs_at(wide, theta, x_more), y_more)
 
 
 def sharpness_of(params):
@@ -627,7 +635,7 @@ def sharpness_of(params):
 
 all_params = [unflatten_parameters(flatten_parameters(network), network) for network in networks]
 sharpness = torch.tensor([sharpness_of(one) for one in all_params])
-accuracies = torch.tensor([compute_accuracy(network, x_test, y_test) for network in networks])
+accuracies = torch.tensor([compute_accuracy(network, x_new, y_new) for network in networks])
 
 
 def correlate(a, b):
@@ -651,7 +659,7 @@ plots.scatter(
 # %% exercise="raise_sharpness" title="As sharp as you like" difficulty=3 importance=4 minutes=30
 # hint: Which of your functions changes parameters, but not what the network does?
 # hint: The measure grows with the scale, once the scale is large. So find the scale by halving an interval, as one looks up a word in a dictionary.
-# hint: rescale = lambda c: rescale_hidden(params, torch.full_like(params["b_in"], c)); low, high = 1.0, 2.0; double high while measure(rescale(high)) < goal; then 40 times middle = (low + high) / 2, which becomes low where the measure is under the goal, else high.
+# hint: rescale = lambda c: rescale_hidden(params, torch.full_like(params["b_in"], c)); low, high = 1.0, 2.0; double high while measure(rescale(high)) < goal; then 20 times middle = (low + high) / 2, which becomes low where the measure is under the goal, else high.
 # %% [markdown]
 # Now the control experiment. Give every network a **twin** with the same function, so that among the twins the order is
 # *turned round*: the network that was sharpest gets the flattest twin, the flattest gets the sharpest. If sharpness says
@@ -666,8 +674,8 @@ twins = [raise_sharpness(one, sharpness_of, goal) for one, goal in zip(all_param
 # endregion
 twin_sharpness = torch.tensor([sharpness_of(one) for one in twins])
 for one, network in zip(twins, networks):
-    answers = outputs_at(network, torch.cat([part.flatten() for part in one.values()]), x_test)
-    assert (answers - network(x_test)).abs().max() < 1e-8, "a twin must give the same answers"
+    answers = outputs_at(network, torch.cat([part.flatten() for part in one.values()]), x_new)
+    assert (answers - network(x_new)).abs().max() < 1e-8, "a twin must give the same answers"
 assert twin_sharpness.argsort().tolist() == sharpness.argsort(descending=True).tolist(), (
     "the order must be turned round"
 )

@@ -24,7 +24,7 @@ def behavioural_gradient(
     """The derivative of every output with respect to every parameter: a row for each output, a column for each parameter.
 
     Outputs of more than one axis are counted as `.flatten()` does. Row by row is the plain way: the gradient of one
-    output, which keeps the graph for the next (`retain_graph=True`). The result has no history, and `theta` stays as it is.
+    output, `outputs[i]`, which keeps the graph for the next (`retain_graph=True`). The result has no history, and `theta` stays as it is.
 
     Args:
         output_fn: takes `theta` and returns a tensor of any shape, such as logits "batch classes".
@@ -39,7 +39,7 @@ def behavioural_gradient(
         point = theta.detach().requires_grad_(True)
         outputs = output_fn(point).flatten()
         check_outputs(outputs)
-        rows = [torch.autograd.grad(output, point, retain_graph=True)[0] for output in outputs]
+        rows = [torch.autograd.grad(outputs[i], point, retain_graph=True)[0] for i in range(len(outputs))]
     return torch.stack(rows)
 
 

@@ -18,7 +18,7 @@ from arena_lib.fundamentals.landscapes.symmetries import rescale_hidden
 
 LARGEST_SCALE = 1e4
 """Hidden units aren't scaled by more."""
-HALVINGS = 40
+HALVINGS = 20
 """Of the interval of scales."""
 
 
@@ -28,7 +28,7 @@ def raise_sharpness(
     """Parameters of the same function for which `measure` gives `goal`.
 
     All hidden units are rescaled by one scale c (`rescale_hidden`). c is found by halving an interval [low, high] of scales.
-    low is 1. high begins at 2 and is doubled until the measure there is at least the goal. Then, forty times: if the
+    low is 1. high begins at 2 and is doubled until the measure there is at least the goal. Then, twenty times: if the
     measure at the middle, (low + high) / 2, is under the goal, the middle becomes low, else high. The result is for high.
     `params` stays as it is. What is asked for is above what the measure is now.
 

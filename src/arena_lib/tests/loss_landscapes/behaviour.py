@@ -88,7 +88,7 @@ test_behavioural_gradient = exercise(
     observe=measured,
     accepts=[gradient_by_func, gradient_forward],
     equivalent={
-        "torch.autograd.grad(output, point, retain_graph=True)[0] -> torch.autograd.grad(output, point, retain_graph=True)[-1]": (
+        "torch.autograd.grad(outputs[i], point, retain_graph=True)[0] -> torch.autograd.grad(outputs[i], point, retain_graph=True)[-1]": (
             "there is one gradient"
         )
     },
