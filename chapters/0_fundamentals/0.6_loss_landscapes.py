@@ -109,8 +109,8 @@ def loss_fn(theta):
 # hint: with torch.no_grad(): torch.stack([loss_fn((1 - t) * theta_a + t * theta_b) for t in torch.linspace(0, 1, n_points)])
 # %% result
 # from the start of training to its end, and as far again.
-# A smooth slope into a valley, and a gentle rise on the far side. Is this the landscape? It's one line out of a space of 610 dimensions.
-# Keep that in mind until part 6.
+# A smooth slope into a valley, and a gentle rise on the far side. The bottom lies a little further on: training stopped
+# at a loss of 0.1. Is this the landscape? It's one line out of a space of 610 dimensions. Keep that in mind until part 6.
 theta_start = flatten_parameters(model)
 n_steps_of_training = train_to_loss(model, x, y, goal=0.1)
 theta_end = flatten_parameters(model)
@@ -156,9 +156,10 @@ plots.lines(
 # hint: (gradient,) = torch.autograd.grad(loss_fn(point), point, create_graph=True); zeros if not gradient.requires_grad; else torch.autograd.grad(gradient @ v.detach(), point)[0]
 # %% result
 # how wrong the way by trying is, for steps of every length.
-# With large steps the curve of the gradient shows, with small ones rounding does. In float64, the best step gives nine
-# or ten digits. In float32, in which networks are usually trained, trying never gives more than about three. The exact
-# product has no step to choose.
+# To the left rounding takes over, as in section 0.4. In float64 the best step gives about ten digits. In float32, in which
+# networks are usually trained, trying never gives three. To the right the error jumps at once: a step of more than a
+# thousandth is long enough to switch some ReLU on or off for some picture, and beyond such a kink the gradient is another
+# one. The exact product has no step to choose.
 from arena_lib.fundamentals.landscapes import compute_gradient
 
 direction = torch.randn(len(theta_end), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -192,9 +193,9 @@ figure.update_yaxes(type="log", exponentformat="power")
 # hint: torch.stack([hessian_vector_product(loss_fn, theta, unit) for unit in torch.eye(len(theta)).to(theta)])
 # %% result
 # the largest eigenvalues of the Hessian, where training began and where it ended.
-# An eigenvalue is the curvature along its eigenvector. At the end a few directions are steep, and then the curve lies on
-# the floor: nearly all of the 610 directions are almost flat. That a handful of eigenvalues, about as many as there
-# are classes, stand out is what people find in large classifiers too (Sagun et al. 2016).
+# An eigenvalue is the curvature along its eigenvector. At the end nine stand out, one fewer than there are classes, and
+# then the curve drops to the floor: 576 of the 610 eigenvalues are smaller than a hundredth of the largest. A few large ones,
+# about as many as there are classes, and all others near 0: people find that in large classifiers too (Sagun et al. 2016).
 hessian = exact_hessian(loss_fn, theta_end)
 eigenvalues, eigenvectors = torch.linalg.eigh(hessian)
 eigenvalues_start = torch.linalg.eigvalsh(exact_hessian(loss_fn, theta_start))
@@ -250,9 +251,9 @@ plots.lines(
 # hint: values, vectors = torch.linalg.eigh(torch.diag(alphas) + torch.diag(betas, 1) + torch.diag(betas, -1)); return values.flip(0), (vectors.T @ basis).flip(0)
 # %% result
 # the error of the largest eigenvalue, by the number of products.
-# Both methods begin at the same random vector and make the same number of products. Lanczos forgets nothing, and is
-# at the last digit where power iteration has just a few. (The largest eigenvalues lie close together: that is what
-# makes power iteration slow.)
+# Both methods begin at the same random vector and make the same number of products. Lanczos forgets nothing. After 14
+# products it's at the last digit, where power iteration has two or three digits. How fast power iteration is depends on how
+# much larger the largest eigenvalue is than the next one.
 
 
 def multiply(v):
@@ -276,8 +277,8 @@ figure.update_yaxes(type="log", exponentformat="power")
 # %% result
 # what goes wrong without re-orthogonalisation.
 # Counted are Ritz values that agree with the largest eigenvalue, of which there is exactly one. Without
-# re-orthogonalisation copies appear, which are called ghosts: the method has forgotten that it knows this direction already, and finds it
-# again. If you count steep directions with it, you count some of them twice.
+# re-orthogonalisation copies appear, called ghosts: 15 of them after 200 steps. The method has forgotten that it knows this
+# direction already, and finds it again. Who counts steep directions with it counts some of them many times.
 n_long = 60 if SCALE == "tiny" else 200
 careless = lanczos(lambda v: hessian @ v, start, n_long, is_reorthogonalised=False)
 careful = lanczos(lambda v: hessian @ v, start, n_long)
@@ -313,9 +314,9 @@ plots.lines(
 # hint: values, vectors = torch.linalg.eigh(small); return values, vectors[0] ** 2
 # %% result
 # the density of 610 eigenvalues, exactly, and from a few products.
-# Each eigenvalue is drawn as a narrow bell. The estimate is the mean over ten random starts, and never saw the matrix:
-# 40 products each, and your two functions. On the logarithmic axis you can see even single eigenvalues out on the right.
-# For networks with millions of parameters this is how spectra are drawn (Ghorbani et al. 2019).
+# Each eigenvalue is drawn as a narrow bell. The estimate is the mean over ten random starts of 40 products each, and
+# never saw the matrix. On the logarithmic axis you can see the tall hill at 0, and even single eigenvalues far out. For
+# networks with millions of parameters this is how spectra are drawn (Ghorbani et al. 2019).
 from arena_lib.fundamentals.landscapes import smooth
 
 n_starts = 2 if SCALE == "tiny" else 10
@@ -361,8 +362,9 @@ figure.update_yaxes(type="log", exponentformat="power", range=[-6, 2])
 # curvatures of this distance. So a basin in which behaviour stays the same is wide where singular values are small.
 # %% result
 # the distance in behaviour along three singular directions, and what the singular values predict.
-# The first, the tenth and the hundredth direction. The dashed parabolas, S² δ² / 2, are made of a single number
-# each. For small steps they agree; further out the network bends.
+# The first, the tenth and the hundredth direction. The predicted parabolas, S² δ² / 2, are made of a single number each.
+# They lie so near the measured curves that you see one line for two. Along the hundredth direction a step of the same length
+# changes nearly nothing: from the first to the hundredth, basins get wider and wider.
 n_rows = min(100, len(x))
 few = x[:n_rows]
 
@@ -421,10 +423,8 @@ plots.lines(
 # hint: bent = einsum(softmax_hessians(logits), moved, "batch i j, batch j -> batch i") / len(logits); (product,) = pull_back(bent)
 # %% result
 # how much of the curvature is Gauss-Newton's, as training goes on.
-# The share of H that G leaves unexplained, |H - G| / |H|, measured by products with twenty random directions. At first
-# outputs bend as much as they move. As the loss falls, so does the rest.
-from arena_lib.fundamentals.landscapes import unflatten_parameters as cut
-
+# The share of H that G leaves unexplained, |H - G| / |H|, measured by products with twenty random directions. At a loss of
+# 2 nats it's 23 %, at 0.5 nats less than 2 %. From there on the Hessian is the Gauss-Newton matrix, but for a trifle.
 probes = torch.randn(20, len(theta_end), generator=torch.Generator().manual_seed(3), dtype=torch.float64)
 goals = [2.0, 1.0, 0.5, 0.2, 0.1, 0.05, 0.02] if SCALE != "tiny" else [1.0, 0.3, 0.1]
 student = TwoLayers(49, 10, 10, "relu", seed=3)
@@ -513,7 +513,8 @@ assert (log_gradient @ explained.T).abs().max() < 1e-9, "an explained direction 
 assert n_flat_measured == n_explained, f"{n_flat_measured} directions are flat, {n_explained} are explained"
 # %% result
 # the flat directions, by their reason.
-# The scalings and the shifts are there in any such network. The rest depends on the data and on training.
+# Counted one by one, 196 directions are flat, and 196 are explained. (The reasons overlap, so their numbers add up to more.) The
+# scalings and the shifts are there in any such network. Three of its ten units are dead, and one is always on.
 reasons = {
     "scaling": len(scaling_directions(params)),
     "shift": len(shift_directions(params)),
@@ -523,6 +524,8 @@ reasons = {
     "measured": n_flat_measured,
 }
 plots.bars(list(reasons.values()), list(reasons), y_title="independent directions", title="Why directions are flat")
+
+
 # %% [markdown]
 # One warning. These directions leave *behaviour* as it is, so $J$ has no part along them, and neither has $G$. But a
 # rescaling moves along a *curve*. The Hessian looks along straight lines, and a straight line leaves the curve. Where the
@@ -545,13 +548,11 @@ plots.bars(list(reasons.values()), list(reasons), y_title="independent direction
 # The network, and a twin: the same function, with hidden units rescaled by 5. The random direction is the same in all curves.
 # Without normalisation the twin looks much sharper, and nothing but its scale differs. With normalisation the two curves
 # lie on top of each other.
-twin = rescale_hidden(params, torch.full_like(params["b_in"], 5.0))
-
-
 def flat(parts):
     return torch.cat([part.flatten() for part in parts.values()])
 
 
+twin = rescale_hidden(params, torch.full_like(params["b_in"], 5.0))
 generator = torch.Generator().manual_seed(4)
 raw = {name: torch.randn(part.shape, generator=generator, dtype=torch.float64) for name, part in params.items()}
 raw_length = flat(raw).norm()
@@ -610,19 +611,13 @@ plots.lines(
 # Here are networks of one size, trained on the same pictures until all have *the same training loss*. They differ in
 # their random start, and in how large the first weights were. For each: its sharpness, and its accuracy on pictures that it
 # hasn't seen.
-# %% result
-# sharpness against accuracy on new pictures.
-# Look at it and say what you believe.
+# %%
 from arena_lib.fundamentals.landscapes import measure_sharpness
 
 more = make_digits(150, 300) if SCALE == "tiny" else make_digits(600, 1000)
 x_more, x_new = (shrink_images(torch.tensor(images).double()) for images in (more.train_images, more.test_images))
 y_more, y_new = torch.tensor(more.train_labels), torch.tensor(more.test_labels)
-gains, seeds = ([0.2, 1.0, 1.8], [2]) if SCALE == "tiny" else ([0.2, 0.6, 1.0, 1.4, 1.8], [2, 3])
-networks = [TwoLayers(49, 20, 10, "relu", gain=gain, seed=seed) for gain in gains for seed in seeds]
-for network in networks:
-    train_to_loss(network, x_more, y_more, goal=0.05)
-wide = networks[0]
+wide = TwoLayers(49, 20, 10, "relu")
 
 
 def wide_loss(theta):
@@ -633,15 +628,20 @@ def sharpness_of(params):
     return measure_sharpness(wide_loss, torch.cat([part.flatten() for part in params.values()]))
 
 
-all_params = [unflatten_parameters(flatten_parameters(network), network) for network in networks]
-sharpness = torch.tensor([sharpness_of(one) for one in all_params])
-accuracies = torch.tensor([compute_accuracy(network, x_new, y_new) for network in networks])
-
-
 def correlate(a, b):
     return torch.corrcoef(torch.stack([a.double(), b.double()]))[0, 1].item()
 
 
+# %% result
+# sharpness against accuracy on new pictures.
+# Ten networks, and a correlation of -0.88. Look at it, and say what you believe.
+gains, seeds = ([0.2, 1.0, 1.8], [2]) if SCALE == "tiny" else ([0.2, 0.6, 1.0, 1.4, 1.8], [2, 3])
+networks = [TwoLayers(49, 20, 10, "relu", gain=gain, seed=seed) for gain in gains for seed in seeds]
+for network in networks:
+    train_to_loss(network, x_more, y_more, goal=0.05)
+all_params = [unflatten_parameters(flatten_parameters(network), network) for network in networks]
+sharpness = torch.tensor([sharpness_of(one) for one in all_params], dtype=torch.float64)
+accuracies = torch.tensor([compute_accuracy(network, x_new, y_new) for network in networks])
 print(f"correlation of sharpness and accuracy: {correlate(sharpness, accuracies):.2f}")
 plots.scatter(
     {"networks": (sharpness, accuracies)},
@@ -682,10 +682,10 @@ assert twin_sharpness.argsort().tolist() == sharpness.argsort(descending=True).t
 # %% result
 # the same functions again.
 # Each network, and its twin: the same answers to every picture, to eight decimals, the same accuracy. Among the twins the
-# *sharpest* is best. So the axis to the right isn't a property of what a network does. It measures in which units its
+# *sharpest* is best: the correlation is +0.88. So the axis to the right isn't a property of what a network does. It measures in which units its
 # parameters are written down (Dinh et al. 2017).
 print(f"correlation among the twins: {correlate(twin_sharpness, accuracies):.2f}")
-figure = plots.scatter(
+plots.scatter(
     {"networks": (sharpness, accuracies), "twins": (twin_sharpness, accuracies)},
     x_title="sharpness: largest eigenvalue of the Hessian",
     y_title="accuracy on new pictures",
@@ -705,9 +705,10 @@ figure = plots.scatter(
 # hint: sizes = theta.detach().abs(); sizes * hessian_vector_product(loss_fn, theta, sizes * v)
 # %% result
 # the scale-free sharpness of networks and twins.
-# Twins now lie exactly on their networks, so this is a measure of something that they share. What is left of the
-# correlation? Much less than the first plot promised. Most of what it showed was how large the first weights were, which
-# differs from network to network, and goes with both axes.
+# Twins now lie exactly on their networks, so this is a measure of something that they share. And a correlation is left:
+# -0.84. So was the first plot right after all? It may have been, but it couldn't know: nothing in it told the function from the
+# way it's written down. Now it does. What it doesn't show is a *cause*. These networks differ in how large their first
+# weights were, and that may go with both axes. Whether flatness helps, or goes along with what helps, takes another experiment.
 from arena_lib.fundamentals.landscapes import top_eigenpairs
 
 
@@ -718,8 +719,8 @@ def scale_free_sharpness(params):
     return values[0].item()
 
 
-free = torch.tensor([scale_free_sharpness(one) for one in all_params])
-free_of_twins = torch.tensor([scale_free_sharpness(one) for one in twins])
+free = torch.tensor([scale_free_sharpness(one) for one in all_params], dtype=torch.float64)
+free_of_twins = torch.tensor([scale_free_sharpness(one) for one in twins], dtype=torch.float64)
 print(f"correlation of scale-free sharpness and accuracy: {correlate(free, accuracies):.2f}")
 print(f"largest difference between a network and its twin: {(free / free_of_twins - 1).abs().max():.1e}")
 plots.scatter(
@@ -730,7 +731,8 @@ plots.scatter(
 )
 # %% [markdown]
 # What to take away: before you believe a plot, ask what could move a point along its axis *and leave alone what the plot is
-# about*. Then move it. A control experiment of ten lines is worth more than a correlation of any size.
+# about*. Then move it. A control experiment of ten lines is worth more than a correlation of any
+# size. Sometimes it overthrows the conclusion. Here it overthrew the measure.
 #
 # ## 8. The edge of stability
 #
@@ -749,20 +751,19 @@ plots.scatter(
 # hint: point = place.clone().requires_grad_(True); loss = loss_fn(point); (gradient,) = torch.autograd.grad(loss, point); place = place - lr * gradient; at the end Descent(theta=place, losses=losses, steps=steps, sharpness=sharpness)
 # %% result
 # the edge of stability.
-# Three learning rates, one start. Each curve rises: on its way down, the network goes into ever sharper places. Then it
-# reaches 2 / lr, the level line of its colour's rate, and *stays there*, hovering. Nobody told it where to stop. There the steps
-# begin to jump from side to side, and the jumping drives the network back out of what is too sharp (Cohen et al. 2021).
-from arena_lib.fundamentals.landscapes import TwoLayers as Network
-
+# Three learning rates, one start, at a sharpness of 15. With small rates the curve rises: on its way down, the network goes
+# into ever sharper places. It reaches 2 / lr, the level line of its rate, and *stays there*, hovering on the line or a little
+# above it. Nobody told it where to stop. With the largest rate 2 / lr is 13, less than at the start, and it hovers from the beginning. At
+# the edge steps jump from side to side, and the jumping drives the network back out of what is too sharp (Cohen et al. 2021).
 one_hot = torch.nn.functional.one_hot(y, 10).double()
-smooth_model = Network(49, 20, 10, "tanh", gain=0.7)
+smooth_model = TwoLayers(49, 20, 10, "tanh", gain=0.4)
 
 
 def squared_error(theta):
     return ((outputs_at(smooth_model, theta, x) - one_hot) ** 2).sum(dim=1).mean()
 
 
-rates, n_descent, every = ([0.1], 120, 20) if SCALE == "tiny" else ([0.04, 0.06, 0.1], 1500, 25)
+rates, n_descent, every = ([0.15], 120, 20) if SCALE == "tiny" else ([0.07, 0.1, 0.15], 1600, 25)
 ways_down = {
     lr: descend_and_measure(squared_error, flatten_parameters(smooth_model), lr, n_descent, every) for lr in rates
 }
@@ -784,7 +785,7 @@ plots.lines(
     title="Not smooth, and still downhill",
 )
 # %% [markdown]
-# That closes the circle. How sharp the place is where gradient descent ends up is decided by the *learning rate*: it's $2 / \eta$. If
+# That closes the circle. How sharp the place is where full-batch gradient descent ends up is decided by the *learning rate*: here it's $2 / \eta$. If
 # you train with several learning rates, and plot sharpness against accuracy, your axis is the learning rate, written
 # in another way. So whatever large learning rates do for accuracy, the plot will ascribe to flatness. You would have to show
 # that it isn't something else that they do. Now you know how to ask.

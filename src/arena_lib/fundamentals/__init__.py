@@ -10,6 +10,7 @@ optimizers   gradient descent to Muon, on surfaces and in training, with groups 
 distributed  collectives from sends and receives, and training on several processes
 backprop     an autograd engine on numpy, checked by finite differences, that trains a classifier
 generative   networks that draw: transposed convolutions, an autoencoder, a VAE and a GAN
+landscapes   curvature from products with vectors, where it comes from, and what measures of it measure
 """
 
 from arena_lib.core.subpackages import load_on_demand

@@ -11,6 +11,7 @@ from arena_lib.fundamentals.landscapes import (
     top_eigenpairs,
 )
 
+pytestmark = pytest.mark.usefixtures("without_types")
 THETA = torch.tensor([1.0, 2.0, 3.0])
 
 
@@ -76,8 +77,9 @@ class Once(torch.autograd.Function):
 
 
 def test_a_loss_that_can_be_differentiated_once_is_refused_and_differences_still_work():
-    with pytest.raises(ConfigError, match=r"differentiable twice.*hvp_by_differences"):
-        hessian_vector_product(Once.apply, THETA, THETA)
+    for loss_fn in (Once.apply, lambda theta: Once.apply(theta**2)):
+        with pytest.raises(ConfigError, match=r"differentiable twice.*hvp_by_differences"):
+            hessian_vector_product(loss_fn, THETA, THETA)
     torch.testing.assert_close(hvp_by_differences(Once.apply, THETA.double(), THETA.double()), 2 * THETA.double())
 
 

@@ -42,7 +42,7 @@ def test_a_loss_function_has_one_height_for_each_place():
 @pytest.mark.parametrize("layer", [nn.BatchNorm1d(3), nn.Dropout(0.5)])
 def test_noise_of_training_is_refused_by_name(layer):
     model = nn.Sequential(layer, nn.Linear(3, 2))
-    with pytest.raises(ConfigError, match=f"{type(layer).__name__} in training mode"):
+    with pytest.raises(ConfigError, match=rf"{type(layer).__name__} in training mode"):
         make_loss_function(model, torch.ones(4, 3), torch.ones(4, 2), nn.functional.mse_loss)
     assert callable(make_loss_function(model.eval(), torch.ones(4, 3), torch.ones(4, 2), nn.functional.mse_loss))
 
@@ -50,5 +50,5 @@ def test_noise_of_training_is_refused_by_name(layer):
 def test_models_without_parameters_and_vectors_of_another_length_are_refused():
     with pytest.raises(ConfigError, match="parameters must be at least 1: got 0"):
         flatten_parameters(nn.ReLU())
-    with pytest.raises(ShapeError, match="each of the model.s 32 parameters: got 31"):
+    with pytest.raises(ShapeError, match=r"each of the model.s 32 parameters: got 31"):
         unflatten_parameters(torch.zeros(31), make_model())

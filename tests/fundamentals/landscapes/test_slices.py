@@ -50,6 +50,7 @@ def test_normalised_directions_look_the_same_from_rescaled_networks():
     torch.testing.assert_close(*seen)
 
 
+@pytest.mark.usefixtures("without_types")
 def test_one_point_and_directions_of_other_shapes_are_refused():
     with pytest.raises(ConfigError, match="n_points must be at least 2: got 1"):
         losses_along_line(bowl, torch.ones(2), torch.ones(2), 1)

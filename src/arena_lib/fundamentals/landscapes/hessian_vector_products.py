@@ -86,9 +86,9 @@ def hessian_vector_product(
         point = theta.detach().requires_grad_(True)
         loss = loss_fn(point)
         check_loss(loss)
-        (gradient,) = torch.autograd.grad(loss, point, create_graph=True)
-        if not gradient.requires_grad:
-            return torch.zeros_like(theta)
+        # Ones that require a gradient: so PyTorch refuses steps that it can differentiate only once, rather than skip them.
+        ones = torch.ones_like(loss, requires_grad=True)
+        (gradient,) = torch.autograd.grad(loss, point, ones, create_graph=True)
         return _differentiate_again(gradient, point, v.detach())
 
 
