@@ -81,9 +81,9 @@ def gauss_newton_product(
     """
     check_theta(theta)
     check_direction(v, theta)
-    logits, moved = jvp(output_fn, (theta.detach(),), (v.detach(),))
+    logits, moved = jvp(output_fn, (theta.detach(),), (v.detach(),))  # type: ignore[misc]  # no third value without has_aux
     _check_logits(logits)
-    _, pull_back = vjp(output_fn, theta.detach())
+    _, pull_back = vjp(output_fn, theta.detach())  # type: ignore[misc]
     bent = einsum(softmax_hessians(logits), moved, "batch i j, batch j -> batch i") / len(logits)
     (product,) = pull_back(bent)
     return product.detach()

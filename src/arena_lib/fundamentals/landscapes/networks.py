@@ -78,7 +78,7 @@ def train_to_loss(
         if loss.item() <= goal:
             return step
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
     raise TrainingError(f"the loss must reach {goal} within {max_steps} steps: got {loss.item():.3g}. Raise max_steps.")
 

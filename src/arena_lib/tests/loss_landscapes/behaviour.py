@@ -70,7 +70,7 @@ def gradients_that_pile_up(output_fn: Outputs, theta: Tensor) -> Tensor:
     """By backward, which adds to grad."""
     point, rows = theta.detach().requires_grad_(True), []
     for output in output_fn(point).flatten():
-        output.backward(retain_graph=True)  # type: ignore[no-untyped-call]
+        output.backward(retain_graph=True)
         assert point.grad is not None
         rows.append(point.grad.clone())
     return torch.stack(rows)

@@ -67,7 +67,7 @@ def difference_by_autograd(loss_fn: Loss, theta: Tensor, v: Tensor, eps: float =
     gradients = []
     for sign in (1, -1):
         place = (theta + sign * eps * v).detach().requires_grad_(True)
-        loss_fn(place).backward()  # type: ignore[no-untyped-call]
+        loss_fn(place).backward()
         gradients.append(place.grad)
     return (gradients[0] - gradients[1]) / eps / 2  # type: ignore[operator]
 
@@ -148,7 +148,7 @@ def product_on_theta(loss_fn: Loss, theta: Tensor, v: Tensor) -> Tensor:
     (gradient,) = torch.autograd.grad(loss_fn(theta), theta, create_graph=True)
     if not gradient.requires_grad:
         return torch.zeros_like(theta).detach()
-    (gradient @ v.detach()).backward()  # type: ignore[no-untyped-call]
+    (gradient @ v.detach()).backward()
     assert theta.grad is not None
     return theta.grad
 

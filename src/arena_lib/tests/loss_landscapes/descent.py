@@ -81,7 +81,7 @@ def descend_by_backward(
         loss = loss_fn(point)
         losses.append(loss.item())
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
     return Descent(theta=point.detach(), losses=losses, steps=[*range(0, n_steps, every)], sharpness=sharpness)
 

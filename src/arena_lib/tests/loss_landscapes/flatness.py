@@ -29,15 +29,15 @@ def dips_first(params: Params) -> float:
 def goal_cases(generator: torch.Generator) -> list[Case]:
     """Near goals and far ones, and a measure that falls at first."""
 
-    def case(label: str, measure: Callable[[Params], float], factor: float, *sizes: int) -> Case:
+    def case(label: str, measure: Callable[[Params], float], factor: float, sizes: tuple[int, int, int]) -> Case:
         params = draw_params(generator, *sizes)
         given = {"params": params, "measure": measure, "goal": factor * measure(params)}
         return Case(label=label, given=given, call=f"params, measure, {given['goal']:.4g}")
 
     return [
-        case("three times as much", size_of_weights, 3.0, 2, 3, 4),
-        case("a thousand times as much", size_of_weights, 1000.0, 3, 2, 2),
-        case("a measure that falls at first", dips_first, 4.0, 2, 4, 3),
+        case("three times as much", size_of_weights, 3.0, (2, 3, 4)),
+        case("a thousand times as much", size_of_weights, 1000.0, (3, 2, 2)),
+        case("a measure that falls at first", dips_first, 4.0, (2, 4, 3)),
     ]
 
 
