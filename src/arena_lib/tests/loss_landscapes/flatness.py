@@ -85,6 +85,7 @@ test_raise_sharpness = exercise(
     equivalent={
         "low, high = (1.0, 2.0) -> low, high = (1.0, 3.0)": "the interval is widened and halved from any beginning",
         "low, high = (1.0, 2.0) -> low, high = (1.0, 4.0)": "the interval is widened and halved from any beginning",
+        "high *= 2 -> high *= 3": "any growth finds an interval that holds the goal",
         "measure(rescale(high)) < goal -> measure(rescale(high)) <= goal": "a measure that is the goal to the last bit",
         "measure(rescale(middle)) < goal -> measure(rescale(middle)) <= goal": "a measure that is the goal to the last bit",
     },
