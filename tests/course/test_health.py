@@ -185,6 +185,46 @@ def test_a_torch_that_hangs_is_left(monkeypatch):
     assert finding.detail.endswith("timed out after 0.2 seconds)")
 
 
+@pytest.fixture
+def torchvision_is_there(monkeypatch):
+    """A torchvision 0.28.0 is installed, whose import is the given script."""
+
+    def put(script):
+        monkeypatch.setattr(health, "_is_installed", lambda name: name == "torchvision")
+        monkeypatch.setattr(health, "version", lambda name: "0.28.0")
+        monkeypatch.setattr(health, "_LOOK_AT_TORCHVISION", script)
+
+    return put
+
+
+WITHOUT_TORCHVISION = "Run: pip uninstall -y torchvision (arena-lib doesn't need it)"
+
+
+def test_a_torchvision_made_for_another_torch_is_said_with_the_one_fix(torchvision_is_there):
+    torchvision_is_there("raise RuntimeError('operator torchvision::nms does not exist')")
+    detail = "0.28.0: it was made for another torch (RuntimeError: operator torchvision::nms does not exist)"
+    assert health._torchvision() == [ill("torchvision", detail, WITHOUT_TORCHVISION)]
+
+
+def test_a_torchvision_that_fails_otherwise_or_hangs_is_said_too(torchvision_is_there, monkeypatch):
+    torchvision_is_there("raise ImportError('libcudart.so.13')")
+    assert health._torchvision() == [ill("torchvision", "0.28.0: ImportError: libcudart.so.13", WITHOUT_TORCHVISION)]
+    torchvision_is_there("import os; os._exit(3)")
+    assert health._torchvision() == [ill("torchvision", "0.28.0: no answer", WITHOUT_TORCHVISION)]
+    torchvision_is_there("import time; time.sleep(60)")
+    monkeypatch.setattr(health, "_TORCH_LIMIT", 0.5)
+    (finding,) = health._torchvision()
+    assert not finding.is_ok
+    assert "timed out" in finding.detail
+
+
+def test_a_torchvision_that_fits_is_well_and_none_is_not_mentioned(torchvision_is_there, monkeypatch):
+    torchvision_is_there("pass")
+    assert health._torchvision() == [well("torchvision", "0.28.0, which fits torch")]
+    monkeypatch.setattr(health, "_is_installed", lambda name: False)
+    assert health._torchvision() == []
+
+
 def test_the_look_at_torch_waits_two_minutes(monkeypatch):
     seen = {}
 

@@ -37,6 +37,9 @@ print(json.dumps(report))
 """
 
 
+_LOOK_AT_TORCHVISION = "import torchvision"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Finding:
     """One thing that was looked at."""
@@ -55,6 +58,7 @@ def examine() -> list[Finding]:
         _packages,
         _agents,
         _torch,
+        _torchvision,
         _course,
         _models,
         _fetched,
@@ -148,6 +152,25 @@ def _torch() -> list[Finding]:
         detail = f"there is an NVIDIA driver, but torch for CUDA {report['built_for']} can't use it"
         return [torch, _finding("GPU", False, detail, fix)]
     return [torch, _finding("GPU", True, "none, so everything runs on the CPU")]
+
+
+def _torchvision() -> list[Finding]:
+    """A torchvision that was made for another torch: nothing here needs one, but transformers fails beside a broken one."""
+    if not _is_installed("torchvision"):
+        return []
+    command = [sys.executable, "-c", _LOOK_AT_TORCHVISION]
+    try:
+        completed = subprocess.run(command, capture_output=True, text=True, timeout=_TORCH_LIMIT, check=False)
+    except subprocess.TimeoutExpired as error:
+        reason = str(error)
+    else:
+        if completed.returncode == 0:
+            return [_finding("torchvision", True, f"{version('torchvision')}, which fits torch")]
+        reason = (completed.stderr.strip() or "no answer").splitlines()[-1]
+    if "torchvision::nms" in reason:
+        reason = f"it was made for another torch ({reason})"
+    detail = f"{version('torchvision')}: {reason}"
+    return [_finding("torchvision", False, detail, "Run: pip uninstall -y torchvision (arena-lib doesn't need it)")]
 
 
 def _course() -> list[Finding]:

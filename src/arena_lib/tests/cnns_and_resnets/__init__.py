@@ -1,13 +1,15 @@
 """Judges of section 0.2, CNNs and ResNets."""
 
-from arena_lib.tests.cnns_and_resnets.blocks import test_block_group, test_residual_block, test_resnet34
+from arena_lib.tests.cnns_and_resnets.blocks import test_block_group, test_residual_block
+from arena_lib.tests.cnns_and_resnets.conv_modules import test_average_pool, test_conv2d
 from arena_lib.tests.cnns_and_resnets.layers import test_flatten, test_linear, test_relu, test_simple_mlp
 from arena_lib.tests.cnns_and_resnets.loops import (
     test_get_resnet_for_feature_extraction,
     test_train,
     test_train_resnet,
 )
-from arena_lib.tests.cnns_and_resnets.norms import test_average_pool, test_batch_norm2d, test_conv2d
+from arena_lib.tests.cnns_and_resnets.networks import test_resnet34
+from arena_lib.tests.cnns_and_resnets.norms import test_batch_norm2d
 from arena_lib.tests.cnns_and_resnets.steps import test_compute_accuracy, test_predict, test_training_step
 
 test_linear_parameters = test_linear_forward = test_linear
