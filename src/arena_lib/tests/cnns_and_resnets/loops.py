@@ -222,6 +222,8 @@ def copy_and_original(function: Callable[..., Any], case: Case) -> Observations:
         "what learns": learns,
         "shape of fc.weight": tuple(model.fc.weight.shape),
         "shape of fc.bias": tuple(model.fc.bias.shape),
+        "fc has the old weights": model.fc.weight.shape == before["fc.weight"].shape
+        and torch.equal(model.fc.weight.detach(), before["fc.weight"]),
         "the body is the pretrained one's": all(torch.equal(before[name], tensor) for name, tensor in body.items()),
         "features are the pretrained one's": torch.allclose(*features, atol=1e-5),
         "pretrained is as before": list(before) == list(after)
@@ -251,10 +253,6 @@ test_get_resnet_for_feature_extraction = exercise(
             "model = copy.deepcopy(pretrained)",
             {
                 "model = pretrained": ("changes the pretrained network itself", "the copy is changed: copy.deepcopy"),
-                "model = copy.copy(pretrained)": (
-                    "copies the outside alone",
-                    "a shallow copy shares its parts: copy.deepcopy",
-                ),
             },
         ),
         *instead_of(
