@@ -159,7 +159,7 @@ class LookupByName(lookup.BackwardFuncLookup):
         self.named[_name(forward_fn), arg_position] = back_fn
 
     def get_back_func(self, forward_fn: Callable[..., Any], arg_position: int) -> Callable[..., Any]:
-        return getattr(self, "named", {})[_name(forward_fn), arg_position]  # type: ignore[no-any-return]
+        return getattr(self, "named", {})[_name(forward_fn), arg_position]
 
 
 class LookupByTurns:
