@@ -1,0 +1,1 @@
+"""Figures of convolutions: what a strided view picks from memory, and a kernel at work."""
