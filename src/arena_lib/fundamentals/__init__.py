@@ -8,6 +8,7 @@ ray_tracing  rays, triangles and meshes: from one ray and one segment to a mesh 
 resnets      layers, batch normalisation and residual blocks up to ResNet-34, their training and reuse
 optimizers   gradient descent to Muon, on surfaces and in training, with groups and schedules
 distributed  collectives from sends and receives, and training on several processes
+convolutions views by strides, and convolutions and pooling built on them
 backprop     an autograd engine on numpy, checked by finite differences, that trains a classifier
 generative   networks that draw: transposed convolutions, an autoencoder, a VAE and a GAN
 landscapes   curvature from products with vectors, where it comes from, and what measures of it measure

@@ -128,7 +128,7 @@ def test_a_convolution_with_a_bias_is_refused_with_the_names():
     class Conv2d(nn.Conv2d):
         pass
 
-    message = refuse(tests.test_conv2d, Conv2d)
+    message = refuse(tests.test_conv2d_module, Conv2d)
     assert "bias" in message
     assert "parameters" in message
 

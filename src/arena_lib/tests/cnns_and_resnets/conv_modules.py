@@ -82,7 +82,8 @@ class Conv2dLikeTorch(nn.Conv2d):
 
 DRAWN = "torch.empty(out_channels, in_channels, kernel_size, kernel_size).uniform_(-bound, bound)"
 
-test_conv2d = exercise(
+test_conv2d_module = exercise(
+    name="conv2d_module",
     reference=convolution.Conv2d,
     cases=conv2d_cases,
     observe=conv2d_and_gradients,
