@@ -1,4 +1,6 @@
+import hashlib
 import re
+import tomllib
 
 import numpy as np
 import pytest
@@ -47,6 +49,13 @@ def test_the_bundled_images_show_what_their_labels_say():
 def test_the_images_that_ship_fit_within_three_megabytes():
     assert sum(file.stat().st_size for file in BUNDLED.iterdir()) < 3_000_000
     assert "Zalando" in (BUNDLED / "LICENSE").read_text()
+
+
+def test_the_card_says_what_the_files_are():
+    card = tomllib.loads((BUNDLED / "card.toml").read_text())
+    assert card["licence"] == "MIT"
+    assert card["sha256"] == {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in BUNDLED.glob("*.xz")}
+    assert card["images"] == {split: len(load_fashion_mnist(split).labels) for split in ("train", "test")}
 
 
 def test_labels_are_not_in_order():

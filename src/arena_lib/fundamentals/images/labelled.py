@@ -66,7 +66,8 @@ def load_fashion_mnist(split: str = "train", folder: Path | str | None = None) -
     """Small grey pictures of ten kinds of clothes, in random order.
 
     Without `folder`, the bundled ones: 6,000 for "train" and 1,000 for "test", as many of each class. With it, all
-    60,000 and 10,000: `folder` has the four idx files, such as `arena zoo fetch fashion-mnist` brings.
+    60,000 and 10,000: `folder` has the four idx files. Debian's package `dataset-fashion-mnist` puts them into
+    /usr/share/datasets/fashion-mnist.
 
     >>> images, labels, classes = load_fashion_mnist()
     >>> images.shape, labels.bincount().tolist()

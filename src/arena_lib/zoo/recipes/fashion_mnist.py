@@ -2,8 +2,8 @@
 
     python -m arena_lib.zoo.recipes.fashion_mnist FOLDER
 
-FOLDER has the four idx files of the whole data set: `arena zoo fetch fashion-mnist` brings them, and Debian's package
-`dataset-fashion-mnist` puts them into /usr/share/datasets/fashion-mnist. The images keep their order, which is random,
+FOLDER has the four idx files of the whole data set: Debian's package `dataset-fashion-mnist` puts them into
+/usr/share/datasets/fashion-mnist. The images keep their order, which is random,
 and every pixel; they are packed with xz, which takes 48 % of their bytes.
 
 Source:  own derivation. The images: Xiao, Rasul and Vollgraf 2017, arXiv:1708.07747.
