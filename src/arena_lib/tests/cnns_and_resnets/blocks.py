@@ -65,7 +65,7 @@ class ResidualBlockOfTorch(nn.Module):
                 nn.Conv2d(in_feats, out_feats, 1, first_stride, bias=False), nn.BatchNorm2d(out_feats)
             )
         else:
-            self.downsample = nn.Identity()
+            self.downsample = nn.Sequential()
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))

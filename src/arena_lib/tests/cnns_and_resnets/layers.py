@@ -1,5 +1,6 @@
 """Judges of ReLU, Linear, Flatten and SimpleMLP."""
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -109,13 +110,19 @@ def linear_and_gradients(cls: Any, case: Case) -> Observations:
     seen["sizes"] = [getattr(layer, name, "missing") for name in ("in_features", "out_features")]
     for name in ("weight", "bias")[: 1 + has_bias]:
         if name in seen["parameters"]:
-            spread = spread_of(lambda name=name: getattr(cls(*case.given["init"]), name), bound)
+            spread = spread_of(partial(_draw_again, cls, case, name), bound)
             seen |= {f"new {name}s: {what}": value for what, value in spread.items()}
     expected = {"weight": (out_features, in_features), "bias": (out_features,)}
     if seen["parameters"] == {name: expected[name] for name in sorted(expected) if name == "weight" or has_bias}:
         fill(layer)
         seen |= call_with_gradients(layer, case.fresh().args[0], "of known weights")
     return seen
+
+
+def _draw_again(cls: Any, case: Case, name: str) -> Tensor:
+    """A parameter of a new layer."""
+    parameter: Tensor = getattr(cls(*case.given["init"]), name)
+    return parameter
 
 
 class LinearByFunction(nn.Module):

@@ -225,7 +225,7 @@ def copy_and_original(function: Callable[..., Any], case: Case) -> Observations:
         "fc has the old weights": model.fc.weight.shape == before["fc.weight"].shape
         and torch.equal(model.fc.weight.detach(), before["fc.weight"]),
         "the body is the pretrained one's": all(torch.equal(before[name], tensor) for name, tensor in body.items()),
-        "features are the pretrained one's": torch.allclose(*features, atol=1e-5),
+        "features are the pretrained one's": torch.allclose(features[0], features[1], atol=1e-5),
         "pretrained is as before": list(before) == list(after)
         and all(map(torch.equal, before.values(), after.values())),
         "pretrained can learn as before": all(parameter.requires_grad for parameter in pretrained.parameters()),

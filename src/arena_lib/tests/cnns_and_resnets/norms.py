@@ -88,6 +88,10 @@ class BatchNormByTorch(nn.BatchNorm2d):
 class BatchNormByLerp(nn.Module):
     """With lerp and einops, and buffers assigned anew."""
 
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+
     def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
         super().__init__()
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
