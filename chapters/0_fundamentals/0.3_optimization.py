@@ -1,9 +1,10 @@
 # ---
-# arena: {id: "0.3", slug: optimization, title: Optimization, hours: 10}
+# arena: {id: "0.3", slug: optimization, title: Optimization, hours: 11}
 # objectives:
 #   - "Write the optimizers that networks are trained with, from gradient descent to Muon, and say what each one adds"
 #   - "Watch them walk over surfaces whose shape you know, and see why one gets stuck where another doesn't"
 #   - "Give groups of parameters settings of their own, and let the learning rate change over a run"
+#   - "Let a program search for settings, and keep a record of every run"
 #   - "Make collectives of sends and receives, and train one network on several processes as if on one"
 # ---
 # %% [markdown]
@@ -19,6 +20,7 @@
 # - **RMSprop**, **Adam** and **AdamW**, which give every number a step size of its own,
 # - **Muon**, which treats a matrix as a matrix,
 # - **parameter groups** and **schedules**: settings that differ between parameters, and from step to step,
+# - **a search** for settings with Optuna, in which each run leaves a record,
 # - **collectives**, and a trainer with which several processes learn as one.
 #
 # ### How to work through this
@@ -35,7 +37,8 @@
 # | 1. Downhill | 90 |
 # | 2. A step size for every number | 140 |
 # | 3. Groups and schedules | 85 |
-# | 4. Many processes | 150 |
+# | 4. Searching, and keeping track | 65 |
+# | 5. Many processes | 150 |
 #
 # These are the minutes of the exercises. The hours at the top leave the rest for reading, and for looking at what comes out.
 #
@@ -464,7 +467,89 @@ plots.lines(
     curves | {"factor of the rate": factors}, title="Three schedules", y_title="loss (nats, averaged) or factor"
 )
 # %% [markdown]
-# ## 4. Many processes
+# ## 4. Searching, and keeping track
+#
+# *About 65 minutes of exercises. You keep the numbers of every run, and let a program search for settings.*
+#
+# You have tuned by hand, and you have tried all values of one setting. With three or four settings neither will do any more. A
+# program must search, and then two habits matter. Every run must **leave a record**, or in an hour nobody knows which
+# settings gave the good one. And **what may be tried** must be written down, as data, not buried in code.
+#
+# First the record. `MetricsLog` of this library writes a table, `metrics.csv`, into a folder, a row at a time, so that a run that
+# crashes has left its numbers. There are services for this, such as Weights & Biases, which show curves of many runs in a browser.
+# You need no account here: the same trainer logs there as well if you pass `trackers=("wandb",)`, and with `WANDB_MODE=offline` in
+# the environment it doesn't even need a network.
+# %% exercise="tracked_trainer" title="A run that leaves a record" difficulty=3 importance=4 minutes=30
+# hint: Which three things must be there before the first step? pre_training_setup makes them.
+# hint: training_step counts first and logs then: the first row has step 1. evaluate logs at the step that was reached, and leaves the model in training mode.
+# hint: self.log.log(self.n_steps, {"loss": loss.item()}); in train: for batch in order.split(self.args.batch_size): self.training_step(inputs[batch], labels[batch])
+# %% [markdown]
+# ### What may be tried
+#
+# A learning rate may be 0.0001 or 0.1. If you draw evenly between the two, nine of ten draws lie above 0.01, and small rates are
+# never tried. So draw its *logarithm* evenly: each power of ten gets its share. Weight decay has a further twist. It may be
+# exactly 0, which no logarithmic scale contains. So a second entry says whether there is any.
+# %% exercise="make_sweep_config" title="Write down what may be tried" difficulty=2 importance=3 minutes=10
+# hint: Which of the settings live on a logarithmic scale, and which are choices from a list?
+# hint: Nested dictionaries: method, metric and parameters; under parameters an entry for each setting.
+# hint: "learning_rate": {"distribution": "log_uniform_values", "min": 1e-4, "max": 1e-1}, "batch_size": {"values": [32, 64, 128, 256]}, ...
+# %% [markdown]
+# Optuna is a library that searches. It calls a function of yours with a **trial**, again and again. You ask the trial for settings,
+# run, and return a score. Behind the scenes it learns which settings have done well, and suggests more like those.
+# %% exercise="sample_parameters" title="Ask for settings" difficulty=2 importance=3 minutes=15
+# hint: There are three kinds of entries. How do you tell them apart?
+# hint: "values" in options tells a choice. Otherwise look at options.get("distribution"), and raise ConfigError if it's neither of the two.
+# hint: trial.suggest_categorical(name, options["values"]); trial.suggest_float(name, options["min"], options["max"], log=True)
+# %% exercise="update_args" title="From a draw to a run" difficulty=1 importance=3 minutes=10
+# hint: The arguments are frozen: a new object has the new values.
+# hint: dataclasses.replace(args, name=value, ...) copies all other fields.
+# hint: weight_decay=sampled_parameters["weight_decay"] if sampled_parameters["weight_decay_bool"] else 0.0
+# %% result
+# a search, trial by trial.
+# Each mark is a run, with its record in a folder of its own. The second curve is the best so far. The first ten trials are random, and
+# reach 37 % on average. By then the search knows where to look: the last ten reach 75 %, and the best of all 80 %.
+import tempfile
+from pathlib import Path
+
+from arena_lib.fundamentals.optimizers.experiments import TrackedTrainingArgs, run_search
+
+runs_folder = Path(tempfile.mkdtemp())
+sweep_config = make_sweep_config()
+n_search = 200 if SCALE == "tiny" else 1000
+
+
+def objective(trial):
+    args = update_args(TrackedTrainingArgs(n_epochs=2), sample_parameters(sweep_config, trial))
+    model = make_mlp(digits.n_pixels, 64, digits.n_classes, seed=0)
+    sets = (images[:n_search], labels[:n_search]), (test_images, test_labels)
+    return TrackedTrainer(args, model, *sets, runs_folder / f"run{trial.number}").train()
+
+
+study = run_search(objective, n_trials=4 if SCALE == "tiny" else 30)
+scores = torch.tensor([trial.value for trial in study.trials])
+print(f"best accuracy {study.best_value:.1%} with", study.best_params)
+plots.lines(
+    {"each trial": scores, "best so far": scores.cummax(0).values},
+    x_title="trial",
+    y_title="accuracy",
+    title="A search",
+)
+# %% result
+# which setting mattered?
+# The same runs over their learning rates. Nearly all that the search has found out is where the learning rate should be: between 0.009
+# and 0.016. It has also come to like small batches, but beware: all runs see each picture twice, so small batches mean more *steps*.
+# A search answers the question that you put, here "what is best within two epochs?", and not the one that you meant.
+by_rate_found = sorted((trial.params["learning_rate"], trial.value) for trial in study.trials)
+importance_figure = plots.lines(
+    {"trials": [score for _, score in by_rate_found]},
+    x=[rate for rate, _ in by_rate_found],
+    x_title="learning rate",
+    y_title="accuracy",
+    title="What the search has found out",
+)
+importance_figure.update_xaxes(type="log", exponentformat="power")
+# %% [markdown]
+# ## 5. Many processes
 #
 # *About 150 minutes of exercises. You make collectives of sends and receives, and train one network on several processes.*
 #

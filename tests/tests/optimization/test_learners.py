@@ -5,6 +5,8 @@ import torch
 from torch import nn
 
 from arena_lib.checking import run
+from arena_lib.errors import CheckFailed
+from arena_lib.fundamentals.optimizers.experiments import make_sweep_config
 from arena_lib.tests import optimization as tests
 
 
@@ -109,3 +111,11 @@ def test_an_instance_in_place_of_the_class_is_told_so():
 def test_adamw_in_place_of_adam_and_the_other_way_round_are_told_so():
     assert named(tests.test_adam, torch.optim.AdamW)[0] == "failed"
     assert named(tests.test_adamw, torch.optim.Adam)[0] == "failed"
+
+
+def test_a_sweep_configuration_may_be_handed_in_as_the_dictionary_of_other_notebooks():
+    config = make_sweep_config()
+    tests.test_sweep_config(config)
+    config["parameters"]["batch_size"] = {"values": [32, 64]}
+    with pytest.raises(CheckFailed, match="batch_size"):
+        tests.test_sweep_config(config)

@@ -9,6 +9,13 @@ from arena_lib.tests.optimization.matrices import test_muon, test_orthogonalize
 from arena_lib.tests.optimization.momentum import test_nesterov_sgd, test_sgd
 from arena_lib.tests.optimization.rings import test_ring_all_gather, test_ring_all_reduce, test_ring_reduce_scatter
 from arena_lib.tests.optimization.scheduling import test_schedule, test_warmup_cosine
+from arena_lib.tests.optimization.searching import (
+    test_make_sweep_config,
+    test_sample_parameters,
+    test_sweep_config,
+    test_update_args,
+)
+from arena_lib.tests.optimization.tracking import test_tracked_trainer
 from arena_lib.tests.optimization.training_together import test_average_gradients, test_dist_trainer, test_shard
 
 __test__ = False
@@ -24,6 +31,7 @@ __all__ = [
     "test_dist_trainer",
     "test_gradient_descent",
     "test_make_param_groups",
+    "test_make_sweep_config",
     "test_moving_average",
     "test_muon",
     "test_nesterov_sgd",
@@ -35,10 +43,14 @@ __all__ = [
     "test_ring_all_reduce",
     "test_ring_reduce_scatter",
     "test_rmsprop",
+    "test_sample_parameters",
     "test_schedule",
     "test_send_right",
     "test_sgd",
     "test_sgd_param_groups",
     "test_shard",
+    "test_sweep_config",
+    "test_tracked_trainer",
+    "test_update_args",
     "test_warmup_cosine",
 ]
