@@ -666,10 +666,10 @@ plots.scatter(
 # something about how a *function* does on new pictures, that must be impossible.
 # %% exercise="what_was_measured" title="Turn the order round" difficulty=3 importance=5 minutes=25
 # hint: The twins must be sharper than any of the networks, since raise_sharpness only raises. Which goals turn the order round?
-# hint: top = sharpness.max(). A goal such as top * top / sharpness is at least top, and the larger the flatter a network was.
-# hint: twins = [raise_sharpness(one, sharpness_of, goal) for one, goal in zip(all_params, goals)], with goals = (sharpness.max() ** 2 / sharpness).tolist()
+# hint: top = sharpness.max(). A goal such as 1.1 * top * top / sharpness is above top, and the larger the flatter a network was.
+# hint: twins = [raise_sharpness(one, sharpness_of, goal) for one, goal in zip(all_params, goals)], with goals = (1.1 * sharpness.max() ** 2 / sharpness).tolist()
 # region solution
-goals_of_twins = (sharpness.max() ** 2 / sharpness).tolist()
+goals_of_twins = (1.1 * sharpness.max() ** 2 / sharpness).tolist()
 twins = [raise_sharpness(one, sharpness_of, goal) for one, goal in zip(all_params, goals_of_twins)]
 # endregion
 twin_sharpness = torch.tensor([sharpness_of(one) for one in twins])
@@ -753,8 +753,8 @@ plots.scatter(
 # the edge of stability.
 # Three learning rates, one start, at a sharpness of 15. With small rates the curve rises: on its way down, the network goes
 # into ever sharper places. It climbs a little past 2 / lr, the level line of its rate, is thrown back, and *stays there*,
-# hovering a few percent above the line. Nobody told it where to stop. (The smallest rate gets there last, and has just passed
-# its line when the run ends.) With the largest rate 2 / lr is 13, less than at the start, and it hovers from the beginning. At the
+# hovering a few percent above the line. Nobody told it where to stop. (The smallest rate gets there last, and is
+# thrown back just before the run ends.) With the largest rate 2 / lr is 13, less than at the start, and it hovers from the beginning. At the
 # edge steps jump from side to side, and the jumping drives the network back out of what is too sharp (Cohen et al. 2021).
 one_hot = torch.nn.functional.one_hot(y, 10).double()
 smooth_model = TwoLayers(49, 20, 10, "tanh", gain=0.4)

@@ -19,6 +19,8 @@ LossFunction = Callable[[Tensor], Tensor]
 """Takes theta and returns one number."""
 EPS = 1e-4
 """How far theta is moved, as a length; near the best for float64 gradients of losses of order 1; own choice."""
+MARK_OF_SINGLE_STEPS = "torch::autograd::Error"
+"""What PyTorch's graph holds in place of the derivative of a step that is marked `once_differentiable`."""
 
 
 def compute_gradient(loss_fn: LossFunction, theta: Float[Tensor, " n_params"]) -> Float[Tensor, " n_params"]:
@@ -86,23 +88,32 @@ def hessian_vector_product(
         point = theta.detach().requires_grad_(True)
         loss = loss_fn(point)
         check_loss(loss)
-        # Ones that require a gradient: so PyTorch refuses steps that it can differentiate only once, rather than skip them.
+        # Ones that require a gradient: PyTorch then marks each step that it can differentiate only once.
         ones = torch.ones_like(loss, requires_grad=True)
         (gradient,) = torch.autograd.grad(loss, point, ones, create_graph=True)
         return _differentiate_again(gradient, point, v.detach())
 
 
 def _differentiate_again(gradient: Tensor, point: Tensor, v: Tensor) -> Tensor:
-    try:
-        (product,) = torch.autograd.grad(gradient @ v, point, materialize_grads=True)
-    except RuntimeError as error:
-        if "differentiate twice" not in str(error) and "not implemented" not in str(error):
-            raise
-        raise ConfigError(
-            f"loss_fn must be differentiable twice: got one with a step that isn't ({error}). "
-            "Write this step with operations of torch, or use hvp_by_differences."
-        ) from error
+    _refuse_single_steps(gradient)
+    (product,) = torch.autograd.grad(gradient @ v, point, materialize_grads=True)
     return product
+
+
+def _refuse_single_steps(gradient: Tensor) -> None:
+    """A step that can be differentiated once leaves a mark in the graph, which a second pass may go around in silence."""
+    waiting, seen = [gradient.grad_fn], set()
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        if node.name() == MARK_OF_SINGLE_STEPS:
+            raise ConfigError(
+                "loss_fn must be differentiable twice: got one with a step that PyTorch can differentiate only once. "
+                "Write this step with operations of torch, or use hvp_by_differences."
+            )
+        seen.add(node)
+        waiting += [parent for parent, _ in node.next_functions]
 
 
 def exact_hessian(loss_fn: LossFunction, theta: Float[Tensor, " n_params"]) -> Float[Tensor, "n_params n_params"]:
