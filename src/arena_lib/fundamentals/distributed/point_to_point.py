@@ -55,4 +55,4 @@ def send_right(outgoing: Tensor, incoming: Tensor, rank: int, world_size: int) -
         return
     sending = dist.isend(outgoing.contiguous(), dst=(rank + 1) % world_size)
     dist.recv(incoming, src=(rank - 1) % world_size)
-    sending.wait()
+    sending.wait()  # type: ignore[union-attr]

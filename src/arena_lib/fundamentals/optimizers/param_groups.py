@@ -39,7 +39,7 @@ def make_param_groups(
     >>> [(group["lr"], group["momentum"]) for group in groups]
     [(0.1, 0.9), (0.5, 0.9)]
     """
-    listed = list(params)
+    listed: list[Any] = list(params)
     if listed and not isinstance(listed[0], Mapping):
         listed = [{"params": listed}]
     groups = [{**defaults, **group, "params": list(group["params"])} for group in listed]

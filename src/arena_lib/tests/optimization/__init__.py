@@ -4,7 +4,8 @@ from arena_lib.tests.optimization.adams import test_adam, test_adamw
 from arena_lib.tests.optimization.adaptive import test_moving_average, test_rmsprop
 from arena_lib.tests.optimization.collecting import test_all_reduce, test_broadcast, test_reduce, test_send_right
 from arena_lib.tests.optimization.descending import test_gradient_descent, test_opt_fn_with_sgd, test_plain_sgd
-from arena_lib.tests.optimization.grouping import test_decay_groups, test_make_param_groups, test_sgd_param_groups
+from arena_lib.tests.optimization.grouped_descent import test_sgd_param_groups
+from arena_lib.tests.optimization.grouping import test_decay_groups, test_make_param_groups
 from arena_lib.tests.optimization.matrices import test_muon, test_orthogonalize
 from arena_lib.tests.optimization.momentum import test_nesterov_sgd, test_sgd
 from arena_lib.tests.optimization.rings import test_ring_all_gather, test_ring_all_reduce, test_ring_reduce_scatter

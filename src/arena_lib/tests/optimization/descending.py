@@ -71,7 +71,7 @@ def descent_by_backward(fn, xy, lr=0.01, n_iters=100):  # type: ignore[no-untype
         points[i] = point
         x, y = (number.clone().requires_grad_() for number in point)
         fn(x, y).backward()
-        point = point - lr * torch.stack([x.grad, y.grad])  # type: ignore[list-item]
+        point = point - lr * torch.stack([x.grad, y.grad])
     return points
 
 

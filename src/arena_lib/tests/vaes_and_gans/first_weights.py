@@ -96,9 +96,9 @@ def init_by_apply(model: nn.Module) -> None:
         if name in ("Conv2d", "ConvTranspose2d", "Linear", "BatchNorm2d"):
             if module.weight is None:
                 return
-            module.weight.data.normal_(float(name == "BatchNorm2d"), 0.02)  # type: ignore[union-attr,operator]
+            module.weight.data.normal_(float(name == "BatchNorm2d"), 0.02)  # type: ignore[operator]
             if module.bias is not None:
-                module.bias.data.fill_(0)  # type: ignore[union-attr,operator]
+                module.bias.data.fill_(0)  # type: ignore[operator]
 
     model.apply(draw_layer)
 

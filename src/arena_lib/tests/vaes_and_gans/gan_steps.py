@@ -67,7 +67,9 @@ def _make_players(case: Case) -> tuple[TinyGenerator, TinyDiscriminator, Tensor,
         for parameter in network.parameters():
             parameter.grad = torch.full_like(parameter, case.given.get("left_over", 0.0))
     fake = generator(case.given["noise"].clone())
-    optimizers = [torch.optim.SGD(network.parameters(), lr=case.given["lr"]) for network in (generator, discriminator)]
+    optimizers: list[torch.optim.Optimizer] = [
+        torch.optim.SGD(network.parameters(), lr=case.given["lr"]) for network in (generator, discriminator)
+    ]
     return generator, discriminator, fake, optimizers
 
 
@@ -113,10 +115,10 @@ def discriminator_step_in_two_parts(
     real.backward()
     fake = F.softplus(discriminator(img_fake.detach().clone())).mean()
     fake.backward()
-    parameters = list(discriminator.parameters())
-    norm = torch.stack([p.grad.norm() for p in parameters]).norm()
-    for parameter in parameters:
-        parameter.grad.mul_(torch.clamp(clip_grad_norm / (norm + 1e-6), max=1.0))
+    gradients = [p.grad for p in discriminator.parameters() if p.grad is not None]
+    norm = torch.stack([gradient.norm() for gradient in gradients]).norm()
+    for gradient in gradients:
+        gradient.mul_(torch.clamp(clip_grad_norm / (norm + 1e-6), max=1.0))
     optimizer.step()
     return (real + fake).detach()
 

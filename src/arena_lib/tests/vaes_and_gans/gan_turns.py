@@ -34,7 +34,7 @@ class Watched(torch.optim.SGD):
         super().__init__(network.parameters(), lr=lr)
         self.name, self.log = name, log
 
-    def step(self, closure: Any = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Any = None) -> Any:
         squares = [float(p.grad.square().sum()) for p in self.param_groups[0]["params"] if p.grad is not None]
         self.log.append((self.name, round(sum(squares) ** 0.5, 4) if sum(squares) else 0.0))
         return super().step()
@@ -87,11 +87,11 @@ class TrainerByHand(training.DCGANTrainer):
             batches = list(training.minibatches(self.images, self.args.batch_size, self.random))
             for real in batches:
                 fake = self.generator(self.draw_noise(real.shape[0]))
-                clip = {"clip_grad_norm": self.args.clip_grad_norm}
-                step_d = training.training_step_discriminator(self.discriminator, self.optimizer_D, real, fake, **clip)
+                clip = self.args.clip_grad_norm
+                step_d = training.training_step_discriminator(self.discriminator, self.optimizer_D, real, fake, clip)
                 self.losses_D += [step_d.item()]
                 players = (self.generator, self.discriminator, self.optimizer_G)
-                self.losses_G += [training.training_step_generator(*players, fake, **clip).item()]
+                self.losses_G += [training.training_step_generator(*players, fake, clip).item()]
             self.log_samples()
         return self.generator
 

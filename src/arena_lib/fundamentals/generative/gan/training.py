@@ -116,9 +116,8 @@ class DCGANTrainer:
         self.discriminator = Discriminator(args.n_channels)
         for network in (self.generator, self.discriminator):
             initialize_weights(network)
-        adam = {"lr": args.lr, "betas": args.betas}
-        self.optimizer_G = torch.optim.Adam(self.generator.parameters(), **adam)
-        self.optimizer_D = torch.optim.Adam(self.discriminator.parameters(), **adam)
+        self.optimizer_G = torch.optim.Adam(self.generator.parameters(), lr=args.lr, betas=args.betas)
+        self.optimizer_D = torch.optim.Adam(self.discriminator.parameters(), lr=args.lr, betas=args.betas)
         self.random = torch.Generator().manual_seed(args.seed)
         self.shown_noise = self.draw_noise(args.n_shown)
         self.losses_D: list[float] = []
