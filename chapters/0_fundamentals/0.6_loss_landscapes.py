@@ -730,6 +730,11 @@ plots.scatter(
     title="In units of each parameter",
 )
 # %% [markdown]
+# One question is left that no plot of ten networks can answer: would it come out again? We trained ten networks from other
+# random starts, three times over. The first plot's correlation was -0.65, -0.93 and -0.90. Then we did the same with 400
+# pictures to learn from in place of 600, and changed nothing else: -0.26, -0.09, 0.21 and 0.22. So the pattern belongs to
+# one set-up, and not to networks as such. Repeat what you find, and change what shouldn't matter, before you call it a law.
+#
 # What to take away: before you believe a plot, ask what could move a point along its axis *and leave alone what the plot is
 # about*. Then move it. A control experiment of ten lines is worth more than a correlation of any
 # size. Sometimes it overthrows the conclusion. Here it overthrew the measure.
