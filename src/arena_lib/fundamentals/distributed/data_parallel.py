@@ -139,7 +139,10 @@ class DistTrainer:
 
     @torch.no_grad()
     def evaluate(self) -> float:
-        """The share of the test set whose label gets the largest logit: each rank counts in its shard, and counts are added up."""
+        """The share of the test set whose label gets the largest logit: each rank counts in its shard, and counts are added up.
+
+        Meanwhile the model is in evaluation mode (`self.model.eval()`); after it the model is in training mode again.
+        """
         inputs, labels = self.test_set
         self.model.eval()
         predicted = self.model(shard(inputs, self.rank, self.world_size)).argmax(dim=-1)

@@ -11,6 +11,7 @@ from arena_lib.tests.optimization.watching import (
     decay_in_place,
     life_of_an_optimizer,
     mistakes_around_the_update,
+    mistakes_with_a_state,
     optimizer_cases,
 )
 
@@ -106,6 +107,7 @@ def mistakes_of_adams(name: str, grad: str) -> tuple[Mistake, ...]:
     square = f"square.mul_(self.beta2).add_((1 - self.beta2) * {grad}**2)"
     return (
         *mistakes_around_the_update(name),
+        *mistakes_with_a_state(getattr(adam, name)),
         *instead_of(
             mean,
             {
@@ -128,6 +130,11 @@ def mistakes_of_adams(name: str, grad: str) -> tuple[Mistake, ...]:
                     "averages sizes, not squares",
                     "s is the average of g²",
                 ),
+                f"square.mul_(self.beta1).add_((1 - self.beta1) * {grad}**2)": (
+                    "uses beta1 for s",
+                    "s goes with beta2",
+                ),
+                f"square.mul_(self.beta2).add_({grad}**2)": ("adds up squares", "a new square counts 1 - beta2 times"),
                 f"square.mul_(self.beta2).add_((1 - self.beta2) * mean**2)": (  # noqa: F541
                     "squares m",
                     "s is the average of the gradient's own square",
@@ -152,6 +159,20 @@ def mistakes_of_adams(name: str, grad: str) -> tuple[Mistake, ...]:
                     "counts one step too many",
                     "in the first step t is 1",
                 ),
+                "mean_hat = mean / (1 - self.beta1 ** self.n_steps[i])\n"
+                "                square_hat = square / (1 - self.beta1 ** self.n_steps[i])": (
+                    "corrects both with beta1",
+                    "s goes with beta2: ŝ = s / (1 - beta2^t)",
+                ),
+                "mean_hat = mean / (1 - self.beta2 ** self.n_steps[i])\n"
+                "                square_hat = square / (1 - self.beta1 ** self.n_steps[i])": (
+                    "swaps the betas in the correction",
+                    "m goes with beta1, and s with beta2",
+                ),
+                "mean_hat = mean\n                square_hat = square / (1 - self.beta2 ** self.n_steps[i])": (
+                    "takes the bias out of s alone",
+                    "m begins at 0 as well",
+                ),
                 "mean_hat = mean / (1 - self.beta1)\n                square_hat = square / (1 - self.beta2)": (
                     "corrects every step as the first",
                     "the power of beta is the number of steps",
@@ -173,6 +194,10 @@ def mistakes_of_adams(name: str, grad: str) -> tuple[Mistake, ...]:
             {
                 "(square_hat + self.eps).sqrt()": ("adds eps inside the root", "eps is added to the root: √ŝ + eps"),
                 "(square_hat + self.eps)": ("forgets the root", "m̂ is divided by √ŝ + eps"),
+                "((square.sqrt() + self.eps) / (1 - self.beta2 ** self.n_steps[i]) ** 0.5)": (
+                    "adds eps before the bias is taken out",
+                    "eps is added to √ŝ, whose bias is taken out already",
+                ),
             },
             within=within,
         ),
@@ -197,6 +222,13 @@ test_adam = exercise(
                     "in Adam the decay is part of the gradient, and goes through the averages",
                 ),
             },
+            within="Adam.step",
+        ),
+        Mistake(
+            "leaves the decay out of the square",
+            "(1 - self.beta2) * grad**2",
+            "(1 - self.beta2) * param.grad**2",
+            why="g has the decay in it, wherever it is used",
             within="Adam.step",
         ),
         Mistake(

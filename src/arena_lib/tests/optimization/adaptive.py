@@ -12,6 +12,7 @@ from arena_lib.tests.optimization.watching import (
     decay_in_place,
     life_of_an_optimizer,
     mistakes_around_the_update,
+    mistakes_with_a_state,
     optimizer_cases,
 )
 
@@ -172,6 +173,7 @@ test_rmsprop = exercise(
     accepts=[RMSpropByAddcmul],
     mistakes=[
         *mistakes_around_the_update("RMSprop"),
+        *mistakes_with_a_state(rmsprop.RMSprop),
         decay_in_place("RMSprop"),
         *instead_of(
             SQUARE,
@@ -235,6 +237,27 @@ test_rmsprop = exercise(
             "param -= self.lr * velocity",
             "param -= self.lr * grad / (square.sqrt() + self.eps)",
             why="the step goes along the velocity",
+            within="RMSprop.step",
+        ),
+        Mistake(
+            "forgets the velocity after the step",
+            VELOCITY,
+            "velocity = self.momentum * velocity + grad / (square.sqrt() + self.eps)",
+            why="the velocity must be kept for the next step: change it in place, or store it",
+            within="RMSprop.step",
+        ),
+        Mistake(
+            "forgets weight decay",
+            "grad = param.grad + self.weight_decay * param",
+            "grad = param.grad",
+            why="weight_decay * p belongs to the gradient",
+            within="RMSprop.step",
+        ),
+        Mistake(
+            "decays past the average",
+            "grad = param.grad + self.weight_decay * param",
+            "grad = param.grad\n                param -= self.lr * self.weight_decay * param",
+            why="here the decay is part of the gradient, and is divided like all of it",
             within="RMSprop.step",
         ),
     ],

@@ -214,6 +214,13 @@ def shared_mistakes(divide: str = "tensor /= world_size") -> tuple[Mistake, ...]
     )
 
 
+def reduce_of_shares(tensor: Tensor, rank: int, world_size: int, dst: int = 0, op: str = "sum") -> None:
+    """Every rank divides its own tensor, and the sum is the mean; but theirs are no longer as they were."""
+    if op == "mean":
+        tensor /= world_size
+    collectives.reduce(tensor, rank, world_size, dst)
+
+
 test_reduce = exercise(
     reference=collectives.reduce,
     cases=reduce_cases,
@@ -225,6 +232,15 @@ test_reduce = exercise(
             "dist.recv(received, src=other)\n            tensor += received",
             {
                 "dist.recv(tensor, src=other)": ("overwrites the tensor", "receive into another tensor, and add that"),
+                "dist.recv(tensor, src=other)\n            tensor += tensor": (
+                    "receives into the tensor that it adds to",
+                    "a receive overwrites: receive into another tensor, and add that",
+                ),
+                "dist.recv(received, src=other)\n            tensor += received\n"
+                '            if op == "mean":\n                tensor /= 2': (
+                    "takes the mean of two again and again",
+                    "the sum of all is divided once, by world_size",
+                ),
                 "dist.recv(received, src=other)\n            tensor = tensor + received": (
                     "adds into a new tensor",
                     "the result must stand in tensor: add to it in place",
@@ -232,12 +248,40 @@ test_reduce = exercise(
             },
         ),
         *instead_of(
+            '    if op == "mean":\n        tensor /= world_size',
+            {
+                '            if op == "mean":\n                tensor /= world_size': (
+                    "divides after each receive",
+                    "the sum of all is divided once, after the loop",
+                ),
+            },
+        ),
+        *instead_of(
             "if rank != dst:",
-            {"if rank != 0:": ("always sums up at rank 0", "dst says who gets the result")},
+            {
+                "if rank != 0:": ("asks for rank 0 in place of dst", "dst says who gets the result"),
+                "dst = 0\n    if rank != dst:": ("always sums up at rank 0", "dst says who gets the result"),
+            },
+        ),
+        *instead_of(
+            "range(world_size)",
+            {
+                "range(1, world_size)": ("never receives from rank 0", "all ranks but dst send, rank 0 among them"),
+                "range(world_size - 1)": ("forgets the last rank", "ranks go from 0 to world_size - 1"),
+            },
+        ),
+        Mistake(
+            "divides before it sends",
+            function=reduce_of_shares,
+            why="the tensors of the others stay as they are: dst alone divides, at the end",
         ),
         *instead_of(
             "dist.send(tensor, dst=dst)",
             {
+                'dist.send(tensor, dst=dst)\n        if op == "mean":\n            tensor /= world_size': (
+                    "divides at the senders, too",
+                    "the tensors of the others stay as they are: dst alone divides",
+                ),
                 "dist.send(tensor, dst=dst)\n        tensor.zero_()": (
                     "clears what was sent",
                     "the tensors of the others stay as they are",

@@ -177,6 +177,21 @@ test_opt_fn_with_sgd = exercise(
             {"point = xy.detach()": ("moves the start itself", "xy stays as it is: work on a clone")},
         ),
         *instead_of(
+            "points.append(point.detach().clone())",
+            {"points.append(point.clone())": ("keeps the points' graph", "the points need no gradient: detach them")},
+        ),
+        *instead_of(
+            "return torch.stack(points)",
+            {"return torch.stack(points).float()": ("gives single precision", "the points have the dtype of xy")},
+        ),
+        *instead_of(
+            "range(n_iters)",
+            {
+                "range(n_iters + 1)": ("gives one point too many", "the start is one of the n_iters points"),
+                "range(n_iters - 1)": ("gives one point too few", "the start is one of the n_iters points"),
+            },
+        ),
+        *instead_of(
             "fn(point[0], point[1])",
             {"fn(point[1], point[0])": ("swaps x and y", "x is the first number")},
         ),

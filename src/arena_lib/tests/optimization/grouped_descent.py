@@ -8,7 +8,14 @@ from torch import Tensor
 from arena_lib.checking import Case, Mistake, exercise, instead_of
 from arena_lib.checking.observing import Observations
 from arena_lib.fundamentals.optimizers import param_groups
-from arena_lib.tests.optimization.watching import copies, make_params, require_class, set_grads
+from arena_lib.tests.optimization.watching import (
+    copies,
+    gradients_of_each_step,
+    make_params,
+    mistakes_in_zero_grad,
+    require_class,
+    set_grads,
+)
 
 __test__ = False
 
@@ -70,13 +77,16 @@ def life_of_groups(cls: Any, case: Case) -> Observations:
     given: Any = params if case.given["is_flat"] else groups
     optimizer = cls((param for param in params) if case.given.get("as_generator") else given, **case.given["settings"])
     seen: Observations = {"number of groups": len(optimizer.param_groups)}
+    held: list[list[Tensor | None]] = []
     for n, grads in enumerate(case.given["grads"]):
         set_grads(params, grads, {i for step, i in case.given["missing"] if step == n})
+        held.append([param.grad for param in params])
         optimizer.step()
         seen[f"parameters after step {n + 1}"] = copies(params)
         if case.given.get("changes"):
             optimizer.param_groups[0]["lr"] *= 0.5
             optimizer.param_groups[1]["weight_decay"] += 0.1
+    seen |= gradients_of_each_step(held, case)
     seen |= {
         "gradients after the steps": [None if param.grad is None else param.grad.clone() for param in params],
         "what shares their memory has moved too": [
@@ -118,7 +128,45 @@ class SGDByState:
                 p.add_(g, alpha=-lr)
 
 
+class ReadsSettingsOnce(param_groups.SGDParamGroups):
+    """Goes on with the settings from the beginning."""
+
+    once: tuple[str, ...] = ("lr", "momentum", "dampening", "weight_decay", "nesterov")
+
+    def __init__(self, params: Any, **settings: Any) -> None:
+        super().__init__(params, **settings)
+        self.first = [{name: group[name] for name in self.once} for group in self.param_groups]
+
+    def step(self) -> None:
+        now = self.param_groups
+        self.param_groups = [{**group, **first} for group, first in zip(now, self.first, strict=True)]
+        super().step()
+        self.param_groups = now
+
+
+class ReadsRatesOnce(ReadsSettingsOnce):
+    """The same with the rates alone."""
+
+    once = ("lr",)
+
+
+class CountsForAll(param_groups.SGDParamGroups):
+    """After the first step every velocity is there, be it zeros."""
+
+    def step(self) -> None:
+        super().step()
+        for group in self.param_groups:
+            for param in group["params"]:
+                if group["momentum"] != 0:
+                    self.velocities.setdefault(param, torch.zeros_like(param))
+
+
 FIRST = "if param in self.velocities:"
+BEGINNING = """grad = param.grad + group["weight_decay"] * param
+                if momentum != 0:
+                    if param in self.velocities:
+                        velocity = momentum * self.velocities[param] + (1 - group["dampening"]) * grad
+"""
 VELOCITY = 'momentum * self.velocities[param] + (1 - group["dampening"]) * grad'
 
 test_sgd_param_groups = exercise(
@@ -129,6 +177,32 @@ test_sgd_param_groups = exercise(
     keep=["__init__"],
     accepts=[SGDByState],
     mistakes=[
+        *mistakes_in_zero_grad("SGDParamGroups"),
+        *instead_of(
+            "@torch.no_grad()",
+            {
+                "@torch.enable_grad()": (
+                    "lets PyTorch record the step",
+                    "a leaf that requires a gradient may change in place only inside torch.no_grad()",
+                    "RuntimeError",
+                ),
+            },
+            within="SGDParamGroups.step",
+        ),
+        *instead_of(
+            "                    continue\n",
+            {
+                "                    break\n": (
+                    "leaves a group at the first parameter without a gradient",
+                    "a parameter without a gradient is passed over, and those after it still take their step: `continue`",
+                ),
+                "                    return\n": (
+                    "stops at the first parameter without a gradient",
+                    "a parameter without a gradient is passed over, and those after it still take their step: `continue`",
+                ),
+            },
+            within="SGDParamGroups.step",
+        ),
         *instead_of(
             'momentum = group["momentum"]',
             {
@@ -146,6 +220,10 @@ test_sgd_param_groups = exercise(
                     "takes the first group's rate for all",
                     "each group has its own",
                 ),
+                'param = param - group["lr"] * grad': (
+                    "gives the name to a new tensor",
+                    "`param = ...` changes nothing outside of step: write `param -= ...`",
+                ),
                 'param.data = param.data - group["lr"] * grad': (
                     "replaces the parameter's memory",
                     "who else holds this memory must see the step: change it in place",
@@ -159,6 +237,11 @@ test_sgd_param_groups = exercise(
                 'grad = param.grad + self.param_groups[0]["weight_decay"] * param': (
                     "takes the first group's decay for all",
                     "each group has its own",
+                ),
+                "grad = param.grad": ("forgets weight decay", "weight_decay * p belongs to the gradient"),
+                'grad = param.grad\n                param -= group["lr"] * group["weight_decay"] * param': (
+                    "decays past the velocity",
+                    "here the decay is part of the gradient, and goes through the momentum",
                 ),
                 'grad = param.grad.add_(group["weight_decay"] * param)': (
                     "changes the gradients",
@@ -195,6 +278,14 @@ test_sgd_param_groups = exercise(
             'grad + momentum * velocity if group["nesterov"] else velocity',
             {
                 "velocity": ("ignores nesterov", "if nesterov, the step is g + momentum * v"),
+                "grad + momentum * velocity": (
+                    "always takes Nesterov's step",
+                    "where nesterov is False, the step is v",
+                ),
+                'momentum * velocity if group["nesterov"] else velocity': (
+                    "forgets the gradient in Nesterov's step",
+                    "if nesterov, the step is g + momentum * v",
+                ),
                 'grad + momentum * velocity if self.param_groups[0]["nesterov"] else velocity': (
                     "asks the first group about nesterov",
                     "each group has its own",
@@ -211,6 +302,45 @@ test_sgd_param_groups = exercise(
                 ),
             },
             within="SGDParamGroups.step",
+        ),
+        *instead_of(
+            "if momentum != 0:",
+            {
+                'if momentum == 0:\n                    grad = (1 - group["dampening"]) * grad\n                else:': (
+                    "dampens without momentum",
+                    "where momentum is 0 there is no velocity, and nothing is dampened",
+                ),
+            },
+            within="SGDParamGroups.step",
+        ),
+        *instead_of(
+            "                    self.velocities[param] = velocity\n",
+            {"": ("forgets the velocity after the step", "the velocity must be kept for the next step")},
+            within="SGDParamGroups.step",
+        ),
+        Mistake(
+            "keeps the gradient itself as the velocity",
+            BEGINNING,
+            BEGINNING.replace(
+                "grad = param.grad +", 'grad = param.grad if group["weight_decay"] == 0 else param.grad +'
+            ).replace(VELOCITY, 'self.velocities[param].mul_(momentum).add_((1 - group["dampening"]) * grad)'),
+            why="the velocity is changed in the next step, and param.grad with it: begin with a clone",
+            within="SGDParamGroups.step",
+        ),
+        Mistake(
+            "reads the rates once",
+            function=ReadsRatesOnce,
+            why="settings may be changed between steps: read them from the group in every step",
+        ),
+        Mistake(
+            "reads the settings once",
+            function=ReadsSettingsOnce,
+            why="they may be changed between steps: read them from the group in every step",
+        ),
+        Mistake(
+            "takes the optimizer's first step for that of every parameter",
+            function=CountsForAll,
+            why="a parameter without a gradient took no step: its own first gradient comes later, and isn't dampened",
         ),
         Mistake(
             "moves the first group alone",

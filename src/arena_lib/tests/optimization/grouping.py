@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from arena_lib.checking import Case, exercise, instead_of
+from arena_lib.checking import Case, Mistake, exercise, instead_of
 from arena_lib.checking.observing import Observations
 from arena_lib.fundamentals.optimizers import param_groups
 
@@ -108,6 +108,7 @@ def groups_by_loop(params: Any, defaults: Mapping[str, Any]) -> list[dict[str, A
     return groups
 
 
+NO_PARAMETERS = "if not any(group['params'] for group in groups):\n        raise ConfigError('no parameters')\n    "
 COMPLETE = '{**defaults, **group, "params": list(group["params"])}'
 
 test_make_param_groups = exercise(
@@ -141,9 +142,28 @@ test_make_param_groups = exercise(
         *instead_of(
             'check_params([param for group in groups for param in group["params"]])',
             {
-                'for group in groups:\n        check_params(group["params"])': (
+                NO_PARAMETERS + 'for group in groups:\n        check_params(group["params"])': (
                     "looks for parameters that are there twice in each group alone",
                     "a parameter in two groups would take two steps at once",
+                ),
+                NO_PARAMETERS
+                + 'for i, group in enumerate(groups):\n        here = {id(param) for param in group["params"]}\n'
+                '        if here & {id(param) for other in groups[:i] for param in other["params"]}:\n'
+                '            raise ConfigError("twice")': (
+                    "looks for parameters that are there twice in two groups alone",
+                    "a parameter that is twice in one group would take two steps at once, too",
+                ),
+                NO_PARAMETERS
+                + 'seen = []\n    for param in (param for group in groups for param in group["params"]):\n'
+                '        if param in seen:\n            raise ConfigError("twice")\n        seen.append(param)': (
+                    "asks a list of tensors for a tensor",
+                    "`in` compares tensors entry by entry: what tells them apart is id(param), or a set",
+                ),
+                NO_PARAMETERS: ("lets a parameter be there twice", "it would take two steps at once: ConfigError"),
+                'if len({id(p) for group in groups for p in group["params"]}) < sum(len(group["params"]) for group in groups):\n'
+                '        raise ConfigError("twice")': (
+                    "lets an empty list pass",
+                    "without parameters there is nothing to learn: ConfigError",
                 ),
             },
         ),
@@ -158,7 +178,39 @@ test_make_param_groups = exercise(
         ),
         *instead_of(
             "if value is None:",
-            {"if False:": ("lets a setting without a value pass", "None says that every group must bring its own")},
+            {
+                "if False:": ("lets a setting without a value pass", "None says that every group must bring its own"),
+                "if name != 'params' and not value:": (
+                    "takes 0 for no value",
+                    "0 is a value: ask whether it `is None`",
+                ),
+            },
+        ),
+        *instead_of(
+            COMPLETE,
+            {
+                "{**{name: group.get(name) or default for name, default in defaults.items()}, "
+                '**{name: value for name, value in group.items() if name not in defaults}, "params": list(group["params"])}': (
+                    "takes the default for a group's 0",
+                    "0 is a setting like any other: write group.get(name, default), since `or` passes over 0",
+                ),
+                '{**{name: group.get(name, default) for name, default in defaults.items()}, "params": list(group["params"])}': (
+                    "drops unknown settings",
+                    "a setting that isn't among the defaults is refused: it's misspelt",
+                ),
+                "group | {name: group.get(name, default) for name, default in defaults.items()}": (
+                    "keeps iterables as they are",
+                    "a generator can be gone through only once: keep list(...)",
+                ),
+            },
+        ),
+        Mistake(
+            "uses generators up before it lists them",
+            '    groups = [{**defaults, **group, "params": list(group["params"])} for group in listed]\n'
+            '    check_params([param for group in groups for param in group["params"]])\n',
+            '    check_params([param for group in listed for param in group["params"]])\n'
+            '    groups = [{**defaults, **group, "params": list(group["params"])} for group in listed]\n',
+            why="a generator can be gone through only once: make the list first, and check that",
         ),
     ],
     equivalent={

@@ -6,9 +6,14 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from arena_lib.checking import Case, Tolerance, exercise, instead_of, outputs
+from arena_lib.checking import Case, Mistake, Tolerance, exercise, instead_of, outputs
 from arena_lib.fundamentals.optimizers import muon
-from arena_lib.tests.optimization.watching import life_of_an_optimizer, mistakes_around_the_update, optimizer_cases
+from arena_lib.tests.optimization.watching import (
+    life_of_an_optimizer,
+    mistakes_around_the_update,
+    mistakes_with_a_state,
+    optimizer_cases,
+)
 
 __test__ = False
 
@@ -83,6 +88,29 @@ test_orthogonalize = exercise(
                     "the norm counts as at least 1e-7: zeros stay zeros",
                 ),
                 "x": ("forgets to divide by the norm", "the steps only work for singular values of at most 1"),
+                "x / (x.norm() + EPS)": (
+                    "adds 1e-7 to the norm",
+                    "the norm itself divides, and 1e-7 only where the norm is less: max(norm, 1e-7)",
+                ),
+                "x.div_(x.norm().clamp(min=EPS))": (
+                    "divides the matrix in place",
+                    "the matrix that was handed in stays as it is: write x = x / ..., not x /= ...",
+                ),
+            },
+        ),
+        Mistake(
+            "keeps the first A",
+            "    for _ in range(n_steps):\n        gram = x @ x.T\n",
+            "    gram = x @ x.T\n    for _ in range(n_steps):\n",
+            why="X changes in every step, and A = X Xᵀ with it: calculate A inside of the loop",
+        ),
+        *instead_of(
+            "x = x / x.norm().clamp(min=EPS)",
+            {
+                "x = x / x.norm().square().clamp(min=EPS)": (
+                    "forgets the root in the norm",
+                    "the Frobenius norm is the root of the sum of all squares",
+                ),
             },
         ),
         *instead_of(
@@ -97,6 +125,12 @@ test_orthogonalize = exercise(
                     "A A is a product of matrices",
                 ),
                 "a * x + b * gram @ x": ("forgets the last term", "b A + c A A: the second product belongs to it"),
+                "a * x + (b * gram + c * gram) @ x": ("takes A for A A", "c goes with A A, a product of two matrices"),
+                "(b * gram + c * gram @ gram) @ x": ("forgets a X", "X itself, times a, belongs to the sum"),
+                "a * x + b * gram @ x + c * gram @ gram": (
+                    "multiplies A A by X no more",
+                    "(b A + c A A) X: both terms are multiplied by X",
+                ),
                 "1.5 * x - 0.5 * gram @ x": (
                     "takes the classic step",
                     "these three coefficients bring small singular values up faster",
@@ -185,6 +219,7 @@ test_muon = exercise(
     accepts=[MuonBySums],
     mistakes=[
         *mistakes_around_the_update("Muon"),
+        *mistakes_with_a_state(muon.Muon),
         *instead_of(
             "mean.mul_(self.momentum).add_((1 - self.momentum) * param.grad)",
             {

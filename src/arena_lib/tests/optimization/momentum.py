@@ -11,6 +11,7 @@ from arena_lib.tests.optimization.watching import (
     decay_in_place,
     life_of_an_optimizer,
     mistakes_around_the_update,
+    mistakes_with_a_state,
     optimizer_cases,
 )
 
@@ -102,6 +103,22 @@ class SharesItsVelocities(sgd.SGD):
         self.is_first = False
 
 
+class KeepsTheGradient(SGDByDictionary):
+    """Begins with the gradient, and changes it in place."""
+
+    @torch.no_grad()
+    def step(self) -> None:
+        for param in self.params:
+            if param.grad is None:
+                continue
+            grad = param.grad if self.decay == 0 else param.grad + self.decay * param
+            if param in self.velocity:
+                self.velocity[param].mul_(self.mu).add_(grad)
+            else:
+                self.velocity[param] = grad
+            param -= self.lr * self.velocity[param]
+
+
 VELOCITY = "velocity.mul_(self.momentum).add_(param.grad + self.weight_decay * param)"
 
 test_sgd = exercise(
@@ -112,6 +129,7 @@ test_sgd = exercise(
     accepts=[SGDByDictionary],
     mistakes=[
         *mistakes_around_the_update("SGD"),
+        *mistakes_with_a_state(sgd.SGD),
         *instead_of(
             VELOCITY,
             {
@@ -165,6 +183,29 @@ test_sgd = exercise(
             },
             within="SGD.step",
         ),
+        *instead_of(
+            "            if param.grad is not None:\n                velocity",
+            {
+                "            if param.grad is None:\n                velocity.mul_(self.momentum)\n"
+                "                param -= self.lr * velocity\n            else:\n                velocity": (
+                    "lets a parameter roll on without a gradient",
+                    "a parameter whose grad is None keeps its value and its velocity",
+                ),
+            },
+            within="SGD.step",
+        ),
+        Mistake(
+            "moves parameters that have no gradient",
+            "                param -= self.lr * velocity",
+            "            param -= self.lr * velocity",
+            why="a parameter whose grad is None keeps its value: the update belongs under the `if`, too",
+            within="SGD.step",
+        ),
+        Mistake(
+            "keeps the gradient itself as the velocity",
+            function=KeepsTheGradient,
+            why="the velocity is changed in the next step, and param.grad with it: begin with a clone, or with zeros",
+        ),
         Mistake(
             "lets the velocity decay without a gradient",
             "            if param.grad is not None:",
@@ -191,6 +232,7 @@ test_nesterov_sgd = exercise(
     accepts=[NesterovByDictionary],
     mistakes=[
         *mistakes_around_the_update("NesterovSGD"),
+        *mistakes_with_a_state(sgd.NesterovSGD),
         decay_in_place("NesterovSGD"),
         *instead_of(
             "velocity.mul_(self.momentum).add_(grad)\n                param -= self.lr * (grad + self.momentum * velocity)",

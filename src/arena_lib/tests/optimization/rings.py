@@ -7,9 +7,9 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from arena_lib.checking import Case, exercise, instead_of
+from arena_lib.checking import Case, Mistake, exercise, instead_of
 from arena_lib.checking.observing import Observations
-from arena_lib.fundamentals.distributed import ring
+from arena_lib.fundamentals.distributed import collectives, ring
 from arena_lib.fundamentals.distributed.point_to_point import send_right
 from arena_lib.tests.optimization.worlds import draw, run_world, world_case
 
@@ -192,6 +192,7 @@ def ring_cases(generator: torch.Generator) -> list[Case]:
         case("a mean of four", 4, (8, 2), "mean"),
         case("entries that can't be cut evenly", 4, (7,), "sum"),
         case("fewer entries than ranks", 3, (2,), "mean"),
+        case("a chunk of two entries and three of one", 4, (5,)),
         case("two ranks, double precision", 2, (3, 2), dtype=torch.float64),
         case("one rank alone", 1, (3,), "mean"),
         Case(label=tables.label, given={**tables.given, "is_transposed": True}, call=tables.call),
@@ -214,6 +215,8 @@ def ring_world(function: Callable[..., Any], case: Case) -> Observations:
     n_entries, world_size = tensor.numel(), len(arguments)
     most = 2 * (world_size - 1) * -(-n_entries // world_size) * tensor.element_size()
     seen["no rank sends more than 2 (world_size - 1) chunks"] = max(run.bytes_sent()) <= most
+    sizes = sorted(message.n_bytes // tensor.element_size() for message in run.messages if message.n_bytes)
+    seen["entries in each message of the world, from few to many"] = sizes
     return seen | {"what it returns": run.results}
 
 
@@ -231,6 +234,18 @@ def ring_by_hand(tensor: Tensor, rank: int, world_size: int, op: str = "sum") ->
     tensor.copy_(flat.reshape(tensor.shape))
 
 
+def ring_of_a_copy(tensor: Tensor, rank: int, world_size: int, op: str = "sum") -> None:
+    """Works on what flatten gives, which is a copy where the tensor isn't contiguous."""
+    ring_by_hand(tensor.flatten(), rank, world_size, op)
+
+
+def through_rank_0(tensor: Tensor, rank: int, world_size: int, op: Any = "sum") -> None:
+    """All send to one, and one to all."""
+    whole = tensor.contiguous()
+    collectives.all_reduce(whole, rank, world_size, op)
+    tensor.copy_(whole)
+
+
 test_ring_all_reduce = exercise(
     reference=ring.ring_all_reduce,
     cases=ring_cases,
@@ -246,9 +261,32 @@ test_ring_all_reduce = exercise(
             {"": ("forgets the first round", "nothing has been added up yet")},
         ),
         *instead_of(
+            "    ring_reduce_scatter(chunks, rank, world_size)\n    ring_all_gather(chunks, rank, world_size)\n",
+            {
+                "    ring_all_gather(chunks, rank, world_size)\n    ring_reduce_scatter(chunks, rank, world_size)\n": (
+                    "takes the second round first",
+                    "first the chunks are added up, then the sums are copied",
+                ),
+            },
+        ),
+        Mistake(
+            "adds up a copy of what isn't contiguous",
+            function=ring_of_a_copy,
+            why="flatten copies where the entries don't lie in order: copy the result back into the tensor",
+        ),
+        Mistake(
+            "goes through rank 0",
+            function=through_rank_0,
+            why="in a ring each rank sends to its right neighbour alone, and nobody carries everything",
+        ),
+        *instead_of(
             "flat /= world_size",
             {
                 "pass": ("ignores op", 'if op is "mean", the sum is divided by world_size'),
+                "chunks[(rank + 1) % world_size].div_(world_size)": (
+                    "divides its own chunk alone",
+                    "after both rounds every rank has the sums of all chunks: divide all, or divide before the second round",
+                ),
                 "flat /= world_size - 1": (
                     "divides by the number of the others",
                     "the mean is over all ranks, its own among them",
@@ -265,6 +303,19 @@ test_ring_all_reduce = exercise(
                 "tensor.copy_(flat.reshape(tensor.T.shape).T)": (
                     "puts entries back in another order",
                     "the entries go back in the order in which flatten took them",
+                ),
+            },
+        ),
+        *instead_of(
+            "list(flat.tensor_split(world_size))",
+            {
+                "list(flat.chunk(world_size))": (
+                    "cuts with chunk",
+                    "chunk may give fewer than world_size chunks; tensor_split always gives as many",
+                ),
+                "[*flat.chunk(world_size), *[flat[:0]] * world_size][:world_size]": (
+                    "cuts into chunks that differ by more than one entry",
+                    "tensor_split gives chunks of equal sizes, or such as differ by one entry",
                 ),
             },
         ),

@@ -197,6 +197,16 @@ test_schedule = exercise(
             within="Schedule.set_rates",
         ),
         *instead_of(
+            "zip(self.optimizer.param_groups, self.full_rates, strict=True):",
+            {
+                "zip(self.optimizer.param_groups[:1], self.full_rates):": (
+                    "sets the first group's rate alone",
+                    "every group's rate is set",
+                ),
+            },
+            within="Schedule.set_rates",
+        ),
+        *instead_of(
             "self.n_steps += 1\n        self.set_rates()",
             {
                 "self.set_rates()\n        self.n_steps += 1": (

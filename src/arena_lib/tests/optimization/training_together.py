@@ -86,6 +86,13 @@ def make_model(seed: int) -> nn.Module:
     return model
 
 
+def count_examples(model: nn.Module) -> list[int]:
+    """A list that the model will write into how many examples it's shown, at each call in training mode."""
+    counts: list[int] = []
+    model.register_forward_pre_hook(lambda model, args: counts.append(len(args[0])) if model.training else None)
+    return counts
+
+
 def gradient_cases(generator: torch.Generator) -> list[Case]:
     """Worlds of one to three, with gradients of several shapes, some of which are None."""
     shapes = ((2, 3), (4,), (), (3, 1))
@@ -191,12 +198,16 @@ def trainer_cases(generator: torch.Generator) -> list[Case]:
 def life_of_a_trainer(cls: Any, case: Case) -> Observations:
     """The losses, the weights and the accuracy on every rank, after one step by hand and after a whole training."""
     require_class(cls)
+    torch.optim.SGD(
+        [torch.zeros(1, requires_grad=True)], 0.1
+    )  # the first one of a process is slow: no rank may wait for it
     given = case.given
     world_size = given["world_size"]
 
     def one_step(rank: int) -> tuple[Any, ...]:
         trainer = cls(given["config"], rank, world_size, make_model(rank), given["train_set"], given["test_set"])
         trainer.pre_training_setup()
+        counts = count_examples(trainer.model)
         at_first = [param.detach().clone() for param in trainer.model.parameters()]
         inputs, labels = given["train_set"]
         loss = trainer.training_step(inputs[:6].clone(), labels[:6].clone())
@@ -205,6 +216,7 @@ def life_of_a_trainer(cls: Any, case: Case) -> Observations:
             loss.detach(),
             loss.requires_grad,
             [param.detach().clone() for param in trainer.model.parameters()],
+            max(counts, default=0),
         )
 
     def whole(rank: int) -> tuple[Any, ...]:
@@ -220,11 +232,12 @@ def life_of_a_trainer(cls: Any, case: Case) -> Observations:
     seen, run = run_world(one_step, [(rank,) for rank in range(world_size)])
     if run is None:
         return seen
-    for rank, (at_first, loss, needs, after) in enumerate(run.results):
+    for rank, (at_first, loss, needs, after, n_examples) in enumerate(run.results):
         seen[f"weights of rank {rank} after pre_training_setup"] = at_first
         seen[f"loss of one step on rank {rank}"] = loss
         seen[f"loss on rank {rank} needs a gradient"] = needs
         seen[f"weights of rank {rank} after one step"] = after
+        seen[f"examples that the model of rank {rank} sees at once in this step"] = n_examples
     happened, run = run_world(whole, [(rank,) for rank in range(world_size)])
     if run is None:
         return seen | happened
@@ -304,6 +317,114 @@ test_dist_trainer = exercise(
             "average_gradients(self.model.parameters(), self.rank, self.world_size)",
             {"pass": ("forgets to average gradients", "without it each model goes its own way")},
             within="DistTrainer.training_step",
+        ),
+        *instead_of(
+            "loss.backward()\n        average_gradients(self.model.parameters(), self.rank, self.world_size)\n"
+            "        self.optimizer.step()",
+            {
+                "average_gradients(self.model.parameters(), self.rank, self.world_size)\n        loss.backward()\n"
+                "        self.optimizer.step()": (
+                    "averages gradients before there are any",
+                    "backward makes the gradients; then they are averaged, and then the step is taken",
+                ),
+                "loss.backward()\n        self.optimizer.step()\n"
+                "        average_gradients(self.model.parameters(), self.rank, self.world_size)": (
+                    "averages gradients after the step",
+                    "the step must go along the mean: average between backward and step",
+                ),
+                "average_gradients(self.model.parameters(), self.rank, self.world_size)\n        self.optimizer.step()": (
+                    "forgets backward",
+                    "without it there are no gradients",
+                ),
+            },
+            within="DistTrainer.training_step",
+        ),
+        *instead_of(
+            "        logits = self.model(shard(imgs, self.rank, self.world_size))\n"
+            "        loss = F.cross_entropy(logits, shard(labels, self.rank, self.world_size))\n",
+            {
+                "        logits = self.model(imgs)\n        loss = F.cross_entropy(logits, labels)\n": (
+                    "gives the whole batch to every rank",
+                    "each rank works on its own shard: otherwise many processes do the work of one, each",
+                ),
+                "        logits = self.model(shard(imgs, self.rank, self.world_size))\n"
+                "        loss = F.cross_entropy(logits, labels[: len(logits)])\n": (
+                    "takes the first labels for every shard",
+                    "labels are cut as the pictures are: shard(labels, ...)",
+                ),
+                "        logits = self.model(shard(imgs, self.rank, self.world_size))\n"
+                "        loss = F.cross_entropy(logits, labels)\n": (
+                    "cuts the pictures alone",
+                    "labels are cut as the pictures are: shard(labels, ...)",
+                ),
+            },
+            within="DistTrainer.training_step",
+        ),
+        *instead_of(
+            "mean_loss = loss.detach().clone()",
+            {
+                "mean_loss = F.cross_entropy(self.model(shard(imgs, self.rank, self.world_size)), "
+                "shard(labels, self.rank, self.world_size)).detach()": (
+                    "returns the loss after the step",
+                    "it's the loss of the weights before the step",
+                ),
+            },
+            within="DistTrainer.training_step",
+        ),
+        *instead_of(
+            "n_right.item() / len(labels)",
+            {
+                "n_right.item() / len(predicted)": (
+                    "divides by the size of its shard",
+                    "the counts of all ranks are divided by the size of the whole test set",
+                ),
+                "n_right.item()": ("returns the count", "the share is the count divided by the size of the test set"),
+            },
+            within="DistTrainer.evaluate",
+        ),
+        *instead_of(
+            "self.model.eval()\n",
+            {
+                "pass\n": (
+                    "evaluates in training mode",
+                    "layers such as dropout behave otherwise there: call self.model.eval() first, and train() after it",
+                ),
+            },
+            within="DistTrainer.evaluate",
+        ),
+        *instead_of(
+            "self.model.train()\n",
+            {
+                "pass\n": (
+                    "leaves the model in evaluation mode",
+                    "training goes on after it: call self.model.train()",
+                ),
+            },
+            within="DistTrainer.evaluate",
+        ),
+        *instead_of(
+            "order = torch.randperm(len(labels), generator=generator)",
+            {
+                "order = torch.randperm(len(labels), generator=generator.manual_seed(self.config.seed))": (
+                    "takes the same order in every epoch",
+                    "one generator goes on through all epochs: seed it once, before the loop",
+                ),
+                "order = torch.arange(len(labels))": (
+                    "never shuffles",
+                    "in each epoch the examples come in a new order",
+                ),
+            },
+            within="DistTrainer.train",
+        ),
+        *instead_of(
+            "        self.pre_training_setup()\n",
+            {"": ("doesn't set up", "train begins with pre_training_setup", "AttributeError")},
+            within="DistTrainer.train",
+        ),
+        *instead_of(
+            "if len(batch) == self.config.batch_size:",
+            {"if True:": ("takes what is left at the end of an epoch as well", "whole batches alone")},
+            within="DistTrainer.train",
         ),
         *instead_of(
             "self.optimizer.zero_grad()\n",

@@ -82,8 +82,10 @@ def life_of_an_optimizer(cls: Any, case: Case) -> Observations:
     second = make_params(case)
     other = cls(second, **case.given["settings"]) if case.given.get("has_second") else None
     seen: Observations = {}
+    held = []
     for n, grads in enumerate(case.given["grads"]):
         set_grads(params, grads, {i for step, i in case.given["missing"] if step == n})
+        held.append([param.grad for param in params])
         if n == 0:
             seen["what step returns"] = optimizer.step()
         else:
@@ -93,7 +95,18 @@ def life_of_an_optimizer(cls: Any, case: Case) -> Observations:
         set_grads(second, case.given["grads"][1], set())
         other.step()
         seen["parameters of the second optimizer after its first step"] = copies(second)
+    seen |= gradients_of_each_step(held, case)
     return seen | what_is_left(optimizer, params, views)
+
+
+def gradients_of_each_step(held: list[list[Tensor | None]], case: Case) -> Observations:
+    """Whether the gradients that each step was given are as they were, also after the steps that came later."""
+    return {
+        f"gradients of step {n} are as they were": all(
+            now is None or torch.equal(now, grad) for now, grad in zip(kept, grads, strict=True)
+        )
+        for n, (kept, grads) in enumerate(zip(held, case.given["grads"], strict=True), start=1)
+    }
 
 
 def what_is_left(optimizer: Any, params: list[Tensor], views: list[Tensor]) -> Observations:
@@ -185,6 +198,46 @@ def mistakes_around_the_update(name: str) -> tuple[Mistake, ...]:
             "if param.grad is not None and param is self.params[0]:",
             why="every parameter that has a gradient takes a step",
             within=f"{name}.step",
+        ),
+        Mistake(
+            "stops at the first parameter without a gradient",
+            "if param.grad is not None:",
+            "if param.grad is None:\n                return\n            else:",
+            why="a parameter without a gradient is passed over, and those after it still take their step: `continue`",
+            within=f"{name}.step",
+        ),
+    )
+
+
+def mistakes_with_a_state(cls: type) -> tuple[Mistake, ...]:
+    """Those of an optimizer that keeps velocities or averages, whatever its formula."""
+
+    class MovesWithoutGradient(cls):  # type: ignore[misc, valid-type]
+        def step(self) -> None:
+            without = [param for param in self.params if param.grad is None]
+            for param in without:
+                param.grad = torch.zeros_like(param)
+            super().step()
+            for param in without:
+                param.grad = None
+
+    class MovesACopy(cls):  # type: ignore[misc, valid-type]
+        def step(self) -> None:
+            before = copies(self.params)
+            super().step()
+            for param, value in zip(self.params, before, strict=True):
+                param.data.copy_(value)
+
+    return (
+        Mistake(
+            "takes a missing gradient for zeros",
+            function=MovesWithoutGradient,
+            why="a parameter whose grad is None takes no step at all: its velocity would move it",
+        ),
+        Mistake(
+            "gives the name to a new tensor",
+            function=MovesACopy,
+            why="`p = p - ...` changes nothing outside of step: change the parameter in place, `p -= ...`",
         ),
     )
 
