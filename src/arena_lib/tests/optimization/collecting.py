@@ -214,13 +214,6 @@ def shared_mistakes(divide: str = "tensor /= world_size") -> tuple[Mistake, ...]
     )
 
 
-def reduce_of_shares(tensor: Tensor, rank: int, world_size: int, dst: int = 0, op: str = "sum") -> None:
-    """Every rank divides its own tensor, and the sum is the mean; but theirs are no longer as they were."""
-    if op == "mean":
-        tensor /= world_size
-    collectives.reduce(tensor, rank, world_size, dst)
-
-
 test_reduce = exercise(
     reference=collectives.reduce,
     cases=reduce_cases,
@@ -269,11 +262,6 @@ test_reduce = exercise(
                 "range(1, world_size)": ("never receives from rank 0", "all ranks but dst send, rank 0 among them"),
                 "range(world_size - 1)": ("forgets the last rank", "ranks go from 0 to world_size - 1"),
             },
-        ),
-        Mistake(
-            "divides before it sends",
-            function=reduce_of_shares,
-            why="the tensors of the others stay as they are: dst alone divides, at the end",
         ),
         *instead_of(
             "dist.send(tensor, dst=dst)",
