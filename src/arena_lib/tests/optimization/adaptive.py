@@ -240,13 +240,6 @@ test_rmsprop = exercise(
             within="RMSprop.step",
         ),
         Mistake(
-            "forgets the velocity after the step",
-            VELOCITY,
-            "velocity = self.momentum * velocity + grad / (square.sqrt() + self.eps)",
-            why="the velocity must be kept for the next step: change it in place, or store it",
-            within="RMSprop.step",
-        ),
-        Mistake(
             "forgets weight decay",
             "grad = param.grad + self.weight_decay * param",
             "grad = param.grad",
