@@ -1,13 +1,14 @@
 """Judges of parameter groups."""
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from arena_lib.checking import Case, Mistake, exercise, instead_of
+from arena_lib.checking.mistakes import stops_with
 from arena_lib.checking.observing import Observations
 from arena_lib.fundamentals.optimizers import param_groups
 
@@ -108,6 +109,12 @@ def groups_by_loop(params: Any, defaults: Mapping[str, Any]) -> list[dict[str, A
     return groups
 
 
+def refuses_zero_alone(seen: Sequence[Observations]) -> bool:
+    """Whether a group with a momentum of 0 is refused, as if it had none, and nothing else that is complete."""
+    raised = [getattr(shown.get("raised"), "kind", "") for shown in seen[:5]]
+    return raised == ["", "", "", "ConfigError", ""]
+
+
 NO_PARAMETERS = "if not any(group['params'] for group in groups):\n        raise ConfigError('no parameters')\n    "
 COMPLETE = '{**defaults, **group, "params": list(group["params"])}'
 
@@ -153,12 +160,6 @@ test_make_param_groups = exercise(
                     "looks for parameters that are there twice in two groups alone",
                     "a parameter that is twice in one group would take two steps at once, too",
                 ),
-                NO_PARAMETERS
-                + 'seen = []\n    for param in (param for group in groups for param in group["params"]):\n'
-                '        if param in seen:\n            raise ConfigError("twice")\n        seen.append(param)': (
-                    "asks a list of tensors for a tensor",
-                    "`in` compares tensors entry by entry: what tells them apart is id(param), or a set",
-                ),
                 NO_PARAMETERS: ("lets a parameter be there twice", "it would take two steps at once: ConfigError"),
                 'if len({id(p) for group in groups for p in group["params"]}) < sum(len(group["params"]) for group in groups):\n'
                 '        raise ConfigError("twice")': (
@@ -180,10 +181,6 @@ test_make_param_groups = exercise(
             "if value is None:",
             {
                 "if False:": ("lets a setting without a value pass", "None says that every group must bring its own"),
-                "if name != 'params' and not value:": (
-                    "takes 0 for no value",
-                    "0 is a value: ask whether it `is None`",
-                ),
             },
         ),
         *instead_of(
@@ -203,6 +200,21 @@ test_make_param_groups = exercise(
                     "a generator can be gone through only once: keep list(...)",
                 ),
             },
+        ),
+        Mistake(
+            "asks a list of tensors for a tensor",
+            'check_params([param for group in groups for param in group["params"]])',
+            NO_PARAMETERS + 'seen = []\n    for param in (param for group in groups for param in group["params"]):\n'
+            '        if param in seen:\n            raise ConfigError("twice")\n        seen.append(param)',
+            why="`in` compares tensors entry by entry: what tells them apart is id(param), or a set",
+            shows=stops_with("Boolean value of Tensor"),
+        ),
+        Mistake(
+            "takes 0 for no value",
+            "if value is None:",
+            "if name != 'params' and not value:",
+            why="0 is a value: ask whether it `is None`",
+            shows=refuses_zero_alone,
         ),
         Mistake(
             "uses generators up before it lists them",

@@ -89,7 +89,12 @@ def make_model(seed: int) -> nn.Module:
 def count_examples(model: nn.Module) -> list[int]:
     """A list that the model will write into how many examples it's shown, at each call in training mode."""
     counts: list[int] = []
-    model.register_forward_pre_hook(lambda model, args: counts.append(len(args[0])) if model.training else None)
+
+    def count(model: nn.Module, args: tuple[Tensor, ...]) -> None:
+        if model.training:
+            counts.append(len(args[0]))
+
+    model.register_forward_pre_hook(count)
     return counts
 
 

@@ -209,10 +209,10 @@ def mistakes_around_the_update(name: str) -> tuple[Mistake, ...]:
     )
 
 
-def mistakes_with_a_state(cls: type) -> tuple[Mistake, ...]:
+def mistakes_with_a_state(cls: Any) -> tuple[Mistake, ...]:
     """Those of an optimizer that keeps velocities or averages, whatever its formula."""
 
-    class MovesWithoutGradient(cls):  # type: ignore[misc, valid-type]
+    class MovesWithoutGradient(cls):
         def step(self) -> None:
             without = [param for param in self.params if param.grad is None]
             for param in without:
@@ -221,7 +221,7 @@ def mistakes_with_a_state(cls: type) -> tuple[Mistake, ...]:
             for param in without:
                 param.grad = None
 
-    class MovesACopy(cls):  # type: ignore[misc, valid-type]
+    class MovesACopy(cls):
         def step(self) -> None:
             before = copies(self.params)
             super().step()
