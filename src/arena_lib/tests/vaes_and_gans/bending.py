@@ -1,11 +1,14 @@
 """Judges of the functions that bend numbers."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from arena_lib.checking import Case, Mistake, exercise, instead_of
+from arena_lib.checking.mistakes import changes_an_argument
+from arena_lib.checking.observing import Observations
 from arena_lib.fundamentals.generative import activations
 from arena_lib.tests.vaes_and_gans.watching import built_outputs_and_gradients, draw
 
@@ -28,6 +31,11 @@ def entry_cases(generator: torch.Generator, name: str, **given: Any) -> list[Cas
     ]
 
 
+def gives_nan(seen: Sequence[Observations]) -> bool:
+    """Whether a result holds a nan."""
+    return any(bool(shown["output"].isnan().any()) for shown in seen)
+
+
 class TanhBySigmoid(nn.Module):
     """tanh(x) = 2 sigmoid(2x) - 1."""
 
@@ -42,18 +50,87 @@ class TanhOfTorch(nn.Module):
         return torch.tanh(x)
 
 
+class TanhOfClamped(nn.Module):
+    """Of exp(-x) alone, where its square can't be inf."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        square = torch.exp(-torch.clamp(x, min=-20)) ** 2
+        return (1 - square) / (1 + square)
+
+
+class TanhOfNegativePower(nn.Module):
+    """Of exp(-2x) alone, in the form that has inf / inf far below 0."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        square = torch.exp(-2 * x)
+        return (1 - square) / (1 + square)
+
+
+class TanhOfPositivePower(nn.Module):
+    """Of exp(2x) alone, in the form that has inf / inf far above 0."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        square = torch.exp(2 * x)
+        return (square - 1) / (square + 1)
+
+
+class TanhPlain(nn.Module):
+    """The formula as it stands, with a number in place of nan."""
+
+    instead_of_nan = 1.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        up, down = torch.exp(x), torch.exp(-x)
+        return torch.nan_to_num((up - down) / (up + down), nan=self.instead_of_nan)
+
+
+class TanhPlainOrZero(TanhPlain):
+    """With 0, which is what nan_to_num takes by itself."""
+
+    instead_of_nan = 0.0
+
+
+class TanhInPlace(nn.Module):
+    """Clamps its input itself."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            x.clamp_(-20, 20)
+        return torch.tanh(x)
+
+
+NAN_ADVICE = "exp(100) is inf, and inf / inf is nan: clamp x first, or write it as 2 / (1 + exp(-2 * x)) - 1"
+
 test_Tanh = exercise(  # noqa: N816 -- the name that learners know
     reference=activations.Tanh,
     cases=lambda generator: entry_cases(generator, "Tanh"),
     observe=built_outputs_and_gradients,
-    accepts=[TanhBySigmoid, TanhOfTorch],
+    accepts=[TanhBySigmoid, TanhOfTorch, TanhOfClamped],
     mistakes=[
         Mistake(
             "gives nan for large numbers",
             "x = x.clamp(-TANH_IS_ONE, TANH_IS_ONE)",
             "pass",
             within="Tanh.forward",
-            why="exp(100) is inf, and inf / inf is nan: clamp x first, or write it with exp(-2 * x) alone",
+            why=NAN_ADVICE,
+            shows=gives_nan,
+        ),
+        Mistake("gives nan for large numbers", function=TanhOfNegativePower, why=NAN_ADVICE),
+        Mistake("gives nan for large numbers", function=TanhOfPositivePower, why=NAN_ADVICE),
+        Mistake("gives 1 far below 0", function=TanhPlain, why="tanh of a number far below 0 is -1"),
+        Mistake("gives 0 for large numbers", function=TanhPlainOrZero, why="tanh of a large number is 1 or -1"),
+        Mistake(
+            "writes into its input",
+            function=TanhInPlace,
+            why="x stays unchanged: others may need it still",
+            shows=changes_an_argument,
+        ),
+        Mistake(
+            "is half as steep",
+            "torch.exp(x), torch.exp(-x)",
+            "torch.exp(x / 2), torch.exp(-x / 2)",
+            within="Tanh.forward",
+            why="that is 2 sigmoid(x) - 1; tanh(x) is 2 sigmoid(2x) - 1, with a 2 in the exponent",
         ),
         *instead_of(
             "(up - down) / (up + down)",
@@ -90,22 +167,41 @@ class SigmoidPlain(nn.Module):
         return (1 + (-x).exp()) ** -1
 
 
+class SigmoidInPlace(nn.Module):
+    """Clamps its input itself."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            x.clamp_(-80, 80)
+        return torch.sigmoid(x)
+
+
 test_Sigmoid = exercise(  # noqa: N816 -- the name that learners know
     reference=activations.Sigmoid,
     cases=lambda generator: entry_cases(generator, "Sigmoid"),
     observe=built_outputs_and_gradients,
     accepts=[SigmoidByTanh, SigmoidPlain],
     mistakes=[
+        Mistake(
+            "writes into its input",
+            function=SigmoidInPlace,
+            why="x stays unchanged: others may need it still",
+            shows=changes_an_argument,
+        ),
+        Mistake(
+            "gives nan for large numbers",
+            "1 / (1 + torch.exp(-x.clamp(min=SIGMOID_IS_ZERO)))",
+            "torch.exp(x) / (1 + torch.exp(x))",
+            within="Sigmoid.forward",
+            why="exp(100) is inf, and inf / inf is nan: 1 / (1 + exp(-x)) has no such trouble",
+            shows=gives_nan,
+        ),
         *instead_of(
             "1 / (1 + torch.exp(-x.clamp(min=SIGMOID_IS_ZERO)))",
             {
                 "1 / (1 + torch.exp(x.clamp(max=-SIGMOID_IS_ZERO)))": (
                     "has the sign of x wrong",
                     "a large x gives a probability near 1",
-                ),
-                "torch.exp(x) / (1 + torch.exp(x))": (
-                    "gives nan for large numbers",
-                    "exp(100) is inf, and inf / inf is nan: 1 / (1 + exp(-x)) has no such trouble",
                 ),
                 "1 / torch.exp(-x.clamp(min=SIGMOID_IS_ZERO)).add(1).square()": (
                     "squares the denominator",
@@ -213,7 +309,12 @@ test_LeakyReLU = exercise(  # noqa: N816 -- the name that learners know
             },
             within="LeakyReLU.extra_repr",
         ),
-        Mistake("writes into its input", function=LeakyInPlace, why="x stays unchanged: others may need it still"),
+        Mistake(
+            "writes into its input",
+            function=LeakyInPlace,
+            why="x stays unchanged: others may need it still",
+            shows=changes_an_argument,
+        ),
     ],
     equivalent={
         "return torch.where(x > 0, x, self.negative_slope * x) -> return torch.where(x >= 0, x, self.negative_slope * x)": "at 0 both give 0, and which slope counts there is free"

@@ -79,6 +79,25 @@ test_log_likelihood = exercise(
             },
         ),
         *instead_of(
+            "-((x - recon) ** 2) / (2 * noise**2) - math.log(2 * math.pi * noise**2) / 2",
+            {
+                "-((x - recon) ** 2) / (2 * noise) - math.log(2 * math.pi * noise) / 2": (
+                    "takes noise for the variance",
+                    "noise is the deviation: its square is the variance",
+                ),
+                "-((x - recon) ** 2) / (2 * noise**2) + math.log(2 * math.pi * noise**2) / 2": (
+                    "adds the constant",
+                    "log(2 pi noise^2) / 2 is subtracted",
+                ),
+            },
+        ),
+        Mistake(
+            "subtracts the constant once for each example",
+            "nats.flatten(1).sum(dim=1)",
+            "(nats + math.log(2 * math.pi * noise**2) / 2).flatten(1).sum(dim=1) - math.log(2 * math.pi * noise**2) / 2",
+            why="every pixel has the constant: as many times as there are pixels",
+        ),
+        *instead_of(
             ".sum(dim=1)",
             {
                 ".mean(dim=1)": ("takes the mean over pixels", "the nats of all pixels are added up"),
@@ -140,6 +159,10 @@ test_compute_elbo = exercise(
                 "(log_likelihood(x, recon, noise) - kl_to_standard_normal(mu, logsigma)).mean()": (
                     "takes the mean over the batch",
                     "there's one number for each example",
+                ),
+                "log_likelihood(x, recon, 0.2) - kl_to_standard_normal(mu, logsigma)": (
+                    "ignores noise",
+                    "noise says how far pixels may be off, and isn't always 0.2",
                 ),
                 "log_likelihood(x, recon, noise) - 0.1 * kl_to_standard_normal(mu, logsigma)": (
                     "weighs the KL divergence by 0.1",

@@ -126,6 +126,10 @@ test_reparameterise = exercise(
                     "draws from 0 to 1",
                     "the noise is normal, with mean 0: torch.randn, not torch.rand",
                 ),
+                "(2 * torch.rand(mu.shape, generator=generator, dtype=mu.dtype, device=mu.device) - 1)": (
+                    "draws from -1 to 1",
+                    "the noise is normal, with deviation 1: torch.randn, not torch.rand",
+                ),
                 "torch.randn(mu.shape, dtype=mu.dtype, device=mu.device)": (
                     "ignores the generator",
                     "the noise is drawn from the generator that was given",

@@ -1,5 +1,6 @@
 """Judge of a GAN's first weights."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,12 +12,14 @@ from arena_lib.fundamentals.generative.gan import initialization
 
 __test__ = False
 
+SAME_OBJECTS = "parameters are the same objects"
+STAYS = ", another layer, stays as it is"
 WIDE = 9.0
 """Beyond so many times what it should be, one deviation is as wrong as another."""
 
 
 class Nested(nn.Module):
-    """A network with every kind of layer that gets weights, some of them nested, and with two that don't."""
+    """A network with every kind of layer that gets weights, some of them nested, and with several that don't."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -25,6 +28,7 @@ class Nested(nn.Module):
         self.head = nn.Sequential(nn.Linear(45, 50), nn.Sequential(nn.Linear(50, 40, bias=False)))
         self.norm = nn.LayerNorm(30)
         self.table = nn.Embedding(20, 30)
+        self.row = nn.Sequential(nn.Conv1d(4, 6, 3), nn.BatchNorm1d(6), nn.GroupNorm(2, 6))
 
 
 def init_cases(generator: torch.Generator) -> list[Case]:
@@ -52,7 +56,7 @@ def init_seen(function: Any, case: Case) -> Observations:
     returned = function(model)
     seen: Observations = {
         "returns": type(returned).__name__,
-        "parameters are the same objects": ids == {name: id(p) for name, p in model.named_parameters()},
+        SAME_OBJECTS: ids == {name: id(p) for name, p in model.named_parameters()},
         "every parameter learns": all(parameter.requires_grad for parameter in model.parameters()),
     }
     once = {name: value.clone() for name, value in model.state_dict().items()}
@@ -71,11 +75,21 @@ def init_seen(function: Any, case: Case) -> Observations:
         elif not list(module.children()):
             prefix = f"{name}."
             same = all(torch.equal(once[key], before[key]) for key in once if key.startswith(prefix))
-            seen[f"{place}, another layer, stays as it is"] = same
+            seen[f"{place}{STAYS}"] = same
     function(model)
     weight = next(name for name, _ in model.named_parameters())
     seen["a second call draws anew"] = not torch.equal(once[weight], model.state_dict()[weight])
     return seen
+
+
+def touches_another_layer(seen: Sequence[Observations]) -> bool:
+    """Whether a layer that should stay as it is was changed."""
+    return any(value is False for shown in seen for name, value in shown.items() if name.endswith(STAYS))
+
+
+def replaces_parameters(seen: Sequence[Observations]) -> bool:
+    """Whether a parameter is another object afterwards."""
+    return any(not shown[SAME_OBJECTS] for shown in seen)
 
 
 def _within(value: Tensor) -> float:
@@ -136,11 +150,33 @@ test_initialize_weights = exercise(
                 "nn.Conv2d | nn.ConvTranspose2d": ("leaves out Linear", "the weights of Linear are drawn as well"),
                 "nn.Conv2d | nn.Linear": ("leaves out ConvTranspose2d", "those of ConvTranspose2d are drawn as well"),
                 "nn.ConvTranspose2d | nn.Linear": ("leaves out Conv2d", "those of Conv2d are drawn as well"),
-                "nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.Embedding": (
-                    "draws layers of other kinds too",
-                    "other layers stay as they are",
-                ),
             },
+        ),
+        Mistake(
+            "draws layers of other kinds too",
+            "nn.Conv2d | nn.ConvTranspose2d | nn.Linear",
+            "nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.Embedding",
+            why="other layers stay as they are",
+            shows=touches_another_layer,
+        ),
+        Mistake(
+            "draws layers of other kinds too",
+            "isinstance(module, nn.BatchNorm2d)",
+            "isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d)",
+            why="other layers stay as they are",
+        ),
+        Mistake(
+            "puts new parameters in the place of the old",
+            "nn.init.normal_(module.weight, 0.0, WEIGHT_STD)",
+            "module.weight = nn.Parameter(nn.init.normal_(module.weight.detach().clone(), 0.0, WEIGHT_STD))",
+            why="weights are drawn in place: an optimizer that has the old parameters wouldn't know the new ones",
+            shows=replaces_parameters,
+        ),
+        Mistake(
+            "forgets nested layers",
+            "model.modules()",
+            "model.children()",
+            why="model.modules() goes through all of them",
         ),
         *instead_of(
             "nn.init.normal_(module.weight, 0.0, WEIGHT_STD)",

@@ -283,5 +283,12 @@ test_autoencoder = exercise(
             },
             within="Autoencoder.__init__",
         ),
+        *instead_of(
+            "make_encoder(d_latent, d_hidden)",
+            {
+                "make_encoder(d_latent)": ("forgets d_hidden in the encoder", "both halves have d_hidden"),
+            },
+            within="Autoencoder.__init__",
+        ),
     ],
 )

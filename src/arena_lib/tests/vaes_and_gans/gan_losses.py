@@ -71,6 +71,14 @@ test_discriminator_loss = exercise(
                     "gives inf for large logits",
                     "log(sigmoid(-200)) is log(0): use F.softplus or F.logsigmoid",
                 ),
+                "torch.cat([F.softplus(-logits_real), F.softplus(logits_fake)]).mean()": (
+                    "takes one mean over both kinds",
+                    "each kind has a mean of its own, and the two are added up",
+                ),
+                "-(torch.log(torch.sigmoid(logits_real) + 1e-8).mean() + torch.log(1 - torch.sigmoid(logits_fake) + 1e-8).mean())": (
+                    "adds a small number in the logarithm",
+                    "the loss of a large logit would be 18 and flat: F.softplus needs no such number",
+                ),
                 "F.softplus(-logits_real).mean() - F.softplus(logits_fake).mean()": (
                     "subtracts the second part",
                     "both parts are losses, and add up",
@@ -120,6 +128,10 @@ test_generator_loss = exercise(
                 "-torch.log(torch.sigmoid(logits_fake)).mean()": (
                     "gives inf for large logits",
                     "log(sigmoid(-200)) is log(0): use F.softplus or F.logsigmoid",
+                ),
+                "-torch.log(torch.sigmoid(logits_fake) + 1e-8).mean()": (
+                    "adds a small number in the logarithm",
+                    "the loss of a large logit would be 18 and flat: F.softplus needs no such number",
                 ),
                 "-logits_fake.mean()": (
                     "takes minus the logits themselves",

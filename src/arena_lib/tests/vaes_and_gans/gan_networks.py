@@ -21,7 +21,7 @@ __test__ = False
 
 
 def gan_net_seen(net: nn.Module, case: Case) -> Observations:
-    """With known weights: results and gradients in training mode, and results in evaluation mode afterwards."""
+    """With known weights: results and gradients in training mode, results in evaluation mode afterwards, of one row too."""
     seen: Observations = {SHAPES: shapes_of(net)}
     if seen[SHAPES] != case.given["shapes"]:
         return seen
@@ -32,6 +32,7 @@ def gan_net_seen(net: nn.Module, case: Case) -> Observations:
     seen["output"] = output.detach()
     seen["sizes of the gradients"] = [0.0 if g is None else float(g.norm()) for g in gradients]
     seen["output in evaluation mode"] = net.eval()(case.given["x"]).detach()
+    seen["output of a batch of one"] = net(case.given["x"][:1]).detach()
     return seen
 
 
@@ -105,6 +106,15 @@ test_make_generator = exercise(
                 "nn.BatchNorm2d(2 * n_channels),": (
                     "has no ReLU after the first batch norm",
                     "each batch norm is followed by a ReLU",
+                ),
+            },
+        ),
+        *instead_of(
+            "nn.Linear(d_latent, 2 * n_channels * 7 * 7, bias=False)",
+            {
+                "nn.Linear(d_latent, 2 * n_channels * 7 * 7)": (
+                    "has a bias in the Linear",
+                    "the Linear has none: a batch norm takes the mean away",
                 ),
             },
         ),
@@ -209,11 +219,35 @@ test_Discriminator = exercise(  # noqa: N816 -- the name of the class
             within="Discriminator.__init__",
         ),
         *instead_of(
+            "nn.Conv2d(n_channels, 2 * n_channels, 4, stride=2, padding=1, bias=False)",
+            {
+                "nn.Conv2d(n_channels, 2 * n_channels, 4, stride=2, padding=1)": (
+                    "has a bias in front of the batch norm",
+                    "both convolutions have none: a batch norm takes the mean away",
+                ),
+            },
+            within="Discriminator.__init__",
+        ),
+        *instead_of(
+            "nn.Conv2d(1, n_channels, 4, stride=2, padding=1, bias=False)",
+            {
+                "nn.Conv2d(1, n_channels, 4, stride=2, padding=1)": (
+                    "has a bias in the first convolution",
+                    "both convolutions have none",
+                ),
+            },
+            within="Discriminator.__init__",
+        ),
+        *instead_of(
             "self.layers(x)[:, 0]",
             {
                 "self.layers(x)[:, 0].sigmoid()": (
                     "gives probabilities",
                     "the result is a logit; the loss takes the sigmoid",
+                ),
+                "self.layers(x).squeeze()": (
+                    "loses the axis of a batch of one",
+                    "squeeze takes every axis of length 1 away: squeeze(1), or [:, 0]",
                 ),
                 "self.layers(x)": ("leaves an axis of length 1", 'the result is " batch", one number for each picture'),
                 "-self.layers(x)[:, 0]": ("has the sign wrong", "the result is what the last layer gives"),

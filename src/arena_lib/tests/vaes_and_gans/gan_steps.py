@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from arena_lib.checking import Case, Mistake, exercise, instead_of
 from arena_lib.checking.observing import Observations
 from arena_lib.fundamentals.generative.gan import training
-from arena_lib.tests.vaes_and_gans.watching import draw
+from arena_lib.tests.vaes_and_gans.watching import CountedSGD, draw
 
 __test__ = False
 
@@ -55,7 +55,7 @@ def step_cases(generator: torch.Generator) -> list[Case]:
     ]
 
 
-def _make_players(case: Case) -> tuple[TinyGenerator, TinyDiscriminator, Tensor, list[torch.optim.Optimizer]]:
+def _make_players(case: Case) -> tuple[TinyGenerator, TinyDiscriminator, Tensor, list[CountedSGD]]:
     torch.manual_seed(17)
     generator, discriminator = TinyGenerator(), TinyDiscriminator()
     with torch.no_grad():
@@ -67,9 +67,7 @@ def _make_players(case: Case) -> tuple[TinyGenerator, TinyDiscriminator, Tensor,
         for parameter in network.parameters():
             parameter.grad = torch.full_like(parameter, case.given.get("left_over", 0.0))
     fake = generator(case.given["noise"].clone())
-    optimizers: list[torch.optim.Optimizer] = [
-        torch.optim.SGD(network.parameters(), lr=case.given["lr"]) for network in (generator, discriminator)
-    ]
+    optimizers = [CountedSGD(network.parameters(), lr=case.given["lr"]) for network in (generator, discriminator)]
     return generator, discriminator, fake, optimizers
 
 
@@ -95,6 +93,7 @@ def discriminator_step_seen(function: Any, case: Case) -> Observations:
     return {
         "loss": float(loss),
         "loss holds its graph": isinstance(loss, Tensor) and loss.requires_grad,
+        "steps of the optimizer": optimizer.n_steps,
         "discriminator afterwards": _state(discriminator),
         "generator's weights are as before": all(
             torch.equal(a, b) for a, b in zip(before[0], _state(generator), strict=True)
@@ -138,6 +137,14 @@ def clip_mistakes(network: str) -> list[Mistake]:
             CLIP.format(network),
             {
                 "optimizer.step()": UNCLIPPED,
+                f"nn.utils.clip_grad_norm_({network}.parameters(), clip_grad_norm)": (
+                    "forgets the step",
+                    "after clipping, the optimizer takes a step",
+                ),
+                f"nn.utils.clip_grad_norm_({network}.parameters(), 1.0)\n    optimizer.step()": (
+                    "always clips to 1",
+                    "the longest gradient is clip_grad_norm, which may be another number",
+                ),
                 f"optimizer.step()\n    nn.utils.clip_grad_norm_({network}.parameters(), clip_grad_norm)": UNCLIPPED,
                 f"nn.utils.clip_grad_value_({network}.parameters(), clip_grad_norm)\n    optimizer.step()": (
                     "clips each entry by itself",
@@ -155,6 +162,10 @@ def clip_mistakes(network: str) -> list[Mistake]:
                 "loss.backward()": (
                     "forgets zero_grad",
                     "gradients add up over steps: zero_grad comes before backward",
+                ),
+                "loss.backward()\n    optimizer.zero_grad()": (
+                    "forgets the gradients before the step",
+                    "zero_grad between backward and step leaves nothing to step by: zero_grad, backward, clip, step",
                 ),
             },
         ),
@@ -194,6 +205,14 @@ test_training_step_discriminator = exercise(
                     "switches to evaluation mode",
                     "the mode stays as it is",
                 ),
+                "discriminator_loss(discriminator.train()(img_real), discriminator(img_fake.detach()))": (
+                    "switches to training mode",
+                    "the mode stays as it is",
+                ),
+                "discriminator_loss(discriminator(img_real), discriminator(img_fake).detach())": (
+                    "learns nothing from the generated pictures",
+                    "the pictures are detached, not their logits: the discriminator learns from both kinds",
+                ),
             },
         ),
         *clip_mistakes("discriminator"),
@@ -209,6 +228,7 @@ def generator_step_seen(function: Any, case: Case) -> Observations:
     return {
         "loss": float(loss),
         "loss holds its graph": isinstance(loss, Tensor) and loss.requires_grad,
+        "steps of the optimizer": optimizer.n_steps,
         "generator afterwards": _state(generator),
         "discriminator's weights are as before": all(
             torch.equal(a, b) for a, b in zip(before, discriminator.parameters(), strict=True)
@@ -251,6 +271,10 @@ test_training_step_generator = exercise(
                 ),
                 "generator_loss(discriminator.eval()(img_fake))": (
                     "switches to evaluation mode",
+                    "the mode stays as it is",
+                ),
+                "generator_loss(discriminator.train()(img_fake))": (
+                    "switches to training mode",
                     "the mode stays as it is",
                 ),
             },

@@ -51,16 +51,21 @@ def gan_trainer_seen(cls: Any, case: Case) -> Observations:
     numbers = {float(image.sum()): i for i, image in enumerate(images)}
     fakes: list[float] = []
 
-    def look_at_fakes(_: nn.Module, __: Any, output: Tensor) -> None:
+    generate, rate = trainer.generator.forward, trainer.discriminator.forward
+
+    def generate_and_look(noise: Tensor) -> Tensor:
+        output = generate(noise)
         if trainer.generator.training:
             fakes.append(float(output.sum()))
+        return output
 
-    def look_at_pictures(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        kinds = [numbers.get(float(image.sum()), -1) for image in inputs[0]]
+    def look_and_rate(x: Tensor) -> Tensor:
+        kinds = [numbers.get(float(image.sum()), -1) for image in x]
         pictures.append(("real", len(kinds)) if min(kinds) >= 0 else ("generated", len(kinds)))
+        return rate(x)
 
-    trainer.generator.register_forward_hook(look_at_fakes)
-    trainer.discriminator.register_forward_pre_hook(look_at_pictures)
+    # In place of forward, and not as hooks: a learner may call forward by its name.
+    trainer.generator.forward, trainer.discriminator.forward = generate_and_look, look_and_rate
     returned = trainer.train()
     n_steps = len(trainer.losses_D)
     return {
@@ -77,6 +82,26 @@ def gan_trainer_seen(cls: Any, case: Case) -> Observations:
         "last sample": trainer.samples[-1] if trainer.samples else None,
         "the generator is returned, in training mode": (returned is trainer.generator, trainer.generator.training),
     }
+
+
+class TrainerByEpochs(training.DCGANTrainer):
+    """An epoch and a step are methods of their own; networks are called by forward."""
+
+    def take_both_steps(self, real: Tensor) -> tuple[float, float]:
+        fake = self.generator.forward(self.draw_noise(len(real)))
+        clip = self.args.clip_grad_norm
+        loss_d = training.training_step_discriminator(self.discriminator, self.optimizer_D, real, fake, clip)
+        loss_g = training.training_step_generator(self.generator, self.discriminator, self.optimizer_G, fake, clip)
+        return float(loss_d), float(loss_g)
+
+    def train(self) -> nn.Module:
+        for _ in range(self.args.n_epochs):
+            batches = training.minibatches(self.images, self.args.batch_size, self.random)
+            losses_d, losses_g = zip(*map(self.take_both_steps, batches), strict=True)
+            self.losses_D += losses_d
+            self.losses_G += losses_g
+            self.log_samples()
+        return self.generator
 
 
 class TrainerByHand(training.DCGANTrainer):
@@ -105,7 +130,7 @@ test_DCGANTrainer = exercise(  # noqa: N816 -- the name that learners know
     cases=trainer_cases,
     observe=gan_trainer_seen,
     keep=["__init__", "draw_noise", "log_samples"],
-    accepts=[TrainerByHand],
+    accepts=[TrainerByHand, TrainerByEpochs],
     mistakes=[
         *instead_of(
             D_STEP + BETWEEN + G_STEP,
@@ -144,6 +169,14 @@ test_DCGANTrainer = exercise(  # noqa: N816 -- the name that learners know
                     "generates all pictures from one noise",
                     "each picture has noise of its own",
                 ),
+                "self.generator(torch.rand(len(img_real), self.args.d_latent, generator=self.random))": (
+                    "draws noise from 0 to 1",
+                    "noise is normal: self.draw_noise draws it",
+                ),
+                "self.generator(torch.randn(len(img_real), self.args.d_latent))": (
+                    "draws noise past the trainer's own generator",
+                    "self.draw_noise draws it from self.random",
+                ),
                 "self.generator(self.draw_noise(len(img_real))).detach()": (
                     "detaches the pictures for both steps",
                     "the generator's step needs their graph",
@@ -152,13 +185,17 @@ test_DCGANTrainer = exercise(  # noqa: N816 -- the name that learners know
             within="DCGANTrainer.train",
         ),
         *instead_of(
-            "            self.log_samples()\n",
+            "            self.log_samples()\n        return",
             {
-                "                self.log_samples()\n": (
+                "        self.log_samples()\n        return": (
+                    "keeps samples only at the end",
+                    "log_samples is called after each epoch, not once after all",
+                ),
+                "                self.log_samples()\n        return": (
                     "keeps samples after every step",
                     "log_samples is called once after each epoch",
                 ),
-                "": ("keeps no samples", "log_samples is called after each epoch"),
+                "        return": ("keeps no samples", "log_samples is called after each epoch"),
             },
             within="DCGANTrainer.train",
         ),
@@ -170,6 +207,30 @@ test_DCGANTrainer = exercise(  # noqa: N816 -- the name that learners know
                     "losses_G has the generator's",
                 ),
             },
+            within="DCGANTrainer.train",
+        ),
+        *instead_of(
+            "self.losses_D.append(check_loss(loss_d))\n                self.losses_G.append(check_loss(loss_g))",
+            {
+                "self.losses_D.append(check_loss(loss_g))\n                self.losses_G.append(check_loss(loss_d))": (
+                    "swaps the two losses",
+                    "losses_D has the discriminator's, losses_G the generator's",
+                ),
+                "self.losses_D.append(loss_d)\n                self.losses_G.append(loss_g)": (
+                    "keeps losses as tensors",
+                    "losses are kept as floats: .item() or float()",
+                ),
+            },
+            within="DCGANTrainer.train",
+        ),
+        *instead_of(
+            "range(self.args.n_epochs)",
+            {"range(1)": ("trains for one epoch", "every picture is seen n_epochs times")},
+            within="DCGANTrainer.train",
+        ),
+        *instead_of(
+            "return self.generator",
+            {"return None": ("returns nothing", "the generator is returned")},
             within="DCGANTrainer.train",
         ),
     ],

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from arena_lib.checking import Case, Mistake, Tolerance, Unfit, exercise, instead_of, outputs_and_gradients
+from arena_lib.checking import Case, Mistake, Tolerance, exercise, instead_of, outputs_and_gradients
 from arena_lib.checking.observing import Observations
 from arena_lib.fundamentals.generative import transposed_2d
 from arena_lib.tests.vaes_and_gans.watching import draw, fill_in_order, require_module_class
@@ -14,6 +14,7 @@ from arena_lib.tests.vaes_and_gans.watching import draw, fill_in_order, require_
 __test__ = False
 
 OUTPUT = {"output": "batch out_channels output_height output_width"}
+NAMES = "names of the parameters"
 STRETCH = "widest weight, as a multiple of the bound"
 SPREAD = "deviation of the weights, as a multiple of the bound"
 FAR_TOO_WIDE = 4.0
@@ -156,6 +157,12 @@ test_conv_transpose2d = exercise(
                 ),
             },
         ),
+        Mistake(
+            "swaps the axes of channels by reshape",
+            'einops.rearrange(weights.flip(2, 3), "in_channels out_channels h w -> out_channels in_channels h w")',
+            "weights.flip(2, 3).reshape(weights.shape[1], weights.shape[0], weights.shape[2], weights.shape[3])",
+            why="reshape keeps the order of the numbers, so kernels end up at other channels: transpose or rearrange moves axes",
+        ),
         *instead_of(
             '"in_channels out_channels h w -> out_channels in_channels h w"',
             {
@@ -185,9 +192,17 @@ test_conv_transpose2d = exercise(
                     "adds the padding",
                     "padding cuts rows and columns of the output off",
                 ),
+                "weights.shape[2] - 1 - padding_w, weights.shape[3] - 1 - padding_h": (
+                    "swaps the two paddings of a pair",
+                    "a pair is (height, width)",
+                ),
                 "padding_h, padding_w": (
                     "pads the input by padding",
                     "the input gets kernel - 1 - padding zeros on each side",
+                ),
+                "max(weights.shape[2] - 1 - padding_h, 0), max(weights.shape[3] - 1 - padding_w, 0)": (
+                    "cuts nothing off where the padding is large",
+                    "a padding above kernel - 1 cuts rows or columns of the input off",
                 ),
             },
         ),
@@ -197,6 +212,10 @@ test_conv_transpose2d = exercise(
                 "fractional_stride_2d(x, stride_w, stride_h)": (
                     "swaps the strides of rows and columns",
                     "a pair is (height, width)",
+                ),
+                "fractional_stride_2d(x, stride_h, stride_h)": (
+                    "takes the stride of rows for columns too",
+                    "a pair has a stride for each direction",
                 ),
             },
         ),
@@ -233,13 +252,14 @@ def layer_seen(cls: Any, case: Case) -> Observations:
     layer, other = (cls(*case.given["init"]) for _ in "ab")
     names = sorted(name for name, _ in layer.named_parameters())
     if names != ["weight"]:
-        raise Unfit(f"ConvTranspose2d must have one parameter, weight: got {', '.join(names) or 'none'}.")
+        return {NAMES: names}
     bound = (out_channels * kernel_h * kernel_w) ** -0.5
     # Enough entries that a right layer is taken for a wrong one less than once in a million: of n uniform entries none
     # is beyond 0.9 of the bound with probability 0.9**n, and their deviation varies by 1 / sqrt(5 n) of itself.
     drawn = [cls(*case.given["init"]).weight.detach().flatten() for _ in range(1 + 2000 // layer.weight.numel())]
     weights = torch.cat(drawn) / bound
     seen: Observations = {
+        NAMES: names,
         "weight.shape": tuple(layer.weight.shape),
         STRETCH: min(float(weights.abs().max()), FAR_TOO_WIDE),
         SPREAD: min(float(weights.std()), FAR_TOO_WIDE),
@@ -324,7 +344,26 @@ test_ConvTranspose2d = exercise(  # noqa: N816 -- the name that learners know
                     "puts the output channels first",
                     "weight has in_channels first, unlike that of Conv2d",
                 ),
+                "torch.empty(in_channels, out_channels, kernel_w, kernel_h)": (
+                    "swaps the height and the width of the kernels",
+                    "a pair is (height, width), and weight has the height first",
+                ),
             },
+        ),
+        *instead_of(
+            "self.weight = nn.Parameter(torch.empty(in_channels, out_channels, kernel_h, kernel_w).uniform_(-bound, bound))",
+            {
+                "self.weight = torch.empty(in_channels, out_channels, kernel_h, kernel_w).uniform_(-bound, bound)": (
+                    "keeps weight as a plain tensor",
+                    "a module knows only what is an nn.Parameter: no optimizer finds a plain tensor",
+                ),
+                "self.weight = nn.Parameter(torch.empty(in_channels, out_channels, kernel_h, kernel_w).uniform_(-bound, bound))\n"
+                "        self.bias = nn.Parameter(torch.zeros(out_channels))": (
+                    "has a bias as well",
+                    "its one parameter is weight",
+                ),
+            },
+            within="ConvTranspose2d.__init__",
         ),
         *instead_of(
             "conv_transpose2d(x, self.weight, self.stride, self.padding)",

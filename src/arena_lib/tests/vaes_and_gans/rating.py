@@ -79,6 +79,14 @@ test_class_entropy = exercise(
                     "counts in bits",
                     "it's nats: the natural logarithm",
                 ),
+                "torch.special.entr(probs.sum(dim=0)).sum()": (
+                    "takes the sum of the rows",
+                    "it's the entropy of their mean, whose entries add up to 1",
+                ),
+                "torch.special.entr(torch.bincount(probs.argmax(1), minlength=probs.shape[1]) / len(probs)).sum()": (
+                    "counts only the likeliest classes",
+                    "it's the mean of the probabilities",
+                ),
                 "torch.special.entr(torch.nn.functional.one_hot(probs.argmax(1), probs.shape[1]).to(probs).mean(dim=0)).sum()": (
                     "counts only the likeliest classes",
                     "it's the mean of the probabilities",
@@ -112,6 +120,18 @@ test_classifier_score = exercise(
                 "torch.exp(torch.special.entr(probs).sum(dim=1).mean() - class_entropy(probs))": (
                     "has the sign wrong",
                     "the score is at least 1",
+                ),
+                "torch.exp(class_entropy(probs) + (probs * probs.log()).sum(dim=1).mean())": (
+                    "gives nan where a probability is 0",
+                    "0 * log(0) counts 0 here, but is nan for a computer: torch.special.entr knows that",
+                ),
+                "torch.exp(class_entropy(probs) - torch.special.entr(probs).sum(dim=0).mean())": (
+                    "adds up over pictures",
+                    "each row has an entropy: the sum is over classes, the mean over pictures",
+                ),
+                "torch.exp(class_entropy(probs) - torch.special.entr(probs).sum())": (
+                    "adds the rows' entropies up",
+                    "it's their mean that is subtracted",
                 ),
                 "torch.exp(class_entropy(probs) - torch.special.entr(probs).mean())": (
                     "takes the mean over classes",

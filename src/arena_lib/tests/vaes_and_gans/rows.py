@@ -164,6 +164,15 @@ TURNING_MISTAKES = (
         },
         within="_turned",
     ),
+    Mistake(
+        "swaps the axes of channels by reshape",
+        """einops.rearrange(
+        weights.flip(-1), "in_channels out_channels kernel_width -> out_channels in_channels kernel_width"
+    )""",
+        "weights.flip(-1).reshape(weights.shape[1], weights.shape[0], weights.shape[2])",
+        within="_turned",
+        why="reshape keeps the order of the numbers, so kernels end up at other channels: transpose or rearrange moves axes",
+    ),
     *instead_of(
         '"in_channels out_channels kernel_width -> out_channels in_channels kernel_width"',
         {

@@ -9,8 +9,32 @@ from arena_lib.checking import Case, Mistake, exercise, instead_of
 from arena_lib.checking.observing import Observations
 from arena_lib.fundamentals.generative import autoencoder, vae
 from arena_lib.fundamentals.generative.batches import minibatches
+from arena_lib.fundamentals.generative.gaussians import kl_to_standard_normal
+from arena_lib.tests.vaes_and_gans.watching import CountedSGD
 
 __test__ = False
+
+
+class Gain(nn.Module):
+    """In place of an encoder: a factor that learns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.number = nn.Parameter(torch.tensor(0.4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.number * x
+
+
+class Shift(nn.Module):
+    """In place of a decoder: a number that is added and learns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.number = nn.Parameter(torch.tensor(0.3))
+
+    def forward(self, z: Tensor) -> Tensor:
+        return z + self.number
 
 
 class TinyAutoencoder(nn.Module):
@@ -18,19 +42,28 @@ class TinyAutoencoder(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.gain, self.shift = nn.Parameter(torch.tensor(0.4)), nn.Parameter(torch.tensor(0.3))
+        self.encoder, self.decoder = Gain(), Shift()
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.gain * x + self.shift
+        return self.decoder(self.encoder(x))
 
 
-class TinyVAE(TinyAutoencoder):
+class TinyVAE(nn.Module):
     """In place of a VAE, with latents that have no noise."""
 
-    def forward(self, x: Tensor) -> Any:
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder, self.decoder = Gain(), Shift()
+
+    def sample_latent_vector(self, x: Tensor) -> Any:
+        gain, shift = self.encoder.number, self.decoder.number
         level = x.flatten(1).mean(dim=1, keepdim=True)
-        mu = torch.cat([self.gain * level, self.shift + level, self.gain * self.shift * level], dim=1)
-        return super().forward(x), mu, 0.5 * mu - self.gain
+        mu = torch.cat([gain * level, shift + level, gain * shift * level], dim=1)
+        return self.encoder(x), mu, 0.5 * mu - gain
+
+    def forward(self, x: Tensor) -> Any:
+        z, mu, logsigma = self.sample_latent_vector(x)
+        return self.decoder(z), mu, logsigma
 
 
 def trainer_cases(generator: torch.Generator) -> list[Case]:
@@ -57,13 +90,14 @@ def trainer_seen(cls: Any, case: Case, model: nn.Module) -> Observations:
     args, images = case.given["args"], case.given["images"]
     trainer = cls(args, images)
     trainer.model, before = model, images.clone()
-    trainer.optimizer = torch.optim.SGD(model.parameters(), lr=args.lr / 100)
+    trainer.optimizer = optimizer = CountedSGD(model.parameters(), lr=args.lr / 100)
     for parameter in model.parameters():
         parameter.grad = torch.full_like(parameter, case.given["left_over"])
     seen: Observations = {}
     for n in (1, 2):
         loss = trainer.training_step(images[:4])
         seen[f"loss of step {n}"] = float(loss)
+        seen[f"steps of the optimizer after {n} training steps"] = optimizer.n_steps
         seen[f"weights after step {n}"] = [float(parameter) for parameter in model.parameters()]
     seen["loss holds its graph"] = isinstance(loss, Tensor) and loss.requires_grad
     seen["images are changed"] = not torch.equal(images, before)
@@ -121,6 +155,19 @@ class StepwiseAutoencoderTrainer(autoencoder.AutoencoderTrainer):
         return self.model
 
 
+class AutoencoderTrainerByHalves(autoencoder.AutoencoderTrainer):
+    """With the two halves of the model, and gradients that are worked out and put in their places."""
+
+    def training_step(self, img: Tensor) -> Tensor:
+        wrong_by = self.model.decoder(self.model.encoder(img)) - img
+        loss = wrong_by.square().sum() / img.numel()
+        weights = list(self.model.parameters())
+        for weight, gradient in zip(weights, torch.autograd.grad(loss, weights), strict=True):
+            weight.grad = gradient
+        self.optimizer.step()
+        return loss.detach()
+
+
 STEP = "self.optimizer.zero_grad()\n        loss.backward()\n        self.optimizer.step()"
 STEP_MISTAKES = {
     "loss.backward()\n        self.optimizer.step()": (
@@ -135,6 +182,10 @@ STEP_MISTAKES = {
     "self.optimizer.zero_grad()\n        loss.backward()\n        self.optimizer.step()\n        self.optimizer.step()": (
         "takes the step twice",
         "one step for each batch",
+    ),
+    "loss.backward()\n        self.optimizer.zero_grad()\n        self.optimizer.step()": (
+        "forgets the gradients before the step",
+        "zero_grad between backward and step leaves nothing to step by: zero_grad, backward, step",
     ),
 }
 
@@ -194,7 +245,7 @@ test_AutoencoderTrainer = exercise(  # noqa: N816 -- the name that learners know
     cases=trainer_cases,
     observe=autoencoder_trainer_seen,
     keep=["__init__"],
-    accepts=[StepwiseAutoencoderTrainer],
+    accepts=[StepwiseAutoencoderTrainer, AutoencoderTrainerByHalves],
     mistakes=[
         *instead_of(
             "(self.model(img) - img).pow(2).mean()",
@@ -202,6 +253,10 @@ test_AutoencoderTrainer = exercise(  # noqa: N816 -- the name that learners know
                 "(self.model(img) - img).pow(2).sum()": (
                     "adds the squares up",
                     "the loss is the mean over all pixels of all pictures",
+                ),
+                "(self.model(img) - img).pow(2).sum(dim=(1, 2, 3)).mean()": (
+                    "adds the squares of each picture up",
+                    "the mean is over pixels as well as over pictures",
                 ),
                 "(self.model(img) - img).abs().mean()": (
                     "takes the mean of the distances",
@@ -233,6 +288,18 @@ test_AutoencoderTrainer = exercise(  # noqa: N816 -- the name that learners know
         *run_mistakes("AutoencoderTrainer"),
     ],
 )
+
+
+class VAETrainerOfMeans(vae.VAETrainer):
+    """With the mean squared error in place of the density, and a mean of the KL divergence."""
+
+    def training_step(self, img: Tensor) -> Tensor:
+        recon, mu, logsigma = self.model(img)
+        loss = nn.functional.mse_loss(recon, img) + kl_to_standard_normal(mu, logsigma).mean()
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        return loss.detach()
 
 
 class StepwiseVAETrainer(vae.VAETrainer):
@@ -288,6 +355,11 @@ test_VAETrainer = exercise(  # noqa: N816 -- the name that learners know
                 ),
             },
             within="VAETrainer.training_step",
+        ),
+        Mistake(
+            "takes the mean squared error for the picture's nats",
+            function=VAETrainerOfMeans,
+            why="the loss is minus the mean of compute_elbo: nats of all pixels, less those of the cloud",
         ),
         *instead_of(STEP, VAE_STEP_MISTAKES, within="VAETrainer.training_step"),
         *instead_of(

@@ -137,6 +137,10 @@ test_vae = exercise(
         *instead_of(
             "return reparameterise(mu, logsigma), mu, logsigma",
             {
+                "return reparameterise(mu, logsigma), mu, logsigma.exp()": (
+                    "gives sigma in place of its logarithm",
+                    "the third is logsigma, with which z was drawn",
+                ),
                 "return mu, mu, logsigma": ("draws nothing", "z is drawn around mu by reparameterise"),
                 "return reparameterise(mu, logsigma), logsigma, mu": (
                     "returns mu and logsigma in the wrong order",
@@ -153,6 +157,10 @@ test_vae = exercise(
                 "return reparameterise(mu, logsigma).detach(), mu, logsigma": (
                     "lets no gradient through z",
                     "the encoder learns from what the decoder makes of z",
+                ),
+                "return reparameterise(mu, logsigma, torch.Generator().manual_seed(0)), mu, logsigma": (
+                    "draws the same noise in every call",
+                    "noise is drawn anew in each call: no seed is set inside",
                 ),
                 "return mu + logsigma.exp() * torch.randn(len(mu), 1), mu, logsigma": (
                     "draws one number for all dimensions of an example",
@@ -187,6 +195,20 @@ test_vae = exercise(
             "self.decoder(z), mu, logsigma",
             {"self.decoder(mu), mu, logsigma": ("decodes the mean", "the decoder gets what was drawn: z, not mu")},
             within="VAE.forward",
+        ),
+        Mistake(
+            "forgets d_hidden in the decoder",
+            "make_decoder(d_latent, d_hidden)",
+            "make_decoder(d_latent)",
+            within="VAE.__init__",
+            why="both halves have d_hidden",
+        ),
+        Mistake(
+            "forgets d_hidden in the encoder",
+            "make_encoder(2 * d_latent, d_hidden)",
+            "make_encoder(2 * d_latent)",
+            within="VAE.__init__",
+            why="both halves have d_hidden",
         ),
         Mistake(
             "gives the encoder d_latent numbers",

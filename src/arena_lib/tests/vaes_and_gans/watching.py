@@ -55,6 +55,16 @@ def built_outputs_and_gradients(cls: Any, case: Case) -> Observations:
     return seen
 
 
+class CountedSGD(torch.optim.SGD):
+    """Plain descent that counts its steps."""
+
+    n_steps = 0
+
+    def step(self, closure: Any = None) -> Any:
+        self.n_steps += 1
+        return super().step(closure)
+
+
 def draw(generator: torch.Generator, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
     """Normal numbers."""
     return torch.randn(shape, generator=generator, dtype=dtype)
