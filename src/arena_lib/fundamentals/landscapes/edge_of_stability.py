@@ -63,7 +63,8 @@ def descend_and_measure(
 
     Before each of the steps 0, 1, ..., n_steps - 1 the loss is written down, and before the steps 0, every, 2 * every, ...
     also `measure(loss_fn, theta)`, at the place where this step begins. `theta` itself stays as it is. A loss that isn't
-    finite raises TrainingError (`check_loss(loss)` does, of the same package).
+    finite, nan or inf, raises TrainingError; `check_loss(loss)` of the same package does that, with the tensor that
+    `loss_fn` returned, before its gradient is taken.
 
     Args:
         loss_fn: takes `theta` and returns one number.

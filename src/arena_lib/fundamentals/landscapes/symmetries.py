@@ -56,7 +56,7 @@ def scaling_directions(params: dict[str, Tensor]) -> Float[Tensor, "d_hidden n_p
 
     If unit j's scale c grows from 1, its incoming weights c * W_in[:, j] move by W_in[:, j], its bias by b_in[j], and its
     outgoing weights W_out[j] / c by -W_out[j], for the slope of 1 / c at 1 is -1. All else stays: 0. The rows have the
-    lengths that come out. `params` stays as it is.
+    lengths that come out, and the dtype of the parameters. `params` stays as it is.
 
     >>> params = {"W_in": torch.tensor([[2.0, 3.0]]), "b_in": torch.tensor([4.0, 5.0])}
     >>> scaling_directions(params | {"W_out": torch.tensor([[6.0], [7.0]]), "b_out": torch.tensor([8.0])})

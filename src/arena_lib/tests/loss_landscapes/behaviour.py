@@ -7,7 +7,7 @@ from torch import Tensor
 
 from arena_lib.checking import Case, Mistake, exercise, instead_of
 from arena_lib.fundamentals.landscapes import behaviour, gauss_newton
-from arena_lib.tests.loss_landscapes.watching import draw, measured, pure
+from arena_lib.tests.loss_landscapes.watching import draw, keeps_a_history, measured, pure
 
 __test__ = False
 
@@ -82,6 +82,12 @@ def graph_that_is_gone(output_fn: Outputs, theta: Tensor) -> Tensor:
     return torch.stack([torch.autograd.grad(output, point)[0] for output in output_fn(point).flatten()])
 
 
+def gradient_with_a_history(output_fn: Outputs, theta: Tensor) -> Tensor:
+    """By torch.func on the vector that was handed in."""
+    result: Tensor = torch.func.jacrev(lambda point: output_fn(point).reshape(-1))(theta)
+    return result
+
+
 test_behavioural_gradient = exercise(
     reference=behaviour.behavioural_gradient,
     cases=gradient_cases,
@@ -120,6 +126,12 @@ test_behavioural_gradient = exercise(
             "gives every output the gradient of the sum",
             function=gradient_of_the_sum,
             why="each row is one output's gradient",
+        ),
+        Mistake(
+            "keeps a history",
+            function=gradient_with_a_history,
+            why="the result has none: take theta.detach(), or detach the result",
+            shows=keeps_a_history,
         ),
         Mistake(
             "lets gradients pile up in grad",
@@ -258,6 +270,15 @@ def newton_from_the_hessian(output_fn: Outputs, theta: Tensor, v: Tensor) -> Ten
     return result
 
 
+def newton_with_a_history(output_fn: Outputs, theta: Tensor, v: Tensor) -> Tensor:
+    """Detaches nothing."""
+    logits, moved = torch.func.jvp(output_fn, (theta,), (v,))  # type: ignore[misc]
+    _, pull_back = torch.func.vjp(output_fn, theta)  # type: ignore[misc]
+    bent = torch.einsum("b i j, b j -> b i", gauss_newton.softmax_hessians(logits), moved) / len(logits)
+    result: Tensor = pull_back(bent)[0]
+    return result
+
+
 BENT = 'einsum(softmax_hessians(logits), moved, "batch i j, batch j -> batch i") / len(logits)'
 test_gauss_newton_product = exercise(
     reference=gauss_newton.gauss_newton_product,
@@ -290,6 +311,14 @@ test_gauss_newton_product = exercise(
                     "keeps the diagonal of H_out in part",
                     "H_out is diag(p) - p p^T: classes compete",
                 ),
+                "(lambda p: p * moved - p * (p * moved).sum(1, keepdim=True))(logits.softmax(dim=0)) / len(logits)": (
+                    "takes softmax over the examples",
+                    "probabilities add up to 1 over the classes: dim=-1",
+                ),
+                BENT.replace("moved", "moved.mean(dim=0).expand_as(logits)"): (
+                    "takes the mean before H_out",
+                    "each example's H_out meets that example's own J v; the mean comes at the end",
+                ),
             },
         ),
         *instead_of(
@@ -301,6 +330,12 @@ test_gauss_newton_product = exercise(
                     "first where, then in which direction",
                 ),
             },
+        ),
+        Mistake(
+            "keeps a history",
+            function=newton_with_a_history,
+            why="the product has none: detach theta and v, or the product",
+            shows=keeps_a_history,
         ),
         Mistake(
             "takes the whole Hessian",

@@ -8,7 +8,12 @@ from torch import Tensor
 
 from arena_lib.checking import Case, Mistake, Tolerance, exercise, instead_of
 from arena_lib.fundamentals.landscapes import hessian_vector_products as products
-from arena_lib.tests.loss_landscapes.watching import draw, measured
+from arena_lib.tests.loss_landscapes.watching import (
+    draw,
+    keeps_a_history,
+    makes_arguments_want_gradients,
+    measured,
+)
 
 __test__ = False
 
@@ -160,6 +165,37 @@ def product_that_needs_a_bend(loss_fn: Loss, theta: Tensor, v: Tensor) -> Tensor
     return torch.autograd.grad(gradient @ v.detach(), point)[0]
 
 
+def product_on_a_wanting_theta(loss_fn: Loss, theta: Tensor, v: Tensor) -> Tensor:
+    """Makes the caller's vector want gradients, and takes them elsewhere."""
+    theta.requires_grad_(True)
+    (gradient,) = torch.autograd.grad(loss_fn(theta), theta, create_graph=True)
+    if not gradient.requires_grad:
+        return torch.zeros_like(theta).detach()
+    return torch.autograd.grad(gradient @ v.detach(), theta)[0]
+
+
+def product_that_remembers(loss_fn: Loss, theta: Tensor, v: Tensor) -> Tensor:
+    """Makes a graph of the second gradient, too."""
+    point = theta.detach().requires_grad_(True)
+    (gradient,) = torch.autograd.grad(loss_fn(point), point, create_graph=True)
+    if not gradient.requires_grad:
+        return torch.zeros_like(theta).detach()
+    return torch.autograd.grad(gradient @ v.detach(), point, create_graph=True)[0]
+
+
+def product_on_top_of_the_gradient(loss_fn: Loss, theta: Tensor, v: Tensor) -> Tensor:
+    """By backward, twice into one grad."""
+    point = theta.detach().requires_grad_(True)
+    loss_fn(point).backward(create_graph=True)
+    gradient = point.grad
+    assert gradient is not None
+    if not gradient.requires_grad:
+        return torch.zeros_like(theta).detach()
+    (gradient @ v.detach()).backward()
+    assert point.grad is not None
+    return point.grad.detach()
+
+
 test_hessian_vector_product = exercise(
     reference=products.hessian_vector_product,
     cases=product_cases,
@@ -192,12 +228,33 @@ test_hessian_vector_product = exercise(
                     "multiplies by v twice",
                     "the second gradient is the product already",
                 ),
+                "_differentiate_again(gradient, point, torch.ones_like(v)) * v.detach()": (
+                    "multiplies by v too late",
+                    "v goes in before the second gradient: it weighs the columns of the Hessian, not its rows",
+                ),
             },
+        ),
+        Mistake(
+            "lets the second gradient pile up on the first",
+            function=product_on_top_of_the_gradient,
+            why="backward adds to grad: take both with torch.autograd.grad",
         ),
         Mistake(
             "leaves its traces on theta",
             function=product_on_theta,
             why="theta stays as it is: take theta.detach().requires_grad_()",
+        ),
+        Mistake(
+            "makes theta require a gradient",
+            function=product_on_a_wanting_theta,
+            why="theta stays as it is: take theta.detach().requires_grad_()",
+            shows=makes_arguments_want_gradients,
+        ),
+        Mistake(
+            "keeps a history",
+            function=product_that_remembers,
+            why="the result has none: detach it, or make the second gradient without create_graph",
+            shows=keeps_a_history,
         ),
         Mistake(
             "stops where the loss is a straight line",

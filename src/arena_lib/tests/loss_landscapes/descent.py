@@ -1,6 +1,7 @@
 """Judge of gradient descent with measurements on its way."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor
 
 from arena_lib.checking import Case, Mistake, exercise, instead_of
 from arena_lib.checking.observing import Observations
+from arena_lib.errors import TrainingError
 from arena_lib.fundamentals.landscapes import edge_of_stability
 from arena_lib.fundamentals.landscapes.edge_of_stability import Descent
 from arena_lib.tests.loss_landscapes.curvature import LOSSES, Loss
@@ -21,6 +23,16 @@ def measure_size(loss_fn: Loss, theta: Tensor) -> float:
     return loss_fn(theta).item() + theta.norm().item()
 
 
+def steeper(theta: Tensor) -> Tensor:
+    """Each step of 0.1 jumps over the bottom and lands much higher, until the loss is infinite."""
+    return (theta**10).sum()
+
+
+def root(theta: Tensor) -> Tensor:
+    """Not a number where an entry is below 0."""
+    return theta.sqrt().sum()
+
+
 def descent_cases(generator: torch.Generator) -> list[Case]:
     """Several settings; one with the usual measure."""
     settings = {
@@ -29,7 +41,7 @@ def descent_cases(generator: torch.Generator) -> list[Case]:
         "a quartic": (0.001, 5, 1),
         "a quadratic form that isn't symmetric": (0.002, 4, 9),
     }
-    return [
+    finite = [
         Case(
             label=label,
             given={
@@ -44,6 +56,19 @@ def descent_cases(generator: torch.Generator) -> list[Case]:
             settings.items(), ((measure_size,), (measure_size,), (), (measure_size,)), strict=True
         )
     ]
+    endless = [
+        Case(
+            label=label,
+            given={"loss": loss, "theta": start, "settings": (0.1, n_steps, 5), "measure": (measure_size,)},
+            call=f"loss_fn, theta, 0.1, {n_steps}, 5, measure",
+            raises="TrainingError",
+        )
+        for label, loss, start, n_steps in (
+            ("a loss that becomes infinite at the last step", steeper, torch.tensor([2.0, 1.5]).double(), 4),
+            ("a loss that isn't a number", root, torch.tensor([1.0, -2.0]).double(), 1),
+        )
+    ]
+    return [*finite, *endless]
 
 
 def way_down(function: Callable[..., Any], case: Case) -> Observations:
@@ -79,6 +104,8 @@ def descend_by_backward(
         if not step % every:
             sharpness.append(measure(loss_fn, point.detach().clone()))
         loss = loss_fn(point)
+        if not math.isfinite(loss.item()):
+            raise TrainingError(f"the loss must be finite: got {loss.item()}")
         losses.append(loss.item())
         optimizer.zero_grad()
         loss.backward()
@@ -98,6 +125,11 @@ def descend_in_place(
     result = edge_of_stability.descend_and_measure(loss_fn, theta, lr, n_steps, every, measure)
     theta.detach().copy_(result.theta)
     return result
+
+
+def keeps_its_history(seen: Sequence[Observations]) -> bool:
+    """Whether the place where it ended remembers the way there."""
+    return any(value for shown in seen for name, value in shown.items() if name.startswith("it has a history"))
 
 
 test_descend_and_measure = exercise(
@@ -141,7 +173,38 @@ test_descend_and_measure = exercise(
                     "it's measured where the step begins",
                 ),
                 "measure_sharpness(loss_fn, place)": ("ignores measure", "what to measure is handed in"),
+                "measure(loss_fn, place - lr * torch.func.grad(loss_fn)(place))": (
+                    "measures where the step ends",
+                    "it's measured before the step, where it begins",
+                ),
             },
+        ),
+        *instead_of(
+            "losses.append(loss.item())",
+            {
+                "losses.append(loss_fn(place - lr * gradient).item())": (
+                    "writes down the loss after the step",
+                    "the loss is that before the step: the first is the loss at theta",
+                ),
+            },
+        ),
+        *instead_of(
+            "check_loss(loss)",
+            {
+                "pass": ("goes on with a loss that isn't finite", "nan and inf raise TrainingError"),
+                "loss.isnan() and check_loss(loss)": (
+                    "lets an infinite loss pass",
+                    "inf isn't finite either: torch.isfinite",
+                ),
+                "loss.isinf() and check_loss(loss)": ("lets nan pass", "nan isn't finite either: torch.isfinite"),
+            },
+        ),
+        Mistake(
+            "keeps a history",
+            "theta.detach(), [], [], []",
+            "theta.clone().requires_grad_(True), [], [], []",
+            why="the last theta, and the places that are measured, have none: detach the place after each step",
+            shows=keeps_its_history,
         ),
         Mistake("changes theta", function=descend_in_place, why="theta stays as it is: the end is in the result"),
     ],

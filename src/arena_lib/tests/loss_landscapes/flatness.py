@@ -76,10 +76,35 @@ def raised_by_growing(params: Params, measure: Callable[[Params], float], goal: 
     return {name: scale * part for name, part in params.items()}
 
 
+def raised_again_and_again(params: Params, measure: Callable[[Params], float], goal: float) -> Params:
+    """Rescales what it rescaled before."""
+    low, high = 1.0, 2.0
+    scale = torch.ones_like(params["b_in"])
+    while measure(params) < goal:
+        params = symmetries.rescale_hidden(params, high * scale)
+        high *= 2
+    for _ in range(20):
+        middle = (low + high) / 2
+        params = symmetries.rescale_hidden(params, middle * scale)
+        low, high = (middle, high) if measure(params) < goal else (low, middle)
+    return symmetries.rescale_hidden(params, high * scale)
+
+
+def reaches_the_goal(seen: Observations, case: Case) -> str | None:
+    """The measure is at least the goal."""
+    goal = case.given["goal"]
+    if seen["its measure"] >= goal * (1 - 1e-11):
+        return None
+    return (
+        f"The result is for high, where the measure is at least the goal, {goal:.10g}: got {seen['its measure']:.10g}."
+    )
+
+
 test_raise_sharpness = exercise(
     reference=measuring_flatness.raise_sharpness,
     cases=goal_cases,
     observe=raised,
+    properties=[reaches_the_goal],
     tolerance={"its measure": Tolerance(rtol=1e-4, atol=1e-9)},
     accepts=[raised_on_a_log_scale],
     equivalent={
@@ -105,12 +130,19 @@ test_raise_sharpness = exercise(
                 "while False:": (
                     "never doubles high",
                     "the goal must lie inside the interval: double high until it does",
-                )
+                ),
+                "for _ in range(measure(rescale(high)) < goal):": (
+                    "doubles high once at most",
+                    "it's doubled until the measure there is at least the goal: while, not if",
+                ),
             },
         ),
         *instead_of(
             "range(HALVINGS)",
-            {"range(3)": ("stops halving too early", "twenty halvings find the scale to six digits")},
+            {
+                f"range({n})": ("stops halving too early", "twenty halvings find the scale to six digits")
+                for n in (3, 5, 8, 10, 12)
+            },
         ),
         *instead_of(
             'rescale_hidden(params, torch.full_like(params["b_in"], scale))',
@@ -120,6 +152,17 @@ test_raise_sharpness = exercise(
                     "the function must stay: W_out shrinks by the same factor",
                 ),
             },
+        ),
+        Mistake(
+            "returns the lower end",
+            "return rescale(high)",
+            "return rescale(low)",
+            why="the result is for high: at low the measure is still under the goal",
+        ),
+        Mistake(
+            "rescales what is rescaled already",
+            function=raised_again_and_again,
+            why="each scale is tried on params as they were handed in, not on the result of the trial before",
         ),
         Mistake(
             "makes all parameters larger", function=raised_by_growing, why="the function must stay: use rescale_hidden"

@@ -1,6 +1,6 @@
 """Judges of eigenvalues from products alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -99,6 +99,13 @@ test_power_iteration = exercise(
             "0.0, vector",
             {"0.0, product": ("returns a vector of zeros", "where the walk ends, the vector before it counts")},
         ),
+        *instead_of(
+            "vector = start / start.norm()",
+            {
+                "vector = start.div_(start.norm())": ("divides start in place", "start stays as it is: start / length"),
+                "vector = start": ("begins with a vector of any length", "start is divided by its length, too"),
+            },
+        ),
     ],
 )
 
@@ -122,6 +129,7 @@ def lanczos_cases(generator: torch.Generator) -> list[Case]:
         case("one step", draw_symmetric(generator, 3), draw(generator, 3), 1),
         case("a start along two eigenvectors", ladder, few, 5),
         case("a start along one eigenvector", -4 * torch.eye(3).double(), draw(generator, 3), 3),
+        case("tiny numbers", 1e-11 * plain, draw(generator, 7), 4),
         case("large numbers", 1e6 * ladder, few, 5, is_reorthogonalised=False),
         case("a matrix of zeros", torch.zeros(4, 4).double(), draw(generator, 4), 3),
         case("without re-orthogonalisation", plain, draw(generator, 7), 4, is_reorthogonalised=False),
@@ -172,11 +180,83 @@ def lanczos_by_arrays(
     return alphas, betas[: n_steps - 1], basis
 
 
+def lanczos_taken_off_once(
+    matvec: Product, start: Tensor, n_steps: int, *, is_reorthogonalised: bool = True
+) -> tuple[Tensor, Tensor, Tensor]:
+    """One pass of re-orthogonalisation, which in practice leaves no more than two do."""
+    basis, alphas, betas = [start / start.norm()], [], []
+    for step in range(n_steps):
+        w = matvec(basis[step])
+        alphas.append(torch.dot(w, basis[step]))
+        if step == n_steps - 1:
+            break
+        w = w - alphas[step] * basis[step] - (betas[step - 1] * basis[step - 1] if step else 0)
+        if is_reorthogonalised:
+            w = w - torch.stack(basis).T @ (torch.stack(basis) @ w)
+        beta = w.norm()
+        if beta <= 10 * torch.finfo(w.dtype).eps * max(number.abs().item() for number in (*alphas, *betas, beta)):
+            break
+        betas.append(beta)
+        basis.append(w / beta)
+    return torch.stack(alphas), torch.stack(betas) if betas else start[:0].clone(), torch.stack(basis)
+
+
+def lanczos_with_a_last_beta(
+    matvec: Product, start: Tensor, n_steps: int, *, is_reorthogonalised: bool = True
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Also writes down the beta of the last step."""
+    alphas, betas, basis = lanczos.lanczos(matvec, start, n_steps, is_reorthogonalised=is_reorthogonalised)
+    w = matvec(basis[-1]) - alphas[-1] * basis[-1] - (betas[-1] * basis[-2] if len(betas) else 0)
+    return alphas, torch.cat([betas, w.norm()[None]]), basis
+
+
+def lanczos_into_noise(
+    matvec: Product, start: Tensor, n_steps: int, *, is_reorthogonalised: bool = True
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Divides by a beta of any size."""
+    basis, alphas, betas = [start / start.norm()], [], []
+    for step in range(n_steps):
+        w = matvec(basis[step])
+        alphas.append(torch.dot(w, basis[step]))
+        if step == n_steps - 1:
+            break
+        w = w - alphas[step] * basis[step] - (betas[step - 1] * basis[step - 1] if step else 0)
+        if is_reorthogonalised:
+            w = lanczos._take_off(lanczos._take_off(w, torch.stack(basis)), torch.stack(basis))
+        betas.append(w.norm())
+        basis.append(w / betas[-1])
+    return torch.stack(alphas), torch.stack(betas) if betas else start[:0].clone(), torch.stack(basis)
+
+
+def counts(seen: Sequence[Observations]) -> list[tuple[int, int]]:
+    """How many alphas and betas there were, case by case."""
+    return [(len(shown["alphas"]), len(shown["betas"])) for shown in seen if {"alphas", "betas"} <= shown.keys()]
+
+
+def goes_on_into_noise(seen: Sequence[Observations]) -> bool:
+    """Whether it makes more steps from a start along two eigenvectors, and as many as it should elsewhere."""
+    both = counts(seen)
+    return len(both) > 3 and both[:3] == [(4, 3), (5, 4), (1, 0)] and both[3][0] > 2
+
+
+def stops_among_tiny_numbers(seen: Sequence[Observations]) -> bool:
+    """Whether only the smallness of a matrix ends it."""
+    at = [shown["alphas"] for shown in seen if "alphas" in shown]
+    return [len(alphas) for alphas in at][:4] == [4, 5, 1, 2] and any(
+        len(alphas) < 4 and alphas.abs().max() < 1e-8 for alphas in at if alphas.abs().max() > 0
+    )
+
+
+def writes_a_last_beta(seen: Sequence[Observations]) -> bool:
+    """Whether there are as many betas as alphas where all steps were made."""
+    return (4, 4) in counts(seen)[:1]
+
+
 test_lanczos = exercise(
     reference=lanczos.lanczos,
     cases=lanczos_cases,
     observe=tridiagonal,
-    accepts=[lanczos_by_arrays],
+    accepts=[lanczos_by_arrays, lanczos_taken_off_once],
     equivalent={
         "torch.stack([*alphas, *betas]).abs().max() -> torch.stack([*alphas, *betas]).abs().min()": (
             "any measure of the matrix's size tells rounding from a direction"
@@ -221,6 +301,29 @@ test_lanczos = exercise(
         ),
         *instead_of(
             "basis.append(w / beta)", {"basis.append(w)": ("doesn't divide by beta", "every basis vector has length 1")}
+        ),
+        *instead_of(
+            "basis = [start / start.norm()]",
+            {"basis = [start.div_(start.norm())]": ("divides start in place", "start stays as it is: start / length")},
+        ),
+        Mistake(
+            "compares beta with a fixed number",
+            "beta <= ROUNDING * torch.finfo(w.dtype).eps * torch.stack([*alphas, *betas]).abs().max()",
+            "beta <= 1e-8",
+            why="what is as good as 0 depends on the matrix: compare beta with the largest alpha or beta, times eps",
+            shows=stops_among_tiny_numbers,
+        ),
+        Mistake(
+            "goes on where no direction is left",
+            function=lanczos_into_noise,
+            why="where beta is as good as 0, w / beta is rounding errors blown up: stop before",
+            shows=goes_on_into_noise,
+        ),
+        Mistake(
+            "writes down a beta at the last step, too",
+            function=lanczos_with_a_last_beta,
+            why="the last step ends with its alpha: betas are one fewer",
+            shows=writes_a_last_beta,
         ),
     ],
 )
@@ -284,6 +387,14 @@ test_ritz_pairs = exercise(
                 "values.flip(0), (vectors @ basis).flip(0)": (
                     "reads the small eigenvectors in rows",
                     "torch.linalg.eigh returns eigenvectors in columns",
+                ),
+                "values[values.abs().argsort().flip(0)], (vectors.T @ basis)[values.abs().argsort().flip(0)]": (
+                    "sorts by the absolute value",
+                    "the largest first, with its sign: -7 comes after 2",
+                ),
+                "values.flip(0), (vectors.T @ basis).flip(0).T": (
+                    "puts the vectors into columns",
+                    "each row of the result is one vector",
                 ),
             },
         ),

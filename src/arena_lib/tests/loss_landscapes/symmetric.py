@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from arena_lib.checking import Case, Mistake, exercise, instead_of
+from arena_lib.checking.mistakes import changes_an_argument
 from arena_lib.checking.observing import Observations, outputs
 from arena_lib.fundamentals.landscapes import slices, symmetries
 from arena_lib.tests.loss_landscapes.watching import draw
@@ -164,6 +165,24 @@ test_scaling_directions = exercise(
                     "the rows have the lengths that come out",
                 ),
                 "torch.stack(rows).sum(dim=0, keepdim=True)": ("adds the units up", "there's a row for each unit"),
+                "torch.stack(rows).float()": ("makes float32 of all", "the rows have the dtype of the parameters"),
+            },
+        ),
+        *instead_of(
+            "part.flatten() for part in moved.values()",
+            {
+                "part.flatten() for part in [*moved.values()][:-1]": (
+                    "leaves b_out out",
+                    "theta ends with b_out: it doesn't move, so its entries are 0",
+                ),
+                '(part.T if name == "W_in" else part).flatten() for name, part in moved.items()': (
+                    "goes through W_in column by column",
+                    "theta holds each parameter row by row: unit j's weights lie d_hidden apart",
+                ),
+                "(part.T if part.ndim == 2 else part).flatten() for part in moved.values()": (
+                    "goes through each parameter column by column",
+                    "theta holds each parameter row by row",
+                ),
             },
         ),
     ],
@@ -194,6 +213,16 @@ def filters_by_loop(direction: Params, params: Params) -> Params:
         for unit in range(part.shape[1]) if part.dim() > 1 else ():
             column = direction[name][:, unit]
             result[name][:, unit] = column * (part[:, unit].pow(2).sum().sqrt() / column.pow(2).sum().sqrt())
+    return result
+
+
+def filters_in_place(direction: Params, params: Params) -> Params:
+    """Scales the tensors that were handed in."""
+    result = {}
+    for name, part in params.items():
+        if part.dim() > 1:
+            direction[name] *= part.norm(dim=0) / direction[name].norm(dim=0)
+        result[name] = direction[name] if part.dim() > 1 else torch.zeros_like(part)
     return result
 
 
@@ -228,7 +257,20 @@ test_filter_normalise = exercise(
             {
                 "moved": ("moves the biases", "biases don't move: zeros"),
                 "part": ("copies the biases", "it's a direction: biases don't move, zeros"),
+                "moved / moved.norm() * part.norm()": ("normalises the biases too", "biases don't move: zeros"),
             },
+        ),
+        Mistake(
+            "keeps the order of the direction",
+            "return result",
+            "return {name: result[name] for name in direction}",
+            why="the names are those of params, in their order",
+        ),
+        Mistake(
+            "changes the direction",
+            function=filters_in_place,
+            why="both arguments stay as they are: step / length makes a new tensor, /= changes the one handed in",
+            shows=changes_an_argument,
         ),
     ],
 )

@@ -1,15 +1,16 @@
 """Judges of parameters as one vector, and of the network as a function of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from arena_lib.checking import Case, Mistake, exercise, instead_of
+from arena_lib.checking.mistakes import changes_an_argument
 from arena_lib.checking.observing import Observations
 from arena_lib.fundamentals.landscapes import parameters, slices
-from arena_lib.tests.loss_landscapes.watching import describe_model, draw, fill, measured
+from arena_lib.tests.loss_landscapes.watching import describe_model, draw, fill, keeps_a_history, measured
 
 __test__ = False
 
@@ -156,6 +157,41 @@ def cut_from_the_start(theta: Tensor, model: nn.Module) -> dict[str, Tensor]:
     return {name: theta[: old.numel()].view_as(old) for name, old in model.named_parameters()}
 
 
+def cut_at_the_last_size(theta: Tensor, model: nn.Module) -> dict[str, Tensor]:
+    """Each part from where the last one alone would end."""
+    begin, parts = 0, {}
+    for name, old in model.named_parameters():
+        parts[name] = theta[begin : begin + old.numel()].reshape(old.shape)
+        begin = old.numel()
+    return parts
+
+
+def cut_with_buffers(theta: Tensor, model: nn.Module) -> dict[str, Tensor]:
+    """Keeps room for buffers as well, of which theta has none."""
+    begin, parts = 0, {}
+    for name, value in model.state_dict().items():
+        parts[name] = theta[begin : begin + value.numel()].reshape(value.shape)
+        begin += value.numel()
+    return parts
+
+
+def cut_by_alphabet(theta: Tensor, model: nn.Module) -> dict[str, Tensor]:
+    """In the order of the names."""
+    begin, parts = 0, {}
+    for name, old in sorted(model.named_parameters()):
+        parts[name] = theta[begin : begin + old.numel()].reshape(old.shape)
+        begin += old.numel()
+    return parts
+
+
+def needs_room_for_buffers(seen: Sequence[Observations]) -> bool:
+    """Whether the model with buffers alone stops it, for theta is too short then, or names of buffers come out."""
+    stopped = [label for label, shown in zip(MODELS, seen, strict=True) if "raised" in shown]
+    return stopped == ["buffers that are no parameters"] or any(
+        "running_mean" in name for shown in seen for name in shown.get("names", ())
+    )
+
+
 test_unflatten_parameters = exercise(
     reference=parameters.unflatten_parameters,
     cases=model_cases,
@@ -179,6 +215,22 @@ test_unflatten_parameters = exercise(
         Mistake("writes into the model", function=cut_into_the_model, why="the model lends names and shapes, no more"),
         Mistake(
             "begins each part at 0", function=cut_from_the_start, why="a part begins where the one before it ended"
+        ),
+        Mistake(
+            "forgets how far it has come",
+            function=cut_at_the_last_size,
+            why="a part begins where the one before it ended: the sizes of all before it, added up",
+        ),
+        Mistake(
+            "keeps room for buffers",
+            function=cut_with_buffers,
+            why="theta holds the parameters alone: named_parameters, not state_dict",
+            shows=needs_room_for_buffers,
+        ),
+        Mistake(
+            "sorts the parameters by name",
+            function=cut_by_alphabet,
+            why="they follow each other in the order of model.named_parameters()",
         ),
     ],
 )
@@ -279,6 +331,22 @@ def line_by_steps(loss_fn: Callable[[Tensor], Tensor], theta_a: Tensor, theta_b:
     return torch.tensor(losses, dtype=theta_a.dtype)
 
 
+def line_that_walks_off(loss_fn: Callable[[Tensor], Tensor], theta_a: Tensor, theta_b: Tensor, n_points: int) -> Tensor:
+    """Takes theta_a along."""
+    with torch.no_grad():
+        step = (theta_b - theta_a) / (n_points - 1)
+        theta_a -= step
+        losses = [loss_fn(theta_a.add_(step)) for _ in range(n_points)]
+    return torch.stack(losses)
+
+
+def line_with_a_history(loss_fn: Callable[[Tensor], Tensor], theta_a: Tensor, theta_b: Tensor, n_points: int) -> Tensor:
+    """Remembers how the losses were made."""
+    shares = torch.linspace(0, 1, n_points, dtype=theta_a.dtype)
+    return torch.stack([loss_fn((1 - t) * theta_a + t * theta_b) for t in shares])
+
+
+LINE = "torch.stack([loss_fn((1 - t) * theta_a + t * theta_b) for t in shares])"
 test_losses_along_line = exercise(
     reference=slices.losses_along_line,
     cases=line_cases,
@@ -307,7 +375,25 @@ test_losses_along_line = exercise(
             },
         ),
         *instead_of(
-            "torch.no_grad()", {"torch.enable_grad()": ("keeps a history", "the losses have no history: no_grad")}
+            LINE,
+            {
+                "torch.tensor([loss_fn((1 - t) * theta_a + t * theta_b).item() for t in shares])": (
+                    "makes float32 of the losses",
+                    "they keep the dtype of theta_a: torch.tensor(numbers, dtype=theta_a.dtype)",
+                )
+            },
+        ),
+        Mistake(
+            "keeps a history",
+            function=line_with_a_history,
+            why="the losses have no history: torch.no_grad()",
+            shows=keeps_a_history,
+        ),
+        Mistake(
+            "takes theta_a along",
+            function=line_that_walks_off,
+            why="both ends stay as they are: theta_a + t * step makes a new place, += moves theta_a itself",
+            shows=changes_an_argument,
         ),
     ],
 )

@@ -1,6 +1,6 @@
 """What judges of this section look at: values, and every trace that a measurement may leave behind."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -52,6 +52,16 @@ def map_tensors(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: map_tensors(part) for name, part in value.items()}
     return value
+
+
+def keeps_a_history(seen: Sequence[Observations]) -> bool:
+    """For `Mistake(shows=...)`: whether a result remembers how it was made."""
+    return any(shown.get("the result has a history") for shown in seen)
+
+
+def makes_arguments_want_gradients(seen: Sequence[Observations]) -> bool:
+    """For `Mistake(shows=...)`: whether an argument requires a gradient afterwards that didn't before."""
+    return any(shown.get("arguments that require a gradient afterwards") for shown in seen)
 
 
 def pure(function: Callable[..., Any], case: Case) -> Observations:
