@@ -45,6 +45,10 @@ def signals_by_unfold(x: Tensor, weights: Tensor, stride: int = 1, padding: int 
 
 OPERANDS: dict[str, tuple[str, ...]] = {
     "        weights.flip(-1),\n        windows,": ("flips the kernel", UNFLIPPED),
+    "        weights.sum(dim=1, keepdim=True).expand_as(weights),\n        windows,": (
+        "adds up the kernel's channels by themselves",
+        "channel c of the input meets channel c of the kernel: both have the same axis in the einsum",
+    ),
     "        weights[:, :1].expand_as(weights),\n        windows,": ("takes one kernel for all channels", ALL_CHANNELS),
     "        weights.detach(),\n        windows,": ("cuts the weights' gradient off", FLOWS),
     "        weights,\n        windows.detach(),": ("cuts x's gradient off", FLOWS),
@@ -183,6 +187,10 @@ test_conv2d = exercise(
                     "pads at the bottom and on the right alone",
                     BOTH_SIDES,
                 ),
+                "pad2d(x, left=pad_h, right=pad_h, top=pad_w, bottom=pad_w, pad_value=0.0)": (
+                    "pads the width by what the height has, and the other way round",
+                    BY_AXIS,
+                ),
                 "pad2d(x, left=pad_w, right=pad_w, top=pad_h, bottom=pad_h, pad_value=1.0)": ("pads with ones", ZEROS),
             },
         ),
@@ -196,6 +204,14 @@ test_conv2d = exercise(
                 "(stride_b, stride_c, stride_h, stride_w, stride_h * step_h, stride_w * step_w)": (
                     "spreads the window out",
                     WITHIN,
+                ),
+                "(stride_b, stride_c, stride_h * step_h, stride_w * step_w, stride_h * step_h, stride_w * step_w)": (
+                    "takes each number `stride` further",
+                    WITHIN,
+                ),
+                "(stride_b, stride_c, stride_h * step_h, stride_w * step_h, stride_h, stride_w)": (
+                    "takes the height's stride for the width too",
+                    BY_AXIS,
                 ),
                 "(stride_b, stride_c, stride_h * step_h, stride_w * step_w, stride_w, stride_h)": (
                     "turns the windows on their side",

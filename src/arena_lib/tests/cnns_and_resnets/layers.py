@@ -152,6 +152,21 @@ class LinearLikeTorch(nn.Linear):
         super().__init__(in_features, out_features, bias)
 
 
+class LinearWithoutAttribute(LinearByFunction):
+    """With bias=False there's no attribute of that name."""
+
+    def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
+        super().__init__(in_features, out_features, bias)
+        if not bias:
+            del self.bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight, getattr(self, "bias", None))
+
+    def extra_repr(self) -> str:
+        return f"in_features={self.in_features}, out_features={self.out_features}, bias={hasattr(self, 'bias')}"
+
+
 DEVIATIONS = {f"new {name}s: deviation, as a multiple of what it should be": STATISTICS for name in ("weight", "bias")}
 
 test_linear = exercise(
@@ -202,6 +217,10 @@ test_linear = exercise(
         *instead_of(
             "nn.Parameter(torch.empty(out_features).uniform_(-bound, bound)) if bias else None",
             {
+                "nn.Parameter(torch.empty(out_features).uniform_(-(out_features**-0.5), out_features**-0.5)) if bias else None": (
+                    "takes the number of outputs for the bound of the bias",
+                    "the bias is drawn as the weights are: the bound is 1 / sqrt(in_features)",
+                ),
                 "nn.Parameter(torch.zeros(out_features)) if bias else None": (
                     "begins with a bias of zeros",
                     "the bias is drawn as the weights are",
@@ -223,6 +242,11 @@ test_linear = exercise(
                 "out if self.bias is None else out - self.bias": ("subtracts the bias", "the bias is added"),
             },
             within="Linear.forward",
+        ),
+        Mistake(
+            "has no attribute bias where there is none",
+            function=LinearWithoutAttribute,
+            why="with bias=False, bias is None",
         ),
         Mistake(
             "prints the bias itself",

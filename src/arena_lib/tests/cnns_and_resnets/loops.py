@@ -101,6 +101,10 @@ LOOP = (
                 "draws some pictures twice and others never",
                 "in each epoch every picture comes once",
             ),
+            "torch.randperm(len(labels), generator=torch.Generator().manual_seed(args.seed)).split(args.batch_size)": (
+                "goes through every epoch in the order of the first",
+                "each epoch has a random order of its own: draw it inside the loop over epochs",
+            ),
             "torch.randperm(len(labels)).split(8)": ("ignores the batch size", "batches have args.batch_size pictures"),
         },
     ),
@@ -129,6 +133,25 @@ LOOP = (
             "\n        accuracies.append(compute_accuracy(model, args.test_set.images[:5], args.test_set.labels[:5]))": (
                 "tests on a part",
                 "the accuracy is that on all of args.test_set",
+            ),
+        },
+    ),
+    *instead_of(
+        "for _ in range(args.epochs):\n",
+        {
+            "for _ in range(args.epochs):\n        optimizer = torch.optim.Adam("
+            "[p for p in model.parameters() if p.requires_grad], lr=args.learning_rate)\n": (
+                "makes a new optimizer in every epoch",
+                "Adam remembers its means from step to step: make one before the epochs begin",
+            ),
+        },
+    ),
+    *instead_of(
+        "labels[batch]",
+        {
+            "labels[: len(batch)]": (
+                "gives pictures the labels of others",
+                "pictures and labels go together: both are picked by the same numbers",
             ),
         },
     ),
@@ -354,6 +377,10 @@ test_train_resnet = exercise(
                 "get_resnet_for_feature_extraction(args.n_classes, args.pretrained).train()": (
                     "lets the batch norms move",
                     "frozen parameters don't keep running statistics from moving: stay in evaluation mode",
+                ),
+                "get_resnet_for_feature_extraction(args.n_classes, args.pretrained)\n    args.pretrained.eval()": (
+                    "puts the pretrained network into evaluation mode, and not the copy",
+                    "the copy is trained: its batch norms must not move",
                 ),
                 "copy.deepcopy(args.pretrained).eval()": (
                     "goes on with the old last layer",

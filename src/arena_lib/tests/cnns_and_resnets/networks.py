@@ -118,8 +118,21 @@ test_resnet34 = exercise(
             },
         ),
         *instead_of(
+            "in_feats = out_features_per_group[0]",
+            {
+                "in_feats = 64": (
+                    "has 64 channels in the stem, whatever the groups have",
+                    "the stem makes as many channels as the first group: out_features_per_group[0]",
+                ),
+            },
+        ),
+        *instead_of(
             "range(1, self.n_groups + 1)",
             {
+                "range(1, 5)": (
+                    "goes through four groups always",
+                    "there are as many groups as n_blocks_per_group has entries",
+                ),
                 "range(1, self.n_groups)": ("leaves out the last group", "the picture goes through every group"),
             },
         ),
@@ -146,6 +159,15 @@ test_resnet34 = exercise(
                 "self.fc(self.relu(self.avgpool(x) - 1))": (
                     "does more than to pool before fc",
                     "avgpool, then fc, and nothing between them",
+                ),
+            },
+        ),
+        *instead_of(
+            'self.add_module(f"layer{number}", BlockGroup(n_blocks, in_feats, out_feats, stride))',
+            {
+                'self.__dict__[f"layer{number}"] = BlockGroup(n_blocks, in_feats, out_feats, stride)': (
+                    "keeps the groups where a module doesn't see them",
+                    "modules in a plain list or dictionary have no parameters for the optimizer: add_module or setattr",
                 ),
             },
         ),

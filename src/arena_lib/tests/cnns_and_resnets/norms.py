@@ -203,6 +203,31 @@ test_batch_norm2d = exercise(
             },
         ),
         *instead_of(
+            "unbiased = x.var(dim=(0, 2, 3))",
+            {
+                "unbiased = variance * len(x) / (len(x) - 1)": (
+                    "takes the number of pictures for n",
+                    "n is how many numbers a channel has: batch * height * width",
+                ),
+                "unbiased = variance * x[0, 0].numel() / (x[0, 0].numel() - 1)": (
+                    "takes the number of pixels of one picture for n",
+                    "n is how many numbers a channel has: batch * height * width",
+                ),
+                "unbiased = variance * x[0].numel() / (x[0].numel() - 1)": (
+                    "counts channels, and not pictures, for n",
+                    "n is how many numbers a channel has: batch * height * width",
+                ),
+                "unbiased = variance * x.numel() / (x.numel() - 1)": (
+                    "counts the numbers of all channels for n",
+                    "n is how many numbers one channel has: batch * height * width",
+                ),
+                "unbiased = variance * (x.numel() // x.shape[1] - 1) / (x.numel() // x.shape[1])": (
+                    "multiplies by (n - 1) / n",
+                    "the unbiased variance is the larger one: n / (n - 1)",
+                ),
+            },
+        ),
+        *instead_of(
             "variance = x.var(dim=(0, 2, 3), unbiased=False)",
             {
                 "variance = x.var(dim=(0, 2, 3))": (

@@ -1,5 +1,6 @@
 """Judge of max-pooling."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -7,10 +8,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from arena_lib.checking import Case, Mistake, exercise, instead_of
+from arena_lib.checking.observing import Observations
 from arena_lib.fundamentals.convolutions import pooling
 from arena_lib.tests.cnns_and_resnets.layouts import FLOWS, PLAIN, draw, in_all_layouts, laid_out, strided
 
 __test__ = False
+
+
+FAR_BELOW = "numbers far below 0, padded"
 
 
 def pooling_cases(generator: torch.Generator) -> list[Case]:
@@ -27,6 +32,7 @@ def pooling_cases(generator: torch.Generator) -> list[Case]:
         *case("a pair for the stride", (3, 2, 7, 8), 2, (3, 1), of=(PLAIN,)),
         *case("a pair for the padding", (2, 2, 6, 6), 4, None, (1, 2), of=(PLAIN,)),
         laid_out("numbers below 0, padded", below_zero, 2, 1, 1),
+        laid_out(FAR_BELOW, 1e30 * below_zero, 2, 1, 1),
         *case("pairs for everything, rows left over", (2, 1, 9, 7), (4, 3), (3, 2), (2, 1)),
         *case("gaps between windows", (1, 3, 8, 9), 2, 3, of=(PLAIN,)),
         laid_out("double precision", draw(generator, 2, 2, 4, 5).double(), 3, 2, 1),
@@ -58,16 +64,37 @@ BY_AXIS = "a pair is (height, width): its first number is for rows"
 NEVER_WINS = "padding must never be the largest: it's minus infinity, not 0"
 SIDE_BY_SIDE = "without a stride, windows lie side by side: the stride is kernel_size"
 
+
+def padding_wins(seen: Sequence[Observations]) -> bool:
+    """Whether a number below 0 came out of a picture whose numbers all are far below it."""
+    for observed in seen:
+        output = observed.get("output")
+        if isinstance(output, Tensor) and output.is_floating_point() and output.numel() and output.min() < -1e29:
+            return bool(((output < 0) & (output > -1e29)).any())
+    return False
+
+
 test_maxpool2d = exercise(
     reference=pooling.maxpool2d,
     cases=pooling_cases,
     observe=strided,
     accepts=[pool_by_unfold, pool_by_torch],
     mistakes=[
+        Mistake(
+            "pads with a number that isn't small enough",
+            "-torch.inf if",
+            "-1e9 if",
+            shows=padding_wins,
+            why="any number that is chosen may be larger than those of the picture: minus infinity never is",
+        ),
         *instead_of(
             "-torch.inf if x.is_floating_point() else torch.iinfo(x.dtype).min",
             {
                 "0": ("pads with zeros", NEVER_WINS),
+                "-torch.inf": (
+                    "pads whole numbers with minus infinity",
+                    "whole numbers have no infinity: torch.iinfo(x.dtype).min is the smallest there is",
+                ),
                 "-torch.inf if x.is_floating_point() else 0": (
                     "pads whole numbers with zeros",
                     "whole numbers have no infinity: torch.iinfo(x.dtype).min is the smallest there is",
@@ -108,6 +135,19 @@ test_maxpool2d = exercise(
         *instead_of(
             "step_h, step_w = as_pair",
             {"step_w, step_h = as_pair": ("swaps the strides of height and width", BY_AXIS)},
+        ),
+        *instead_of(
+            "pad2d(x, left=pad_w, right=pad_w, top=pad_h, bottom=pad_h, pad_value=lowest)",
+            {
+                "pad2d(x, left=pad_h, right=pad_h, top=pad_w, bottom=pad_w, pad_value=lowest)": (
+                    "pads the width by what the height has, and the other way round",
+                    BY_AXIS,
+                ),
+                "pad2d(x, left=2 * pad_w, right=0, top=2 * pad_h, bottom=0, pad_value=lowest)": (
+                    "pads on the top and on the left alone",
+                    "padding is added on both sides",
+                ),
+            },
         ),
         *instead_of(
             "pad_h, pad_w = as_pair",

@@ -54,6 +54,8 @@ class Record:
 
     events: list[Call | str] = field(default_factory=list)
     """Calls of models, and for each step of an optimizer what it is."""
+    optimizers: list[torch.optim.Optimizer] = field(default_factory=list)
+    """Those that took a step, each once."""
 
     @property
     def calls(self) -> list[Call]:
@@ -77,6 +79,8 @@ def watched() -> Iterator[Record]:
 
     def step(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         record.events.append(f"{type(optimizer).__name__}, lr={optimizer.param_groups[0]['lr']:g}")
+        if not any(optimizer is known for known in record.optimizers):
+            record.optimizers.append(optimizer)
 
     hooks = [
         register_module_forward_pre_hook(enter),
@@ -106,6 +110,7 @@ def describe(record: Record, losses: Any, accuracies: Any, model: nn.Module, arg
         "tests with the model in training mode": sum(call.is_training for call in tests),
         "test pictures after each epoch": _tests_after_epochs(record, n_train),
         "steps of the optimizer": sorted({event for event in record.events if isinstance(event, str)}),
+        "number of optimizers that took steps": len(record.optimizers),
         "number of steps": sum(isinstance(event, str) for event in record.events),
         "types": f"{_types(losses)}; {_types(accuracies)}",
         "number of losses": len(losses),

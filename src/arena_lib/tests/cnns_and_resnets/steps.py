@@ -1,12 +1,12 @@
 """Judges of one step of training, of the accuracy, and of predictions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from arena_lib.checking import Case, exercise, instead_of
+from arena_lib.checking import Case, Mistake, exercise, instead_of
 from arena_lib.checking.observing import Observations
 from arena_lib.fundamentals.resnets import mlp, resnet
 
@@ -145,6 +145,10 @@ test_training_step = exercise(
 )
 
 
+MANY, MANY_RIGHT = 1501, 902
+"""No usual batch size divides the first, so batches by themselves are of unequal size."""
+
+
 def accuracy_cases(generator: torch.Generator) -> list[Case]:
     """Models in either mode; none right, all right, one picture."""
     model = Probe(12, 5).eval()
@@ -162,6 +166,7 @@ def accuracy_cases(generator: torch.Generator) -> list[Case]:
         case("all right", 4, 4, True),
         case("none right", 6, 0, True),
         case("one picture", 1, 1, False),
+        case("many pictures", MANY, MANY_RIGHT, True),
     ]
 
 
@@ -170,7 +175,9 @@ def asked_in_peace(function: Callable[..., Any], case: Case) -> Observations:
     model = Probe(12, 5).train(case.given["is_training"])
     images = case.given["images"].clone()
     labels = [case.given["labels"].clone()] if "labels" in case.given else []
-    result = function(model, images, *labels)
+    with torch.enable_grad():
+        result = function(model, images, *labels)
+        gradients_allowed = torch.is_grad_enabled()
     seen: Observations = {"type": type(result).__name__}
     values = result if isinstance(result, tuple | list) else [result]
     for number, value in enumerate(values):
@@ -181,7 +188,7 @@ def asked_in_peace(function: Callable[..., Any], case: Case) -> Observations:
     seen["asked with gradients"] = any(call[2] for call in model.calls)
     seen["left in training mode"] = model.training
     seen["its parts left in training mode"] = model.inner.training
-    seen["gradients allowed afterwards"] = torch.is_grad_enabled()
+    seen["gradients allowed afterwards"] = gradients_allowed
     seen["weights want gradients afterwards"] = model.weight.requires_grad
     seen["images unchanged"] = torch.equal(images, case.given["images"])
     return seen
@@ -217,9 +224,35 @@ IN_PEACE = (
         "with torch.no_grad():",
         {
             "if True:": ("remembers the calculation for gradients", "ask the model inside torch.no_grad()"),
+            "torch.set_grad_enabled(False)\n    if True:": (
+                "leaves gradients switched off",
+                "gradients are off for this question alone: with torch.no_grad():",
+            ),
         },
     ),
 )
+
+
+def accuracy_by_means(model: nn.Module, images: Tensor, labels: Tensor) -> float:
+    """The mean of the accuracies of batches, of which the last is smaller."""
+    mode, shares = model.training, []
+    model.eval()
+    with torch.no_grad():
+        for batch, true in zip(images.split(64), labels.split(64), strict=True):
+            shares.append((model(batch).argmax(dim=-1) == true).float().mean().item())
+    model.train(mode)
+    return sum(shares) / len(shares)
+
+
+def is_a_mean_of_means(seen: Sequence[Observations]) -> bool:
+    """Whether the share of many pictures is the mean of the shares of batches of a usual size."""
+    share = seen[-1].get("result 0")
+    right = (torch.arange(MANY) < MANY_RIGHT).float()
+    means = [float(torch.stack([part.mean() for part in right.split(size)]).mean()) for size in USUAL_SIZES]
+    return isinstance(share, float) and any(abs(share - mean) < 1e-6 for mean in means)
+
+
+USUAL_SIZES = (*range(2, 17), 20, 25, 32, 50, 64, 100, 128, 200, 250, 256, 500, 512, 1000, 1024)
 
 test_compute_accuracy = exercise(
     reference=mlp.compute_accuracy,
@@ -227,6 +260,12 @@ test_compute_accuracy = exercise(
     observe=asked_in_peace,
     accepts=[accuracy_by_batches],
     mistakes=[
+        Mistake(
+            "takes the mean of the accuracies of batches",
+            function=accuracy_by_means,
+            shows=is_a_mean_of_means,
+            why="the last batch is smaller, so its pictures would count for more: count the right ones of all",
+        ),
         *IN_PEACE,
         *instead_of(
             "(predicted == labels).float().mean().item()",
@@ -246,6 +285,10 @@ test_compute_accuracy = exercise(
         *instead_of(
             "model(images).argmax(dim=-1)",
             {
+                "model(images).argmax(dim=0)": (
+                    "looks for the best picture of each class",
+                    "for each picture the best class: over the last axis",
+                ),
                 "model(images).argmin(dim=-1)": ("takes the smallest logit", "the largest logit says the class"),
             },
         ),

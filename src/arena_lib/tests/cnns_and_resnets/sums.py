@@ -35,6 +35,14 @@ test_as_strided_trace = exercise(
                     "works the stride out from the shape",
                     ASK_STRIDES,
                 ),
+                "mat.as_strided((min(mat.shape),), (stride_i + 1,)).sum()": (
+                    "takes the stride along a row for 1",
+                    ASK_STRIDES,
+                ),
+                "mat.as_strided((len(mat),), (stride_i + stride_j,)).sum()": (
+                    "takes as many entries as there are rows",
+                    "the diagonal ends where rows or columns do",
+                ),
                 "mat.as_strided((min(mat.shape),), (stride_i,)).sum()": ("adds up the first column", DIAGONAL),
                 "mat.as_strided((min(mat.shape),), (stride_j,)).sum()": ("adds up the first row", DIAGONAL),
                 "mat.as_strided((min(mat.shape),), (stride_i + stride_j,), 0).sum()": (
@@ -147,6 +155,7 @@ test_as_strided_mm = exercise(
             "(*matA.stride(), 0)",
             {
                 "(matA.shape[1], 1, 0)": ("works matA's strides out from its shape", ASK_STRIDES),
+                "(matA.stride(0), 1, 0)": ("takes the stride along matA's rows for 1", ASK_STRIDES),
                 "(*matA.stride()[::-1], 0)": ("transposes matA", "axis i is matA's first: (stride_i, stride_j, 0)"),
                 "(0, *matA.stride())": ("puts matA's new axis first", OF_A),
             },
@@ -155,6 +164,7 @@ test_as_strided_mm = exercise(
             "(0, *matB.stride())",
             {
                 "(0, matB.shape[1], 1)": ("works matB's strides out from its shape", ASK_STRIDES),
+                "(0, matB.stride(0), 1)": ("takes the stride along matB's rows for 1", ASK_STRIDES),
                 "(0, *matB.stride()[::-1])": ("transposes matB", "axis j is matB's first: (0, stride_j, stride_k)"),
                 "(*matB.stride(), 0)": ("puts matB's new axis last", OF_B),
             },

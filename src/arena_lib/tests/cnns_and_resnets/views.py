@@ -326,6 +326,11 @@ def tiles_by_rows(grid: Tensor, tile_height: int, tile_width: int) -> Tensor:
 
 TO_TILE = "from tile to tile one goes as many rows or columns as a tile has"
 
+WHOLE_TILES = """grid.as_strided(
+        (height // tile_height, width // tile_width, tile_height, tile_width),
+        (tile_height * stride_h, tile_width * stride_w, stride_h, stride_w),
+    )"""
+
 test_cut_tiles = exercise(
     reference=strides.cut_tiles,
     cases=tile_cases,
@@ -345,6 +350,14 @@ test_cut_tiles = exercise(
             "(tile_height * stride_h, tile_width * stride_w, stride_h, stride_w)",
             {
                 "(tile_height * width, tile_width, width, 1)": ("works strides out from the shape", ASK_STRIDES),
+                "(tile_height * stride_h, tile_width, stride_h, 1)": (
+                    "takes the stride along a row for 1",
+                    ASK_STRIDES,
+                ),
+                "(tile_height * width, tile_width * stride_w, width, stride_w)": (
+                    "takes the stride down for the width",
+                    ASK_STRIDES,
+                ),
                 "(stride_h, stride_w, stride_h, stride_w)": ("lets the tiles overlap", TO_TILE),
                 "(tile_height * stride_h, stride_w, stride_h, stride_w)": (
                     "lets the tiles overlap from left to right",
@@ -371,6 +384,17 @@ test_cut_tiles = exercise(
                 "-(-height // tile_height), -(-width // tile_width)": (
                     "has tiles that stick out",
                     "what doesn't fill a tile is left out: round down",
+                ),
+            },
+        ),
+        *instead_of(
+            WHOLE_TILES,
+            {
+                f"{WHOLE_TILES}.clone()": COPIES,
+                "grid[: height // tile_height * tile_height, : width // tile_width * tile_width].reshape("
+                "height // tile_height, width // tile_width, tile_height, tile_width)": (
+                    "reads on row by row",
+                    "a tile isn't what comes next in a row: its second row lies one row of the grid further down",
                 ),
             },
         ),

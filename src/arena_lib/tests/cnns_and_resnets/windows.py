@@ -140,6 +140,10 @@ test_conv1d_minimal = exercise(
             FIRST_OPERAND,
             {
                 "        weights.flip(-1),\n        windows,": ("flips the kernel", UNFLIPPED),
+                "        weights.sum(dim=1, keepdim=True).expand_as(weights),\n        windows,": (
+                    "adds up the kernel's channels by themselves",
+                    "channel c of the input meets channel c of the kernel: both have the same axis in the einsum",
+                ),
                 "        weights[:, :1].expand_as(weights),\n        windows,": (
                     "takes one kernel for all channels",
                     ALL_CHANNELS,
@@ -219,6 +223,14 @@ test_conv2d_minimal = exercise(
                     "turns the output on its side",
                     "from one row of the output to the next is one row of the image",
                 ),
+                "(stride_b, stride_c, stride_h, 1, stride_h, 1)": (
+                    "takes the stride along the width for 1",
+                    ASK_STRIDES,
+                ),
+                "(stride_b, stride_c, width, stride_w, width, stride_w)": (
+                    "takes the stride down for the width",
+                    ASK_STRIDES,
+                ),
                 "(stride_c, stride_b, stride_h, stride_w, stride_h, stride_w)": (
                     "swaps the strides of batch and channels",
                     "sizes and strides belong together, axis by axis: the batch is x's first axis",
@@ -241,6 +253,10 @@ test_conv2d_minimal = exercise(
                     "flips the kernel from left to right",
                     UNFLIPPED,
                 ),
+                "        weights.sum(dim=1, keepdim=True).expand_as(weights),\n        windows,": (
+                    "adds up the kernel's channels by themselves",
+                    "channel c of the input meets channel c of the kernel: both have the same axis in the einsum",
+                ),
                 "        weights[:, :1].expand_as(weights),\n        windows,": (
                     "takes one kernel for all channels",
                     ALL_CHANNELS,
@@ -260,6 +276,10 @@ test_conv2d_minimal = exercise(
         *instead_of(
             "height - kernel_h + 1, width - kernel_w + 1",
             {
+                "height - kernel_h, width - kernel_w": (
+                    "leaves the last row and the last column out",
+                    "there are height - kernel_height + 1 rows, and the same for columns",
+                ),
                 "height - kernel_h, width - kernel_w + 1": (
                     "leaves the last row out",
                     "there are height - kernel_height + 1 rows",
