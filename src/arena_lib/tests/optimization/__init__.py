@@ -17,7 +17,8 @@ from arena_lib.tests.optimization.searching import (
     test_update_args,
 )
 from arena_lib.tests.optimization.tracking import test_tracked_trainer
-from arena_lib.tests.optimization.training_together import test_average_gradients, test_dist_trainer, test_shard
+from arena_lib.tests.optimization.trainers import test_dist_trainer
+from arena_lib.tests.optimization.training_together import test_average_gradients, test_shard
 
 __test__ = False
 

@@ -11,7 +11,7 @@ from arena_lib.checking.observing import Observations
 from arena_lib.core.metrics import METRICS_FILE, MetricsLog, read_metrics
 from arena_lib.fundamentals.optimizers.experiments import tracked
 from arena_lib.fundamentals.optimizers.experiments.sweeps import TrackedTrainingArgs
-from arena_lib.tests.optimization.training_together import make_model
+from arena_lib.tests.optimization.trainers import make_model
 from arena_lib.tests.optimization.watching import require_class
 
 __test__ = False
