@@ -3,12 +3,10 @@
 from arena_lib.tests.cnns_and_resnets.blocks import test_block_group, test_residual_block
 from arena_lib.tests.cnns_and_resnets.conv_modules import test_average_pool, test_conv2d_module
 from arena_lib.tests.cnns_and_resnets.convolving import test_conv1d, test_conv2d
-from arena_lib.tests.cnns_and_resnets.layers import test_flatten, test_linear, test_relu, test_simple_mlp
-from arena_lib.tests.cnns_and_resnets.loops import (
-    test_get_resnet_for_feature_extraction,
-    test_train,
-    test_train_resnet,
-)
+from arena_lib.tests.cnns_and_resnets.extraction import test_get_resnet_for_feature_extraction, test_train_resnet
+from arena_lib.tests.cnns_and_resnets.first_network import test_flatten, test_simple_mlp
+from arena_lib.tests.cnns_and_resnets.layers import test_linear, test_relu
+from arena_lib.tests.cnns_and_resnets.loops import test_train
 from arena_lib.tests.cnns_and_resnets.memory import test_contiguous_strides, test_memory_position
 from arena_lib.tests.cnns_and_resnets.networks import test_resnet34
 from arena_lib.tests.cnns_and_resnets.norms import test_batch_norm2d
@@ -31,10 +29,9 @@ from arena_lib.tests.cnns_and_resnets.sums import (
     test_mv2,
     test_trace,
 )
+from arena_lib.tests.cnns_and_resnets.tiles import test_cut_tiles, test_sliding_windows
 from arena_lib.tests.cnns_and_resnets.views import (
-    test_cut_tiles,
     test_repeat_row,
-    test_sliding_windows,
     test_swap_axes,
     test_take_column,
     test_take_every,

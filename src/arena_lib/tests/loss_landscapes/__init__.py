@@ -12,12 +12,8 @@ from arena_lib.tests.loss_landscapes.curvature import (
 )
 from arena_lib.tests.loss_landscapes.descent import test_descend_and_measure
 from arena_lib.tests.loss_landscapes.flatness import test_raise_sharpness, test_scale_free_product
-from arena_lib.tests.loss_landscapes.spectra import (
-    test_lanczos,
-    test_lanczos_quadrature,
-    test_power_iteration,
-    test_ritz_pairs,
-)
+from arena_lib.tests.loss_landscapes.small_matrices import test_lanczos_quadrature, test_ritz_pairs
+from arena_lib.tests.loss_landscapes.spectra import test_lanczos, test_power_iteration
 from arena_lib.tests.loss_landscapes.symmetric import (
     test_filter_normalise,
     test_rescale_hidden,
