@@ -183,7 +183,7 @@ image_rows(
 # These kernels we chose. A network learns its own. For that they are `nn.Parameter`s of an `nn.Module`, which begin with
 # random numbers. How large should these be? Small enough that what comes out is about as large as what goes in: PyTorch
 # draws them between $-1/\sqrt{n}$ and $1/\sqrt{n}$, with $n$ = `out_channels * kernel_h * kernel_w`.
-# %% exercise="ConvTranspose2d" title="A layer with weights that learn" difficulty=2 importance=2 minutes=15
+# %% exercise="conv_transpose2d_module" title="A layer with weights that learn" difficulty=2 importance=2 minutes=15
 # hint: What must the layer remember from __init__ until forward is called?
 # hint: Keep stride and padding, and one nn.Parameter, weight, in the shape that conv_transpose2d takes.
 # hint: nn.Parameter(torch.empty(in_channels, out_channels, kernel_h, kernel_w).uniform_(-bound, bound))
@@ -201,11 +201,11 @@ image_rows(
 # A formula isn't yet a program. In float32, $e^{100}$ is more than the largest number, so it becomes `inf`. And `inf / inf`
 # is `nan`, "not a number", which spreads through a network until all its weights are `nan`. So think about what happens to
 # your formula for $x = 1000$.
-# %% exercise="Tanh" title="Between -1 and 1" difficulty=2 importance=2 minutes=10
+# %% exercise="tanh" title="Between -1 and 1" difficulty=2 importance=2 minutes=10
 # hint: Which part of the formula becomes inf for x = 1000, and which for x = -1000?
 # hint: Beyond 20, tanh is 1 as far as a computer can tell. So x may be clamped before exp sees it. Or divide both by exp(x).
 # hint: x = x.clamp(-20, 20), and then the formula; or 2 / (1 + torch.exp(-2 * x)) - 1
-# %% exercise="Sigmoid" title="A probability" difficulty=1 importance=2 minutes=5
+# %% exercise="sigmoid" title="A probability" difficulty=1 importance=2 minutes=5
 # hint: What is 1 / inf?
 # hint: The formula as it stands gives 0 or 1 for large |x|, and no nan. Other ways of writing it may not.
 # hint: return 1 / (1 + torch.exp(-x))
@@ -213,7 +213,7 @@ image_rows(
 # A **leaky relu** doesn't make negative numbers 0. It makes them smaller: `negative_slope * x`. Where a relu gives 0, its
 # slope is 0 too, and no gradient comes back through it. You will train one network by gradients that come *through
 # another network*. There each dead place costs something, so let it leak.
-# %% exercise="LeakyReLU" title="A relu that leaks" difficulty=1 importance=2 minutes=5
+# %% exercise="leaky_relu" title="A relu that leaks" difficulty=1 importance=2 minutes=5
 # hint: What is the result for a positive entry, and what for a negative one?
 # hint: torch.where chooses entry by entry. The slope is kept by __init__.
 # hint: return torch.where(x > 0, x, self.negative_slope * x)
@@ -276,7 +276,7 @@ plots.lines(slopes, x=points, x_title="x", y_title="slope", title="Their slopes"
 # list of such losses fills the memory.
 #
 # `minibatches` of the library gives every picture once, in a new order each time.
-# %% exercise="AutoencoderTrainer" title="Train it" difficulty=2 importance=4 minutes=25
+# %% exercise="autoencoder_trainer" title="Train it" difficulty=2 importance=4 minutes=25
 # hint: training_step: which result of the model is compared with what? train: what happens for each batch, and how often is that repeated?
 # hint: loss = (self.model(img) - img).pow(2).mean(); zero_grad, backward, step. train has two loops: epochs, and batches in each.
 # hint: for img in minibatches(self.images, self.args.batch_size, self.generator): self.losses.append(self.training_step(img).item())
@@ -448,7 +448,7 @@ figure.update_layout(title="What a cloud costs", xaxis_title="mean", yaxis_title
 # hint: How many numbers must the encoder give, and how do you take them apart?
 # hint: sample_latent_vector: chunk the encoder's result in two along dim=1, and call reparameterise. forward: decode what was drawn.
 # hint: mu, logsigma = self.encoder(x).chunk(2, dim=1); return reparameterise(mu, logsigma), mu, logsigma
-# %% exercise="VAETrainer" title="Train it" difficulty=2 importance=4 minutes=15
+# %% exercise="vae_trainer" title="Train it" difficulty=2 importance=4 minutes=15
 # hint: Descent makes the loss smaller. What must the loss be so that the ELBO grows?
 # hint: The step has the same four parts as before; the loss is minus the mean of compute_elbo over the batch. train is as it was.
 # hint: loss = -compute_elbo(img, recon, mu, logsigma, self.args.noise).mean()
@@ -578,7 +578,7 @@ picture_rows(
 # %% [markdown]
 # The discriminator is like your encoder, with relus that leak: the generator learns by a gradient that comes through them. Its
 # result is a **logit**, one number for each picture. Sigmoid makes of it the probability that the picture is real.
-# %% exercise="Discriminator" title="From a picture to an opinion" difficulty=2 importance=4 minutes=20
+# %% exercise="discriminator" title="From a picture to an opinion" difficulty=2 importance=4 minutes=20
 # hint: It's your encoder with one result, LeakyReLUs, and a batch norm after the second convolution.
 # hint: self.layers = nn.Sequential(Conv2d, LeakyReLU(0.2), Conv2d, BatchNorm2d, LeakyReLU(0.2), Flatten, Linear); the result loses its last axis.
 # hint: return self.layers(x)[:, 0]
@@ -644,7 +644,7 @@ plots.lines(
 # hint: What does the gradient pass on its way from the loss to the generator's weights? Is anything to be detached?
 # hint: The same five parts, with the generator's loss, optimizer and parameters. Nothing is detached but the loss that is returned.
 # hint: loss = generator_loss(discriminator(img_fake)); ...; nn.utils.clip_grad_norm_(generator.parameters(), clip_grad_norm)
-# %% exercise="DCGANTrainer" title="Taking turns" difficulty=3 importance=5 minutes=30
+# %% exercise="dcgan_trainer" title="Taking turns" difficulty=3 importance=5 minutes=30
 # hint: What does one turn need: which pictures, and which two steps in which order?
 # hint: For each epoch and each batch: noise, fakes, the discriminator's step, the generator's step with the same fakes, both losses. After an epoch, samples.
 # hint: img_fake = self.generator(self.draw_noise(len(img_real))); loss_d = training_step_discriminator(self.discriminator, self.optimizer_D, img_real, img_fake, clip)

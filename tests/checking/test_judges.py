@@ -2,7 +2,7 @@
 
 import pytest
 
-from arena_lib.checking import Judge, exercise, instead_of
+from arena_lib.checking import Judge, also_called, exercise, instead_of
 from arena_lib.checking.comparison.arrays import Tolerance
 from arena_lib.errors import AuthoringError, CheckFailed
 
@@ -27,6 +27,15 @@ def test_a_failure_raises_what_the_learner_reads_and_prints_nothing(toy, capsys)
         toy.test_half_norm(wrong)
     assert caught.value.result.diagnosis.mistake == "does not halve"
     assert capsys.readouterr() == ("", "")
+
+
+def test_another_name_is_the_same_judge_and_no_second_one(toy, capsys):
+    test_halve = also_called(toy.test_half_norm)
+    assert not isinstance(test_halve, Judge)
+    test_halve(right, "a cache", device="cpu")
+    assert capsys.readouterr().out == "✓ toy_exercises/half_norm passed (7 checks)\n"
+    with pytest.raises(CheckFailed, match="does not halve"):
+        test_halve(wrong)
 
 
 def test_further_positional_arguments_change_nothing(toy, capsys):

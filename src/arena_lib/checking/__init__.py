@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from arena_lib.checking.comparison.comparing import Tolerance as Tolerance
     from arena_lib.checking.exercises import Exercise as Exercise
     from arena_lib.checking.judges import Judge as Judge
+    from arena_lib.checking.judges import also_called as also_called
     from arena_lib.checking.judges import exercise as exercise
     from arena_lib.checking.mistakes import Mistake as Mistake
     from arena_lib.checking.mistakes import instead_of as instead_of
@@ -40,6 +41,7 @@ _HOMES = {
     "Unfit": "modules",
     "Verification": "proofs.verifying",
     "Judge": "judges",
+    "also_called": "judges",
     "exercise": "judges",
     "instead_of": "mistakes",
     "module_case": "modules",

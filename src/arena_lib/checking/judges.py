@@ -50,6 +50,20 @@ class Judge(Exercise):
         report(outcome, obj)
 
 
+def also_called(test: Judge) -> Callable[..., None]:
+    """The judge of one exercise under the name by which other notebooks call it.
+
+    It is a function and no second judge, so that what counts or proves judges meets each of them once.
+    """
+
+    def call(*objects: Any, device: str = "cpu") -> None:
+        __tracebackhide__ = True
+        test(*objects, device=device)
+
+    call.__doc__ = f"The judge of {test.name}, under the name by which other notebooks call it."
+    return call
+
+
 def exercise(
     *,
     reference: Callable[..., Any],

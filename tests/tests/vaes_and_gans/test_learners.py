@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from arena_lib.checking import run
+from arena_lib.fundamentals.generative import activations, transposed_2d
 from arena_lib.tests import vaes_and_gans as tests
 
 
@@ -45,13 +46,21 @@ def test_a_slope_that_is_ignored_is_named():
         def extra_repr(self):
             return f"negative_slope={self.negative_slope}"
 
-    assert "Looks like: ignores negative_slope" in said(tests.test_LeakyReLU, LeakyReLU)
+    assert "Looks like: ignores negative_slope" in said(tests.test_leaky_relu, LeakyReLU)
 
 
 def test_an_instance_in_place_of_the_class_is_said():
-    message = said(tests.test_Tanh, nn.Tanh())
+    message = said(tests.test_tanh, nn.Tanh())
     assert "takes a class" in message
     assert "without" in message
+
+
+@pytest.mark.parametrize(
+    "layer", [transposed_2d.ConvTranspose2d, activations.LeakyReLU, activations.Sigmoid, activations.Tanh]
+)
+def test_the_judge_of_a_class_is_called_by_its_name_as_well(layer, capsys):
+    getattr(tests, f"test_{layer.__name__}")(layer)
+    assert "passed" in capsys.readouterr().out
 
 
 class Tanh(nn.Module):
@@ -60,15 +69,15 @@ class Tanh(nn.Module):
 
 
 def test_the_formula_as_it_stands_gives_nan_and_is_told_so():
-    assert "gives nan for large numbers" in said(tests.test_Tanh, Tanh)
+    assert "gives nan for large numbers" in said(tests.test_tanh, Tanh)
 
 
 @pytest.mark.parametrize(
     ("test", "thing"),
     [
-        (tests.test_Tanh, nn.Tanh),
-        (tests.test_Sigmoid, nn.Sigmoid),
-        (tests.test_LeakyReLU, nn.LeakyReLU),
+        (tests.test_tanh, nn.Tanh),
+        (tests.test_sigmoid, nn.Sigmoid),
+        (tests.test_leaky_relu, nn.LeakyReLU),
         (tests.test_conv_transpose2d, F.conv_transpose2d),
     ],
 )

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from arena_lib.checking import Case, Mistake, exercise, instead_of
+from arena_lib.checking import Case, Mistake, also_called, exercise, instead_of
 from arena_lib.checking.observing import Observations
 from arena_lib.fundamentals.backprop import recording
 from arena_lib.fundamentals.backprop.grad_mode import is_grad_enabled, no_grad
@@ -360,15 +360,5 @@ test_multiply_forward = exercise(
 test_log_no_grad = test_log_forward.part("no_grad")
 test_multiply_no_grad = test_multiply_forward.part("no_grad")
 test_multiply_float = test_multiply_forward.part("b is a number")
-
-
-def test_log(log_forward: Callable[..., Any]) -> None:
-    """The logarithm of tensors, under the name by which other notebooks call its test."""
-    __tracebackhide__ = True
-    test_log_forward(log_forward)
-
-
-def test_multiply(multiply_forward: Callable[..., Any]) -> None:
-    """The product of tensors, under the name by which other notebooks call its test."""
-    __tracebackhide__ = True
-    test_multiply_forward(multiply_forward)
+test_log = also_called(test_log_forward)
+test_multiply = also_called(test_multiply_forward)

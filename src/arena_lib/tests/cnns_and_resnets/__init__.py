@@ -1,5 +1,6 @@
 """Judges of section 0.2, CNNs and ResNets."""
 
+from arena_lib.checking import also_called
 from arena_lib.tests.cnns_and_resnets.blocks import test_block_group, test_residual_block
 from arena_lib.tests.cnns_and_resnets.conv_modules import test_average_pool, test_conv2d_module
 from arena_lib.tests.cnns_and_resnets.convolving import test_conv1d, test_conv2d
@@ -43,10 +44,10 @@ from arena_lib.tests.cnns_and_resnets.windows import (
     test_conv2d_minimal,
 )
 
-test_linear_parameters = test_linear_forward = test_linear
-test_mlp_module = test_mlp_forward = test_simple_mlp
-test_batchnorm2d_module = test_batchnorm2d_forward = test_batchnorm2d_running_mean = test_batch_norm2d
-test_averagepool = test_average_pool
+test_linear_parameters = test_linear_forward = also_called(test_linear)
+test_mlp_module = test_mlp_forward = also_called(test_simple_mlp)
+test_batchnorm2d_module = test_batchnorm2d_forward = test_batchnorm2d_running_mean = also_called(test_batch_norm2d)
+test_averagepool = also_called(test_average_pool)
 
 __test__ = False
 

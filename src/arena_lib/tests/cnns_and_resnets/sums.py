@@ -2,7 +2,7 @@
 
 import torch
 
-from arena_lib.checking import Case, exercise, instead_of
+from arena_lib.checking import Case, also_called, exercise, instead_of
 from arena_lib.fundamentals.convolutions import products
 from arena_lib.tests.cnns_and_resnets.layouts import ASK_STRIDES, BEGINS, FLOWS, draw, in_all_layouts, strided, whole
 
@@ -69,7 +69,7 @@ test_as_strided_trace = exercise(
         )
     ],
 )
-test_trace = test_as_strided_trace
+test_trace = also_called(test_as_strided_trace)
 
 
 def mv_cases(generator: torch.Generator) -> list[Case]:
@@ -120,7 +120,7 @@ test_as_strided_mv = exercise(
         ),
     ],
 )
-test_mv = test_as_strided_mv
+test_mv = also_called(test_as_strided_mv)
 test_mv2 = test_as_strided_mv.part("transposed in memory")
 
 
@@ -194,5 +194,5 @@ test_as_strided_mm = exercise(
         ),
     ],
 )
-test_mm = test_as_strided_mm
+test_mm = also_called(test_as_strided_mm)
 test_mm2 = test_as_strided_mm.part("transposed in memory")

@@ -11,7 +11,7 @@ import torch
 from gymnasium.vector import AutoresetMode
 from torch import Tensor, nn
 
-from arena_lib.checking import Case, Mistake, Unfit, exercise, instead_of
+from arena_lib.checking import Case, Mistake, Unfit, also_called, exercise, instead_of
 from arena_lib.checking.observing import Observations
 from arena_lib.rl.dqn import agent
 from arena_lib.rl.dqn.exploration import epsilon_greedy_policy, linear_schedule
@@ -268,8 +268,4 @@ test_dqn_agent = exercise(
     ],
 )
 
-
-def test_agent(agent_class: type) -> None:
-    """The judge above, under the name by which other notebooks call it."""
-    __tracebackhide__ = True
-    test_dqn_agent(agent_class)
+test_agent = also_called(test_dqn_agent)

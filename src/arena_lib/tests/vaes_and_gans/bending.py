@@ -101,7 +101,7 @@ class TanhInPlace(nn.Module):
 
 NAN_ADVICE = "exp(100) is inf, and inf / inf is nan: clamp x first, or write it as 2 / (1 + exp(-2 * x)) - 1"
 
-test_Tanh = exercise(  # noqa: N816 -- the name that learners know
+test_tanh = exercise(
     reference=activations.Tanh,
     cases=lambda generator: entry_cases(generator, "Tanh"),
     observe=built_outputs_and_gradients,
@@ -176,7 +176,7 @@ class SigmoidInPlace(nn.Module):
         return torch.sigmoid(x)
 
 
-test_Sigmoid = exercise(  # noqa: N816 -- the name that learners know
+test_sigmoid = exercise(
     reference=activations.Sigmoid,
     cases=lambda generator: entry_cases(generator, "Sigmoid"),
     observe=built_outputs_and_gradients,
@@ -268,7 +268,7 @@ class LeakyInPlace(LeakyByMaximum):
         return x
 
 
-test_LeakyReLU = exercise(  # noqa: N816 -- the name that learners know
+test_leaky_relu = exercise(
     reference=activations.LeakyReLU,
     cases=leaky_cases,
     observe=built_outputs_and_gradients,
@@ -319,4 +319,5 @@ test_LeakyReLU = exercise(  # noqa: N816 -- the name that learners know
     equivalent={
         "return torch.where(x > 0, x, self.negative_slope * x) -> return torch.where(x >= 0, x, self.negative_slope * x)": "at 0 both give 0, and which slope counts there is free"
     },
+    name="leaky_relu",
 )

@@ -171,7 +171,7 @@ class DiscriminatorByFunctions(nn.Module):
         return self.last(x.flatten(1)).squeeze(1)
 
 
-test_Discriminator = exercise(  # noqa: N816 -- the name of the class
+test_discriminator = exercise(
     reference=dcgan.Discriminator,
     cases=discriminator_cases,
     observe=discriminator_seen,

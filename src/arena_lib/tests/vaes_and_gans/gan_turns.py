@@ -125,7 +125,7 @@ D_STEP = "loss_d = training_step_discriminator(self.discriminator, self.optimize
 G_STEP = "loss_g = training_step_generator(self.generator, self.discriminator, self.optimizer_G, img_fake, clip)"
 BETWEEN = "\n                "
 
-test_DCGANTrainer = exercise(  # noqa: N816 -- the name that learners know
+test_dcgan_trainer = exercise(
     reference=training.DCGANTrainer,
     cases=trainer_cases,
     observe=gan_trainer_seen,

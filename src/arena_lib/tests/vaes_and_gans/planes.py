@@ -305,7 +305,7 @@ class ConvTransposeLikeTorch(nn.Module):
         return plane_by_stamps(x, self.weight, self.stride, self.padding)
 
 
-test_ConvTranspose2d = exercise(  # noqa: N816 -- the name that learners know
+test_conv_transpose2d_module = exercise(
     reference=transposed_2d.ConvTranspose2d,
     cases=layer_cases,
     observe=layer_seen,
@@ -384,4 +384,5 @@ test_ConvTranspose2d = exercise(  # noqa: N816 -- the name that learners know
             within="ConvTranspose2d.forward",
         ),
     ],
+    name="conv_transpose2d_module",
 )

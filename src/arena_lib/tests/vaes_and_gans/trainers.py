@@ -240,7 +240,7 @@ def run_mistakes(name: str) -> list[Mistake]:
     ]
 
 
-test_AutoencoderTrainer = exercise(  # noqa: N816 -- the name that learners know
+test_autoencoder_trainer = exercise(
     reference=autoencoder.AutoencoderTrainer,
     cases=trainer_cases,
     observe=autoencoder_trainer_seen,
@@ -323,7 +323,7 @@ class StepwiseVAETrainer(vae.VAETrainer):
         return self.model
 
 
-test_VAETrainer = exercise(  # noqa: N816 -- the name that learners know
+test_vae_trainer = exercise(
     reference=vae.VAETrainer,
     cases=trainer_cases,
     observe=vae_trainer_seen,
