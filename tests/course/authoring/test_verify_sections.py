@@ -64,12 +64,16 @@ def test_two_runs_that_differ_are_a_problem():
         "accepts": [],
         "stub": "not_started",
         "mistakes": [],
+        "mutants": None,
         "problems": [],
         "holes": [],
         "seconds": 1,
     }
     assert verify_sections._merge(one, one | {"seconds": 2.0}) == one | {"seconds": 1.5, "holds": True}
-    assert not verify_sections._merge(one | {"holes": ["no case gives an end"]}, one)["holds"]
+    edited = one | {"mutants": {"tried": 3}, "holes": ["no case gives an end"]}
+    for both in ((edited, one), (one, edited)):  # the edits are tried in one of the two
+        merged = verify_sections._merge(*both)
+        assert (merged["mutants"], merged["holes"], merged["holds"]) == ({"tried": 3}, edited["holes"], False)
     merged = verify_sections._merge(one, one | {"stub": "failed"})
     assert not merged["holds"]
     assert merged["problems"] == [

@@ -1,7 +1,8 @@
 """The authors' gate over a course: every exercise is verified in two processes with different hash seeds.
 
-For an exercise with a test that is `checking.verify`; for an exploratory one, in the first process only,
-its solution in the chapter must satisfy the cell's own assertions, and its gap must raise NotImplementedError.
+For an exercise with a test that is `checking.verify`; its reference's edits, which take half of the time, are tried
+in one of the two, by turns. For an exploratory exercise, in the first process only, its solution in the chapter must
+satisfy the cell's own assertions, and its gap must raise NotImplementedError.
 
 What an author got wrong, such as a substitution that matches three times, is a problem of its own exercise, with
 file and line; so is a process that crashes.
@@ -49,10 +50,12 @@ def verify_sections(
         entry for name in section_ids for entry in catalog.section(name).exercises if not names or entry.name in names
     ]
     first_seed, second_seed = HASH_SEEDS
-    waiting = {first_seed: list(entries), second_seed: [entry for entry in entries if not entry.is_exploratory]}
+    judged = [entry for entry in entries if not entry.is_exploratory]
+    waiting = {first_seed: list(entries), second_seed: list(judged)}
+    edited = {seed: [entry.id for entry in judged[turn :: len(HASH_SEEDS)]] for turn, seed in enumerate(HASH_SEEDS)}
     records: dict[str, dict[str, Record]] = {seed: {} for seed in HASH_SEEDS}
     while any(waiting.values()):
-        for seed, record in _run(waiting):
+        for seed, record in _run(waiting, edited):
             records[seed][record["id"]] = record
             if on_record is not None:
                 on_record(record["id"])
@@ -61,17 +64,19 @@ def verify_sections(
     return [_merge(first[entry.id], second.get(entry.id, first[entry.id])) for entry in entries]
 
 
-def _run(waiting: Mapping[str, Sequence[ExerciseEntry]]) -> Iterator[tuple[str, Record]]:
+def _run(
+    waiting: Mapping[str, Sequence[ExerciseEntry]], edited: Mapping[str, Sequence[str]]
+) -> Iterator[tuple[str, Record]]:
     """The records that a process for each hash seed makes of the exercises which wait for it.
 
-    A process that crashes leaves the exercise at which it did so as one that doesn't hold, and those after it
+    `edited` are the ids of those of which it also tries the edits. A process that crashes leaves the exercise at which it did so as one that doesn't hold, and those after it
     without a record.
     """
     jobs = [
         Job(
             name=seed,
             function=verify_alone,
-            arguments=([entry.id for entry in entries], seed == HASH_SEEDS[0]),
+            arguments=([entry.id for entry in entries], edited[seed]),
             environment={"PYTHONHASHSEED": seed},
         )
         for seed, entries in waiting.items()
@@ -90,19 +95,19 @@ def _run(waiting: Mapping[str, Sequence[ExerciseEntry]]) -> Iterator[tuple[str, 
             yield job.name, _broken_record(remaining[job.name][0], [ending])
 
 
-def verify_alone(exercise_ids: Sequence[str], explores: bool) -> Iterator[str]:
-    """The record of each exercise as JSON, in order; call it in a process of its own."""
+def verify_alone(exercise_ids: Sequence[str], edited: Sequence[str]) -> Iterator[str]:
+    """The record of each exercise as JSON, in order, with the edits of those in `edited`; call it in its own process."""
     catalog = load_catalog()
     entries = [catalog.exercise(name) for name in exercise_ids]
     with contextlib.redirect_stdout(sys.stderr):
         for section, group in itertools.groupby(entries, key=catalog.section_of):
-            for record in verify_here(section, [entry.name for entry in group], explores=explores):
+            for record in verify_here(section, [entry.name for entry in group], edited=edited):
                 yield json.dumps(record)
 
 
 def _merge(first: Record, second: Record) -> Record:
     """The record of both runs: what differs between them is a problem of its own."""
-    merged = dict(first)
+    merged = first | {key: first[key] or second[key] for key in ("mutants", "holes")}
     merged["seconds"] = round((first["seconds"] + second["seconds"]) / 2, 3)
     if any(first[key] != second[key] for key in _COMPARED):
         problem = f"two runs with different hash seeds must agree: got {_differences(first, second)}. {_SORT}"
@@ -115,17 +120,16 @@ def _differences(first: Record, second: Record) -> str:
     return "; ".join(f"{key} {first[key]!r} and {second[key]!r}" for key in _COMPARED if first[key] != second[key])
 
 
-def verify_here(section: Section, names: Sequence[str] = (), *, explores: bool = True) -> Iterator[Record]:
-    """The record of each exercise of one section, in this process.
-
-    Exploratory exercises, and what doesn't depend on a hash seed, only if it `explores`.
-    """
+def verify_here(
+    section: Section, names: Sequence[str] = (), *, edited: Sequence[str] | None = None
+) -> Iterator[Record]:
+    """The record of each exercise of one section, in this process; edits of those in `edited`, or of all."""
     entries = [entry for entry in section.exercises if not names or entry.name in names]
     errors: dict[str, tuple[Exception | None, float]] = {}
     for entry in entries:
         if not entry.is_exploratory:
-            yield _record_of(entry, section.tests_module, tries_edits=explores)
-        elif explores:
+            yield _record_of(entry, section.tests_module, tries_edits=edited is None or entry.id in edited)
+        else:
             errors = errors or _exploratory_errors(section)
             yield _exploratory_record(section, entry, errors)
 
