@@ -6,7 +6,7 @@ from arena_lib.errors import ConfigError
 from arena_lib.transformer.fast.gpt2 import GPT2, GPT2Config
 from arena_lib.transformer.fast.llama import Llama
 from arena_lib.transformer.lesson_llama import LlamaConfig
-from arena_lib.transformer.logprobs import compute_token_logprobs
+from arena_lib.transformer.logprobs import compute_target_logprobs, compute_token_logprobs
 from arena_lib.transformer.loss import next_token_logprobs
 
 SIZES = {"d_model": 10, "d_vocab": 13, "n_ctx": 9, "n_layers": 2, "n_heads": 2, "d_head": 4, "d_mlp": 14}
@@ -131,3 +131,11 @@ def test_padded_texts_get_what_each_gets_alone_and_padding_counts_nothing(form, 
         for value in (mean, -ours.sum() / (mask[:, 1:] & mask[:, :-1]).sum())
     ]
     torch.testing.assert_close(*grads, rtol=0, atol=1e-12)
+
+
+def test_logprobs_of_targets_are_those_of_the_softmax_of_their_own_vectors():
+    generator = torch.Generator().manual_seed(0)
+    x, W_U, b_U = (torch.randn(shape, generator=generator) for shape in ((2, 3, 5), (5, 7), (7,)))
+    targets = torch.tensor([[0, 6, 3], [2, 2, 5]])
+    expected = (x @ W_U + b_U).log_softmax(-1).gather(-1, targets[..., None])[..., 0]
+    torch.testing.assert_close(compute_target_logprobs(x, W_U, b_U, targets, chunk=3), expected)

@@ -37,15 +37,36 @@ def compute_token_logprobs(
     With `attention_mask` each text gets what it gets alone, and 0 where padding is read or predicted. The mean
     over what counts is the sum over `predicts_real(attention_mask).sum()`.
     """
-    if chunk < 1:
-        raise ConfigError(f"chunk must be at least 1 token of the vocabulary: got {chunk}. Leave it out.")
+    check_chunk(chunk)
     resid = model(tokens, stop_at_layer=model.cfg.n_layers, attention_mask=attention_mask)[:, :-1]
-    x, targets = model.ln_final(resid).flatten(0, 1), tokens[:, 1:]
-    flat = _Logprobs.apply(x, model.unembed.W_U, model.unembed.b_U, targets.flatten().long(), chunk)
-    logprobs = cast(Tensor, flat).unflatten(0, targets.shape)
+    logprobs = compute_target_logprobs(
+        model.ln_final(resid), model.unembed.W_U, model.unembed.b_U, tokens[:, 1:], chunk
+    )
     if attention_mask is None:
         return logprobs
     return logprobs.where(predicts_real(attention_mask).to(logprobs.device), 0.0)
+
+
+def compute_target_logprobs(
+    x: Float[Tensor, "batch seq d_model"],
+    W_U: Float[Tensor, "d_model d_vocab"],
+    b_U: Float[Tensor, " d_vocab"] | None,
+    targets: Int[Tensor, "batch seq"],
+    chunk: int = CHUNK,
+) -> Float[Tensor, "batch seq"]:
+    """The log-probability, in nats, that softmax(x W_U + b_U) gives one target for each vector x; gradients flow.
+
+    For a softmax at another temperature divide x and b_U by it.
+    """
+    check_chunk(chunk)
+    flat = _Logprobs.apply(x.flatten(0, 1), W_U, b_U, targets.flatten().long(), chunk)
+    return cast(Tensor, flat).unflatten(0, targets.shape)
+
+
+def check_chunk(chunk: int) -> None:
+    """Raise ConfigError unless a chunk holds a token at least."""
+    if chunk < 1:
+        raise ConfigError(f"chunk must be at least 1 token of the vocabulary: got {chunk}. Leave it out.")
 
 
 class _Logprobs(torch.autograd.Function):

@@ -1,0 +1,12 @@
+"""Learning from preferences and rewards: what turns a model of text into a model that does what is asked.
+
+Models are handed in: any form of `arena_lib.transformer`, such as `zoo.load("tiny-llama")`.
+
+divergences  entropy, the KL divergence in full and from samples, and the terms of a loss made of them
+logprobs     log-probabilities of sampled tokens, by all logits or by chunks of the vocabulary
+masking      which tokens of a sample count, and means over those
+"""
+
+from arena_lib.core.subpackages import load_on_demand
+
+__getattr__, __dir__ = load_on_demand(__name__)
