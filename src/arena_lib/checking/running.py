@@ -19,7 +19,7 @@ from arena_lib.checking.cases import Case
 from arena_lib.checking.comparison.comparing import compare
 from arena_lib.checking.comparison.describing import describe
 from arena_lib.checking.evidence.calling import call_of
-from arena_lib.checking.evidence.diagnosing import Sighting, diagnose, same_observations
+from arena_lib.checking.evidence.diagnosing import diagnose
 from arena_lib.checking.evidence.examples import is_examples_case, other_type_returned
 from arena_lib.checking.evidence.expectations import (
     RAISED,
@@ -31,6 +31,7 @@ from arena_lib.checking.evidence.expectations import (
     raised,
 )
 from arena_lib.checking.evidence.parameters import exchanged_parameters, unfit_parameters
+from arena_lib.checking.evidence.sightings import Sighting, same_observations
 from arena_lib.checking.evidence.unwritten import nothing_returned, unwritten_function, with_question
 from arena_lib.checking.exercises import Exercise, ignored
 from arena_lib.checking.fingerprint import source_hash

@@ -9,8 +9,9 @@ import torch
 from arena_lib.checking import run
 from arena_lib.checking.cases import Case
 from arena_lib.checking.comparison.comparing import Raised, Tolerance
-from arena_lib.checking.evidence.diagnosing import Sighting, _forms, diagnose, same_observations
+from arena_lib.checking.evidence.diagnosing import _forms, diagnose
 from arena_lib.checking.evidence.expectations import cases_of, observe_or_raised, raised
+from arena_lib.checking.evidence.sightings import Sighting, same_observations
 from arena_lib.checking.mistakes import Mistake, build_both_alone, stops_with
 from arena_lib.checking.modules import Unfit
 from arena_lib.checking.observing import CHANGED

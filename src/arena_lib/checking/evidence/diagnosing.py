@@ -1,20 +1,18 @@
-"""Which known mistake, or which two together, reproduce what a learner's object does."""
+"""What reproduces what a learner's object does: a known mistake, a small change to the reference, or two mistakes."""
 
 import itertools
 import re
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from arena_lib.checking.comparison.comparing import equal
+from arena_lib.checking.evidence.changes import find_change
 from arena_lib.checking.evidence.examples import is_examples_case
-from arena_lib.checking.evidence.expectations import RAISED, UNFIT, cases_of, expectations_of, observe_or_raised
-from arena_lib.checking.exercises import Exercise, ignored
+from arena_lib.checking.evidence.expectations import RAISED, cases_of, expectations_of, observe_or_raised
+from arena_lib.checking.evidence.sightings import Sighting, first_wrong_case, reproduces, same_observations
 from arena_lib.checking.mistakes import Mistake, build_both, build_both_alone
 from arena_lib.checking.observing import Observations
 from arena_lib.checking.results import Diagnosis
@@ -31,17 +29,8 @@ ABOUT_SIZES = ("The size of tensor a", "Expected target size", "mat1 and mat2 sh
 """Beginnings of torch's messages about sizes that don't fit."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sighting:
-    """What was seen of a learner's object: the observations of each case, and on which device."""
-
-    test: Exercise
-    seen: Sequence[Observations]
-    device: str = "cpu"
-
-
 def diagnose(sighting: Sighting) -> Diagnosis | None:
-    """The first mistake that shows what was seen; else one that recognises it; else the first such pair."""
+    """The first mistake that shows what was seen; else one that recognises it, a small change, or a pair of mistakes."""
     mistakes = sighting.test.mistakes
     for index, mistake in enumerate(mistakes):
         if _shows(sighting, index):
@@ -49,6 +38,9 @@ def diagnose(sighting: Sighting) -> Diagnosis | None:
     for mistake in mistakes:
         if mistake.shows is not None and _recognises(mistake, sighting):
             return Diagnosis(mistake=mistake.name, why=mistake.why)
+    change = find_change(sighting)
+    if change is not None:
+        return change
     pair = _find_pair(sighting)
     if pair is None:
         return None
@@ -102,13 +94,9 @@ def _find_pair(sighting: Sighting) -> tuple[Mistake, Mistake] | None:
     They are first tried on one case, the first that went wrong: most pairs need no second look.
     """
     test = sighting.test
-    expected = expectations_of(test, sighting.device).reference
-    is_wrong = [not same_observations(test, *pair) for pair in zip(expected, sighting.seen, strict=True)]
-    if not any(is_wrong) or SECONDS_FOR_PAIRS <= 0:
+    case_idx = first_wrong_case(sighting)
+    if case_idx is None or SECONDS_FOR_PAIRS <= 0:
         return None
-    case_idx = is_wrong.index(True)
-    if not sighting.seen[case_idx].keys().isdisjoint({RAISED, UNFIT}):
-        return None  # one exception of a kind looks like any other, and so does what can't be observed
     case, seen = cases_of(test, sighting.device)[case_idx], sighting.seen[case_idx]
     pairs = _pairs(sighting, case_idx)
     deadline = time.process_time() + SECONDS_FOR_PAIRS
@@ -119,7 +107,7 @@ def _find_pair(sighting: Sighting) -> tuple[Mistake, Mistake] | None:
             wrong = build_both_alone(*pair, test.reference)
         except (AuthoringError, SyntaxError):  # they overlap, or don't fit each other
             continue
-        if same_observations(test, observe_or_raised(test, wrong, case, case_idx), seen) and _reproduces(
+        if same_observations(test, observe_or_raised(test, wrong, case, case_idx), seen) and reproduces(
             build_both(*pair, test.reference), sighting
         ):
             return pair
@@ -186,19 +174,3 @@ def _forms(observations: Observations) -> dict[str, Any]:
         else repr(value)
         for name, value in observations.items()
     }
-
-
-def _reproduces(wrong: Any, sighting: Sighting) -> bool:
-    cases = cases_of(sighting.test, sighting.device)
-    return all(
-        same_observations(sighting.test, observe_or_raised(sighting.test, wrong, case, case_idx), seen)
-        for case_idx, (case, seen) in enumerate(zip(cases, sighting.seen, strict=True))
-    )
-
-
-def same_observations(test: Exercise, expected: Observations, actual: Observations) -> bool:
-    """Whether two sets of observations agree within the exercise's tolerances."""
-    names = expected.keys() - ignored(test)
-    if names != actual.keys() - ignored(test):
-        return False
-    return all(equal(actual[name], expected[name], test.tolerance.get(name)) for name in names)
