@@ -1,11 +1,14 @@
 """What learners would write in other ways passes; what they get wrong in ways that no mistake lists is rejected, or named."""
 
+import re
+
 import pytest
 import torch
 from torch import nn
 
 from arena_lib.checking import run
 from arena_lib.saes.analysis.activations.examples import Example, fetch_max_activating_examples
+from arena_lib.saes.analysis.autointerp.explaining import BEGINNING, EXPLAINER, create_prompt, mark_tokens, to_messages
 from arena_lib.saes.truth.scoring import score
 from arena_lib.tests import interpretability_with_saes as judges
 
@@ -40,6 +43,26 @@ def f1_in_two_steps(true_positives, n_said, n_true):
     return f1
 
 
+def prompt_with_a_header(examples):
+    lines = [f"{len(examples)} texts, with one token in marks <<like this>>:"]
+    for number, (_, tokens, at) in enumerate(examples, 1):
+        flags = [False] * len(tokens)
+        flags[at] = True
+        lines.append(f"{number}. " + mark_tokens([token.replace("\n", "⏎") for token in tokens], flags))
+    return {"system": EXPLAINER, "user": "\n".join(lines), "assistant": BEGINNING}
+
+
+def parse_in_one_pass(answer, n_examples):
+    words = re.findall(r"\w+", answer.lower())
+    if words[:1] == ["none"] and answer.strip()[0].isalpha():
+        return set()
+    named = set()
+    for found in re.finditer(r"(?<![\d.])(\d+)(?:[ \t]*(?:-|–|to)[ \t]*(\d+))?(?!\d|\.\d)", answer):
+        named.update(range(int(found[1]), int(found[2] or found[1]) + 1))
+    named.intersection_update(range(1, n_examples + 1))
+    return named or (set() if "none" in words else None)
+
+
 @pytest.mark.parametrize(
     ("judge", "solution"),
     [
@@ -47,6 +70,8 @@ def f1_in_two_steps(true_positives, n_said, n_true):
         (judges.test_ablate_sae_latent, ablate_in_words),
         (judges.test_steering_hook, steer_on_heads),
         (judges.test_compute_f1, f1_in_two_steps),
+        (judges.test_create_prompt, prompt_with_a_header),
+        (judges.test_parse_predictions, parse_in_one_pass),
     ],
 )
 def test_other_ways_to_write_it_pass(judge, solution):
@@ -126,3 +151,24 @@ def test_records_in_place_of_tuples_are_said_to_be_the_wrong_kind():
         "must be (activation, tokens, which of them): got Example"
         in run(judges.test_fetch_max_activating_examples, fetch).message
     )
+
+
+def prompt_from_spoiled_tokens(examples):
+    lines = []
+    for number, (_, tokens, at) in enumerate(examples, 1):
+        tokens.insert(at + 1, ">>")
+        tokens.insert(at, "<<")
+        lines.append(f"{number}. " + "".join(tokens).replace("\n", "⏎"))
+    return {"system": EXPLAINER, "user": "\n".join(lines), "assistant": BEGINNING}
+
+
+def test_a_prompt_that_is_right_but_changes_the_examples_is_rejected():
+    result = run(judges.test_create_prompt, prompt_from_spoiled_tokens)
+    assert result.status == "failed"
+    assert "it changed examples" in result.message
+
+
+def test_a_conversation_in_place_of_a_dictionary_is_named():
+    result = run(judges.test_create_prompt, lambda examples: to_messages(create_prompt(examples)))
+    assert result.diagnosis.mistake == "gives a list of messages"
+    assert "should return a dict" in result.message

@@ -14,7 +14,6 @@ from arena_lib.tests.interpretability_with_saes.examples import (
     test_find_top_positions,
 )
 from arena_lib.tests.interpretability_with_saes.explaining import (
-    test_create_prompt,
     test_hook_fn_patch_scoping,
     test_mark_tokens,
 )
@@ -31,6 +30,7 @@ from arena_lib.tests.interpretability_with_saes.metrics import (
     test_replace_positions,
 )
 from arena_lib.tests.interpretability_with_saes.naming import test_compute_f1, test_grow_union
+from arena_lib.tests.interpretability_with_saes.prompting import test_create_prompt
 from arena_lib.tests.interpretability_with_saes.scoring import test_parse_predictions, test_score_predictions
 from arena_lib.tests.interpretability_with_saes.splitting import test_compute_cosines, test_find_children
 from arena_lib.tests.interpretability_with_saes.stream import (

@@ -3,8 +3,7 @@
 Shapes:  activations "batch seq d_model"; latent_vector "d_model"; texts
 """
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -13,7 +12,6 @@ import torch
 from torch import Tensor
 
 from arena_lib.checking import Case, Mistake, exercise, instead_of, outputs
-from arena_lib.checking.observing import Observations
 from arena_lib.saes.analysis.autointerp import explaining
 from arena_lib.saes.analysis.interventions import patchscopes
 
@@ -189,112 +187,5 @@ test_mark_tokens = exercise(
             why="a text may have >><< of its own, which stays: don't put in marks to take them out again",
         ),
         Mistake("marks everything from the first to the last", function=mark_from_first_to_last, why=SHARED),
-    ],
-)
-
-# -- create_prompt ------------------------------------------------------------------------------------
-
-
-def prompt_cases(generator: torch.Generator) -> list[Case]:
-    """One example and several, the marked token in the middle and at both ends, line breaks, ten and more."""
-    kite = (3.5, [" Anna", " gave", " a", " kite", "."], 3)
-    first, last = (2.5, ["Otto", " sat", " down"], 0), (2.0, [" the", " old", " boat"], 2)
-    broken = (1.5, [" end", ".\n", "It", " rained", "\n\n"], 2)
-    marked_break = (1.2, [" over", "\n", " and"], 1)
-    again = (1.0, [" a", " kite", " a", " kite"], 1)
-    calls = {
-        "one example": [kite],
-        "marks at both ends": [first, last],
-        "line breaks": [kite, broken, marked_break],
-        "the same token twice": [again, kite],
-        "eleven examples": [kite, first, last, broken, again] * 2 + [last],
-        "not in order of their activations": [again, last, kite],
-    }
-    return [Case(label=label, args=(examples,)) for label, examples in calls.items()]
-
-
-def read_prompt(function: Callable[..., Any], case: Case) -> Observations:
-    """Who says what; of the user's message the numbered lines and what stands after them."""
-    prompt = function(*case.args)
-    lines = str(prompt["user"]).splitlines()
-    begin = next((i for i, line in enumerate(lines) if re.match(r"\d+\.", line)), len(lines))
-    return {
-        "roles": list(prompt),
-        "the user's lines, from the first numbered one": lines[begin:],
-        "system": prompt["system"],
-        "assistant": prompt["assistant"],
-    }
-
-
-def prompt_by_hand(examples: Sequence[tuple[float, list[str], int]]) -> dict[str, str]:
-    """Line by line."""
-    lines = []
-    for number, (_, words, at) in enumerate(examples, 1):
-        line = "".join([*words[:at], f"<<{words[at]}>>", *words[at + 1 :]]).replace("\n", "⏎")
-        lines.append(f"{number}. {line}")
-    user = "Here are some texts.\n" + "\n".join(lines) + "\n"
-    return {"system": explaining.EXPLAINER, "user": user, "assistant": explaining.BEGINNING}
-
-
-test_create_prompt = exercise(
-    reference=explaining.create_prompt,
-    cases=prompt_cases,
-    observe=read_prompt,
-    accepts=[prompt_by_hand],
-    mistakes=[
-        *instead_of(
-            "[i == position for i in range(len(str_tokens))]",
-            {
-                "[True for i in range(len(str_tokens))]": ("marks every token", "the token itself, and no other"),
-                "[False for i in range(len(str_tokens))]": ("marks nothing", "the token itself is marked"),
-                "[i == position + 1 for i in range(len(str_tokens))]": (
-                    "marks the token after it",
-                    "positions count from 0",
-                ),
-                "[token == str_tokens[position] for token in str_tokens]": (
-                    "marks the same word elsewhere, too",
-                    "only the token at the position was looked at",
-                ),
-            },
-        ),
-        *instead_of(
-            "number_texts(marked)",
-            {
-                'number_texts(marked).replace("⏎", "\\n")': (
-                    "keeps line breaks",
-                    "a line break becomes ⏎, so that an example stays on its line",
-                ),
-                '"\\n".join(text.replace("\\n", "⏎") for text in marked)': (
-                    "leaves out the numbers",
-                    "each line begins with its number",
-                ),
-                '"\\n".join(f"{i}. {text}" for i, text in enumerate(t.replace("\\n", "⏎") for t in marked))': (
-                    "numbers from 0",
-                    "the first is number 1",
-                ),
-                "number_texts([text.strip() for text in marked])": (
-                    "takes spaces away",
-                    "a text keeps the space that it begins with",
-                ),
-                "number_texts(sorted(marked))": ("sorts the examples", "they stay in their order"),
-            },
-        ),
-        *instead_of(
-            'return {"system": EXPLAINER, "user": "The texts:\\n\\n" + number_texts(marked), "assistant": BEGINNING}',
-            {
-                'return {"system": EXPLAINER, "user": "The texts:\\n\\n" + number_texts(marked), "assistant": EXPLAINER}': (
-                    "lets the assistant begin with the task",
-                    "the assistant begins with BEGINNING",
-                ),
-                'return {"system": BEGINNING, "user": "The texts:\\n\\n" + number_texts(marked), "assistant": BEGINNING}': (
-                    "leaves out the task",
-                    "the system message is EXPLAINER",
-                ),
-                'return {"user": "The texts:\\n\\n" + number_texts(marked), "assistant": BEGINNING, "system": EXPLAINER}': (
-                    "puts the system message last",
-                    "system, user, assistant: a conversation is read in this order",
-                ),
-            },
-        ),
     ],
 )

@@ -35,6 +35,8 @@ def answer_cases(generator: torch.Generator) -> list[Case]:
         "a range with spaces": ("Texts 2 - 4", 6),
         "a range that is too long": ("7-99", 8),
         "a list with bullets": ("- 1\n- 4\n- 6", 7),
+        "bullets without spaces": ("-1\n-4\n-6", 7),
+        "two ranges": ("1-3, 6-8", 9),
         "none": ("None", 4),
         "none, with spaces before it": ("  None of 1 to 4.", 4),
         "none of so many": ("None of the 9 texts fits.", 9),
@@ -66,6 +68,58 @@ def parse_by_words(answer: str, n_examples: int) -> set[int] | None:
     return None
 
 
+def parse_whole_answers(answer: str, n_examples: int) -> set[int] | None:
+    """The mistake of reading only what keeps to the form that was asked for."""
+    if answer.strip().lower().startswith("none"):
+        return set()
+    try:
+        return {int(piece) for piece in answer.split(",") if 1 <= int(piece) <= n_examples}
+    except ValueError:
+        return None
+
+
+def parse_pieces(answer: str, n_examples: int) -> set[int] | None:
+    """The mistake of taking only those numbers that spaces and commas set apart."""
+    if re.match(r"none\b", answer.strip().lower()):
+        return set()
+    named = {int(piece) for piece in re.split(r"[\s,]+", answer) if piece.isdigit()} & set(range(1, n_examples + 1))
+    return named if named or re.search(r"\bnone\b", answer.lower()) else None
+
+
+def parse_from_zero(answer: str, n_examples: int) -> set[int] | None:
+    """The mistake of giving places in a list."""
+    named = scoring.parse_predictions(answer, n_examples)
+    return None if named is None else {i - 1 for i in named}
+
+
+def parse_into_list(answer: str, n_examples: int) -> Any:
+    """The mistake of giving the numbers in their order."""
+    named = scoring.parse_predictions(answer, n_examples)
+    return None if named is None else sorted(named)
+
+
+def parse_or_refuse(answer: str, n_examples: int) -> set[int] | None:
+    """The mistake of refusing an answer for one number that no text has."""
+    named = scoring.parse_predictions(answer, 100)
+    return named if named is None or max(named, default=0) <= n_examples else None
+
+
+def parse_range_without_end(answer: str, n_examples: int) -> set[int] | None:
+    """The mistake of taking the end of a range for Python's."""
+
+    def numbers(found: re.Match[str]) -> str:
+        return ",".join(map(str, range(int(found[1]), int(found[2]))))
+
+    return scoring.parse_predictions(re.sub(r"(\d+) *(?:-|–|to) *(\d+)", numbers, answer), n_examples)
+
+
+def parse_first_range(answer: str, n_examples: int) -> set[int] | None:
+    """The mistake of reading a range, or else the numbers."""
+    found = re.search(r"(?<![\d.])(\d+) *(?:-|–|to) *(\d+)", answer)
+    is_none = re.match(r"none\b", answer.strip().lower())
+    return scoring.parse_predictions(answer if is_none or not found else found[0], n_examples)
+
+
 NUMBERS = "a text's number is a whole number from 1 to n_examples"
 NONE_FIRST = "an answer that begins with none names no text"
 
@@ -75,6 +129,36 @@ test_parse_predictions = exercise(
     observe=outputs,
     accepts=[parse_by_words],
     mistakes=[
+        Mistake(
+            "reads lists with commas only",
+            function=parse_whole_answers,
+            why="there may be words around the numbers, and ranges",
+        ),
+        Mistake(
+            "overlooks numbers beside a full stop or a dash",
+            function=parse_pieces,
+            why="a number may stand right before a full stop, a colon or a dash",
+        ),
+        Mistake(
+            "gives a list",
+            function=parse_into_list,
+            why="a set, as the type says: twice the same number is once, and the order says nothing",
+            shows=lambda seen: any(isinstance(shown.get("output"), list) for shown in seen),
+        ),
+        Mistake("counts texts from 0", function=parse_from_zero, why="the texts are numbered from 1"),
+        Mistake(
+            "can't read an answer with a number that no text has",
+            function=parse_or_refuse,
+            why="such a number names no text; the others still do",
+        ),
+        Mistake(
+            "leaves out the end of a range", function=parse_range_without_end, why="2-4 names 2, 3 and 4: both ends"
+        ),
+        Mistake(
+            "reads the first range and nothing else",
+            function=parse_first_range,
+            why="there may be more ranges, and numbers beside them",
+        ),
         *instead_of(
             'if re.match(r"none\\b", words):',
             {
@@ -85,6 +169,10 @@ test_parse_predictions = exercise(
                 'if re.search(r"none\\b", words):': (
                     "takes none anywhere for the whole answer",
                     "none counts for the whole only where the answer begins with it",
+                ),
+                'if "none" in words:': (
+                    "takes none anywhere, even in a longer word, for the whole answer",
+                    "it counts for the whole only as a word, and where the answer begins with it",
                 ),
                 'if re.match(r"none$", words):': ("reads the numbers after none", NONE_FIRST),
             },
@@ -100,6 +188,14 @@ test_parse_predictions = exercise(
             'number = r"(?<![\\d.])(\\d+)(?!\\d|\\.\\d)"',
             {
                 'number = r"(\\d+)"': ("takes decimals for texts", "a number with a decimal point names no text"),
+                'number = r"(?<!\\d)(\\d+)(?!\\d|\\.\\d)"': (
+                    "takes what follows a decimal point for a text",
+                    "neither half of 0.9 is a whole number",
+                ),
+                'number = r"(?<![\\d.])(-?\\d+)(?!\\d|\\.\\d)"': (
+                    "takes a dash for a minus sign",
+                    "a dash before a number is a bullet or a range",
+                ),
                 'number = r"(\\d)"': ("reads digits", "11 is one number"),
                 'number = r"(?<![\\d.])(\\d+)(?!\\d|\\.)"': (
                     "overlooks a number at the end of a sentence",
@@ -127,7 +223,17 @@ test_parse_predictions = exercise(
                     "takes a list with bullets for a range",
                     "a range stands on one line",
                 ),
+                'rf"{number} *(?:-|–) *{number}"': ("doesn't know ranges in words", '"-", "–" and "to" make a range'),
                 'rf"{number}x{number}"': ("takes a range for two numbers", "2-4 names 3 as well"),
+            },
+        ),
+        *instead_of(
+            "named |= set(range(int(first), min(int(last), n_examples) + 1))",
+            {
+                "named |= set(range(int(first), int(last) + 1)) if int(last) <= n_examples else set()": (
+                    "drops a range that goes too far",
+                    "of 7-99 the texts that there are count",
+                ),
             },
         ),
         *instead_of(

@@ -61,9 +61,11 @@ def create_prompt(examples: Sequence[tuple[float, list[str], int]]) -> dict[Role
     `examples` are as `fetch_max_activating_examples` gives them: (activation, tokens as text, which of them it is). The
     `system` message is `EXPLAINER`. The `user`'s has each example on a line of its own, numbered from 1, with the token
     itself marked, such as "1. the red<< kite>> is". A line break in an example becomes "⏎", so that it stays on its line.
-    Lines before the first example are free. The `assistant`'s is `BEGINNING`, with which the answer is to begin.
+    Lines before the first example are free, and so are empty lines. The `assistant`'s is `BEGINNING`, with which the answer
+    is to begin.
 
-    >>> create_prompt([(2.0, [" red", " kite", "\n"], 1), (1.0, [" a", " kite"], 1)])["user"].splitlines()[-2:]
+    >>> user = create_prompt([(2.0, [" red", " kite", "\n"], 1), (1.0, [" a", " kite"], 1)])["user"]
+    >>> [line for line in user.splitlines() if "kite" in line]
     ['1.  red<< kite>>⏎', '2.  a<< kite>>']
     """
     marked = [
