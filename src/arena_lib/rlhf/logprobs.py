@@ -58,10 +58,9 @@ def compute_response_logprobs(
     check_prefix(prefix_len, tokens)
     check_temperature(temperature)
     resid = model(tokens, stop_at_layer=model.cfg.n_layers, attention_mask=attention_mask)[:, prefix_len - 1 : -1]
-    x, b_U = model.ln_final(resid), model.unembed.b_U
-    if temperature != 1:
-        x, b_U = x / temperature, None if b_U is None else b_U / temperature
-    return compute_target_logprobs(x, model.unembed.W_U, b_U, tokens[:, prefix_len:], chunk)
+    x, b_U = model.ln_final(resid) / temperature, model.unembed.b_U
+    bias = None if b_U is None else b_U / temperature
+    return compute_target_logprobs(x, model.unembed.W_U, bias, tokens[:, prefix_len:], chunk)
 
 
 def check_prefix(prefix_len: int, tokens: Tensor) -> int:
