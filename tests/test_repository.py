@@ -103,6 +103,7 @@ def test_every_requirement_is_pinned():
         *(name for extra in ("notebook", "real", "rl") for name in data["project"]["optional-dependencies"][extra]),
         *data["dependency-groups"]["dev"],
         *data["dependency-groups"]["browser"],
+        *data["dependency-groups"]["agreement"],
         *data["dependency-groups"]["bench"],
     ]
     pinned = {line.split("==")[0].lower() for line in read("constraints.txt").splitlines() if "==" in line}

@@ -4,6 +4,7 @@ Models are handed in: any form of `arena_lib.transformer`, such as `zoo.load("ti
 
 divergences  entropy, the KL divergence in full and from samples, and the terms of a loss made of them
 logprobs     log-probabilities of sampled tokens, by all logits or by chunks of the vocabulary
+lora         adapters of low rank beside any named weights, merged exactly, in PEFT's files
 masking      which tokens of a sample count, and means over those
 """
 
