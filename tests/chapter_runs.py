@@ -2,6 +2,7 @@
 
 import linecache
 import re
+from collections.abc import Mapping
 from typing import Literal
 
 import jaxtyping
@@ -20,11 +21,16 @@ def read_prose(section) -> str:
 
 
 def run_solutions(
-    name: str, scale: Literal["full", "tiny"] = "full", part: int | None = None, full_from: int | None = None
+    name: str,
+    scale: Literal["full", "tiny"] = "full",
+    part: int | None = None,
+    full_from: int | None = None,
+    edits: Mapping[str, str] | None = None,
 ):
     """A section and every name of its solutions, run from top to bottom, without the judges.
 
-    Where `part` is given, of the parts before it; from part `full_from` on at scale full.
+    Where `part` is given, of the parts before it; from part `full_from` on at scale full. `edits` are texts of its code, each
+    there once, and what runs in their place, such as fewer settings.
     """
     section = load_catalog().section(name)
     names: dict = {}
@@ -33,12 +39,16 @@ def run_solutions(
         # As for learners: their own classes stand where a library's annotation has the reference.
         patch.setattr(jaxtyping.config, "jaxtyping_disable", True)
         cells = build_cells(section, kind="solutions", scale=scale)
+        for old in edits or {}:
+            assert sum(cell.source.count(old) for cell in cells if cell.kind == "code") == 1, old
         end = next((i for i, cell in enumerate(cells) if f"\n## {part}. " in f"\n{cell.source}"), len(cells))
         for cell in cells[:end]:
             if full_from is not None and f"\n## {full_from}. " in f"\n{cell.source}":
                 names["SCALE"] = "full"
             if cell.kind == "code":
                 source = re.sub(r"^tests\.test_\w+\(.*\)$", "", cell.source, flags=re.M)
+                for old, new in (edits or {}).items():
+                    source = source.replace(old, new)
                 file = f"<{name} {cell.id}>"
                 linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)  # nnsight reads it
                 exec(compile(source, file, "exec"), names)

@@ -68,6 +68,8 @@
 # A linear layer gives weighted sums. Its weights must begin somewhere. If all were equal, all outputs would be equal, get
 # equal gradients, and stay equal for ever. So they are random.
 #
+# (A **gradient** says how the loss changes with a number, and so which way to move it. Part 2 says more.)
+#
 # How large? A sum of $n$ random terms grows like $\sqrt{n}$. If weights didn't know about that, numbers would grow from
 # layer to layer, until the last layer sees nothing but huge ones. Weights of size $1/\sqrt{n}$ keep a sum over $n$ inputs
 # at the size of one input. PyTorch draws them uniformly between $-1/\sqrt{n}$ and $1/\sqrt{n}$, and so do you.
@@ -143,10 +145,19 @@ image_rows(
 # ### One step
 #
 # The **cross-entropy** says how surprised the network is by the true class: minus the logarithm of the probability that it
-# gave it. A network that knows nothing gives each of ten classes a tenth, and its loss is $\log 10 = 2.30$.
+# gave it. It's counted in nats, the unit that goes with the natural logarithm. A network that knows nothing gives each of ten
+# classes a tenth, and its loss is $\log 10 = 2.30$ nats.
 #
-# A step has four lines: find the loss; clear the old gradients; find the new ones; move. Clearing matters, for
-# `backward()` *adds* to what is there.
+# To **train** a network is to lower its loss, step by step. For every parameter ask: if it alone grew a little, by how much
+# would the loss rise? That slope is the parameter's **gradient**. PyTorch finds all gradients at once (section 0.4 shows how): a call
+# of `loss.backward()` leaves each one in `parameter.grad`. An **optimizer** then moves every parameter a little against its
+# gradient, so that the loss falls. Ours is called Adam; section 0.3 is about optimizers, and here you only use one.
+#
+# One step looks at one **batch**, such as 64 pictures. Once all pictures have had their turn, that's an **epoch**.
+#
+# A step has four lines: find the loss (`F.cross_entropy` takes logits and labels); clear the old gradients
+# (`optimizer.zero_grad()`); find the new ones (`loss.backward()`); move (`optimizer.step()`). Clearing matters, for `backward()`
+# *adds* to what is there.
 # %% exercise="training_step" title="One step downhill" difficulty=2 importance=5 minutes=10
 # hint: Loss, clear, backward, step. In which order, and why?
 # hint: torch.nn.functional.cross_entropy takes logits and labels, and gives the mean over the batch.
@@ -672,7 +683,7 @@ cells(
 # hint: A matrix times a vector. Make the windows by as_strided; einsum multiplies and adds up over the kernel.
 # hint: windows as in sliding_windows; einops.einsum(weights, windows, "kernel, output kernel -> output")
 # %% result
-# three kernels on a noisy signal.
+# two kernels on a noisy signal.
 # The signal jumps up and down again, and there is noise on it. The kernel of nine equal weights blurs: noise averages out,
 # and the jumps become slopes. The kernel (-1, ..., 0, ..., 1) finds the jumps: it compares what comes with what was. It's
 # near 0 where nothing happens.

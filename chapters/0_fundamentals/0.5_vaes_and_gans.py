@@ -271,8 +271,8 @@ plots.lines(slopes, x=points, x_title="x", y_title="slope", title="Their slopes"
 # The loss is the **mean squared error**: for each pixel the difference between what came out and what went in, squared, and
 # the mean over all pixels of all pictures.
 #
-# A step has four parts, always in this order: calculate the loss, forget the gradients of the step before, walk back, take a
-# step. And one detail: return the loss with `.detach()`. A loss that isn't detached keeps its whole graph alive, and a
+# A step has four parts, always in this order: calculate the loss, forget the gradients of the step before (`zero_grad`), find the
+# new ones (`backward`), and take a step (`step`). And one detail: return the loss with `.detach()`. A loss that isn't detached keeps its whole graph alive, and a
 # list of such losses fills the memory.
 #
 # `minibatches` of the library gives every picture once, in a new order each time.
@@ -431,6 +431,10 @@ figure.update_layout(title="What a cloud costs", xaxis_title="mean", yaxis_title
 #
 # $$\log p(x) \;\ge\; \underbrace{\mathbb{E}_{z} \log p(x \mid z)}_{\text{the picture}} - \underbrace{\text{KL}}_{\text{the
 # cloud}}$$
+#
+# Here $p(x \mid z)$ is the density that the decoder gives to $x$ from $z$, which your `log_likelihood` calculates, and
+# $\mathbb{E}_z$ is the mean over draws of $z$ from the cloud that the encoder gives. Why is it only a bound? The encoder's cloud is a guess
+# at which $z$ belong to $x$. The better the guess, the closer the bound; where the guess is exact, both sides are equal.
 #
 # It's called the **evidence lower bound**, ELBO. To raise it is all that a VAE is trained for. The decoder raises it by better
 # guesses. The encoder raises it by clouds that are as narrow and as far out as they need to be, and no more. For the

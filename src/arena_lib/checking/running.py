@@ -19,6 +19,7 @@ from arena_lib.checking.cases import Case
 from arena_lib.checking.comparison.comparing import compare
 from arena_lib.checking.comparison.describing import describe
 from arena_lib.checking.evidence.calling import call_of
+from arena_lib.checking.evidence.common_exceptions import meaning_of
 from arena_lib.checking.evidence.diagnosing import diagnose
 from arena_lib.checking.evidence.examples import is_examples_case, other_type_returned
 from arena_lib.checking.evidence.expectations import (
@@ -203,7 +204,10 @@ def _look(session: _Session, obj: Any) -> None:
         error, case = stopped
         # An example may stop at a wrong result that an earlier case shows plainly.
         if not is_examples_case(case) or mismatches[0].case is case:
-            raise _Verdict("error", error=error, case=case, diagnosis=_diagnosis(session))
+            diagnosis = _diagnosis(session)
+            session.notes.extend([] if diagnosis or session.notes else meaning_of(error))
+            raise _Verdict("error", error=error, case=case, diagnosis=diagnosis)
+        mismatches = [m for m in mismatches if m.case is not case]  # what it didn't come to tells nothing
     forms = [m for m in mismatches if m.mismatch.kind not in ("dtype", "nonfinite", "values")]
     if forms and forms[0].actual is None:
         # What is missing often follows from a wrong value that was observed before it, which says more.

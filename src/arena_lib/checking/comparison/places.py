@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from arena_lib.checking.comparison.texts import coordinate, thing
+from arena_lib.checking.comparison.texts import coordinate, plural, thing
 
 MIN_LENGTH = 3
 """An axis shorter than this has no places worth naming."""
@@ -134,7 +134,7 @@ def _many(axis: str, used: list[int], text: str) -> str:
         return f"{axis} from {text}"
     if word is None or len(used) == 1:
         return coordinate(axis, text)
-    return f"{'entries' if word == 'entry' else f'{word}s'} {text}"
+    return f"{plural(word)} {text}"
 
 
 def _between_two_axes(wrong: np.ndarray, axes: tuple[str, ...]) -> Iterator[tuple[str, int, bool]]:

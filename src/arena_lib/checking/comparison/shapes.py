@@ -13,7 +13,7 @@ import torch
 
 from arena_lib.checking.comparison.arrays import agree, as_numbers, tolerance_for
 from arena_lib.checking.comparison.describing import is_a, shape_of
-from arena_lib.checking.comparison.texts import both, thing
+from arena_lib.checking.comparison.texts import both, plural, thing
 from arena_lib.wording import counted
 
 MAX_AXES = 6
@@ -95,7 +95,7 @@ def _length_text(axis: str, gap: int) -> str:
     word = thing(axis)
     if word is None:
         return f"{_axis(axis)} is {abs(gap)} too {'long' if gap > 0 else 'short'}"
-    return f"there {'is' if abs(gap) == 1 else 'are'} {counted(abs(gap), word)} too {'many' if gap > 0 else 'few'}"
+    return f"there {'is' if abs(gap) == 1 else 'are'} {counted(abs(gap), word, plural(word))} too {'many' if gap > 0 else 'few'}"
 
 
 def _axis(axis: str) -> str:

@@ -1,5 +1,6 @@
 """Strings and shapes as short, printable text; without torch, so that the command line starts fast."""
 
+import re
 from collections.abc import Iterable, Sequence
 
 NO_EXCEPTION = "without an exception"
@@ -17,6 +18,9 @@ THINGS = {
     "n_inst": "instance",
     "n_envs": "environment",
     "n_classes": "class",
+    "n_axes": "axis",
+    "n_params": "parameter",
+    "n_iters": "iteration",
 }
 """What an axis counts, where its name doesn't say so; an axis `n_layers` counts layers."""
 
@@ -57,14 +61,27 @@ def shape_text(shape: Iterable[int], axes: tuple[str, ...] = ()) -> str:
 def thing(axis: str) -> str | None:
     """What an axis counts, in the singular; None where its entries have no name, as those of d_model.
 
-    >>> [thing(axis) for axis in ("n_layers", "layer", "seq", "d_vocab", "d_model", "batch", "seq_q")]
-    ['layer', 'layer', 'position', 'token', None, None, None]
+    >>> [thing(axis) for axis in ("n_layers", "layer", "seq", "d_vocab", "d_model", "batch", "seq_q", "n_across", "n_entries")]
+    ['layer', 'layer', 'position', 'token', None, None, None, None, 'entry']
     """
     if axis in THINGS:
         return THINGS[axis]
-    if axis.startswith("n_") and axis.endswith("s"):
-        return axis[2:-1].replace("_", " ")
-    return axis if axis.isalpha() and axis.islower() and axis != "batch" else None
+    if axis.startswith("n_") and axis.endswith("s") and not axis.endswith("ss"):
+        return re.sub("ies$", "ys", axis)[2:-1].replace("_", " ")
+    return axis if axis.isalpha() and axis.islower() and axis != "batch" and len(axis) > 1 else None
+
+
+def plural(word: str) -> str:
+    """Several of what an axis counts.
+
+    >>> plural("layer"), plural("class"), plural("axis"), plural("entry"), plural("day")
+    ('layers', 'classes', 'axes', 'entries', 'days')
+    """
+    if word.endswith("is"):
+        return f"{word[:-2]}es"
+    if word.endswith("s"):
+        return f"{word}es"
+    return f"{word[:-1]}ies" if re.search("[^aeiou]y$", word) else f"{word}s"
 
 
 def coordinate(axis: str, index: object) -> str:

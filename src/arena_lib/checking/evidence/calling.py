@@ -20,11 +20,15 @@ def _called_as(test: Exercise, case: Case) -> str:
     reference = test.reference
     if isinstance(reference, type) and case.call.startswith(f"{reference.__name__}("):  # an author wrote it whole
         return reference.__name__
-    if not isinstance(reference, type) or snake_case(reference.__name__) != test.name:
+    if not isinstance(reference, type) or not _is_named_after(test, reference):
         return test.name
     if case.args:  # those of forward; how the observer makes the module is its own affair, unless it is from a config
-        return (
-            f"{reference.__name__}(...)" if issubclass(reference, nn.Module) and "cfg" not in case.given else test.name
-        )
+        made = f"{reference.__name__}({'...' if '__init__' in vars(reference) else ''})"
+        return made if issubclass(reference, nn.Module) and "cfg" not in case.given else test.name
     calls_module = issubclass(reference, nn.Module) and not case.call.startswith(f"{reference.__name__}(")
     return test.name if calls_module else reference.__name__
+
+
+def _is_named_after(test: Exercise, reference: type) -> bool:
+    """Whether the exercise is called after its class, as `relu` after ReLU: the places of underscores may differ."""
+    return snake_case(reference.__name__).replace("_", "") == test.name.replace("_", "")

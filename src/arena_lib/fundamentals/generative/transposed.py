@@ -26,7 +26,7 @@ def stamp_kernel(
     """One row of numbers, made longer: entry i of `x` adds `x[i] * kernel` to the output, from place `i * stride` on.
 
     Where stamps overlap, they add up. The output ends where the last stamp ends: it has
-    `stride * (width - 1) + kernel_width` entries. Places that no stamp reaches are 0.
+    `stride * (width - 1) + kernel_width` entries, in the dtype of `x`. Places that no stamp reaches are 0.
 
     Args:
         x: the row, at least one entry.

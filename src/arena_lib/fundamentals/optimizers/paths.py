@@ -29,7 +29,7 @@ def gradient_descent(
 
     Args:
         fn: takes x and y, two tensors without axes, and gives a height, a tensor without axes.
-        xy: where to begin. It stays as it is.
+        xy: where to begin. It stays as it is, and may require a gradient itself: work on `xy.detach().clone()`.
         lr: the learning rate, how far a step goes.
         n_iters: how many points.
 
@@ -61,7 +61,7 @@ def opt_fn_with_sgd(
 
     Args:
         fn: takes x and y, two tensors without axes, and gives a height, a tensor without axes.
-        xy: where to begin. It stays as it is.
+        xy: where to begin. It stays as it is, and may require a gradient itself: work on `xy.detach().clone()`.
         lr: the learning rate.
         momentum: how much of its last step each step keeps.
         n_iters: how many points.

@@ -40,8 +40,8 @@ def controls(steps: Sequence[int | str], *, prefix: str = "after update ", redra
             {
                 "steps": stops,
                 "active": len(steps) - 1,
-                "x": 0.2,
-                "len": 0.8,
+                "x": 0.26,
+                "len": 0.74,
                 "y": -0.08,
                 "currentvalue": {"prefix": prefix},
             }

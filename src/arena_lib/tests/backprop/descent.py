@@ -54,7 +54,7 @@ def life_of_an_optimizer(cls: Any, case: Case) -> Observations:
     seen["old arrays are as before"] = all(np.array_equal(a, b) for a, b in zip(old, before, strict=True))
     seen["leaves"] = [param.is_leaf and param.requires_grad for param in params]
     returned.append(optimizer.zero_grad())
-    seen["gradients after zero_grad"] = [None if param.grad is None else "not None" for param in params]
+    seen["gradients after zero_grad"] = [None if param.grad is None else _plain(param.grad.array) for param in params]
     if not all(isinstance(param.array, np.ndarray) for param in params):
         return seen
     optimizer.step()

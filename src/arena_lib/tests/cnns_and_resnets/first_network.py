@@ -20,7 +20,7 @@ def flatten_cases(generator: torch.Generator) -> list[Case]:
 
     def case(label: str, shape: tuple[int, ...], *init: int) -> Case:
         x = torch.randn(*shape, generator=generator)
-        return Case(label=label, args=(x,), given={"init": init}, call=f"Flatten{init}(x)")
+        return Case(label=label, args=(x,), given={"init": init}, call=f"Flatten({', '.join(map(str, init))})(x)")
 
     return [
         case("pictures", (2, 3, 4, 5)),

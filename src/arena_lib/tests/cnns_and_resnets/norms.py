@@ -28,7 +28,7 @@ def batch_norm_cases(generator: torch.Generator) -> list[Case]:
         channels = torch.arange(1, shape[1] + 1)[:, None, None] / shape[1]
         x = scale * (x * channels + 1.5 * channels - 0.4)
         init = (shape[1], *init)
-        return Case(label=label, args=(x,), given={"init": init}, call=f"BatchNorm2d{init}(x)")
+        return Case(label=label, args=(x,), given={"init": init}, call=f"BatchNorm2d({', '.join(map(str, init))})(x)")
 
     return [
         case("five channels", (3, 5, 4, 2)),

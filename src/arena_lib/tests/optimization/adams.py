@@ -159,6 +159,11 @@ def mistakes_of_adams(name: str, grad: str) -> tuple[Mistake, ...]:
                     "counts one step too many",
                     "in the first step t is 1",
                 ),
+                "mean_hat = mean / (1 - self.beta1 ** (self.n_steps[i] - 1))\n"
+                "                square_hat = square / (1 - self.beta2 ** (self.n_steps[i] - 1))": (
+                    "counts steps from 0",
+                    "in the first step t is 1: 1 - beta^0 is 0, and divides nothing",
+                ),
                 "mean_hat = mean / (1 - self.beta1 ** self.n_steps[i])\n"
                 "                square_hat = square / (1 - self.beta1 ** self.n_steps[i])": (
                     "corrects both with beta1",

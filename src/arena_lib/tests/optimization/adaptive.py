@@ -77,6 +77,10 @@ test_moving_average = exercise(
                     "counts one step too many",
                     "in the first step t is 1",
                 ),
+                "average / (1 - beta**i) if corrected else average": (
+                    "counts steps from 0",
+                    "in the first step t is 1: 1 - beta^0 is 0, and divides nothing",
+                ),
                 "average / (1 - beta) if corrected else average": (
                     "corrects every step as the first",
                     "the power of beta is the number of steps so far",

@@ -26,7 +26,7 @@ def way_cases(generator: torch.Generator) -> list[Case]:
     del generator
 
     def case(label: str, fn: Callable[..., Tensor], xy: Tensor, *rest: float) -> Case:
-        return Case(label=label, args=(fn, xy, *rest), axes={"output": "n_iters 2"})
+        return Case(label=label, args=(fn, xy, *rest), axes={"output": "n_iters coordinate"})
 
     return [
         case("a ravine", ravine, torch.tensor([-4.0, 1.0]), 0.02, 5),

@@ -94,7 +94,7 @@ def life_of_groups(cls: Any, case: Case) -> Observations:
         ],
     }
     optimizer.zero_grad()
-    seen["gradients after zero_grad"] = [None if param.grad is None else "not None" for param in params]
+    seen["gradients after zero_grad"] = [None if param.grad is None else param.grad.clone() for param in params]
     optimizer.step()
     return seen | {"parameters after a step without gradients": copies(params)}
 

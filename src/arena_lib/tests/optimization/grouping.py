@@ -256,7 +256,7 @@ def model_cases(generator: torch.Generator) -> list[Case]:
     }
     decays = itertools.cycle([0.1, 0.02])
     return [
-        Case(label=label, given={"model": make, "weight_decay": next(decays)}, call=f"model, weight_decay  ({label})")
+        Case(label=label, given={"model": make, "weight_decay": next(decays)}, call="model, weight_decay")
         for label, make in models.items()
     ]
 

@@ -80,6 +80,10 @@ test_warmup_cosine = exercise(
                     "goes down from the first step on",
                     "the way down begins after the warm-up: s is 0 there",
                 ),
+                "step / n_steps": (
+                    "goes down from the first step on",
+                    "the way down begins after the warm-up: s is 0 there",
+                ),
                 "(step - n_warmup) / (n_steps - n_warmup)": (
                     "goes up again after the end",
                     "from step n_steps on the factor stays where it is",

@@ -119,7 +119,7 @@ def what_is_left(optimizer: Any, params: list[Tensor], views: list[Tensor]) -> O
         "leaves that require a gradient": [param.is_leaf and param.requires_grad for param in params],
     }
     optimizer.zero_grad()
-    seen["gradients after zero_grad"] = [None if param.grad is None else "not None" for param in params]
+    seen["gradients after zero_grad"] = [None if param.grad is None else param.grad.clone() for param in params]
     optimizer.step()
     seen["parameters after a step without gradients"] = copies(params)
     return seen

@@ -95,7 +95,10 @@ test_stamp_kernel = exercise(
         ),
         *instead_of(
             "x.new_zeros",
-            {"torch.ones": ("begins with ones", "places that no stamp reaches are 0")},
+            {
+                "torch.ones": ("begins with ones", "places that no stamp reaches are 0"),
+                "torch.zeros": ("always gives float32", "the output has the dtype of x: x.new_zeros, or dtype=x.dtype"),
+            },
         ),
     ],
 )

@@ -75,7 +75,9 @@ def trainer_cases(generator: torch.Generator) -> list[Case]:
         args = autoencoder.AutoencoderArgs(d_latent=2, d_hidden=4, **settings)
         words = ", ".join(f"{name}={value}" for name, value in settings.items())
         return Case(
-            label=label, given={"args": args, "images": images, "left_over": left_over}, call=f"({words}), images"
+            label=label,
+            given={"args": args, "images": images, "left_over": left_over},
+            call=f"AutoencoderArgs({words}), images",
         )
 
     return [
