@@ -214,6 +214,11 @@ plots.matrix(
 # to see at the left it doesn't know at the right. A **convolution** slides a small window over the picture. The same
 # few weights look at every place, so what is learned at one place is known at all.
 #
+# ![A window of three by three numbers on a picture; its weights; the output, with one number for each place of the window](figures/convolution.png)
+#
+# This window answers "is it lighter on the right than on the left?", and finds the edge between dark (0) and light (1). Nobody
+# chooses such weights: they are learned.
+#
 # Each output channel has a window of its own, and the window reads all input channels. With a **stride** of 2 the
 # window moves on by two pixels, and the output has half the height and width. **Padding** puts zeros around the picture, so
 # that a window can stand at its edge.
@@ -287,6 +292,8 @@ plots.lines(
 # The answer was a way around. A **residual block** calculates a correction and *adds* it to what went in:
 #
 # $$y = \mathrm{relu}\bigl(F(x) + x\bigr)$$
+#
+# ![The left way: conv1, bn1, relu, conv2, bn2. The right way leads around them. Both are added, then comes a relu](figures/residual_block.png)
 #
 # To pass $x$ on, $F$ must only become 0, which is easy. And gradients find a way back that no layer can block.
 #

@@ -357,6 +357,8 @@ picture_rows({"drawn": drawn[:10].clamp(0, 1), "more": drawn[10:].clamp(0, 1)}, 
 # be where we began. So it pays for each cloud, by how much it differs from one that is the same for all: mean 0, width 1. Then
 # the clouds of all pictures together fill the space around 0, and we know where to draw from.
 #
+# ![Above: an autoencoder, with a point between its halves. Below: a VAE, with a cloud there, and a place drawn from it](figures/autoencoder_and_vae.png)
+#
 # ### Noise that lets gradients through
 #
 # A place of a cloud is a draw from a normal distribution. But how does a draw depend on $\mu$ and $\sigma$? A call such as
@@ -554,6 +556,8 @@ picture_rows(
 #
 # - The **generator** makes pictures from noise.
 # - The **discriminator** looks at pictures, real ones and generated ones, and says which is which.
+#
+# ![Noise goes through the generator to a picture; this and real ones go to the discriminator, which gives a logit; a gradient goes back](figures/gan.png)
 #
 # Both learn at the same time. The discriminator learns to tell them apart; the generator learns to deceive it. The generator
 # never sees a real picture. All that it knows of clothes it has from the discriminator's gradient: *this pixel darker, and I

@@ -757,10 +757,11 @@ plots.scatter(
 # %% result
 # the edge of stability.
 # Three learning rates, one start, at a sharpness of 15. With small rates the curve rises: on its way down, the network goes
-# into ever sharper places. It climbs a little past 2 / lr, the level line of its rate, is thrown back, and *stays there*,
-# hovering a few percent above the line. Nobody told it where to stop. (The smallest rate gets there last, and is
-# thrown back just before the run ends.) With the largest rate 2 / lr is 13, less than at the start, and it hovers from the beginning. At the
-# edge steps jump from side to side, and the jumping drives the network back out of what is too sharp (Cohen et al. 2021).
+# into ever sharper places. It climbs past 2 / lr, the level line of its rate, is thrown back, and *stays there*, hovering
+# a little above the line: with the rate 0.1 mostly by about 4 %, with 0.15 by about 10 %. Nobody told it where to stop.
+# (The smallest rate gets there last, and is thrown back just before the run ends.) With the largest rate 2 / lr is 13, less than
+# at the start, and it hovers from the beginning. At the edge steps jump from side to side, and the jumping drives the network
+# back out of what is too sharp (Cohen et al. 2021).
 one_hot = torch.nn.functional.one_hot(y, 10).double()
 smooth_model = TwoLayers(49, 20, 10, "tanh", gain=0.4)
 
