@@ -35,3 +35,9 @@ def test_names_are_shown_as_they_are():
 def test_what_does_not_fit(panels, classes, error):
     with pytest.raises(error):
         clouds(panels, classes)
+
+
+def test_the_smaller_class_is_drawn_on_top_and_keeps_its_place_in_the_legend():
+    few, many = clouds({"": [[0.0, 1.0], [2.0, 1.0], [1.0, 1.0]]}, ["few", "many", "many"]).data[::-1]
+    assert (few.name, many.name) == ("few", "many")
+    assert few.legendrank < many.legendrank

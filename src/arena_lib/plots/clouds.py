@@ -31,6 +31,8 @@ def clouds(
 ) -> go.Figure:
     """One panel for each set of points; each class has a colour and a marker, `names` are shown on hover.
 
+    Points of smaller classes lie on top of those of larger ones.
+
     >>> figure = clouds({"layer 0": [[0.0, 1.0], [2.0, 1.0]]}, ["true", "false"])
     >>> [trace.name for trace in figure.data]
     ['true', 'false']
@@ -38,13 +40,15 @@ def clouds(
     if not panels:
         raise ConfigError("clouds needs at least one panel: got none. Pass {name: points}.")
     kinds = list(dict.fromkeys(classes))
+    # Classes with fewer points are drawn later, so that they lie on top; colours and the legend keep the order.
+    drawn = sorted(enumerate(kinds), key=lambda kind: -list(classes).count(kind[1]))
     labels = np.asarray(classes)
     hover = np.asarray([escape(name) for name in (names or classes)])
     _check_lengths(panels, len(labels), len(hover))
     figure = make_subplots(rows=1, cols=len(panels), subplot_titles=[escape(name) for name in panels])
     for column, points in enumerate(panels.values(), start=1):
         array = with_axes(points, "n_points 2")
-        for i, kind in enumerate(kinds):
+        for i, kind in drawn:
             figure.add_trace(
                 go.Scatter(
                     x=array[labels == kind, 0],
@@ -52,6 +56,7 @@ def clouds(
                     text=hover[labels == kind],
                     name=escape(kind),
                     legendgroup=kind,
+                    legendrank=i + 1,
                     showlegend=column == 1,
                     mode="markers",
                     marker={

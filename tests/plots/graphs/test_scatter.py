@@ -23,3 +23,16 @@ def test_x_and_y_must_be_as_many():
 def test_there_must_be_points():
     with pytest.raises(ConfigError, match="at least one class"):
         scatter({})
+
+
+def test_a_diagonal_is_named_and_as_long_as_the_narrower_range():
+    figure = scatter({"latents": ([-2.0, 1.0, float("nan")], [-5.0, 0.5, 0.0])}, diagonal="both <agree>")
+    line = figure.data[-1]
+    assert list(line.x) == list(line.y) == [-2.0, 1.0]
+    assert line.name == "both &lt;agree&gt;"
+    assert figure.layout.showlegend
+    assert len(scatter({"latents": ([1.0], [2.0])}).data) == 1
+
+
+def test_a_diagonal_needs_no_points():
+    assert list(scatter({"latents": ([], [])}, diagonal="both agree").data[-1].x) == [0.0, 1.0]

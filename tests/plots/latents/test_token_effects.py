@@ -9,6 +9,7 @@ def test_the_smallest_stands_last_and_each_bar_has_a_name_of_its_own():
     bars = figure.data[0]
     assert list(bars.x) == [3.0, 1.0, -2.0, -4.0]
     assert list(bars.y) == ["1. ␣a", "2. &lt;b&gt;", "-2. ⏎", "-1. ␣a"]
+    assert list(figure.layout.yaxis.ticktext) == ["␣a", "&lt;b&gt;", "⏎", "␣a"]
     assert list(bars.marker.pattern.shape) == ["", "", "/", "/"]
     left, right = figure.layout.xaxis.range
     assert left < -4.5  # room for the number

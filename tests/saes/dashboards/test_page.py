@@ -37,7 +37,7 @@ def test_every_text_is_seen_as_it_is(text):
 
 def test_numbers_are_said():
     reading = Reading(render_latent(make_dashboard(), linked={3}, index="index.html"))
-    for said in ("Latent 7", "1.700% of 1,000 tokens", "cosine 0.500", "cosine -0.250", "Part 1 of 2: 17 to 17"):
+    for said in ("Latent 7", "1.7% of 1,000 tokens", "cosine 0.500", "cosine -0.250", "Part 1 of 2: 17 to 17"):
         assert said in reading.text
     assert ("href", "latent_3.html") in reading.attributes
     assert ("href", "index.html") in reading.attributes

@@ -32,9 +32,10 @@ def token_effects(
     if not rows:
         raise ConfigError("token_effects needs at least one token: got none. Pass (token, number) pairs.")
     is_bottom = [i >= len(top) for i in range(len(rows))]
-    # A category needs a name of its own, and a token may stand on both sides: so its place goes with it.
+    # A category needs a name of its own, and a token may stand on both sides: so its place goes with it, unseen.
     places = [i - len(rows) if low else i + 1 for i, low in enumerate(is_bottom)]
-    labels = [f"{place}. {token_text(token)}" for place, (token, _) in zip(places, rows, strict=True)]
+    tokens = [token_text(token) for token, _ in rows]
+    labels = [f"{place}. {token}" for place, token in zip(places, tokens, strict=True)]
     figure = go.Figure(
         go.Bar(
             x=[value for _, value in rows],
@@ -47,12 +48,13 @@ def token_effects(
                 "color": [SEQUENCE[1] if low else SEQUENCE[0] for low in is_bottom],
                 "pattern": {"shape": ["/" if low else "" for low in is_bottom]},
             },
-            hovertemplate=f"%{{y}}<br>{escape(x_title)} %{{x:.4g}}<extra></extra>",
+            customdata=tokens,
+            hovertemplate=f"%{{customdata}}<br>{escape(x_title)} %{{x:.4g}}<extra></extra>",
         )
     )
     ends = min(0.0, *(value for _, value in rows)), max(0.0, *(value for _, value in rows))
     room = ROOM * (ends[1] - ends[0])
     figure.update_xaxes(range=[ends[0] - room * (ends[0] < 0), ends[1] + room * (ends[1] > 0)])
-    figure.update_yaxes(autorange="reversed", type="category")
+    figure.update_yaxes(autorange="reversed", type="category", tickvals=labels, ticktext=tokens)
     figure.update_xaxes(title_text=escape(x_title), zeroline=True, zerolinecolor="#1a1a1a")
     return finish(figure, title, width=620, height=130 + 24 * len(rows))

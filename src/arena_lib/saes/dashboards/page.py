@@ -90,7 +90,7 @@ def _heading(dashboard: LatentDashboard) -> str:
     explanation = f"<p>{show_text(dashboard.explanation)}</p>" if dashboard.explanation else ""
     return (
         f'<h1>Latent {dashboard.latent_idx}</h1>{explanation}<ul class="facts">{facts}'
-        f"<li><b>active on</b> {dashboard.active_share:.3%} of {counted(dashboard.n_tokens, 'token')}</li>"
+        f"<li><b>active on</b> {100 * dashboard.active_share:.3g}% of {counted(dashboard.n_tokens, 'token')}</li>"
         f"<li><b>at most</b> {dashboard.max:.3g}</li></ul>"
     )
 

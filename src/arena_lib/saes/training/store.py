@@ -117,6 +117,9 @@ def pick_positions(
 ) -> Bool[Tensor, "batch seq"]:
     """Which positions an autoencoder is trained on: real ones, without those that are to be left out.
 
+    The mask is True (or 1) at real tokens and False (or 0) at padding; None means that all are real. `skip_first` leaves out
+    each row's first real token, `skip_tokens` every token with one of these ids.
+
     >>> pick_positions(torch.tensor([[7, 0, 5]]), torch.tensor([[False, True, True]]), skip_first=True, skip_tokens=())
     tensor([[False, False,  True]])
     """

@@ -76,7 +76,7 @@ def test_the_histogram_shows_every_activation_and_says_how_many_tokens(llama, sa
     figure = show_activation_histogram(llama, sae, texts, latent)
     n_active = int((counted[:, latent] > 0).sum())
     assert sum(figure.data[0].y) == n_active
-    assert figure.layout.title.text == f"Latent {latent}: active on {n_active / 77:.3%} of 77 tokens"
+    assert figure.layout.title.text == f"Latent {latent}: active on {100 * n_active / 77:.3g}% of 77 tokens"
 
 
 def test_samples_come_from_all_of_the_range(llama, sae, texts, counted):

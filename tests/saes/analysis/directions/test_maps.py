@@ -67,8 +67,9 @@ def test_several_saes_are_one_map_with_what_is_known_of_each_latent(llama):
     assert [i for i, cluster in enumerate(found.clusters) if cluster == 0] == [7, 13, 14, 15, 16]
     torch.testing.assert_close(found.points, project_pca(stack_directions(list(saes.values()))))
     figure = found.show()
-    assert [trace.name for trace in figure.data] == ["11 latents", "19 latents"]
-    assert figure.data[0].text[7] == "11/7 names (cluster 0)"
+    wide, narrow = figure.data  # the narrow one's latents lie on top
+    assert (wide.name, narrow.name) == ("19 latents", "11 latents")
+    assert narrow.text[7] == "11/7 names (cluster 0)"
     alone = compute_sae_umap_data(saes, sae_widths=[19], project=lambda directions: directions[:, :2])
     assert (set(alone.widths), set(alone.texts), set(alone.clusters)) == ({19}, {""}, {ALONE})
     torch.testing.assert_close(alone.points, stack_directions([saes[19]])[:, :2])

@@ -118,13 +118,13 @@ def show_activation_histogram(
     hook_name: str | None = None,
     skip: Sequence[int] | None = None,
 ) -> go.Figure:
-    """A histogram of a latent's activations above 0, with the share of tokens on which it is active in the title."""
+    """A histogram of a latent's activations above 0, on an axis from 0, with the share of tokens on which it is active in the title."""
     collected = collect_activations(
         model, sae, tokens, [latent_idx], total_batches=total_batches, hook_name=hook_name, skip=skip
     )
     acts = collected[latent_idx]
-    title = f"Latent {latent_idx}: active on {acts.active_share:.3%} of {acts.reading.n_tokens:,} tokens"
-    return histogram(acts.values, x_title="activation", title=title)
+    title = f"Latent {latent_idx}: active on {100 * acts.active_share:.3g}% of {acts.reading.n_tokens:,} tokens"
+    return histogram(acts.values, x_title="activation", title=title).update_xaxes(rangemode="tozero")
 
 
 def sample_quantiles(

@@ -141,7 +141,7 @@ def show_top_logits(model: Any, sae: SAE, latent_idx: int, k: int = 10, *, hook_
     return token_effects(
         effects.top,
         effects.bottom,
-        x_title="logit per unit",
+        x_title="logits for each unit of the latent",
         title=f"Latent {latent_idx}: tokens that it makes likelier, and less likely",
     )
 

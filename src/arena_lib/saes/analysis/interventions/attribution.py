@@ -124,12 +124,13 @@ class EffectComparison:
         return self.latent_idxs[i], self.ablation[i].item(), self.attribution[i].item()
 
     def show(self) -> go.Figure:
-        """One point for each latent; on the diagonal both agree."""
+        """One point for each latent; on the dashed diagonal both agree."""
         return scatter(
             {"latents": (self.attribution, self.ablation)},
-            x_title="attribution",
-            y_title="ablation",
+            x_title="change by attribution",
+            y_title="change by ablation",
             title=f"Effects of ablating {len(self.latent_idxs)} latents (correlation {self.correlation:.3f})",
+            diagonal="both agree",
         )
 
 
