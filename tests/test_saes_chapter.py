@@ -152,3 +152,16 @@ def test_what_1_3_3_says_of_latents_that_two_autoencoders_share_is_so(saes_secti
         "of 512 random directions has 0.26 on average": [(0.26, float(compute_cosines(*random).amax(dim=1).mean()))],
     }
     assert say_all(section, sentences) == []
+
+
+def test_what_1_3_3_says_of_neurons_and_of_the_probe_is_so(saes_section):
+    section, names = saes_section
+    full_stop, *kinds = names["of_neurons"]
+    assert full_stop.label.name == "full stop"
+    alone, together = (sum(getattr(kind, field) for kind in kinds) / len(kinds) for field in ("f1", "union_f1"))
+    sentences = {
+        "0.69 to 0.90 (neurons: 0.69 to 0.79)": [(0.69, full_stop.f1), (0.79, full_stop.union_f1)],
+        "0.47 to 0.68 on average (neurons: 0.49 to 0.59)": [(0.49, alone), (0.59, together)],
+        "with an F1 of 0.85 or more": [(0.85, min(entry.label.probe_f1 for entry in names["of_neurons"]))],
+    }
+    assert say_all(section, sentences) == []
