@@ -4,9 +4,18 @@ import pytest
 import torch
 from tests.rlhf.preferences.small_answers import four
 
+from arena_lib import zoo
 from arena_lib.core.seeds import make_generator
 from arena_lib.errors import ShapeError, TokenError
-from arena_lib.rlhf.preferences.answers import Answers, PreferencePairs, RowBatches, make_answers
+from arena_lib.rlhf.preferences.answers import (
+    Answers,
+    PreferencePairs,
+    RowBatches,
+    answers_from_rollouts,
+    make_answers,
+)
+from arena_lib.rlhf.prompts import pad_prompts
+from arena_lib.rlhf.rollouts import draw_rollouts
 
 
 def test_prompts_end_and_answers_begin_at_one_place():
@@ -62,3 +71,17 @@ def test_what_does_not_fit_is_refused(without_types):
         Answers(answers.tokens, answers.attention_mask, 5)
     with pytest.raises(ShapeError, match="must have the same shape and n_prompt"):
         PreferencePairs(answers, answers[torch.tensor([0])])
+
+
+def test_rollouts_are_answers_whose_filling_is_masked():
+    policy = zoo.load("tiny-llama")
+    prompts = pad_prompts([[0, 300], [0, 301, 302]])
+    full_stop = policy.tokenizer.convert_tokens_to_ids(".")
+    rollouts = draw_rollouts(policy, prompts, 12, n_samples=2, generator=make_generator(0), end_of_text=full_stop)
+    answers = answers_from_rollouts(rollouts)
+    assert torch.equal(answers.tokens, rollouts.tokens)
+    assert torch.equal(answers.is_response, rollouts.is_response)
+    assert answers.attention_mask[:, :3].tolist() == [[False, True, True]] * 2 + [[True] * 3] * 2
+    assert rollouts.attention_mask[:, 3:].all()
+    assert not answers.attention_mask[:, 3:].all()
+    assert answers.n_prompt == 3

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from arena_lib.core.batches import Movable, ShuffledBatches
 from arena_lib.errors import ShapeError, TokenError
+from arena_lib.rlhf.rollouts import Rollouts
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,13 @@ def make_answers(prompts: Sequence[Sequence[int]], responses: Sequence[Sequence[
         tokens[row, place] = torch.tensor([*prompt, *response])
         is_real[row, place] = True
     return Answers(tokens, is_real, n_prompt)
+
+
+def answers_from_rollouts(rollouts: Rollouts) -> Answers:
+    """What a policy drew, as answers: what fills rows after an end-of-text is masked."""
+    attention_mask = rollouts.attention_mask.clone()
+    attention_mask[:, rollouts.n_prompt :] = rollouts.is_response
+    return Answers(rollouts.tokens, attention_mask, rollouts.n_prompt)
 
 
 @dataclass(frozen=True)
