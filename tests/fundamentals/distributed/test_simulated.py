@@ -1,3 +1,5 @@
+import time
+
 import pytest
 import torch
 import torch.distributed as dist
@@ -117,3 +119,33 @@ def test_messages_that_nobody_receives_are_counted_and_torchs_functions_come_bac
 
     assert run_simulated(shout, [(0,), (1,)]).n_lost == 1
     assert {name: getattr(dist, name) for name in BEFORE} == BEFORE
+
+
+@pytest.mark.parametrize("n_late", [0, 1])
+def test_a_message_that_does_not_fit_is_an_error_on_both_sides_whichever_comes_last(n_late):
+    """Both ranks raise the same, so that what a run says doesn't depend on which thread was faster."""
+    raised = {}
+
+    def exchange(rank):
+        if rank == n_late:
+            time.sleep(0.05)
+        try:
+            dist.send(torch.zeros(3), 1) if rank == 0 else dist.recv(torch.zeros(2), 0)
+        except ShapeError as error:
+            raised[rank] = str(error)
+            raise
+
+    with pytest.raises(
+        ShapeError, match=r"rank 1 must receive into a tensor like the one that rank 0 sends: got \(2,\)"
+    ):
+        run_simulated(exchange, [(0,), (1,)])
+    assert raised.keys() == {0, 1}
+    assert raised[0] == raised[1]
+
+
+def test_a_message_that_does_not_fit_is_an_error_though_nobody_waits_for_it():
+    def exchange(rank):
+        dist.isend(torch.zeros(3), 1) if rank == 0 else dist.irecv(torch.zeros(2), 0)
+
+    with pytest.raises(ShapeError, match="must receive into a tensor like"):
+        run_simulated(exchange, [(0,), (1,)])

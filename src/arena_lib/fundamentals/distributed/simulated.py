@@ -49,6 +49,8 @@ class _Request:
     is_send: bool
     values: Tensor | None = None
     is_done: bool = False
+    unfit: str = ""
+    """Why the message couldn't pass, though both sides had come."""
 
     def in_words(self) -> str:
         """What its rank waits for."""
@@ -87,6 +89,7 @@ class _World:
         self.waiting: dict[int, _Request] = {}
         self.ended: set[int] = set()
         self.messages: list[Message] = []
+        self.unfit: list[str] = []
         self.deadlock = ""
         self.local = threading.local()
 
@@ -112,17 +115,20 @@ class _World:
         return _Work(self, request)
 
     def _deliver(self, send: _Request, receive: _Request) -> None:
+        """Let a message pass; one that doesn't fit is an error on both sides, whichever came last."""
         values = send.values
         assert values is not None
+        receive.peer = send.rank
+        send.is_done = receive.is_done = True
         if receive.tensor.numel() != values.numel() or receive.tensor.dtype != values.dtype:
-            raise ShapeError(
+            send.unfit = receive.unfit = (
                 f"rank {receive.rank} must receive into a tensor like the one that rank {send.rank} sends: got "
                 f"{tuple(receive.tensor.shape)} of {receive.tensor.dtype} for {tuple(values.shape)} of {values.dtype}."
             )
+            self.unfit.append(send.unfit)
+            return
         with torch.no_grad():
             receive.tensor.copy_(values.reshape(receive.tensor.shape))
-        receive.peer = send.rank
-        send.is_done = receive.is_done = True
         self.messages.append(Message(send.rank, receive.rank, values.numel() * values.element_size()))
 
     def wait(self, request: _Request) -> None:
@@ -135,6 +141,8 @@ class _World:
                 self.waiting.pop(request.rank, None)
             if not request.is_done:
                 raise DeadlockError(self.deadlock)
+            if request.unfit:
+                raise ShapeError(request.unfit)
 
     def end(self, rank: int) -> None:
         """A rank has come to its end."""
@@ -227,13 +235,15 @@ def run_simulated(function: Callable[..., Any], arguments: Sequence[tuple[Any, .
         for thread in threads:
             thread.join(TIME_LIMIT)
     _raise_first(errors)
+    if world.unfit:  # nobody waited for it
+        raise ShapeError(min(world.unfit))
     if any(thread.is_alive() for thread in threads):
         raise DeadlockError(f"every rank must come to its end: one was still at work after {TIME_LIMIT:g} seconds.")
     return SimulatedRun(results, world.messages, sum(request.is_send for request in world.open))
 
 
 def _raise_first(errors: Sequence[BaseException | None]) -> None:
-    """What a rank raised by itself comes before deadlocks, which may follow from it."""
+    """What a rank raised by itself comes before deadlocks, which may follow from it; of several, the lowest rank's."""
     raised = [error for error in errors if error is not None]
     for error in sorted(raised, key=lambda error: isinstance(error, DeadlockError)):
         raise error

@@ -195,7 +195,9 @@ test_scale_free_product = exercise(
     cases=free_cases,
     observe=measured,
     accepts=[free_by_substitution],
-    equivalent={"theta.detach().abs() -> theta.abs()": "where theta requires no gradient there is none to cut"},
+    equivalent={
+        "sizes = theta.detach().abs() -> sizes = theta.abs()": "where theta requires no gradient there is none to cut"
+    },
     mistakes=[
         *instead_of(
             FREE,
