@@ -127,8 +127,10 @@ def test_speed_counts_what_was_drawn():
 
 
 def test_what_does_not_fit_is_refused():
-    with pytest.raises(TokenError, match="must fit into the model's context of 14 tokens"):
+    with pytest.raises(TokenError, match=r"context of 14 tokens: got prompts of 3 and gen_len=12\. Pass gen_len=11 or"):
         draw(gen_len=12)
+    with pytest.raises(TokenError, match=r"got prompts of 14 and gen_len=1\. Pass shorter prompts"):
+        draw(gen_len=1, prompts=pad_prompts([[1] * 14]))
     assert draw(gen_len=11).tokens.shape == (3, 14)
     for options in ({"gen_len": 0}, {"n_samples": 0}):
         with pytest.raises(ConfigError, match="must be at least 1: got 0"):

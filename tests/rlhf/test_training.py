@@ -91,6 +91,26 @@ def test_reward_functions_see_the_response_and_the_prompt_if_asked_for(is_prompt
     assert not any("endoftext" in text for text in seen)
 
 
+def test_a_tokenizer_without_an_end_of_text_ends_no_sample():
+    policy = zoo.load("tiny-llama")
+    tokenizer = policy.tokenizer
+
+    class Plain:
+        decode = tokenizer.decode
+
+    policy.tokenizer = Plain()
+    trainer = make_trainer(policy, reference=zoo.load("tiny-llama"))
+    assert trainer.rollout_phase().is_response.all()
+    assert trainer.end_of_text is None
+
+
+def test_the_texts_that_were_judged_can_be_read():
+    trainer = make_trainer()
+    assert trainer.texts == []
+    memory = trainer.rollout_phase()
+    assert reward_fn_char_count(trainer.texts).tolist() == memory.rewards.tolist()
+
+
 def test_phases_hold_rewards_and_measures():
     trainer = make_trainer(measures={"true": reward_fn_new_sentences})
     trainer.train()

@@ -20,13 +20,14 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from arena_lib.core.device import at_least_float32
-from arena_lib.errors import ConfigError
+from arena_lib.errors import ConfigError, TokenError
 from arena_lib.rlhf.logprobs import check_temperature
 from arena_lib.rlhf.masking import find_responses
 from arena_lib.rlhf.prompts import Prompts
-from arena_lib.transformer.context import check_room
+from arena_lib.transformer.context import n_ctx_of
 from arena_lib.transformer.fast.generation import StaticKVCache
 from arena_lib.transformer.fast.model import Transformer
+from arena_lib.wording import counted
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def draw_rollouts(
     _check_sizes(gen_len, n_samples)
     check_temperature(temperature)
     n_prompt = prompts.tokens.shape[1]
-    check_room(model, n_prompt, gen_len + 1)  # the last drawn token is read when it's scored with values
+    check_context(model, n_prompt, gen_len)
     start = time.perf_counter()
     whole = prompts.to(next(model.parameters()).device)
     tokens, attention_mask = (
@@ -136,6 +137,18 @@ def read_prompts(
         # The model leaves the mask on the cache that it reads into, and looks for it in later calls.
         setattr(repeated, "attention_mask", mask.repeat_interleave(n_samples, dim=0))  # noqa: B010
     return repeated, logits.repeat_interleave(n_samples, dim=0)
+
+
+def check_context(model: Transformer, n_prompt: int, gen_len: int) -> None:
+    """Raise TokenError unless the model can read a prompt with its whole response, as it does when it is scored."""
+    n_ctx = n_ctx_of(model)
+    if n_ctx is not None and n_prompt + gen_len > n_ctx:
+        n_room = n_ctx - n_prompt
+        advice = f"Pass gen_len={n_room} or fewer" if n_room > 0 else "Pass shorter prompts"
+        raise TokenError(
+            f"prompt and response must fit into the model's context of {counted(n_ctx, 'token')}: got prompts of {n_prompt} "
+            f"and gen_len={gen_len}. {advice}."
+        )
 
 
 def _check_sizes(gen_len: int, n_samples: int) -> None:

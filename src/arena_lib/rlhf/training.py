@@ -176,7 +176,7 @@ class RolloutTrainer(Trainer):
 
     `reference` is frozen; left out it's a copy of the policy as it comes. `measures` are further reward functions, which
     nothing is learned from: their means are kept beside the reward's. `end_of_text` ends a sample: the tokenizer's
-    `eos_token_id`, unless another is given. `phases` is the history: for each phase the mean "reward", the mean of each measure,
+    `eos_token_id`, unless another is given. `texts` are those that the latest phase judged. `phases` is the history: for each phase the mean "reward", the mean of each measure,
     "kl" (nats for each sample), "length" (drawn tokens of a sample) and "tokens_per_second".
     """
 
@@ -204,8 +204,9 @@ class RolloutTrainer(Trainer):
         self.policy, self.reference = policy, freeze_reference(policy, reference)
         self.prompts, self.reward_fn, self.measures = prompts, reward_fn, dict(measures or {})
         self.tokenizer = require_tokenizer(policy)
-        self.end_of_text = self.tokenizer.eos_token_id if end_of_text is None else end_of_text
+        self.end_of_text = getattr(self.tokenizer, "eos_token_id", None) if end_of_text is None else end_of_text
         self.phases: list[dict[str, float]] = []
+        self.texts: list[str] = []
         self.kl_coef = config.kl_coef
         super().__init__(model, config, RolloutBatches(self), evaluate, folder, self._compute_losses)
 
