@@ -14,6 +14,13 @@ def test_pictures_keep_their_pixels_and_captions_their_text():
     assert figure.layout.yaxis4.autorange == "reversed"
 
 
+def test_long_captions_get_room():
+    images = np.zeros((2, 3, 3))
+    narrow, wide = (image_rows(images, ["a", "b" * n]).layout.width for n in (5, 30))
+    assert narrow == image_rows(images).layout.width
+    assert wide > 2 * 30 * 6
+
+
 def test_signed_pictures_are_white_at_zero_each_by_its_own_scale():
     figure = image_rows([[[1.0, -4.0]], [[0.0, 0.0]]], is_signed=True)
     assert [(trace.zmin, trace.zmax) for trace in figure.data] == [(-4, 4), (-1, 1)]

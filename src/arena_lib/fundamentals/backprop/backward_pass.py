@@ -44,7 +44,7 @@ def backprop(end_node: Tensor, end_grad: Tensor | None = None) -> None:
     >>> x.grad
     Tensor([2., 4.])
     """
-    gradients = {end_node: _first_gradient(end_node, end_grad)}
+    gradients = {end_node: first_gradient(end_node, end_grad)}
     for node in reversed(topological_sort(end_node, get_parents)):
         gradient = gradients.pop(node)
         if node.recipe is None:
@@ -58,7 +58,7 @@ def backprop(end_node: Tensor, end_grad: Tensor | None = None) -> None:
                 gradients[parent] = gradients[parent] + share if parent in gradients else share
 
 
-def _first_gradient(end_node: Tensor, end_grad: Tensor | None) -> np.ndarray:
+def first_gradient(end_node: Tensor, end_grad: Tensor | None) -> np.ndarray:
     """Ones, or the gradient that was given, if it fits."""
     if not end_node.requires_grad:
         raise ConfigError(

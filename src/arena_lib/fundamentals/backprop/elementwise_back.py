@@ -42,13 +42,13 @@ def unbroadcast(broadcasted: Arr, original: Arr) -> Arr:
     """
     if broadcasted.shape == original.shape:
         return broadcasted
-    _check_is_broadcast(broadcasted.shape, original.shape)
+    check_is_broadcast(broadcasted.shape, original.shape)
     n_new = broadcasted.ndim - original.ndim
     stretched = [n_new + axis for axis, length in enumerate(original.shape) if length == 1]
     return broadcasted.sum(axis=(*range(n_new), *stretched)).reshape(original.shape)
 
 
-def _check_is_broadcast(broadcasted: tuple[int, ...], original: tuple[int, ...]) -> None:
+def check_is_broadcast(broadcasted: tuple[int, ...], original: tuple[int, ...]) -> None:
     """ShapeError unless numpy can broadcast the original shape to the other."""
     aligned = broadcasted[len(broadcasted) - len(original) :]
     if len(original) > len(broadcasted) or any(

@@ -67,7 +67,7 @@ class LeakyReLU(nn.Module):
 
     def __init__(self, negative_slope: float = 0.01) -> None:
         super().__init__()
-        _check_slope(negative_slope)
+        check_slope(negative_slope)
         self.negative_slope = negative_slope
 
     def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
@@ -79,6 +79,7 @@ class LeakyReLU(nn.Module):
         return f"negative_slope={self.negative_slope}"
 
 
-def _check_slope(negative_slope: float) -> None:
+def check_slope(negative_slope: float) -> None:
+    """Refuse a slope that is no finite number."""
     if not math.isfinite(negative_slope):
         raise ConfigError(f"negative_slope must be a finite number, such as 0.2: got {negative_slope}.")

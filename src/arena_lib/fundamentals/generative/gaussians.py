@@ -34,7 +34,7 @@ def reparameterise(
     >>> reparameterise(mu, logsigma)
     tensor([[ 3., -1.]])
     """
-    _check_same(mu, logsigma, "mu", "logsigma")
+    check_same(mu, logsigma, "mu", "logsigma")
     noise = torch.randn(mu.shape, generator=generator, dtype=mu.dtype, device=mu.device)
     return mu + torch.exp(logsigma) * noise
 
@@ -50,7 +50,7 @@ def kl_to_standard_normal(
     >>> kl_to_standard_normal(torch.tensor([[0.0, 0.0], [1.0, 2.0]]), torch.zeros(2, 2))
     tensor([0.0000, 2.5000])
     """
-    _check_same(mu, logsigma, "mu", "logsigma")
+    check_same(mu, logsigma, "mu", "logsigma")
     return ((torch.exp(2 * logsigma) + mu**2 - 1) / 2 - logsigma).sum(dim=1)
 
 
@@ -69,7 +69,7 @@ def log_likelihood(
     >>> log_likelihood(torch.tensor([[0.5, 1.0]]), torch.tensor([[0.5, 0.0]]), noise=1.0)
     tensor([-2.3379])
     """
-    _check_same(x, recon, "x", "recon")
+    check_same(x, recon, "x", "recon")
     if not noise > 0:
         raise ConfigError(f"noise must be a number above 0: got {noise}. It's the deviation of a pixel, such as 0.2.")
     nats = -((x - recon) ** 2) / (2 * noise**2) - math.log(2 * math.pi * noise**2) / 2
@@ -102,7 +102,8 @@ def compute_elbo(
     return log_likelihood(x, recon, noise) - kl_to_standard_normal(mu, logsigma)
 
 
-def _check_same(a: Tensor, b: Tensor, name_a: str, name_b: str) -> None:
+def check_same(a: Tensor, b: Tensor, name_a: str, name_b: str) -> None:
+    """Refuse two tensors whose shapes differ, or that have no batch axis."""
     if a.shape != b.shape or a.ndim < 2:
         raise ShapeError(
             f"{name_a} and {name_b} must have one shape, with the batch first: got {tuple(a.shape)} and {tuple(b.shape)}. "

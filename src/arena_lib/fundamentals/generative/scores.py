@@ -24,7 +24,7 @@ def class_entropy(probs: Float[Tensor, "n n_classes"]) -> Float[Tensor, ""]:
     >>> class_entropy(torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
     tensor(0.6931)
     """
-    _check_probs(probs)
+    check_probs(probs)
     return torch.special.entr(probs.mean(dim=0)).sum()
 
 
@@ -37,7 +37,7 @@ def classifier_score(probs: Float[Tensor, "n n_classes"]) -> Float[Tensor, ""]:
     >>> classifier_score(torch.tensor([[1.0, 0.0], [0.0, 1.0]])), classifier_score(torch.tensor([[0.6, 0.4], [0.6, 0.4]]))
     (tensor(2.), tensor(1.))
     """
-    _check_probs(probs)
+    check_probs(probs)
     return torch.exp(class_entropy(probs) - torch.special.entr(probs).sum(dim=1).mean())
 
 
@@ -81,7 +81,8 @@ def class_probabilities(judge: nn.Module, images: Float[Tensor, "n 1 28 28"]) ->
     return judge(images.clamp(0, 1)).softmax(dim=1)
 
 
-def _check_probs(probs: Tensor) -> None:
+def check_probs(probs: Tensor) -> None:
+    """Refuse other than rows of probabilities."""
     if probs.ndim != 2 or not len(probs):
         raise ShapeError(f'probs must have the axes "n n_classes", at least one row: got shape {tuple(probs.shape)}.')
     if not torch.allclose(probs.sum(dim=1), torch.ones((), dtype=probs.dtype), atol=1e-3):

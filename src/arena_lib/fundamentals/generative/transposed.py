@@ -38,7 +38,7 @@ def stamp_kernel(
     >>> stamp_kernel(torch.tensor([1.0, 10.0]), torch.tensor([1.0, 2.0]), stride=3)
     tensor([ 1.,  2.,  0., 10., 20.])
     """
-    _check_row(x, kernel, stride)
+    check_row(x, kernel, stride)
     out = x.new_zeros(stride * (len(x) - 1) + len(kernel))
     for i, value in enumerate(x):
         out[i * stride : i * stride + len(kernel)] += value * kernel
@@ -59,9 +59,9 @@ def conv_transpose1d_minimal(
     >>> conv_transpose1d_minimal(torch.tensor([[[1.0, 10.0]]]), torch.tensor([[[1.0, 2.0, 3.0]]]))
     tensor([[[ 1., 12., 23., 30.]]])
     """
-    _check(x, weights, "batch in_channels width", "in_channels out_channels kernel_width")
+    check_weights(x, weights, "batch in_channels width", "in_channels out_channels kernel_width")
     reach = weights.shape[-1] - 1
-    return F.conv1d(F.pad(x, (reach, reach)), _turned(weights))
+    return F.conv1d(F.pad(x, (reach, reach)), turn_kernels(weights))
 
 
 def fractional_stride_1d(
@@ -78,8 +78,8 @@ def fractional_stride_1d(
     >>> fractional_stride_1d(torch.tensor([[[1.0, 2.0, 3.0]]]), stride=2)
     tensor([[[1., 0., 2., 0., 3.]]])
     """
-    _check_axes(x, "batch in_channels width")
-    _check_options((stride,), (0,))
+    check_axes(x, "batch in_channels width")
+    check_options((stride,), (0,))
     batch, in_channels, width = x.shape
     out = x.new_zeros(batch, in_channels, stride * (width - 1) + 1)
     out[..., ::stride] = x
@@ -112,12 +112,12 @@ def conv_transpose1d(
     >>> conv_transpose1d(x, weights, stride=2, padding=1)
     tensor([[[ 2., 13., 20.]]])
     """
-    _check(x, weights, "batch in_channels width", "in_channels out_channels kernel_width", (stride,), (padding,))
+    check_weights(x, weights, "batch in_channels width", "in_channels out_channels kernel_width", (stride,), (padding,))
     reach = weights.shape[-1] - 1 - padding
-    return F.conv1d(F.pad(fractional_stride_1d(x, stride), (reach, reach)), _turned(weights))
+    return F.conv1d(F.pad(fractional_stride_1d(x, stride), (reach, reach)), turn_kernels(weights))
 
 
-def _turned(
+def turn_kernels(
     weights: Float[Tensor, "in_channels out_channels kernel_width"],
 ) -> Float[Tensor, "out_channels in_channels kernel_width"]:
     """Each kernel read backwards, output channels first, as `F.conv1d` takes them."""
@@ -126,21 +126,24 @@ def _turned(
     )
 
 
-def _check_row(x: torch.Tensor, kernel: torch.Tensor, stride: int) -> None:
+def check_row(x: torch.Tensor, kernel: torch.Tensor, stride: int) -> None:
+    """Refuse other than rows with at least one entry."""
     for name, row in (("x", x), ("kernel", kernel)):
         if row.ndim != 1 or not len(row):
             raise ShapeError(f"{name} must be a row with at least one entry: got shape {tuple(row.shape)}.")
-    _check_options((stride,), (0,))
+    check_options((stride,), (0,))
 
 
-def _check_axes(x: Tensor, axes: str) -> None:
+def check_axes(x: Tensor, axes: str) -> None:
+    """Refuse inputs with other axes, or without an entry."""
     if x.ndim != len(axes.split()) or not x.numel():
         raise ShapeError(
             f'x must have the axes "{axes}", none empty: got shape {tuple(x.shape)}. Give one example a batch axis by x[None].'
         )
 
 
-def _check_options(strides: tuple[int, ...], paddings: tuple[int, ...]) -> None:
+def check_options(strides: tuple[int, ...], paddings: tuple[int, ...]) -> None:
+    """Refuse strides below 1 and paddings below 0."""
     if min(strides) < 1 or min(paddings) < 0:
         raise ConfigError(
             f"the stride must be at least 1 and the padding at least 0: got {strides} and {paddings}. "
@@ -148,7 +151,7 @@ def _check_options(strides: tuple[int, ...], paddings: tuple[int, ...]) -> None:
         )
 
 
-def _check(
+def check_weights(
     x: Tensor,
     weights: Tensor,
     axes: str,
@@ -156,8 +159,9 @@ def _check(
     strides: tuple[int, ...] = (1,),
     paddings: tuple[int, ...] = (0,),
 ) -> None:
-    _check_axes(x, axes)
-    _check_options(strides, paddings)
+    """Refuse inputs, weights and options that don't go together."""
+    check_axes(x, axes)
+    check_options(strides, paddings)
     if weights.ndim != len(axes_of_weights.split()) or not weights.numel() or weights.shape[0] != x.shape[1]:
         raise ShapeError(
             f'weights must have the axes "{axes_of_weights}", with in_channels as x has: got weights of shape '

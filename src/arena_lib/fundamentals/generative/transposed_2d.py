@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from arena_lib.errors import ConfigError
-from arena_lib.fundamentals.generative.transposed import _check, _check_axes, _check_options
+from arena_lib.fundamentals.generative.transposed import check_axes, check_options, check_weights
 
 IntOrPair = int | tuple[int, int]
 """One number for both directions, or one for the height and one for the width."""
@@ -51,8 +51,8 @@ def fractional_stride_2d(
     tensor([[[[1., 0., 2.],
               [3., 0., 4.]]]])
     """
-    _check_axes(x, AXES)
-    _check_options((stride_h, stride_w), (0, 0))
+    check_axes(x, AXES)
+    check_options((stride_h, stride_w), (0, 0))
     batch, in_channels, height, width = x.shape
     out = x.new_zeros(batch, in_channels, stride_h * (height - 1) + 1, stride_w * (width - 1) + 1)
     out[..., ::stride_h, ::stride_w] = x
@@ -81,7 +81,9 @@ def conv_transpose2d(
               [ 3., 34., 40.]]]])
     """
     (stride_h, stride_w), (padding_h, padding_w) = as_pair(stride), as_pair(padding)
-    _check(x, weights, AXES, "in_channels out_channels kernel_h kernel_w", (stride_h, stride_w), (padding_h, padding_w))
+    check_weights(
+        x, weights, AXES, "in_channels out_channels kernel_h kernel_w", (stride_h, stride_w), (padding_h, padding_w)
+    )
     reach_h, reach_w = weights.shape[2] - 1 - padding_h, weights.shape[3] - 1 - padding_w
     spread = F.pad(fractional_stride_2d(x, stride_h, stride_w), (reach_w, reach_w, reach_h, reach_h))
     turned = einops.rearrange(weights.flip(2, 3), "in_channels out_channels h w -> out_channels in_channels h w")
@@ -115,7 +117,7 @@ class ConvTranspose2d(nn.Module):
         padding: IntOrPair = 0,
     ) -> None:
         super().__init__()
-        _check_layer(in_channels, out_channels, kernel_size)
+        check_layer(in_channels, out_channels, kernel_size)
         self.stride, self.padding = stride, padding
         kernel_h, kernel_w = as_pair(kernel_size)
         bound = (out_channels * kernel_h * kernel_w) ** -0.5
@@ -128,7 +130,8 @@ class ConvTranspose2d(nn.Module):
         return conv_transpose2d(x, self.weight, self.stride, self.padding)
 
 
-def _check_layer(in_channels: int, out_channels: int, kernel_size: IntOrPair) -> None:
+def check_layer(in_channels: int, out_channels: int, kernel_size: IntOrPair) -> None:
+    """Refuse sizes of a layer below 1."""
     if min(in_channels, out_channels, *as_pair(kernel_size)) < 1:
         raise ConfigError(
             "in_channels, out_channels and kernel_size must be at least 1: got "

@@ -101,11 +101,12 @@ def interpolate(
             [0.5000, 2.0000],
             [1.0000, 0.0000]])
     """
-    _check_walk(n_steps)
+    check_walk(n_steps)
     share = torch.linspace(0, 1, n_steps, dtype=start.dtype, device=start.device)[:, None]
     return (1 - share) * start + share * end
 
 
-def _check_walk(n_steps: int) -> None:
+def check_walk(n_steps: int) -> None:
+    """Refuse a walk of fewer than two rows."""
     if n_steps < 2:
         raise ConfigError(f"n_steps must be at least 2, for the start and the end: got {n_steps}.")

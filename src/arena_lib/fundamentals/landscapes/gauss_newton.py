@@ -29,7 +29,7 @@ def softmax_hessians(logits: Float[Tensor, "batch classes"]) -> Float[Tensor, "b
     tensor([[[ 0.2500, -0.2500],
              [-0.2500,  0.2500]]])
     """
-    _check_logits(logits)
+    check_logits(logits)
     p = logits.softmax(dim=-1)
     return torch.diag_embed(p) - einsum(p, p, "batch i, batch j -> batch i j")
 
@@ -46,7 +46,7 @@ def gauss_newton_matrix(
     tensor([[ 0.2500, -0.2500],
             [-0.2500,  0.2500]])
     """
-    _check_logits(logits)
+    check_logits(logits)
     if len(gradient) != logits.numel():
         raise ShapeError(
             f"gradient must have a row for each of the {logits.numel()} logits: got {len(gradient)}. "
@@ -82,13 +82,14 @@ def gauss_newton_product(
     check_theta(theta)
     check_direction(v, theta)
     logits, moved = jvp(output_fn, (theta.detach(),), (v.detach(),))  # type: ignore[misc]  # no third value without has_aux
-    _check_logits(logits)
+    check_logits(logits)
     _, pull_back = vjp(output_fn, theta.detach())  # type: ignore[misc]
     bent = einsum(softmax_hessians(logits), moved, "batch i j, batch j -> batch i") / len(logits)
     (product,) = pull_back(bent)
     return product.detach()
 
 
-def _check_logits(logits: Tensor) -> None:
+def check_logits(logits: Tensor) -> None:
+    """Refuse logits without a batch axis."""
     if logits.ndim != 2:
         raise ShapeError(f'logits must have the shape "batch classes": got {tuple(logits.shape)}.')

@@ -91,10 +91,11 @@ def hessian_vector_product(
         # Ones that require a gradient: PyTorch then marks each step that it can differentiate only once.
         ones = torch.ones_like(loss, requires_grad=True)
         (gradient,) = torch.autograd.grad(loss, point, ones, create_graph=True)
-        return _differentiate_again(gradient, point, v.detach())
+        return differentiate_again(gradient, point, v.detach())
 
 
-def _differentiate_again(gradient: Tensor, point: Tensor, v: Tensor) -> Tensor:
+def differentiate_again(gradient: Tensor, point: Tensor, v: Tensor) -> Tensor:
+    """The gradient with respect to `point` of `gradient` times `v`, added up; zeros where nothing depends on it."""
     _refuse_single_steps(gradient)
     (product,) = torch.autograd.grad(gradient @ v, point, materialize_grads=True)
     return product

@@ -46,10 +46,10 @@ def raise_sharpness(
         return rescale_hidden(params, torch.full_like(params["b_in"], scale))
 
     low, high = 1.0, 2.0
-    _check_goal(measure(params), goal)
+    check_goal(measure(params), goal)
     while measure(rescale(high)) < goal:
         high *= 2
-        _check_scale(high, goal)
+        check_scale(high, goal)
     for _ in range(HALVINGS):
         middle = (low + high) / 2
         if measure(rescale(middle)) < goal:
@@ -59,12 +59,14 @@ def raise_sharpness(
     return rescale(high)
 
 
-def _check_goal(now: float, goal: float) -> None:
+def check_goal(now: float, goal: float) -> None:
+    """Refuse a goal below what the measure is now."""
     if now > goal:
         raise ConfigError(f"the goal must be at least what the measure is now, {now:.4g}: got {goal}. Raise it.")
 
 
-def _check_scale(scale: float, goal: float) -> None:
+def check_scale(scale: float, goal: float) -> None:
+    """Refuse a goal that only a scale out of reach would give."""
     if scale > LARGEST_SCALE:
         raise ConfigError(f"the goal must be within reach: got {goal}, more than at scale {LARGEST_SCALE:g}. Lower it.")
 

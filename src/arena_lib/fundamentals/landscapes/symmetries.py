@@ -34,7 +34,7 @@ def rescale_hidden(params: dict[str, Tensor], scales: Float[Tensor, " d_hidden"]
     tensor([[0.5000],
             [0.2500]])
     """
-    _check_scales(scales, params["b_in"])
+    check_scales(scales, params["b_in"])
     return params | {
         "W_in": params["W_in"] * scales,
         "b_in": params["b_in"] * scales,
@@ -42,7 +42,8 @@ def rescale_hidden(params: dict[str, Tensor], scales: Float[Tensor, " d_hidden"]
     }
 
 
-def _check_scales(scales: Tensor, b_in: Tensor) -> None:
+def check_scales(scales: Tensor, b_in: Tensor) -> None:
+    """Refuse scales that aren't one for each hidden unit, all above 0."""
     if scales.shape != b_in.shape:
         raise ShapeError(
             f"scales must be one for each of the {len(b_in)} hidden units: got shape {tuple(scales.shape)}."

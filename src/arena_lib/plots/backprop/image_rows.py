@@ -17,6 +17,8 @@ from arena_lib.plots.style import DIVERGING, escape, finish
 
 SIDE, CAPTION = 84, 24
 """Pixels of a picture with the space beside it, and of its caption."""
+LETTER = 6
+"""Pixels of a caption's letter: where the longest caption needs more room than `SIDE`, all pictures are larger."""
 INK = [[0.0, "#ffffff"], [1.0, "#000000"]]
 
 
@@ -54,5 +56,6 @@ def image_rows(
     for axis in range(1, len(pictures) + 1):
         figure.update_layout({f"yaxis{axis if axis > 1 else ''}": {"scaleanchor": f"x{axis if axis > 1 else ''}"}})
     figure.update_annotations(font={"size": 11})
-    height = n_rows * (SIDE + (CAPTION if captions else 0)) + 70
-    return finish(figure, title, width=n_columns * SIDE + 60, height=height)
+    side = max(SIDE, LETTER * (2 + max(map(len, captions), default=0)))
+    height = n_rows * (side + (CAPTION if captions else 0)) + 70
+    return finish(figure, title, width=n_columns * side + 60, height=height)

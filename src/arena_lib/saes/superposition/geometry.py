@@ -37,7 +37,7 @@ def compute_interference(W: Float[Tensor, "n_inst d_hidden n_feats"]) -> Float[T
     W_i is column i of an instance's W, and W_i_hat = W_i / ||W_i||. Where ||W_i|| is 0, the result is 0. The paper calls
     this the superposition of feature i.
     """
-    overlaps = _squared_overlaps(W)
+    overlaps = squared_overlaps(W)
     return overlaps.sum(dim=-1) - overlaps.diagonal(dim1=-2, dim2=-1)
 
 
@@ -50,7 +50,7 @@ def compute_dimensionality(W: Float[Tensor, "n_inst d_hidden n_feats"]) -> Float
     >>> compute_dimensionality(torch.tensor([[[1.0, -1.0, 0.0, 0.0], [0.0, 0.0, 2.0, 0.0]]]))
     tensor([[0.5000, 0.5000, 1.0000, 0.0000]])
     """
-    return compute_feature_norms(W).pow(2) / _squared_overlaps(W).sum(dim=-1).clamp(min=TINY**2)
+    return compute_feature_norms(W).pow(2) / squared_overlaps(W).sum(dim=-1).clamp(min=TINY**2)
 
 
 def compute_dimensions_per_feature(W: Float[Tensor, "n_inst d_hidden n_feats"]) -> Float[Tensor, " n_inst"]:
@@ -58,7 +58,7 @@ def compute_dimensions_per_feature(W: Float[Tensor, "n_inst d_hidden n_feats"]) 
     return W.shape[1] / W.pow(2).sum(dim=(1, 2))
 
 
-def _squared_overlaps(W: Float[Tensor, "n_inst d_hidden n_feats"]) -> Float[Tensor, "n_inst n_feats n_feats"]:
+def squared_overlaps(W: Float[Tensor, "n_inst d_hidden n_feats"]) -> Float[Tensor, "n_inst n_feats n_feats"]:
     """(W_i_hat . W_j)^2 for each pair of features."""
     directions = W / compute_feature_norms(W).clamp(min=TINY)[:, None]
     products = einops.einsum(

@@ -341,19 +341,19 @@ test_backprop = exercise(
             },
         ),
         *instead_of(
-            "_first_gradient(end_node, end_grad)",
+            "first_gradient(end_node, end_grad)",
             {
-                "_first_gradient(end_node, None)": NO_END_GRAD,
+                "first_gradient(end_node, None)": NO_END_GRAD,
                 "np.ones_like(end_node.array)": NO_END_GRAD,
                 "(np.ones_like(end_node.array) if end_grad is None else end_grad.array)": (
                     "accepts an end that requires no gradient",
                     "nothing was recorded of how it was made: raise an exception, or somebody will wait for gradients in vain",
                 ),
-                "(np.array(1.0) if end_node.requires_grad and end_grad is None else _first_gradient(end_node, end_grad))": (
+                "(np.array(1.0) if end_node.requires_grad and end_grad is None else first_gradient(end_node, end_grad))": (
                     "begins with a 1 without axes",
                     "the first gradient has the shape of end_node: ones_like",
                 ),
-                "(_first_gradient(end_node, end_grad) if end_grad else end_node.array)": (
+                "(first_gradient(end_node, end_grad) if end_grad else end_node.array)": (
                     "begins with the value of the end",
                     "without end_grad it begins with ones",
                 ),

@@ -202,7 +202,7 @@ test_hessian_vector_product = exercise(
     observe=measured,
     accepts=[product_by_functional, product_forward_over_reverse],
     equivalent={
-        "return _differentiate_again(gradient, point, v.detach()) -> return _differentiate_again(gradient, point, v)": (
+        "return differentiate_again(gradient, point, v.detach()) -> return differentiate_again(gradient, point, v)": (
             "the product is differentiated for theta alone"
         )
     },
@@ -215,20 +215,20 @@ test_hessian_vector_product = exercise(
                 "gradient @ v / v.norm()": ("divides v by its length", "the Hessian is multiplied by v as it is"),
                 "-gradient @ v": ("has the wrong sign", "the gradient times v, with its sign"),
             },
-            within="_differentiate_again",
+            within="differentiate_again",
         ),
         *instead_of(
-            "_differentiate_again(gradient, point, v.detach())",
+            "differentiate_again(gradient, point, v.detach())",
             {
                 "gradient * v.detach()": (
                     "multiplies the gradient by v, and stops",
                     "this product, added up, is differentiated again",
                 ),
-                "_differentiate_again(gradient, point, v.detach()) * v.detach()": (
+                "differentiate_again(gradient, point, v.detach()) * v.detach()": (
                     "multiplies by v twice",
                     "the second gradient is the product already",
                 ),
-                "_differentiate_again(gradient, point, torch.ones_like(v)) * v.detach()": (
+                "differentiate_again(gradient, point, torch.ones_like(v)) * v.detach()": (
                     "multiplies by v too late",
                     "v goes in before the second gradient: it weighs the columns of the Hessian, not its rows",
                 ),

@@ -226,7 +226,7 @@ def lanczos_into_noise(
             break
         w = w - alphas[step] * basis[step] - (betas[step - 1] * basis[step - 1] if step else 0)
         if is_reorthogonalised:
-            w = lanczos._take_off(lanczos._take_off(w, torch.stack(basis)), torch.stack(basis))
+            w = lanczos.take_off(lanczos.take_off(w, torch.stack(basis)), torch.stack(basis))
         betas.append(w.norm())
         basis.append(w / betas[-1])
     return torch.stack(alphas), torch.stack(betas) if betas else start[:0].clone(), torch.stack(basis)
@@ -282,10 +282,10 @@ test_lanczos = exercise(
             },
         ),
         *instead_of(
-            "_take_off(_take_off(w, torch.stack(basis)), torch.stack(basis))",
+            "take_off(take_off(w, torch.stack(basis)), torch.stack(basis))",
             {
                 "w": ("doesn't re-orthogonalise along all vectors", "rounding errors bring back the early ones, too"),
-                "_take_off(w, torch.stack(basis[-2:]))": (
+                "take_off(w, torch.stack(basis[-2:]))": (
                     "doesn't re-orthogonalise along all vectors",
                     "rounding errors bring back the early ones, too",
                 ),

@@ -111,7 +111,7 @@ OF_OVERLAPS = [
             "products": ("forgets the square", SQUARES + ": else overlaps of both signs cancel"),
             "products.abs()": ("takes absolute values instead of squares", SQUARES),
         },
-        within="_squared_overlaps",
+        within="squared_overlaps",
     ),
     *instead_of(
         DIRECTION,
@@ -138,7 +138,7 @@ OF_OVERLAPS = [
                 "W_i_hat has length 1: divide by ||W_i|| itself",
             ),
         },
-        within="_squared_overlaps",
+        within="squared_overlaps",
     ),
     *instead_of(
         "directions, W, " + GRAM,
@@ -150,7 +150,7 @@ OF_OVERLAPS = [
                 "each instance is a model of its own",
             ),
         },
-        within="_squared_overlaps",
+        within="squared_overlaps",
     ),
 ]
 """What goes wrong between two features, in both measures."""
@@ -210,7 +210,7 @@ def dimensionality_by_interference(W: Tensor) -> Tensor:
     return torch.nan_to_num(length**2 / (length**2 + others))
 
 
-RATIO = "compute_feature_norms(W).pow(2) / _squared_overlaps(W).sum(dim=-1).clamp(min=TINY**2)"
+RATIO = "compute_feature_norms(W).pow(2) / squared_overlaps(W).sum(dim=-1).clamp(min=TINY**2)"
 
 WITHOUT_ITSELF = ("leaves the feature itself out of the sum", "the sum counts j = i too: so a feature alone has 1")
 ONE_FOR_ITS_LENGTH = (
@@ -222,7 +222,7 @@ test_compute_dimensionality = exercise(
     reference=geometry.compute_dimensionality,
     cases=dimensionality_cases,
     equivalent={
-        f"_squared_overlaps(W).sum(dim=-1).clamp(min=TINY ** 2) -> _squared_overlaps(W).sum(dim=-1).clamp(min={other})": (
+        f"squared_overlaps(W).sum(dim=-1).clamp(min=TINY ** 2) -> squared_overlaps(W).sum(dim=-1).clamp(min={other})": (
             "any small number will do: only a sum of exactly 0 needs it"
         )
         for other in ("TINY * 2", "TINY", "TINY ** 3", "TINY ** 1")
@@ -242,11 +242,11 @@ test_compute_dimensionality = exercise(
                 "compute_feature_norms(W).pow(2) / compute_interference(W)": WITHOUT_ITSELF,
                 "1 / (1 + compute_interference(W))": ONE_FOR_ITS_LENGTH,
                 "W.any(dim=1) / (1 + compute_interference(W))": ONE_FOR_ITS_LENGTH,
-                "compute_feature_norms(W).pow(2) / _squared_overlaps(W).sum(dim=-1)": (
+                "compute_feature_norms(W).pow(2) / squared_overlaps(W).sum(dim=-1)": (
                     "divides by a length of 0",
                     "where ||W_i|| is 0 the result is 0, not NaN",
                 ),
-                "_squared_overlaps(W).sum(dim=-1) / compute_feature_norms(W).pow(2).clamp(min=TINY**2)": (
+                "squared_overlaps(W).sum(dim=-1) / compute_feature_norms(W).pow(2).clamp(min=TINY**2)": (
                     "turns the fraction upside down",
                     "it's a feature's own part of all that lies in its direction, at most 1",
                 ),

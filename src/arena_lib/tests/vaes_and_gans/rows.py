@@ -165,7 +165,7 @@ TURNING_MISTAKES = (
                 "only the last axis of the weights is turned around",
             ),
         },
-        within="_turned",
+        within="turn_kernels",
     ),
     Mistake(
         "swaps the axes of channels by reshape",
@@ -173,7 +173,7 @@ TURNING_MISTAKES = (
         weights.flip(-1), "in_channels out_channels kernel_width -> out_channels in_channels kernel_width"
     )""",
         "weights.flip(-1).reshape(weights.shape[1], weights.shape[0], weights.shape[2])",
-        within="_turned",
+        within="turn_kernels",
         why="reshape keeps the order of the numbers, so kernels end up at other channels: transpose or rearrange moves axes",
     ),
     *instead_of(
@@ -184,7 +184,7 @@ TURNING_MISTAKES = (
                 "the weights have in_channels first here, and F.conv1d takes out_channels first",
             ),
         },
-        within="_turned",
+        within="turn_kernels",
     ),
 )
 
@@ -209,8 +209,8 @@ test_conv_transpose1d_minimal = exercise(
         ),
         Mistake(
             "takes the mean over input channels",
-            "F.conv1d(F.pad(x, (reach, reach)), _turned(weights))",
-            "F.conv1d(F.pad(x, (reach, reach)), _turned(weights)) / x.shape[1]",
+            "F.conv1d(F.pad(x, (reach, reach)), turn_kernels(weights))",
+            "F.conv1d(F.pad(x, (reach, reach)), turn_kernels(weights)) / x.shape[1]",
             why="what the input channels stamp is added up",
         ),
     ],
@@ -361,8 +361,8 @@ test_conv_transpose1d = exercise(
         ),
         Mistake(
             "strides in the convolution",
-            "F.conv1d(F.pad(fractional_stride_1d(x, stride), (reach, reach)), _turned(weights))",
-            "F.conv1d(F.pad(x, (reach, reach)), _turned(weights), stride=stride)",
+            "F.conv1d(F.pad(fractional_stride_1d(x, stride), (reach, reach)), turn_kernels(weights))",
+            "F.conv1d(F.pad(x, (reach, reach)), turn_kernels(weights), stride=stride)",
             why="the stride spreads the input out, which makes the output larger; a stride of the convolution makes it smaller",
         ),
     ],

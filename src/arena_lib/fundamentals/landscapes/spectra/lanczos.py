@@ -63,7 +63,7 @@ def lanczos(
         if betas:
             w = w - betas[-1] * basis[-2]
         if is_reorthogonalised:
-            w = _take_off(_take_off(w, torch.stack(basis)), torch.stack(basis))
+            w = take_off(take_off(w, torch.stack(basis)), torch.stack(basis))
         beta = w.norm()
         if beta <= ROUNDING * torch.finfo(w.dtype).eps * torch.stack([*alphas, *betas]).abs().max():
             break
@@ -72,7 +72,7 @@ def lanczos(
     return torch.stack(alphas), torch.stack(betas) if betas else start.new_zeros(0), torch.stack(basis)
 
 
-def _take_off(w: Tensor, basis: Tensor) -> Tensor:
+def take_off(w: Tensor, basis: Tensor) -> Tensor:
     """What is left of a vector without its shadows on a basis."""
     return w - basis.T @ (basis @ w)
 
@@ -89,7 +89,7 @@ def ritz_pairs(
     >>> values.round(decimals=4)
     tensor([5., 2., 1.])
     """
-    _check_tridiagonal(alphas, betas)
+    check_tridiagonal(alphas, betas)
     small = torch.diag(alphas) + torch.diag(betas, 1) + torch.diag(betas, -1)
     values, vectors = torch.linalg.eigh(small)
     return values.flip(0), (vectors.T @ basis).flip(0)
@@ -123,12 +123,13 @@ def lanczos_quadrature(
     >>> places.round(decimals=4), weights.round(decimals=4)
     (tensor([1., 3.]), tensor([0.5000, 0.5000]))
     """
-    _check_tridiagonal(alphas, betas)
+    check_tridiagonal(alphas, betas)
     values, vectors = torch.linalg.eigh(torch.diag(alphas) + torch.diag(betas, 1) + torch.diag(betas, -1))
     return values, vectors[0] ** 2
 
 
-def _check_tridiagonal(alphas: Tensor, betas: Tensor) -> None:
+def check_tridiagonal(alphas: Tensor, betas: Tensor) -> None:
+    """Refuse other than one beta fewer than alphas."""
     if len(betas) != len(alphas) - 1:
         raise ShapeError(
             f"betas must be one fewer than alphas: got {len(betas)} for {len(alphas)}. Take both from one call of lanczos."
