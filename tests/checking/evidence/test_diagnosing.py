@@ -8,13 +8,12 @@ import torch
 
 from arena_lib.checking import run
 from arena_lib.checking.cases import Case
-from arena_lib.checking.comparison.comparing import Raised, Tolerance
+from arena_lib.checking.comparison.comparing import Raised
 from arena_lib.checking.evidence.diagnosing import _forms, diagnose
 from arena_lib.checking.evidence.expectations import cases_of, observe_or_raised, raised
-from arena_lib.checking.evidence.sightings import Sighting, same_observations
+from arena_lib.checking.evidence.sightings import Sighting
 from arena_lib.checking.mistakes import Mistake, build_both_alone, stops_with
 from arena_lib.checking.modules import Unfit
-from arena_lib.checking.observing import CHANGED
 
 
 def observe(test, obj):
@@ -96,10 +95,6 @@ def test_a_mistake_that_raises_is_named_where_the_learners_code_raises_so(toy):
     assert name_of(test, observe(test, fails(IndexError("too few")))) is None
 
 
-def same(test, expected, actual):
-    return same_observations(test, {"output": expected, CHANGED: []}, {"output": actual, CHANGED: []})
-
-
 @pytest.mark.parametrize(
     ("text", "name"),
     [
@@ -146,31 +141,6 @@ def test_a_single_mistake_is_named_before_a_pair_that_shows_the_same(toy):
     assert name_of(test, observe(test, both.function)) == "does not halve; and it lets the gradient through"
     test = dataclasses.replace(test, mistakes=[*test.mistakes, both])
     assert name_of(test, observe(test, both.function)) == "does both"
-
-
-def test_observations_agree_within_the_tolerance(toy):
-    one, near, far = (torch.tensor([value]) for value in (1.0, 1.0 + 1e-7, 1.01))
-    assert same(toy.test_half_norm, one, near)
-    assert not same(toy.test_half_norm, one, far)
-    loose = dataclasses.replace(toy.test_half_norm, tolerance={"output": Tolerance(rtol=0.0, atol=0.02)})
-    assert same(loose, one, far)
-    elsewhere = dataclasses.replace(toy.test_half_norm, tolerance={"gradient of x": Tolerance(rtol=0.0, atol=0.02)})
-    assert not same(elsewhere, one, far)
-
-
-def test_the_same_things_must_have_been_observed(toy):
-    assert same_observations(toy.test_half_norm, {"output": 1}, {"output": 1})
-    assert not same_observations(toy.test_half_norm, {"output": 1}, {"output": 1, "more": 2})
-    assert not same_observations(toy.test_half_norm, {"output": 1, "more": 2}, {"output": 1})
-    assert not same_observations(toy.test_half_norm, {"output": 1, "more": 2}, {"output": 1, "more": 3})
-
-
-def test_changed_arguments_count_unless_they_may_change(toy):
-    before, after = {"output": 1, CHANGED: []}, {"output": 1, CHANGED: ["x"]}
-    assert not same_observations(toy.test_half_norm, before, after)
-    lenient = dataclasses.replace(toy.test_half_norm, may_change_arguments=True)
-    assert same_observations(lenient, before, after)
-    assert same_observations(lenient, {"output": 1}, after)
 
 
 def test_two_mistakes_at_once_are_both_named(toy):

@@ -5,7 +5,6 @@ import dataclasses
 import torch
 
 from arena_lib.checking import Case, exercise
-from arena_lib.checking.ignoring import ignoring
 from arena_lib.checking.proofs.parameters import parameter_problems
 
 
@@ -45,18 +44,3 @@ def test_free_is_held_to_be_free():
     problems = parameter_problems(dataclasses.replace(POWER, free={"offset": "?", "chunk": "memory", "weight": "?"}))
     assert any("'offset' is declared free, but" in problem for problem in problems)
     assert any("free must name parameters" in problem and "'weight'" in problem for problem in problems)
-
-
-def test_a_class_is_asked_about_forward(toy):
-    version = ignoring(toy.Affine, "x")
-    module = version.obj(toy.Config())
-    one = torch.ones(3)
-    assert torch.equal(module(one), toy.Affine(toy.Config())(one))
-    assert version.ignored == []
-
-
-def test_the_first_value_stands_for_the_later_ones():
-    version = ignoring(power, "exponent")
-    x = torch.tensor([3.0])
-    assert [version.obj(x, e).item() for e in (2, 3)] == [9.0, 9.0]
-    assert version.ignored == [2, 3]

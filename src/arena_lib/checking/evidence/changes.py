@@ -14,9 +14,9 @@ from typing import Any
 from arena_lib.checking.evidence.expectations import cases_of, observe_or_raised
 from arena_lib.checking.evidence.sightings import Sighting, first_wrong_case, reproduces, same_observations
 from arena_lib.checking.exercises import Exercise
-from arena_lib.checking.ignoring import asked_about, ignoring
-from arena_lib.checking.mutants import build, mutants_of
 from arena_lib.checking.results import Diagnosis
+from arena_lib.checking.variants.ignoring import asked_about, ignoring
+from arena_lib.checking.variants.mutants import build, mutants_of
 
 SECONDS_FOR_CHANGES = 0.6
 """Processor time in which changes are looked for: a learner waits for it."""

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from arena_lib.checking.exercises import Exercise
-from arena_lib.checking.mutants import Mutant, build, mutants_of
 from arena_lib.checking.proofs.time_limit import OutOfTimeError, time_limit
 from arena_lib.checking.running import rejects
+from arena_lib.checking.variants.mutants import Mutant, build, mutants_of
 
 TIMES_THE_REFERENCE = 10
 """An edit that takes this many times as long as the reference counts as an endless loop, which a learner would see."""

@@ -195,9 +195,6 @@ test_scale_free_product = exercise(
     cases=free_cases,
     observe=measured,
     accepts=[free_by_substitution],
-    equivalent={
-        "sizes = theta.detach().abs() -> sizes = theta.abs()": "where theta requires no gradient there is none to cut"
-    },
     mistakes=[
         *instead_of(
             FREE,

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from arena_lib.checking import exercise
-from arena_lib.checking.mutants import build, mutants_of
+from arena_lib.checking.variants.mutants import build, mutants_of
 
 SOURCES = {
     "operator": ("return x * y", {"x * y -> x / y", "x * y -> x", "x * y -> y"}),
