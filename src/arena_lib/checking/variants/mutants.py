@@ -291,6 +291,9 @@ def _one_off(parent: ast.AST) -> tuple[str, str]:
             "takes the entry before the right one, or a part that is one off",
             "takes the entry after the right one, or a part that is one off",
         )
+    if isinstance(parent, ast.BinOp):
+        is_added = isinstance(parent.op, ast.Add | ast.Sub)
+        return ("is off by a number that is added or subtracted" if is_added else "is off by a factor or a power",) * 2
     return "has a number that is one too small", "has a number that is one too large"
 
 

@@ -22,6 +22,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from arena_lib.course.content.catalog import load_catalog
@@ -267,7 +268,7 @@ def _exploratory_errors(section: Section) -> dict[str, tuple[Exception | None, f
     errors: dict[str, tuple[Exception | None, float]] = {}
     started = time.perf_counter()
     try:
-        with isolated(seed=0):
+        with isolated(seed=0), TemporaryDirectory() as folder, contextlib.chdir(folder):  # a chapter may write files
             for entry, error in run_exploratory(section):
                 errors[entry.id] = (error, time.perf_counter() - started)
                 started = time.perf_counter()

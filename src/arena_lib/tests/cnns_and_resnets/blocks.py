@@ -83,6 +83,12 @@ test_residual_block = exercise(
     observe=known_state_in_both_modes(blocks.ResidualBlock),
     accepts=[ResidualBlockOfTorch],
     mistakes=[
+        Mistake(
+            "takes bn1 for bn2",
+            "self.bn2 = BatchNorm2d(out_feats)",
+            "self.bn2 = self.bn1",
+            why="each batch norm has parameters and statistics of its own: make a second one",
+        ),
         *instead_of(
             "return self.relu(left + right)",
             {

@@ -72,6 +72,13 @@ test_conv1d = exercise(
         )
     },
     mistakes=[
+        Mistake(
+            "works strides out from a shape",
+            "padded = pad1d(x, padding, padding, 0.0)\n    stride_b, stride_c, stride_w = padded.stride()",
+            "padded = pad1d(x, padding, padding, 0.0) if padding else x\n"
+            "    stride_b, stride_c, stride_w = in_channels * padded.shape[2], padded.shape[2], 1",
+            why="x may lie otherwise in memory, transposed or sliced: ask the tensor itself for its strides",
+        ),
         *instead_of(FIRST_OPERAND, OPERANDS),
         *instead_of(
             "pad1d(x, padding, padding, 0.0)",

@@ -64,12 +64,12 @@ def life_of_a_batch_norm(cls: Any, case: Case) -> Observations:
     fill(layer)
     layer.train()
     seen |= call_with_gradients(layer, x, "in training")
+    seen["running statistics hold on to a graph"] = any(buffer.requires_grad for buffer in layer.buffers())
     seen["buffers after a call"] = buffers_of(layer)
     with torch.no_grad():
         seen["output without gradients"] = layer(1 - 2 * x)
     seen["buffers after another"] = buffers_of(layer)
     seen["still in training mode"] = layer.training
-    seen["running statistics hold on to a graph"] = any(buffer.requires_grad for buffer in layer.buffers())
     seen["batches are counted in whole numbers"] = not layer.num_batches_tracked.is_floating_point()
     fill(layer, seed=6)
     before = buffers_of(layer)
@@ -148,6 +148,14 @@ test_batch_norm2d = exercise(
     observe=life_of_a_batch_norm,
     accepts=[BatchNormByTorch, BatchNormByLerp],
     mistakes=[
+        Mistake(
+            "lets the running statistics hold on to a graph",
+            f"{MEAN_MOVES}\n                {VAR_MOVES}",
+            "with torch.enable_grad():\n"
+            "                    self.running_mean = (1 - self.momentum) * self.running_mean + self.momentum * mean\n"
+            "                    self.running_var = (1 - self.momentum) * self.running_var + self.momentum * unbiased",
+            why="no gradient flows through them: move them under torch.no_grad(), or detach the batch's mean and variance",
+        ),
         *instead_of(
             " * weight + bias",
             {

@@ -237,6 +237,21 @@ test_rmsprop = exercise(
             within="RMSprop.step",
         ),
         Mistake(
+            "divides by the average square of before",
+            f"{SQUARE}\n                {VELOCITY}",
+            f"{VELOCITY}\n                {SQUARE}",
+            why="the average square takes in this gradient first",
+            within="RMSprop.step",
+        ),
+        Mistake(
+            "divides the velocity",
+            f"{VELOCITY}\n                param -= self.lr * velocity",
+            "velocity.mul_(self.momentum).add_(grad)\n"
+            "                param -= self.lr * velocity / (square.sqrt() + self.eps)",
+            why="the gradient is divided, and then added to the velocity",
+            within="RMSprop.step",
+        ),
+        Mistake(
             "ignores momentum",
             "param -= self.lr * velocity",
             "param -= self.lr * grad / (square.sqrt() + self.eps)",

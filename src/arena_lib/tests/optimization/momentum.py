@@ -239,12 +239,17 @@ test_nesterov_sgd = exercise(
             {
                 "velocity.mul_(self.momentum).add_(grad)\n                param -= self.lr * velocity": (
                     "goes along the velocity, as plain momentum does",
-                    "the step is grad + momentum * velocity",
+                    "the step is grad + momentum * the new velocity: the velocity takes in the gradient before the step",
                 ),
                 "velocity.mul_(self.momentum)\n                param -= self.lr * (grad + self.momentum * velocity)\n"
                 "                velocity.add_(grad)": (
                     "takes the step before the velocity has this gradient",
                     "the velocity takes in the gradient first",
+                ),
+                "velocity = self.momentum * velocity + grad\n"
+                "                param -= self.lr * (grad + self.momentum * velocity)": (
+                    "forgets the velocity after the step",
+                    "the velocity must be kept for the next step: change it in place, or store it",
                 ),
                 "velocity.mul_(self.momentum).add_(grad)\n                param -= self.lr * (grad + velocity)": (
                     "forgets the momentum in the step",

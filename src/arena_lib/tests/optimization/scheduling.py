@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from arena_lib.checking import Case, exercise, instead_of
+from arena_lib.checking import Case, Mistake, exercise, instead_of
 from arena_lib.checking.observing import Observations
 from arena_lib.fundamentals.optimizers import schedules
 from arena_lib.tests.optimization.watching import require_class
@@ -72,6 +72,12 @@ test_warmup_cosine = exercise(
                 ),
                 "1.0": ("forgets the warm-up", "in the first steps the rate grows"),
             },
+        ),
+        Mistake(
+            "warms up one step too long",
+            "if step < n_warmup:",
+            "if n_warmup > 0 and step <= n_warmup:",
+            why="the warm-up is the steps from 0 to n_warmup - 1",
         ),
         *instead_of(
             SHARE,

@@ -253,6 +253,14 @@ test_kl_to_standard_normal = exercise(
                     "forgets to square mu",
                     KL_ADVICE,
                 ),
+                "((torch.exp(2 * logsigma) + mu**2) / 2 - 1 - logsigma).sum(dim=1)": (
+                    "doesn't halve the 1",
+                    KL_ADVICE,
+                ),
+                "((1 + mu**2) * torch.exp(-2 * logsigma) / 2 - 0.5 + logsigma).sum(dim=1)": (
+                    "takes the divergence the other way round",
+                    "it's from N(mu, sigma^2) to N(0, 1): what is drawn from comes first",
+                ),
                 "((torch.exp(2 * logsigma) + mu**2) / 2 - logsigma).sum(dim=1)": (
                     "isn't 0 for the standard normal itself",
                     "a distribution's divergence from itself is 0: 1 is subtracted",

@@ -71,6 +71,15 @@ test_discriminator_loss = exercise(
                     "gives inf for large logits",
                     "log(sigmoid(-200)) is log(0): use F.softplus or F.logsigmoid",
                 ),
+                "(F.binary_cross_entropy(torch.sigmoid(logits_real), torch.ones_like(logits_real))"
+                " + F.binary_cross_entropy(torch.sigmoid(logits_fake), torch.zeros_like(logits_fake)))": (
+                    "cuts the loss of large logits off",
+                    "sigmoid rounds to 0 or 1 there: use the logits themselves, in F.softplus or with_logits",
+                ),
+                "2 * torch.cat([F.softplus(-logits_real), F.softplus(logits_fake)]).mean()": (
+                    "lets the larger group count more",
+                    "each kind has a mean of its own, and the two are added up",
+                ),
                 "torch.cat([F.softplus(-logits_real), F.softplus(logits_fake)]).mean()": (
                     "takes one mean over both kinds",
                     "each kind has a mean of its own, and the two are added up",

@@ -207,6 +207,22 @@ test_conv_transpose1d_minimal = exercise(
                 ),
             },
         ),
+        *instead_of(
+            "return F.conv1d(F.pad(x, (reach, reach)), turn_kernels(weights))",
+            {
+                "return F.conv1d(F.pad(x, (reach, reach)), weights.flip(0, 1, 2).transpose(0, 1))": (
+                    "turns the channels around as well",
+                    "a kernel is turned around along its width alone",
+                ),
+                "out = x.new_zeros(len(x), weights.shape[1], x.shape[2] + reach)\n"
+                "    for i in range(x.shape[2]):\n"
+                "        out[:, :, i : i + reach + 1] = torch.einsum('bi,iok->bok', x[:, :, i], weights)\n"
+                "    return out": (
+                    "lets a stamp replace what is there",
+                    "where stamps overlap they are added up",
+                ),
+            },
+        ),
         Mistake(
             "takes the mean over input channels",
             "F.conv1d(F.pad(x, (reach, reach)), turn_kernels(weights))",
