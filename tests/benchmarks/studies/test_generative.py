@@ -4,6 +4,7 @@ import pytest
 import torch
 from benchmarks.studies import generative
 
+from arena_lib.course.content.catalog import load_catalog
 from arena_lib.fundamentals.generative.autoencoder import AutoencoderArgs
 from arena_lib.fundamentals.generative.gan.dcgan import DCGANArgs
 from arena_lib.fundamentals.images import LabelledImages
@@ -39,8 +40,23 @@ def test_a_seed_below_the_bar_and_one_that_broke_off_are_counted():
         "0": {"vae": good, "gan": good, "real": good},
         "1": {"vae": good, "gan": good | {"class_entropy": 1.0}, "real": good},
         "2": {"failure": "the loss must be finite"},
+        "3": {"vae": good, "gan": good | {"score": 2.1}, "real": good},
     }
     text = generative.summarise(seeds)
     assert "seed 1" in text
-    assert text.endswith("2 of 3 seeds failed")
-    assert text.count("(failed)") == 1
+    assert text.endswith("3 of 4 seeds failed")
+    assert text.count("(failed)") == 2
+
+
+def test_what_is_stored_is_what_the_chapter_says():
+    """Five seeds, none failed; the shares of the real score, and the class entropies."""
+    seeds = json.loads((generative.STORED / generative.FILE).read_text())["seeds"]
+    assert generative.summarise(seeds).endswith("0 of 5 seeds failed")
+    shares = {who: [seed[who]["score"] / seed["real"]["score"] for seed in seeds.values()] for who in ("gan", "vae")}
+    entropies = [seed["gan"]["class_entropy"] for seed in seeds.values()]
+    ranges = [f"{min(values):.2f} to {max(values):.2f}" for values in (entropies, shares["gan"], shares["vae"])]
+    assert ranges == ["2.16 to 2.27", "0.63 to 0.69", "0.57 to 0.59"]
+    text = " ".join(load_catalog().section("0.5").path.read_text(encoding="utf-8").replace("\n# ", " ").split())
+    said = "class entropy of {} and {} of the real score, always more than the VAE's {}"
+    assert said.format(*ranges) in text
+    assert all(seed["vae"]["mse"] < seed["vae"]["mse_of_mean_image"] / 2 for seed in seeds.values())
