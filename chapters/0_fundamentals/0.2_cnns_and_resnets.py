@@ -98,7 +98,7 @@ for name, factor in {"1 / sqrt(n)": 1.0, "1.73 / sqrt(n)": 3**0.5, "3 / sqrt(n)"
         x = (factor * layer(x)).detach()
         sizes[name].append(x.std().item())
 figure = plots.lines(
-    sizes, x_title="layer", y_title="deviation of its outputs", title="How large numbers get on their way"
+    sizes, x_title="layer", y_title="standard deviation of its outputs", title="How large numbers get on their way"
 )
 figure.update_yaxes(type="log", exponentformat="power")
 # %% [markdown]
@@ -216,8 +216,8 @@ plots.matrix(
 #
 # ![A window of three by three numbers on a picture; its weights; the output, with one number for each place of the window](figures/convolution.png)
 #
-# This window answers "is it lighter on the right than on the left?", and finds the edge between dark (0) and light (1). Nobody
-# chooses such weights: they are learned.
+# This window asks whether the numbers on the right are larger than those on the left, so it finds the edge between the zeros and
+# the ones. In a network nobody chooses such weights: they are learned.
 #
 # Each output channel has a window of its own, and the window reads all input channels. With a **stride** of 2 the
 # window moves on by two pixels, and the output has half the height and width. **Padding** puts zeros around the picture, so
@@ -309,8 +309,9 @@ plots.lines(
 # %% result
 # the gradient that arrives at each of forty blocks.
 # Forty blocks with a way around, and forty without it, before anything was learned. A point says how large the gradient of
-# a block's first convolution is. Read it from right to left, as gradients travel. Without the way around it has grown
-# 85,000-fold when it arrives at the first block, so no step suits both ends. With it, it has grown fifteenfold.
+# a block's first convolution is. Read it from right to left, as gradients travel. Without the way around it has grown tens of
+# thousands of times larger when it arrives at the first block (about 72,000 times in our run), so no step suits both ends. With
+# it, it has grown about fifteenfold.
 class WithoutSkip(ResidualBlock):
     def forward(self, x):
         return self.relu(self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x))))))
@@ -385,7 +386,7 @@ def pick(labelled, names, n_per_class=None):
 
 # %% result
 # a small ResNet learns eight kinds of clothes.
-# After three epochs 85 % of the test pictures are right. (At the scale "tiny" it sees fewer pictures, once, and hardly learns.)
+# After three epochs about 84 % of the test pictures are right. (At the scale "tiny" it sees fewer pictures, once, and hardly learns.)
 torch.manual_seed(0)
 small = ResNet34((1, 1, 1), (16, 32, 64), (1, 2, 2), n_classes=len(SEEN))
 optimizer = torch.optim.Adam(small.parameters(), lr=1e-3)
@@ -425,9 +426,9 @@ image_rows(
 # hint: The two loops are those of train; training_step calls the model in the mode it's in, and compute_accuracy puts it back into that.
 # %% result
 # two kinds that it has never seen, from five, twenty or a hundred examples of each.
-# The same last layer learns on two bodies: the one that knows eight other kinds, and one that was never trained. With
-# five of each, the first is right for 87 % of the test pictures, the second for 73 %. With twenty and more the two are within three
-# points of each other (88 % and 88 %, then 90 % and 87 %): random features are better than one thinks, if there are examples
+# The same last layer learns on two bodies: the one that knows eight other kinds, and one that was never trained. In our run, with
+# five of each, the first was right for 86 % of the test pictures, the second for 73 %. With twenty and more the two were within
+# two points of each other, at 87 or 88 %: random features are better than one thinks, if there are examples
 # enough. (At the scale "tiny" the body has hardly learned anything, and there's little to see.)
 blank = ResNet34((1, 1, 1), (16, 32, 64), (1, 2, 2), n_classes=len(SEEN))
 unseen_test = pick(test_set, UNSEEN)
@@ -576,7 +577,7 @@ memory(grid, cut_tiles(grid, 2, 2), title="A grid in four tiles")
 # %% result
 # a coat in fewer pixels.
 # The picture is one of Fashion-MNIST, with 28 by 28 pixels. Your tiles of 2 by 2 and of 4 by 4 pixels, each replaced by its
-# mean, and by its largest number. The last kind has a name, max-pooling, and you will write it in the last part.
+# mean, and by its largest number. (Here 0 is black and 1 is white. The rows of clothes above were the other way round, as on paper.) The last kind has a name, max-pooling, and you will write it in the last part.
 from arena_lib.fundamentals.images import load_fashion_mnist
 from arena_lib.plots.tensors import pictures
 
@@ -740,8 +741,8 @@ memory(grid, grid.as_strided((2, 3, 3, 3), (5, 1, 5, 1)), title="All windows of 
 # %% result
 # what four kernels see in four pictures.
 # All are of 3 by 3, and people made them long before networks learned their own. Blur takes the mean of nine pixels.
-# Sharpen strengthens what differs from its neighbours. The last two find edges: red where it gets lighter from left to
-# right (or from top to bottom), blue where it gets darker. Trousers have edges across, and hardly any down.
+# Sharpen strengthens what differs from its neighbours. The last two find edges:
+# red where the numbers grow from left to right (or from top to bottom), blue where they shrink. Trousers have edges across, and hardly any down.
 from arena_lib.fundamentals.convolutions import BLUR, EDGES_ACROSS, EDGES_DOWN, SHARPEN
 from arena_lib.plots.backprop.image_rows import image_rows
 
@@ -961,7 +962,7 @@ found = conv2d(sneaker, kernels, padding=2)[0]
 enlarged = nn.functional.interpolate(kernels, size=(28, 28), mode="nearest")[:, 0]
 image_rows(
     torch.cat([enlarged, found]),
-    [f"kernel {i}" for i in range(8)] + [f"finds, {i}" for i in range(8)],
+    [f"kernel {i}" for i in range(8)] + [f"{i} finds" for i in range(8)],
     n_columns=8,
     is_signed=True,
     title="Learned kernels, and what they find in a sneaker",

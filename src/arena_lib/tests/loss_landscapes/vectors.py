@@ -374,6 +374,12 @@ test_losses_along_line = exercise(
                 "torch.linspace(0, 1, n_points + 1,": ("counts gaps for points", "there are n_points places in all"),
             },
         ),
+        Mistake(
+            "takes the shares of the way in float32",
+            "dtype=theta_a.dtype, ",
+            "",
+            why="torch.linspace gives float32 unless told otherwise: dtype=theta_a.dtype",
+        ),
         *instead_of(
             LINE,
             {

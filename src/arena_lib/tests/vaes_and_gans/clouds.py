@@ -54,8 +54,9 @@ def draws_seen(function: Any, case: Case) -> Observations:
     if z.shape != mu.shape:
         return seen
     noise = ((z - mu) * torch.exp(-logsigma)).detach()
-    seen["mean of the noise in each dimension"] = noise.mean(dim=0).clamp(-9, 9)
-    seen["deviation of the noise in each dimension"] = noise.std(dim=0).clamp(max=9)
+    # In units of the deviation where that is large, so that two runs with other draws show one mistake alike.
+    seen["mean of the noise in each dimension"] = (noise.mean(dim=0) / noise.std(dim=0).clamp(min=1)).clamp(-9, 9)
+    seen["deviation of the noise in each dimension"] = noise.std(dim=0).clamp(max=3)
     centred = noise - noise.mean(dim=0)
     sizes = centred.norm(dim=0) + 1e-9
     seen["correlation of the first two dimensions"] = float(
