@@ -9,6 +9,7 @@ def test_one_bar_for_each_name():
     assert figure.data[0].y.tolist() == [1, -2]
     assert figure.layout.xaxis.ticktext == ("0.0", "␣a")
     assert figure.data[0].text == ("1.00", "-2.00")
+    assert bars([10, 2], ["a", "b"]).data[0].text == ("10", "2"), "counts have no decimals"
     assert figure.layout.xaxis.ticklabeloverflow == "allow", "a long name at the right edge stays"
     assert figure.layout.shapes[0].y0 == 0.5
     assert not bars([1.0], ["a"]).layout.showlegend

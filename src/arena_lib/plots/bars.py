@@ -46,6 +46,7 @@ def bars(
         array = with_axes(heights, "n_bars")
         if len(array) != len(names):
             raise ShapeError(f"names must be as many as the bars: got {len(names)} for {len(array)}. Name each bar.")
+        are_counts = all(isinstance(height, int) for height in heights)
         figure.add_trace(
             go.Bar(
                 x=list(range(len(names))),
@@ -53,7 +54,7 @@ def bars(
                 name=escape(name),
                 showlegend=len(series) > 1,
                 marker={"color": SEQUENCE[i % len(SEQUENCE)], "pattern": {"shape": PATTERNS[i % len(PATTERNS)]}},
-                text=[f"{value:.2f}" for value in array] if n_bars <= MAX_WRITTEN else None,
+                text=[f"{value:.{0 if are_counts else 2}f}" for value in array] if n_bars <= MAX_WRITTEN else None,
                 textposition="outside",
                 cliponaxis=False,
                 customdata=[name_text(label) for label in names],
