@@ -173,6 +173,21 @@ def unbroadcast_losing_axes(broadcasted: np.ndarray, original: np.ndarray) -> np
     return result
 
 
+def unbroadcast_losing_stretched_axes(broadcasted: np.ndarray, original: np.ndarray) -> np.ndarray:
+    """One sum without keepdims, over the axes that really were stretched."""
+    result = broadcasted.sum(axis=tuple(range(broadcasted.ndim - original.ndim)))
+    return result.sum(axis=tuple(i for i, n in enumerate(original.shape) if n == 1 and result.shape[i] > 1))
+
+
+def unbroadcast_first_stretched_axis(broadcasted: np.ndarray, original: np.ndarray) -> np.ndarray:
+    """Adds up the first stretched axis, and cuts the others to their first entry."""
+    result = broadcasted.sum(axis=tuple(range(broadcasted.ndim - original.ndim)))
+    stretched = [i for i, n in enumerate(original.shape) if n == 1 and result.shape[i] > 1]
+    for i, axis in enumerate(stretched):
+        result = result.take([0], axis=axis) if i else result.sum(axis=axis, keepdims=True)
+    return result
+
+
 def unbroadcast_stretched_first(broadcasted: np.ndarray, original: np.ndarray) -> np.ndarray:
     """Counts stretched axes from the left while the new ones are still there."""
     result = unbroadcast_stretched_alone(broadcasted, original)
@@ -249,10 +264,13 @@ test_unbroadcast = exercise(
                 (unbroadcast_keeping_new_in_steps, KEEPS_NEW),
             )
         ),
-        Mistake(
-            "loses the axes that it adds up",
-            function=unbroadcast_losing_axes,
-            why="with keepdims=True a stretched axis stays, with length 1, and the later ones stay at their places",
+        *(
+            Mistake(
+                "loses the axes that it adds up",
+                function=wrong,
+                why="with keepdims=True a stretched axis stays, with length 1, and the later ones stay at their places",
+            )
+            for wrong in (unbroadcast_losing_axes, unbroadcast_losing_stretched_axes)
         ),
         Mistake(
             "adds up one new axis alone",
@@ -270,10 +288,13 @@ test_unbroadcast = exercise(
             why="every copy has an influence of its own: they are added up",
         ),
         Mistake("takes the largest", function=unbroadcast_maxima, why="what belongs to one entry is added up"),
-        Mistake(
-            "adds up new axes, and one stretched axis alone",
-            function=unbroadcast_all_but_one,
-            why="every stretched axis is added up",
+        *(
+            Mistake(
+                "adds up new axes, and one stretched axis alone",
+                function=wrong,
+                why="every stretched axis is added up",
+            )
+            for wrong in (unbroadcast_all_but_one, unbroadcast_first_stretched_axis)
         ),
         Mistake(
             "multiplies by the original",

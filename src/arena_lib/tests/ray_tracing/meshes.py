@@ -225,6 +225,13 @@ def mesh_by_repeating(rays: Tensor, triangles: Tensor) -> Tensor:
     return einops.reduce(pairs_by_repeating(rays, triangles), "n_rays n_triangles -> n_rays", "min")
 
 
+def mesh_behind_too(rays: Tensor, triangles: Tensor) -> Tensor:
+    """Solves as `intersect_triangles`, and takes what lies behind the origin for met."""
+    turned = torch.stack([rays[:, 0], -rays[:, 1]], dim=1)
+    before, behind = (meshes.intersect_triangles(some, triangles) for some in (rays, turned))
+    return torch.where(behind.isfinite() & (behind > 0), -behind, before).amin(dim=1)
+
+
 def nearest_of_all(pick: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
     """A wrong version that picks among hits in another way."""
     return lambda rays, triangles: pick(meshes.intersect_triangles(rays, triangles))
@@ -256,6 +263,25 @@ test_raytrace_mesh = exercise(
                     "min with a dim gives both: take .values, or use amin",
                 ),
             },
+        ),
+        Mistake(
+            "takes the farthest triangle",
+            function=nearest_of_all(
+                lambda distances: (
+                    distances.nan_to_num(posinf=-1).amax(dim=1).where(distances.isfinite().any(dim=1), torch.inf)
+                )
+            ),
+            why="what is near hides what is far: the smallest distance",
+        ),
+        Mistake(
+            "measures distances in units of space",
+            function=lambda rays, triangles: meshes.raytrace_mesh(rays, triangles) * rays[:, 1].norm(dim=1),
+            why="distances are measured in lengths of D: the result is u itself",
+        ),
+        Mistake(
+            "meets triangles behind the origin",
+            function=mesh_behind_too,
+            why="a ray goes forwards alone: a hit needs u >= 0",
         ),
         Mistake(
             "takes the first triangle that is hit",

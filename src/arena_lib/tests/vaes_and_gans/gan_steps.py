@@ -224,11 +224,14 @@ def generator_step_seen(function: Any, case: Case) -> Observations:
     """The loss, the generator's state afterwards, and whether the discriminator's weights moved."""
     generator, discriminator, fake, (optimizer, _) = _make_players(case)
     before = [parameter.detach().clone() for parameter in discriminator.parameters()]
+    reached: list[Tensor] = []
+    fake.register_hook(reached.append)
     loss = function(generator, discriminator, optimizer, fake, *case.given["clip"])
     return {
         "loss": float(loss),
         "loss holds its graph": isinstance(loss, Tensor) and loss.requires_grad,
         "steps of the optimizer": optimizer.n_steps,
+        "a gradient reaches img_fake": bool(reached),
         "generator afterwards": _state(generator),
         "discriminator's weights are as before": all(
             torch.equal(a, b) for a, b in zip(before, discriminator.parameters(), strict=True)
@@ -261,6 +264,10 @@ test_training_step_generator = exercise(
         *instead_of(
             "generator_loss(discriminator(img_fake))",
             {
+                "generator_loss(discriminator(img_fake.detach()))": (
+                    "detaches the generated pictures",
+                    "the generator learns through its pictures: only the discriminator's step detaches them",
+                ),
                 "-discriminator_loss(torch.full((1,), 99.0), discriminator(img_fake))": (
                     "takes the loss that saturates",
                     "minus the discriminator's loss is flat where the discriminator is sure: take generator_loss",
