@@ -62,6 +62,7 @@ def main(rank: int, folder: Path) -> None:
         },
         folder / f"{rank}.pt",
     )
+    dist.barrier()
     dist.destroy_process_group()
 
 
@@ -69,3 +70,7 @@ if __name__ == "__main__":
     os.environ["ARENA_QUIET"] = "1"
     torch.set_num_threads(1)
     main(int(sys.argv[1]), Path(sys.argv[2]))
+    # Everything is written down. Python's own end would take gloo's threads down as well, and once in many runs one of
+    # them is still at work then: C++ says "terminate called without an active exception".
+    sys.stderr.flush()
+    os._exit(0)
