@@ -5,8 +5,9 @@ import torch
 
 from arena_lib import zoo
 from arena_lib.core.metrics import METRICS_FILE, read_metrics
-from arena_lib.errors import ConfigError, DtypeError
+from arena_lib.errors import ConfigError, DtypeError, TrainingError
 from arena_lib.rlhf.grpo import GrpoConfig, GrpoTrainer
+from arena_lib.rlhf.lora import LoraConfig, attach_lora
 from arena_lib.rlhf.prompts import make_story_prompts
 from arena_lib.rlhf.rewards.characters import reward_fn_char_count
 from arena_lib.rlhf.rewards.sentences import reward_fn_new_sentences
@@ -169,3 +170,33 @@ def test_a_reward_function_that_is_none_is_refused_by_name():
     trainer = make_trainer(reward_fn=bad_reward)
     with pytest.raises(DtypeError, match="'bad_reward' must return a tensor"):
         trainer.rollout_phase()
+
+
+@pytest.mark.parametrize("name", ["kl", "loss"])
+def test_measures_may_not_take_the_place_of_the_trainers_own_figures(name):
+    with pytest.raises(
+        ConfigError, match=f"other names than the trainer's own figures, .*: got '{name}'. Call it true_"
+    ):
+        make_trainer(measures={name: reward_fn_new_sentences})
+
+
+def test_a_policy_that_is_broken_is_refused_by_name():
+    trainer = make_trainer(lr=1e30, n_epochs=1, n_steps=4)
+    with pytest.raises(TrainingError, match="a policy's logits must be finite"):
+        trainer.train()
+
+
+def test_a_phase_acts_without_dropout_and_leaves_the_mode_as_it_was():
+    policy = zoo.load("tiny-llama")
+    adapters = attach_lora(policy, LoraConfig(dropout=0.5))
+    with torch.no_grad():
+        for weight in adapters.parameters():
+            weight.add_(0.02)
+    trainer = make_trainer(policy, reference=zoo.load("tiny-llama"))
+    policy.train()
+    memory = trainer.rollout_phase()
+    assert policy.training
+    assert adapters.training
+    policy.eval()
+    scored = trainer.score(policy, memory)
+    torch.testing.assert_close(scored[memory.is_response], memory.logprobs[memory.is_response], atol=1e-4, rtol=1e-4)

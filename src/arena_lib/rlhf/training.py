@@ -31,6 +31,9 @@ from arena_lib.rlhf.rewards.checking import RewardFn, compute_rewards
 from arena_lib.rlhf.rollouts import Rollouts, draw_rollouts
 from arena_lib.transformer.fast.model import Transformer
 
+OWN_COLUMNS = ("reward", "kl", "length", "tokens_per_second", "kl_coef", "loss", "lr", "grad_norm")
+"""Figures that a trainer keeps itself, so that no measure may be called so."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RolloutConfig(TrainingConfig):
@@ -59,7 +62,8 @@ class RolloutConfig(TrainingConfig):
     clip_coef: float = 0.2
     """How far the probability of a token may move, as a share, before its gradient stops."""
     kl_coef: float = 0.1
-    """What a nat of KL from the reference costs, in rewards; 0 lets the policy go where it likes."""
+    """What a nat of KL from the reference costs, in the unit of what is learned from: rewards, or normalised ones; 0 lets the
+    policy go where it likes."""
     is_prompt_judged: bool = False
     """Whether the reward function sees the prompt with its response; else it sees the response alone."""
 
@@ -174,10 +178,11 @@ class RolloutBatches:
 class RolloutTrainer(Trainer):
     """Trains `policy` to answer `prompts` so that `reward_fn` likes it, and stays near `reference`.
 
-    `reference` is frozen; left out it's a copy of the policy as it comes. `measures` are further reward functions, which
-    nothing is learned from: their means are kept beside the reward's. `end_of_text` ends a sample: the tokenizer's
-    `eos_token_id`, unless another is given. `texts` are those that the latest phase judged. `phases` is the history: for each phase the mean "reward", the mean of each measure,
-    "kl" (nats for each sample), "length" (drawn tokens of a sample) and "tokens_per_second".
+    `reference` is frozen; left out it's a copy of the policy as it comes, so a run that goes on from a checkpoint in
+    `folder` must start from the same policy. `measures` are further reward functions, which nothing is learned from: their
+    means are kept beside the reward's. `end_of_text` ends a sample: the tokenizer's `eos_token_id`, unless another is given.
+    `texts` are those that the latest phase judged. `phases` is the history: for each phase the mean "reward", the mean of
+    each measure, "kl" (nats for each sample), "length" (drawn tokens of a sample) and "tokens_per_second".
     """
 
     config: RolloutConfig
@@ -202,7 +207,7 @@ class RolloutTrainer(Trainer):
                 "or a smaller n_prompts."
             )
         self.policy, self.reference = policy, freeze_reference(policy, reference)
-        self.prompts, self.reward_fn, self.measures = prompts, reward_fn, dict(measures or {})
+        self.prompts, self.reward_fn, self.measures = prompts, reward_fn, check_measures(measures or {})
         self.tokenizer = require_tokenizer(policy)
         self.end_of_text = getattr(self.tokenizer, "eos_token_id", None) if end_of_text is None else end_of_text
         self.phases: list[dict[str, float]] = []
@@ -226,11 +231,20 @@ class RolloutTrainer(Trainer):
 
     @torch.no_grad()
     def rollout_phase(self) -> ReplayMemory:
-        """Draw responses, judge them, score them by the reference; the phase's figures are added to `phases`."""
+        """Draw responses, judge them, score them by the reference; the phase's figures are added to `phases`.
+
+        The model is in evaluation mode meanwhile: without the dropout of adapters, if there is any.
+        """
+        was_training = self.model.training
+        self.model.eval()
+        try:
+            return self._act()
+        finally:
+            self.model.train(was_training)
+
+    def _act(self) -> ReplayMemory:
         config = self.config
         chosen = torch.randperm(len(self.prompts), generator=self.generator)[: config.n_prompts]
-        was_training = self.policy.training
-        self.policy.eval()  # without dropout, if there is any
         rollouts = draw_rollouts(
             self.policy,
             self.prompts[chosen],
@@ -240,7 +254,6 @@ class RolloutTrainer(Trainer):
             end_of_text=self.end_of_text,
             generator=self.generator,
         )
-        self.policy.train(was_training)
         self.texts = self.read(rollouts)
         rewards = compute_rewards(self.reward_fn, self.texts).to(rollouts.logprobs)
         ref_logprobs = self.score(self.reference, rollouts)
@@ -298,6 +311,16 @@ def freeze_reference(policy: Transformer, reference: Transformer | None) -> Tran
             "the model that the policy was made from."
         )
     return frozen.eval().requires_grad_(False)
+
+
+def check_measures(measures: Mapping[str, RewardFn]) -> dict[str, RewardFn]:
+    """The measures, none of which may have the name of one of the trainer's own figures."""
+    if taken := [name for name in measures if name in OWN_COLUMNS]:
+        raise ConfigError(
+            f"measures must have other names than the trainer's own figures, {', '.join(OWN_COLUMNS)}: got {taken[0]!r}. "
+            f"Call it true_{taken[0]}, for example."
+        )
+    return dict(measures)
 
 
 def require_tokenizer(policy: Transformer) -> Any:

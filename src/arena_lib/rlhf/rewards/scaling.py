@@ -2,7 +2,7 @@
 
 Shapes:  rewards "batch"; for each token "batch gen_len"
 Raises:  ShapeError for a mask of another shape, or one that counts nothing.
-Source:  own derivation; Engstrom et al. 2020, arXiv:2005.12729, section 2 (normalisation decides more than it seems);
+Source:  own derivation; Engstrom et al. 2020, arXiv:2005.12729, section 3 (normalisation decides more than it seems);
          Stiennon et al. 2020, arXiv:2009.01325, appendix C (whitened advantages).
 """
 
