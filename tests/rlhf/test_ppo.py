@@ -8,6 +8,7 @@ import torch
 from arena_lib import zoo
 from arena_lib.errors import ConfigError
 from arena_lib.rlhf.advantages import compute_advantages
+from arena_lib.rlhf.lora import LoraConfig, attach_lora
 from arena_lib.rlhf.ppo import RLHFConfig, RLHFTrainer, adapt_kl_coef
 from arena_lib.rlhf.prompts import make_story_prompts
 from arena_lib.rlhf.rewards.characters import reward_fn_char_count
@@ -175,3 +176,33 @@ def test_a_run_that_stopped_within_a_phase_ends_as_one_that_never_stopped(tmp_pa
 def test_settings_that_cannot_work_are_refused(without_types, settings, message):
     with pytest.raises(ConfigError, match=message):
         RLHFConfig(n_steps=8, **settings)
+
+
+def test_values_are_those_of_the_model_without_dropout():
+    model = TransformerWithValueHead(zoo.load("tiny-llama"))
+    adapters = attach_lora(model.base_model, LoraConfig(dropout=0.5))
+    with torch.no_grad():
+        for weight in [*adapters.parameters(), *model.value_head.parameters()]:
+            weight.add_(0.02)
+    trainer = RLHFTrainer(
+        model,
+        RLHFConfig(n_steps=4, n_prompts=3, gen_len=4, n_minibatches=1),
+        make_story_prompts(3),
+        reward_fn_char_count,
+    )
+    model.train()
+    memory = trainer.rollout_phase()
+    assert model.training
+    values = model.eval()(memory.tokens, memory.attention_mask)[1][:, memory.prefix_len - 1 : -1].detach()
+    torch.testing.assert_close(memory.values, values.where(memory.is_response, 0.0))
+
+
+@pytest.mark.parametrize("n_prompts", [1, 4])
+def test_minibatches_of_one_sample_are_refused(n_prompts):
+    with pytest.raises(ConfigError, match=f"two samples at least, .* got n_prompts = {n_prompts} in n_minibatches = "):
+        RLHFConfig(n_steps=8, n_prompts=n_prompts, n_minibatches=n_prompts, n_epochs=1)
+
+
+def test_a_model_without_a_value_head_is_refused(without_types):
+    with pytest.raises(ConfigError, match=r"needs a value head: got Llama\. Pass TransformerWithValueHead"):
+        RLHFTrainer(zoo.load("tiny-llama"), RLHFConfig(n_steps=4), make_story_prompts(64), reward_fn_char_count)

@@ -1,7 +1,10 @@
 """Logits are the base model's; which value belongs to which token; two learning rates."""
 
+import pytest
 import torch
 
+from arena_lib.errors import ConfigError
+from arena_lib.rlhf.lora import LoraConfig, attach_lora
 from arena_lib.rlhf.value_head import TransformerWithValueHead, get_optimizer
 from arena_lib.transformer.fast.llama import Llama, LlamaConfig
 
@@ -92,3 +95,17 @@ def test_frozen_parameters_are_left_out_and_the_optimizer_minimises():
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < losses[0]
+
+
+def test_a_frozen_head_and_adapters_that_no_group_holds_are_refused():
+    model = make_model()
+    adapters = attach_lora(model, LoraConfig(targets=("W_Q",)))  # beside the whole, which freezes the head too
+    with pytest.raises(ConfigError, match=r"got a frozen one\. Attach adapters to model\.base_model"):
+        get_optimizer(model, 1e-3, 1e-2)
+    model.value_head.requires_grad_()
+    with pytest.raises(ConfigError, match="got adapters beside the whole model"):
+        get_optimizer(model, 1e-3, 1e-2)
+    adapters.remove(keep=False)
+    attach_lora(model.base_model, LoraConfig(targets=("W_Q",)))
+    groups = get_optimizer(model, 1e-3, 1e-2).param_groups
+    assert [len(group["params"]) for group in groups] == [4, 4]  # A and B of each layer; two weights, two biases

@@ -93,6 +93,11 @@ class RLHFConfig(RolloutConfig):
         super().__post_init__()
         check_numbers(self, "head_lr", "kl_step_size")
         check_numbers(self, "vf_coef", "ent_coef", zero_works=True)
+        if self.batch_size < 2 * self.n_minibatches:
+            raise ConfigError(
+                "a minibatch must have two samples at least, as advantages are normalised within it: got n_prompts = "
+                f"{self.n_prompts} in n_minibatches = {self.n_minibatches}. Take more prompts or fewer minibatches."
+            )
         for name in ("gamma", "gae_lambda"):
             self._require(name, 0 <= getattr(self, name) <= 1, "from 0 to 1")
         self._require("kl_place", self.kl_place in ("reward", "loss"), "'reward' or 'loss'")
@@ -127,6 +132,10 @@ class RLHFTrainer(RolloutTrainer):
         evaluate: Evaluate | None = None,
         folder: str | os.PathLike[str] | None = None,
     ) -> None:
+        if not isinstance(model, TransformerWithValueHead):
+            raise ConfigError(
+                f"PPO needs a value head: got {type(model).__name__}. Pass TransformerWithValueHead(policy), or train by GRPO."
+            )
         super().__init__(
             model,
             model.base_model,

@@ -5,7 +5,7 @@ the token at place i + 1 is drawn, since that is what the model has read. So the
 values[:, t - 1], as it belongs to logits[:, t - 1].
 
 Shapes:  tokens "batch seq" -> logits "batch seq d_vocab", values "batch seq"
-Raises:  what the transformer raises.
+Raises:  what the transformer raises; ConfigError where the head or adapters wouldn't train.
 Source:  Ziegler et al. 2019, arXiv:1909.08593, section 2.1 (a policy that shares all but its head with the value function);
          own choice of the head's form.
 Differs: no hook: the head reads what `ln_final` returns, its gain included.
@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from arena_lib.errors import ConfigError
 from arena_lib.transformer.fast.model import Transformer
 from arena_lib.transformer.fast.padding import Mask
 
@@ -77,9 +78,16 @@ def get_optimizer(
 ) -> torch.optim.AdamW:
     """AdamW, which is Adam without weight decay, with a learning rate for the transformer and one for its value head.
 
-    The first group holds base_model's parameters, those that require gradients, the second the head's. The head is new and has much to
-    learn; the transformer knows its language already. It minimises, so the loss is minus the objective.
+    The first group holds base_model's parameters, those that require gradients, the second the head's. The head is new and
+    has much to learn; the transformer knows its language already. It minimises, so the loss is minus the objective.
     """
+    is_head_frozen = not all(parameter.requires_grad for parameter in model.value_head.parameters())
+    if is_head_frozen or hasattr(model, "lora"):
+        kind = "a frozen one" if is_head_frozen else "adapters beside the whole model"
+        raise ConfigError(
+            f"the value head must train, as it starts at zero, and all else that trains must be in base_model: got {kind}. "
+            "Attach adapters to model.base_model, which leaves the head as it is."
+        )
     groups = [
         {
             "params": [parameter for parameter in model.base_model.parameters() if parameter.requires_grad],
