@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from arena_lib import storyworld
-from arena_lib.errors import ConfigError, TokenError
-from arena_lib.rlhf.prompts import make_holder_prompts, make_story_prompts, pad_prompts
+from arena_lib.errors import ConfigError, DtypeError, ShapeError, TokenError
+from arena_lib.rlhf.prompts import Prompts, make_holder_prompts, make_story_prompts, pad_prompts
 
 
 def words_of(prompts, row):
@@ -52,3 +52,15 @@ def test_prompts_follow_from_their_seed(make):
     first, again, other = make(5, seed=3), make(5, seed=3), make(5, seed=4)
     assert torch.equal(first.tokens, again.tokens)
     assert not torch.equal(first.tokens[:, -4:], other.tokens[:, -4:])
+
+
+def test_masks_that_would_be_misread_are_refused(without_types):
+    tokens = torch.tensor([[5, 6, 7], [8, 0, 0]])
+    with pytest.raises(ShapeError, match=r"padded on the left, .* got padding there in row 1\."):
+        Prompts(tokens, tokens > 0)
+    with pytest.raises(DtypeError, match=r"must hold booleans, True at real tokens: got torch\.int64"):
+        Prompts(tokens, torch.ones_like(tokens))
+    with pytest.raises(ShapeError, match=r"got tokens \(2, 3\) and a mask \(2, 2\)\. Use pad_prompts"):
+        Prompts(tokens, torch.ones(2, 2).bool())
+    with pytest.raises(ShapeError, match=r"must be a matrix of tokens .* got tokens \(3,\)"):
+        Prompts(tokens[0], torch.ones(3).bool())

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from arena_lib.errors import ConfigError, TokenError
+from arena_lib.errors import ConfigError, TokenError, TrainingError
 from arena_lib.rlhf.logprobs import compute_response_logprobs
 from arena_lib.rlhf.prompts import pad_prompts
-from arena_lib.rlhf.rollouts import draw_rollouts, draw_tokens, read_prompts
+from arena_lib.rlhf.rollouts import draw_rollouts, draw_tokens, generator_on, read_prompts
 from arena_lib.transformer.fast.gpt2 import GPT2, GPT2Config
 from arena_lib.transformer.fast.llama import Llama, LlamaConfig
 
@@ -137,3 +137,49 @@ def test_what_does_not_fit_is_refused():
             draw(**options)
     with pytest.raises(ConfigError, match="temperature must be finite and above 0"):
         draw(temperature=0.0)
+
+
+def test_logprobs_have_the_precision_of_the_model():
+    model = make_model().double()
+    rollouts = draw(model)
+    assert rollouts.logprobs.dtype == torch.float64
+    scored = compute_response_logprobs(model, rollouts.tokens, 3, attention_mask=rollouts.attention_mask)
+    torch.testing.assert_close(scored, rollouts.logprobs, atol=1e-12, rtol=0)
+    assert draw(make_model().bfloat16()).logprobs.dtype == torch.float32
+
+
+def test_a_model_that_gives_no_numbers_is_refused():
+    model = make_model()
+    with torch.no_grad():
+        model.unembed.W_U[0, 2] = torch.nan
+    with pytest.raises(TrainingError, match="logits must be finite, so that tokens can be drawn"):
+        draw(model)
+
+
+def test_a_generator_that_can_draw_there_is_taken_as_it_is():
+    generator = torch.Generator().manual_seed(3)
+    before = generator.get_state()
+    assert generator_on(torch.device("cpu"), generator) is generator
+    assert generator_on(torch.device("cpu"), None) is None
+    assert torch.equal(generator.get_state(), before)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA")
+def test_a_generator_on_the_cpu_draws_on_cuda():
+    tokens = [draw(make_model().cuda(), seed=seed).tokens for seed in (0, 0, 1)]
+    assert torch.equal(tokens[0], tokens[1])
+    assert not torch.equal(tokens[0], tokens[2])
+
+
+def test_elsewhere_a_generator_gives_the_seed_of_another(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        "arena_lib.rlhf.rollouts.make_generator", lambda seed, device: asked.append((seed, device.type))
+    )
+    for start in (0, 0, 1):
+        generator = torch.Generator().manual_seed(start)
+        generator_on(torch.device("cuda"), generator)
+        generator_on(torch.device("cuda"), generator)
+    assert asked[:2] == asked[2:4]
+    assert len(set(asked)) == 4  # each call and each seed has its own
+    assert {device for _, device in asked} == {"cuda"}

@@ -4,7 +4,8 @@ Prompts of uneven length are padded on the left, so that each one's last token s
 Padding is hidden by the mask, so it doesn't matter which token it is: a tokenizer without a padding token will do.
 
 Shapes:  tokens, attention_mask "n_prompts n_prompt"
-Raises:  TokenError for a prompt without tokens; ConfigError for no prompts, or for a kind that isn't there.
+Raises:  TokenError for a prompt without tokens; ConfigError for no prompts; ShapeError and DtypeError for a mask that isn't
+         one of these tokens, True at real ones and padding on the left.
 Source:  own derivation; the stories are storyworld's.
 """
 
@@ -16,7 +17,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from arena_lib import storyworld
-from arena_lib.errors import ConfigError, TokenError
+from arena_lib.errors import ConfigError, DtypeError, ShapeError, TokenError
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,23 @@ class Prompts:
     tokens: Int[Tensor, "n_prompts n_prompt"]
     attention_mask: Bool[Tensor, "n_prompts n_prompt"]
     """True at real tokens, False at the padding on their left."""
+
+    def __post_init__(self) -> None:
+        if self.attention_mask.shape != self.tokens.shape or self.tokens.ndim != 2:
+            raise ShapeError(
+                "prompts must be a matrix of tokens with a mask of the same shape: got tokens "
+                f"{tuple(self.tokens.shape)} and a mask {tuple(self.attention_mask.shape)}. Use pad_prompts."
+            )
+        if self.attention_mask.dtype != torch.bool:
+            raise DtypeError(
+                f"attention_mask must hold booleans, True at real tokens: got {self.attention_mask.dtype}. Call .bool() on it."
+            )
+        if self.attention_mask.device.type == "cpu" and not self.attention_mask[:, -1:].all():
+            row = int((~self.attention_mask[:, -1]).int().argmax())
+            raise ShapeError(
+                f"prompts must be padded on the left, as what is drawn follows their last place: got padding there in row "
+                f"{row}. Use pad_prompts, or a tokenizer with padding_side='left'."
+            )
 
     def __len__(self) -> int:
         return len(self.tokens)

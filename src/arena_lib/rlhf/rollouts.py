@@ -8,7 +8,8 @@ Keys and values of what was read are kept (a KV cache), so each token is read on
 reading of it: it's read once, and its keys and values are then repeated for each sample.
 
 Shapes:  prompts "n_prompts n_prompt" -> tokens "batch seq" with batch = n_prompts * n_samples, seq = n_prompt + gen_len
-Raises:  TokenError if prompt and response outgrow the model's context; ConfigError for sizes or a temperature that can't work.
+Raises:  TokenError if prompt and response outgrow the model's context; ConfigError for sizes or a temperature that can't work;
+         TrainingError for a policy whose logits aren't finite any more.
 Source:  own derivation; the cache as in `arena_lib.transformer.fast.generation`.
 """
 
@@ -20,7 +21,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from arena_lib.core.device import at_least_float32
-from arena_lib.errors import ConfigError, TokenError
+from arena_lib.core.seeds import LARGEST_SEED, make_generator
+from arena_lib.errors import ConfigError, TokenError, TrainingError
 from arena_lib.rlhf.logprobs import check_temperature
 from arena_lib.rlhf.masking import find_responses
 from arena_lib.rlhf.prompts import Prompts
@@ -78,21 +80,24 @@ def draw_rollouts(
 ) -> Rollouts:
     """Draw `n_samples` responses of up to `gen_len` tokens to each prompt.
 
-    `end_of_text` ends a sample; None lets none end early. `generator`, if given, is the only source of randomness.
+    `end_of_text` ends a sample; None lets none end early. `generator`, if given, is the only source of randomness; it may
+    be on the CPU wherever the model is.
     """
     _check_sizes(gen_len, n_samples)
     check_temperature(temperature)
     n_prompt = prompts.tokens.shape[1]
     check_context(model, n_prompt, gen_len)
     start = time.perf_counter()
-    whole = prompts.to(next(model.parameters()).device)
+    device = next(model.parameters()).device
+    whole, generator = prompts.to(device), generator_on(device, generator)
     tokens, attention_mask = (
         torch.nn.functional.pad(x, (0, gen_len), value=filling).repeat_interleave(n_samples, dim=0)
         for x, filling in ((whole.tokens, end_of_text or 0), (whole.attention_mask, True))
     )
-    logprobs = torch.zeros(len(tokens), gen_len, device=tokens.device)
-    has_ended = torch.zeros(len(tokens), dtype=torch.bool, device=tokens.device)
     cache, logits = read_prompts(model, whole, n_samples, n_prompt + gen_len)
+    _check_finite(logits)
+    logprobs = torch.zeros(len(tokens), gen_len, dtype=at_least_float32(logits[:0]).dtype, device=device)
+    has_ended = torch.zeros(len(tokens), dtype=torch.bool, device=device)
     for i in range(gen_len):
         chosen, chosen_logprobs = draw_tokens(logits, temperature, generator)
         if end_of_text is not None:
@@ -139,6 +144,14 @@ def read_prompts(
     return repeated, logits.repeat_interleave(n_samples, dim=0)
 
 
+def generator_on(device: torch.device, generator: torch.Generator | None) -> torch.Generator | None:
+    """The generator if it can draw on `device`; else a new one there, whose seed it gives."""
+    if generator is None or generator.device.type == device.type:
+        return generator
+    seed = int(torch.randint(LARGEST_SEED, (), generator=generator, device=generator.device))
+    return make_generator(seed, device)
+
+
 def check_context(model: Transformer, n_prompt: int, gen_len: int) -> None:
     """Raise TokenError unless the model can read a prompt with its whole response, as it does when it is scored."""
     n_ctx = n_ctx_of(model)
@@ -148,6 +161,14 @@ def check_context(model: Transformer, n_prompt: int, gen_len: int) -> None:
         raise TokenError(
             f"prompt and response must fit into the model's context of {counted(n_ctx, 'token')}: got prompts of {n_prompt} "
             f"and gen_len={gen_len}. {advice}."
+        )
+
+
+def _check_finite(logits: Float[Tensor, "batch d_vocab"]) -> None:
+    if not logits.logsumexp(dim=-1).isfinite().all():
+        raise TrainingError(
+            "a policy's logits must be finite, so that tokens can be drawn from them: got NaN or infinity. Lower the learning "
+            "rate of the run that made it so, or set grad_clip."
         )
 
 
