@@ -103,3 +103,10 @@ def test_groups_of_one_and_broken_groups_are_refused():
         compute_group_advantages(torch.ones(4), 1)
     with pytest.raises(ShapeError, match="whole groups of 3 samples: got 4"):
         compute_group_advantages(torch.ones(4), 3)
+
+
+@pytest.mark.parametrize("compute", [compute_advantages, compute_sequence_advantages])
+@pytest.mark.parametrize("prefix_len", [0, 4, 5])
+def test_a_prefix_that_leaves_no_token_or_has_none_is_refused(compute, prefix_len):
+    with pytest.raises(ShapeError, match=f"got prefix_len = {prefix_len}"):
+        compute(draw(2, 4), draw(2), prefix_len)

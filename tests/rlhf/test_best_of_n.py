@@ -92,3 +92,7 @@ def test_values_of_another_shape_are_refused(without_types):
 def test_one_answer_keeps_the_policy():
     assert best_of_n_kl(1) == 0
     assert best_of_n_kl(4) == pytest.approx(math.log(4) - 0.75)
+
+
+def test_whole_numbers_as_rewards_lose_no_fraction(without_types):
+    assert estimate_best_of_n(torch.tensor([1, 2, 3]), 2).item() == pytest.approx(8 / 3)

@@ -153,3 +153,15 @@ def test_logits_of_the_whole_text_are_refused():
         calc_kl_penalty(logits, ref_logits, 1.0, 3)
     with pytest.raises(ShapeError, match="gen_len = 3"):
         calc_entropy_bonus(logits, 1.0, 3)
+
+
+def test_logits_of_another_vocabulary_or_of_other_places_are_refused(without_types):
+    logits, _ = two_policies(2, 3, 5)
+    for ref_logits in (logits[:, :1], logits[..., :4]):
+        with pytest.raises(ShapeError, match="the same places and the same vocabulary"):
+            calc_kl_penalty(logits, ref_logits, 1.0, 3)
+
+
+def test_probabilities_too_small_for_a_float_add_nothing():
+    kl = compute_kl(torch.tensor([0.0, -200.0]), torch.tensor([0.0, -torch.inf]))
+    assert kl.item() == 0

@@ -9,7 +9,8 @@ tokens up to place i, so the value of the state in which the token at place i + 
     compute_group_advantages     the whole sample against other samples of its prompt; no values at all
 
 Shapes:  values "minibatch_size seq_len" -> "minibatch_size gen_len"; rewards of whole samples "batch"
-Raises:  ConfigError for groups that can't be compared; ShapeError for a batch that isn't made of whole groups.
+Raises:  ConfigError for groups that can't be compared; ShapeError for a batch that isn't made of whole groups, or a prefix that
+         leaves no token.
 Source:  Schulman et al. 2016, arXiv:1506.02438, equations 11 to 16 (GAE); Ziegler et al. 2019, arXiv:1909.08593, equation 2
          (KL in the reward); Shao et al. 2024, arXiv:2402.03300, section 4.1.2 (groups); Liu et al. 2025,
          arXiv:2503.20783, section 3.1 (no division by the standard deviation).
@@ -23,6 +24,7 @@ from torch import Tensor
 
 from arena_lib.errors import ConfigError, ShapeError
 from arena_lib.rl.ppo.advantages import compute_advantages_by_scan
+from arena_lib.rlhf.logprobs import check_prefix
 from arena_lib.rlhf.masking import require_same_shape
 
 GROUP_EPS = 1e-4
@@ -45,6 +47,7 @@ def compute_advantages(
     >>> compute_advantages(torch.tensor([[9.0, 1.0, 2.0, 9.0]]), torch.tensor([5.0]), prefix_len=2)
     tensor([[1., 3.]])
     """
+    check_prefix(prefix_len, values)
     before = values[:, prefix_len - 1 : -1]
     after = torch.cat([values[:, prefix_len:-1], rewards[:, None]], dim=1)
     return after - before
@@ -118,6 +121,7 @@ def compute_sequence_advantages(
     The prompt's value is that at its last token, values[:, prefix_len - 1]. A sample is one action then, and its
     tokens share what it earned.
     """
+    check_prefix(prefix_len, values)
     advantages = rewards - values[:, prefix_len - 1]
     return einops.repeat(advantages, "batch -> batch gen_len", gen_len=values.shape[1] - prefix_len)
 

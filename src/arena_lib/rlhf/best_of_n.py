@@ -75,4 +75,4 @@ def estimate_best_of_n(
         raise ShapeError(
             f"values must have the shape of rewards, {tuple(rewards.shape)}: got {tuple(values.shape)}. Pass one for each answer."
         )
-    return (best_of_n_weights(rewards, n) * values).sum(dim=-1).to(values.dtype)
+    return (best_of_n_weights(rewards, n) * values).sum(dim=-1).to(torch.promote_types(values.dtype, torch.float32))

@@ -15,7 +15,8 @@ then has a gradient of 0, that of k2 is the gradient of KL(p || q), and that of 
 direction (Tang and Munos 2025). `tests/rlhf/test_divergences.py` holds this.
 
 Shapes:  logits "*axes d_vocab" -> "*axes"; logprobs of drawn tokens, any axes
-Raises:  ShapeError for logits of other positions than gen_len says, or a mask of another shape.
+Raises:  ShapeError for logits of other positions than gen_len says, for logits of policy and reference that differ in shape,
+         such as in their vocabularies, or a mask of another shape.
 Source:  Schulman 2020, "Approximating KL divergence" (k1, k2, k3); Tang and Munos 2025, arXiv:2506.09477 (their
          gradients); Ziegler et al. 2019, arXiv:1909.08593, section 2.2 (the penalty).
 Differs: computed in float32 at least. Tokens with probability 0 add nothing, where the plain formula gives NaN.
@@ -56,11 +57,17 @@ def compute_kl(
     >>> compute_kl(torch.tensor([0.0, 0.0]), torch.tensor([0.0, 0.0]))
     tensor(0.)
     """
+    if logits.shape != ref_logits.shape:
+        raise ShapeError(
+            "policy and reference must have logits for the same places and the same vocabulary: got "
+            f"{tuple(logits.shape)} and {tuple(ref_logits.shape)}. Run both on the same tokens."
+        )
     logprobs = at_least_float32(logits).log_softmax(dim=-1)
     ref_logprobs = at_least_float32(ref_logits).log_softmax(dim=-1)
-    is_possible = logprobs > -torch.inf
+    p = logprobs.exp()
+    is_possible = p > 0  # also where p is too small for a float
     log_ratio = logprobs.where(is_possible, 0.0) - ref_logprobs.where(is_possible, 0.0)
-    return (logprobs.exp() * log_ratio).sum(dim=-1)
+    return (p * log_ratio).sum(dim=-1)
 
 
 def kl_k1(logprobs: Float[Tensor, "*axes"], ref_logprobs: Float[Tensor, "*axes"]) -> Float[Tensor, "*axes"]:

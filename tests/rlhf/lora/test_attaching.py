@@ -263,3 +263,14 @@ def test_any_module_will_do():
     hidden = (x @ model[0]._parameters["weight"].T + model[0].bias + first(x)).relu()
     expected = hidden @ model[2]._parameters["weight"].T + model[2].bias + second(hidden)
     assert torch.allclose(model(x), expected, atol=1e-5)
+
+
+def test_adapters_within_a_part_or_around_it_are_seen():
+    model = make_llama()
+    attach_lora(model.blocks[0], LoraConfig(targets=("W_Q",)))
+    with pytest.raises(ConfigError, match="must have no adapters yet"):
+        attach_lora(model)
+    model.blocks[0].lora.remove(keep=False)
+    attach_lora(model)
+    with pytest.raises(ConfigError, match="must have no adapters yet"):
+        attach_lora(model.blocks[0], LoraConfig(targets=("W_Q",)))

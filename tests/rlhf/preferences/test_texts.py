@@ -40,3 +40,9 @@ def test_the_reward_function_gives_what_the_model_gives_their_tokens():
 def test_empty_texts_alone_have_a_reward():
     model = RewardModel(zoo.load("tiny-llama"))
     assert compute_rewards(make_reward_fn(model), [""]).shape == (1,)
+
+
+def test_a_text_that_fills_the_context_has_a_reward():
+    model = RewardModel(zoo.load("tiny-llama"))
+    text = " ".join(["Mary"] * (model.cfg.n_ctx - 1))
+    assert compute_rewards(make_reward_fn(model), [text]).shape == (1,)

@@ -261,10 +261,10 @@ def attach_lora(model: nn.Module, cfg: LoraConfig | None = None) -> Adapters:
     ['lora.0.A', 'lora.0.B']
     """
     cfg = cfg or LoraConfig()
-    if hasattr(model, "lora"):
+    if hasattr(model, "lora") or any(isinstance(module, Adapters | Adapted) for module in model.modules()):
         raise ConfigError(
             f"a model must have no adapters yet, nor another part called lora: got {type(model).__name__} with one. "
-            "Call model.lora.remove(keep=True), or keep=False, first."
+            "Call remove(keep=True), or keep=False, on its adapters first."
         )
     adapters = Adapters(model, cfg, pick_matrices(list_matrices(model), cfg.targets))
     model.add_module("lora", adapters)

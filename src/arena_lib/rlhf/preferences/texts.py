@@ -25,8 +25,8 @@ def encode_texts(transformer: Transformer, texts: list[str]) -> Answers:
     Pairs of them train a reward model that judges texts later: `make_pairs(encode_texts(transformer, texts), ...)`.
     """
     tokens, is_real = transformer.to_padded_tokens(texts, prepend_bos=True, padding_side="right")
-    # Room for an answer, also where all texts are empty.
-    tokens, is_real = (torch.nn.functional.pad(x, (0, 1)) for x in (tokens, is_real))
+    if tokens.shape[1] < 2:  # all texts are empty: room for an answer
+        tokens, is_real = (torch.nn.functional.pad(x, (0, 1)) for x in (tokens, is_real))
     return Answers(tokens, is_real, n_prompt=1)
 
 
