@@ -274,3 +274,18 @@ def test_adapters_within_a_part_or_around_it_are_seen():
     attach_lora(model)
     with pytest.raises(ConfigError, match="must have no adapters yet"):
         attach_lora(model.blocks[0], LoraConfig(targets=("W_Q",)))
+
+
+def test_weights_that_change_while_merged_are_noticed():
+    model = make_llama()
+    adapters = attach_drawn(model, LoraConfig(targets=("W_Q",)))
+    tokens = draw_tokens()
+    adapters.merge()
+    with torch.no_grad():
+        model.blocks[0].attn._parameters["W_QKV"].mul_(2)
+    with pytest.raises(ConfigError, match=r"weights must stay as they are while merged: .* Call unmerge\(\)"):
+        model(tokens)
+    adapters.merge()
+    merged = model(tokens)
+    adapters.unmerge()
+    torch.testing.assert_close(model(tokens), merged)

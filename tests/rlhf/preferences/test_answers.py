@@ -32,23 +32,23 @@ def test_prompts_end_and_answers_begin_at_one_place():
 
 
 def test_rows_of_pairs_stay_together():
-    answers = four()
+    answers = make_answers([[1], [2, 3], [2, 3], [1]], [[6, 7, 0], [8], [9, 0], [10, 11, 12]], filling=99)
     pairs = PreferencePairs(answers[torch.tensor([0, 1])], answers[torch.tensor([3, 2])])
     picked = pairs[torch.tensor([1])]
     assert picked.chosen.tokens.tolist() == [[2, 3, 8, 99, 99]]
-    assert picked.rejected.tokens.tolist() == [[99, 4, 9, 0, 99]]
+    assert picked.rejected.tokens.tolist() == [[2, 3, 9, 0, 99]]
     assert torch.equal(pairs.both.tokens, answers.tokens[[0, 1, 3, 2]])
     assert torch.equal(pairs.to("cpu").both.attention_mask, answers.attention_mask[[0, 1, 3, 2]])
 
 
 def test_batches_see_each_pair_once_in_an_epoch_and_remember_their_place():
-    answers = make_answers([[i + 1] for i in range(6)], [[i + 10] for i in range(6)])
+    answers = make_answers([[9]] * 6, [[i + 1] for i in range(6)])
     pairs = PreferencePairs(answers, answers[torch.arange(5, -1, -1)])
     batches, generator = RowBatches(pairs, 2), make_generator(0)
     seen = [batches(generator) for _ in range(3)]
-    firsts = [int(token) for batch in seen for token in batch.chosen.tokens[:, 0]]
+    firsts = [int(token) for batch in seen for token in batch.chosen.tokens[:, 1]]
     assert sorted(firsts) == [1, 2, 3, 4, 5, 6]
-    assert all(torch.equal(7 - batch.chosen.tokens[:, 0], batch.rejected.tokens[:, 0]) for batch in seen)
+    assert all(torch.equal(7 - batch.chosen.tokens[:, 1], batch.rejected.tokens[:, 1]) for batch in seen)
     state, generator_state = batches.state_dict(), generator.get_state()
     following = batches(generator)
     again, other = RowBatches(pairs, 2), make_generator(5)
@@ -85,3 +85,11 @@ def test_rollouts_are_answers_whose_filling_is_masked():
     assert rollouts.attention_mask[:, 3:].all()
     assert not answers.attention_mask[:, 3:].all()
     assert answers.n_prompt == 3
+
+
+def test_answers_to_different_prompts_are_no_pair():
+    chosen = make_answers([[1, 2], [3]], [[4], [5]])
+    for prompts in ([[1, 2], [6]], [[1, 2], [0, 3]]):  # another token; a real one where padding was
+        with pytest.raises(ShapeError, match="belong to the same prompt: got different ones in row 1"):
+            PreferencePairs(chosen, make_answers(prompts, [[5], [4]]))
+    assert len(PreferencePairs(chosen, make_answers([[1, 2], [3]], [[5], [4]], filling=7))) == 2

@@ -7,6 +7,7 @@ import torch
 from tests.rlhf.preferences.small_answers import four
 
 from arena_lib.errors import ConfigError, ShapeError
+from arena_lib.rlhf.preferences.answers import make_answers
 from arena_lib.rlhf.preferences.labels import draw_preferences, make_pairs
 
 
@@ -44,10 +45,12 @@ def test_some_pairs_of_each_prompt_may_be_drawn():
 
 
 def test_pairs_hold_the_answers_of_their_rows():
-    answers = four()
+    answers = make_answers([[1], [1], [2, 3], [2, 3]], [[6, 7, 0], [8], [9, 0], [10, 11, 12]])
     pairs = make_pairs(answers, torch.tensor([0.0, 1.0, 7.0, 3.0]), n_answers=2)
     assert torch.equal(pairs.chosen.tokens, answers.tokens[[1, 2]])
     assert torch.equal(pairs.rejected.tokens, answers.tokens[[0, 3]])
+    with pytest.raises(ShapeError, match="must belong to the same prompt"):
+        make_pairs(answers, torch.tensor([0.0, 1.0, 7.0, 3.0]), n_answers=4)
 
 
 def test_what_cannot_work_is_refused():

@@ -7,7 +7,7 @@ an activation cache makes of W_O or W_out after a pass is refused if these have 
 
 Shapes:  those of the weights
 Raises:  ConfigError for settings that can't work, for a model that has adapters already, and for reading merged weights
-         whose adapters have changed since; UnknownNameError for a target that isn't there.
+         that have changed since, or whose adapters have; UnknownNameError for a target that isn't there.
 Source:  Hu et al. 2021, arXiv:2106.09685, section 4; reading a parameter as a function of others: torch.nn.utils.parametrize.
 Differs: the sum is a weight, not an output (the paper's equation 3 before multiplying x out). The results are the same;
          a backward pass makes each adapted weight's whole gradient on its way to A and B, which it frees at once.
@@ -58,7 +58,7 @@ class Sums:
     def __init__(self) -> None:
         self.parts: dict[str, list[tuple[Matrix, Lora]]] = {}
         self.kept: dict[str, tuple[tuple[int, ...], Tensor]] = {}
-        """While merged: each sum, and the versions of the adapters that it was made of."""
+        """While merged: each sum, and the versions of the weight and the adapters that it was made of."""
         self.is_on = True
 
     def read(self, parameter: str, weight: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
@@ -68,9 +68,9 @@ class Sums:
         if parameter not in self.kept:
             return self.add(parameter, weight)
         versions, merged = self.kept[parameter]
-        if versions != self.versions(parameter):
+        if versions != self.versions(parameter, weight):
             raise ConfigError(
-                f"adapters must stay as they are while merged: got changed ones for {parameter}. Call unmerge() before "
+                f"adapters and weights must stay as they are while merged: got changed ones for {parameter}. Call unmerge() before "
                 "you train or load them."
             )
         return merged
@@ -83,9 +83,10 @@ class Sums:
             region.add_(matrix.arrange(lora.delta(), region))
         return total
 
-    def versions(self, parameter: str) -> tuple[int, ...]:
-        """How often each of a parameter's adapters has been written to."""
-        return tuple(factor._version for _, lora in self.parts[parameter] for factor in (lora.A, lora.B))
+    def versions(self, parameter: str, weight: Float[Tensor, "..."]) -> tuple[int, ...]:
+        """How often the weight and each of its adapters have been written to."""
+        factors = [factor for _, lora in self.parts[parameter] for factor in (lora.A, lora.B)]
+        return tuple(written._version for written in (weight, *factors))
 
 
 class Adapted(nn.Module):
@@ -197,9 +198,10 @@ class Adapters(nn.Module):
         self.eval()
         for module in self._owners.values():
             sums, weights = module._sums, module._parameters
+            held = {parameter: weight for parameter in sums.parts if (weight := weights[parameter]) is not None}
             sums.kept = {
-                parameter: (sums.versions(parameter), sums.add(parameter, weights[parameter]))  # type: ignore[arg-type]
-                for parameter in sums.parts
+                parameter: (sums.versions(parameter, weight), sums.add(parameter, weight))
+                for parameter, weight in held.items()
             }
         self.train(was_training)
 

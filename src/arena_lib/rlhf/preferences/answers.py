@@ -1,7 +1,7 @@
 """Answers to prompts as tokens, and pairs of answers of which one was preferred.
 
 Shapes:  tokens, attention_mask "batch seq" with seq = n_prompt + gen_len; is_response "batch gen_len"
-Raises:  ShapeError for masks and pairs that don't fit; TokenError for an answer without tokens.
+Raises:  ShapeError for masks and pairs that don't fit, or pairs of different prompts; TokenError for an answer without tokens.
 Source:  own derivation.
 """
 
@@ -101,6 +101,19 @@ class PreferencePairs:
             raise ShapeError(
                 f"chosen and rejected answers must have the same shape and n_prompt: got {shapes[0]} and {shapes[1]}. Take "
                 "both from one Answers, as make_pairs does."
+            )
+        self._require_same_prompts()
+
+    def _require_same_prompts(self) -> None:
+        chosen, rejected = self.chosen, self.rejected
+        if chosen.tokens.device.type != "cpu":  # looking would wait for the device
+            return
+        masks = [side.attention_mask[:, : side.n_prompt].bool() for side in (chosen, rejected)]
+        differ = (masks[0] != masks[1]) | (chosen.tokens != rejected.tokens)[:, : chosen.n_prompt] & masks[0]
+        if differ.any():
+            raise ShapeError(
+                "chosen and rejected answers must belong to the same prompt: got different ones in row "
+                f"{int(differ.any(dim=1).int().argmax())}. Compare answers to one prompt, as make_pairs does."
             )
 
     def __len__(self) -> int:
