@@ -12,6 +12,7 @@ from arena_lib.tests.loss_landscapes.curvature import (
 )
 from arena_lib.tests.loss_landscapes.descent import test_descend_and_measure
 from arena_lib.tests.loss_landscapes.flatness import test_raise_sharpness, test_scale_free_product
+from arena_lib.tests.loss_landscapes.lines import test_losses_along_line
 from arena_lib.tests.loss_landscapes.small_matrices import test_lanczos_quadrature, test_ritz_pairs
 from arena_lib.tests.loss_landscapes.spectra import test_lanczos, test_power_iteration
 from arena_lib.tests.loss_landscapes.symmetric import (
@@ -21,7 +22,6 @@ from arena_lib.tests.loss_landscapes.symmetric import (
 )
 from arena_lib.tests.loss_landscapes.vectors import (
     test_flatten_parameters,
-    test_losses_along_line,
     test_outputs_at,
     test_unflatten_parameters,
 )
