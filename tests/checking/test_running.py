@@ -65,7 +65,7 @@ def test_mistake_that_only_a_gradient_shows_is_named(toy):
 
 
 def test_unknown_mistake_gets_no_name(toy):
-    result = run(toy.test_half_norm, lambda x, weight: x * weight / 7 + x.detach())
+    result = run(toy.test_half_norm, lambda x, weight: x * weight / 3 + x.detach())
     assert result.status == "failed"
     assert result.diagnosis is None
 

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pytest
 
-from arena_lib.checking.variants.mutants import Mutant, edit
+from arena_lib.checking.proofs.mutants import Mutant, edit
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "arena_lib"

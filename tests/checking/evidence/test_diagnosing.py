@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from arena_lib.checking import run
+from arena_lib.checking import exercise, run
 from arena_lib.checking.cases import Case
 from arena_lib.checking.comparison.comparing import Raised
 from arena_lib.checking.evidence.diagnosing import _forms, diagnose
@@ -251,3 +251,27 @@ def test_where_an_exception_is_asked_for_its_words_are_free(toy):
     plain = {"observe": lambda function, case: {"output": function(*case.args)}, "properties": (), "accepts": ()}
     test = dataclasses.replace(toy.test_half_norm, reference=check, cases=cases, mistakes=(tripled,), **plain)
     assert name_of(test, observe(test, theirs)) == "triples"
+
+
+def spread(x, factor=2.0, *, offset=1.0):
+    """How far each entry is from the mean."""
+    return factor * (x - x.mean()) + offset
+
+
+def spread_cases(generator):
+    given = [(5, {}), (7, {"factor": 3.0}), (4, {"offset": -2.0})]
+    return [Case(label=f"{n}", args=(torch.randn(n, generator=generator),), kwargs=kwargs) for n, kwargs in given]
+
+
+@pytest.mark.parametrize(
+    ("slip", "name"),
+    [
+        (lambda x, factor=2.0, *, offset=1.0: 2.0 * (x - x.mean()) + offset, "ignores factor"),
+        (lambda x, factor=2.0, *, offset=1.0: 1.0 - factor * (x.mean() - x), "ignores offset"),
+        (lambda x, factor=2.0, *, offset=1.0: 2.0 * (x - x.mean()) + 1.0, None),
+        (lambda x, factor=2.0, *, offset=1.0: factor * (x - x.median()) + offset, None),
+    ],
+)
+def test_an_ignored_parameter_is_named_though_no_mistake_is_declared(slip, name):
+    test = exercise(reference=spread, cases=spread_cases)
+    assert name_of(test, observe(test, slip)) == name

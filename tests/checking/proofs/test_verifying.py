@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from arena_lib.checking import Case, Mistake, verify
-from arena_lib.checking.proofs.scoring import try_mutants
+from arena_lib.checking.proofs.mutants import try_mutants
 
 
 def stub(x, weight):

@@ -1,4 +1,4 @@
-"""What reproduces what a learner's object does: a known mistake, a small change to the reference, or two mistakes."""
+"""What reproduces what a learner's object does: a known mistake, an ignored parameter, or two mistakes together."""
 
 import itertools
 import re
@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from arena_lib.checking.evidence.changes import find_change
 from arena_lib.checking.evidence.examples import is_examples_case
 from arena_lib.checking.evidence.expectations import RAISED, cases_of, expectations_of, observe_or_raised
+from arena_lib.checking.evidence.ignoring import asked_about, ignoring
 from arena_lib.checking.evidence.sightings import Sighting, first_wrong_case, reproduces, same_observations
 from arena_lib.checking.mistakes import Mistake, build_both, build_both_alone
 from arena_lib.checking.observing import Observations
@@ -30,7 +30,7 @@ ABOUT_SIZES = ("The size of tensor a", "Expected target size", "mat1 and mat2 sh
 
 
 def diagnose(sighting: Sighting) -> Diagnosis | None:
-    """The first mistake that shows what was seen; else one that recognises it, a small change, or a pair of mistakes."""
+    """The first mistake that shows what was seen; else one that recognises it, a parameter that is ignored, or a pair."""
     mistakes = sighting.test.mistakes
     for index, mistake in enumerate(mistakes):
         if _shows(sighting, index):
@@ -38,9 +38,11 @@ def diagnose(sighting: Sighting) -> Diagnosis | None:
     for mistake in mistakes:
         if mistake.shows is not None and _recognises(mistake, sighting):
             return Diagnosis(mistake=mistake.name, why=mistake.why)
-    change = find_change(sighting)
-    if change is not None:
-        return change
+    name = _find_ignored(sighting)
+    if name is not None:
+        return Diagnosis(
+            mistake=f"ignores {name}", why=f"what is given as {name} must be used, and not always its default"
+        )
     pair = _find_pair(sighting)
     if pair is None:
         return None
@@ -86,6 +88,23 @@ def _recognises(mistake: Mistake, sighting: Sighting) -> bool:
         return bool(mistake.shows(seen))
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError):
         return False  # observations of a learner's object can be of any kind, or missing
+
+
+def _find_ignored(sighting: Sighting) -> str | None:
+    """The first parameter by whose default, whatever is given, the reference shows in every case what was seen."""
+    case_idx = first_wrong_case(sighting)
+    if case_idx is None:
+        return None
+    test = sighting.test
+    case, seen = cases_of(test, sighting.device)[case_idx], sighting.seen[case_idx]
+    for name in asked_about(test.reference):
+        version = ignoring(test.reference, name)
+        if not version.has_default:
+            continue
+        shown = observe_or_raised(test, version.obj, case, case_idx)  # most need no second look
+        if same_observations(test, shown, seen) and reproduces(version.obj, sighting):
+            return name
+    return None
 
 
 def _find_pair(sighting: Sighting) -> tuple[Mistake, Mistake] | None:

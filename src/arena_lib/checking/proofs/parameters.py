@@ -5,10 +5,10 @@ plain value and that the docstring describes, by using what the first call gave.
 version looks at nothing that this parameter changes.
 """
 
+from arena_lib.checking.evidence.ignoring import asked_about, ignoring
 from arena_lib.checking.exercises import Exercise
 from arena_lib.checking.proofs.places import place_of_test
 from arena_lib.checking.running import rejects
-from arena_lib.checking.variants.ignoring import asked_about, ignoring
 
 
 def parameter_problems(test: Exercise) -> list[str]:

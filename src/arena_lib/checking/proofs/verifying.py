@@ -19,9 +19,9 @@ from arena_lib.checking.mistakes import Mistake
 from arena_lib.checking.proofs.case_problems import case_problems, engine_problems, exception_problems
 from arena_lib.checking.proofs.declaration_problems import observation_problems, shared_names, signature_problems
 from arena_lib.checking.proofs.example_problems import example_problems, syntax_problems
+from arena_lib.checking.proofs.mutants import MutantScore, try_mutants, undeclarable
 from arena_lib.checking.proofs.parameters import parameter_problems
 from arena_lib.checking.proofs.places import place_of_definition, place_of_test
-from arena_lib.checking.proofs.scoring import MutantScore, try_mutants, undeclarable
 from arena_lib.checking.results import Result, Status
 from arena_lib.checking.running import run
 

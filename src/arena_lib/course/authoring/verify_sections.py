@@ -70,8 +70,8 @@ def _run(
 ) -> Iterator[tuple[str, Record]]:
     """The records that a process for each hash seed makes of the exercises which wait for it.
 
-    `edited` are the ids of those of which it also tries the edits. A process that crashes leaves the exercise at which it did so as one that doesn't hold, and those after it
-    without a record.
+    `edited` are the ids of those of which it also tries the edits. A process that crashes leaves the exercise at which it
+    did so as one that doesn't hold, and those after it without a record.
     """
     jobs = [
         Job(

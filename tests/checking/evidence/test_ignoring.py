@@ -2,7 +2,7 @@
 
 import torch
 
-from arena_lib.checking.variants.ignoring import asked_about, ignoring
+from arena_lib.checking.evidence.ignoring import asked_about, ignoring
 
 
 def power(x, exponent, offset=0.0, *, chunk=2):

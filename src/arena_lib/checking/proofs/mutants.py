@@ -13,9 +13,11 @@ Differs: what refuses bad input (an `if` that only raises, a call of `check_...`
 
 import ast
 import copy
+import difflib
 import inspect
 import textwrap
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -23,51 +25,40 @@ from typing import Any
 
 from arena_lib.checking.exercises import Exercise
 from arena_lib.checking.mistakes import execute_again
+from arena_lib.checking.proofs.time_limit import OutOfTimeError, time_limit
+from arena_lib.checking.running import rejects
 from arena_lib.errors import AuthoringError
 
+TIMES_THE_REFERENCE = 10
+"""An edit that takes this many times as long as the reference counts as an endless loop, which a learner would see."""
+N_NEAREST = 3
+"""Names of edits that are offered for one that there isn't."""
 WIDTH_OF_PLACE = 60
 """Characters of the code that names a mutant."""
 
-_OPERATORS: dict[type[ast.operator], tuple[str, type[ast.operator]]] = {
-    ast.Add: ("subtracts where it should add", ast.Sub),
-    ast.Sub: ("adds where it should subtract", ast.Add),
-    ast.Mult: ("divides where it should multiply", ast.Div),
-    ast.Div: ("multiplies where it should divide", ast.Mult),
-    ast.FloorDiv: ("multiplies where it should divide", ast.Mult),
-    ast.Mod: ("takes the quotient where it should take the remainder", ast.FloorDiv),
-    ast.Pow: ("multiplies where it should raise to a power", ast.Mult),
-    ast.BitAnd: ("joins with or where it should join with and", ast.BitOr),
-    ast.BitOr: ("joins with and where it should join with or", ast.BitAnd),
+_OPERATORS: dict[type[ast.operator], type[ast.operator]] = {
+    ast.Add: ast.Sub,
+    ast.Sub: ast.Add,
+    ast.Mult: ast.Div,
+    ast.Div: ast.Mult,
+    ast.FloorDiv: ast.Mult,
+    ast.Mod: ast.FloorDiv,
+    ast.Pow: ast.Mult,
+    ast.BitAnd: ast.BitOr,
+    ast.BitOr: ast.BitAnd,
 }
-"""For each operator another one, and what is wrong with that."""
-_PARTS: dict[type[ast.operator], str] = {
-    ast.Add: "a term",
-    ast.Sub: "what is to be subtracted",
-    ast.Mult: "a factor",
-    ast.Div: "a division",
-    ast.FloorDiv: "a division",
-    ast.Pow: "a power",
-    ast.BitAnd: "a condition",
-    ast.BitOr: "a condition",
+_COMPARISONS: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
+    ast.Lt: (ast.LtE, ast.Gt),
+    ast.LtE: (ast.Lt, ast.GtE),
+    ast.Gt: (ast.GtE, ast.Lt),
+    ast.GtE: (ast.Gt, ast.LtE),
+    ast.Eq: (ast.NotEq,),
+    ast.NotEq: (ast.Eq,),
+    ast.Is: (ast.IsNot,),
+    ast.IsNot: (ast.Is,),
+    ast.In: (ast.NotIn,),
+    ast.NotIn: (ast.In,),
 }
-"""What one side of an operator is called that is left out."""
-_AT_EQUALITY, _ROUND = (
-    "is wrong where two numbers that it compares are equal",
-    "compares two numbers the wrong way round",
-)
-_COMPARISONS: dict[type[ast.cmpop], dict[type[ast.cmpop], str]] = {
-    ast.Lt: {ast.LtE: _AT_EQUALITY, ast.Gt: _ROUND},
-    ast.LtE: {ast.Lt: _AT_EQUALITY, ast.GtE: _ROUND},
-    ast.Gt: {ast.GtE: _AT_EQUALITY, ast.Lt: _ROUND},
-    ast.GtE: {ast.Gt: _AT_EQUALITY, ast.LtE: _ROUND},
-    ast.Eq: {ast.NotEq: "turns a condition round"},
-    ast.NotEq: {ast.Eq: "turns a condition round"},
-    ast.Is: {ast.IsNot: "turns a condition round"},
-    ast.IsNot: {ast.Is: "turns a condition round"},
-    ast.In: {ast.NotIn: "turns a condition round"},
-    ast.NotIn: {ast.In: "turns a condition round"},
-}
-"""For each comparison others, and what is wrong with them."""
 _NAMES = {"mean": "sum", "sum": "mean", "min": "max", "max": "min", "argmin": "argmax", "argmax": "argmin"}
 _NAMES |= {"any": "all", "all": "any", "sin": "cos", "cos": "sin", "softmax": "log_softmax", "log_softmax": "softmax"}
 _SYMMETRIC = frozenset({"max", "min", "maximum", "minimum", "equal", "allclose", "logical_and", "logical_or"})
@@ -91,8 +82,6 @@ class Mutant:
     """Of the reference's definition, counted from 1."""
     source: str
     """The whole definition with the edit."""
-    words: str
-    """What the edited version does wrong, in words that show no code: "adds where it should subtract"."""
 
     @property
     def name(self) -> str:
@@ -135,9 +124,7 @@ def _mutant(tree: ast.Module, index: int, keep: frozenset[str]) -> Mutant | None
         compile(source, "<mutant>", "exec", dont_inherit=True)
     except (SyntaxError, ValueError):
         return None
-    if new == old:
-        return None
-    return Mutant(_short(old), _short(new), getattr(place, "lineno", 1), source, change.words)
+    return None if new == old else Mutant(_short(old), _short(new), getattr(place, "lineno", 1), source)
 
 
 def _short(code: str) -> str:
@@ -150,17 +137,16 @@ class _Edit:
 
     place: ast.AST
     make: Callable[[], None]
-    words: str
 
 
 def _edits(tree: ast.Module, keep: frozenset[str]) -> Iterator[_Edit]:
     definition = tree.body[0]
     parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
     for node in _judged_nodes(definition, keep):
-        for words, replacement in _replacements(node, parents[node]):
-            yield _Edit(_place(node, parents), _replacing(node, replacement, parents[node]), words)
-        for words, change in _changes(node):
-            yield _Edit(_place(node, parents), change, words)
+        for replacement in _replacements(node, parents[node]):
+            yield _Edit(_place(node, parents), _replacing(node, replacement, parents[node]))
+        for change in _changes(node):
+            yield _Edit(_place(node, parents), change)
 
 
 def _judged_nodes(definition: ast.AST, keep: frozenset[str]) -> Iterator[ast.AST]:
@@ -231,25 +217,25 @@ def _replacing(node: ast.AST, replacement: ast.AST, parent: ast.AST) -> Callable
     return replace
 
 
-def _replacements(node: ast.AST, parent: ast.AST) -> Iterator[tuple[str, ast.AST]]:
-    """What may stand in place of an expression, and what is wrong with it."""
+def _replacements(node: ast.AST, parent: ast.AST) -> Iterator[ast.AST]:
+    """What may stand in place of an expression."""
     if isinstance(node, ast.BinOp):
-        yield from _other_sums(node)
+        if type(node.op) in _OPERATORS:
+            yield ast.BinOp(node.left, _OPERATORS[type(node.op)](), node.right)
+            yield node.left
+        if isinstance(node.op, ast.Add | ast.Mult):
+            yield node.right
     elif isinstance(node, ast.UnaryOp):
         yield from _other_signs(node, parent)
     elif isinstance(node, ast.BoolOp):
-        is_and = isinstance(node.op, ast.And)
-        words = (
-            "asks that one of two conditions holds, not both" if is_and else "asks that both conditions hold, not one"
-        )
-        yield words, ast.BoolOp(ast.Or() if is_and else ast.And(), node.values)
+        yield ast.BoolOp(ast.Or() if isinstance(node.op, ast.And) else ast.And(), node.values)
     elif isinstance(node, ast.IfExp):
-        yield "turns a condition round", ast.IfExp(ast.UnaryOp(ast.Not(), node.test), node.body, node.orelse)
+        yield ast.IfExp(ast.UnaryOp(ast.Not(), node.test), node.body, node.orelse)
     elif isinstance(node, ast.Compare) and len(node.ops) == 1:
-        for operator, words in _COMPARISONS[type(node.ops[0])].items():
-            yield words, ast.Compare(node.left, [operator()], node.comparators)
+        for operator in _COMPARISONS[type(node.ops[0])]:
+            yield ast.Compare(node.left, [operator()], node.comparators)
     elif isinstance(node, ast.Constant) and not isinstance(parent, ast.UnaryOp) and not _is_unseen(parent):
-        yield from _other_constants(node.value, parent)
+        yield from _other_constants(node.value)
     elif isinstance(node, ast.Call):
         yield from _other_calls(node)
 
@@ -258,102 +244,67 @@ def _is_unseen(parent: ast.AST) -> bool:
     return isinstance(parent, ast.keyword) and parent.arg in _UNSEEN
 
 
-def _other_sums(node: ast.BinOp) -> Iterator[tuple[str, ast.AST]]:
-    """Another operator, or one of the two sides alone."""
-    if type(node.op) in _OPERATORS:
-        words, operator = _OPERATORS[type(node.op)]
-        yield words, ast.BinOp(node.left, operator(), node.right)
-        yield f"leaves {_PARTS.get(type(node.op), 'a step')} out", node.left
-    if isinstance(node.op, ast.Add | ast.Mult):
-        yield f"leaves {_PARTS[type(node.op)]} out", node.right
-
-
-def _other_signs(node: ast.UnaryOp, parent: ast.AST) -> Iterator[tuple[str, ast.AST]]:
+def _other_signs(node: ast.UnaryOp, parent: ast.AST) -> Iterator[ast.AST]:
     """Without the sign; for a negative number, its neighbours (of the last axis, the one before it only)."""
     value = getattr(node.operand, "value", None) if isinstance(node.operand, ast.Constant) else None
     if not isinstance(value, int) or isinstance(value, bool):
-        words = "turns a sign round" if isinstance(node.op, ast.USub) else "turns a condition round"
-        yield words, node.operand
+        yield node.operand
         return
-    smaller, larger = _one_off(parent)
-    yield smaller, ast.UnaryOp(node.op, ast.Constant(value + 1))
+    yield ast.UnaryOp(node.op, ast.Constant(value + 1))
     is_axis = isinstance(parent, ast.keyword) and parent.arg in ("dim", "axis")
     if not is_axis:
-        yield larger, ast.UnaryOp(node.op, ast.Constant(value - 1)) if value != 1 else ast.Constant(0)
+        yield ast.UnaryOp(node.op, ast.Constant(value - 1)) if value != 1 else ast.Constant(0)
 
 
-def _one_off(parent: ast.AST) -> tuple[str, str]:
-    """What is wrong with a whole number that is one too small, and with one that is one too large."""
-    if isinstance(parent, ast.keyword) and parent.arg in ("dim", "axis"):
-        return ("works along another axis",) * 2
-    if isinstance(parent, ast.Subscript | ast.Slice | ast.Tuple):
-        return (
-            "takes the entry before the right one, or a part that is one off",
-            "takes the entry after the right one, or a part that is one off",
-        )
-    if isinstance(parent, ast.BinOp):
-        is_added = isinstance(parent.op, ast.Add | ast.Sub)
-        return ("is off by a number that is added or subtracted" if is_added else "is off by a factor or a power",) * 2
-    return "has a number that is one too small", "has a number that is one too large"
-
-
-def _other_constants(value: object, parent: ast.AST) -> Iterator[tuple[str, ast.AST]]:
+def _other_constants(value: object) -> Iterator[ast.AST]:
     if isinstance(value, bool):
-        yield f"says {not value} where it should say {value}", ast.Constant(not value)
+        yield ast.Constant(not value)
     elif isinstance(value, int):
-        smaller, larger = _one_off(parent)
-        yield larger, ast.Constant(value + 1)
-        yield smaller, ast.Constant(value - 1)
+        yield ast.Constant(value + 1)
+        yield ast.Constant(value - 1)
     elif isinstance(value, float):
-        yield "has a wrong constant", ast.Constant(value + 1.0)
-        yield "has a wrong constant", ast.Constant(value * 2.0)
+        yield ast.Constant(value + 1.0)
+        yield ast.Constant(value * 2.0)
 
 
-def _other_calls(node: ast.Call) -> Iterator[tuple[str, ast.AST]]:
+def _other_calls(node: ast.Call) -> Iterator[ast.AST]:
     function = node.func
     if isinstance(function, ast.Attribute):
         if function.attr in _NAMES:
-            other = _NAMES[function.attr]
-            words = f"takes {other} where it should take {function.attr}"
-            yield words, ast.Call(ast.Attribute(function.value, other, ast.Load()), node.args, node.keywords)
+            yield ast.Call(ast.Attribute(function.value, _NAMES[function.attr], ast.Load()), node.args, node.keywords)
         if function.attr in _LEFT_OUT and not node.args and not node.keywords:
-            yield f"leaves {function.attr} out", function.value
+            yield function.value
     if isinstance(function, ast.Name) and function.id in _NAMES:
-        other = _NAMES[function.id]
-        words = f"takes {other} where it should take {function.id}"
-        yield words, ast.Call(ast.Name(other, ast.Load()), node.args, node.keywords)
+        yield ast.Call(ast.Name(_NAMES[function.id], ast.Load()), node.args, node.keywords)
     if _called(node) in _UNTOUCHED:
         return
     for keyword in [keyword for keyword in node.keywords if keyword.arg not in _UNSEEN]:
-        words = f"does without {keyword.arg}" if keyword.arg else "hands options on to nobody"
-        yield words, ast.Call(function, node.args, [other for other in node.keywords if other is not keyword])
+        yield ast.Call(function, node.args, [other for other in node.keywords if other is not keyword])
     if (
         len(node.args) >= 2
         and _called(node) not in _SYMMETRIC
         and not any(isinstance(arg, ast.Starred) for arg in node.args)
     ):
-        words = "exchanges two things that have an order: what is given first and what second"
-        yield words, ast.Call(function, [node.args[1], node.args[0], *node.args[2:]], node.keywords)
+        yield ast.Call(function, [node.args[1], node.args[0], *node.args[2:]], node.keywords)
 
 
-def _changes(node: ast.AST) -> Iterator[tuple[str, Callable[[], None]]]:
-    """Changes within a statement, a slice or a comprehension, and what is wrong then."""
+def _changes(node: ast.AST) -> Iterator[Callable[[], None]]:
+    """Changes within a statement, a slice or a comprehension."""
     if isinstance(node, ast.If | ast.While):
-        yield "turns a condition round", lambda: setattr(node, "test", ast.UnaryOp(ast.Not(), node.test))
+        yield lambda: setattr(node, "test", ast.UnaryOp(ast.Not(), node.test))
     elif isinstance(node, ast.comprehension):
         for condition in node.ifs:
-            yield "leaves a condition out", lambda condition=condition: node.ifs.remove(condition)  # type: ignore[misc]
+            yield lambda condition=condition: node.ifs.remove(condition)  # type: ignore[misc]
     elif isinstance(node, ast.Slice):
-        for bound, words in (("lower", "begins a part one too late"), ("upper", "ends a part one too late")):
+        for bound in ("lower", "upper"):
             value = getattr(node, bound)
             if value is not None and not _is_constant(value):
                 moved = ast.BinOp(value, ast.Add(), ast.Constant(1))
-                yield words, lambda bound=bound, moved=moved: setattr(node, bound, moved)  # type: ignore[misc]
+                yield lambda bound=bound, moved=moved: setattr(node, bound, moved)  # type: ignore[misc]
     elif isinstance(node, ast.AugAssign) and type(node.op) in _OPERATORS:
-        words, operator = _OPERATORS[type(node.op)]
-        yield words, lambda: setattr(node, "op", operator())
+        yield lambda: setattr(node, "op", _OPERATORS[type(node.op)]())
     elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-        yield f"leaves {_called(node.value) or 'a call'} out", lambda: setattr(node, "value", ast.Constant(None))
+        yield lambda: setattr(node, "value", ast.Constant(None))
 
 
 def _is_constant(node: ast.expr) -> bool:
@@ -371,3 +322,78 @@ def build(mutant: Mutant, reference: Callable[..., Any]) -> Any:
     all_lines[first - 1 : first - 1 + len(lines)] = [textwrap.indent(mutant.source, indent) + "\n"]
     mutated = execute_again("".join(all_lines), module)
     return reduce(getattr, reference.__qualname__.split("."), mutated)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MutantScore:
+    """How many edits of a reference its test rejects."""
+
+    n_tried: int
+    n_rejected: int
+    n_equivalent: int
+    survivors: tuple[str, ...]
+    """Edits that pass and aren't declared equivalent."""
+    needless: tuple[str, ...] = ()
+    """Entries of `equivalent` all of whose edits are rejected."""
+
+    @property
+    def share(self) -> float:
+        """Rejected edits among those that aren't equivalent; 1 if there are none."""
+        n_wrong = self.n_tried - self.n_equivalent
+        return self.n_rejected / n_wrong if n_wrong else 1.0
+
+
+def try_mutants(test: Exercise, most: int | None = None) -> MutantScore:
+    """Runs the edits of a test's reference through it: all, or `most` of them spread evenly."""
+    mutants = mutants_of(test)
+    if most is not None and len(mutants) > most:
+        mutants = [mutants[i * len(mutants) // most] for i in range(most)]
+    started = time.process_time()
+    rejects(test, _adapted(test, test.reference))
+    seconds = 1.0 + TIMES_THE_REFERENCE * (time.process_time() - started)
+    survivors = [mutant for mutant in mutants if not is_rejected(test, mutant, seconds)]
+    declared = [mutant.name for mutant in survivors if _is_declared(test, mutant)]
+    undeclared = tuple(mutant.name for mutant in survivors if not _is_declared(test, mutant))
+    return MutantScore(
+        n_tried=len(mutants),
+        n_rejected=len(mutants) - len(survivors),
+        n_equivalent=len(declared),
+        survivors=undeclared,
+        needless=_needless(test, mutants, survivors),
+    )
+
+
+def _needless(test: Exercise, tried: list[Mutant], survivors: list[Mutant]) -> tuple[str, ...]:
+    """Entries of `equivalent` that name edits of those tried, and none that passes."""
+    named, passing = ({name for m in mutants for name in (m.name, m.old)} for mutants in (tried, survivors))
+    return tuple(sorted(set(test.equivalent) & named - passing))
+
+
+def _is_declared(test: Exercise, mutant: Mutant) -> bool:
+    return mutant.name in test.equivalent or mutant.old in test.equivalent
+
+
+def undeclarable(test: Exercise, survivors: Sequence[str] = ()) -> dict[str, list[str]]:
+    """Entries of `equivalent` that name no edit of the reference, each with the nearest ones, of those that pass first."""
+    mutants = mutants_of(test)
+    known = sorted({name for mutant in mutants for name in (mutant.name, mutant.old)})
+    unknown = sorted(set(test.equivalent) - set(known))
+    return {
+        entry: difflib.get_close_matches(entry, survivors, n=N_NEAREST, cutoff=0.0)
+        or [name for name in known if entry in name][:N_NEAREST]
+        or difflib.get_close_matches(entry, known, n=N_NEAREST, cutoff=0.0)
+        for entry in unknown
+    }
+
+
+def is_rejected(test: Exercise, mutant: Mutant, seconds: float) -> bool:
+    """Whether the test rejects this edit; one that can't even be executed, or doesn't end, is rejected."""
+    try:
+        with time_limit(seconds):
+            return rejects(test, _adapted(test, build(mutant, test.reference)))
+    except (OutOfTimeError, Exception):
+        return True
+
+
+def _adapted(test: Exercise, obj: Any) -> Any:
+    return obj if test.adapt is None else test.adapt(obj)
