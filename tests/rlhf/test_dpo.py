@@ -8,7 +8,7 @@ import torch
 from tests.rlhf.lora.small_models import make_llama
 from tests.rlhf.preferences.small_answers import PROMPTS, RESPONSES, make_set
 
-from arena_lib.errors import ConfigError
+from arena_lib.errors import ConfigError, ShapeError
 from arena_lib.rlhf.dpo import (
     DPOConfig,
     DPOTrainer,
@@ -163,3 +163,14 @@ def test_losses_and_gradients_are_those_of_trls_trainer(loss_type, tmp_path):
     ours = policy.blocks[0].mlp.W_in.grad
     assert torch.allclose(ours, gradients["model.layers.0.mlp.up_proj.weight"].T, atol=1e-5)
     assert ours.abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("loss_fn", [dpo_loss, ipo_loss])
+@pytest.mark.parametrize("shape", [(3, 1), (1,), ()])
+def test_log_probabilities_of_other_shapes_are_refused_and_not_broadcast(loss_fn, shape):
+    three = torch.zeros(3)
+    for place in range(4):
+        args = [three] * 4
+        args[place] = torch.zeros(shape)
+        with pytest.raises(ShapeError, match=r"must have one shape, \(batch,\)"):
+            loss_fn(*args)

@@ -197,3 +197,10 @@ def test_an_update_makes_what_was_better_likelier():
 def test_settings_that_cannot_work_are_refused(without_types, settings, message):
     with pytest.raises(ConfigError, match=message):
         make_trainer(**settings)
+
+
+@pytest.mark.parametrize("shape", [(1,), (2, 3), ()])
+def test_advantages_of_another_shape_are_refused_and_not_broadcast(shape):
+    logprobs, is_response = torch.zeros(2, 3), torch.ones(2, 3, dtype=torch.bool)
+    with pytest.raises(ShapeError, match="one number for each of 2 samples"):
+        grpo_loss(logprobs, logprobs, logprobs, torch.ones(shape), is_response, 0.2, 0.1)

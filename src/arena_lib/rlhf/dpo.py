@@ -5,8 +5,8 @@ itself a reward model, with r(y) = beta log(pi(y) / reference(y)) up to a consta
 DPO fits that implicit reward to the pairs by the Bradley-Terry loss.
 
 Shapes:  log-probabilities of whole answers, "batch", in nats; losses are one number
-Raises:  ConfigError for a beta or tau that isn't above 0, and for a reference with another vocabulary; what
-         `core.training` raises.
+Raises:  ConfigError for a beta or tau that isn't above 0, and for a reference with another vocabulary; ShapeError
+         for log-probabilities of other shapes; what `core.training` raises.
 Source:  Rafailov et al. 2023, arXiv:2305.18290, equations 5 and 7; Azar et al. 2023, arXiv:2310.12036, equation 17.
 Differs: the reference scores each answer once, before training, as pairs don't change; so no second model is held.
 """
@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from arena_lib.core.configs import check_numbers, check_sizes
 from arena_lib.core.optimization import TrainingConfig
 from arena_lib.core.training import Evaluate, Trainer
-from arena_lib.errors import ConfigError
+from arena_lib.errors import ConfigError, ShapeError
 from arena_lib.rlhf.logprobs import compute_response_logprobs
 from arena_lib.rlhf.preferences.answers import Answers, PreferencePairs, RowBatches
 from arena_lib.transformer.fast.model import Transformer
@@ -50,7 +50,7 @@ def dpo_loss(
     tensor(0.6931)
     """
     check_positive("beta", beta)
-    h = (chosen_logprobs - ref_chosen_logprobs) - (rejected_logprobs - ref_rejected_logprobs)
+    h = _subtract_log_ratios(chosen_logprobs, rejected_logprobs, ref_chosen_logprobs, ref_rejected_logprobs)
     return -F.logsigmoid(beta * h).mean()
 
 
@@ -74,8 +74,24 @@ def ipo_loss(
     tensor(0.)
     """
     check_positive("tau", tau)
-    h = (chosen_logprobs - ref_chosen_logprobs) - (rejected_logprobs - ref_rejected_logprobs)
+    h = _subtract_log_ratios(chosen_logprobs, rejected_logprobs, ref_chosen_logprobs, ref_rejected_logprobs)
     return (h - 1 / (2 * tau)).pow(2).mean()
+
+
+def _subtract_log_ratios(
+    chosen_logprobs: Float[Tensor, " batch"],
+    rejected_logprobs: Float[Tensor, " batch"],
+    ref_chosen_logprobs: Float[Tensor, " batch"],
+    ref_rejected_logprobs: Float[Tensor, " batch"],
+) -> Float[Tensor, " batch"]:
+    """The log-ratio of each chosen answer less that of the rejected one; ShapeError unless there's a number for each pair."""
+    shapes = [tuple(x.shape) for x in (chosen_logprobs, rejected_logprobs, ref_chosen_logprobs, ref_rejected_logprobs)]
+    if len(shapes[0]) != 1 or len(set(shapes)) > 1:
+        raise ShapeError(
+            f"the four log-probabilities must have one shape, (batch,): got {', '.join(map(str, shapes))}. Add up each answer's "
+            "tokens first."
+        )
+    return (chosen_logprobs - ref_chosen_logprobs) - (rejected_logprobs - ref_rejected_logprobs)
 
 
 def compute_implicit_rewards(

@@ -9,14 +9,13 @@ grow. "token" gives every drawn token of the minibatch the same weight, whatever
 a number that depends on no sample, so that a gradient doesn't either: the fix.
 
 Shapes:  logprobs "batch gen_len", advantages "batch" -> one number
-Raises:  ConfigError for a normalisation that isn't there, or a group of one; ShapeError for a mask of another shape.
+Raises:  ConfigError for a normalisation that isn't there, or a group of one; ShapeError for a mask or advantages
+         of another shape.
 Source:  Shao et al. 2024, arXiv:2402.03300, equations 3 and 4 (the objective, k3); Liu et al. 2025, arXiv:2503.20783,
          section 3.1 (the bias by length and its fix); Yu et al. 2025, arXiv:2503.14476, section 3.3 ("token").
 Differs: old log-probabilities are those of sampling, so there is no second pass to get them.
 """
 
-import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -26,16 +25,12 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from arena_lib.core.configs import check_sizes
-from arena_lib.core.training import Evaluate
-from arena_lib.errors import ConfigError
+from arena_lib.errors import ConfigError, ShapeError
 from arena_lib.rlhf.advantages import check_groups, compute_group_advantages
 from arena_lib.rlhf.divergences import kl_k3
 from arena_lib.rlhf.masking import masked_mean, require_same_shape
-from arena_lib.rlhf.prompts import Prompts
-from arena_lib.rlhf.rewards.checking import RewardFn
 from arena_lib.rlhf.rollouts import Rollouts
 from arena_lib.rlhf.training import ReplayMemory, RolloutConfig, RolloutTrainer
-from arena_lib.transformer.fast.model import Transformer
 
 Normalization = Literal["sequence", "token", "constant"]
 
@@ -53,6 +48,11 @@ def calc_clipped_terms(
 
     Gradients flow through `logprobs`; the others are data.
     """
+    if advantages.shape != logprobs.shape[:1]:
+        raise ShapeError(
+            f"advantages must have one number for each of {len(logprobs)} samples: got the shape {tuple(advantages.shape)}. "
+            "compute_group_advantages gives them."
+        )
     ratio = (logprobs - old_logprobs).exp()
     clipped = ratio.clamp(1 - clip_coef, 1 + clip_coef)
     return torch.minimum(ratio * advantages[:, None], clipped * advantages[:, None])
@@ -136,38 +136,12 @@ class GrpoConfig(RolloutConfig):
 
 
 class GrpoTrainer(RolloutTrainer):
-    """Trains a policy by GRPO; `RolloutTrainer` says what the arguments are.
+    """Trains a policy by GRPO; `RolloutTrainer` says what the arguments are: the model is the policy.
 
     `train()` does the whole. By hand: `memory = trainer.rollout_phase()`, then `trainer.learning_phase(memory)`.
     """
 
     config: GrpoConfig
-
-    def __init__(
-        self,
-        policy: Transformer,
-        config: GrpoConfig,
-        prompts: Prompts,
-        reward_fn: RewardFn,
-        *,
-        reference: Transformer | None = None,
-        measures: Mapping[str, RewardFn] | None = None,
-        end_of_text: int | None = None,
-        evaluate: Evaluate | None = None,
-        folder: str | os.PathLike[str] | None = None,
-    ) -> None:
-        super().__init__(
-            policy,
-            policy,
-            config,
-            prompts,
-            reward_fn,
-            reference=reference,
-            measures=measures,
-            end_of_text=end_of_text,
-            evaluate=evaluate,
-            folder=folder,
-        )
 
     def make_memory(
         self, rollouts: Rollouts, rewards: Float[Tensor, " batch"], ref_logprobs: Float[Tensor, "batch gen_len"]

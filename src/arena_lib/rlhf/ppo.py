@@ -15,7 +15,7 @@ Differs: the value head shares the policy's transformer, where Stiennon et al. h
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -138,7 +138,6 @@ class RLHFTrainer(RolloutTrainer):
             )
         super().__init__(
             model,
-            model.base_model,
             config,
             prompts,
             reward_fn,
@@ -151,6 +150,11 @@ class RLHFTrainer(RolloutTrainer):
         self.optimizer = get_optimizer(
             model, config.lr, config.head_lr, betas=config.betas, eps=config.eps, weight_decay=config.weight_decay
         )
+
+    def policy_of(self, model: Any) -> Transformer:
+        """The transformer under the value head."""
+        policy: Transformer = model.base_model
+        return policy
 
     def before_update(self) -> None:
         """The schedule has set one rate for all: the head's is `head_lr` where the transformer's is `lr`."""

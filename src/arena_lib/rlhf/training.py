@@ -31,8 +31,11 @@ from arena_lib.rlhf.rewards.checking import RewardFn, compute_rewards
 from arena_lib.rlhf.rollouts import Rollouts, draw_rollouts
 from arena_lib.transformer.fast.model import Transformer
 
-OWN_COLUMNS = ("reward", "kl", "length", "tokens_per_second", "kl_coef", "loss", "lr", "grad_norm")
-"""Figures that a trainer keeps itself, so that no measure may be called so."""
+OWN_COLUMNS = (
+    "reward", "kl", "length", "tokens_per_second", "kl_coef", "loss", "lr", "grad_norm",
+    "clipped_share", "surrogate", "value_loss", "entropy", "kl_penalty",
+)  # fmt: skip
+"""Figures that a trainer or its method keeps itself, so that no measure may be called so."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,7 +179,7 @@ class RolloutBatches:
 
 
 class RolloutTrainer(Trainer):
-    """Trains `policy` to answer `prompts` so that `reward_fn` likes it, and stays near `reference`.
+    """Trains the policy in `model` to answer `prompts` so that `reward_fn` likes it, and stays near `reference`.
 
     `reference` is frozen; left out it's a copy of the policy as it comes, so a run that goes on from a checkpoint in
     `folder` must start from the same policy. `measures` are further reward functions, which nothing is learned from: their
@@ -190,7 +193,6 @@ class RolloutTrainer(Trainer):
     def __init__(
         self,
         model: nn.Module,
-        policy: Transformer,
         config: RolloutConfig,
         prompts: Prompts,
         reward_fn: RewardFn,
@@ -206,6 +208,7 @@ class RolloutTrainer(Trainer):
                 f"there must be as many prompts as a phase has, {config.n_prompts}: got {len(prompts)}. Pass more prompts "
                 "or a smaller n_prompts."
             )
+        policy = self.policy_of(model)
         self.policy, self.reference = policy, freeze_reference(policy, reference)
         self.prompts, self.reward_fn, self.measures = prompts, reward_fn, check_measures(measures or {})
         self.tokenizer = require_tokenizer(policy)
@@ -216,6 +219,11 @@ class RolloutTrainer(Trainer):
         super().__init__(model, config, RolloutBatches(self), evaluate, folder, self._compute_losses)
 
     # -- what a method adds -------------------------------------------------------------------
+
+    def policy_of(self, model: Any) -> Transformer:
+        """What draws, of the model that is trained: all of it, unless a method trains more."""
+        policy: Transformer = model
+        return policy
 
     def make_memory(
         self, rollouts: Rollouts, rewards: Float[Tensor, " batch"], ref_logprobs: Float[Tensor, "batch gen_len"]
