@@ -165,6 +165,7 @@ def test_losses_and_gradients_are_those_of_trls_trainer(loss_type, tmp_path):
     assert ours.abs().max() > 1e-3
 
 
+@pytest.mark.usefixtures("without_types")
 @pytest.mark.parametrize("loss_fn", [dpo_loss, ipo_loss])
 @pytest.mark.parametrize("shape", [(3, 1), (1,), ()])
 def test_log_probabilities_of_other_shapes_are_refused_and_not_broadcast(loss_fn, shape):

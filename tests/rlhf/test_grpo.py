@@ -199,6 +199,7 @@ def test_settings_that_cannot_work_are_refused(without_types, settings, message)
         make_trainer(**settings)
 
 
+@pytest.mark.usefixtures("without_types")
 @pytest.mark.parametrize("shape", [(1,), (2, 3), ()])
 def test_advantages_of_another_shape_are_refused_and_not_broadcast(shape):
     logprobs, is_response = torch.zeros(2, 3), torch.ones(2, 3, dtype=torch.bool)
