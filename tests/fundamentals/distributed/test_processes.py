@@ -1,5 +1,8 @@
 """Real processes with gloo: the same functions give the same as in a simulated world, and a deadlock ends in time."""
 
+import atexit
+import os
+
 import pytest
 import torch
 import torch.distributed as dist
@@ -73,3 +76,13 @@ def test_no_ranks_and_no_time_are_refused():
         run_processes(everything, [])
     with pytest.raises(ConfigError, match="got 0"):
         run_processes(everything, [(0,)], time_limit=0)
+
+
+def test_a_process_that_ends_badly_after_its_result_has_worked():
+    """As gloo's threads do now and then, when Python takes them down."""
+
+    def work_and_end_badly(number):
+        atexit.register(os.abort)
+        return 2 * number
+
+    assert run_processes(work_and_end_badly, [(1,), (2,)]) == [2, 4]

@@ -15,6 +15,8 @@ import cloudpickle
 import torch
 import torch.distributed as dist
 
+from arena_lib.core.files import write_atomically
+
 LOOPBACK = ("lo", "lo0")
 """What the loopback interface is called on Linux and on macOS."""
 
@@ -36,7 +38,7 @@ def main(folder: str, rank: str, world_size: str, seconds: str) -> None:
         timeout=timedelta(seconds=float(seconds)),
     )
     result = function(*arguments)
-    (place / f"result{rank}").write_bytes(cloudpickle.dumps(result))
+    write_atomically(place / f"result{rank}", cloudpickle.dumps(result))
     dist.destroy_process_group()
 
 
