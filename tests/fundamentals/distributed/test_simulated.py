@@ -1,3 +1,4 @@
+import threading
 import time
 
 import pytest
@@ -5,7 +6,7 @@ import torch
 import torch.distributed as dist
 
 from arena_lib.errors import ConfigError, DeadlockError, ShapeError
-from arena_lib.fundamentals.distributed import run_simulated
+from arena_lib.fundamentals.distributed import run_simulated, simulated
 
 BEFORE = {name: getattr(dist, name) for name in ("send", "recv", "isend", "irecv", "all_reduce")}
 
@@ -123,12 +124,14 @@ def test_messages_that_nobody_receives_are_counted_and_torchs_functions_come_bac
 
 @pytest.mark.parametrize("n_late", [0, 1])
 def test_a_message_that_does_not_fit_is_an_error_on_both_sides_whichever_comes_last(n_late):
-    """Both ranks raise the same, so that what a run says doesn't depend on which thread was faster."""
+    """Both ranks raise the same, so that what a run says doesn't depend on which rank came first."""
     raised = {}
 
     def exchange(rank):
         if rank == n_late:
-            time.sleep(0.05)
+            dist.irecv(torch.zeros(1), 2).is_completed()
+        if rank == 2:
+            return
         try:
             dist.send(torch.zeros(3), 1) if rank == 0 else dist.recv(torch.zeros(2), 0)
         except ShapeError as error:
@@ -138,7 +141,7 @@ def test_a_message_that_does_not_fit_is_an_error_on_both_sides_whichever_comes_l
     with pytest.raises(
         ShapeError, match=r"rank 1 must receive into a tensor like the one that rank 0 sends: got \(2,\)"
     ):
-        run_simulated(exchange, [(0,), (1,)])
+        run_simulated(exchange, [(0,), (1,), (2,)])
     assert raised.keys() == {0, 1}
     assert raised[0] == raised[1]
 
@@ -149,3 +152,44 @@ def test_a_message_that_does_not_fit_is_an_error_though_nobody_waits_for_it():
 
     with pytest.raises(ShapeError, match="must receive into a tensor like"):
         run_simulated(exchange, [(0,), (1,)])
+
+
+def test_ranks_take_turns_so_that_global_random_numbers_are_the_same_each_time():
+    def draw(rank):
+        torch.manual_seed(rank)
+        time.sleep(0.02)
+        first = torch.rand(1).item()
+        message = torch.zeros(1)
+        dist.send(message, 1) if rank == 0 else dist.recv(message, 0)
+        torch.manual_seed(10 + rank)
+        time.sleep(0.02)
+        return first, torch.rand(1).item()
+
+    def alone(seed):
+        return torch.rand(1, generator=torch.Generator().manual_seed(seed)).item()
+
+    assert run_simulated(draw, [(0,), (1,)]).results == [(alone(0), alone(10)), (alone(1), alone(11))]
+
+
+def test_one_that_asks_again_and_again_lets_the_others_run():
+    def ask(rank):
+        message = torch.zeros(1)
+        if rank == 0:
+            work = dist.irecv(message, 1)
+            while not work.is_completed():
+                pass
+        else:
+            dist.send(message + 1, 0)
+        return message.item()
+
+    assert run_simulated(ask, [(0,), (1,)]).results == [1.0, 0.0]
+
+
+def test_a_rank_that_never_ends_is_told_so_after_one_time_limit(monkeypatch):
+    monkeypatch.setattr(simulated, "TIME_LIMIT", 0.2)
+    stop = threading.Event()
+    start = time.monotonic()
+    with pytest.raises(DeadlockError, match="still at work after 0.2 seconds"):
+        run_simulated(lambda rank: stop.wait(20), [(rank,) for rank in range(4)])
+    stop.set()
+    assert time.monotonic() - start < 10

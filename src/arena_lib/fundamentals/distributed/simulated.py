@@ -3,6 +3,9 @@
 A send waits until it is received, as gloo's does. When every rank waits, that is seen at once: a deadlock is an error that says who
 waits for whom, and not a program that hangs.
 
+One rank runs at a time, until it waits or ends; then it's the next one's turn. So a run is the same each time, though all ranks share
+what a process has only once, as PyTorch's global random state.
+
 Raises:  DeadlockError when all ranks wait; ConfigError for collectives, which are to be made of sends and receives; otherwise what a
          rank raises.
 Source:  own design.
@@ -10,6 +13,7 @@ Differs: threads share one memory, so nothing is copied to another process; ther
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -88,6 +92,7 @@ class _World:
         self.open: list[_Request] = []
         self.waiting: dict[int, _Request] = {}
         self.ended: set[int] = set()
+        self.turn = 0
         self.messages: list[Message] = []
         self.unfit: list[str] = []
         self.deadlock = ""
@@ -111,7 +116,6 @@ class _World:
                 self.open.remove(other)
                 send, receive = (request, other) if is_send else (other, request)
                 self._deliver(send, receive)
-                self.condition.notify_all()
         return _Work(self, request)
 
     def _deliver(self, send: _Request, receive: _Request) -> None:
@@ -137,18 +141,45 @@ class _World:
             if not request.is_done:
                 self.waiting[request.rank] = request
                 self._look_for_deadlock()
-                self.condition.wait_for(lambda: request.is_done or bool(self.deadlock))
-                self.waiting.pop(request.rank, None)
+                self._let_others_run(request.rank)
+                self.waiting.pop(request.rank)
             if not request.is_done:
                 raise DeadlockError(self.deadlock)
             if request.unfit:
                 raise ShapeError(request.unfit)
+
+    def ask(self, request: _Request) -> bool:
+        """Whether a message has passed; others run meanwhile, so that one who asks again and again gets an answer."""
+        with self.condition:
+            if not request.is_done:
+                self._let_others_run(request.rank)
+            return request.is_done
+
+    def begin(self, rank: int) -> None:
+        """A rank waits for its first turn."""
+        self.local.rank = rank
+        with self.condition:
+            self.condition.wait_for(lambda: self.turn == rank)
 
     def end(self, rank: int) -> None:
         """A rank has come to its end."""
         with self.condition:
             self.ended.add(rank)
             self._look_for_deadlock()
+            self._pass_turn(rank)
+
+    def _let_others_run(self, rank: int) -> None:
+        self._pass_turn(rank)
+        self.condition.wait_for(lambda: self.turn == rank)
+
+    def _pass_turn(self, rank: int) -> None:
+        """To the next rank, in a circle, that can go on."""
+        for other in (*range(rank + 1, self.world_size), *range(rank + 1)):
+            waits = other in self.waiting and not self.waiting[other].is_done and not self.deadlock
+            if other not in self.ended and not waits:
+                self.turn = other
+                self.condition.notify_all()
+                return
 
     def _look_for_deadlock(self) -> None:
         stuck = [request for request in self.waiting.values() if not request.is_done]
@@ -161,7 +192,6 @@ class _World:
             f"some rank must be able to go on: got all of them waiting ({'; '.join(words)}). "
             "Each send needs a receive on the other side, and not both sides may begin with a send."
         )
-        self.condition.notify_all()
 
 
 def _fit(one: _Request, other: _Request) -> bool:
@@ -192,7 +222,7 @@ class _Work:
 
     def is_completed(self) -> bool:
         """Whether it has passed already."""
-        return self.request.is_done
+        return self.world.ask(self.request)
 
 
 def run_simulated(function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]) -> SimulatedRun:
@@ -220,7 +250,7 @@ def run_simulated(function: Callable[..., Any], arguments: Sequence[tuple[Any, .
     errors: list[BaseException | None] = [None] * len(arguments)
 
     def run(rank: int) -> None:
-        world.local.rank = rank
+        world.begin(rank)
         try:
             results[rank] = function(*arguments[rank])
         except BaseException as error:
@@ -232,8 +262,9 @@ def run_simulated(function: Callable[..., Any], arguments: Sequence[tuple[Any, .
     with _in_place_of_torchs(world):
         for thread in threads:
             thread.start()
+        deadline = time.monotonic() + TIME_LIMIT
         for thread in threads:
-            thread.join(TIME_LIMIT)
+            thread.join(max(deadline - time.monotonic(), 0))
     _raise_first(errors)
     if world.unfit:  # nobody waited for it
         raise ShapeError(min(world.unfit))
