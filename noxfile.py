@@ -74,7 +74,17 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """The library's own tests and doctests, without a network where the system allows that."""
     install(session, "agreement")
-    arguments = session.posargs or ["-n", "2", "-m", "not real and not browser", "src", "tests", "benchmarks"]
+    arguments = session.posargs or [
+        "-n",
+        "2",
+        "--durations",
+        "40",
+        "-m",
+        "not real and not browser",
+        "src",
+        "tests",
+        "benchmarks",
+    ]
     session.run(*offline(), sys.executable, "-m", "pytest", "-q", *arguments)
 
 

@@ -189,7 +189,7 @@ def test_a_rank_that_never_ends_is_told_so_after_one_time_limit(monkeypatch):
     monkeypatch.setattr(simulated, "TIME_LIMIT", 0.2)
     stop = threading.Event()
     start = time.monotonic()
-    with pytest.raises(DeadlockError, match="still at work after 0.2 seconds"):
+    with pytest.raises(DeadlockError, match=r"still at work after 0\.2 seconds"):
         run_simulated(lambda rank: stop.wait(20), [(rank,) for rank in range(4)])
     stop.set()
     assert time.monotonic() - start < 10
