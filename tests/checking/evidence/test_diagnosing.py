@@ -38,6 +38,23 @@ def test_the_mistake_that_shows_the_same_is_found(toy):
         assert name_of(test, observe(test, mistake.build(test.reference))) == mistake.name
 
 
+def test_looking_through_known_mistakes_makes_no_cases(toy):
+    """Making them took more than half of the time in which a section with models in its cases was proved."""
+    n_made = 0
+
+    def counted(generator):
+        nonlocal n_made
+        n_made += 1
+        return toy.half_norm_cases(generator)
+
+    test = dataclasses.replace(toy.test_half_norm, cases=counted)
+    seen = observe(test, test.mistakes[-1].build(test.reference))
+    first = name_of(test, seen)
+    n_made = 0
+    assert name_of(test, seen) == first == test.mistakes[-1].name
+    assert n_made == 0
+
+
 def test_what_no_mistake_shows_has_no_name(toy):
     test = toy.test_half_norm
     assert name_of(test, observe(test, test.reference)) is None

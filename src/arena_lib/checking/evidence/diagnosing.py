@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from arena_lib.checking.evidence.examples import is_examples_case
 from arena_lib.checking.evidence.expectations import RAISED, cases_of, expectations_of, observe_or_raised
 from arena_lib.checking.evidence.ignoring import asked_about, ignoring
 from arena_lib.checking.evidence.sightings import Sighting, first_wrong_case, reproduces, same_observations
@@ -55,10 +54,8 @@ def diagnose(sighting: Sighting) -> Diagnosis | None:
 def _shows(sighting: Sighting, index: int) -> bool:
     """Whether a mistake shows in every case what was seen."""
     expectations = expectations_of(sighting.test, sighting.device)
-    cases = cases_of(sighting.test, sighting.device)
-    for case_idx, (case, seen) in enumerate(zip(cases, sighting.seen, strict=True)):
+    for case_idx, (is_asked_for, seen) in enumerate(zip(expectations.asks_for_exception, sighting.seen, strict=True)):
         shown = expectations.of_mistake(index, case_idx)
-        is_asked_for = bool(case.raises)  # then the words of the exception are free
         if not (same_observations(sighting.test, shown, seen) and (is_asked_for or _raises_alike(shown, seen))):
             return False
     return True
@@ -82,8 +79,8 @@ def _raises_alike(shown: Observations, seen: Observations) -> bool:
 def _recognises(mistake: Mistake, sighting: Sighting) -> bool:
     """Whether the mistake's own predicate holds of the cases' observations."""
     assert mistake.shows is not None
-    cases = cases_of(sighting.test, sighting.device)
-    seen = [shown for case, shown in zip(cases, sighting.seen, strict=True) if not is_examples_case(case)]
+    is_examples = expectations_of(sighting.test, sighting.device).is_examples
+    seen = [shown for is_one, shown in zip(is_examples, sighting.seen, strict=True) if not is_one]
     try:
         return bool(mistake.shows(seen))
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError):

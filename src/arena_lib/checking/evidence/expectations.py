@@ -33,6 +33,10 @@ class Expectations:
     device: str
     reference: list[Observations]
     """What the reference shows, for each case."""
+    asks_for_exception: list[bool]
+    """Whether a case's docstring promises an exception, whose words are free, for each case."""
+    is_examples: list[bool]
+    """Whether a case is the examples of the reference's docstring, for each case."""
     mistakes: dict[tuple[int, int], Observations] = field(default_factory=dict)
     """What a mistake shows in a case, by both indices."""
     _used: dict[int, bytes | None] = field(default_factory=dict)
@@ -69,7 +73,13 @@ def expectations_of(test: Exercise, device: str = "cpu") -> Expectations:
     if key not in _kept:
         cases = cases_of(test, device)
         shown = [observe_or_raised(test, test.reference, case, i) for i, case in enumerate(cases)]
-        _kept[key] = Expectations(test=test, device=device, reference=shown)
+        _kept[key] = Expectations(
+            test=test,
+            device=device,
+            reference=shown,
+            asks_for_exception=[bool(case.raises) for case in cases],
+            is_examples=[is_examples_case(case) for case in cases],
+        )
     return _kept[key]
 
 
