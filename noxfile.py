@@ -131,6 +131,22 @@ def browser(session: nox.Session) -> None:
 
 
 @nox.session
+def site(session: nox.Session) -> None:
+    """The course's site in `output/site`; what a chapter's notebook shows comes from `output/notebooks`, if it's current.
+
+    Chapters that are named after `--` are the only ones on it, for a quick look.
+    """
+    install(session, "browser", "site")
+    bring_chromium(session)
+    execute = (sys.executable, "-m", "arena_lib.course.executing", *session.posargs, "--reuse")
+    session.run(*offline(), *execute, "--scale", "tiny", "--limit", "300")
+    shutil.rmtree(OUTPUT / "site", ignore_errors=True)
+    options = ("-b", "html", "-q", "-W", "--keep-going", "-j", "2", "-d", str(OUTPUT / "site-cache"))
+    chapters = {"ARENA_SITE_SECTIONS": " ".join(session.posargs)}
+    session.run(*offline(), str(SCRIPTS / "sphinx-build"), *options, "docs", str(OUTPUT / "site"), env=chapters)
+
+
+@nox.session
 def figures(session: nox.Session) -> None:
     """Draws the PNG of every SVG in `chapters/` that has changed."""
     install(session, "browser")

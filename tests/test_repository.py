@@ -103,6 +103,7 @@ def test_every_requirement_is_pinned():
         *(name for extra in ("notebook", "real", "rl") for name in data["project"]["optional-dependencies"][extra]),
         *data["dependency-groups"]["dev"],
         *data["dependency-groups"]["browser"],
+        *data["dependency-groups"]["site"],
         *data["dependency-groups"]["agreement"],
         *data["dependency-groups"]["bench"],
     ]
@@ -217,6 +218,7 @@ TESTED_ELSEWHERE = {
     "cli/learning/solution.py": "cli/learning/test_learning.py",
     "cli/learning/start.py": "cli/learning/test_learning.py",
     "cli/machine/zoo.py": "cli/machine/test_machine.py",
+    "cli/support/checkout.py": "cli/authors/test_docs.py",
     "cli/support/output.py": "cli/machine/test_machine.py",
     "cli/support/verb_group.py": "cli/test_conventions.py",
     "cli/learning/watch_session.py": "cli/learning/test_watching.py",

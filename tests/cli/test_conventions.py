@@ -30,6 +30,7 @@ MISUSES = {
     "rl": ["train", "pop"],
     "saes": ["train", "--variant", "topkk"],
     "bench": ["run"],
+    "docs": ["--port", "0"],
     "doctor": ["--nonsense"],
 }
 """For each verb words that it can't work with."""
@@ -54,7 +55,7 @@ def test_what_a_command_does_is_said_whole_in_its_groups_help(arena, group):
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_wrong_use_of_any_verb_is_one_json_document_and_the_code_2(arena, monkeypatch, tmp_path, verb):
-    if verb == "bench":  # as where there is no checkout
+    if verb in ("bench", "docs"):  # as where there is no checkout
         monkeypatch.setattr(arena_lib, "__file__", str(tmp_path / "site-packages" / "arena_lib" / "__init__.py"))
     done = arena(verb, *MISUSES[verb], "--json")
     assert done.code == 2, done.err

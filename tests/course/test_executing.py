@@ -226,3 +226,21 @@ def test_a_page_that_cannot_be_made_costs_the_page_alone(course, tmp_path, monke
     assert done.line.endswith(
         "without a page, since nbconvert raised ValueError: No template sub-directory with name 'lab' found"
     )
+
+
+def test_reuse_leaves_what_ran_well_until_its_text_changes(catalog_of, monkeypatch, tmp_path, capsys):
+    ran = []
+
+    def watched(section, **options):
+        ran.append(section.id)
+        return execute(section, **options)
+
+    monkeypatch.setattr(executing, "execute", watched)
+    words = ["7.2", "--reuse", "--output", str(tmp_path)]
+    for text, times in ((SOLVED, 1), (SOLVED, 1), (SOLVED + SHOWS, 2), (EXERCISE.format(solution="3"), 3)):
+        catalog_of(text)
+        main(words)
+        assert len(ran) == times
+    capsys.readouterr()
+    assert main(words) == 1  # one that failed is executed again
+    assert "AssertionError" in capsys.readouterr().out

@@ -126,6 +126,11 @@ def test_file(path: Path) -> Path:
     return ROOT / "tests" / part.parent / f"test_{part.name}"
 
 
+def _as_code(text: str) -> str:
+    """Markdown's code, also of a text that has a backtick in it."""
+    return f"`` {text} ``" if "`" in text else f"`{text}`"
+
+
 def main() -> None:
     """Edits every module below the given folders and reports what passes."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__.splitlines()[0])
@@ -155,7 +160,7 @@ def main() -> None:
         edits = edits_of(path, options.each, options.seed)
         passing = [e.name for e in edits if run_tests(test_file(path), path, e.source, seconds) == 0]
         rows.append((name, len(edits), len(edits) - len(passing)))
-        survivors += [f"- {name}: `{edit_name}`" for edit_name in passing]
+        survivors += [f"- {name}: {_as_code(edit_name)}" for edit_name in passing]
         sys.stdout.write(f"{name}: {rows[-1][2]} of {rows[-1][1]} killed\n")
         sys.stdout.flush()
         if options.report:

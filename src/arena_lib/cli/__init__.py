@@ -27,6 +27,7 @@ VERBS = {
     "rl": "rl.agents:rl",
     "saes": "saes.group:saes",
     "bench": "authors.bench:bench",
+    "docs": "authors.docs:docs",
     "doctor": "machine.doctor:doctor",
 }
 """In the order of the help; the module of this package and its command."""

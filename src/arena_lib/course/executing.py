@@ -4,7 +4,8 @@
 
 Each notebook gets a fresh kernel of this Python and an empty folder to work in. The executed
 notebook, and a page with its plots that opens without a network, are written to the output folder,
-also when a cell fails. The seconds are those of the whole execution: the kernel's start, every cell
+also when a cell fails. With `--reuse` a notebook that ran well there, and whose text and library haven't changed
+since, stays as it is. The seconds are those of the whole execution: the kernel's start, every cell
 and the kernel's end, but not the writing of the files.
 
 Raises:  MissingDependencyError without nbclient (it comes with JupyterLab); UnknownNameError for no such section.
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import json
 import os
 import re
 import sys
@@ -29,6 +31,7 @@ from typing import Any
 from arena_lib.course.content.catalog import load_catalog
 from arena_lib.course.content.catalog_types import Section
 from arena_lib.course.content.notebooks import Scale, build_cells, render
+from arena_lib.course.fingerprints import notebook_fingerprint
 from arena_lib.errors import ArenaError, MissingDependencyError
 from arena_lib.wording import counted
 
@@ -73,10 +76,21 @@ def execute(section: Section, *, scale: Scale = "tiny", limit: float = 45.0, out
     with tempfile.TemporaryDirectory(prefix="arena-notebook-", ignore_cleanup_errors=True) as folder:
         problem = _run(notebook, Path(folder), limit, section)
     seconds = time.perf_counter() - began
+    if problem is None:
+        notebook.metadata["arena"]["made_from"] = notebook_fingerprint(section, scale)
     if problem is None and seconds > limit:
         problem = f"it must take {counted(limit, 'second')} at most: got {seconds:.1f}. Make its slowest cells smaller."
     files, note = _write(notebook, output, f"{section.stem}_{scale}")
     return Execution(section=section, seconds=seconds, problem=problem, files=files, note=note)
+
+
+def executed_notebook(section: Section, *, scale: Scale = "tiny", output: Path = OUTPUT) -> Path | None:
+    """The section's executed notebook in the output folder; None unless it ran well, from what is there now."""
+    path = output / f"{section.stem}_{scale}.ipynb"
+    if not path.is_file():
+        return None
+    made_from = json.loads(path.read_text(encoding="utf-8"))["metadata"]["arena"].get("made_from")
+    return path if made_from == notebook_fingerprint(section, scale) else None
 
 
 def _run(notebook: Any, folder: Path, limit: float, section: Section) -> str | None:
@@ -194,6 +208,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sections = [catalog.section(name) for name in options.sections] or list(catalog.sections)
         executions = []
         for section in sections:
+            if options.reuse and (path := executed_notebook(section, scale=scale, output=options.output)):
+                sys.stdout.write(f"{section.stem}  unchanged\n    {path}\n")
+                continue
             executions.append(execute(section, scale=scale, limit=limit, output=options.output))
             sys.stdout.write(executions[-1].line + "\n")
             sys.stdout.flush()
@@ -215,6 +232,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--scale", choices=sorted(LIMITS), default="tiny")
     parser.add_argument("--limit", type=float, metavar="SECONDS", help=f"for each section; if left out, {LIMITS}")
     parser.add_argument("--output", type=Path, default=OUTPUT, metavar="FOLDER")
+    parser.add_argument("--reuse", action="store_true", help="leave notebooks as they are whose content is unchanged")
     return parser
 
 

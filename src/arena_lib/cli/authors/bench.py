@@ -16,7 +16,8 @@ from typing import IO
 
 import click
 
-from arena_lib.cli.support.output import FAILED, UsageError, print_json, show, verb
+from arena_lib.cli.support.checkout import find_checkout
+from arena_lib.cli.support.output import FAILED, print_json, show, verb
 
 
 @click.command(
@@ -31,24 +32,10 @@ def bench(words: tuple[str, ...]) -> None:
 
 @verb
 def _bench(*, words: list[str], as_json: bool) -> None:
-    checkout = _find_checkout()
+    checkout = find_checkout("bench", "benchmarks/__main__.py", "the benchmarks")
     code = _print_document(checkout, words) if as_json else _run_suite(checkout, words)
     if code:
         raise click.exceptions.Exit(code)
-
-
-def _find_checkout() -> Path:
-    """The folder that this package's `src/` and the suite stand in."""
-    import arena_lib
-
-    package = Path(arena_lib.__file__).parent
-    checkout = package.parent.parent
-    if package.parent.name != "src" or not (checkout / "benchmarks" / "__main__.py").is_file():
-        raise UsageError(
-            f"arena bench must run from a checkout, which has the benchmarks: got arena_lib in {package}. "
-            "Clone the repository, run there: pip install -e . and then: arena bench"
-        )
-    return checkout
 
 
 def _print_document(checkout: Path, words: list[str]) -> int:
