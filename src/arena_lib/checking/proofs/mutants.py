@@ -19,7 +19,7 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import lru_cache, reduce
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +89,7 @@ class Mutant:
         return f"{self.old} -> {self.new}"
 
 
-def mutants_of(test: Exercise) -> list[Mutant]:
+def mutants_of(test: Exercise) -> tuple[Mutant, ...]:
     """Every mechanical edit of what a learner writes of a test's reference, in the order of its source."""
     try:
         source = inspect.getsource(test.reference)
@@ -98,7 +98,8 @@ def mutants_of(test: Exercise) -> list[Mutant]:
     return edit(textwrap.dedent(source), keep=frozenset(test.keep))
 
 
-def edit(source: str, *, keep: frozenset[str] = frozenset()) -> list[Mutant]:
+@lru_cache(maxsize=1)  # those of one exercise are tried, and then looked up among its `equivalent`
+def edit(source: str, *, keep: frozenset[str] = frozenset()) -> tuple[Mutant, ...]:
     """Every mechanical edit of one definition, in the order of its source; methods to `keep` are left alone."""
     tree = ast.parse(source)
     n_edits = len(list(_edits(tree, keep)))
@@ -108,7 +109,7 @@ def edit(source: str, *, keep: frozenset[str] = frozenset()) -> list[Mutant]:
         if mutant is not None and mutant.name not in names:
             names.add(mutant.name)
             mutants.append(mutant)
-    return sorted(mutants, key=lambda mutant: mutant.line)
+    return tuple(sorted(mutants, key=lambda mutant: mutant.line))
 
 
 def _mutant(tree: ast.Module, index: int, keep: frozenset[str]) -> Mutant | None:
@@ -347,7 +348,7 @@ def try_mutants(test: Exercise, most: int | None = None) -> MutantScore:
     """Runs the edits of a test's reference through it: all, or `most` of them spread evenly."""
     mutants = mutants_of(test)
     if most is not None and len(mutants) > most:
-        mutants = [mutants[i * len(mutants) // most] for i in range(most)]
+        mutants = tuple(mutants[i * len(mutants) // most] for i in range(most))
     started = time.process_time()
     rejects(test, _adapted(test, test.reference))
     seconds = 1.0 + TIMES_THE_REFERENCE * (time.process_time() - started)
@@ -363,7 +364,7 @@ def try_mutants(test: Exercise, most: int | None = None) -> MutantScore:
     )
 
 
-def _needless(test: Exercise, tried: list[Mutant], survivors: list[Mutant]) -> tuple[str, ...]:
+def _needless(test: Exercise, tried: Sequence[Mutant], survivors: Sequence[Mutant]) -> tuple[str, ...]:
     """Entries of `equivalent` that name edits of those tried, and none that passes."""
     named, passing = ({name for m in mutants for name in (m.name, m.old)} for mutants in (tried, survivors))
     return tuple(sorted(set(test.equivalent) & named - passing))
