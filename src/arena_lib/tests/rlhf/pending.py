@@ -1,0 +1,46 @@
+"""Exercises of section 2.4 whose judges are still to be written."""
+
+import torch
+
+from arena_lib.checking import Case, exercise
+from arena_lib.rlhf import advantages, best_of_n, divergences, dpo, grpo, logprobs, masking, ppo, value_head
+from arena_lib.rlhf.lora import adapter
+from arena_lib.rlhf.preferences import bradley_terry, reward_model
+from arena_lib.rlhf.rewards import characters, moods, scaling
+
+__test__ = False
+
+
+def no_cases(generator: torch.Generator) -> list[Case]:
+    """Nothing yet."""
+    return []
+
+
+test_reward_fn_char_count = exercise(reference=characters.reward_fn_char_count, cases=no_cases)
+test_normalize_reward = exercise(reference=scaling.normalize_reward, cases=no_cases)
+test_reward_fn_good_moods = exercise(reference=moods.reward_fn_good_moods, cases=no_cases)
+test_find_responses = exercise(reference=masking.find_responses, cases=no_cases)
+test_masked_mean = exercise(reference=masking.masked_mean, cases=no_cases)
+test_get_logprobs = exercise(reference=logprobs.get_logprobs, cases=no_cases)
+test_compute_entropy = exercise(reference=divergences.compute_entropy, cases=no_cases)
+test_compute_kl = exercise(reference=divergences.compute_kl, cases=no_cases)
+test_kl_k3 = exercise(reference=divergences.kl_k3, cases=no_cases)
+test_calc_kl_penalty = exercise(reference=divergences.calc_kl_penalty, cases=no_cases)
+test_calc_entropy_bonus = exercise(reference=divergences.calc_entropy_bonus, cases=no_cases)
+test_transformer_with_value_head = exercise(reference=value_head.TransformerWithValueHead, cases=no_cases)
+test_compute_advantages = exercise(reference=advantages.compute_advantages, cases=no_cases)
+test_calc_clipped_terms = exercise(reference=grpo.calc_clipped_terms, cases=no_cases)
+test_get_optimizer = exercise(reference=value_head.get_optimizer, cases=no_cases)
+test_adapt_kl_coef = exercise(reference=ppo.adapt_kl_coef, cases=no_cases)
+test_rlhf_trainer = exercise(reference=ppo.RLHFTrainer, cases=no_cases)
+test_compute_group_advantages = exercise(reference=advantages.compute_group_advantages, cases=no_cases)
+test_average_over_tokens = exercise(reference=grpo.average_over_tokens, cases=no_cases)
+test_grpo_loss = exercise(reference=grpo.grpo_loss, cases=no_cases)
+test_grpo_trainer = exercise(reference=grpo.GrpoTrainer, cases=no_cases)
+test_lora = exercise(reference=adapter.Lora, cases=no_cases)
+test_bradley_terry_loss = exercise(reference=bradley_terry.bradley_terry_loss, cases=no_cases)
+test_reward_model = exercise(reference=reward_model.RewardModel, cases=no_cases)
+test_best_of_n_kl = exercise(reference=best_of_n.best_of_n_kl, cases=no_cases)
+test_estimate_best_of_n = exercise(reference=best_of_n.estimate_best_of_n, cases=no_cases)
+test_dpo_loss = exercise(reference=dpo.dpo_loss, cases=no_cases)
+test_ipo_loss = exercise(reference=dpo.ipo_loss, cases=no_cases)
