@@ -42,7 +42,7 @@ def compute_advantages(
         advantage of token t = values[t] - values[t - 1]             for t < seq_len - 1
         advantage of the last token = reward - values[seq_len - 2]
 
-    values[seq_len - 1] is not used: the text is over then. No argument is changed.
+    values[seq_len - 1] is not used: the text is over then. `prefix_len` is from 1 to seq_len - 1. No argument is changed.
 
     >>> compute_advantages(torch.tensor([[9.0, 1.0, 2.0, 9.0]]), torch.tensor([5.0]), prefix_len=2)
     tensor([[1., 3.]])
@@ -134,7 +134,8 @@ def compute_group_advantages(
     Samples of one prompt stand side by side: the first group_size of the batch answer the first prompt. From each reward the
     mean of its group is taken; if `is_scaled`, the difference is divided by the group's standard deviation (with n - 1, as
     torch's) plus `eps`. Scaled, a prompt whose samples differ by little weighs as much as one whose samples
-    differ by much: a bias towards prompts that are nearly always solved, or nearly never (Liu et al. 2025).
+    differ by much: a bias towards prompts that are nearly always solved, or nearly never (Liu et al. 2025). The rewards stay
+    as they are.
 
     >>> compute_group_advantages(torch.tensor([1.0, 3.0, 5.0, 5.0]), group_size=2, is_scaled=False)
     tensor([-1.,  1.,  0.,  0.])

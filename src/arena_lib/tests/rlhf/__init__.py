@@ -1,5 +1,9 @@
 """Judges of section 2.4, learning from rewards and preferences."""
 
+from arena_lib.tests.rlhf.advantages import (
+    test_compute_advantages,
+    test_compute_group_advantages,
+)
 from arena_lib.tests.rlhf.pending import (
     test_adapt_kl_coef,
     test_average_over_tokens,
@@ -8,9 +12,7 @@ from arena_lib.tests.rlhf.pending import (
     test_calc_clipped_terms,
     test_calc_entropy_bonus,
     test_calc_kl_penalty,
-    test_compute_advantages,
     test_compute_entropy,
-    test_compute_group_advantages,
     test_compute_kl,
     test_dpo_loss,
     test_estimate_best_of_n,

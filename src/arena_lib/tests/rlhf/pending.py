@@ -3,7 +3,7 @@
 import torch
 
 from arena_lib.checking import Case, exercise
-from arena_lib.rlhf import advantages, best_of_n, divergences, dpo, grpo, logprobs, masking, ppo, value_head
+from arena_lib.rlhf import best_of_n, divergences, dpo, grpo, logprobs, masking, ppo, value_head
 from arena_lib.rlhf.lora import adapter
 from arena_lib.rlhf.preferences import bradley_terry, reward_model
 from arena_lib.rlhf.rewards import characters, moods, scaling
@@ -28,12 +28,10 @@ test_kl_k3 = exercise(reference=divergences.kl_k3, cases=no_cases)
 test_calc_kl_penalty = exercise(reference=divergences.calc_kl_penalty, cases=no_cases)
 test_calc_entropy_bonus = exercise(reference=divergences.calc_entropy_bonus, cases=no_cases)
 test_transformer_with_value_head = exercise(reference=value_head.TransformerWithValueHead, cases=no_cases)
-test_compute_advantages = exercise(reference=advantages.compute_advantages, cases=no_cases)
 test_calc_clipped_terms = exercise(reference=grpo.calc_clipped_terms, cases=no_cases)
 test_get_optimizer = exercise(reference=value_head.get_optimizer, cases=no_cases)
 test_adapt_kl_coef = exercise(reference=ppo.adapt_kl_coef, cases=no_cases)
 test_rlhf_trainer = exercise(reference=ppo.RLHFTrainer, cases=no_cases)
-test_compute_group_advantages = exercise(reference=advantages.compute_group_advantages, cases=no_cases)
 test_average_over_tokens = exercise(reference=grpo.average_over_tokens, cases=no_cases)
 test_grpo_loss = exercise(reference=grpo.grpo_loss, cases=no_cases)
 test_grpo_trainer = exercise(reference=grpo.GrpoTrainer, cases=no_cases)
