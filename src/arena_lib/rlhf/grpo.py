@@ -63,11 +63,13 @@ def average_over_tokens(
     is_response: Bool[Tensor, "batch gen_len"],
     normalization: Normalization = "sequence",
 ) -> Float[Tensor, ""]:
-    """One number of the terms of all drawn tokens; what stands where `is_response` is False doesn't matter.
+    """One number of the terms of all drawn tokens; what stands where `is_response` is False doesn't matter, not even NaN.
 
         "sequence"   the mean over samples of each sample's mean over its own tokens
         "token"      the mean over all drawn tokens
         "constant"   the sum over all drawn tokens, divided by batch * gen_len, the most that could have been drawn
+
+    A sample that drew no token has a mean of 0 in "sequence". `terms` stays as it is, and gradients flow through it.
 
     >>> terms, is_response = torch.tensor([[1.0, 1.0], [4.0, 9.0]]), torch.tensor([[True, True], [True, False]])
     >>> [round(average_over_tokens(terms, is_response, way).item(), 3) for way in ("sequence", "token", "constant")]
@@ -102,9 +104,10 @@ def grpo_loss(
     reference. Each token gives its clipped objective (`calc_clipped_terms`) less kl_coef times its KL from the reference,
     estimated by k3; `average_over_tokens` makes one number of them, and the loss is minus that.
 
-    Gradients flow through `logprobs`; the others are data. Where `is_response` is False nothing counts.
+    Gradients flow through `logprobs`; the others are data. Where `is_response` is False nothing counts, not even an infinite
+    value or NaN: neither in the loss nor in its gradient, which is 0 there.
     """
-    # Filling may have any values, and 0 * inf would be NaN in the backward pass.
+    # 0 * inf would be NaN in the backward pass.
     logprobs, old_logprobs, ref_logprobs = (x.where(is_response, 0.0) for x in (logprobs, old_logprobs, ref_logprobs))
     terms = calc_clipped_terms(logprobs, old_logprobs, advantages, clip_coef)
     penalties = kl_coef * kl_k3(logprobs, ref_logprobs)

@@ -4,12 +4,17 @@ from arena_lib.tests.rlhf.advantages import (
     test_compute_advantages,
     test_compute_group_advantages,
 )
-from arena_lib.tests.rlhf.pending import (
+from arena_lib.tests.rlhf.averages import (
     test_adapt_kl_coef,
     test_average_over_tokens,
+)
+from arena_lib.tests.rlhf.objectives import (
+    test_calc_clipped_terms,
+    test_grpo_loss,
+)
+from arena_lib.tests.rlhf.pending import (
     test_best_of_n_kl,
     test_bradley_terry_loss,
-    test_calc_clipped_terms,
     test_calc_entropy_bonus,
     test_calc_kl_penalty,
     test_compute_entropy,
@@ -19,7 +24,6 @@ from arena_lib.tests.rlhf.pending import (
     test_find_responses,
     test_get_logprobs,
     test_get_optimizer,
-    test_grpo_loss,
     test_grpo_trainer,
     test_ipo_loss,
     test_kl_k3,
