@@ -26,7 +26,10 @@ HIDDEN_PER_INPUT = 4
 class TransformerWithValueHead(nn.Module):
     """`base_model` with a value head: d_model -> 4 d_model -> 1, with ReLU between.
 
-    The last layer begins at zero, so that every value is 0 at first: the mean of normalised rewards.
+    `base_model` is kept as it is, no copy, with its config as `cfg`. `value_head` is two nn.Linear and what stands between,
+    in order, on the device and in the dtype of the model's weights. The weights of the first begin with a standard deviation
+    of d_model ** -0.5, drawn by `generator` if there is one. Both biases and the last layer begin at zero, so that every value
+    is 0 at first: the mean of normalised rewards.
     """
 
     def __init__(self, base_model: Transformer, *, generator: torch.Generator | None = None) -> None:
@@ -43,7 +46,7 @@ class TransformerWithValueHead(nn.Module):
         self.value_head = nn.Sequential(hidden, nn.ReLU(), output).to(weight.device, weight.dtype)
 
     def run_value_head(self, normalized: Float[Tensor, "batch seq d_model"]) -> Float[Tensor, "batch seq"]:
-        """One number for each vector."""
+        """One number for each vector: what `value_head` gives, without its last axis of length 1."""
         return self.value_head(normalized).squeeze(-1)
 
     def forward_with_value_head(
@@ -78,16 +81,11 @@ def get_optimizer(
 ) -> torch.optim.AdamW:
     """AdamW, which is Adam without weight decay, with a learning rate for the transformer and one for its value head.
 
-    The first group holds base_model's parameters, those that require gradients, the second the head's. The head is new and
-    has much to learn; the transformer knows its language already. It minimises, so the loss is minus the objective.
+    There are two groups. The first holds base_model's parameters, those that require gradients, and learns at `base_lr`; the
+    second holds the head's and learns at `head_lr`. The head is new and has much to learn; the transformer knows its language
+    already. It minimises, so the loss is minus the objective.
     """
-    is_head_frozen = not all(parameter.requires_grad for parameter in model.value_head.parameters())
-    if is_head_frozen or hasattr(model, "lora"):
-        kind = "a frozen one" if is_head_frozen else "adapters beside the whole model"
-        raise ConfigError(
-            f"the value head must train, as it starts at zero, and all else that trains must be in base_model: got {kind}. "
-            "Attach adapters to model.base_model, which leaves the head as it is."
-        )
+    require_trainable(model)
     groups = [
         {
             "params": [parameter for parameter in model.base_model.parameters() if parameter.requires_grad],
@@ -96,3 +94,14 @@ def get_optimizer(
         {"params": list(model.value_head.parameters()), "lr": head_lr},
     ]
     return torch.optim.AdamW(groups, betas=betas, eps=eps, weight_decay=weight_decay)
+
+
+def require_trainable(model: TransformerWithValueHead) -> None:
+    """Raise ConfigError unless the value head trains, and all else that trains is in base_model."""
+    is_head_frozen = not all(parameter.requires_grad for parameter in model.value_head.parameters())
+    if is_head_frozen or hasattr(model, "lora"):
+        kind = "a frozen one" if is_head_frozen else "adapters beside the whole model"
+        raise ConfigError(
+            f"the value head must train, as it starts at zero, and all else that trains must be in base_model: got {kind}. "
+            "Attach adapters to model.base_model, which leaves the head as it is."
+        )

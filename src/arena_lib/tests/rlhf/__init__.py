@@ -12,6 +12,9 @@ from arena_lib.tests.rlhf.objectives import (
     test_calc_clipped_terms,
     test_grpo_loss,
 )
+from arena_lib.tests.rlhf.optimizers import (
+    test_get_optimizer,
+)
 from arena_lib.tests.rlhf.pending import (
     test_best_of_n_kl,
     test_bradley_terry_loss,
@@ -23,7 +26,6 @@ from arena_lib.tests.rlhf.pending import (
     test_estimate_best_of_n,
     test_find_responses,
     test_get_logprobs,
-    test_get_optimizer,
     test_grpo_trainer,
     test_ipo_loss,
     test_kl_k3,
@@ -34,6 +36,8 @@ from arena_lib.tests.rlhf.pending import (
     test_reward_fn_good_moods,
     test_reward_model,
     test_rlhf_trainer,
+)
+from arena_lib.tests.rlhf.value_head import (
     test_transformer_with_value_head,
 )
 
