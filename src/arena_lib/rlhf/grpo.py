@@ -149,7 +149,7 @@ class GrpoTrainer(RolloutTrainer):
     def make_memory(
         self, rollouts: Rollouts, rewards: Float[Tensor, " batch"], ref_logprobs: Float[Tensor, "batch gen_len"]
     ) -> ReplayMemory:
-        """The samples, each token with the advantage of its sample in its group."""
+        """The samples, each token with the advantage of its sample in its group; the rewards as they came."""
         config = self.config
         advantages = compute_group_advantages(rewards, config.group_size, is_scaled=config.is_scaled)
         gen_len = rollouts.is_response.shape[1]
@@ -164,7 +164,12 @@ class GrpoTrainer(RolloutTrainer):
         )
 
     def compute_rlhf_objective(self, minibatch: ReplayMemory) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
-        """Minus `grpo_loss` of the minibatch, and as a figure the share of tokens whose ratio was clipped."""
+        """Minus `grpo_loss` of the minibatch, and one figure.
+
+        The policy's log-probabilities are those of `self.score`, and the weight of the KL is `self.kl_coef`. The figure,
+        "clipped_share", is the share of drawn tokens whose ratio is further than clip_coef from 1, above or below: a tensor
+        without gradients.
+        """
         config = self.config
         logprobs = self.score(self.policy, minibatch)
         loss = grpo_loss(

@@ -164,7 +164,16 @@ class RLHFTrainer(RolloutTrainer):
     def make_memory(
         self, rollouts: Rollouts, rewards: Float[Tensor, " batch"], ref_logprobs: Float[Tensor, "batch gen_len"]
     ) -> ReplayMemory:
-        """The samples with the advantages of their tokens; then `kl_coef` is adapted to what this phase's KL was."""
+        """The samples with the advantages of their tokens; then `kl_coef` is adapted to what this phase's KL was.
+
+        1. `values` are those of the states in which the tokens were drawn, 0 where none was.
+        2. The rewards, normalised if config.normalizes_rewards, come at each sample's last drawn token. If config.kl_place is
+           "reward", each token pays self.kl_coef times its own log p - log q.
+        3. Advantages by `compute_token_advantages`, and returns = advantages + values. None of them is normalised here, and
+           `rewards` are kept as they came.
+        4. If there is a config.target_kl, self.kl_coef is adapted for the next phase. This phase's KL, in nats for each
+           sample, is self.phases[-1]["kl"].
+        """
         config, is_response = self.config, rollouts.is_response
         _, all_values = self.model.forward_with_value_head(rollouts.tokens, rollouts.attention_mask)
         values = all_values[:, rollouts.n_prompt - 1 : -1].where(is_response, 0.0)
@@ -189,8 +198,9 @@ class RLHFTrainer(RolloutTrainer):
     def compute_rlhf_objective(self, minibatch: ReplayMemory) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         """Clipped surrogate objective - loss of the value head + entropy bonus, and - KL penalty if it stands in the loss.
 
-        Everything is a mean over the drawn tokens of the minibatch, and the policy is softmax(logits / temperature). The
-        figures are these terms by name.
+        Everything is a mean over the drawn tokens of the minibatch, and the policy is softmax(logits / temperature). The loss
+        of the value head is `_compute_value_loss`, and the weight of the KL penalty is self.kl_coef. The figures are these
+        terms, as tensors without gradients: "surrogate", "value_loss", "entropy", and "kl_penalty" if it's there.
         """
         config, is_response = self.config, minibatch.is_response
         prefix_len, gen_len = minibatch.prefix_len, is_response.shape[1]
@@ -214,6 +224,7 @@ class RLHFTrainer(RolloutTrainer):
         return objective, {name: figure.detach() for name, figure in figures.items()}
 
     def _compute_value_loss(self, values: Float[Tensor, " drawn"], minibatch: ReplayMemory) -> Float[Tensor, ""]:
+        """How far the values of the drawn tokens are from their returns; weighed by vf_coef."""
         assert minibatch.values is not None
         assert minibatch.returns is not None
         old_values, returns = (x[minibatch.is_response] for x in (minibatch.values, minibatch.returns))
@@ -224,5 +235,6 @@ class RLHFTrainer(RolloutTrainer):
 
     @torch.no_grad()
     def _ref_logits(self, minibatch: ReplayMemory) -> Float[Tensor, "batch gen_len d_vocab"]:
+        """What the reference would draw the tokens after the prompts from: logits, divided by the temperature."""
         logits = self.reference(minibatch.tokens, attention_mask=minibatch.attention_mask)
         return logits[:, minibatch.prefix_len - 1 : -1] / self.config.temperature

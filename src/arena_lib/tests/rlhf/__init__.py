@@ -8,6 +8,9 @@ from arena_lib.tests.rlhf.averages import (
     test_adapt_kl_coef,
     test_average_over_tokens,
 )
+from arena_lib.tests.rlhf.grpo_trainer import (
+    test_grpo_trainer,
+)
 from arena_lib.tests.rlhf.objectives import (
     test_calc_clipped_terms,
     test_grpo_loss,
@@ -26,7 +29,6 @@ from arena_lib.tests.rlhf.pending import (
     test_estimate_best_of_n,
     test_find_responses,
     test_get_logprobs,
-    test_grpo_trainer,
     test_ipo_loss,
     test_kl_k3,
     test_lora,
