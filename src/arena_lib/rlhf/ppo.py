@@ -166,7 +166,7 @@ class RLHFTrainer(RolloutTrainer):
     ) -> ReplayMemory:
         """The samples with the advantages of their tokens; then `kl_coef` is adapted to what this phase's KL was.
 
-        1. `values` are those of the states in which the tokens were drawn, 0 where none was.
+        1. `values` are those of the states in which the tokens were drawn; what stands where none was counts nowhere.
         2. The rewards, normalised if config.normalizes_rewards, come at each sample's last drawn token. If config.kl_place is
            "reward", each token pays self.kl_coef times its own log p - log q.
         3. Advantages by `compute_token_advantages`, and returns = advantages + values. None of them is normalised here, and

@@ -37,6 +37,8 @@ from arena_lib.tests.rlhf.pending import (
     test_reward_fn_char_count,
     test_reward_fn_good_moods,
     test_reward_model,
+)
+from arena_lib.tests.rlhf.rlhf_trainer import (
     test_rlhf_trainer,
 )
 from arena_lib.tests.rlhf.value_head import (
