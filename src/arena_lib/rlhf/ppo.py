@@ -132,7 +132,7 @@ class RLHFTrainer(RolloutTrainer):
         evaluate: Evaluate | None = None,
         folder: str | os.PathLike[str] | None = None,
     ) -> None:
-        if not isinstance(model, TransformerWithValueHead):
+        if not hasattr(model, "forward_with_value_head"):
             raise ConfigError(
                 f"PPO needs a value head: got {type(model).__name__}. Pass TransformerWithValueHead(policy), or train by GRPO."
             )
@@ -198,9 +198,11 @@ class RLHFTrainer(RolloutTrainer):
     def compute_rlhf_objective(self, minibatch: ReplayMemory) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         """Clipped surrogate objective - loss of the value head + entropy bonus, and - KL penalty if it stands in the loss.
 
-        Everything is a mean over the drawn tokens of the minibatch, and the policy is softmax(logits / temperature). The loss
-        of the value head is `_compute_value_loss`, and the weight of the KL penalty is self.kl_coef. The figures are these
-        terms, as tensors without gradients: "surrogate", "value_loss", "entropy", and "kl_penalty" if it's there.
+        Everything is a mean over the drawn tokens of the minibatch, and the policy is softmax(logits / temperature). The
+        surrogate is `calc_clipped_surrogate_objective`, which normalises the advantages that it gets; the loss of the value
+        head is `_compute_value_loss`. The bonus is `calc_entropy_bonus`, the penalty `calc_kl_penalty` by self.kl_coef. The
+        figures are these terms, as tensors without gradients: "surrogate", "value_loss", "entropy", and "kl_penalty" if it's
+        there.
         """
         config, is_response = self.config, minibatch.is_response
         prefix_len, gen_len = minibatch.prefix_len, is_response.shape[1]
