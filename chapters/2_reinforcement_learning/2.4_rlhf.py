@@ -107,6 +107,10 @@
 # hint: one
 # hint: two
 # hint: three
+# %% exercise="lora_hooks" title="Beside attention's weights" difficulty=3 importance=3 minutes=25
+# hint: An adapter stands beside a weight, so it reads what the weight reads. A hook at q sees only what the weight made of it. Where is its input?
+# hint: Each head has an adapter of its own, which reads the whole normalised residual stream: copy that along an axis of heads. W_O reads the z of all heads side by side, so one adapter of n_heads * d_head inputs stands beside it.
+# hint: hook.name.split(".")[-1] is "hook_q", "hook_k" or "hook_v". einops.repeat(self.attn_in, "batch seq d_model -> batch seq n_heads d_model", n_heads=qkv_hook_out.shape[2]) makes the copies.
 # %% [markdown]
 # ## 8. Learning from comparisons
 # %% exercise="bradley_terry_loss" title="Which of two is better?" difficulty=2 importance=5 minutes=10

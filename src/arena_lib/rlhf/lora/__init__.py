@@ -6,11 +6,24 @@ with adapters.disabled(): ...                       the model as it was: the ref
 save_adapters(adapters, "my-adapter")               PEFT's two files, which `peft` opens
 load_adapters(model, "my-adapter")                  what is in them, also if `peft` wrote them
 adapters.remove(keep=True)                          an ordinary model again, with the adapters' sums in its weights
+
+TransformerWithValueHeadLora(model) is the same by hooks on attention, written to be read (`hooks`).
 """
 
 from arena_lib.rlhf.lora.adapter import Lora
 from arena_lib.rlhf.lora.attaching import Adapters, LoraConfig, attach_lora
+from arena_lib.rlhf.lora.hooks import LoraHooks, TransformerWithValueHeadLora
 from arena_lib.rlhf.lora.matrices import list_matrices
 from arena_lib.rlhf.lora.peft_files import load_adapters, save_adapters
 
-__all__ = ["Adapters", "Lora", "LoraConfig", "attach_lora", "list_matrices", "load_adapters", "save_adapters"]
+__all__ = [
+    "Adapters",
+    "Lora",
+    "LoraConfig",
+    "LoraHooks",
+    "TransformerWithValueHeadLora",
+    "attach_lora",
+    "list_matrices",
+    "load_adapters",
+    "save_adapters",
+]

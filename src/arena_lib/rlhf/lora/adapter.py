@@ -22,7 +22,8 @@ class Lora(nn.Module):
 
     `A` "d_in rank" is drawn from a uniform distribution within 1/sqrt(d_in), `B` "rank d_out" starts at 0: so at first
     nothing is added. With `n_inst` there are as many adapters side by side, each for its own slice of the input, such as
-    one for each attention head: `A` "n_inst d_in rank", `B` "n_inst rank d_out".
+    one for each attention head: `A` "n_inst d_in rank", `B` "n_inst rank d_out". `rank`, `lora_alpha` and `dropout` are kept
+    as attributes.
 
     >>> lora = Lora(d_in=6, d_out=5, rank=2)
     >>> lora(torch.ones(4, 3, 6)).shape, lora(torch.ones(6)).abs().max().item()

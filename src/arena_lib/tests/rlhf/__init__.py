@@ -11,6 +11,8 @@ from arena_lib.tests.rlhf.averages import (
 from arena_lib.tests.rlhf.grpo_trainer import (
     test_grpo_trainer,
 )
+from arena_lib.tests.rlhf.lora import test_lora
+from arena_lib.tests.rlhf.lora_hooks import test_lora_hooks
 from arena_lib.tests.rlhf.objectives import (
     test_calc_clipped_terms,
     test_grpo_loss,
@@ -31,7 +33,6 @@ from arena_lib.tests.rlhf.pending import (
     test_get_logprobs,
     test_ipo_loss,
     test_kl_k3,
-    test_lora,
     test_masked_mean,
     test_normalize_reward,
     test_reward_fn_char_count,
@@ -69,6 +70,7 @@ __all__ = [
     "test_ipo_loss",
     "test_kl_k3",
     "test_lora",
+    "test_lora_hooks",
     "test_masked_mean",
     "test_normalize_reward",
     "test_reward_fn_char_count",

@@ -4,7 +4,6 @@ import torch
 
 from arena_lib.checking import Case, exercise
 from arena_lib.rlhf import best_of_n, divergences, dpo, logprobs, masking
-from arena_lib.rlhf.lora import adapter
 from arena_lib.rlhf.preferences import bradley_terry, reward_model
 from arena_lib.rlhf.rewards import characters, moods, scaling
 
@@ -27,7 +26,6 @@ test_compute_kl = exercise(reference=divergences.compute_kl, cases=no_cases)
 test_kl_k3 = exercise(reference=divergences.kl_k3, cases=no_cases)
 test_calc_kl_penalty = exercise(reference=divergences.calc_kl_penalty, cases=no_cases)
 test_calc_entropy_bonus = exercise(reference=divergences.calc_entropy_bonus, cases=no_cases)
-test_lora = exercise(reference=adapter.Lora, cases=no_cases)
 test_bradley_terry_loss = exercise(reference=bradley_terry.bradley_terry_loss, cases=no_cases)
 test_reward_model = exercise(reference=reward_model.RewardModel, cases=no_cases)
 test_best_of_n_kl = exercise(reference=best_of_n.best_of_n_kl, cases=no_cases)
