@@ -111,6 +111,10 @@
 # hint: An adapter stands beside a weight, so it reads what the weight reads. A hook at q sees only what the weight made of it. Where is its input?
 # hint: Each head has an adapter of its own, which reads the whole normalised residual stream: copy that along an axis of heads. W_O reads the z of all heads side by side, so one adapter of n_heads * d_head inputs stands beside it.
 # hint: hook.name.split(".")[-1] is "hook_q", "hook_k" or "hook_v". einops.repeat(self.attn_in, "batch seq d_model -> batch seq n_heads d_model", n_heads=qkv_hook_out.shape[2]) makes the copies.
+# %% exercise="transformer_with_value_head_lora" title="The whole model, adapted" difficulty=4 importance=4 minutes=25
+# hint: Which numbers may the optimizer change, and which model says what the policy was before? If the base model is frozen and hooks come and go, one set of weights is both.
+# hint: adapted attaches the hooks of all layers for a while. The other two methods then do what is there already, within it: that of the parent class, and base_model.generate.
+# hint: requires_grad_(False) on base_model alone leaves the value head free. with self.base_model.hooks(pairs): yield, with the pairs lora.fwd_hooks(block.ln1.gain) of each layer's hooks and block.
 # %% [markdown]
 # ## 8. Learning from comparisons
 # %% exercise="bradley_terry_loss" title="Which of two is better?" difficulty=2 importance=5 minutes=10

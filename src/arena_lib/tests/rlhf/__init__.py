@@ -13,6 +13,7 @@ from arena_lib.tests.rlhf.grpo_trainer import (
 )
 from arena_lib.tests.rlhf.lora import test_lora
 from arena_lib.tests.rlhf.lora_hooks import test_lora_hooks
+from arena_lib.tests.rlhf.lora_models import test_transformer_with_value_head_lora
 from arena_lib.tests.rlhf.objectives import (
     test_calc_clipped_terms,
     test_grpo_loss,
@@ -78,4 +79,5 @@ __all__ = [
     "test_reward_model",
     "test_rlhf_trainer",
     "test_transformer_with_value_head",
+    "test_transformer_with_value_head_lora",
 ]

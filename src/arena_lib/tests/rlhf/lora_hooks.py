@@ -10,7 +10,7 @@ from arena_lib.checking.modules import load_by_name
 from arena_lib.checking.observing import Observations
 from arena_lib.rlhf.lora import hooks
 from arena_lib.rlhf.lora.adapter import Lora
-from arena_lib.tests.rlhf.tiny_transformers import GPT2_CONFIG, LLAMA_CONFIG
+from arena_lib.tests.rlhf.tiny_transformers import GPT2_CONFIG, LLAMA_CONFIG, gradients_of
 from arena_lib.transformer.activations.hooks import HookPoint
 
 __test__ = False
@@ -81,22 +81,10 @@ def hooks_seen(cls: Any, case: Case) -> Observations:
     for part in "qkv":
         seen[part] = layer.lora_hook_qkv(passed[part], point_at(layer_idx, f"attn.hook_{part}"))
     seen["attn_out"] = layer.lora_hook_out(passed["attn_out"], point_at(layer_idx, "hook_attn_out"))
-    return seen | gradients_seen([seen[name] for name in ("q", "k", "v", "attn_out")], leaves, layer)
-
-
-def gradients_seen(outputs: list[Tensor], leaves: dict[str, Tensor], layer: nn.Module) -> Observations:
-    """The gradient of a sum of squares, for activations and adapters; in float32 alone it would be rounded."""
-    if leaves["q"].dtype != torch.float64:
-        return {}
-    wanted = leaves | dict(layer.named_parameters())
-    total = sum((output.double() ** 2).sum() for output in outputs)
-    if not (isinstance(total, Tensor) and total.requires_grad):
-        return {"gradients": "none"}
-    found = torch.autograd.grad(total, list(wanted.values()), allow_unused=True)
-    return {
-        f"gradient of {name}": torch.zeros_like(wanted[name]) if gradient is None else gradient
-        for name, gradient in zip(wanted, found, strict=True)
-    }
+    if leaves["q"].dtype != torch.float64:  # gradients in float32 would be rounded
+        return seen
+    total = sum((seen[name] ** 2).sum() for name in ("q", "k", "v", "attn_out"))
+    return seen | gradients_of(total, leaves | dict(layer.named_parameters()))
 
 
 class HooksByFactors(hooks.LoraHooks):

@@ -44,3 +44,14 @@ def fill(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
 def draw_tokens(batch: int, seq: int, generator: torch.Generator) -> Tensor:
     """Random tokens."""
     return torch.randint(0, D_VOCAB, (batch, seq), generator=generator)
+
+
+def gradients_of(total: Any, wanted: Mapping[str, Tensor]) -> dict[str, Any]:
+    """The gradient of `total` for each of these; zeros where none flows."""
+    if not (isinstance(total, Tensor) and total.requires_grad):
+        return {"gradients": "none"}
+    found = torch.autograd.grad(total, list(wanted.values()), allow_unused=True)
+    return {
+        f"gradient of {name}": torch.zeros_like(leaf) if gradient is None else gradient
+        for (name, leaf), gradient in zip(wanted.items(), found, strict=True)
+    }
