@@ -132,6 +132,12 @@ test_compute_advantages = exercise(
             },
         ),
         Mistake(
+            "gives the prompt's tokens advantages too",
+            f"before = {BEFORE}\n    after = {AFTER}",
+            "before = values[:, :-1]\n    after = torch.cat([values[:, 1:-1], rewards[:, None]], dim=1)",
+            why="the policy drew only the tokens from prefix_len on",
+        ),
+        Mistake(
             "uses the values of one place further on throughout",
             f"before = {BEFORE}\n    after = {AFTER}",
             "before = values[:, prefix_len:]\n"

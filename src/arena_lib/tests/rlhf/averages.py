@@ -83,6 +83,10 @@ test_average_over_tokens = exercise(
                     'divides by all places with "token"',
                     "the sum is divided by the number of drawn tokens; filling isn't counted",
                 ),
+                "(terms.where(is_response, 0.0).sum(1) / is_response.sum(1).clamp(min=1)).mean()": (
+                    'averages by sample first with "token"',
+                    "all drawn tokens have the same weight, whatever sample they are in",
+                ),
                 "terms.where(is_response, 0.0).sum()": (
                     'does not divide with "token"',
                     "it's a mean: the sum is divided by the number of drawn tokens",
@@ -236,6 +240,14 @@ test_adapt_kl_coef = exercise(
             "step_size * " + CLIPPED,
             {
                 "step_size * error": ("does not clip the error", "the error is kept between -0.2 and 0.2"),
+                "step_size * max(max(error, -LARGEST_ERROR), LARGEST_ERROR)": (
+                    "takes the larger of the error and 0.2",
+                    "0.2 is the bound above: min(error, 0.2)",
+                ),
+                "step_size * min(min(error, -LARGEST_ERROR), LARGEST_ERROR)": (
+                    "takes the smaller of the error and -0.2",
+                    "-0.2 is the bound below: max(error, -0.2)",
+                ),
                 "step_size * min(error, LARGEST_ERROR)": ("clips only from above", "the error isn't below -0.2 either"),
                 "step_size * max(error, -LARGEST_ERROR)": ("clips only from below", "the error isn't above 0.2 either"),
                 "min(max(step_size * error, -LARGEST_ERROR), LARGEST_ERROR)": (

@@ -89,6 +89,10 @@ MEMORY_MISTAKES = [
                 "makes every token pay for the whole sample's KL",
                 "each token pays for its own log p - log q",
             ),
+            f"{TOKEN_REWARDS.replace('scaled', '0 * scaled')} + scaled[:, None]": (
+                "adds the reward at each token",
+                "a sample's reward comes once, at its last drawn token",
+            ),
             f"{TOKEN_REWARDS} + scaled[:, None]": (
                 "adds the reward at each token",
                 "a sample's reward comes once, at its last drawn token",

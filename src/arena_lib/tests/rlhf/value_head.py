@@ -46,7 +46,7 @@ def head_seen(cls: Any, case: Case) -> Observations:
         "shapes of the head's parameters": [tuple(parameter.shape) for parameter in heads[0]],
         "dtype of the head": str(first.dtype),
         "spread of the first layer": float(first.square().mean()) ** 0.5 * base.cfg.d_model**0.5,
-        "largest of the other parameters": max(float(parameter.abs().max()) for parameter in others),
+        "first bias, last weights and last bias begin at zero": [not parameter.any() for parameter in others],
         "equal generators give equal heads": torch.equal(first, heads[1][0]),
         "other generators give other heads": not torch.equal(first, heads[2][0]),
         "base_model is the one that was given": model.base_model is base,
@@ -179,6 +179,14 @@ test_transformer_with_value_head = exercise(
                     "puts each value one place too late",
                     "the value at place i is that of the text up to the token at place i, this one included",
                 ),
+                "return base.unembed(normalized), nn.functional.pad(self.run_value_head(normalized)[:, :-1], (1, 0))": (
+                    "puts each value one place too late",
+                    "the value at place i is that of the text up to the token at place i, this one included",
+                ),
+                "return base.unembed(normalized), nn.functional.pad(self.run_value_head(normalized)[:, 1:], (0, 1))": (
+                    "puts each value one place too early",
+                    "the value at place i is that of the text up to the token at place i, and no further",
+                ),
                 "return base.unembed(normalized), self.run_value_head(normalized).roll(-1, dims=1)": (
                     "puts each value one place too early",
                     "the value at place i is that of the text up to the token at place i, and no further",
@@ -256,6 +264,14 @@ test_transformer_with_value_head = exercise(
             "__init__",
             "for zeros in (hidden.bias, output.weight, output.bias):",
             {
+                "for zeros in (hidden.bias,):": (
+                    "does not begin the last layer at zero",
+                    "every value is 0 at first: the mean of normalised rewards",
+                ),
+                "for zeros in ():": (
+                    "leaves all but the first weights as nn.Linear draws them",
+                    "both biases and the last layer begin at zero",
+                ),
                 "for zeros in (hidden.bias, output.bias):": (
                     "does not begin the last layer at zero",
                     "every value is 0 at first: the mean of normalised rewards",
