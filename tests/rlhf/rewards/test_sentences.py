@@ -59,6 +59,8 @@ def test_a_sentence_with_a_word_replaced_at_random_is_hardly_ever_one():
         ("Tom set out and soon he reached the park .", "Tom set out and soon she reached the park ."),
         ("Tom set out and soon Tom reached the park .", "Tom set out and soon Mary reached the park ."),
         ("She felt glad .", "she felt glad ."),
+        ("Mary was not upset but glad .", "Mary was not glad but glad ."),
+        ("Mary was not glad but cheerful .", "Mary was not glad but tall ."),
         ("Then she took the box .", "Then She took the box ."),
         ("Then Tom gave the box to Mary .", "Then she gave the box to ."),
         ("While Tom and Mary were working in the park , Tom spoke to Mary .", "While Tom and Mary were working in the park ."),

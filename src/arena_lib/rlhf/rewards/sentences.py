@@ -2,7 +2,9 @@
 
 Storyworld's sentences come from frames (`storyworld.frames`), so whether a sentence is grammatical can be decided: some
 frame must fit it, word by word, and its words must agree with each other (`a` or `an` or `some`, `was` or `were`, `her` or
-`his`, two different people). Whether a sentence is true of the story is not asked.
+`his`, two different people, two different moods). Grammar is all that is asked, not sense: "Mary was not pleased but cheerful" is
+a sentence, though storyworld would sooner say that of a bad mood and a good one. Whether a sentence is true of the story isn't
+asked either.
 
 Shapes:  texts (a list) -> rewards "batch"
 Source:  own derivation, over the frames of `arena_lib.storyworld`.
@@ -28,6 +30,8 @@ SUBJECT_PRONOUNS = {"he": "m", "she": "f"}
 PRONOUN_SLOTS = {"{him}": 1, "{his}": 2, "{self}": 3}
 """Which of the four forms in `lexicon.PRONOUNS` fills the slot."""
 PLURALS = frozenset(plural for table in (lexicon.THINGS, lexicon.ANIMALS, lexicon.FOODS) for plural in table.values())
+MOOD_SLOTS = frozenset({"{good}", "{bad}", "{mood}"})
+"""Slots that any mood fits: which of them is good, and which bad, is no question of grammar."""
 AGREEING = {"{was}": ("was", "were"), "{has}": ("has", "have"), "{it}": ("it", "them")}
 """Slots filled by the number of what they belong to: one, or several."""
 
@@ -107,9 +111,10 @@ def fits(frame: Words, words: Words) -> bool:
 
 
 def agrees(frame: Words, words: Words) -> bool:
-    """Whether the words that fill a frame agree in number, gender and sound, and its people are different ones."""
+    """Whether the words that fill a frame agree in number, gender and sound, and its people and moods are different ones."""
     filled = dict(zip(frame, words, strict=True))
-    return _numbers_agree(frame, words, filled) and _people_agree(filled)
+    moods = [word for slot, word in filled.items() if slot in MOOD_SLOTS]
+    return len(set(moods)) == len(moods) and _numbers_agree(frame, words, filled) and _people_agree(filled)
 
 
 def _numbers_agree(frame: Words, words: Words, filled: dict[str, str]) -> bool:
@@ -150,6 +155,8 @@ def fillers(slot: str, *, is_first: bool) -> frozenset[str]:
         return frozenset(forms[PRONOUN_SLOTS[slot]] for forms in lexicon.PRONOUNS.values())
     if slot in AGREEING:
         return frozenset(AGREEING[slot])
+    if slot in MOOD_SLOTS:
+        return frozenset(lexicon.GOOD_MOODS + lexicon.BAD_MOODS)
     return frozenset(_WORDS[slot])
 
 
@@ -168,9 +175,6 @@ _WORDS: dict[str, list[str] | tuple[str, ...]] = {
     "{trait}": lexicon.PERSON_ADJECTIVES,
     "{more}": list(lexicon.COMPARATIVE.values()),
     "{less}": list(lexicon.COMPARATIVE.values()),
-    "{good}": lexicon.GOOD_MOODS,
-    "{bad}": lexicon.BAD_MOODS,
-    "{mood}": lexicon.GOOD_MOODS + lexicon.BAD_MOODS,
     "{city}": list(lexicon.CAPITAL.values()),
     "{country}": lexicon.COUNTRIES,
     "{language}": list(lexicon.PEOPLE_OF.values()),
@@ -187,7 +191,7 @@ _WORDS: dict[str, list[str] | tuple[str, ...]] = {
     "{cold}": ["cold", "warm", "hot", "cool", "wet", "dry"],
     "{dark}": ["dark", "bright", "calm", "wild", "quiet"],
 }
-"""Slots that neither a person nor agreement fills."""
+"""Slots that neither a person nor a mood nor agreement fills."""
 
 
 @cache
