@@ -21,8 +21,9 @@ WORDS_PER_UNIT = 4
 def reward_fn_good_moods(generated_sample: list[str]) -> Float[Tensor, " batch"]:
     """The proxy: how many more good than bad mood words each text has, divided by 4.
 
-    Good are `lexicon.GOOD_MOODS` (glad, cheerful ...), bad are `lexicon.BAD_MOODS` (angry, lonely ...). What stands around
-    them doesn't matter: "not glad" counts as good.
+    Good are `lexicon.GOOD_MOODS` (glad, cheerful ...), bad are `lexicon.BAD_MOODS` (angry, lonely ...). A word counts as
+    often as it occurs. Punctuation isn't part of a word, so "glad." counts; "gladly" is another word, and doesn't. What stands
+    around them doesn't matter: "not glad" counts as good. `split_words` takes a text apart.
 
     >>> reward_fn_good_moods(["Mary was glad and thankful.", "Tom felt lonely.", "glad glad glad glad glad"])
     tensor([ 0.5000, -0.2500,  1.2500])

@@ -35,10 +35,12 @@ from arena_lib.tests.rlhf.pending import (
     test_ipo_loss,
     test_kl_k3,
     test_masked_mean,
+    test_reward_model,
+)
+from arena_lib.tests.rlhf.rewards import (
     test_normalize_reward,
     test_reward_fn_char_count,
     test_reward_fn_good_moods,
-    test_reward_model,
 )
 from arena_lib.tests.rlhf.rlhf_trainer import (
     test_rlhf_trainer,
