@@ -254,6 +254,7 @@ test_adapt_kl_coef = exercise(
                     "clips the step in place of the error",
                     "the error is clipped first, and then multiplied by step_size",
                 ),
+                "step_size * min(max(error, -1.0), 1.0)": ("clips at 1", "the error is kept between -0.2 and 0.2"),
                 CLIPPED: ("leaves step_size out", "the clipped error counts step_size times"),
                 "0.1 * " + CLIPPED: ("always takes a step size of 0.1", "step_size is an argument"),
                 "step_size * min(max(error, -0.1), 0.1)": ("clips at 0.1", "the error is kept between -0.2 and 0.2"),
@@ -274,6 +275,12 @@ test_adapt_kl_coef = exercise(
                     "the weight is multiplied: it grows while the policy is too far",
                 ),
             },
+        ),
+        Mistake(
+            "takes the exponential of the change for the factor",
+            "(1 + step_size * min(max(error, -LARGEST_ERROR), LARGEST_ERROR))",
+            "2.718281828459045 ** (step_size * min(max(error, -LARGEST_ERROR), LARGEST_ERROR))",
+            why="the factor is 1 + the change",
         ),
         Mistake(
             "takes another step size where none is given",

@@ -231,6 +231,10 @@ test_grpo_trainer = exercise(
                     "swaps the old policy and the reference",
                     "the ratio compares with the policy that drew, the KL with the reference",
                 ),
+                "            minibatch.ref_logprobs,\n            minibatch.ref_logprobs,": (
+                    "takes the reference for the old policy",
+                    "the ratio compares with the policy that drew the tokens: minibatch.logprobs",
+                ),
                 "            logprobs.detach(),\n            minibatch.ref_logprobs,": (
                     "compares the policy with itself",
                     "the ratio compares with the policy that drew the tokens: minibatch.logprobs",

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from arena_lib.checking import Case, exercise, instead_of, outputs_and_gradients
+from arena_lib.checking import Case, Mistake, exercise, instead_of, outputs_and_gradients
 from arena_lib.checking.observing import Observations
 from arena_lib.rlhf import grpo
 
@@ -121,6 +121,19 @@ test_calc_clipped_terms = exercise(
                     "takes the minimum before it multiplies by the advantages",
                     "for a negative advantage the smaller product has the larger ratio",
                 ),
+                "torch.minimum(ratio * advantages[:, None], "
+                "(ratio * advantages[:, None]).clamp(1 - clip_coef, 1 + clip_coef))": (
+                    "clips the product",
+                    "the ratio is clipped, and then multiplied by the advantage",
+                ),
+                "torch.minimum(ratio.detach() * advantages[:, None], clipped * advantages[:, None])": (
+                    "detaches the ratio that isn't clipped",
+                    "gradients flow through both terms",
+                ),
+                "torch.minimum(ratio * advantages[:, None], clipped * advantages[:, None]) / (advantages.std() + 1e-8)": (
+                    "divides by the standard deviation of the advantages",
+                    "the advantages count as they are: they were compared within their groups already",
+                ),
                 "torch.minimum(ratio * advantages[:, None], clipped)": (
                     "forgets the advantage in the clipped term",
                     "both terms are multiplied by the advantage",
@@ -135,6 +148,12 @@ test_calc_clipped_terms = exercise(
                     "a term for each token is asked for; average_over_tokens comes later",
                 ),
             },
+        ),
+        Mistake(
+            "normalises the advantages",
+            "ratio = (",
+            "advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)\n    ratio = (",
+            why="the advantages count as they are: they were compared within their groups already",
         ),
         *instead_of(
             "ratio.clamp(1 - clip_coef, 1 + clip_coef)",

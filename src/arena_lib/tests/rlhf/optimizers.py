@@ -116,6 +116,10 @@ test_get_optimizer = exercise(
                     "adds the rates up for the head",
                     "the head learns at head_lr",
                 ),
+                HEAD.replace(".parameters()", "[0].parameters()"): (
+                    "trains only the head's first layer",
+                    "the second group holds all of the head's parameters",
+                ),
                 HEAD.replace(".parameters()", "[-1].parameters()"): (
                     "trains only the head's last layer",
                     "the second group holds all of the head's parameters",
@@ -125,6 +129,14 @@ test_get_optimizer = exercise(
                     "the second group holds the head's parameters",
                 ),
             },
+        ),
+        Mistake(
+            "gives all parameters one rate, in one group",
+            "    groups = [",
+            "    return torch.optim.AdamW(\n        [p for p in model.parameters() if p.requires_grad], lr=base_lr, "
+            "betas=betas, eps=eps, weight_decay=weight_decay\n    )\n    groups = [",
+            why="there are two groups: base_model's parameters learn at base_lr, the head's at head_lr",
+            shows=lambda seen: all(len(shown.get("rates of the groups, in order", [1, 2])) == 1 for shown in seen),
         ),
         *instead_of(
             BASE,

@@ -62,6 +62,11 @@ MEMORY_MISTAKES = [
                 "leaves the KL out of the rewards",
                 'with config.kl_place "reward" each token pays for its own log p - log q',
             ),
+            'adapt_kl_coef(self.kl_coef, self.phases[-1]["kl"], config.target_kl or 1e9, config.kl_step_size) '
+            'if config.kl_place == "reward" and config.target_kl else self.kl_coef if config.kl_place == "reward" else 0.0': (
+                "adapts kl_coef before this phase's rewards are made",
+                "this phase is paid by the weight as it was; the new one is for the next phase",
+            ),
             'config.kl_coef if config.kl_place == "reward" else 0.0': (
                 "takes the weight of the KL in the rewards from the config",
                 "the weight that counts is the trainer's own, self.kl_coef, which may have been adapted",

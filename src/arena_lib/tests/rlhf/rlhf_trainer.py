@@ -125,6 +125,10 @@ OBJECTIVE_MISTAKES = [
         "compute_rlhf_objective",
         DRAWN,
         {
+            DRAWN.replace("minibatch.tokens[:, prefix_len:]", "minibatch.tokens[:, prefix_len - 1 : -1]"): (
+                "scores the tokens that were read in place of those that were drawn",
+                "the logits at a place predict the token that follows it: those from prefix_len on were drawn",
+            ),
             DRAWN.replace("[is_response]", ""): (
                 "counts the filling in the surrogate objective",
                 "everything is a mean over drawn tokens: is_response says which",
@@ -135,6 +139,10 @@ OBJECTIVE_MISTAKES = [
         "compute_rlhf_objective",
         SURROGATE,
         {
+            SURROGATE.replace("minibatch.advantages", "(minibatch.returns - minibatch.values)"): (
+                "makes the advantages anew from returns and values",
+                "they are in the minibatch: minibatch.advantages",
+            ),
             SURROGATE.replace("advantages", "returns"): (
                 "follows the returns in place of the advantages",
                 "what counts is how much better a token was than expected",

@@ -308,6 +308,14 @@ test_transformer_with_value_head = exercise(
                 ),
             },
         ),
+        Mistake(
+            "gives the hidden layer another width",
+            "nn.Linear(d_model, HIDDEN_PER_INPUT * d_model), nn.Linear(HIDDEN_PER_INPUT * d_model, 1)",
+            "nn.Linear(d_model, d_model), nn.Linear(d_model, 1)",
+            why="it's 4 d_model wide, as a transformer's MLP is",
+            within="TransformerWithValueHead.__init__",
+            shows=lambda seen: seen[0].get("shapes of the head's parameters", [(64,)])[0][0] != 64,
+        ),
         *in_method(
             "__init__",
             ".to(weight.device, weight.dtype)",
