@@ -14,6 +14,11 @@ from arena_lib.tests.rlhf.grpo_trainer import (
 from arena_lib.tests.rlhf.lora import test_lora
 from arena_lib.tests.rlhf.lora_hooks import test_lora_hooks
 from arena_lib.tests.rlhf.lora_models import test_transformer_with_value_head_lora
+from arena_lib.tests.rlhf.masking import (
+    test_find_responses,
+    test_get_logprobs,
+    test_masked_mean,
+)
 from arena_lib.tests.rlhf.objectives import (
     test_calc_clipped_terms,
     test_grpo_loss,
@@ -30,11 +35,8 @@ from arena_lib.tests.rlhf.pending import (
     test_compute_kl,
     test_dpo_loss,
     test_estimate_best_of_n,
-    test_find_responses,
-    test_get_logprobs,
     test_ipo_loss,
     test_kl_k3,
-    test_masked_mean,
     test_reward_model,
 )
 from arena_lib.tests.rlhf.rewards import (

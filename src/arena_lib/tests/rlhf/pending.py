@@ -3,7 +3,7 @@
 import torch
 
 from arena_lib.checking import Case, exercise
-from arena_lib.rlhf import best_of_n, divergences, dpo, logprobs, masking
+from arena_lib.rlhf import best_of_n, divergences, dpo
 from arena_lib.rlhf.preferences import bradley_terry, reward_model
 
 __test__ = False
@@ -14,9 +14,6 @@ def no_cases(generator: torch.Generator) -> list[Case]:
     return []
 
 
-test_find_responses = exercise(reference=masking.find_responses, cases=no_cases)
-test_masked_mean = exercise(reference=masking.masked_mean, cases=no_cases)
-test_get_logprobs = exercise(reference=logprobs.get_logprobs, cases=no_cases)
 test_compute_entropy = exercise(reference=divergences.compute_entropy, cases=no_cases)
 test_compute_kl = exercise(reference=divergences.compute_kl, cases=no_cases)
 test_kl_k3 = exercise(reference=divergences.kl_k3, cases=no_cases)
