@@ -200,3 +200,15 @@ def test_a_phase_acts_without_dropout_and_leaves_the_mode_as_it_was():
     policy.eval()
     scored = trainer.score(policy, memory)
     torch.testing.assert_close(scored[memory.is_response], memory.logprobs[memory.is_response], atol=1e-4, rtol=1e-4)
+
+
+def test_a_policy_learns_without_dropout_too_so_that_the_first_ratios_are_one():
+    policy = zoo.load("tiny-llama")
+    with torch.no_grad():
+        for weight in attach_lora(policy, LoraConfig(dropout=0.5)).parameters():
+            weight.add_(0.02)
+    trainer = make_trainer(policy, reference=zoo.load("tiny-llama"), clip_coef=1e-3)
+    memory = trainer.rollout_phase()
+    policy.train()
+    figures = trainer._compute_losses(policy, memory)
+    assert figures["clipped_share"] == 0

@@ -184,8 +184,9 @@ class RolloutTrainer(Trainer):
     `reference` is frozen; left out it's a copy of the policy as it comes, so a run that goes on from a checkpoint in
     `folder` must start from the same policy. `measures` are further reward functions, which nothing is learned from: their
     means are kept beside the reward's. `end_of_text` ends a sample: the tokenizer's `eos_token_id`, unless another is given.
-    `texts` are those that the latest phase judged. `phases` is the history: for each phase the mean "reward", the mean of
-    each measure, "kl" (nats for each sample), "length" (drawn tokens of a sample) and "tokens_per_second".
+    `texts` are those that the latest phase judged, none before the first phase of this process. `phases` is the history: for
+    each phase the mean "reward", the mean of each measure, "kl" (nats for each sample), "length" (drawn tokens of a sample)
+    and "tokens_per_second".
     """
 
     config: RolloutConfig
@@ -301,6 +302,7 @@ class RolloutTrainer(Trainer):
         return {**self.phases[-1], "kl_coef": self.kl_coef} if self.phases else {}
 
     def _compute_losses(self, model: nn.Module, minibatch: ReplayMemory) -> dict[str, Tensor]:
+        model.eval()  # it learns as it acted, without dropout: or else no ratio would be 1 before the first update
         objective, figures = self.compute_rlhf_objective(minibatch)
         return {"loss": -objective, **figures}
 
