@@ -37,7 +37,7 @@ def compute_entropy(logits: Float[Tensor, "*axes d_vocab"]) -> Float[Tensor, "*a
     """Entropy of softmax(logits) in nats, at each position: -sum of p log p.
 
     From 0, where one token is certain, to log(d_vocab), where all are alike. A logit may be -inf: that token has
-    probability 0 and adds nothing.
+    probability 0, adds nothing, and gets a gradient of 0. Gradients flow through `logits`.
 
     >>> compute_entropy(torch.tensor([[0.0, 0.0], [5.0, float("-inf")]]))
     tensor([0.6931, 0.0000])
@@ -53,6 +53,8 @@ def compute_kl(
     """KL(policy || reference) in nats, at each position: sum of p (log p - log q).
 
     It is 0 where both are alike, above 0 elsewhere, and infinite where the policy may say what the reference never does.
+    Logits may be -inf: a token to which the policy gives probability 0 adds nothing, whatever the reference gives it, and
+    gets a gradient of 0. Gradients flow through `logits`.
 
     >>> compute_kl(torch.tensor([0.0, 0.0]), torch.tensor([0.0, 0.0]))
     tensor(0.)

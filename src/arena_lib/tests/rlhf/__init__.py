@@ -8,6 +8,10 @@ from arena_lib.tests.rlhf.averages import (
     test_adapt_kl_coef,
     test_average_over_tokens,
 )
+from arena_lib.tests.rlhf.divergences import (
+    test_compute_entropy,
+    test_compute_kl,
+)
 from arena_lib.tests.rlhf.grpo_trainer import (
     test_grpo_trainer,
 )
@@ -31,8 +35,6 @@ from arena_lib.tests.rlhf.pending import (
     test_bradley_terry_loss,
     test_calc_entropy_bonus,
     test_calc_kl_penalty,
-    test_compute_entropy,
-    test_compute_kl,
     test_dpo_loss,
     test_estimate_best_of_n,
     test_ipo_loss,
