@@ -30,7 +30,10 @@ def get_logprobs(
 
     Entry [batch, i] is log softmax(logits[batch, prefix_len + i - 1])[tokens[batch, prefix_len + i]], so that there are
     gen_len = seq_len - prefix_len of them. With `prefix_len` None all tokens count but the first, which nothing predicts: as
-    with prefix_len = 1. Gradients flow through `logits`. For a policy that draws at a temperature pass logits / temperature.
+    with prefix_len = 1. A prefix_len below 1, or that leaves no token to score, raises ShapeError, as `check_prefix` does.
+
+    Results are finite for logits as far apart as 1000, where the probability itself would be 0 as a float. Gradients flow
+    through `logits`. For a policy that draws at a temperature pass logits / temperature.
 
     >>> logits = torch.tensor([[[0.0, 0.0], [100.0, 0.0], [0.0, 0.0]]])
     >>> get_logprobs(logits, torch.tensor([[1, 0, 0]]))

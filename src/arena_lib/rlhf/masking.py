@@ -20,7 +20,8 @@ def find_responses(
 ) -> Bool[Tensor, "batch gen_len"]:
     """Where the drawn tokens are, of what follows the prompts: all up to the first end-of-text, that one included.
 
-    With `end_of_text` None no token ends a sample, and all of them were drawn.
+    What stands after it is filling, further end-of-texts too. A sample without an end-of-text was cut off: all of its tokens
+    were drawn. With `end_of_text` None no token ends a sample, and all of them were drawn.
 
     >>> find_responses(torch.tensor([[5, 0, 0], [5, 6, 7]]), end_of_text=0)
     tensor([[ True,  True, False],
@@ -36,7 +37,9 @@ def find_responses(
 def masked_mean(values: Float[Tensor, "*axes"], mask: Bool[Tensor, "*axes"] | None = None) -> Float[Tensor, ""]:
     """The mean of the values where the mask is True; of all without a mask.
 
-    What stands where the mask is False doesn't matter, not even if it's NaN, and gets a gradient of 0.
+    All values that count have the same weight, whatever row they are in. What stands where the mask is False doesn't matter,
+    not even if it's NaN or infinite, and gets a gradient of 0. A mask is True at one place at least. One of another shape
+    isn't broadcast: it raises ShapeError, as `require_same_shape` does. No argument is changed, and gradients flow.
 
     >>> masked_mean(torch.tensor([1.0, 2.0, float("nan")]), torch.tensor([True, True, False]))
     tensor(1.5000)

@@ -15,12 +15,12 @@ from arena_lib.tests.rlhf.divergences import (
 from arena_lib.tests.rlhf.grpo_trainer import (
     test_grpo_trainer,
 )
+from arena_lib.tests.rlhf.logprobs import test_get_logprobs
 from arena_lib.tests.rlhf.lora import test_lora
 from arena_lib.tests.rlhf.lora_hooks import test_lora_hooks
 from arena_lib.tests.rlhf.lora_models import test_transformer_with_value_head_lora
 from arena_lib.tests.rlhf.masking import (
     test_find_responses,
-    test_get_logprobs,
     test_masked_mean,
 )
 from arena_lib.tests.rlhf.objectives import (

@@ -1,232 +1,286 @@
-"""Judges of part 2 of section 2.4: which tokens count, means over them, and how likely they were."""
+"""Judges of part 2 of section 2.4: which tokens count, and means over those."""
+
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from arena_lib.checking import Case, Mistake, exercise, instead_of, outputs_and_gradients
-from arena_lib.rlhf import logprobs, masking
+from arena_lib.checking import Case, exercise, instead_of, outputs_and_gradients
+from arena_lib.rlhf import masking
+from arena_lib.rlhf.masking import require_same_shape
 
 __test__ = False
 
+END = 9
+
 
 def response_cases(generator: torch.Generator) -> list[Case]:
-    """End-of-text once, often, at either end and nowhere; ids that are 0 or aren't; none at all."""
-    calls = {
-        "one end of text in each": ([[5, 6, 0, 3, 3], [7, 0, 2, 9, 4], [8, 6, 5, 3, 0]], 0),
-        "several in a row": ([[5, 2, 2, 2, 2, 2], [4, 5, 2, 7, 2, 1]], 2),
-        "at the very beginning": ([[9, 1, 1, 9], [1, 9, 4, 4], [9, 9, 9, 9]], 9),
-        "nowhere": ([[3, 4, 5], [5, 3, 3], [4, 0, 5], [1, 2, 6], [7, 7, 8]], 2),
-        "one sample": ([[4, 4, 4, 6, 4, 4, 4]], 6),
-        "one token each": ([[1], [3], [1], [2]], 1),
-        "nothing ends a sample": ([[5, 0, 0, 2, 1], [0, 5, 2, 2, 1]], None),
+    """Samples that end early, late, at once, twice and never."""
+
+    def drawn(batch: int, gen_len: int) -> Tensor:
+        return torch.randint(1, END, (batch, gen_len), generator=generator)
+
+    mixed, ends, often = drawn(5, 7), drawn(3, 4), drawn(4, 6)
+    mixed[0, 2], mixed[1, 6], mixed[2, 0], mixed[4, [1, 2, 4]] = END, END, END, END
+    ends[:, 1:] = END
+    often[0, ::2], often[1, 1::2], often[2, 3] = END, END, END
+    often[1, 0], often[3, 4] = 0, 0
+    calls: dict[str, tuple[Any, ...]] = {
+        "samples that end early, late, at once and never": (mixed, END),
+        "filled with end-of-text": (ends, END),
+        "several ends in one sample": (often, END),
+        "end-of-text is token 0": (often.clone(), 0),
+        "no sample ends": (drawn(2, 5), END),
+        "nothing ends a sample": (often.clone(), None),
+        "nothing said about an end": (torch.tensor([[0, 0, 3], [END, 1, 0]]),),
+        "one token each": (torch.tensor([[END], [4]]), END),
+        "one sample": (torch.tensor([[3, 5, END, 1, 2, 8]]), END),
     }
-    cases = [
-        Case(label=label, args=(torch.tensor(tokens), end), axes={"output": "batch gen_len"})
-        for label, (tokens, end) in calls.items()
-    ]
-    return [*cases, Case(label="no end of text is named", args=(torch.tensor([[0, 1, 0], [2, 0, 0]]),))]
+    return [Case(label=label, args=args, axes={"output": "batch gen_len"}) for label, args in calls.items()]
 
 
 def responses_by_loop(tokens: Tensor, end_of_text: int | None = None) -> Tensor:
-    """Sample by sample, up to the first end-of-text."""
-    is_response = torch.zeros(tokens.shape, dtype=torch.bool)
-    for row, drawn in zip(is_response, tokens.tolist(), strict=True):
-        length = drawn.index(end_of_text) + 1 if end_of_text in drawn else len(drawn)
-        row[:length] = True
-    return is_response
+    """Row by row, token by token."""
+    mask = torch.zeros_like(tokens, dtype=torch.bool)
+    for i, row in enumerate(tokens.tolist()):
+        length = row.index(end_of_text) + 1 if end_of_text in row else len(row)
+        mask[i, :length] = True
+    return mask
 
 
-def responses_by_lengths(tokens: Tensor, end_of_text: int | None = None) -> Tensor:
-    """From the place of the first end-of-text."""
+def responses_by_first_end(tokens: Tensor, end_of_text: int | None = None) -> Tensor:
+    """All places up to the first end; where there is none, the last place stands for it."""
     gen_len = tokens.shape[1]
+    places = torch.arange(gen_len, device=tokens.device)
     if end_of_text is None:
-        return torch.full_like(tokens, True, dtype=torch.bool)
-    is_end = tokens == end_of_text
-    last = torch.where(is_end.any(dim=1), is_end.long().argmax(dim=1), gen_len)
-    return torch.arange(gen_len).unsqueeze(0) <= last.unsqueeze(1)
+        return (places < gen_len).expand(tokens.shape)
+    first = torch.where(tokens == end_of_text, places, gen_len).amin(dim=1, keepdim=True)
+    return places <= first
 
 
-BEFORE = "is_end.cumsum(dim=1) - is_end.long()"
+def responses_by_product(tokens: Tensor, end_of_text: int | None = None) -> Tensor:
+    """Alive is who hasn't ended; the mask is one place behind."""
+    if end_of_text is None:
+        return tokens == tokens
+    alive = (tokens != end_of_text).cumprod(dim=1).bool()
+    return torch.cat([torch.ones_like(alive[:, :1]), alive[:, :-1]], dim=1)
+
+
+NONE_BEFORE = "return n_ends_before == 0"
 
 test_find_responses = exercise(
     reference=masking.find_responses,
     cases=response_cases,
-    accepts=[responses_by_loop, responses_by_lengths],
+    accepts=[responses_by_loop, responses_by_first_end, responses_by_product],
     mistakes=[
         *instead_of(
-            BEFORE,
+            NONE_BEFORE,
             {
-                "is_end.cumsum(dim=1)": (
-                    "does not count the end-of-text",
-                    "the policy drew the end-of-text too, so it has to learn when to stop",
+                "return is_end.cumsum(dim=1) == 0": (
+                    "leaves the end-of-text itself out",
+                    "the policy drew that token too: it must learn when to stop",
                 ),
-                "is_end.long()": (
-                    "leaves out the end-of-texts alone",
-                    "what stands after the first end-of-text is filling, whichever token it is",
+                "return ~is_end": (
+                    "leaves out the ends alone",
+                    "what stands after the first end is filling, whatever token it is",
                 ),
-                "is_end.cumsum(dim=0) - is_end.long()": (
-                    "counts ends over samples",
-                    "a sample's tokens stand along the second axis: dim=1",
+                "return torch.ones_like(is_end)": (
+                    "counts everything",
+                    "what stands after the first end-of-text is filling",
                 ),
-                "(is_end.cumsum(dim=1) - is_end.long()).clamp(min=1) - 1": (
-                    "goes on to the second end-of-text",
-                    "the first end-of-text ends a sample",
+                "return is_end | (is_end.cumsum(dim=1) == 0)": (
+                    "counts every end-of-text",
+                    "the first ends the sample; the others are filling",
                 ),
-                "is_end.any(dim=0).cumsum(dim=0).expand_as(is_end) - is_end.any(dim=0).long()": (
-                    "ends all samples at once",
-                    "each sample has an end of its own",
-                ),
-                "(is_end.cumsum(dim=1) - is_end.long()).roll(1, dims=1) * (torch.arange(tokens.shape[1]) > 0)": (
-                    "goes on to the token after the end-of-text",
-                    "the end-of-text is the last token that counts",
-                ),
-            },
-        ),
-        *instead_of(
-            "return n_ends_before == 0",
-            {
-                "return n_ends_before != 0": (
-                    "gives the filling in place of the response",
-                    "True stands where a token was drawn",
-                ),
-                "return (n_ends_before == 0).long()": (
-                    "gives 1 and 0",
-                    "a mask is of type bool: where and masked_fill ask for that, and indexing with 0 and 1 means another thing",
+                "return n_ends_before < 2": ("stops at the second end", "a sample is over at its first end-of-text"),
+                "return n_ends_before < is_end.sum(dim=1, keepdim=True).clamp(min=1)": (
+                    "stops at the last end",
+                    "a sample is over at its first end-of-text",
                 ),
                 "return (n_ends_before == 0) & is_end.any(dim=1, keepdim=True)": (
-                    "takes a sample without an end-of-text for empty",
-                    "where no end-of-text was drawn all tokens were",
+                    "counts nothing of a sample that never ends",
+                    "it was cut off: all of its tokens were drawn",
+                ),
+                "return torch.arange(tokens.shape[1], device=tokens.device) <= is_end.int().argmax(dim=1, keepdim=True)": (
+                    "counts one token alone of a sample that never ends",
+                    "argmax gives 0 where there is no end: all tokens of such a sample were drawn",
+                ),
+                "return torch.cat([torch.ones_like(is_end[:, :1]), n_ends_before[:, :-1] == 0], dim=1)": (
+                    "counts one token too many after the end",
+                    "the end-of-text is the last token that counts",
                 ),
                 "return (n_ends_before == 0) & ~is_end[:, :1]": (
                     "takes a sample that ends at once for empty",
                     "an end-of-text in the first place was drawn too",
                 ),
+                "return n_ends_before > 0": ("turns the mask round", "it is True where a token was drawn"),
+                "return (n_ends_before == 0).all(dim=0).expand(tokens.shape)": (
+                    "ends all samples with the shortest",
+                    "each sample has an end of its own",
+                ),
+                "return (n_ends_before == 0).float()": (
+                    "gives numbers in place of booleans",
+                    "the mask is of bool, so that where and & take it",
+                ),
             },
         ),
         *instead_of(
-            "if end_of_text is None",
+            "n_ends_before = is_end.cumsum(dim=1) - is_end.long()",
             {
-                "if not end_of_text": (
-                    "takes an end-of-text of 0 for none",
-                    "0 is false in Python: ask for `is None`",
+                "n_ends_before = is_end.cumsum(dim=0) - is_end.long()": (
+                    "looks for ends in the samples above",
+                    "ends are counted along a sample, dim=1, not along the batch",
                 ),
-                "end_of_text = end_of_text or 0\n    if end_of_text is None": (
-                    "takes 0 for the end-of-text where none is named",
-                    "without an end-of-text all tokens were drawn",
+                "n_ends_before = is_end.flip(1).cumsum(dim=1).flip(1) - is_end.long()": (
+                    "looks for ends after a token in place of before it",
+                    "a token is filling if an end-of-text stands before it",
                 ),
             },
         ),
-        Mistake(
-            "looks for 0",
-            "is_end = tokens == end_of_text",
-            "is_end = tokens == 0",
-            why="end_of_text says which token ends a sample",
+        *instead_of(
+            "if end_of_text is None:",
+            {
+                "if not end_of_text:": (
+                    "takes the token 0 for no end-of-text",
+                    "0 is a token like any other: ask `is None`",
+                ),
+            },
         ),
-        Mistake(
-            "looks for the last end-of-text",
-            f"n_ends_before = {BEFORE}",
-            "n_ends_before = (is_end.flip(1).cumsum(dim=1).flip(1) == 0) & is_end.any(dim=1, keepdim=True)",
-            why="the first one ends a sample; filling often is the same token again and again",
+        *instead_of(
+            "is_end = tokens == end_of_text",
+            {"is_end = tokens == 0": ("looks for the token 0", "end_of_text says which token ends a sample")},
+        ),
+        *instead_of(
+            "return torch.ones_like(tokens, dtype=torch.bool)",
+            {
+                "return torch.zeros_like(tokens, dtype=torch.bool)": (
+                    "counts nothing where no token ends a sample",
+                    "with end_of_text None all tokens were drawn",
+                ),
+                "end_of_text = 0": (
+                    "takes the token 0 for the end where none is given",
+                    "with end_of_text None no token ends a sample",
+                ),
+            },
         ),
     ],
 )
 
 
 def mean_cases(generator: torch.Generator) -> list[Case]:
-    """Axes one, two and three; masks of few and all; filling that would spoil a mean; no mask."""
+    """Values of one axis to three, with something odd where the mask is False."""
 
-    def case(label: str, *shape: int, filling: float = 40.0, dtype: torch.dtype = torch.float32) -> Case:
-        values = torch.randn(*shape, generator=generator, dtype=dtype) + 0.8
+    def case(label: str, mask: Tensor | None, *shape: int, filling: float = 7.0, dtype: Any = torch.float32) -> Case:
+        values = torch.randn(*shape, generator=generator, dtype=dtype) + 0.4
+        return Case(label=label, args=(values,) if mask is None else (values.where(mask, filling), mask))
+
+    def draw_mask(*shape: int) -> Tensor:
         mask = torch.rand(*shape, generator=generator) < 0.5
-        mask.view(-1)[-1] = True
-        return Case(label=label, args=(values.where(mask, filling), mask))
+        mask.view(-1)[0], mask.view(-1)[-1] = True, False
+        return mask
 
-    def draw(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator) + 0.5
-
+    lengths = torch.arange(5) < torch.tensor([[5], [1], [3]])
     return [
-        case("two axes", 4, 6),
-        case("one axis", 7),
-        case("three axes", 3, 5, 2),
-        case("one row", 1, 9),
-        Case(label="one value counts", args=(draw(3, 4), torch.arange(12).reshape(3, 4) == 5)),
-        Case(label="everything counts", args=(draw(2, 5), torch.ones(2, 5, dtype=torch.bool))),
+        case("samples of several lengths", lengths, 3, 5),
+        case("one axis", draw_mask(6), 6),
+        case("three axes", draw_mask(2, 3, 5), 2, 3, 5),
+        case("NaN where the mask is False", draw_mask(3, 4), 3, 4, filling=float("nan")),
+        case("infinity where the mask is False", draw_mask(4, 2), 4, 2, filling=float("inf")),
+        case("a row that counts nowhere", torch.tensor([[False] * 3, [True, False, True]]), 2, 3),
+        case("all count", torch.ones(4, 3, dtype=torch.bool), 4, 3),
+        case("one counts", torch.tensor([[False, True]]), 1, 2),
+        case("no mask", None, 3, 7),
+        case("in float64", draw_mask(2, 6), 2, 6, dtype=torch.float64),
         Case(
-            label="a row where nothing counts", args=(draw(3, 2), torch.tensor([[True, True], [False] * 2, [True] * 2]))
+            label="a mask of another shape",
+            args=(torch.arange(6.0).reshape(2, 3), torch.tensor([True, False, True])),
+            raises="ShapeError",
         ),
-        case("NaN where nothing counts", 5, 3, filling=float("nan")),
-        case("-inf where nothing counts", 6, 2, filling=float("-inf")),
-        case("in float64", 2, 8, dtype=torch.float64),
-        Case(label="no mask", args=(draw(4, 3),)),
-        Case(label="no mask, one axis", args=(draw(6), None)),
     ]
 
 
 def mean_by_index(values: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Takes out what counts."""
-    return torch.mean(values if mask is None else values[mask])
+    """Picks what counts."""
+    if mask is None:
+        mask = torch.ones_like(values, dtype=torch.bool)
+    require_same_shape(values, mask)
+    return values[mask].mean()
 
 
-def mean_by_weights(values: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Each counted value has the same weight."""
-    counts = torch.ones_like(values, dtype=torch.bool) if mask is None else mask
-    weights = counts.to(values.dtype) / counts.sum()
-    return (values.masked_fill(~counts, 0) * weights).sum()
+def mean_by_filling(values: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Fills with zeros and divides by the number of the others."""
+    if mask is None:
+        return values.sum() / values.numel()
+    require_same_shape(values, mask)
+    return torch.masked_fill(values, mask.logical_not(), 0).sum() / mask.count_nonzero()
 
 
-MEAN = "values.where(mask, 0.0).sum() / mask.sum()"
+OVER_THE_MASK = "values.where(mask, 0.0).sum() / mask.sum()"
 
 test_masked_mean = exercise(
     reference=masking.masked_mean,
     cases=mean_cases,
     observe=outputs_and_gradients,
-    accepts=[mean_by_index, mean_by_weights],
-    equivalent={"require_same_shape(values, mask)": "values and mask have one shape here"},
+    accepts=[mean_by_index, mean_by_filling],
+    equivalent={"require_same_shape(values, mask) -> require_same_shape(mask, values)": "two shapes are compared"},
     mistakes=[
         *instead_of(
-            MEAN,
+            OVER_THE_MASK,
             {
-                "values.mean()": ("counts everything", "only values where the mask is True count"),
-                "values.where(mask, 0.0).mean()": (
-                    "divides by the number of all values",
-                    "the sum is divided by the number of those that count: mask.sum()",
-                ),
+                "values.mean()": ("counts the filling", "the mean is over places where the mask is True"),
                 "(values * mask).sum() / mask.sum()": (
                     "multiplies by the mask",
                     "0 * NaN is NaN: choose with where or masked_fill, or by index",
                 ),
-                "values.where(mask, 0.0).sum()": ("gives the sum", "a mean is the sum divided by how many count"),
-                "values.where(~mask, 0.0).sum() / (~mask).sum()": (
-                    "takes the mean of what does not count",
-                    "True stands where a value counts",
+                "values.where(mask, 0.0).mean()": (
+                    "divides by all places",
+                    "the sum is divided by how many places count",
                 ),
-                "(values.where(mask, 0.0).sum(dim=-1) / mask.sum(dim=-1).clamp(min=1)).mean()": (
-                    "averages rows first",
-                    "all values that count have the same weight, however many their row has",
+                "values.where(mask, 0.0).sum() / len(values)": (
+                    "divides by the number of rows",
+                    "the sum is divided by how many places count",
+                ),
+                "values.where(mask, 0.0).sum()": ("gives the sum", "the sum is divided by how many places count"),
+                "values.where(~mask, 0.0).sum() / (~mask).sum()": (
+                    "takes the mean of what doesn't count",
+                    "the mask is True where a value counts",
+                ),
+                "(values.where(mask, 0.0).sum(-1) / mask.sum(-1).clamp(min=1)).mean()": (
+                    "takes the mean of each row first",
+                    "all values that count have the same weight, whatever row they are in",
                 ),
                 "values.where(mask, 0.0).sum(dim=-1) / mask.sum(dim=-1)": (
                     "gives a mean for each row",
                     "one number over all axes is asked for",
                 ),
-                "values.where(mask, 0.0).sum() / (mask.sum() + 1)": (
-                    "divides by one too many",
-                    "the sum is divided by just how many count",
-                ),
-                "values.where(mask, 0.0).sum() / len(values)": (
-                    "divides by the length of the first axis",
-                    "the sum is divided by how many count: mask.sum()",
-                ),
-                "values.detach().where(mask, 0.0).sum() / mask.sum()": (
-                    "detaches the values",
-                    "a loss is made of this mean: gradients must flow through values",
-                ),
                 "values.masked_fill_(~mask, 0.0).sum() / mask.sum()": (
-                    "writes into the values",
-                    "values stay as they are: masked_fill_ writes into them, masked_fill makes a new tensor",
+                    "writes into values",
+                    "masked_fill_ writes into its tensor, masked_fill and where make a new one",
                 ),
-                "(values.where(mask, 0.0).sum() / mask.sum()).float()": (
+                "values.where(mask, 0.0).sum().detach() / mask.sum()": (
+                    "detaches the values",
+                    "a loss is made of this mean: gradients flow through values",
+                ),
+                "values.where(mask, 0.0).float().sum() / mask.sum()": (
                     "rounds to float32",
                     "the result has the dtype of the values",
+                ),
+                "values.where(mask, values.min()).sum() / mask.sum()": (
+                    "fills with another value than 0",
+                    "what doesn't count adds nothing to the sum",
+                ),
+                "values.where(mask, 0.0).sum() / (mask.sum() - 1)": (
+                    "divides by one too few",
+                    "a mean divides by n; n - 1 is for a variance",
+                ),
+            },
+        ),
+        *instead_of(
+            "    require_same_shape(values, mask)\n",
+            {
+                "    mask = mask.expand(values.shape)\n": (
+                    "takes a mask of another shape",
+                    "a mask that is broadcast hides a mistake: values and mask have one shape",
                 ),
             },
         ),
@@ -238,141 +292,9 @@ test_masked_mean = exercise(
                     "gives a mean for each row where there is no mask",
                     "one number over all axes is asked for",
                 ),
-            },
-        ),
-    ],
-)
-
-
-def logprob_cases(generator: torch.Generator) -> list[Case]:
-    """Prompts of no, one and several tokens; the longest that leaves a token; logits so large that exp overflows."""
-
-    def case(
-        label: str,
-        sizes: tuple[int, int, int],
-        *prefix_len: int | None,
-        scale: float = 2.0,
-        dtype: torch.dtype = torch.float32,
-    ) -> Case:
-        batch, seq_len, d_vocab = sizes
-        logits = scale * torch.randn(*sizes, generator=generator, dtype=dtype) + 1.0
-        tokens = torch.randint(d_vocab, (batch, seq_len), generator=generator)
-        return Case(label=label, args=(logits, tokens, *prefix_len), axes={"output": "batch gen_len"})
-
-    return [
-        case("a prompt of three tokens", (2, 7, 5), 3),
-        case("no prefix is given", (3, 5, 7)),
-        case("the prefix is None", (2, 4, 9), None),
-        case("a prompt of one token", (4, 6, 3), 1),
-        case("a prompt that leaves one token", (3, 8, 6), 7),
-        case("one sample of two tokens", (1, 2, 4), 1),
-        case("large logits", (2, 6, 8), 2, scale=200.0),
-        case("in float64", (3, 6, 4), 4, dtype=torch.float64),
-    ]
-
-
-def logprobs_by_cross_entropy(logits: Tensor, tokens: Tensor, prefix_len: int | None = None) -> Tensor:
-    """The cross entropy of each token, with a minus."""
-    start = prefix_len or 1
-    predicted = logits[:, start - 1 : -1].transpose(1, 2)
-    return -torch.nn.functional.cross_entropy(predicted, tokens[:, start:], reduction="none")
-
-
-def logprobs_by_logsumexp(logits: Tensor, tokens: Tensor, prefix_len: int | None = None) -> Tensor:
-    """The logit of each token less the logarithm of the sum, cut at the end."""
-    batch, place = torch.arange(len(tokens))[:, None], torch.arange(tokens.shape[1] - 1)
-    chosen = logits[batch, place, tokens[:, 1:]] - logits[:, :-1].logsumexp(dim=-1)
-    return chosen if prefix_len is None else chosen[:, prefix_len - 1 :]
-
-
-SCORED = "next_token_logprobs(logits[:, first - 1 :], tokens[:, first - 1 :])"
-TARGETS = "tokens[:, first:, None]"
-
-test_get_logprobs = exercise(
-    reference=logprobs.get_logprobs,
-    cases=logprob_cases,
-    observe=outputs_and_gradients,
-    accepts=[logprobs_by_cross_entropy, logprobs_by_logsumexp],
-    mistakes=[
-        *instead_of(
-            SCORED,
-            {
-                f"logits[:, first:].log_softmax(dim=-1).gather(-1, {TARGETS}).squeeze(-1)": (
-                    "scores each token by the logits at its own place",
-                    "the logits at a place predict the token after it: shift by one",
-                ),
-                f"logits.roll(2, dims=1)[:, first:].log_softmax(dim=-1).gather(-1, {TARGETS}).squeeze(-1)": (
-                    "scores each token by the logits two places before",
-                    "the logits at place t - 1 predict token t",
-                ),
-                "next_token_logprobs(logits, tokens)": (
-                    "scores the prompt too",
-                    "the policy did not draw the prompt: only tokens from place prefix_len on count",
-                ),
-                "next_token_logprobs(logits, tokens)[:, first:]": (
-                    "leaves out the first token after the prompt",
-                    "token t stands at place t - 1 of the result for all tokens: cut at prefix_len - 1",
-                ),
-                "next_token_logprobs(logits, tokens)[:, : tokens.shape[1] - first]": (
-                    "scores the first tokens in place of the last",
-                    "the prompt stands first, and what counts comes after it",
-                ),
-                f"logits[:, first - 1 : -1].softmax(dim=-1).gather(-1, {TARGETS}).squeeze(-1)": (
-                    "gives probabilities",
-                    "their logarithm is asked for",
-                ),
-                f"logits[:, first - 1 : -1].softmax(dim=-1).log().gather(-1, {TARGETS}).squeeze(-1)": (
-                    "takes the logarithm of a softmax",
-                    "a small probability is rounded to 0, whose logarithm is -inf: log_softmax doesn't round",
-                ),
-                f"logits[:, first - 1 : -1].gather(-1, {TARGETS}).squeeze(-1)": (
-                    "gives the logits",
-                    "a logit isn't a log-probability yet: log_softmax comes first",
-                ),
-                f"logits[:, first - 1 : -1].log_softmax(dim=1).gather(-1, {TARGETS}).squeeze(-1)": (
-                    "takes the softmax over places",
-                    "the probabilities of all tokens of the vocabulary add up to 1: dim=-1",
-                ),
-                f"logits[:, first - 1 : -1].gather(-1, {TARGETS}).squeeze(-1).log_softmax(dim=-1)": (
-                    "takes the softmax after choosing the tokens",
-                    "the softmax needs the whole vocabulary: choose afterwards",
-                ),
-                "logits[:, first - 1 : -1].log_softmax(dim=-1).max(dim=-1).values": (
-                    "takes the likeliest token",
-                    "the token that stands in the text is scored, likely or not",
-                ),
-                "logits[:, first - 1 : -1].log_softmax(dim=-1).gather(-1, tokens[:, first - 1 : -1, None]).squeeze(-1)": (
-                    "scores the tokens that the model has just read",
-                    "the logits at place t - 1 predict token t: shift the tokens too",
-                ),
-                "-next_token_logprobs(logits[:, first - 1 :], tokens[:, first - 1 :])": (
-                    "turns the sign round",
-                    "a log-probability is never above 0; cross_entropy gives it with a minus",
-                ),
-                "next_token_logprobs(logits[:, first - 1 :], tokens[:, first - 1 :]).sum(dim=1)": (
-                    "adds up the tokens",
-                    "each token has a log-probability of its own",
-                ),
-                "next_token_logprobs(logits[:, first - 1 :].detach(), tokens[:, first - 1 :])": (
-                    "detaches the logits",
-                    "the policy learns through these: gradients must flow through logits",
-                ),
-                "next_token_logprobs(logits[:, first - 1 :], tokens[:, first - 1 :]) / 0.6931471805599453": (
-                    "counts in bits",
-                    "nats are asked for: the natural logarithm",
-                ),
-                "next_token_logprobs(logits[:, first - 1 :], tokens[:, first - 1 :]).float()": (
-                    "rounds to float32",
-                    "the result has the dtype of the logits",
-                ),
-            },
-        ),
-        *instead_of(
-            "1 if prefix_len is None else prefix_len",
-            {
-                "2 if prefix_len is None else prefix_len": (
-                    "leaves out the second token where no prefix is given",
-                    "nothing predicts the first token alone; all others count",
+                "return values.mean(dim=-1).sum()": (
+                    "adds up the means of rows where there is no mask",
+                    "without a mask it's the mean of all",
                 ),
             },
         ),
