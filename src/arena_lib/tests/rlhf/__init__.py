@@ -11,6 +11,7 @@ from arena_lib.tests.rlhf.averages import (
 from arena_lib.tests.rlhf.divergences import (
     test_compute_entropy,
     test_compute_kl,
+    test_kl_k3,
 )
 from arena_lib.tests.rlhf.grpo_trainer import (
     test_grpo_trainer,
@@ -38,7 +39,6 @@ from arena_lib.tests.rlhf.pending import (
     test_dpo_loss,
     test_estimate_best_of_n,
     test_ipo_loss,
-    test_kl_k3,
     test_reward_model,
 )
 from arena_lib.tests.rlhf.rewards import (

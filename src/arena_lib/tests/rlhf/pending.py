@@ -14,7 +14,6 @@ def no_cases(generator: torch.Generator) -> list[Case]:
     return []
 
 
-test_kl_k3 = exercise(reference=divergences.kl_k3, cases=no_cases)
 test_calc_kl_penalty = exercise(reference=divergences.calc_kl_penalty, cases=no_cases)
 test_calc_entropy_bonus = exercise(reference=divergences.calc_entropy_bonus, cases=no_cases)
 test_bradley_terry_loss = exercise(reference=bradley_terry.bradley_terry_loss, cases=no_cases)
