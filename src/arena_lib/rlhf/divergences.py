@@ -148,8 +148,8 @@ def calc_kl_penalty(
     """What straying from the reference costs, to be made small: kl_coef times the mean KL(policy || reference) of a token.
 
     Both logits are those that predict the `gen_len` tokens after the prompt, so that their second axis is gen_len; other
-    lengths are refused. The mean is over samples and positions, over those alone where `mask` is True if there is one.
-    Gradients flow through `logits`.
+    lengths are refused (an assert will do). The mean is over samples and positions, over those alone where `mask` is True if
+    there is one. Gradients flow through `logits`.
     """
     require_generated(logits, gen_len)
     return kl_coef * masked_mean(compute_kl(logits, ref_logits), mask)

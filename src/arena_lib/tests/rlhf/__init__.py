@@ -31,11 +31,15 @@ from arena_lib.tests.rlhf.objectives import (
 from arena_lib.tests.rlhf.optimizers import (
     test_get_optimizer,
 )
+from arena_lib.tests.rlhf.penalties import (
+    test_calc_entropy_bonus,
+    test_calc_entropy_bonus_stability,
+    test_calc_kl_penalty,
+    test_calc_kl_penalty_stability,
+)
 from arena_lib.tests.rlhf.pending import (
     test_best_of_n_kl,
     test_bradley_terry_loss,
-    test_calc_entropy_bonus,
-    test_calc_kl_penalty,
     test_dpo_loss,
     test_estimate_best_of_n,
     test_ipo_loss,
@@ -62,7 +66,9 @@ __all__ = [
     "test_bradley_terry_loss",
     "test_calc_clipped_terms",
     "test_calc_entropy_bonus",
+    "test_calc_entropy_bonus_stability",
     "test_calc_kl_penalty",
+    "test_calc_kl_penalty_stability",
     "test_compute_advantages",
     "test_compute_entropy",
     "test_compute_group_advantages",

@@ -3,7 +3,7 @@
 import torch
 
 from arena_lib.checking import Case, exercise
-from arena_lib.rlhf import best_of_n, divergences, dpo
+from arena_lib.rlhf import best_of_n, dpo
 from arena_lib.rlhf.preferences import bradley_terry, reward_model
 
 __test__ = False
@@ -14,8 +14,6 @@ def no_cases(generator: torch.Generator) -> list[Case]:
     return []
 
 
-test_calc_kl_penalty = exercise(reference=divergences.calc_kl_penalty, cases=no_cases)
-test_calc_entropy_bonus = exercise(reference=divergences.calc_entropy_bonus, cases=no_cases)
 test_bradley_terry_loss = exercise(reference=bradley_terry.bradley_terry_loss, cases=no_cases)
 test_reward_model = exercise(reference=reward_model.RewardModel, cases=no_cases)
 test_best_of_n_kl = exercise(reference=best_of_n.best_of_n_kl, cases=no_cases)
