@@ -67,7 +67,7 @@ def make(place: Place) -> Workload:
         """The share of new tokens that differ before rounding could have turned one choice."""
         if ours.shape != theirs.shape:
             raise Disagreement(f"the texts have different shapes: {tuple(ours.shape)} and {tuple(theirs.shape)}")
-        return _check_choices(model, ours, theirs, writing.prompts.seq, n_padding.tolist())
+        return check_choices(model, ours, theirs, writing.prompts.seq, n_padding.tolist())
 
     runs = {"huggingface": run_huggingface}
     if place.case != "uneven":
@@ -92,7 +92,7 @@ def count_padding(case: str, prompts: Shape) -> Int[Tensor, " batch"]:
     return torch.linspace(prompts.seq - 1, 0, prompts.batch).round().long()
 
 
-def _check_choices(model: Any, ours: Tensor, theirs: Tensor, n_prompt: int, n_padding: list[int]) -> float:
+def check_choices(model: Any, ours: Tensor, theirs: Tensor, n_prompt: int, n_padding: list[int]) -> float:
     """Where two greedy texts part, the two tokens' logits must be alike: then rounding chose between them."""
     differing = 0
     for mine, other, n_skipped in zip(ours, theirs, n_padding, strict=True):
