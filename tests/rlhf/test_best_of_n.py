@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from arena_lib.errors import ConfigError, ShapeError
-from arena_lib.rlhf.best_of_n import best_of_n_kl, best_of_n_weights, estimate_best_of_n, pick_best
+from arena_lib.rlhf.best_of_n import best_of_n_kl, estimate_best_of_n, pick_best
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 64])
@@ -44,14 +44,15 @@ def test_the_estimate_is_the_mean_over_all_choices_of_n(rewards, n):
         worth.append(sum(tied) / len(tied))
     r, v = torch.tensor(rewards, dtype=torch.float64), torch.tensor(values, dtype=torch.float64)
     assert float(estimate_best_of_n(r, n)) == pytest.approx(np.mean(totals), abs=1e-12)
-    assert float(best_of_n_weights(r, n).sum()) == pytest.approx(1.0, abs=1e-12)
+    assert float(estimate_best_of_n(r, n, torch.ones_like(r))) == pytest.approx(1.0, abs=1e-12)
     if len(set(rewards)) == 5 or len(set(rewards)) == 1:
         assert float(estimate_best_of_n(r, n, v)) == pytest.approx(np.mean(worth), abs=1e-12)
 
 
 def test_ties_share_alike():
-    weights = best_of_n_weights(torch.tensor([1.0, 0.0, 1.0, 1.0]), 2)
-    assert torch.allclose(weights, torch.tensor([1 / 3, 0.0, 1 / 3, 1 / 3], dtype=torch.float64), atol=1e-12)
+    rewards = torch.tensor([1.0, 0.0, 1.0, 1.0]).expand(4, 4)
+    shares = estimate_best_of_n(rewards, 2, torch.eye(4, dtype=torch.float64))
+    assert torch.allclose(shares, torch.tensor([1 / 3, 0.0, 1 / 3, 1 / 3], dtype=torch.float64), atol=1e-12)
 
 
 def test_the_estimate_has_no_bias():

@@ -43,14 +43,16 @@ def dpo_loss(
         result = mean of -log sigmoid(beta * h)
 
     Each argument is the log-probability of a whole answer: the sum over its tokens. A large `beta` keeps the policy near
-    the reference. Gradients flow through the policy's log-probabilities; the reference's are data.
+    the reference. Gradients flow through the policy's log-probabilities; the reference's are data, into which none flows.
+    The loss is finite for h of any size.
 
     >>> zeros = torch.zeros(3)
     >>> dpo_loss(zeros, zeros, zeros, zeros)
     tensor(0.6931)
     """
     check_positive("beta", beta)
-    h = _subtract_log_ratios(chosen_logprobs, rejected_logprobs, ref_chosen_logprobs, ref_rejected_logprobs)
+    check_logprobs(chosen_logprobs, rejected_logprobs, ref_chosen_logprobs, ref_rejected_logprobs)
+    h = (chosen_logprobs - ref_chosen_logprobs.detach()) - (rejected_logprobs - ref_rejected_logprobs.detach())
     return -F.logsigmoid(beta * h).mean()
 
 
@@ -68,30 +70,16 @@ def ipo_loss(
 
     DPO's loss falls for as long as h grows, so with pairs that are always decided the same way no beta holds the policy back;
     this one's rises again. Other libraries divide each log-ratio by its answer's length first; the paper's equation doesn't.
+    Gradients flow through the policy's log-probabilities alone.
 
     >>> zeros = torch.zeros(3)
     >>> ipo_loss(zeros + 5, zeros, zeros, zeros, tau=0.1)
     tensor(0.)
     """
     check_positive("tau", tau)
-    h = _subtract_log_ratios(chosen_logprobs, rejected_logprobs, ref_chosen_logprobs, ref_rejected_logprobs)
+    check_logprobs(chosen_logprobs, rejected_logprobs, ref_chosen_logprobs, ref_rejected_logprobs)
+    h = (chosen_logprobs - ref_chosen_logprobs.detach()) - (rejected_logprobs - ref_rejected_logprobs.detach())
     return (h - 1 / (2 * tau)).pow(2).mean()
-
-
-def _subtract_log_ratios(
-    chosen_logprobs: Float[Tensor, " batch"],
-    rejected_logprobs: Float[Tensor, " batch"],
-    ref_chosen_logprobs: Float[Tensor, " batch"],
-    ref_rejected_logprobs: Float[Tensor, " batch"],
-) -> Float[Tensor, " batch"]:
-    """The log-ratio of each chosen answer less that of the rejected one; ShapeError unless there's a number for each pair."""
-    shapes = [tuple(x.shape) for x in (chosen_logprobs, rejected_logprobs, ref_chosen_logprobs, ref_rejected_logprobs)]
-    if len(shapes[0]) != 1 or len(set(shapes)) > 1:
-        raise ShapeError(
-            f"the four log-probabilities must have one shape, (batch,): got {', '.join(map(str, shapes))}. Add up each answer's "
-            "tokens first."
-        )
-    return (chosen_logprobs - ref_chosen_logprobs) - (rejected_logprobs - ref_rejected_logprobs)
 
 
 def compute_implicit_rewards(
@@ -217,3 +205,13 @@ def check_positive(name: str, value: float) -> None:
     """Raise ConfigError unless a loss's constant is above 0."""
     if not 0 < value < torch.inf:
         raise ConfigError(f"{name} must be finite and above 0: got {value}. The papers take 0.1.")
+
+
+def check_logprobs(*logprobs: Tensor) -> None:
+    """Raise ShapeError unless there is one number for each pair: what is shaped otherwise would be broadcast."""
+    shapes = [tuple(x.shape) for x in logprobs]
+    if len(shapes[0]) != 1 or len(set(shapes)) > 1:
+        raise ShapeError(
+            f"the four log-probabilities must have one shape, (batch,): got {', '.join(map(str, shapes))}. Add up each answer's "
+            "tokens first."
+        )

@@ -21,6 +21,8 @@ from arena_lib.errors import ConfigError
 def bradley_terry_loss(chosen: Float[Tensor, " batch"], rejected: Float[Tensor, " batch"]) -> Float[Tensor, ""]:
     """The mean of -log sigmoid(chosen - rejected): the surprise, in nats, at who won. Gradients flow through both.
 
+    It's finite for differences of any size, such as -1000, whose sigmoid is 0 in floating point.
+
     >>> bradley_terry_loss(torch.tensor([1.0]), torch.tensor([1.0]))
     tensor(0.6931)
     """

@@ -19,7 +19,7 @@ from arena_lib.transformer.fast.padding import Mask, last_real
 
 
 class RewardModel(nn.Module):
-    """w . ln_final(resid at the last real token) + b.
+    """w . ln_final(resid at the last real token) + b, with the residual stream after the last block.
 
     The transformer is taken as it is and trains along: hand in a copy of the policy, `copy.deepcopy(policy)`.
     """
@@ -32,7 +32,11 @@ class RewardModel(nn.Module):
         self.b = nn.Parameter(torch.zeros((), dtype=like.dtype, device=like.device))
 
     def forward(self, tokens: Int[Tensor, "batch seq"], attention_mask: Mask | None = None) -> Float[Tensor, " batch"]:
-        """The reward of each text; without a mask all tokens are real."""
+        """The reward of each text; without a mask all tokens are real.
+
+        `attention_mask` is True (or 1) at real tokens; padding may stand on the left, on the right or on both sides of them.
+        What stands at padding changes nothing. Gradients flow into the transformer too.
+        """
         n_layers = self.transformer.cfg.n_layers
         resid = self.transformer(tokens, stop_at_layer=n_layers, attention_mask=attention_mask)
         last = self.transformer.ln_final(last_real(resid, attention_mask)[:, None])[:, 0]

@@ -8,6 +8,14 @@ from arena_lib.tests.rlhf.averages import (
     test_adapt_kl_coef,
     test_average_over_tokens,
 )
+from arena_lib.tests.rlhf.best_of_n import (
+    test_best_of_n_kl,
+    test_estimate_best_of_n,
+)
+from arena_lib.tests.rlhf.direct import (
+    test_dpo_loss,
+    test_ipo_loss,
+)
 from arena_lib.tests.rlhf.divergences import (
     test_compute_entropy,
     test_compute_kl,
@@ -37,12 +45,8 @@ from arena_lib.tests.rlhf.penalties import (
     test_calc_kl_penalty,
     test_calc_kl_penalty_stability,
 )
-from arena_lib.tests.rlhf.pending import (
-    test_best_of_n_kl,
+from arena_lib.tests.rlhf.preferences import (
     test_bradley_terry_loss,
-    test_dpo_loss,
-    test_estimate_best_of_n,
-    test_ipo_loss,
     test_reward_model,
 )
 from arena_lib.tests.rlhf.rewards import (
