@@ -33,6 +33,7 @@ IN_PARTS = [
     "2.1",
     "2.2",
     "2.3",
+    "2.4",
 ]
 """Sections whose parts each say their minutes and what one learns."""
 ENDS = ["What you have learned", "What comes next", "On your own", "Reading"]

@@ -80,7 +80,7 @@ def read(tokens):
 
 def write_stories(policy, prompts, n_samples=1):
     """What a policy writes after each prompt: the same draws in each call."""
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(1)
     rollouts = draw_rollouts(
         policy, prompts, GEN_LEN, n_samples=n_samples, end_of_text=END_OF_TEXT, generator=generator
     )
@@ -565,81 +565,689 @@ say_if_tiny()
 draw_history(ppo, ["reward"], "Full stops in a sample")
 # %% result
 # the same prompts before and after.
-# What was learned isn't "write full stops" but what makes many of them possible: short sentences.
+# What was learned isn't a token but what makes many full stops possible: short sentences, the same ones again and again.
+# Nobody asked for moods here; "He felt ..." is just the shortest way to a full stop that the model knows.
 stopped = write_stories(with_head.base_model, test_prompts)
 show_side_by_side({"before": stories, "after": stopped})
-# %% result
-# what the value head has learned to expect, while it reads one of the new samples, token by token.
-# The reward is in units of the normalised one: 0 is an average sample of its phase.
-with torch.no_grad():
-    tokens = draw_rollouts(
-        with_head.base_model, test_prompts[:1], GEN_LEN, generator=torch.Generator().manual_seed(0)
-    ).tokens
-    _, values = with_head(tokens)
-n_read = test_prompts.tokens.shape[1]
-words = [tokenizer.decode([token]) for token in tokens[0, n_read - 1 :]]
-plots.bars(values[0, n_read - 1 :], words, y_title="value", title="What does it expect after each token?")
 # %% [markdown]
 # When such a run doesn't learn, look at these, in this order: are the first ratios 1? Does KL begin at 0? Does the reward
 # of samples differ at all within a phase? Does the length of samples run to 0 or to the limit? And read the samples,
 # always: a curve can't show you that a model has begun to repeat itself.
 # %% [markdown]
 # ## 5. GRPO
+#
+# *About 75 minutes of exercises. You replace the critic by a comparison, and see what a long answer weighs.*
+#
+# The value head is the most delicate part of PPO. It must be learned at the same time as the policy, from the same few
+# samples, and while it's wrong the advantages are wrong. But what is it for? It says what to expect of a prompt. There is a
+# simpler way to find that out: draw several samples of *the same prompt*, and see what they earn.
+#
+# That is **group relative policy optimisation**, GRPO ([Shao et al. 2024](https://arxiv.org/abs/2402.03300)). The
+# samples of a prompt are a **group**. A sample's advantage is its reward less the mean of its group, and all of its tokens
+# share it. No value head, no second learning rate. The price is that single tokens can't be told apart any more: a sample is
+# praised or blamed as a whole.
+#
+# Why not compare with the whole batch? Because prompts differ. If one of them makes it easy to be cheerful, all its samples
+# would look good, and nothing would be learned about which of them was better.
+#
+# In the paper, advantages are also divided by the group's standard deviation. Then a prompt whose samples hardly differ
+# weighs as much as one whose samples differ a lot. Later work calls that a bias ([Liu et al.
+# 2025](https://arxiv.org/abs/2503.20783)), so it can be switched off.
 # %% exercise="compute_group_advantages" title="Compared with its siblings" difficulty=2 importance=5 minutes=10
-# hint: one
-# hint: two
-# hint: three
+# hint: Samples of one prompt stand side by side, so the batch is a table with a row for each prompt.
+# hint: einops.rearrange(rewards, "(group sample) -> group sample", sample=group_size), and then means and deviations along
+#       the samples, with keepdim=True.
+# hint: groups - groups.mean(dim=1, keepdim=True), if is_scaled divided by groups.std(dim=1, keepdim=True) + eps; and
+#       .flatten() at the end. Call check_groups(len(rewards), group_size) first.
+# %% result
+# two prompts with four samples each, the second one an easy prompt.
+# Compared with the whole batch, every sample of the easy prompt would look good.
+rewards = torch.tensor([0.0, 0.0, 0.25, 0.75, 1.0, 1.25, 1.0, 1.75])
+print("in groups:     ", compute_group_advantages(rewards, 4, is_scaled=False).tolist())
+print("over the batch:", [round(advantage, 2) for advantage in (rewards - rewards.mean()).tolist()])
+# %% [markdown]
+# ### What a long answer weighs
+#
+# You have a term for each token of each sample. They must become one number. This looks harmless, and it decides how long
+# the answers get.
+#
+# - `"sequence"`: the mean of each sample's own tokens, then the mean over samples. That is the paper's way.
+# - `"token"`: the mean over all drawn tokens of the batch.
+# - `"constant"`: the sum over all drawn tokens, divided by a number that doesn't depend on any sample.
+#
+# With "sequence" each sample has the same weight, so each *token* of a long sample has less. Think of two bad answers, a
+# short one and a long one. Both shall become less likely, but each token of the long one is pushed down less. So a bad answer
+# had better be long. Models that were trained in this way wrote longer and longer wrong answers, which was taken for
+# deep thought for a while ([Liu et al. 2025](https://arxiv.org/abs/2503.20783)).
 # %% exercise="average_over_tokens" title="What a long answer weighs" difficulty=2 importance=4 minutes=15
-# hint: one
-# hint: two
-# hint: three
+# hint: Before anything is summed, what wasn't drawn must be 0, even if it's NaN.
+# hint: "sequence" sums along the tokens, divides by each sample's own count (at least 1), and takes the mean over
+#       samples. "token" is masked_mean. "constant" divides by terms.numel().
+# hint: terms = terms.where(is_response, 0.0); (terms.sum(dim=1) / is_response.sum(dim=1).clamp(min=1)).mean() for "sequence".
+#       An unknown name is a ConfigError.
+# %% result
+# the weight of one token of a sample, as the sample gets longer; beside it is another sample of 16 tokens.
+# With "sequence" it falls as 1 / length. With "token" it depends on how long both are together. "constant" never changes.
+weights = {"sequence": [], "token": [], "constant": []}
+lengths = list(range(1, 33))
+for length in lengths:
+    is_drawn = torch.arange(32) < torch.tensor([[length], [16]])
+    for way, column in weights.items():
+        terms = torch.zeros(2, 32, requires_grad=True)
+        average_over_tokens(terms, is_drawn, way).backward()
+        column.append(float(terms.grad[0, 0]))
+plots.lines(
+    weights, x=lengths, x_title="length of the sample (tokens)", y_title="weight of one token", title="Length bias"
+)
+# %% [markdown]
+# ### The loss
+#
+# All pieces are there. Each drawn token gives its clipped term, less `kl_coef` times its KL from the reference, estimated by
+# k3. These are averaged, and the loss is minus that, since optimizers minimise. In GRPO the penalty stands in the loss, and
+# not in the reward: so it never gets into the advantages.
 # %% exercise="grpo_loss" title="The whole objective" difficulty=3 importance=5 minutes=20
-# hint: one
-# hint: two
-# hint: three
+# hint: Three of your functions, in a row: clipped terms, k3, average. What is subtracted from what?
+# hint: Filling may hold anything: put 0 for all three log-probabilities where nothing was drawn, before you use them, or a
+#       gradient may become NaN.
+# hint: terms = calc_clipped_terms(logprobs, old_logprobs, advantages, clip_coef); penalties = kl_coef * kl_k3(logprobs,
+#       ref_logprobs); return -average_over_tokens(terms - penalties, is_response, normalization).
 # %% exercise="grpo_trainer" title="GRPO" difficulty=4 importance=5 minutes=30
-# hint: one
-# hint: two
-# hint: three
+# hint: Again two methods: what is learned from, and what is to be made large. rollouts has all that a ReplayMemory wants, but
+#       the advantages.
+# hint: compute_group_advantages gives one number for each sample; the memory wants one for each token, so repeat it along
+#       gen_len. The objective is minus the loss.
+# hint: einops.repeat(advantages, "batch -> batch gen_len", gen_len=rollouts.is_response.shape[1]). In compute_rlhf_objective:
+#       logprobs = self.score(self.policy, minibatch), advantages = minibatch.advantages[:, 0]; the figure is masked_mean of
+#       ((ratio - 1).abs() > clip_coef).float(), detached.
+# %% [markdown]
+# Now to the aim of this section: cheerful stories, paid by the proxy of part 1. Each phase has eight prompts with eight
+# samples each, and a nat of KL costs 0.3. The class below is your trainer, and it also keeps a diary: one sample of
+# each phase.
+# %%
+N_GRPO = 4 if SCALE == "tiny" else 60  # updates; each phase has two
+SIZES = {"n_prompts": 2, "group_size": 4} if SCALE == "tiny" else {"n_prompts": 8, "group_size": 8}
+
+
+def train_by_grpo(policy, reward_fn, kl_coef, n_steps=N_GRPO, **settings):
+    """Train a policy in place by your GRPO; the trainer, with a sample of each phase in `diary`."""
+
+    class WithDiary(GrpoTrainer):
+        def rollout_phase(self):
+            memory = super().rollout_phase()
+            self.diary.append(self.texts[0].strip())
+            return memory
+
+    config = GrpoConfig(n_steps=n_steps, kl_coef=kl_coef, gen_len=GEN_LEN, **SIZES, **settings)
+    trainer = WithDiary(policy, config, train_prompts, reward_fn, measures={"true": reward_fn_new_sentences})
+    trainer.diary = []
+    with mock.patch.dict(os.environ, WITHOUT_BARS):
+        trainer.train()
+    return trainer
+
+
+# %% result
+# more cheerful stories, held near the reference. The proxy rises, and the true reward stays about where it was.
+held = train_by_grpo(copy.deepcopy(model), reward_fn_good_moods, kl_coef=0.3)
+print(f"KL from the reference in the last phase: {held.phases[-1]['kl']:.1f} nats for each sample")
+say_if_tiny()
+draw_history(held, ["reward", "true"], "GRPO on the proxy, KL 0.3")
+# %% result
+# the same prompts before and after. They are stories still, and somebody is glad in them now and then.
+show_side_by_side({"before": stories, "after": write_stories(held.policy, test_prompts)})
 # %% [markdown]
 # ## 6. You get what you pay for
+#
+# *About 15 minutes of exercises. You take the leash off, watch a reward being hacked, and decide where you would have
+# stopped.*
+#
+# Take the penalty away, and change nothing else. Before you run the cell, write down what the stories will look like
+# after 30 phases. You know what is paid for. (It takes about a minute, for two runs.)
+# %% result
+# the same training with kl_coef 0, and with 0.1, a third of the leash.
+unheld = train_by_grpo(copy.deepcopy(model), reward_fn_good_moods, kl_coef=0.0)
+loosely = train_by_grpo(copy.deepcopy(model), reward_fn_good_moods, kl_coef=0.1)
+runs = {"KL 0": unheld, "KL 0.1": loosely, "KL 0.3": held}
+say_if_tiny()
+proxies = {name: [phase["reward"] for phase in run.phases] for name, run in runs.items()}
+plots.lines(proxies, x_title="phase", y_title="proxy", title="What it was paid for")
+# %% result
+# the true reward in the same three runs, which nobody paid for.
+truths = {name: [phase["true"] for phase in run.phases] for name, run in runs.items()}
+plots.lines(truths, x_title="phase", y_title="true reward", title="What was meant")
+# %% result
+# the diary of the run without the penalty: one sample of each fifth phase.
+for phase, text in enumerate(unheld.diary):
+    if phase % 5 == 0 or phase == len(unheld.diary) - 1:
+        moods, true = float(reward_fn_good_moods([text])), float(reward_fn_new_sentences([text]))
+        print(f"phase {phase:2}  proxy {moods:+.2f}  true {true:.2f}  {textwrap.shorten(text, 150)}")
+# %% result
+# and what it writes in the end, whatever the prompt is.
+show_side_by_side({name: write_stories(run.policy, test_prompts) for name, run in runs.items()}, width=36)
 # %% [markdown]
+# Is this a cheerful story? Each sentence is. As a story it's worth nothing, and nobody who asked for cheerful stories
+# had it in mind. But nothing went wrong: the reward was maximised, and the algorithm did its work well. This is **reward
+# hacking**, and you have provoked it in half a minute on one core.
+#
+# See also *how* it happens. At first the proxy rises and the truth stays: there is room for a mood here and there. Then the
+# cheap gains are used up, and what still raises the proxy is bought with the truth. By the reward alone both stages look
+# the same: a curve that rises.
+#
+# A leash that is too long only slows this down. We repeated these runs with five seeds each, twice as long (60 phases), and
+# looked at the true reward on other prompts. Without a penalty it fell, in the median, to 22 % of its peak after 40 phases,
+# and the model wrote "He was cheerful. He was cheerful." or "her thankful thankful thankful". At 0.1 it ended at 88 % of
+# its peak in the median, but one of the five seeds slid to 61 %. At 0.3 it kept 93 %, and the proxy rose by less than a
+# third as much. The strength that is needed depends on the reward, on the model and on luck. One finds it by looking.
+#
+# ### Over-optimisation
+#
+# [Gao et al. 2022](https://arxiv.org/abs/2210.10760) drew this for large models. They plotted the proxy and the truth
+# against the KL divergence from the starting point, not against time, because KL says how much optimisation has been
+# applied. The proxy keeps rising. The truth rises to a peak and then falls. With a better proxy the peak lies further
+# out and higher, but it's still there.
+# %%
+from arena_lib.plots.graphs.scatter import scatter
+
+
+def against_kl(run, column):
+    """KL and a figure of each phase."""
+    return [phase["kl"] for phase in run.phases], [phase[column] for phase in run.phases]
+
+
+# %% result
+# both rewards against KL: each point is a phase of the run without a penalty, or of the one with 0.3.
+# Where both runs have been, they look alike. The penalty doesn't make the reward better. It keeps the policy where the
+# reward can still be trusted.
+points = {
+    f"{what}, {name}": against_kl(runs[name], column)
+    for what, column in {"proxy": "reward", "true": "true"}.items()
+    for name in ("KL 0", "KL 0.3")
+}
+scatter(points, x_title="KL from the reference (nats for each sample)", y_title="mean", title="Over-optimisation")
+# %% [markdown]
+# What helps? A penalty on KL, as you saw. A better reward, which moves the peak. Several reward models, of which the least
+# enthusiastic counts: they are seldom wrong in the same way ([Coste et al. 2023](https://arxiv.org/abs/2310.02743); the
+# library has it as `RewardEnsemble`). And the simplest of all: **stopping early**.
+#
+# But where? In a real project you have no curve of the true reward. You have the proxy, KL, the length, and the samples.
+# Write a rule that sees only the first three, and look at the truth afterwards, once.
+# %% exercise="find_stop" title="Where would you have stopped?" difficulty=2 importance=4 minutes=15
+# hint: The proxy rises throughout, so it can't tell you when to stop. Which figure says how much optimisation was applied?
+# hint: Decide on a budget of nats for a whole sample, and stop at the first phase that has used it up. Samples have about 30
+#       tokens: what would one nat for each token mean?
+# hint: The solution stops at the first phase with a KL of 15 nats, half a nat for each token, or at the last phase if there
+#       is none.
+visible = [{name: phase[name] for name in ("reward", "kl", "length")} for phase in unheld.phases]
+# Write find_stop(phases), which gives the number of the phase where you stop.
+# Each phase is a dictionary with "reward" (the proxy), "kl" and "length".
+# region solution
+
+
+def find_stop(phases, budget=15.0):
+    """The first phase whose samples are more than `budget` nats from the reference, or the last one."""
+    return next((i for i, phase in enumerate(phases) if phase["kl"] > budget), len(phases) - 1)
+
+
+# endregion
+stop = find_stop(visible)
+beginning, stopped_at, end = unheld.phases[0], unheld.phases[stop], unheld.phases[-1]
+for name, phase in {"beginning": beginning, f"your stop, phase {stop}": stopped_at, "end": end}.items():
+    print(f"{name:22} proxy {phase['reward']:+.2f}  KL {phase['kl']:5.1f}  true {phase['true']:.2f}")
+print(unheld.diary[stop])
+if SCALE == "full":
+    assert stopped_at["reward"] > 0.25, "stories should have become more cheerful: on average by one mood word at least"
+    assert stopped_at["true"] > 0.8 * beginning["true"], "and four fifths of the true reward must be left"
+# %% [markdown]
+# If your rule works, ask how you came by its numbers. If you read them off the plot above, it's hindsight, and the next run
+# may be different: try another `seed` in `train_by_grpo`. Rules like this are fixed on one run, where people have read many
+# samples, and then trusted on others. That people must read samples is the part that nobody has automated away.
+#
 # ## 7. LoRA
+#
+# *About 65 minutes of exercises. You train two thin matrices beside each weight, and let the model itself be the reference.*
+#
+# A model of 7 billion parameters takes 14 GB in half precision, two bytes for each. To *train* it takes several times as
+# much: each parameter has a gradient and Adam's two averages, and the reference is a second model. But the change that training makes is
+# often simple. **Low-rank adaptation**, LoRA ([Hu et al. 2021](https://arxiv.org/abs/2106.09685)), leaves a weight
+# matrix $W$ as it is and learns only a change of **low rank** $r$:
+#
+# $$x W + \frac{\alpha}{r}\, x A B \qquad A: d_\text{in} \times r, \quad B: r \times d_\text{out}$$
+#
+# With $r = 4$ and $d = 1024$ these are 8,192 numbers in place of 1,048,576. $A$ begins random and $B$ at zero: so the model
+# begins exactly as it was, and still $B$ has a gradient. (If both were zero, neither would ever have one.) $\alpha / r$ is a
+# scale: with it you can change the rank and keep the learning rate.
 # %% exercise="lora" title="Two thin matrices" difficulty=2 importance=5 minutes=15
-# hint: one
-# hint: two
-# hint: three
+# hint: Which of the two must be zero at first? What would happen to the gradients if both were?
+# hint: Parameters with or without a leading axis n_inst; dropout on x; then two products and the scale. Multiply x by A
+#       first: A B is as large as the weight.
+# hint: F.dropout(x, self.dropout, self.training) @ self.A @ self.B * self.scale; with n_inst two einsums, "...id,idr->...ir"
+#       and "...ir,iro->...io". nn.init.uniform_(self.A, -bound, bound, generator=generator) with bound = d_in ** -0.5.
+# %% [markdown]
+# Where do adapters go? The paper takes attention alone, and that is usually enough. The clearest way to attach them is by
+# **hooks**, which you know from chapter 1: a hook sees an activation as it passes and may replace it. One at q, k and v adds
+# what the adapter makes of the vector that attention reads. One at attention's output adds what another makes of z.
 # %% exercise="lora_hooks" title="Beside attention's weights" difficulty=3 importance=3 minutes=25
-# hint: An adapter stands beside a weight, so it reads what the weight reads. A hook at q sees only what the weight made of it. Where is its input?
-# hint: Each head has an adapter of its own, which reads the whole normalised residual stream: copy that along an axis of heads. W_O reads the z of all heads side by side, so one adapter of n_heads * d_head inputs stands beside it.
-# hint: hook.name.split(".")[-1] is "hook_q", "hook_k" or "hook_v". einops.repeat(self.attn_in, "batch seq d_model -> batch seq n_heads d_model", n_heads=qkv_hook_out.shape[2]) makes the copies.
+# hint: An adapter stands beside a weight, so it reads what the weight reads. A hook at q sees only what the weight made
+#       of it. Where is its input?
+# hint: Each head has an adapter of its own, which reads the whole normalised residual stream: copy that along an axis
+#       of heads. W_O reads the z of all heads side by side, so one adapter of n_heads * d_head inputs stands beside it.
+# hint: hook.name.split(".")[-1] is "hook_q", "hook_k" or "hook_v". einops.repeat(self.attn_in, "batch seq d_model ->
+#       batch seq n_heads d_model", n_heads=qkv_hook_out.shape[2]) makes the copies.
+# %% [markdown]
+# Now the whole model. It has a value head, as in part 4, and adapters in each layer. And here LoRA gives a second present.
+# While no hook is attached, the model is exactly what it was at the beginning. So the reference needs no second
+# copy: it's the same model without its adapters.
 # %% exercise="transformer_with_value_head_lora" title="The whole model, adapted" difficulty=4 importance=4 minutes=25
-# hint: Which numbers may the optimizer change, and which model says what the policy was before? If the base model is frozen and hooks come and go, one set of weights is both.
-# hint: adapted attaches the hooks of all layers for a while. The other two methods then do what is there already, within it: that of the parent class, and base_model.generate.
-# hint: requires_grad_(False) on base_model alone leaves the value head free. with self.base_model.hooks(pairs): yield, with the pairs lora.fwd_hooks(block.ln1.gain) of each layer's hooks and block.
+# hint: Which numbers may the optimizer change, and which model says what the policy was before? If the base model is
+#       frozen and hooks come and go, one set of weights is both.
+# hint: adapted attaches the hooks of all layers for a while. The other two methods then do what is there already,
+#       within it: that of the parent class, and base_model.generate.
+# hint: requires_grad_(False) on base_model alone leaves the value head free. with self.base_model.hooks(pairs): yield,
+#       with the pairs lora.fwd_hooks(block.ln1.gain) of each layer's hooks and block.
+# %% result
+# how many numbers train, and that the model begins as it was.
+adapted_model = TransformerWithValueHeadLora(copy.deepcopy(model))
+adapted_model.setup_lora(rank=4)
+n_all = sum(weight.numel() for weight in model.parameters())
+n_adapters = sum(weight.numel() for weight in adapted_model.lora.parameters())
+print(f"{n_all:,} parameters in the model, {n_adapters:,} in its adapters: {n_adapters / n_all:.1%}")
+with torch.no_grad():
+    with_hooks, _ = adapted_model(test_prompts.tokens[:2], test_prompts.attention_mask[:2])
+    without = model(test_prompts.tokens[:2], attention_mask=test_prompts.attention_mask[:2])
+print(f"largest difference of logits before training: {(with_hooks - without).abs().max():.1g}")
+# %% [markdown]
+# Hooks are easy to read, and slow: each token passes the adapters again. There is another way to see the same sum. $xW + xAB$
+# is $x(W + AB)$. So once training is over, the product can be added to the weight, and the adapters have vanished: the model
+# is **merged**, and costs what it did before. The library's `attach_lora` works in that way for any weights that you name,
+# and takes it back exactly. It saves adapters in the format of the PEFT library, so others can use them.
+#
+# With it, the trainers need to know nothing of adapters: whatever requires a gradient is trained.
+# %%
+from arena_lib.rlhf.lora import LoraConfig, attach_lora
+
+ATTENTION = ("W_Q", "W_K", "W_V", "W_O")
+# %% result
+# GRPO again, on the same proxy with KL 0.3, but adapters alone train: rank 4, and a learning rate ten times as high.
+small = copy.deepcopy(model)
+adapters = attach_lora(small, LoraConfig(targets=ATTENTION, rank=4))
+n_trained = sum(weight.numel() for weight in small.parameters() if weight.requires_grad)
+by_lora = train_by_grpo(small, reward_fn_good_moods, kl_coef=0.3, lr=5e-3)
+print(f"{n_trained:,} numbers trained, {n_trained / n_all:.1%} of the model")
+print(f"in the last phase: proxy {by_lora.phases[-1]['reward']:.2f}, KL {by_lora.phases[-1]['kl']:.1f} nats")
+say_if_tiny()
+curves = {
+    "all weights": [phase["reward"] for phase in held.phases],
+    "LoRA": [phase["reward"] for phase in by_lora.phases],
+}
+plots.lines(curves, x_title="phase", y_title="proxy", title="A few thousand numbers in place of a million")
+# %% result
+# the two ways to compute the sum agree up to rounding, and merging changes nothing that can be seen.
+# Without its adapters the model is what it was, to the last bit.
+one = Lora(96, 40, rank=3, generator=torch.Generator().manual_seed(0))
+with torch.no_grad():
+    one.B.normal_(generator=torch.Generator().manual_seed(1))
+    x, W = torch.ones(5, 96), torch.linspace(-1, 1, 96 * 40).reshape(96, 40)
+    beside, within = x @ W + one(x), x @ (W + one.delta())
+    print(
+        f"x W + x A B against x (W + A B): {((beside - within).abs().max() / within.abs().max()):.0e} of the largest entry"
+    )
+    tokens = test_prompts.tokens[:4]
+    with_adapters = small(tokens)
+    with adapters.disabled():
+        print(f"adapters off against the model of the beginning: {(small(tokens) - model(tokens)).abs().max():.0e}")
+    adapters.remove(keep=True)  # an ordinary model from here on, with the sums in its weights
+    print(f"with adapters against merged: {(small(tokens) - with_adapters).abs().max():.0e}")
+# %% [markdown]
+# ### A real model
+#
+# Nothing above depends on Storyworld but the rewards. The next cell takes one other argument: `"smollm2"`, a chat model with
+# 135 million parameters (`arena zoo fetch smollm2`, about 100 MB, once). The reward counts exclamation marks, so that
+# you can see what has been learned. A few phases on two cores only show that it works: for a useful result one takes
+# thousands of prompts, a reward that means something, and a GPU.
+# %%
+import time
+
+from arena_lib.rlhf.prompts import pad_prompts
+
+QUESTIONS = [
+    "How was your day?",
+    "What is the sun?",
+    "Name an animal.",
+    "What should I cook?",
+    "Is it late?",
+    "Who are you?",
+]
+
+
+def reward_fn_exclamations(texts):
+    """How often each text has an exclamation mark."""
+    return reward_fn_char_count(texts, char="!")
+
+
+def train_chat_model(name, n_steps=12):
+    """GRPO with LoRA on a chat model of the zoo; the trainer, and how long it took."""
+    policy = zoo.load(name)
+    chats = [f"<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n" for question in QUESTIONS]
+    prompts = pad_prompts([policy.tokenizer.encode(chat) for chat in chats])
+    attach_lora(policy, LoraConfig(targets=("W_Q", "W_V"), rank=8))
+    config = GrpoConfig(n_steps=n_steps, n_prompts=4, group_size=4, gen_len=24, kl_coef=0.05, lr=2e-3)
+    trainer, start = GrpoTrainer(policy, config, prompts, reward_fn_exclamations), time.perf_counter()
+    with mock.patch.dict(os.environ, WITHOUT_BARS):
+        trainer.train()
+    return trainer, time.perf_counter() - start
+
+
+# %% result
+# SmolLM2 learns to be excited, at scale full, if it's on this machine.
+if SCALE == "full" and zoo.is_available("smollm2"):
+    chat, seconds = train_chat_model("smollm2")
+    marks = [f"{phase['reward']:.2f}" for phase in chat.phases]
+    print(f"exclamation marks in an answer, phase by phase: {', '.join(marks)}")
+    print(
+        f"KL in the last phase {chat.phases[-1]['kl']:.1f} nats; {seconds:.0f} s for {len(marks)} phases of 16 answers"
+    )
+    for text in chat.texts[:3]:
+        print("-", textwrap.shorten(text, 110))
+else:
+    print("Run `arena zoo fetch smollm2` (a download of about 100 MB, once), and keep SCALE at full.")
 # %% [markdown]
 # ## 8. Learning from comparisons
+#
+# *About 85 minutes of exercises. You learn a reward from pairs, choose the best of n, and then do without a reward at all.*
+#
+# So far, somebody wrote the reward. For most things that we want from a language model, nobody can. And people are bad at
+# giving marks: is this answer a 6 or a 7? But they are quite good at *comparing*: here are two answers, which one is
+# better? So that is what is asked of them.
+#
+# How do comparisons become a reward? By an assumption from 1952, the **Bradley-Terry model**: each answer has a strength,
+# its reward $r$, and answer $a$ is preferred to $b$ with probability
+#
+# $$P(a \succ b) = \sigma\big(r(a) - r(b)\big) \qquad \sigma(x) = \frac{1}{1 + e^{-x}}$$
+#
+# Equal rewards give one half. A difference of 1 gives 73 %, of 3 already 95 %. Now look at a pair of which we know who
+# won, and ask how surprised the model is: $-\log \sigma(r_\text{chosen} - r_\text{rejected})$. The mean of that over all pairs
+# is the loss. Only differences count: add 100 to all rewards, and nothing changes.
 # %% exercise="bradley_terry_loss" title="Which of two is better?" difficulty=2 importance=5 minutes=10
-# hint: one
-# hint: two
-# hint: three
+# hint: How likely was what happened, if these are the rewards?
+# hint: The difference, chosen less rejected; the logarithm of its sigmoid; minus the mean.
+# hint: -F.logsigmoid(chosen - rejected).mean(), which stays finite for large differences, unlike torch.log(torch.sigmoid(x)).
+# %% [markdown]
+# And what computes $r$? A **reward model**: a copy of the language model, since that can read already, with a head that gives
+# one number for the whole text. Where must the head read? Attention looks back only, so just one place has seen the whole
+# text: the **last real token**. In a batch of texts of different lengths that is a different place in each row, and the
+# last column of the tensor is filling for most of them.
 # %% exercise="reward_model" title="A model that gives marks" difficulty=2 importance=4 minutes=15
-# hint: one
-# hint: two
-# hint: three
+# hint: One vector for each text, from the place that has seen all of it; then a dot product and a bias.
+# hint: Stop the transformer before the unembedding, with stop_at_layer=n_layers. last_real(resid, attention_mask) picks the
+#       last real place of each row. ln_final comes before the head, as in the value head.
+# hint: last = self.transformer.ln_final(last_real(resid, attention_mask)[:, None])[:, 0]; return last @ self.w + self.b. w
+#       begins normal with standard deviation (d_model + 1) ** -0.5, and b is a single 0.
+# %% [markdown]
+# Our "people" are the true reward, this time. For each prompt the model writes eight answers, and for pairs of
+# them somebody who knows the truth says which one is better. (They never say by how much. Pairs of equally good answers are left
+# out.) We keep other prompts apart, to see whether the reward model has learned something about stories or has only
+# learned its pairs by heart.
+# %%
+from arena_lib.core.optimization import TrainingConfig
+from arena_lib.rlhf.preferences.answers import answers_from_rollouts
+from arena_lib.rlhf.preferences.labels import make_pairs
+from arena_lib.rlhf.preferences.texts import encode_texts, make_reward_fn
+from arena_lib.rlhf.preferences.training import evaluate_reward_model, train_reward_model
+
+N_ANSWERS = 8
+N_TESTED = 8 if SCALE == "tiny" else 32
+"""Answers to each prompt that is kept apart: enough to look for the best of them."""
+
+
+def draw_answers(prompts, n_answers):
+    """Samples of the model, their texts, and what these are worth."""
+    generator = torch.Generator().manual_seed(2)
+    rollouts = draw_rollouts(model, prompts, GEN_LEN, n_samples=n_answers, end_of_text=END_OF_TEXT, generator=generator)
+    texts = [read(response) for response in rollouts.responses]
+    return rollouts, texts, reward_fn_new_sentences(texts)
+
+
+def compare(answers, true, n_answers):
+    """Pairs of answers to one prompt, of which the better one was chosen."""
+    return make_pairs(answers, true, n_answers, n_per_prompt=N_PAIRS, generator=torch.Generator().manual_seed(0))
+
+
+N_PAIRS = 8 if SCALE == "tiny" else 28
+"""Pairs of each prompt; eight answers make 28."""
+drawn, drawn_texts, drawn_true = draw_answers(train_prompts[: 8 if SCALE == "tiny" else 256], N_ANSWERS)
+kept_prompts = make_story_prompts(8 if SCALE == "tiny" else 64, seed=2, split="test")
+_, kept_texts, kept_true = draw_answers(kept_prompts, N_TESTED)
+text_pairs = compare(encode_texts(model, drawn_texts), drawn_true, N_ANSWERS)
+kept_pairs = compare(encode_texts(model, kept_texts), kept_true, N_TESTED)
+winner, loser = text_pairs.chosen.tokens[0].tolist(), text_pairs.rejected.tokens[0].tolist()
+print(f"{len(text_pairs)} pairs. Of this one the first was chosen:\n- {read(winner)}\n- {read(loser)}")
+# %% result
+# a reward model learns from the pairs; accuracy and calibration are those on other prompts.
+# A coin would have an accuracy of 0.5.
+N_RM = 2 if SCALE == "tiny" else 256
+marker = RewardModel(copy.deepcopy(model), torch.Generator().manual_seed(0))
+with mock.patch.dict(os.environ, WITHOUT_BARS):
+    train_reward_model(marker, text_pairs, TrainingConfig(n_steps=N_RM, lr=1e-3), batch_size=8)
+numbers, calibration = evaluate_reward_model(marker, kept_pairs)
+print(
+    f"loss {numbers['loss']:.2f} (a coin: {math.log(2):.2f}), accuracy {numbers['accuracy']:.2f} on {len(kept_pairs)} pairs"
+)
+say_if_tiny()
+enough = calibration.n_pairs >= 10
+scatter(
+    {"pairs by confidence": (calibration.confidence[enough], calibration.accuracy[enough])},
+    x_title="how sure it was (mean probability)",
+    y_title="how often it was right",
+    title="Is it as good as it thinks?",
+    diagonal="calibrated",
+)
+# %% [markdown]
+# **Accuracy** says how often it prefers the right one. **Calibration** says whether its confidence can be believed: of all
+# pairs on which it's 80 % sure, 80 % should be right. Points below the line mean that it's too sure of itself. That
+# matters, because whoever optimises the reward goes right to the answers of which it is most sure.
+#
+# ### The best of n
+#
+# The simplest use of a reward needs no training. Draw $n$ answers and keep the one with the highest mark. That is
+# **best of n**, and it's hard to beat. It has a price: $n$ times the computation, for each answer, for ever.
+#
+# It even has a known distance from the model. The best of $n$ is a draw from a distribution of its own, which says often
+# what is marked high. If no two answers tie, its KL divergence is exactly
+#
+# $$\text{KL}(\text{best of } n \,\|\, \text{model}) = \log n - \frac{n - 1}{n}$$
+#
+# Here is why. Order all answers by their marks, and let $u$ be an answer's rank from 0 to 1: of a single draw, $u$ is
+# uniform. The largest of $n$ has the density $n u^{n-1}$. So KL is the mean of $\log (n u^{n-1}) = \log n + (n - 1) \log u$ under
+# that density, and the mean of $\log u$ is $-1/n$. The marks themselves don't matter, and neither does the model.
 # %% exercise="best_of_n_kl" title="How far is the best of n?" difficulty=2 importance=3 minutes=10
-# hint: one
-# hint: two
-# hint: three
+# hint: One formula, for a whole number n from 1.
+# hint: For n = 1 nothing is chosen, and the result must be 0. Less than 1 can't be drawn.
+# hint: math.log(n) - (n - 1) / n, after a ConfigError for n < 1.
+# %% [markdown]
+# How good is the best of $n$? One could draw $n$ answers, choose, and repeat that many times. But from $N$ answers that we
+# have, we can compute the mean over *all* choices of $n$ among them, with no luck in it ([Nakano et al.
+# 2021](https://arxiv.org/abs/2112.09332)). An answer is the best of a choice if the $n - 1$ others are worse. If $k$ of
+# the $N$ are worse, that happens in $\binom{k}{n-1}$ of $\binom{N}{n}$ choices. These shares are the answers' weights.
+#
+# And now one thing that makes it a tool for this section: what *chooses* needn't be what *counts*. The reward model
+# chooses, and we look at the true reward of what it has chosen.
 # %% exercise="estimate_best_of_n" title="Best of n without drawing n" difficulty=3 importance=3 minutes=20
-# hint: one
-# hint: two
-# hint: three
+# hint: Each answer has a weight: in what share of all choices of n is it the best one? The result is the weighted mean of
+#       the values.
+# hint: For each answer count those that are worse (k) and those that are equally good, itself included (m). Of the C(N, n)
+#       choices, C(k + m, n) - C(k, n) have one of these m on top, and each gets an m-th of them.
+# hint: n_worse = (rewards[..., None, :] < rewards[..., :, None]).sum(dim=-1), and n_alike with ==. Make a table of
+#       C(i, n) / C(N, n) for each i from 0 to N, by exp of differences of lgamma (0 for i < n), in float64, and look up both
+#       places in it.
+# %% result
+# the best of n by your reward model, in true reward, for n from 1 to 32, against its KL. Dotted: the truth itself chooses.
+sizes = [n for n in (1, 2, 4, 8, 16, 32) if n <= N_TESTED]
+marks = make_reward_fn(marker)(kept_texts).unflatten(0, (-1, N_TESTED))
+worth = kept_true.unflatten(0, (-1, N_TESTED))
+best_of = [float(estimate_best_of_n(marks, n, worth).mean()) for n in sizes]
+series = {
+    "chosen by the reward model": best_of,
+    "chosen by the truth": [float(estimate_best_of_n(worth, n).mean()) for n in sizes],
+}
+best_of_kl = [best_of_n_kl(n) for n in sizes]
+plots.lines(series, x=best_of_kl, x_title="KL (nats)", y_title="true reward", title="The best of n")
+# %% [markdown]
+# ### Without a reward model
+#
+# Pairs make a reward model, and the reward model trains a policy, with a KL penalty. Can one do it in a single step? Look at
+# what the second half is after: the policy $\pi$ that has the most reward less $\beta$ times KL from the reference.
+# That policy is known. For each answer $y$
+#
+# $$\pi(y) = \frac{1}{Z}\, \pi_\text{ref}(y)\, e^{r(y) / \beta}$$
+#
+# where $Z$ makes probabilities of it: the reference's answers, reweighted by their reward. It can't be drawn from, since
+# nobody knows $Z$. But read the equation the other way round:
+#
+# $$r(y) = \beta \log \frac{\pi(y)}{\pi_\text{ref}(y)} + \beta \log Z$$
+#
+# So every policy *is* a reward model: it likes what it has made more likely. In the difference of two answers to the same
+# prompt $Z$ cancels. Put that difference into the Bradley-Terry loss, and you have **direct preference optimisation**, DPO
+# ([Rafailov et al. 2023](https://arxiv.org/abs/2305.18290)):
+#
+# $$h = \log \frac{\pi(y_c)}{\pi_\text{ref}(y_c)} - \log \frac{\pi(y_r)}{\pi_\text{ref}(y_r)} \qquad \text{loss} = -\log \sigma(\beta h)$$
+#
+# with $y_c$ the chosen and $y_r$ the rejected answer. No reward model, no samples, no rollouts: it's as simple as usual
+# training. The log-probability of an answer is the sum over its tokens, its end-of-text included, the prompt's not.
 # %% exercise="dpo_loss" title="Without a reward model" difficulty=3 importance=5 minutes=20
-# hint: one
-# hint: two
-# hint: three
+# hint: You have the loss already. What stands in for the reward of an answer?
+# hint: Two log-ratios, policy less reference: one of the chosen answer, one of the rejected. Their difference is h.
+# hint: h = (chosen_logprobs - ref_chosen_logprobs) - (rejected_logprobs - ref_rejected_logprobs); -F.logsigmoid(beta *
+#       h).mean(). check_positive("beta", beta) refuses what can't work.
+# %% [markdown]
+# DPO's loss keeps falling while $h$ grows, for ever. If one answer *always* wins against the other, the best $h$ is infinite,
+# and no $\beta$ holds the policy. **IPO** ([Azar et al. 2023](https://arxiv.org/abs/2310.12036)) sets a goal in place of a
+# limit: $h$ should be $1 / (2\tau)$. What is above costs as much as what is below.
 # %% exercise="ipo_loss" title="A margin in place of a limit" difficulty=2 importance=2 minutes=10
-# hint: one
-# hint: two
-# hint: three
+# hint: The same h as in DPO, and a squared distance.
+# hint: The goal is 1 / (2 tau): the smaller tau, the further apart.
+# hint: (h - 1 / (2 * tau)).pow(2).mean(), with h as before.
+# %%
+from arena_lib.rlhf.dpo import DPOConfig, DPOTrainer
+from arena_lib.rlhf.logprobs import compute_response_logprobs
+
+answer_pairs = compare(answers_from_rollouts(drawn), drawn_true, N_ANSWERS)
+N_DPO = 2 if SCALE == "tiny" else 160
+
+
+@torch.no_grad()
+def measure(policy):
+    """KL from the model in nats for each sample, and the true reward, on prompts that nothing was trained on."""
+    generator = torch.Generator().manual_seed(3)
+    rollouts = draw_rollouts(policy, test_prompts, GEN_LEN, end_of_text=END_OF_TEXT, generator=generator)
+    ref_logprobs = compute_response_logprobs(
+        model, rollouts.tokens, rollouts.n_prompt, attention_mask=rollouts.attention_mask
+    )
+    kl = (rollouts.logprobs - ref_logprobs).where(rollouts.is_response, 0.0).sum(dim=1).mean()
+    return float(kl), float(reward_fn_new_sentences([read(response) for response in rollouts.responses]).mean())
+
+
+def train_on_pairs(loss_fn, lr=3e-4):
+    """DPO or IPO with your loss: the policy, and its (KL, true reward) as it trains."""
+    policy, track = copy.deepcopy(model), [measure(model)]
+
+    def look(net):
+        track.append(measure(policy))
+        return {"true": track[-1][1]}
+
+    config = DPOConfig(n_steps=N_DPO, lr=lr, batch_size=8, eval_every=max(N_DPO // 4, 1))
+    with mock.patch.dict(os.environ, WITHOUT_BARS):
+        DPOTrainer(policy, config, answer_pairs, loss_fn=loss_fn, evaluate=look).train()
+    return policy, track
+
+
+# %% result
+# DPO on the same pairs, and its answers beside the model's own.
+direct, dpo_track = train_on_pairs(dpo_loss)
+for kl, true in dpo_track:
+    print(f"KL {abs(kl):5.2f} nats  true reward {true:.2f}")
+show_side_by_side({"before": stories, "after DPO": write_stories(direct, test_prompts)})
+# %% [markdown]
+# ### What each costs
+#
+# Now the same aim in three ways, all from the same pairs: best of n by the reward model, GRPO on the reward model, and DPO.
+# To compare them at equal effort would be hard to define. At equal *distance* it's fair: how much truth does each buy for a
+# nat of KL?
+# %% result
+# true reward against KL. GRPO's points are its phases, on training prompts; the others are measured on other prompts.
+by_marks = train_by_grpo(copy.deepcopy(model), make_reward_fn(marker), kl_coef=0.1)
+say_if_tiny()
+scatter(
+    {
+        "best of n": (best_of_kl, best_of),
+        "GRPO on the reward model": against_kl(by_marks, "true"),
+        "DPO": tuple(zip(*dpo_track, strict=True)),
+    },
+    x_title="KL from the model (nats for each sample)",
+    y_title="true reward",
+    title="Truth for a nat",
+)
+# %% [markdown]
+# Read the plot from left to right. The best of n goes furthest for its first nats, and it can't go further than log n
+# allows: 1,000 answers for each question are 5.9 nats. Training has no such limit. And what it costs is paid once.
+#
+# | method | needs | costs when trained | costs when used | what it's after |
+# |---|---|---|---|---|
+# | best of n | a reward | nothing | n answers for each | the reward model's favourite |
+# | PPO | a reward, a value head, a reference | rollouts, four models in memory | nothing | reward less KL |
+# | GRPO | a reward, a reference | rollouts, several of each prompt | nothing | reward less KL |
+# | DPO, IPO | pairs, a reference | as usual training | nothing | the order in the pairs |
+#
+# DPO is the cheapest, and it can only learn from the pairs that are there. As soon as its policy has moved, it says other
+# things than those that were compared, and nobody has judged these. PPO and GRPO ask for a judgement of what they say *now*.
+#
+# ### Where real systems differ
+#
+# - **The answers of people.** Ours were given by a program that is always right. People disagree, get tired, and
+#   prefer what is long, sure of itself, and agrees with them. A reward model learns that too, and the policy finds it.
+# - **The first step.** A chat model is first trained on good examples, and only then on preferences. Our model could tell
+#   stories before we began.
+# - **Size.** Rewards come from models as large as the policy, a phase has thousands of samples, and rollouts take most of
+#   the time. The code is the same; what is added is the distribution over many GPUs.
+# - **Rewards that are checked.** Where an answer can be verified, such as the result of a calculation or a program's tests,
+#   no reward model is needed. This is where GRPO is used most. It can be hacked as well: a program may pass its tests
+#   without being right.
+#
+# And what this section can't show: our true reward is a program, too. It doesn't know whether a story is worth reading. One
+# of our own runs was called good by it, and consisted of short sentences about who was in the library.
+#
+# ## What you have learned
+#
+# - A reward is a measurement of what you want. What is optimised is the measurement.
+# - What is scored must be what was drawn: the same tokens, the same temperature, end-of-text counted, filling not.
+# - KL says how much optimisation has been applied. k1 and k3 estimate it from samples, and k3 with less variance while
+#   the policy is near.
+# - PPO asks a value head what to expect; GRPO asks the other samples of the prompt. How tokens are averaged decides how
+#   long the answers get.
+# - LoRA trains a few percent of the numbers, and the model without its adapters is the reference.
+# - From comparisons you can learn a reward, choose by it, train by it, or train on them directly.
+#
+# ## What comes next
+#
+# A model that was trained in this way behaves better where it was judged. Whether it does so elsewhere must be tested. That is
+# what chapter 3 is about: evaluations. What you have seen here, that a system does what is measured, is a good thing to
+# keep in mind when you write them.
+#
+# ## On your own
+#
+# - **An ensemble.** Train three reward models with other seeds (`RewardEnsemble`), and let GRPO maximise their worst case
+#   without a KL penalty. Is the true reward held, and at which KL does it fall? Write down your guess first.
+# - **Replicate a paper.** Gao et al. 2022 ([arXiv:2210.10760](https://arxiv.org/abs/2210.10760)) found that the true reward
+#   follows $d(\alpha - \beta d)$ for best of n and $d(\alpha - \beta \log d)$ for reinforcement learning, with $d$ the root of
+#   the KL. Fit both to your curves, with reward models from 500, 1,000 and 2,000 pairs. How do $\alpha$ and $\beta$ change?
+# - **Length bias.** Train by GRPO with each of the three averages, on a reward that makes long answers neither better nor
+#   worse, such as `reward_fn_ends_well`. Compare the lengths over five seeds, with intervals.
+#
+# ## Reading
+#
+# - [Ziegler et al. 2019](https://arxiv.org/abs/1909.08593): where it began for language models, with the adaptive KL
+#   penalty, and a flipped sign that they found in the samples (section 4.4).
+# - [Stiennon et al. 2020](https://arxiv.org/abs/2009.01325): the whole way, with people, and over-optimisation in figure 5.
+# - [Gao et al. 2022](https://arxiv.org/abs/2210.10760): over-optimisation, measured.
+# - [Rafailov et al. 2023](https://arxiv.org/abs/2305.18290): DPO, with the derivation in full.
+# - [Shao et al. 2024](https://arxiv.org/abs/2402.03300): GRPO; and [Liu et al. 2025](https://arxiv.org/abs/2503.20783): its
+#   biases.
+# - [Casper et al. 2023](https://arxiv.org/abs/2307.15217): a survey of what is open and what may stay so.

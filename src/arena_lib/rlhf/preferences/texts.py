@@ -8,6 +8,8 @@ Raises:  what the tokenizer and the model raise, for texts that are too long for
 Source:  own derivation.
 """
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -32,8 +34,7 @@ def encode_texts(transformer: Transformer, texts: list[str]) -> Answers:
 
 def make_reward_fn(model: RewardModel | RewardEnsemble, batch_size: int = 256) -> RewardFn:
     """The model's reward of each text, in evaluation mode and without gradients."""
-    first = model if isinstance(model, RewardModel) else model.models[0]
-    assert isinstance(first, RewardModel)
+    first: Any = model.models[0] if isinstance(model, RewardEnsemble) else model  # a learner's own class, too
     transformer = first.transformer
 
     def learned_reward(texts: list[str]) -> Float[Tensor, " batch"]:
