@@ -12,6 +12,7 @@ Differs: each query, key and value head has an adapter of its own, so the whole 
 
 import contextlib
 from collections.abc import Callable, Iterator
+from typing import Any, cast
 
 import einops
 import torch
@@ -145,7 +146,7 @@ class TransformerWithValueHeadLora(TransformerWithValueHead):
         `base_model.hooks(pairs)` is a context manager of the kind that is needed; `LoraHooks.fwd_hooks` has the pairs of a
         layer, for the gain of the block's ln1: `block.ln1.gain`.
         """
-        layers = zip(self.lora, self.base_model.blocks, strict=False)
+        layers: Any = zip(self.lora, self.base_model.blocks, strict=False)
         pairs = [pair for lora, block in layers for pair in lora.fwd_hooks(block.ln1.gain)]
         with self.base_model.hooks(pairs):
             yield
@@ -164,13 +165,14 @@ class TransformerWithValueHeadLora(TransformerWithValueHead):
         *,
         attention_mask: Mask | None = None,
         generator: torch.Generator | None = None,
-        **options: float | int,
+        **options: Any,
     ) -> Int[Tensor, "batch seq_all"]:
         """The tokens and what the adapted model writes after them, by `base_model.generate`, which takes the same arguments.
 
         `options` are temperature, top_k, top_p and the like; without them the likeliest token is chosen.
         """
         with self.adapted():
-            return self.base_model.generate(
+            written: Any = self.base_model.generate(
                 tokens, max_new_tokens, attention_mask=attention_mask, generator=generator, **options
             )
+        return cast(Tensor, written)

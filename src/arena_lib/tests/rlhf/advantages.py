@@ -39,7 +39,7 @@ def advantages_by_differences(values: Tensor, rewards: Tensor, prefix_len: int) 
 
 def advantages_by_loop(values: Tensor, rewards: Tensor, prefix_len: int) -> Tensor:
     """Token by token, backwards."""
-    after, columns = rewards, []
+    after, columns = rewards, list[Tensor]()
     for t in range(values.shape[1] - 1, prefix_len - 1, -1):
         columns.insert(0, after - values[:, t - 1])
         after = values[:, t - 1]

@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -79,7 +80,7 @@ def estimate_cases(generator: torch.Generator) -> list[Case]:
     """Every n there can be, for one prompt and several; ties, values of their own, many answers, bad arguments."""
 
     def case(
-        label: str, shape: tuple[int, ...], n: int, *, ties: bool = False, values: bool = False, **more: str
+        label: str, shape: tuple[int, ...], n: int, *, ties: bool = False, values: bool = False, **more: Any
     ) -> Case:
         rewards = torch.randn(shape, generator=generator)
         rewards = rewards.round().double() if ties else rewards

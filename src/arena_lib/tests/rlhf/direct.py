@@ -86,7 +86,7 @@ def dpo_by_rewards(
     rejected_logprobs: Tensor,
     ref_chosen_logprobs: Tensor,
     ref_rejected_logprobs: Tensor,
-    beta=0.1,
+    beta: float = 0.1,
 ) -> Tensor:
     """The Bradley-Terry loss of beta * log-ratio."""
     with torch.no_grad():
@@ -100,7 +100,7 @@ def dpo_by_softplus(
     rejected_logprobs: Tensor,
     ref_chosen_logprobs: Tensor,
     ref_rejected_logprobs: Tensor,
-    beta=0.1,
+    beta: float = 0.1,
 ) -> Tensor:
     """The policy's margin less the reference's."""
     margins = chosen_logprobs - rejected_logprobs
@@ -164,7 +164,7 @@ def ipo_by_mse(
     rejected_logprobs: Tensor,
     ref_chosen_logprobs: Tensor,
     ref_rejected_logprobs: Tensor,
-    tau=0.1,
+    tau: float = 0.1,
 ) -> Tensor:
     """The mean squared error to one target."""
     margins = chosen_logprobs - rejected_logprobs - (ref_chosen_logprobs - ref_rejected_logprobs).detach()
@@ -176,7 +176,7 @@ def ipo_by_scaling(
     rejected_logprobs: Tensor,
     ref_chosen_logprobs: Tensor,
     ref_rejected_logprobs: Tensor,
-    tau=0.1,
+    tau: float = 0.1,
 ) -> Tensor:
     """(tau h - 1/2)^2 / tau^2, with each log-ratio by itself."""
     log_ratios = [

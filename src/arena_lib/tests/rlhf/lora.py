@@ -111,17 +111,17 @@ class LoraByProducts(adapter.Lora):
 
     def __init__(
         self,
-        d_in=768,
-        d_out=768,
-        rank=4,
-        lora_alpha=32,
-        n_inst=None,
-        dtype=None,
+        d_in: int = 768,
+        d_out: int = 768,
+        rank: int = 4,
+        lora_alpha: float = 32,
+        n_inst: int | None = None,
+        dtype: torch.dtype | None = None,
         *,
-        dropout=0.0,
-        device=None,
-        generator=None,
-    ):
+        dropout: float = 0.0,
+        device: Any = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
         nn.Module.__init__(self)
         self.lora_alpha, self.rank, self.dropout, self.n_inst = lora_alpha, rank, dropout, n_inst
         before = [] if n_inst is None else [n_inst]

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -163,8 +163,9 @@ class LoraByStack(hooks.TransformerWithValueHeadLora):
     @contextlib.contextmanager
     def adapted(self) -> Iterator[None]:
         with contextlib.ExitStack() as stack:
-            for layer in self.lora:
-                ln1 = self.base_model.blocks[layer.layer_idx].ln1
+            blocks: Any = self.base_model.blocks
+            for layer in cast(Any, self.lora):
+                ln1 = blocks[layer.layer_idx].ln1
                 stack.enter_context(self.base_model.hooks(fwd_hooks=layer.fwd_hooks(ln1.gain)))
             yield
 
@@ -176,7 +177,8 @@ class LoraByStack(hooks.TransformerWithValueHeadLora):
 
     def generate(self, tokens: Tensor, max_new_tokens: int = 10, **options: Any) -> Tensor:
         with self.adapted():
-            return self.base_model.generate(tokens, max_new_tokens=max_new_tokens, **options)
+            written: Any = self.base_model.generate(tokens, max_new_tokens=max_new_tokens, **options)
+        return cast(Tensor, written)
 
 
 class LoraByAttaching(hooks.TransformerWithValueHeadLora):
@@ -192,10 +194,10 @@ class LoraByAttaching(hooks.TransformerWithValueHeadLora):
 
     @contextlib.contextmanager
     def adapted(self) -> Iterator[None]:
-        attached = []
+        attached, blocks = list[Any](), cast(Any, self.base_model.blocks)
         try:
-            for layer in self.lora:
-                for name, hook in layer.fwd_hooks(self.base_model.blocks[layer.layer_idx].ln1.gain):
+            for layer in cast(Any, self.lora):
+                for name, hook in layer.fwd_hooks(blocks[layer.layer_idx].ln1.gain):
                     point = self.base_model.hook_dict[name]
                     point.add_hook(hook)
                     attached.append((point, hook))
@@ -211,7 +213,8 @@ class LeavesHooks(hooks.TransformerWithValueHeadLora):
     @contextlib.contextmanager
     def adapted(self) -> Iterator[None]:
         self.base_model.reset_hooks()
-        for layer, block in zip(self.lora, self.base_model.blocks, strict=False):
+        layers: Any = zip(self.lora, self.base_model.blocks, strict=False)
+        for layer, block in layers:
             for name, hook in layer.fwd_hooks(block.ln1.gain):
                 self.base_model.add_hook(name, hook)
         yield

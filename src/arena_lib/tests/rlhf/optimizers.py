@@ -33,7 +33,7 @@ def optimizer_cases(generator: torch.Generator) -> list[Case]:
 
 def optimizer_seen(function: Callable[..., Any], case: Case) -> Observations:
     """At which rate each part learns, what no group holds, and the weights after two steps along given gradients."""
-    base = make_policy(seed=3)
+    base: Any = make_policy(seed=3)
     for name in case.given["frozen"]:
         base.get_submodule(name).requires_grad_(False)
     generator = torch.Generator().manual_seed(4)
@@ -52,6 +52,7 @@ def optimizer_seen(function: Callable[..., Any], case: Case) -> Observations:
             if parameter.requires_grad:
                 parameter.grad = torch.randn(parameter.shape, generator=generator)
         optimizer.step()
+    head: Any = model.value_head
     return {
         "rates of base_model": rates["base_model"],
         "rates of value_head": rates["value_head"],
@@ -59,8 +60,8 @@ def optimizer_seen(function: Callable[..., Any], case: Case) -> Observations:
         "held by no group": [name for name, p in named.items() if p.requires_grad and id(p) not in rate_of],
         "held though frozen": [name for name, p in named.items() if not p.requires_grad and id(p) in rate_of],
         "the base model's final gains after two steps": base.ln_final.w.detach().clone(),
-        "the head's first bias after two steps": model.value_head[0].bias.detach().clone(),
-        "the head's last weights after two steps": model.value_head[2].weight.detach().clone(),
+        "the head's first bias after two steps": head[0].bias.detach().clone(),
+        "the head's last weights after two steps": head[2].weight.detach().clone(),
     }
 
 
@@ -72,7 +73,8 @@ def optimizer_by_names(
     base = [parameter for name, parameter in trained if name.startswith("base_model.")]
     head = [parameter for name, parameter in trained if not name.startswith("base_model.")]
     settings = {"weight_decay": 0.0, **settings}
-    return torch.optim.AdamW([{"params": base}, {"params": head, "lr": head_lr}], lr=base_lr, **settings)
+    groups: list[dict[str, Any]] = [{"params": base}, {"params": head, "lr": head_lr}]
+    return torch.optim.AdamW(groups, lr=base_lr, **settings)
 
 
 def optimizer_in_two_steps(

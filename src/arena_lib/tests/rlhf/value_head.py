@@ -95,7 +95,8 @@ class HeadByHook(nn.Module):
         self.base_model, self.cfg = base_model, base_model.cfg
         d_model, like = base_model.cfg.d_model, next(base_model.parameters())
         self.value_head = nn.Sequential(nn.Linear(d_model, 4 * d_model), nn.ReLU(), nn.Linear(4 * d_model, 1))
-        nn.init.normal_(self.value_head[0].weight, std=d_model**-0.5, generator=generator)
+        first = next(self.value_head.parameters())
+        nn.init.normal_(first, std=d_model**-0.5, generator=generator)
         for parameter in list(self.value_head.parameters())[1:]:
             nn.init.zeros_(parameter)
         self.value_head.to(device=like.device, dtype=like.dtype)
