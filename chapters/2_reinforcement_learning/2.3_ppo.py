@@ -790,7 +790,7 @@ record(shipped, shipped.env_id, max_steps=10 if SCALE == "tiny" else 400)
 # ## What comes next
 #
 # The same objective, with a language model as the policy and a person's preference as the reward, is how chat models
-# are trained; there the KL divergence of part 4 keeps the model near the one it began as.
+# are trained; there the KL divergence of part 4 keeps the model near the one it began as. That is section 2.4.
 #
 # ## On your own
 #
