@@ -375,8 +375,8 @@ biases = {
 plots.lines(biases, x=true_kl, x_title="true KL (nats)", y_title="mean estimate less KL (nats)", title="Bias")
 # %% result
 # how much a single estimate varies.
-# Up to about a third of a nat for each token k3 varies less than k1, and beyond that much more: r can be very large
-# where the policy hardly ever says what the reference says. k2 varies least over most of the range.
+# Here k3 varies less than k1 up to about 0.4 nats for each token, and beyond that much more: r can be very large where
+# the policy hardly ever says what the reference says. k2 varies least over most of the range.
 spreads = {name: [figures[name][1] for figures in judged] for name in ("k1", "k2", "k3")}
 plots.lines(spreads, x=true_kl, x_title="true KL (nats)", y_title="standard deviation (nats)", title="Variance")
 # %% [markdown]
@@ -616,8 +616,8 @@ print("over the batch:", [round(advantage, 2) for advantage in (rewards - reward
 # - `"constant"`: the sum over all drawn tokens, divided by a number that doesn't depend on any sample.
 #
 # With "sequence" each sample has the same weight, so each *token* of a long sample has less. Think of two bad answers, a
-# short one and a long one. Both shall become less likely, but each token of the long one is pushed down less. So a bad answer
-# had better be long. Models that were trained in this way wrote longer and longer wrong answers, which was taken for
+# short one and a long one. Both should become less likely, but each token of the long one is pushed down less. So for a bad
+# answer it pays to be long. Models that were trained in this way wrote longer and longer wrong answers, which was taken for
 # deep thought for a while ([Liu et al. 2025](https://arxiv.org/abs/2503.20783)).
 # %% exercise="average_over_tokens" title="What a long answer weighs" difficulty=2 importance=4 minutes=15
 # hint: Before anything is summed, what wasn't drawn must be 0, even if it's NaN.
@@ -755,7 +755,7 @@ def against_kl(run, column):
 
 # %% result
 # both rewards against KL: each point is a phase of the run without a penalty, or of the one with 0.3.
-# Where both runs have been, they look alike. The penalty doesn't make the reward better. It keeps the policy where the
+# At a KL that both runs have reached, they look alike. The penalty doesn't make the reward better. It keeps the policy where the
 # reward can still be trusted.
 points = {
     f"{what}, {name}": against_kl(runs[name], column)
@@ -833,7 +833,7 @@ if SCALE == "full":
 # hint: hook.name.split(".")[-1] is "hook_q", "hook_k" or "hook_v". einops.repeat(self.attn_in, "batch seq d_model ->
 #       batch seq n_heads d_model", n_heads=qkv_hook_out.shape[2]) makes the copies.
 # %% [markdown]
-# Now the whole model. It has a value head, as in part 4, and adapters in each layer. And here LoRA gives a second present.
+# Now the whole model. It has a value head, as in part 4, and adapters in each layer. And here LoRA has a second advantage.
 # While no hook is attached, the model is exactly what it was at the beginning. So the reference needs no second
 # copy: it's the same model without its adapters.
 # %% exercise="transformer_with_value_head_lora" title="The whole model, adapted" difficulty=4 importance=4 minutes=25
@@ -1094,8 +1094,8 @@ plots.lines(series, x=best_of_kl, x_title="KL (nats)", y_title="true reward", ti
 # ### Without a reward model
 #
 # Pairs make a reward model, and the reward model trains a policy, with a KL penalty. Can one do it in a single step? Look at
-# what the second half is after: the policy $\pi$ that has the most reward less $\beta$ times KL from the reference.
-# That policy is known. For each answer $y$
+# what that training aims at: the policy $\pi$ that has the most reward less $\beta$ times KL from the reference.
+# A formula for that policy is known. For each answer $y$
 #
 # $$\pi(y) = \frac{1}{Z}\, \pi_\text{ref}(y)\, e^{r(y) / \beta}$$
 #
@@ -1169,7 +1169,7 @@ show_side_by_side({"before": stories, "after DPO": write_stories(direct, test_pr
 # ### What each costs
 #
 # Now the same aim in three ways, all from the same pairs: best of n by the reward model, GRPO on the reward model, and DPO.
-# To compare them at equal effort would be hard to define. At equal *distance* it's fair: how much truth does each buy for a
+# Equal effort is hard to define for methods so different. Equal *distance* isn't: how much truth does each one bring for a
 # nat of KL?
 # %% result
 # true reward against KL. GRPO's points are its phases, on training prompts; the others are measured on other prompts.
@@ -1189,7 +1189,7 @@ scatter(
 # Read the plot from left to right. The best of n goes furthest for its first nats, and it can't go further than log n
 # allows: 1,000 answers for each question are 5.9 nats. Training has no such limit. And what it costs is paid once.
 #
-# | method | needs | costs when trained | costs when used | what it's after |
+# | method | needs | costs when trained | costs when used | what it aims at |
 # |---|---|---|---|---|
 # | best of n | a reward | nothing | n answers for each | the reward model's favourite |
 # | PPO | a reward, a value head, a reference | rollouts, four models in memory | nothing | reward less KL |
