@@ -19,8 +19,8 @@ from arena_lib.tests.rlhf.direct import (
 from arena_lib.tests.rlhf.divergences import (
     test_compute_entropy,
     test_compute_kl,
-    test_kl_k3,
 )
+from arena_lib.tests.rlhf.estimates import test_kl_k3
 from arena_lib.tests.rlhf.grpo_trainer import (
     test_grpo_trainer,
 )

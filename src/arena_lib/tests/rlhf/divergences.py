@@ -1,4 +1,4 @@
-"""Judges of part 3 of section 2.4: entropy, and the KL divergence in full and from samples."""
+"""Judges of part 3 of section 2.4: entropy, and the KL divergence in full."""
 
 from collections.abc import Callable
 from typing import Any
@@ -87,6 +87,10 @@ test_compute_entropy = exercise(
                 "(logits.softmax(dim=-1) * -logits.softmax(dim=-1).log()).sum(dim=-1)": (
                     "takes the logarithm of a softmax",
                     "a small probability is rounded to 0, and 0 * log 0 is NaN: log_softmax does not round",
+                ),
+                "torch.special.entr(logits.softmax(dim=-1)).sum(dim=-1)": (
+                    "asks torch.special.entr",
+                    "its gradient at a probability of 0 is infinite, which makes NaN: work with log_softmax",
                 ),
                 "(logprobs.exp() * -logprobs.where(is_possible, 0.0)).mean(dim=-1)": (
                     "takes the mean over the vocabulary",
@@ -204,6 +208,15 @@ test_compute_kl = exercise(
             why="kl_divergence gives infinity where q is too small for a float, and a gradient of NaN where p is 0",
         ),
         *instead_of(
+            "if logits.shape != ref_logits.shape",
+            {
+                "logits, ref_logits = ref_logits, logits\n    if logits.shape != ref_logits.shape": (
+                    "goes from the reference to the policy",
+                    "KL(policy || reference) is weighed with p, and log q is subtracted",
+                ),
+            },
+        ),
+        *instead_of(
             RATIO,
             {
                 "ref_logprobs.where(is_possible, 0.0) - logprobs.where(is_possible, 0.0)": (
@@ -243,9 +256,17 @@ test_compute_kl = exercise(
         *instead_of(
             KL,
             {
-                "(ref_logprobs.exp() * -log_ratio).sum(dim=-1)": (
-                    "goes from the reference to the policy",
-                    "KL(policy || reference) is weighed with p, and log q is subtracted",
+                "(p * log_ratio).nan_to_num(0.0, 0.0, 0.0).sum(dim=-1)": (
+                    "takes infinity for 0",
+                    "the divergence is infinite where the policy may say what the reference never does",
+                ),
+                "(p * (logprobs - ref_logprobs)).nan_to_num(0.0, torch.inf).sum(dim=-1)": (
+                    "replaces NaN at the end",
+                    "the gradient is NaN all the same: replace both logarithms by 0 where p is 0, before they are multiplied",
+                ),
+                "(p * ((p + 1e-8) / (ref_logprobs.exp() + 1e-8)).log()).sum(dim=-1)": (
+                    "adds a small number to the probabilities",
+                    "that bounds what a very unlikely token costs: subtract logarithms, which log_softmax gives",
                 ),
                 "(ref_logprobs.exp() * log_ratio).sum(dim=-1)": (
                     "weighs with the reference's probabilities",
@@ -279,106 +300,6 @@ test_compute_kl = exercise(
                 "(p * log_ratio).sum(dim=-1).float()": (
                     "rounds to float32",
                     "the result has the dtype of the logits",
-                ),
-            },
-        ),
-    ],
-)
-
-
-def k3_cases(generator: torch.Generator) -> list[Case]:
-    """Near and far from the reference, on both sides of it; of no axis to two."""
-
-    def draw(*shape: int, distance: float = 1.0, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
-        ref = -3 * torch.rand(shape, generator=generator, dtype=dtype) - 0.2
-        return ref + distance * torch.randn(shape, generator=generator, dtype=dtype), ref
-
-    calls = {
-        "samples and tokens": draw(3, 5),
-        "one axis": draw(7, distance=0.6),
-        "one token": draw(1, 1),
-        "a single number": draw(),
-        "near the reference": draw(2, 4, distance=0.1),
-        "far from the reference": draw(4, 6, distance=3.0),
-        "alike": (torch.tensor([-0.5, -2.0]), torch.tensor([-0.5, -2.0])),
-        "in float64": draw(2, 3, dtype=torch.float64),
-    }
-    return [Case(label=label, args=args) for label, args in calls.items()]
-
-
-def k3_by_ratio(logprobs: Tensor, ref_logprobs: Tensor) -> Tensor:
-    """The ratio of the probabilities first."""
-    r = ref_logprobs.exp() / logprobs.exp()
-    return r - 1 - r.log()
-
-
-def k3_from_k1(logprobs: Tensor, ref_logprobs: Tensor) -> Tensor:
-    """k1 and what makes it positive."""
-    k1 = logprobs - ref_logprobs
-    return k1 + torch.exp(-k1) - 1
-
-
-K3 = "torch.expm1(log_ratio) - log_ratio"
-
-test_kl_k3 = exercise(
-    reference=divergences.kl_k3,
-    cases=k3_cases,
-    observe=with_gradient_of_policy,
-    accepts=[k3_by_ratio, k3_from_k1],
-    mistakes=[
-        *instead_of(
-            "ref_logprobs - logprobs",
-            {
-                "logprobs - ref_logprobs": ("inverts the ratio", "r is q / p: the reference's divided by the policy's"),
-                "ref_logprobs - logprobs.detach()": (
-                    "detaches the policy",
-                    "the penalty must pull the policy back: gradients flow through logprobs",
-                ),
-                "ref_logprobs / logprobs": (
-                    "divides the logarithms",
-                    "the logarithm of a ratio is a difference of logarithms",
-                ),
-                "ref_logprobs.exp() - logprobs.exp()": (
-                    "takes the difference of the probabilities for log r",
-                    "the logarithm of a ratio is the difference of the logarithms",
-                ),
-            },
-        ),
-        *instead_of(
-            K3,
-            {
-                "-log_ratio": ("gives k1", "a term of k1 may be below 0: k3 adds r - 1"),
-                "log_ratio.square() / 2": ("gives k2", "k2 is not right on average; k3 is r - 1 - log r"),
-                "log_ratio.exp() - log_ratio": ("leaves out the 1", "where both are alike r is 1, and the result is 0"),
-                "torch.expm1(log_ratio)": ("leaves out log r", "r - 1 alone is 0 on average: log r is subtracted"),
-                "torch.expm1(log_ratio) + log_ratio": ("adds log r", "log r is subtracted"),
-                "log_ratio + 1 - log_ratio.exp()": (
-                    "turns the sign round",
-                    "k3 is never below 0: r is never below 1 + log r",
-                ),
-                "log_ratio - 1 - log_ratio.exp()": (
-                    "takes log r for r and r for log r",
-                    "r is the exponential of the difference",
-                ),
-                "log_ratio.exp() * log_ratio - torch.expm1(log_ratio)": (
-                    "multiplies by r log r",
-                    "that estimates the other direction from its samples; here tokens are drawn from the policy",
-                ),
-                "(torch.expm1(log_ratio) - log_ratio).mean()": (
-                    "takes the mean over tokens",
-                    "each drawn token has an estimate of its own",
-                ),
-                "torch.expm1(log_ratio.clamp(-1, 1)) - log_ratio.clamp(-1, 1)": (
-                    "clips log r",
-                    "nothing is clipped: the mean over many tokens would be wrong",
-                ),
-                "torch.expm1(log_ratio.detach()) - log_ratio": (
-                    "detaches r",
-                    "the gradient of k3 comes from r and from log r",
-                ),
-                "(torch.expm1(log_ratio) - log_ratio).float()": (
-                    "rounds to float32",
-                    "the result has the dtype of the log-probabilities",
                 ),
             },
         ),

@@ -30,9 +30,9 @@ def with_refusals(function: Callable[..., Any], case: Case) -> Observations:
 
 
 def draw_mask(generator: torch.Generator, batch: int, gen_len: int) -> Tensor:
-    """Responses of several lengths, the first one whole."""
+    """Responses of several lengths, of which one is whole if there are several."""
     mask = torch.arange(gen_len) < torch.randint(1, gen_len, (batch, 1), generator=generator)
-    mask[0] = True
+    mask[: min(1, batch - 1)] = True
     return mask
 
 
@@ -114,7 +114,7 @@ TERMS = {
         "counts the filling",
         "with a mask the mean is over those positions alone where it is True",
     ),
-    "masked_mean({0}, None if mask is None else ~mask | (mask.sum() == mask.numel()))": (
+    "masked_mean({0}, None if mask is None else ~mask)": (
         "takes the mask the wrong way round",
         "True stands where a token was drawn",
     ),
@@ -130,7 +130,7 @@ TERMS = {
         "adds up all positions",
         "the mean over samples and positions is asked for",
     ),
-    "masked_mean({0}, mask) * gen_len": (
+    "({0} if mask is None else {0} * mask).sum() / len(logits)": (
         "adds up the positions of a sample",
         "the mean over samples and positions is asked for",
     ),

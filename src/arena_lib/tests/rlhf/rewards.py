@@ -5,7 +5,8 @@ import re
 import torch
 from torch import Tensor
 
-from arena_lib.checking import Case, exercise, instead_of
+from arena_lib.checking import Case, Mistake, exercise, instead_of
+from arena_lib.checking.mistakes import changes_an_argument
 from arena_lib.rlhf.rewards import characters, moods, scaling
 from arena_lib.storyworld.lexicon import BAD_MOODS, GOOD_MOODS
 
@@ -74,7 +75,7 @@ test_reward_fn_char_count = exercise(
                     'each time that it occurs counts, so "..." three times',
                 ),
                 "-float(text.count(char))": ("turns the sign round", "a reward is larger where char occurs more often"),
-                'float(len(__import__("re").findall(char, text) if char.isalnum() else text))': (
+                'float(len(__import__("re").findall(char, text)))': (
                     "reads char as a pattern",
                     'in a pattern "." stands for any character; here it is a full stop: str.count, or re.escape',
                 ),
@@ -182,11 +183,14 @@ test_normalize_reward = exercise(
             {
                 "centred = reward - reward.median()": ("subtracts the median", "the mean is subtracted"),
                 "centred = reward.mean() - reward": ("turns the sign round", "better than the mean is above 0"),
-                "centred = reward.sub_(reward.mean())": (
-                    "writes into the rewards",
-                    "no argument is changed: - makes a new tensor, -= and sub_ don't",
-                ),
             },
+        ),
+        Mistake(
+            "writes into the rewards",
+            "centred = reward - reward.mean()",
+            "centred = reward.sub_(reward.mean())",
+            why="no argument is changed: - makes a new tensor, -= and sub_ don't",
+            shows=changes_an_argument,
         ),
         *instead_of(
             "eps: float = 1e-5",
