@@ -95,6 +95,10 @@ test_compute_advantages = exercise(
                     "adds the reward at each token",
                     "the reward comes once, after the last token, in place of a value",
                 ),
+                "rewards[:, None] + torch.cat([values[:, prefix_len:-1], 0 * rewards[:, None]], dim=1)": (
+                    "adds the reward at each token, and no value after the last",
+                    "the reward comes once, after the last token, in place of a value",
+                ),
                 "rewards[:, None]": (
                     "gives every token the reward less the value before it, as if all later steps were its own",
                     "each token has its own step alone: after one that isn't the last comes values[:, t], not the reward",

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from arena_lib.checking import Case, Mistake, exercise, instead_of, outputs, outputs_and_gradients
+from arena_lib.checking import Case, Mistake, exercise, instead_of, outputs
 from arena_lib.errors import ConfigError
 from arena_lib.rlhf import best_of_n
 
@@ -212,7 +212,7 @@ SUM = "(weights * values).sum(dim=-1)"
 test_estimate_best_of_n = exercise(
     reference=best_of_n.estimate_best_of_n,
     cases=estimate_cases,
-    observe=outputs_and_gradients,
+    observe=outputs,
     equivalent={
         "torch.promote_types(values.dtype, torch.float32)": "symmetric",
         "torch.lgamma((counts - n).clamp(min=0) + 1)": "what is below n is left out afterwards; 0! and 1! are equal",
@@ -268,10 +268,6 @@ test_estimate_best_of_n = exercise(
                     "the weights are probabilities, which add up to 1: the values are summed",
                 ),
                 SUM.replace("values", "rewards"): ("ignores values", "values say what the chosen answer is worth"),
-                SUM.replace("values", "values.detach()"): (
-                    "detaches the values",
-                    "the result is a weighted sum of the values, so gradients flow into them",
-                ),
             },
         ),
         *instead_of(

@@ -92,6 +92,10 @@ test_find_responses = exercise(
                     "counts every end-of-text",
                     "the first ends the sample; the others are filling",
                 ),
+                "return is_end.cumsum(dim=1) < 2": (
+                    "counts what stands between the first end and the second",
+                    "a sample is over at its first end-of-text, and what follows is filling",
+                ),
                 "return n_ends_before < 2": ("stops at the second end", "a sample is over at its first end-of-text"),
                 "return n_ends_before < is_end.sum(dim=1, keepdim=True).clamp(min=1)": (
                     "stops at the last end",
