@@ -4,10 +4,11 @@ That it accepts what is right, and rejects and names every mistake, `arena verif
 """
 
 import importlib
+import inspect
 
 import pytest
 
-from arena_lib.checking import run
+from arena_lib.checking import outputs_and_gradients, run
 from arena_lib.checking.evidence.expectations import RAISED, cases_of, expectations_of
 from arena_lib.checking.exercises import Exercise
 from arena_lib.checking.isolation import isolated
@@ -60,6 +61,13 @@ def test_the_reference_runs_in_every_case(slug, name):
         cases, shown = cases_of(judge), expectations_of(judge).reference
     raising = [case.label for case, seen in zip(cases, shown, strict=True) if RAISED in seen]
     assert raising == [case.label for case in cases if case.raises]
+
+
+def test_where_gradients_are_judged_the_docstring_says_that_they_flow():
+    """A right solution may leave tensors for plain numbers, unless it's told that gradients must come through."""
+    judged = [judge.reference for judge in WHOLE.values() if judge.observe is outputs_and_gradients]
+    assert len(judged) > 40
+    assert not [obj.__qualname__ for obj in judged if "radient" not in (inspect.getdoc(obj) or "")]
 
 
 def test_a_verdict_is_one_line_of_a_pass_and_the_text_of_a_failure(capfd):

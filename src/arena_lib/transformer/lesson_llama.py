@@ -117,6 +117,8 @@ def repeat_kv(
     Every key head serves group = n_heads / n_kv_heads query heads in a row: query heads
     0 to group - 1 share key head 0, the next group shares key head 1, and so on.
 
+    Gradients flow through it.
+
     >>> repeat_kv(torch.tensor([7.0, 8.0]).reshape(1, 1, 2, 1), n_heads=6).flatten()
     tensor([7., 7., 7., 8., 8., 8.])
     """

@@ -36,6 +36,8 @@ def cross_entropy_next_token(
 
     for i = 0 ... seq - 2: the last position has no next token, and nothing predicts the
     first token. Guessing all d_vocab tokens alike costs log(d_vocab).
+
+    Gradients flow through it.
     """
     logits = at_least_float32(logits)
     logprobs = logits[:, :-1].log_softmax(dim=-1)

@@ -47,6 +47,8 @@ def kl_to_standard_normal(
     Each dimension has (sigma^2 + mu^2 - 1) / 2 - logsigma nats, with sigma = exp(logsigma), and those of an example are
     added up. It's 0 if mu and logsigma are 0, and positive otherwise.
 
+    Gradients flow through it.
+
     >>> kl_to_standard_normal(torch.tensor([[0.0, 0.0], [1.0, 2.0]]), torch.zeros(2, 2))
     tensor([0.0000, 2.5000])
     """
@@ -60,6 +62,8 @@ def log_likelihood(
     """The logarithm of the density of x, in nats, if each pixel is normal around that of recon with deviation `noise`.
 
     A pixel has -(x - recon)^2 / (2 noise^2) - log(2 pi noise^2) / 2 nats; those of an example are added up.
+
+    Gradients flow through it.
 
     Args:
         x: what was seen.
@@ -87,6 +91,8 @@ def compute_elbo(
 
     On average over the draws that made recon, it's at most the logarithm of the density that the model gives to x. Larger
     is better.
+
+    Gradients flow through it.
 
     Args:
         x: pictures.

@@ -28,6 +28,8 @@ def stamp_kernel(
     Where stamps overlap, they add up. The output ends where the last stamp ends: it has
     `stride * (width - 1) + kernel_width` entries, in the dtype of `x`. Places that no stamp reaches are 0.
 
+    Gradients flow through it.
+
     Args:
         x: the row, at least one entry.
         kernel: what each entry stamps.
@@ -55,6 +57,8 @@ def conv_transpose1d_minimal(
 
     It's also a convolution: pad `x` by kernel_width - 1 zeros at both ends, turn each kernel around, swap the two axes of
     channels, and call `F.conv1d`.
+
+    Gradients flow through it.
 
     >>> conv_transpose1d_minimal(torch.tensor([[[1.0, 10.0]]]), torch.tensor([[[1.0, 2.0, 3.0]]]))
     tensor([[[ 1., 12., 23., 30.]]])
@@ -98,6 +102,8 @@ def conv_transpose1d(
     `fractional_stride_1d`, then go on as in `conv_transpose1d_minimal`, with kernel_width - 1 - padding zeros at both ends.
     A padding above kernel_width - 1 makes that number negative: then so many entries are cut off instead (`F.pad` does
     so). output_width = stride * (width - 1) + kernel_width - 2 * padding.
+
+    Gradients flow through it.
 
     Args:
         x: what is made larger.

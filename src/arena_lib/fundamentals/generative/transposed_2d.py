@@ -42,6 +42,8 @@ def fractional_stride_2d(
     None are put at the edges: output_height = stride_h * (height - 1) + 1, and so for the width. The result has
     the dtype of `x`.
 
+    Gradients flow through it.
+
     Args:
         x: what is spread out.
         stride_h: how far apart neighbouring rows are in the result.
@@ -69,6 +71,8 @@ def conv_transpose2d(
 
     As `conv_transpose1d`, in both directions: each kernel is turned around top to bottom and left to right, and the
     padding of F.conv2d's input is kernel - 1 - padding on each side, of each direction by itself.
+
+    Gradients flow through it.
 
     Args:
         x: pictures that are made larger.

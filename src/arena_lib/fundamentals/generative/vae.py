@@ -96,6 +96,8 @@ def interpolate(
 
     `n_steps`, at least 2, counts the rows.
 
+    Gradients flow through it.
+
     >>> interpolate(torch.tensor([0.0, 4.0]), torch.tensor([1.0, 0.0]), 3)
     tensor([[0.0000, 4.0000],
             [0.5000, 2.0000],

@@ -26,6 +26,8 @@ def logit_attribution(
     i = 0 ... seq - 2: what follows the last position isn't known. The n_components = 1 + 2 n_heads
     columns are the embedding (the direct path), the heads of the first layer (`l1_results`), and
     those of the second (`l2_results`), in this order.
+
+    Gradients flow through it.
     """
     components = torch.cat([embed[:, None], l1_results, l2_results], dim=1)[:-1]
     directions = W_U[:, tokens[1:]]

@@ -51,6 +51,8 @@ def compute_means_by_template(
     `groups` holds the index of each prompt's template. Groups may have any sizes and any numbers, and come in any
     order. Row i of the result is the mean of the rows j with groups[j] == groups[i], i included, so all prompts
     of a group have equal rows. z stays as it is.
+
+    Gradients flow through it.
     """
     means = torch.empty_like(z)
     for group in groups.unique():

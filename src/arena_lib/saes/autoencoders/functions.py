@@ -65,12 +65,17 @@ class CenteredPreActs(torch.autograd.Function):
 def decode_latents(
     latents: Float[Tensor, "*batch d_sae"], W_dec: Float[Tensor, "d_sae d_out"], b_dec: Float[Tensor, " d_out"]
 ) -> Float[Tensor, "*batch d_out"]:
-    """The sum of the active latents' directions, each times its latent, and the bias: latents @ W_dec + b_dec."""
+    """The sum of the active latents' directions, each times its latent, and the bias: latents @ W_dec + b_dec.
+
+    Gradients flow through it.
+    """
     return latents @ W_dec + b_dec
 
 
 def keep_top_k(pre_acts: Float[Tensor, "*batch d_sae"], k: int) -> Float[Tensor, "*batch d_sae"]:
     """Each example's k largest entries, and 0 in place of the others and of negative ones.
+
+    Gradients flow through it.
 
     >>> keep_top_k(torch.tensor([[3.0, -1.0, 2.0, 1.0], [-1.0, -3.0, 0.5, -2.0]]), k=2)
     tensor([[3.0000, 0.0000, 2.0000, 0.0000],

@@ -63,6 +63,8 @@ def compute_aux_error(
 
     `pre_acts` and `W_dec` are those of the dead latents. Each example uses its `k_aux` largest (all where there are
     fewer), and has no bias: that's in the reconstruction already.
+
+    Gradients flow through it.
     """
     latents = keep_top_k(pre_acts, min(k_aux, pre_acts.shape[-1]))
     return compute_squared_error(latents @ W_dec, error)

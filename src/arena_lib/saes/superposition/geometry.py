@@ -27,7 +27,10 @@ TINY = 1e-12
 
 
 def compute_feature_norms(W: Float[Tensor, "n_inst d_hidden n_feats"]) -> Float[Tensor, "n_inst n_feats"]:
-    """The length of each feature's direction ||W_i||: about 1 where it is represented, 0 where it isn't."""
+    """The length of each feature's direction ||W_i||: about 1 where it is represented, 0 where it isn't.
+
+    Gradients flow through it.
+    """
     return W.norm(dim=1)
 
 

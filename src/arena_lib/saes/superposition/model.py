@@ -85,6 +85,8 @@ def compress(
     """Squeeze the features into the hidden dimensions: hidden = W @ features, for each instance its own W.
 
     There may be any number of leading axes, also none. Column i of an instance's W is the direction of feature i.
+
+    Gradients flow through it.
     """
     return einops.einsum(features, W, "... n_inst n_feats, n_inst d_hidden n_feats -> ... n_inst d_hidden")
 
@@ -94,7 +96,10 @@ def reconstruct(
     W: Float[Tensor, "n_inst d_hidden n_feats"],
     b_final: Float[Tensor, "n_inst n_feats"],
 ) -> Float[Tensor, "... n_inst n_feats"]:
-    """Read the features off again: out = ReLU(W^T @ hidden + b_final), for each instance its own W and b_final."""
+    """Read the features off again: out = ReLU(W^T @ hidden + b_final), for each instance its own W and b_final.
+
+    Gradients flow through it.
+    """
     scores = einops.einsum(hidden, W, "... n_inst d_hidden, n_inst d_hidden n_feats -> ... n_inst n_feats")
     return torch.relu(scores + b_final)
 

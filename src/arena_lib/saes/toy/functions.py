@@ -24,6 +24,8 @@ def compute_pre_acts(
     """What the encoder computes before its activation function: (h - b_dec) @ W_enc + b_enc, for each instance.
 
     The decoder's bias is taken away first, for the decoder adds it again at the end.
+
+    Gradients flow through it.
     """
     centered = h - b_dec
     return einops.einsum(centered, W_enc, "... n_inst d_in, n_inst d_in d_sae -> ... n_inst d_sae") + b_enc
@@ -35,7 +37,10 @@ def encode(
     b_enc: Float[Tensor, "n_inst d_sae"],
     b_dec: Float[Tensor, "n_inst d_in"],
 ) -> Float[Tensor, "... n_inst d_sae"]:
-    """The latents: ReLU((h - b_dec) @ W_enc + b_enc), for each instance."""
+    """The latents: ReLU((h - b_dec) @ W_enc + b_enc), for each instance.
+
+    Gradients flow through it.
+    """
     return torch.relu(compute_pre_acts(h, W_enc, b_enc, b_dec))
 
 
@@ -44,7 +49,10 @@ def decode(
     W_dec: Float[Tensor, "n_inst d_sae d_in"],
     b_dec: Float[Tensor, "n_inst d_in"],
 ) -> Float[Tensor, "... n_inst d_in"]:
-    """The reconstruction: latents @ W_dec + b_dec, for each instance. Row i of W_dec is the direction of latent i."""
+    """The reconstruction: latents @ W_dec + b_dec, for each instance. Row i of W_dec is the direction of latent i.
+
+    Gradients flow through it.
+    """
     return einops.einsum(latents, W_dec, "... n_inst d_sae, n_inst d_sae d_in -> ... n_inst d_in") + b_dec
 
 
@@ -67,5 +75,8 @@ def compute_reconstruction_loss(
 
 
 def compute_l1_loss(latents: Float[Tensor, "batch n_inst d_sae"]) -> Float[Tensor, "batch n_inst"]:
-    """The sum over d_sae of |latents|, for each example and instance."""
+    """The sum over d_sae of |latents|, for each example and instance.
+
+    Gradients flow through it.
+    """
     return latents.abs().sum(dim=-1)

@@ -29,6 +29,8 @@ def tie_magnitudes(
     """The magnitude path's weights: W_gate with the column of each latent times exp(r_mag) of that latent.
 
     So both paths share their directions, and a latent's own positive factor is all that the second path adds.
+
+    Gradients flow through it.
     """
     return W_gate * r_mag.exp()[:, None]
 

@@ -48,6 +48,8 @@ def compute_fvu(acts: Float[Tensor, "n d_out"], recon: Float[Tensor, "n d_out"])
     """The fraction of variance unexplained: the squared error over that of always answering the mean.
 
     0 is perfect, 1 no better than the mean, and it can be above 1.
+
+    Gradients flow through it.
     """
     return (recon - acts).square().sum() / (acts - acts.mean(dim=0)).square().sum()
 

@@ -132,7 +132,10 @@ def pick_positions(
 
 
 def compute_scale(acts: Float[Tensor, "batch d_in"]) -> Float[Tensor, ""]:
-    """What activations are multiplied by for a mean norm of sqrt(d_in)."""
+    """What activations are multiplied by for a mean norm of sqrt(d_in).
+
+    Gradients flow through it.
+    """
     return acts.shape[-1] ** 0.5 / acts.float().norm(dim=-1).mean()
 
 

@@ -25,6 +25,8 @@ def discriminator_loss(
     sigmoid(logit) is the probability that it gives to "real". `F.softplus(-logit)` is -log sigmoid(logit), and
     `F.softplus(logit)` is -log(1 - sigmoid(logit)); neither becomes inf for a large logit, and yours must not either.
 
+    Gradients flow through it.
+
     >>> discriminator_loss(torch.zeros(2), torch.zeros(3))
     tensor(1.3863)
     """
@@ -36,6 +38,8 @@ def generator_loss(logits_fake: Float[Tensor, " batch"]) -> Float[Tensor, ""]:
 
     Where the discriminator is sure that a picture is generated (a logit far below 0), the slope is -1, not 0. For logits of
     any size the result is a number, not inf.
+
+    Gradients flow through it.
 
     >>> generator_loss(torch.tensor([-3.0, 0.0]))
     tensor(1.8709)

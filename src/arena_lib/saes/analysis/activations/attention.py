@@ -80,6 +80,8 @@ def attribute_to_sources(
 
     `v` are the values of every position, `pattern` is the row of one query, `encoder` the latent's column of W_enc, in
     the heads' parts. The sum over both axes is z @ W_enc for the query's position.
+
+    Gradients flow through it.
     """
     return pattern.T * (v * encoder).sum(dim=-1)
 

@@ -52,6 +52,8 @@ def project_to_logits(
 
     If the norm `is_centred` (a LayerNorm; an RMSNorm isn't), the mean over d_model is taken from each direction first.
     Then it is multiplied by the norm's `gain` and by W_U. From each row its mean over the vocabulary is taken away.
+
+    Gradients flow through it.
     """
     if is_centred:
         directions = directions - directions.mean(dim=-1, keepdim=True)

@@ -55,6 +55,8 @@ def ablate_sae_latent(
     A new tensor: `sae_acts` stays as it is. Positions count from the end where they are negative.
     `hook` isn't used; it lets the function be a hook: `place.edit(partial(ablate_sae_latent, latent_idx=7))`.
 
+    Gradients flow through it.
+
     >>> ablate_sae_latent(torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]), latent_idx=1, seq_pos=-1)
     tensor([[[1., 2.],
              [3., 0.]]])
@@ -75,6 +77,8 @@ def apply_latent_change(
     """The activations after latents were changed, with what the autoencoder doesn't explain left in.
 
     decode(changed) plus the error, acts - decode(latents). The bias of the decoder is in both, so it isn't needed.
+
+    Gradients flow through it.
     """
     return acts + (changed - latents) @ W_dec
 
