@@ -629,7 +629,7 @@ print("over the batch:", [round(advantage, 2) for advantage in (rewards - reward
 # the weight of one token of a sample, as the sample gets longer; beside it is another sample of 16 tokens.
 # With "sequence" it falls as 1 / length. With "token" it depends on how long both are together. "constant" never changes.
 weights = {"sequence": [], "token": [], "constant": []}
-lengths = list(range(1, 33))
+lengths = list(range(4, 33, 2))
 for length in lengths:
     is_drawn = torch.arange(32) < torch.tensor([[length], [16]])
     for way, column in weights.items():
@@ -726,7 +726,7 @@ show_side_by_side({name: write_stories(run.policy, test_prompts) for name, run i
 # %% [markdown]
 # Is this a cheerful story? Each sentence is. As a story it's worth nothing, and nobody who asked for cheerful stories
 # had it in mind. But nothing went wrong: the reward was maximised, and the algorithm did its work well. This is **reward
-# hacking**, and you have provoked it in half a minute on one core.
+# hacking**, and you have provoked it in less than a minute of one core.
 #
 # See also *how* it happens. At first the proxy rises and the truth stays: there is room for a mood here and there. Then the
 # cheap gains are used up, and what still raises the proxy is bought with the truth. By the reward alone both stages look
@@ -790,14 +790,16 @@ def find_stop(phases, budget=15.0):
 # endregion
 stop = find_stop(visible)
 beginning, stopped_at, end = unheld.phases[0], unheld.phases[stop], unheld.phases[-1]
-for name, phase in {"beginning": beginning, f"your stop, phase {stop}": stopped_at, "end": end}.items():
+rows = {"beginning": beginning, f"your stop, phase {stop}": stopped_at, "end": end, "end with KL 0.3": held.phases[-1]}
+for name, phase in rows.items():
     print(f"{name:22} proxy {phase['reward']:+.2f}  KL {phase['kl']:5.1f}  true {phase['true']:.2f}")
 print(unheld.diary[stop])
 if SCALE == "full":
     assert stopped_at["reward"] > 0.25, "stories should have become more cheerful: on average by one mood word at least"
     assert stopped_at["true"] > 0.8 * beginning["true"], "and four fifths of the true reward must be left"
 # %% [markdown]
-# If your rule works, ask how you came by its numbers. If you read them off the plot above, it's hindsight, and the next run
+# Early stopping is no worse than a penalty: in our run it had more of the proxy than the run with KL 0.3, for the same true
+# reward. But if your rule works, ask how you came by its numbers. If you read them off the plot above, it's hindsight, and the next run
 # may be different: try another `seed` in `train_by_grpo`. Rules like this are fixed on one run, where people have read many
 # samples, and then trusted on others. That people must read samples is the part that nobody has automated away.
 #
@@ -864,13 +866,14 @@ print(f"largest difference of logits before training: {(with_hooks - without).ab
 # %%
 from arena_lib.rlhf.lora import LoraConfig, attach_lora
 
-ATTENTION = ("W_Q", "W_K", "W_V", "W_O")
+EVERYWHERE = ("W_Q", "W_K", "W_V", "W_O", "W_gate", "W_in", "W_out")
 # %% result
-# GRPO again, on the same proxy with KL 0.3, but adapters alone train: rank 4, and a learning rate ten times as high.
+# GRPO again, on the same proxy with KL 0.3, but adapters alone train, beside every weight matrix of
+# the blocks: rank 4, and a learning rate four times as high.
 small = copy.deepcopy(model)
-adapters = attach_lora(small, LoraConfig(targets=ATTENTION, rank=4))
+adapters = attach_lora(small, LoraConfig(targets=EVERYWHERE, rank=4))
 n_trained = sum(weight.numel() for weight in small.parameters() if weight.requires_grad)
-by_lora = train_by_grpo(small, reward_fn_good_moods, kl_coef=0.3, lr=5e-3)
+by_lora = train_by_grpo(small, reward_fn_good_moods, kl_coef=0.3, lr=2e-3)
 print(f"{n_trained:,} numbers trained, {n_trained / n_all:.1%} of the model")
 print(f"in the last phase: proxy {by_lora.phases[-1]['reward']:.2f}, KL {by_lora.phases[-1]['kl']:.1f} nats")
 say_if_tiny()
@@ -878,7 +881,7 @@ curves = {
     "all weights": [phase["reward"] for phase in held.phases],
     "LoRA": [phase["reward"] for phase in by_lora.phases],
 }
-plots.lines(curves, x_title="phase", y_title="proxy", title="A few thousand numbers in place of a million")
+plots.lines(curves, x_title="phase", y_title="proxy", title="Four percent of the numbers")
 # %% result
 # the two ways to compute the sum agree up to rounding, and merging changes nothing that can be seen.
 # Without its adapters the model is what it was, to the last bit.
@@ -900,9 +903,9 @@ with torch.no_grad():
 # ### A real model
 #
 # Nothing above depends on Storyworld but the rewards. The next cell takes one other argument: `"smollm2"`, a chat model with
-# 135 million parameters (`arena zoo fetch smollm2`, about 100 MB, once). The reward counts exclamation marks, so that
-# you can see what has been learned. A few phases on two cores only show that it works: for a useful result one takes
-# thousands of prompts, a reward that means something, and a GPU.
+# 135 million parameters (`arena zoo fetch smollm2`, about 100 MB, once). The reward is the first one of all, full stops.
+# Four phases of 16 short answers only show that everything runs: for a useful result one takes thousands of prompts, a
+# reward that means something, and a GPU.
 # %%
 import time
 
@@ -918,30 +921,25 @@ QUESTIONS = [
 ]
 
 
-def reward_fn_exclamations(texts):
-    """How often each text has an exclamation mark."""
-    return reward_fn_char_count(texts, char="!")
-
-
-def train_chat_model(name, n_steps=12):
+def train_chat_model(name, n_steps=8):
     """GRPO with LoRA on a chat model of the zoo; the trainer, and how long it took."""
     policy = zoo.load(name)
     chats = [f"<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n" for question in QUESTIONS]
     prompts = pad_prompts([policy.tokenizer.encode(chat) for chat in chats])
     attach_lora(policy, LoraConfig(targets=("W_Q", "W_V"), rank=8))
-    config = GrpoConfig(n_steps=n_steps, n_prompts=4, group_size=4, gen_len=24, kl_coef=0.05, lr=2e-3)
-    trainer, start = GrpoTrainer(policy, config, prompts, reward_fn_exclamations), time.perf_counter()
+    config = GrpoConfig(n_steps=n_steps, n_prompts=4, group_size=4, gen_len=16, kl_coef=0.05, lr=1e-3)
+    trainer, start = GrpoTrainer(policy, config, prompts, reward_fn_char_count), time.perf_counter()
     with mock.patch.dict(os.environ, WITHOUT_BARS):
         trainer.train()
     return trainer, time.perf_counter() - start
 
 
 # %% result
-# SmolLM2 learns to be excited, at scale full, if it's on this machine.
+# SmolLM2 is paid for full stops, at scale full, if it's on this machine.
 if SCALE == "full" and zoo.is_available("smollm2"):
     chat, seconds = train_chat_model("smollm2")
     marks = [f"{phase['reward']:.2f}" for phase in chat.phases]
-    print(f"exclamation marks in an answer, phase by phase: {', '.join(marks)}")
+    print(f"full stops in an answer, phase by phase: {', '.join(marks)}")
     print(
         f"KL in the last phase {chat.phases[-1]['kl']:.1f} nats; {seconds:.0f} s for {len(marks)} phases of 16 answers"
     )
