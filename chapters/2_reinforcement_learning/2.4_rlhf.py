@@ -1195,9 +1195,10 @@ scatter(
 # allows: even 1,000 answers for each question are 5.9 nats. Training has no such limit, and its cost is paid once. DPO stays
 # near, with a learning rate that keeps it there.
 #
-# Did you notice what did *not* happen? GRPO maximised a reward that is often wrong (look at its accuracy), and the truth didn't
-# fall. This reward had learned from comparisons by grammar, and grammar was meant. The count of moods was never wrong about
-# moods, and yet it led away from what was meant. How well a reward measures matters less than what it measures.
+# Did you notice what did *not* happen here? GRPO maximised a reward that is often wrong (look at its accuracy), and the truth
+# didn't fall. This reward was learned from comparisons by grammar, and grammar was meant. The count of moods was never
+# wrong about moods, and still it led away from what was meant. But don't rely on it. In our longer runs with PPO and no
+# penalty, the truth rose to 0.98 with one seed, and fell to 0.35 with the other. With a KL penalty both ended at 0.95 or more.
 #
 # | method | needs | costs when trained | costs when used | what it aims at |
 # |---|---|---|---|---|
