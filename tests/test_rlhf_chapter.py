@@ -1,13 +1,18 @@
 """What the text of 2.4 says of its settings, its pictures and its runs is so."""
 
 import dataclasses
+import json
 import re
+import statistics
+from pathlib import Path
 
 import pytest
 from tests.chapter_runs import read_prose, run_solutions
 
 from arena_lib.course.content.catalog import load_catalog
 from arena_lib.rlhf.ppo import RLHFConfig
+
+STUDIES = Path(__file__).parents[1] / "benchmarks" / "results" / "studies"
 
 
 def test_the_settings_that_2_4_lists_are_those_that_there_are():
@@ -54,3 +59,39 @@ def test_a_reward_is_hacked_in_2_4_and_held_by_its_penalty():
     assert held[-1]["true"] > 0.8 * first["true"]
     assert 0.1 < held[-1]["reward"] < 0.5 * last["reward"]
     assert held[-1]["kl"] < 15 < last["kl"]
+
+
+def read_study(arm):
+    path = STUDIES / f"rlhf-{arm}.json"
+    return list(json.loads(path.read_text(encoding="utf-8"))["seeds"].values())
+
+
+@pytest.mark.skipif(not STUDIES.is_dir(), reason="the files of a checkout are not here")
+def test_what_2_4_says_of_runs_over_seeds_is_what_the_studies_stored():
+    prose = read_prose(load_catalog().section("2.4"))
+    curves = {
+        arm: [[row["true"] for row in seed["rows"]] for seed in read_study(f"grpo-{arm}")]
+        for arm in ("no-kl", "kl-0.1", "kl-0.3")
+    }
+    kept = {arm: [curve[-1] / max(curve) for curve in seeds] for arm, seeds in curves.items()}
+    after_40 = [curve[8] / max(curve) for curve in curves["no-kl"]]
+    proxies = {
+        arm: statistics.median(seed["rows"][-1]["proxy"] for seed in read_study(f"grpo-{arm}"))
+        for arm in ("kl-0.1", "kl-0.3")
+    }
+    learned = {
+        name: sorted(seed[f"ppo, {name}"]["rows"][-1]["true"] for seed in read_study("preferences"))
+        for name in ("no KL", "KL 0.1")
+    }
+    sentences = [
+        f"in the median, to {statistics.median(after_40):.0%} of its peak after 40 phases",
+        f"ended at {statistics.median(kept['kl-0.1']):.0%} of its peak in the median",
+        f"one of the five seeds slid to {min(kept['kl-0.1']):.0%}",
+        f"At 0.3 it kept {statistics.median(kept['kl-0.3']):.0%}",
+        f"the truth rose to {learned['no KL'][1]:.2f} with one seed, and fell to {learned['no KL'][0]:.2f} with the other",
+    ]
+    assert [text for text in (sentence.replace("%", " %") for sentence in sentences) if text not in prose] == []
+    assert {len(seeds) for seeds in curves.values()} == {5}
+    assert proxies["kl-0.3"] < proxies["kl-0.1"] / 3
+    assert len(learned["KL 0.1"]) == 2
+    assert min(learned["KL 0.1"]) >= 0.95
