@@ -4,8 +4,6 @@ import pytest
 from benchmarks.studies.rlhf import __main__ as command
 from benchmarks.studies.rlhf import held_out, preferred, rewarded, table
 
-from arena_lib.course.content.catalog import load_catalog
-
 
 @pytest.fixture
 def small(monkeypatch):
@@ -82,18 +80,3 @@ def test_hacking_is_provoked_without_kl_and_held_with_it(kept):
     """Medians of five seeds: without KL below half its peak after 40 phases, with KL 0.3 within 10 % of its peak at the end."""
     assert kept["no KL"][0][2] < 0.5
     assert kept["KL 0.3"][1][2] >= 0.9
-
-
-def test_the_chapter_says_what_is_stored(kept):
-    text = " ".join(load_catalog().section("2.4").path.read_text(encoding="utf-8").replace("\n# ", " ").split())
-    lowest, _, held, *_ = kept["KL 0.1"][1]
-    assert (
-        f"it fell, in the median, to {kept['no KL'][0][2]:.0%} of its peak after 40 phases".replace("%", " %") in text
-    )
-    assert (
-        f"it ended at {held:.0%} of its peak in the median, but one of the five seeds slid to {lowest:.0%}".replace(
-            "%", " %"
-        )
-        in text
-    )
-    assert f"At 0.3 it kept {kept['KL 0.3'][1][2]:.0%}".replace("%", " %") in text
