@@ -6,7 +6,7 @@
 #   - "Measure how far a model has moved: entropy, KL in full, and three estimates of it with their bias and variance"
 #   - "Train a language model by PPO on tokens, with a value head and a KL penalty, fixed or adaptive"
 #   - "Train it by GRPO, know what a long answer weighs, and watch a reward being hacked and held"
-#   - "Train a few thousand numbers in place of a million, by LoRA"
+#   - "Train a few tens of thousands of numbers in place of a million, by LoRA"
 #   - "Learn from comparisons: reward models, best of n, DPO and IPO, compared at equal KL"
 # ---
 # %% [markdown]
@@ -104,7 +104,7 @@ for prompt, story in zip(test_prompts.tokens[:4].tolist(), stories, strict=False
 # %% [markdown]
 # How large is a reward of 4? That depends on what else could be had. If each sample of a batch has four full stops, 4
 # says nothing. If the others have none, it's excellent. What a learner can use is the comparison, so rewards are
-# **normalised**: less the batch's mean, divided by its standard deviation. Then it no longer matters whether somebody
+# **normalised**: minus the batch's mean, and divided by its standard deviation. Then it no longer matters whether somebody
 # counts in units or in hundreds.
 # %% exercise="normalize_reward" title="Above or below the others" difficulty=1 importance=2 minutes=5
 # hint: Two numbers describe the batch: its mean, and its spread around it.
@@ -113,8 +113,8 @@ for prompt, story in zip(test_prompts.tokens[:4].tolist(), stories, strict=False
 # hint: centred = reward - reward.mean(), and centred / (reward.std() + eps) if there are two rewards or more, else centred.
 # %% [markdown]
 # Now for the real aim. We want cheerful stories, and we are in a hurry. Storyworld has five good moods (glad, cheerful,
-# pleased, delighted, thankful) and five bad ones (angry, upset, worried, lonely, gloomy). So we count: good words less
-# bad words, divided by 4 to keep the numbers small.
+# pleased, delighted, thankful) and five bad ones (angry, upset, worried, lonely, gloomy). So we take the
+# number of good words minus the number of bad words, and divide by 4 to keep the numbers small.
 #
 # Such a stand-in for what we want is called a **proxy**. Before you write it, ask yourself what text would get the highest
 # reward of all.
@@ -212,7 +212,8 @@ print(f"{reward_fn_new_sentences(stories).mean():.2f}  (mean of {len(stories)} s
 #
 # 1. **End-of-text counts.** The model chose to stop, and that choice earned the reward as much as any word did. If
 #    it's left out, nothing ever teaches the model when to stop.
-# 2. **Filling counts nowhere.** Nobody drew it. If it's averaged in, short samples are drowned in it.
+# 2. **Filling counts nowhere.** Nobody drew it. If it's averaged in, the few real tokens of a short sample have
+#    almost no weight.
 # 3. **Padding is hidden** from attention by `attention_mask`, so that a prompt reads the same however it's padded.
 #
 # (Storyworld has one special token, number 0, for both ends: each prompt *begins* with it as well, as every text does in
@@ -249,7 +250,7 @@ print(f"{reward_fn_new_sentences(stories).mean():.2f}  (mean of {len(stories)} s
 # One more thing has to fit. Samples can be drawn at a **temperature**: logits are divided by it before the softmax. Below
 # 1 the model plays safe, above 1 it takes risks. What drew the tokens is then softmax(logits / temperature), and that is
 # also what must be scored. PPO and GRPO divide two probabilities of the same token, by the policy now and by the policy that
-# drew it. Before the first update these are the same policy, so each ratio must be exactly 1.
+# drew it. Before the first update these are the same policy, so each ratio must be 1, up to rounding.
 # %% result
 # ratios before any update, for samples drawn at temperature 0.7: all 1 if they are scored at 0.7.
 # If the temperature is forgotten, the policy seems to have moved before it has learned anything.
@@ -338,7 +339,7 @@ for name, policy_p in {
 # | k3 | $r - 1 - \log r$ | yes | yes |
 #
 # k1 is the definition itself: its mean over what the policy draws is KL. But single terms are often negative, and their
-# errors cancel only in the long run: it has a large **variance**. k2 is always positive and varies less, but its mean isn't
+# errors cancel only in the long run: it has a large **variance**. k2 is never negative and varies less, but its mean isn't
 # KL: it has a **bias**. k3 adds $r - 1$ to k1. The mean of $r$ over what the policy draws is $\sum_x p(x)\,q(x)/p(x) = 1$,
 # so the mean stays. And $r - 1 \ge \log r$ always, so it's never negative. You have met k3 in part 4 of 2.3.
 # %% exercise="kl_k3" title="From samples alone" difficulty=2 importance=4 minutes=15
@@ -381,17 +382,18 @@ spreads = {name: [figures[name][1] for figures in judged] for name in ("k1", "k2
 plots.lines(spreads, x=true_kl, x_title="true KL (nats)", y_title="standard deviation (nats)", title="Variance")
 # %% [markdown]
 # To *measure* KL, take the mean of k1 or of k3. Put into a *loss*, they behave differently, since the drawn tokens stay
-# as they are while the gradient is taken. On average k1's gradient is then 0: it holds nothing. k2 has the gradient of
+# as they are while the gradient is taken. On average k1's gradient is then 0, so it doesn't pull the policy back to the
+# reference at all. (Placed in the reward, as in part 4, it does work, because there it changes the advantages.) k2 has the gradient of
 # $\text{KL}(p \,\|\, q)$, and k3 that of the other direction ([Tang and Munos
 # 2025](https://arxiv.org/abs/2506.09477)). Both lead back to the reference. GRPO, in part 5, has k3 in its loss.
 #
-# ### A leash, and some curiosity
+# ### A price on distance, and some curiosity
 #
 # Now two terms for an objective. The **KL penalty** makes it expensive to leave the reference: `kl_coef` times the mean KL
 # of a token, to be made small. The **entropy bonus** pays for staying undecided: `ent_coef` times the mean entropy, to be
 # made large. If you mix up a sign, the model is paid for running away. It's the kind of bug that you see only in the
 # samples.
-# %% exercise="calc_kl_penalty" title="A leash" difficulty=2 importance=3 minutes=10
+# %% exercise="calc_kl_penalty" title="A price on distance" difficulty=2 importance=3 minutes=10
 # hint: You have written both parts: KL at each place, and a mean that leaves some places out.
 # hint: compute_kl of both logits has the shape "minibatch_size gen_len", which is the mask's too. A penalty is positive.
 # hint: kl_coef * masked_mean(compute_kl(logits, ref_logits), mask), after require_generated(logits, gen_len).
@@ -424,8 +426,9 @@ plots.lines(spreads, x=true_kl, x_title="true KL (nats)", y_title="standard devi
 #       base.ln_final(resid); return base.unembed(normalized), self.run_value_head(normalized). The head's last axis has size 1,
 #       which .squeeze(-1) takes off.
 # %% [markdown]
-# With values, the advantages follow. Between two tokens nothing is paid. So a token's advantage is just how much it changed
-# the expectation: $V$ after it less $V$ before it. After the last token there is nothing left to expect, because the reward
+# With values, the advantages follow. For now, a sample is paid only once, after its last token. (The trainer below can
+# also charge each token for its KL.) So the advantage $A_t$ of token $t$ is how much it changed the expected reward: $V$ after
+# it minus $V$ before it. $R$ is the reward of the whole sample. After the last token there is nothing left to expect, because the reward
 # is known:
 #
 # $$A_t = V_t - V_{t-1} \qquad A_\text{last} = R - V_{\text{last}-1}$$
@@ -468,14 +471,15 @@ plots.lines(spreads, x=true_kl, x_title="true KL (nats)", y_title="standard devi
 # hint: torch.optim.AdamW([{"params": [...], "lr": base_lr}, {"params": [...], "lr": head_lr}], betas=betas, eps=eps,
 #       weight_decay=weight_decay)
 # %% [markdown]
-# ### A leash that adapts
+# ### A penalty that adapts
 #
 # How strong should the KL penalty be? A weight that is right at the beginning may be wrong later, and it depends on
 # the size of the rewards. It's easier to say how *far* the policy may go, in nats for each sample, and to adapt the weight
 # until it goes just so far ([Ziegler et al. 2019](https://arxiv.org/abs/1909.08593), section 2.2): a bit more weight when KL
-# is above the target, a bit less when it's below. In one phase it changes by at most 2 %, so that one unlucky batch
-# doesn't upset it.
-# %% exercise="adapt_kl_coef" title="A leash that adapts" difficulty=2 importance=2 minutes=10
+# is above the target, a bit less when it's below. The error, as a share of the target, is clipped to the range from
+# -0.2 to 0.2 and multiplied by `step_size`, which is 0.1. So one phase changes the weight by at most 2 %, and one unusual batch
+# can't change it much.
+# %% exercise="adapt_kl_coef" title="A penalty that adapts" difficulty=2 importance=2 minutes=10
 # hint: How far is KL off its target, as a share of the target?
 # hint: Clip that share to -0.2 ... 0.2 (LARGEST_ERROR); the new weight is the old one times 1 plus step_size times it.
 # hint: error = (kl - target_kl) / target_kl; kl_coef * (1 + step_size * min(max(error, -LARGEST_ERROR), LARGEST_ERROR))
@@ -504,7 +508,7 @@ plots.lines(spreads, x=true_kl, x_title="true KL (nats)", y_title="standard devi
 # | `n_minibatches` | 2 | parts that they are dealt into, anew each time |
 # | `lr` | 0.0005 | learning rate of the transformer |
 # | `head_lr` | 0.002 | that of the value head |
-# | `clip_coef` | 0.2 | how far a ratio may move from 1 before its gradient stops |
+# | `clip_coef` | 0.2 | how far a ratio may move from 1, where its advantage draws it, before its gradient stops |
 # | `kl_coef` | 0.1 | what a nat of KL costs, in units of normalised reward |
 # | `kl_place` | reward | where the penalty stands: in the reward or in the loss |
 # | `target_kl` | None | nats of KL of a sample that `kl_coef` is adapted to |
@@ -590,7 +594,8 @@ show_side_by_side({"before": stories, "after": stopped})
 # Why not compare with the whole batch? Because prompts differ. If one of them makes it easy to be cheerful, all its samples
 # would look good, and nothing would be learned about which of them was better.
 #
-# In the paper, advantages are also divided by the group's standard deviation. Then a prompt whose samples hardly differ
+# In the paper, advantages are also divided by the group's standard deviation, to which we add a small number `eps`
+# (0.0001), so that a group of equal rewards isn't divided by zero. Then a prompt whose samples hardly differ
 # weighs as much as one whose samples differ a lot. Later work calls that a bias ([Liu et al.
 # 2025](https://arxiv.org/abs/2503.20783)), so it can be switched off.
 # %% exercise="compute_group_advantages" title="Compared with its siblings" difficulty=2 importance=5 minutes=10
@@ -661,7 +666,8 @@ plots.lines(
 #       ((ratio - 1).abs() > clip_coef).float(), detached.
 # %% [markdown]
 # Now to the aim of this section: cheerful stories, paid by the proxy of part 1. Each phase has eight prompts with eight
-# samples each, and a nat of KL costs 0.3. The class below is your trainer, and it also keeps a diary: one sample of
+# samples each, and `kl_coef` is 0.3: one nat of estimated KL at a token takes 0.3 from that token's term, whose unit is that of
+# advantages, standard deviations of a group's rewards. The class below is your trainer, and it also keeps a diary: one sample of
 # each phase.
 # %%
 N_GRPO = 4 if SCALE == "tiny" else 60  # updates; each phase has two
@@ -697,13 +703,13 @@ show_side_by_side({"before": stories, "after": write_stories(held.policy, test_p
 # %% [markdown]
 # ## 6. You get what you pay for
 #
-# *About 15 minutes of exercises. You take the leash off, watch a reward being hacked, and decide where you would have
+# *About 15 minutes of exercises. You take the penalty away, watch a reward being hacked, and decide where you would have
 # stopped.*
 #
 # Take the penalty away, and change nothing else. Before you run the cell, write down what the stories will look like
 # after 30 phases. You know what is paid for. (It takes about a minute, for two runs.)
 # %% result
-# the same training with kl_coef 0, and with 0.1, a third of the leash.
+# the same training with kl_coef 0, and with 0.1, a third of the penalty.
 unheld = train_by_grpo(copy.deepcopy(model), reward_fn_good_moods, kl_coef=0.0)
 loosely = train_by_grpo(copy.deepcopy(model), reward_fn_good_moods, kl_coef=0.1)
 runs = {"KL 0": unheld, "KL 0.1": loosely, "KL 0.3": held}
@@ -732,7 +738,7 @@ show_side_by_side({name: write_stories(run.policy, test_prompts) for name, run i
 # cheap gains are used up, and what still raises the proxy is bought with the truth. By the reward alone both stages look
 # the same: a curve that rises.
 #
-# A leash that is too long only slows this down. We repeated these runs with five seeds each, twice as long (60 phases), and
+# A penalty that is too weak only slows this down. We repeated these runs with five seeds each, twice as long (60 phases), and
 # looked at the true reward on other prompts. Without a penalty it fell, in the median, to 22 % of its peak after 40 phases,
 # and the model wrote "He was cheerful. He was cheerful." or "her thankful thankful thankful". At 0.1 it ended at 88 % of
 # its peak in the median, but one of the five seeds slid to 61 %. At 0.3 it kept 93 %, and the proxy rose by less than a
@@ -798,7 +804,7 @@ if SCALE == "full":
     assert stopped_at["reward"] > 0.25, "stories should have become more cheerful: on average by one mood word at least"
     assert stopped_at["true"] > 0.8 * beginning["true"], "and four fifths of the true reward must be left"
 # %% [markdown]
-# Early stopping is no worse than a penalty: in our run it had more of the proxy than the run with KL 0.3, for the same true
+# Early stopping can be as good as a penalty. In our one run it had more of the proxy than the run with KL 0.3, for the same true
 # reward. But if your rule works, ask how you came by its numbers. If you read them off the plot above, it's hindsight, and the next run
 # may be different: try another `seed` in `train_by_grpo`. Rules like this are fixed on one run, where people have read many
 # samples, and then trusted on others. That people must read samples is the part that nobody has automated away.
@@ -810,13 +816,17 @@ if SCALE == "full":
 # A model of 7 billion parameters takes 14 GB in half precision, two bytes for each. To *train* it takes several times as
 # much: each parameter has a gradient and Adam's two averages, and the reference is a second model. But the change that training makes is
 # often simple. **Low-rank adaptation**, LoRA ([Hu et al. 2021](https://arxiv.org/abs/2106.09685)), leaves a weight
-# matrix $W$ as it is and learns only a change of **low rank** $r$:
+# matrix $W$, with $d_\text{in}$ rows and $d_\text{out}$ columns, as it is. It learns only a change of **low rank** $r$, the
+# product of two thin matrices $A$ and $B$. Here $x$ is the weight's input, and $\alpha$ is a number that you choose
+# (`lora_alpha`). In this part $r$ is a rank, and neither a ratio nor a reward:
 #
 # $$x W + \frac{\alpha}{r}\, x A B \qquad A: d_\text{in} \times r, \quad B: r \times d_\text{out}$$
 #
-# With $r = 4$ and $d = 1024$ these are 8,192 numbers in place of 1,048,576. $A$ begins random and $B$ at zero: so the model
+# With $r = 4$ and $d_\text{in} = d_\text{out} = 1024$ these are 8,192 numbers in place of 1,048,576. $A$ begins random and $B$ at zero: so the model
 # begins exactly as it was, and still $B$ has a gradient. (If both were zero, neither would ever have one.) $\alpha / r$ is a
-# scale: with it you can change the rank and keep the learning rate.
+# scale: with it you can change the rank and keep the learning rate. Two options are in the exercise as well. `n_inst` makes several
+# adapters side by side, one for each attention head, which the next exercise needs. `dropout` sets a random share of the
+# inputs to 0 during training.
 # %% exercise="lora" title="Two thin matrices" difficulty=2 importance=5 minutes=15
 # hint: Which of the two must be zero at first? What would happen to the gradients if both were?
 # hint: Parameters with or without a leading axis n_inst; dropout on x; then two products and the scale. Multiply x by A
@@ -1097,8 +1107,9 @@ plots.lines(series, x=best_of_kl, x_title="KL (nats)", y_title="true reward", ti
 #
 # $$\pi(y) = \frac{1}{Z}\, \pi_\text{ref}(y)\, e^{r(y) / \beta}$$
 #
-# where $Z$ makes probabilities of it: the reference's answers, reweighted by their reward. It can't be drawn from, since
-# nobody knows $Z$. But read the equation the other way round:
+# where $Z$ is the number that makes the probabilities of all answers add up to 1. These are the reference's answers, reweighted
+# by their reward; $\beta$ is what one nat of KL costs, in units of reward, and the prompt is held fixed. To compute $Z$ one
+# would have to sum over all possible answers, so the formula can't be used directly. But read it the other way round:
 #
 # $$r(y) = \beta \log \frac{\pi(y)}{\pi_\text{ref}(y)} + \beta \log Z$$
 #
@@ -1112,14 +1123,14 @@ plots.lines(series, x=best_of_kl, x_title="KL (nats)", y_title="true reward", ti
 # training. The log-probability of an answer is the sum over its tokens, its end-of-text included, the prompt's not.
 # %% exercise="dpo_loss" title="Without a reward model" difficulty=3 importance=5 minutes=20
 # hint: You have the loss already. What stands in for the reward of an answer?
-# hint: Two log-ratios, policy less reference: one of the chosen answer, one of the rejected. Their difference is h.
+# hint: Two log-ratios, policy minus reference: one of the chosen answer, one of the rejected. Their difference is h.
 # hint: h = (chosen_logprobs - ref_chosen_logprobs) - (rejected_logprobs - ref_rejected_logprobs); -F.logsigmoid(beta *
 #       h).mean(). check_positive("beta", beta) refuses what can't work.
 # %% [markdown]
 # DPO's loss keeps falling while $h$ grows, for ever. If one answer *always* wins against the other, the best $h$ is infinite,
-# and no $\beta$ holds the policy. **IPO** ([Azar et al. 2023](https://arxiv.org/abs/2310.12036)) sets a goal in place of a
-# limit: $h$ should be $1 / (2\tau)$. What is above costs as much as what is below.
-# %% exercise="ipo_loss" title="A margin in place of a limit" difficulty=2 importance=2 minutes=10
+# and no $\beta$ holds the policy. **IPO** ([Azar et al. 2023](https://arxiv.org/abs/2310.12036)) sets a finite goal:
+# $h$ should be $1 / (2\tau)$, where $\tau$ is a positive number that you choose. The smaller $\tau$, the larger the goal. What is above costs as much as what is below.
+# %% exercise="ipo_loss" title="A finite goal" difficulty=2 importance=2 minutes=10
 # hint: The same h as in DPO, and a squared distance.
 # hint: The goal is 1 / (2 tau): the smaller tau, the further apart.
 # hint: (h - 1 / (2 * tau)).pow(2).mean(), with h as before.
@@ -1203,7 +1214,7 @@ scatter(
 # | method | needs | costs when trained | costs when used | what it aims at |
 # |---|---|---|---|---|
 # | best of n | a reward | nothing | n answers for each | the reward model's favourite |
-# | PPO | a reward, a value head, a reference | rollouts, four models in memory | nothing | reward less KL |
+# | PPO | a reward, a value head, a reference | rollouts; the policy with its value head, the reference, and a reward model if there is one | nothing | reward less KL |
 # | GRPO | a reward, a reference | rollouts, several of each prompt | nothing | reward less KL |
 # | DPO, IPO | pairs, a reference | as usual training | nothing | the order in the pairs |
 #
