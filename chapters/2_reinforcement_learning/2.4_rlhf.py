@@ -7,7 +7,7 @@
 #   - "Train a language model by PPO on tokens, with a value head and a KL penalty, fixed or adaptive"
 #   - "Train it by GRPO, know what a long answer weighs, and watch a reward being hacked and held"
 #   - "Train a few tens of thousands of numbers in place of a million, by LoRA"
-#   - "Learn from comparisons: reward models, best of n, DPO and IPO, compared at equal KL"
+#   - "Learn from comparisons: reward models, best of n, DPO and IPO, and what each buys for a nat of KL"
 # ---
 # %% [markdown]
 # ## What you will build
