@@ -100,6 +100,10 @@ test_get_logprobs = exercise(
                     "takes the softmax first, and then its logarithm",
                     "a small probability is 0 as a float, and log 0 is -inf: log_softmax does both in one",
                 ),
+                f"logits[:, first - 1 : -1].softmax(dim=-1){PICKED}.log()": (
+                    "takes the softmax first, and then its logarithm",
+                    "a small probability is 0 as a float, and log 0 is -inf: log_softmax does both in one",
+                ),
                 f"logits[:, first - 1 : -1].log_softmax(dim=1){PICKED}": (
                     "takes the softmax over places",
                     "the probabilities of all tokens at one place sum to 1: dim=-1",
@@ -158,6 +162,12 @@ test_get_logprobs = exercise(
                     "one below 1, or that leaves no token to score, raises ShapeError: check_prefix does",
                 ),
             },
+        ),
+        Mistake(
+            "takes a prompt without a token for no prefix_len",
+            "1 if prefix_len is None else prefix_len",
+            "prefix_len or 1",
+            why="0 is no prompt that can be scored, and raises ShapeError: ask `is None`",
         ),
         Mistake(
             "takes 2 for the length of the prompt where none is given",

@@ -122,6 +122,10 @@ test_find_responses = exercise(
                     "ends all samples with the shortest",
                     "each sample has an end of its own",
                 ),
+                "return (n_ends_before == 0).long()": (
+                    "gives numbers in place of booleans",
+                    "the mask is of bool, so that where and & take it",
+                ),
                 "return (n_ends_before == 0).float()": (
                     "gives numbers in place of booleans",
                     "the mask is of bool, so that where and & take it",
@@ -160,6 +164,10 @@ test_find_responses = exercise(
                 "return torch.zeros_like(tokens, dtype=torch.bool)": (
                     "counts nothing where no token ends a sample",
                     "with end_of_text None all tokens were drawn",
+                ),
+                "return torch.ones_like(tokens)": (
+                    "gives numbers where no token ends a sample",
+                    "the mask is of bool, so that where and & take it",
                 ),
                 "end_of_text = 0": (
                     "takes the token 0 for the end where none is given",
@@ -253,6 +261,14 @@ test_masked_mean = exercise(
                     "takes the mean of each row first",
                     "all values that count have the same weight, whatever row they are in",
                 ),
+                "(values.where(mask, 0.0).sum(-1) / mask.sum(-1)).mean()": (
+                    "takes the mean of each row first",
+                    "all values that count have the same weight, whatever row they are in",
+                ),
+                "values.where(~mask, 0.0).sum() / mask.sum()": (
+                    "adds up what doesn't count",
+                    "the mask is True where a value counts; masked_fill fills where its mask is True, so it takes ~mask",
+                ),
                 "values.where(mask, 0.0).sum(dim=-1) / mask.sum(dim=-1)": (
                     "gives a mean for each row",
                     "one number over all axes is asked for",
@@ -282,6 +298,10 @@ test_masked_mean = exercise(
         *instead_of(
             "    require_same_shape(values, mask)\n",
             {
+                "": (
+                    "takes a mask of another shape",
+                    "a mask that is broadcast hides a mistake: values and mask have one shape",
+                ),
                 "    mask = mask.expand(values.shape)\n": (
                     "takes a mask of another shape",
                     "a mask that is broadcast hides a mistake: values and mask have one shape",

@@ -74,6 +74,14 @@ test_reward_fn_char_count = exercise(
                     "counts the words that have it",
                     'each time that it occurs counts, so "..." three times',
                 ),
+                "float(len([piece for piece in text.split(char) if piece]))": (
+                    "counts the pieces that aren't empty",
+                    "n characters cut a text into n + 1 pieces, some of which may be empty",
+                ),
+                'float(len(__import__("re").findall(__import__("re").escape(char) + "+", text)))': (
+                    "counts several in a row once",
+                    'each time that it occurs counts, so "..." three times',
+                ),
                 "-float(text.count(char))": ("turns the sign round", "a reward is larger where char occurs more often"),
                 'float(len(__import__("re").findall(char, text)))': (
                     "reads char as a pattern",
@@ -175,6 +183,15 @@ test_normalize_reward = exercise(
                 "not len(reward)": (
                     "gives NaN for a single reward",
                     "with n - 1 = 0 std is NaN; the result is 0 then, so ask for the length first",
+                ),
+            },
+        ),
+        *instead_of(
+            "centred if len(reward) < 2",
+            {
+                "reward if len(reward) < 2": (
+                    "gives a single reward back as it is",
+                    "a single reward is its own mean, so the result is 0",
                 ),
             },
         ),
