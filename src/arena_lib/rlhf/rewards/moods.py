@@ -21,18 +21,20 @@ WORDS_PER_UNIT = 4
 def reward_fn_good_moods(generated_sample: list[str]) -> Float[Tensor, " batch"]:
     """The proxy: how many more good than bad mood words each text has, divided by 4.
 
-    Good are `lexicon.GOOD_MOODS` (glad, cheerful ...), bad are `lexicon.BAD_MOODS` (angry, lonely ...). A word counts as
+    Good are storyworld's `GOOD_MOODS` (glad, cheerful ...), bad are its `BAD_MOODS` (angry, lonely ...). A word counts as
     often as it occurs. Punctuation isn't part of a word, so "glad." counts; "gladly" is another word, and doesn't. What stands
     around them doesn't matter: "not glad" counts as good. `split_words` takes a text apart.
 
     >>> reward_fn_good_moods(["Mary was glad and thankful.", "Tom felt lonely.", "glad glad glad glad glad"])
     tensor([ 0.5000, -0.2500,  1.2500])
     """
-    return torch.tensor([_count_moods(split_words(text)) / WORDS_PER_UNIT for text in generated_sample])
-
-
-def _count_moods(words: Words) -> int:
-    return sum((word in GOOD_MOODS) - (word in BAD_MOODS) for word in words)
+    rewards = []
+    for text in generated_sample:
+        words = split_words(text)
+        n_good = sum(word in GOOD_MOODS for word in words)
+        n_bad = sum(word in BAD_MOODS for word in words)
+        rewards.append((n_good - n_bad) / WORDS_PER_UNIT)
+    return torch.tensor(rewards)
 
 
 def reward_fn_ends_well(generated_sample: list[str]) -> Float[Tensor, " batch"]:
@@ -52,5 +54,5 @@ def _judge_end(sentences: list[Words]) -> int:
         return 0
     last = sentences[-1]
     felt = tuple(word for before, word in zip(("", *last), last, strict=False) if before != "not")
-    n_moods = _count_moods(felt)
+    n_moods = sum((word in GOOD_MOODS) - (word in BAD_MOODS) for word in felt)
     return (n_moods > 0) - (n_moods < 0)

@@ -254,8 +254,9 @@ def moods_by_loop(generated_sample: list[str]) -> Tensor:
     return rewards
 
 
-BOTH = "(word in GOOD_MOODS) - (word in BAD_MOODS) for word in words"
-EACH_TEXT = "_count_moods(split_words(text)) / WORDS_PER_UNIT"
+WORTH = "(n_good - n_bad) / WORDS_PER_UNIT"
+GOOD = "n_good = sum(word in GOOD_MOODS for word in words)"
+BAD = "n_bad = sum(word in BAD_MOODS for word in words)"
 
 test_reward_fn_good_moods = exercise(
     reference=moods.reward_fn_good_moods,
@@ -263,60 +264,79 @@ test_reward_fn_good_moods = exercise(
     accepts=[moods_by_pattern, moods_by_loop],
     mistakes=[
         *instead_of(
-            EACH_TEXT,
+            WORTH,
             {
-                "float(_count_moods(split_words(text)))": ("does not divide by 4", "four words are worth 1"),
-                "_count_moods(split_words(text)) * WORDS_PER_UNIT": ("multiplies by 4", "four words are worth 1"),
-                "_count_moods(split_words(text)) // WORDS_PER_UNIT": (
+                "float(n_good - n_bad)": ("does not divide by 4", "four words are worth 1"),
+                "(n_good - n_bad) * WORDS_PER_UNIT": ("multiplies by 4", "four words are worth 1"),
+                "float((n_good - n_bad) // WORDS_PER_UNIT)": (
                     "rounds to whole numbers",
                     "one word is worth a quarter: / divides, // rounds down",
                 ),
-                "_count_moods(split_words(text)) / max(len(split_words(text)), 1)": (
+                "(n_good - n_bad) / max(len(words), 1)": (
                     "divides by the length of the text",
                     "the difference is divided by 4, however long the text is",
                 ),
-                "_count_moods(set(split_words(text))) / WORDS_PER_UNIT": (
-                    "counts each word once",
-                    "a word that stands there twice counts twice, and that is how this reward is hacked",
+                "(n_good - n_bad) / max(n_good + n_bad, 1)": (
+                    "divides by the number of mood words",
+                    "the difference is divided by 4, however many moods there are",
                 ),
-                "min(_count_moods(split_words(text)) / WORDS_PER_UNIT, 1.0)": (
-                    "stops at 1",
-                    "there is no highest reward",
-                ),
-                "max(_count_moods(split_words(text)), 0) / WORDS_PER_UNIT": (
+                "min((n_good - n_bad) / WORDS_PER_UNIT, 1.0)": ("stops at 1", "there is no highest reward"),
+                "max(n_good - n_bad, 0) / WORDS_PER_UNIT": (
                     "never goes below 0",
                     "more bad than good words are worth less than nothing",
                 ),
-                "_count_moods(text.split()) / WORDS_PER_UNIT": (
-                    "misses words beside punctuation",
-                    '"glad." is the word glad and a full stop: split_words takes them apart',
-                ),
-                "sum(text.count(w) for w in GOOD_MOODS) / 4 - sum(text.count(w) for w in BAD_MOODS) / 4": (
-                    "counts words that only contain a mood",
-                    '"gladly" is another word than "glad": compare whole words',
-                ),
-                "-_count_moods(split_words(text)) / WORDS_PER_UNIT": (
+                "(n_bad - n_good) / WORDS_PER_UNIT": (
                     "turns the sign round",
                     "good words are added, bad words subtracted",
+                ),
+                "n_good / WORDS_PER_UNIT": ("leaves the bad words out", "each bad word takes one away"),
+                "-n_bad / WORDS_PER_UNIT": ("leaves the good words out", "each good word adds one"),
+                "(n_good + n_bad) / WORDS_PER_UNIT": ("adds the bad words", "each bad word takes one away"),
+                "(n_good - n_bad) / len(GOOD_MOODS)": (
+                    "divides by the number of good moods in the lexicon",
+                    "the difference is divided by 4: WORDS_PER_UNIT",
+                ),
+                "(n_good - n_bad) / len([*GOOD_MOODS, *BAD_MOODS])": (
+                    "divides by the number of moods in the lexicon",
+                    "the difference is divided by 4: WORDS_PER_UNIT",
+                ),
+                "n_good - n_bad / WORDS_PER_UNIT": (
+                    "divides the bad words alone",
+                    "the difference is divided: it needs brackets",
+                ),
+                "float((n_good > n_bad) - (n_good < n_bad)) / WORDS_PER_UNIT": (
+                    "asks only whether there are more good words",
+                    "how many more there are counts",
                 ),
             },
         ),
         *instead_of(
-            BOTH,
+            "words = split_words(text)",
             {
-                "word in GOOD_MOODS for word in words": ("leaves the bad words out", "each bad word takes one away"),
-                "(word in GOOD_MOODS) + (word in BAD_MOODS) for word in words": (
-                    "adds the bad words",
-                    "each bad word takes one away",
+                "words = set(split_words(text))": (
+                    "counts each word once",
+                    "a word that stands there twice counts twice, and that is how this reward is hacked",
                 ),
-                "-(word in BAD_MOODS) for word in words": ("leaves the good words out", "each good word adds one"),
-                '((word in GOOD_MOODS) - (word in BAD_MOODS)) * (before != "not") '
-                'for before, word in zip(("", *words), words)': (
+                "words = text.split()": (
+                    "misses words beside punctuation",
+                    '"glad." is the word glad and a full stop: split_words takes them apart',
+                ),
+                'words = split_words(" ".join(generated_sample))': (
+                    "counts in all texts together",
+                    "each text has a reward of its own",
+                ),
+                'words = [word for before, word in zip(("", *split_words(text)), split_words(text)) if before != "not"]': (
                     'leaves out words after "not"',
                     'the words before don\'t matter: "not glad" counts as good',
                 ),
             },
-            within="_count_moods",
+        ),
+        Mistake(
+            "counts words that only contain a mood",
+            f"{GOOD}\n        {BAD}",
+            "n_good = sum(text.count(mood) for mood in GOOD_MOODS)\n"
+            "        n_bad = sum(text.count(mood) for mood in BAD_MOODS)",
+            why='"gladly" is another word than "glad": compare whole words',
         ),
     ],
 )
