@@ -122,7 +122,6 @@ for prompt, story in zip(test_prompts.tokens[:4].tolist(), stories, strict=False
 # hint: A mood is a whole word: "gladly" isn't one of the list, and neither is "Glad".
 # hint: split_words(text) gives the words, with punctuation apart. Go through them: a good one is +1, a bad one -1.
 # hint: sum((word in GOOD_MOODS) - (word in BAD_MOODS) for word in split_words(text)) / WORDS_PER_UNIT, for each text.
-#       The helper _count_moods(words) does that sum.
 # %% result
 # what both rewards say of the first four stories.
 # Most stories speak of no mood at all: there is little to learn from in any single one.
